@@ -1,0 +1,214 @@
+"""Checkpoints that need nothing but tensors and plain containers, written whole or not at all.
+
+Reason: MMEngine pickles objects (``HistoryBuffer``, numpy scalars) into its checkpoints. From torch
+2.6 on ``torch.load`` reads with ``weights_only=True`` and refuses them, which breaks resume,
+``load_from`` and test; before 2.6, and from URLs up to this day, it unpickles whatever the file
+holds, which runs code. Here everything is read with ``weights_only=True`` and what is written can
+be read that way. MMEngine also writes files in place, so that a killed process leaves half a file
+behind.
+"""
+
+import os
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_dist_info
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.runner.checkpoint import CheckpointLoader
+
+ATOMIC_BACKEND = 'atomic_local'
+MapLocation = str | torch.device | Callable | None
+_EXACT_TYPES = (type(None), bool, int, float, str, bytes)
+
+
+class CheckpointReadError(RuntimeError):
+    """A checkpoint that cannot be read; the message names the file, the reason and the remedy."""
+
+
+class CheckpointContentError(TypeError):
+    """Something that is no tensor and no plain container was to be saved."""
+
+
+# Reading
+
+
+def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:
+    """Read a local checkpoint without running code from it.
+
+    Args:
+        filename: Path of the file.
+        map_location: As in ``torch.load``.
+
+    Returns:
+        What was saved: a mapping, commonly with ``state_dict`` and ``meta``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointReadError: the file is damaged, or needs Python classes to be unpickled.
+    """
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'Checkpoint {path} does not exist')
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise _read_error(path, error) from error
+
+
+def _read_error(path: Path, error: Exception) -> CheckpointReadError:
+    """The error to raise for ``path`` when ``torch.load`` raised ``error``."""
+    unsafe = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if unsafe is not None:
+        return CheckpointReadError(
+            f'Checkpoint {path} holds an object of class {unsafe.group(1)}; only tensors and '
+            'plain containers are read, since unpickling objects can run code. If you trust where '
+            'the file comes from, make a plain copy of it: '
+            f'python -m r2vos_mm.compat.resave {path} COPY.pth'
+        )
+    return CheckpointReadError(
+        f'Checkpoint {path} ({path.stat().st_size} bytes) cannot be read: it is damaged, cut off '
+        f'or no checkpoint ({type(error).__name__}). Copy or download it again, or take an '
+        'earlier one.'
+    )
+
+
+def load_from_local(filename: str, map_location: MapLocation) -> dict[str, Any]:
+    """MMEngine's loader of local files, through :func:`read_checkpoint`."""
+    return read_checkpoint(filename, map_location)
+
+
+def load_from_http(
+    filename: str, map_location: MapLocation = None, model_dir: str | None = None
+) -> dict[str, Any]:
+    """MMEngine's loader of URLs, without unpickling; rank 0 downloads, the others read its copy."""
+    rank, _ = get_dist_info()
+    if rank > 0:
+        barrier()
+    checkpoint = torch.hub.load_state_dict_from_url(
+        filename, model_dir=model_dir, map_location=map_location, weights_only=True
+    )
+    if rank == 0:
+        barrier()
+    return checkpoint
+
+
+def install_loaders() -> None:
+    """Make MMEngine read local files and URLs with ``weights_only=True``."""
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    CheckpointLoader.register_scheme(
+        prefixes=['http://', 'https://'], loader=load_from_http, force=True
+    )
+
+
+# Writing
+
+
+def write_atomically(data: bytes, path: str | Path) -> None:
+    """Write ``data`` so that at any moment ``path`` holds the old file or the new one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@register_backend(ATOMIC_BACKEND)
+class AtomicLocalBackend(LocalBackend):
+    """MMEngine's backend of local files, with writes that are whole or absent."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write ``obj`` to ``filepath`` atomically."""
+        write_atomically(obj, filepath)
+
+
+def to_plain(value: Any, where: str = 'checkpoint') -> Any:
+    """Copy of ``value`` made of tensors, built-in containers and built-in scalars.
+
+    Args:
+        value: Anything; numpy scalars and arrays, paths, configs and other mappings and sequences
+            are converted, tensors are kept.
+        where: Name of ``value`` in error messages.
+
+    Raises:
+        CheckpointContentError: something in ``value`` has no plain form; the message says what and
+            where.
+    """
+    if isinstance(value, torch.Tensor) or type(value) in _EXACT_TYPES:
+        return value
+    if isinstance(value, (np.generic, np.ndarray)):
+        return to_plain(value.tolist(), where)
+    if isinstance(value, Mapping):
+        kind = OrderedDict if isinstance(value, OrderedDict) else dict
+        return kind((to_plain(k, where), to_plain(v, f'{where}[{k!r}]')) for k, v in value.items())
+    if isinstance(value, (tuple, set, frozenset)):
+        kind = tuple if isinstance(value, tuple) else set
+        return kind(to_plain(item, where) for item in value)
+    if hasattr(value, '__iter__') and hasattr(value, '__len__') and not isinstance(value, str):
+        return [to_plain(item, f'{where}[{index}]') for index, item in enumerate(value)]
+    return _plain_scalar(value, where)
+
+
+def _plain_scalar(value: Any, where: str) -> bool | int | float | str:
+    """Built-in form of a path or of a subclass of a built-in scalar."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise CheckpointContentError(
+        f'{where} is a {type(value).__module__}.{type(value).__qualname__}, which a checkpoint '
+        'cannot hold: save tensors, numbers, strings and containers of them'
+    )
+
+
+def pack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain form of ``MessageHub.state_dict()``: log histories become tensors.
+
+    Runtime information without a plain form is left out with a warning, for any hook may put any
+    object there and none of them decides how training goes on.
+    """
+    info = {}
+    for key, value in state['runtime_info'].items():
+        try:
+            info[key] = to_plain(value, f'message_hub[{key!r}]')
+        except CheckpointContentError as error:
+            print_log(f'Not saved: {error}', logger='current', level=30)
+    return {
+        'log_scalars': {k: _pack_history(v) for k, v in state['log_scalars'].items()},
+        'runtime_info': info,
+        'resumed_keys': to_plain(state['resumed_keys'], 'message_hub'),
+    }
+
+
+def unpack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Inverse of :func:`pack_message_hub`."""
+    histories = {k: _unpack_history(v) for k, v in state['log_scalars'].items()}
+    return {**state, 'log_scalars': histories}
+
+
+def _pack_history(history: HistoryBuffer) -> dict[str, Any]:
+    values, counts = history.data
+    return {
+        'values': torch.as_tensor(np.asarray(values)),
+        'counts': torch.as_tensor(np.asarray(counts)),
+        'max_length': history.max_length,
+    }
+
+
+def _unpack_history(packed: Mapping[str, Any]) -> HistoryBuffer:
+    return HistoryBuffer(
+        packed['values'].cpu().numpy(), packed['counts'].cpu().numpy(), packed['max_length']
+    )

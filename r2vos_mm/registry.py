@@ -1,0 +1,41 @@
+"""Registries of scope ``r2vos_mm``: children of MMEngine's, filled from the packages they name.
+
+A config with ``default_scope = 'r2vos_mm'`` finds the parts of this package by their bare names,
+those of other packages by ``mmdet.ResNet``; a config of another package finds ours by
+``r2vos_mm.GroundingNeck``. ``locations`` makes the first look-up import the package that registers
+the parts, so no config needs ``custom_imports``.
+"""
+
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry
+
+_SCOPE = 'r2vos_mm'
+
+
+def _child(parent: Registry, location: str) -> Registry:
+    """Child of MMEngine's registry ``parent`` whose parts are registered by ``location``."""
+    return Registry(parent.name, parent=parent, scope=_SCOPE, locations=[f'{_SCOPE}.{location}'])
+
+
+MODELS = _child(mmengine_registry.MODELS, 'models')
+MODEL_WRAPPERS = _child(mmengine_registry.MODEL_WRAPPERS, 'engine')
+TASK_UTILS = _child(mmengine_registry.TASK_UTILS, 'models')
+
+DATASETS = _child(mmengine_registry.DATASETS, 'datasets')
+DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'datasets')
+TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'datasets.transforms')
+
+METRICS = _child(mmengine_registry.METRICS, 'evaluation')
+EVALUATOR = _child(mmengine_registry.EVALUATOR, 'evaluation')
+
+HOOKS = _child(mmengine_registry.HOOKS, 'engine')
+LOOPS = _child(mmengine_registry.LOOPS, 'engine')
+RUNNERS = _child(mmengine_registry.RUNNERS, 'engine')
+OPTIMIZERS = _child(mmengine_registry.OPTIMIZERS, 'engine')
+OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
+PARAM_SCHEDULERS = _child(mmengine_registry.PARAM_SCHEDULERS, 'engine')
+LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS, 'engine')
+
+VISUALIZERS = _child(mmengine_registry.VISUALIZERS, 'visualization')
+VISBACKENDS = _child(mmengine_registry.VISBACKENDS, 'visualization')
