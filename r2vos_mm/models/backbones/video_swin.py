@@ -1,0 +1,416 @@
+"""Video Swin Transformer: four stages of attention in shifted space-time windows.
+
+Written from Liu et al., "Video Swin Transformer", CVPR 2022 (Sec. 3), in the form that R2-VOS,
+ReferFormer and MTTR use: patches of 1x4x4, so that every frame keeps its own maps.
+"""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule
+from mmengine.model.weight_init import constant_init, trunc_normal_init
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from r2vos_mm.registry import MODELS
+
+from .checkpoints import load_video_swin
+from .windows import (
+    ShiftedLayout,
+    Size3D,
+    WindowGrid,
+    fit_window,
+    merge,
+    partition,
+    relative_position_index,
+    shifted_layout,
+)
+
+# What a forbidden pair of tokens gets on its logit. Finite, as in the published models: infinity
+# would not survive half precision.
+FORBIDDEN_LOGIT = -100.0
+
+
+class PatchEmbed(nn.Module):
+    """Non-overlapping 1x4x4 patches, projected and normalised.
+
+    Args:
+        in_channels: channels of a frame.
+        embed_dims: C, channels of a token.
+        patch_size: pixels along the side of a patch.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int, *, patch_size: int = 4) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        patch = (1, patch_size, patch_size)
+        self.proj = nn.Conv3d(in_channels, embed_dims, kernel_size=patch, stride=patch)
+        self.norm = nn.LayerNorm(embed_dims)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, T, 3, H, W) -> (B, T, ceil(H/4), ceil(W/4), C); missing pixels count as zero."""
+        bottom, right = (-side % self.patch_size for side in clips.shape[-2:])
+        if bottom or right:
+            clips = F.pad(clips, (0, right, 0, bottom))
+        tokens = self.proj(clips.transpose(1, 2))
+        return self.norm(tokens.permute(0, 2, 3, 4, 1))
+
+
+class PatchMerging(nn.Module):
+    """Halves rows and columns: four neighbours are stacked, normalised and projected to 2C."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * channels)
+        self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, T, h, w, C) -> (B, T, ceil(h/2), ceil(w/2), 2C)."""
+        rows, columns = maps.shape[2:4]
+        if rows % 2 or columns % 2:
+            maps = F.pad(maps, (0, 0, 0, columns % 2, 0, rows % 2))
+        # Released weights count the neighbours down the first column, then down the second.
+        neighbours = [maps[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        return self.reduction(self.norm(torch.cat(neighbours, dim=-1)))
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention inside windows with a learned bias per 3-D offset.
+
+    Args:
+        channels: C.
+        num_heads: heads; must divide C.
+        window: the configured window, which sizes the bias table.
+        qkv_bias: whether query, key and value have a bias.
+    """
+
+    def __init__(self, channels: int, num_heads: int, window: Size3D, *,
+                 qkv_bias: bool = True) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.window = window
+        offsets = 1
+        for extent in window:
+            offsets *= 2 * extent - 1
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(offsets, num_heads))
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, windows: Tensor, layout: ShiftedLayout | None = None) -> Tensor:
+        """Attend within each window.
+
+        Args:
+            windows: (G, B, M, C), sorted by group if a layout is given.
+            layout: groups of windows and their masks; None when every token sees its window.
+
+        Returns:
+            (G, B, M, C).
+        """
+        count, batch, tokens, channels = windows.shape
+        qkv = self.qkv(windows).view(count * batch, tokens, 3, self.num_heads, -1)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        bias = self._bias(tokens).to(query.dtype)
+        if layout is None:
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
+        else:
+            mixed = self._attend_by_group(query, key, value, bias, layout)
+        mixed = mixed.transpose(1, 2).reshape(count, batch, tokens, channels)
+        return self.proj(mixed)
+
+    def _bias(self, tokens: int) -> Tensor:
+        """(heads, M, M) the logit added for each pair of tokens."""
+        table = self.relative_position_bias_table
+        index = relative_position_index(self.window, tokens, table.device)
+        return table[index].permute(2, 0, 1).contiguous()
+
+    def _attend_by_group(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor,
+                         layout: ShiftedLayout) -> Tensor:
+        """One call per distinct mask.
+
+        A mask that is broadcast over its windows is never written out per window: at 5x360x640
+        that spares 215 MB in each shifted block of the first stage (Swin-T, float32).
+        """
+        sizes = [size * query.shape[0] // layout.order.numel() for size in layout.group_sizes]
+        parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), layout.forbidden)
+        mixed = []
+        for part_query, part_key, part_value, forbidden in parts:
+            mask = bias + FORBIDDEN_LOGIT * forbidden.to(bias.dtype)
+            mixed.append(F.scaled_dot_product_attention(
+                part_query, part_key, part_value, attn_mask=mask[None]))
+        return torch.cat(mixed)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them, applied to each token."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return self.fc2(F.gelu(self.fc1(tokens)))
+
+
+class VideoSwinBlock(nn.Module):
+    """Pre-norm window attention and MLP, each with a residual and drop path.
+
+    Args:
+        channels: C.
+        num_heads: heads of the attention.
+        window: the configured window.
+        mlp_ratio: hidden channels of the MLP per C.
+        qkv_bias: whether query, key and value have a bias.
+        drop_path: probability that a clip skips a residual branch in training.
+    """
+
+    def __init__(self, channels: int, num_heads: int, window: Size3D, *, mlp_ratio: float,
+                 qkv_bias: bool, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn = WindowAttention(channels, num_heads, window, qkv_bias=qkv_bias)
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = Mlp(channels, int(channels * mlp_ratio))
+
+    def forward(self, maps: Tensor, grid: WindowGrid) -> Tensor:
+        """(B, T, h, w, C) -> (B, T, h, w, C), attending in the windows of ``grid``."""
+        maps = maps + self.drop_path(self._attend(self.norm1(maps), grid))
+        return maps + self.drop_path(self.mlp(self.norm2(maps)))
+
+    def _attend(self, maps: Tensor, grid: WindowGrid) -> Tensor:
+        windows = partition(maps, grid)
+        if grid.is_shifted:
+            layout = shifted_layout(grid, maps.device)
+            windows = self.attn(windows[layout.order], layout)[layout.inverse]
+        else:
+            windows = self.attn(windows)
+        return merge(windows, grid)
+
+
+class VideoSwinStage(nn.Module):
+    """Blocks of one resolution; every second one shifts its windows by half.
+
+    Args:
+        channels: C.
+        num_heads: heads of the attention.
+        window: the configured window.
+        drop_paths: drop-path probability of each block.
+        with_cp: recompute each block in the backward pass instead of keeping its activations.
+        mlp_ratio, qkv_bias: see :class:`VideoSwinBlock`.
+    """
+
+    def __init__(self, channels: int, num_heads: int, window: Size3D, drop_paths: Sequence[float],
+                 *, mlp_ratio: float, qkv_bias: bool, with_cp: bool) -> None:
+        super().__init__()
+        self.window = window
+        self.with_cp = with_cp
+        self.blocks = nn.ModuleList(
+            VideoSwinBlock(channels, num_heads, window, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias,
+                           drop_path=drop_path) for drop_path in drop_paths)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, T, h, w, C) -> (B, T, h, w, C)."""
+        grids = [fit_window(maps.shape[1:4], self.window, shifted=shifted)
+                 for shifted in (False, True)]
+        for index, block in enumerate(self.blocks):
+            grid = grids[index % 2]
+            if self.with_cp and torch.is_grad_enabled():
+                maps = checkpoint(block, maps, grid, use_reentrant=False)
+            else:
+                maps = block(maps, grid)
+        return maps
+
+
+@MODELS.register_module()
+class VideoSwinTransformer(BaseModule):
+    """Video Swin Transformer over whole clips, giving maps of strides 4, 8, 16 and 32.
+
+    Frames see each other within windows of 8 frames; time is never down-sampled. Any number of
+    frames and any frame size is taken: maps are padded inside to whole windows, and a window is
+    clipped to a map that is no larger than it. Padding cells are visible to attention, as in the
+    released models, so the same clip in a larger padded batch gives slightly different maps.
+
+    Parameter names are those of the R2-VOS, ReferFormer and MTTR checkpoints below their backbone
+    prefix. ``init_cfg=dict(type='Pretrained', checkpoint=path)`` loads a local file of either
+    those or the public Kinetics-400 checkpoints (:mod:`.checkpoints`).
+
+    Args:
+        in_channels: channels of a frame.
+        embed_dims: C of the first stage; doubled from stage to stage.
+        depths: blocks of each stage.
+        num_heads: attention heads of each stage.
+        window_size: frames, rows and columns of a window.
+        mlp_ratio: hidden channels of the MLPs per C.
+        qkv_bias: whether query, key and value have a bias.
+        drop_path_rate: drop-path probability of the last block; it grows linearly from 0.
+        out_indices: stages whose maps are returned. Stages behind the last one are not built,
+            but still count in the growth of drop path (MTTR uses the first three of four).
+        out_norm: config of a norm on each returned map, e.g. ``dict(type='LN')``; None for none,
+            as in the released models.
+        frozen_stages: -1 freezes nothing, 0 the patch embedding, i also the first i stages
+            with the patch merging behind them.
+        with_cp: recompute blocks in the backward pass to save memory.
+        init_cfg: initialisation; a ``Pretrained`` one names a local checkpoint.
+
+    Raises:
+        ValueError: sizes that do not fit together, or an input that is not a batch of clips.
+    """
+
+    # The backbone takes clips (B, T, 3, H, W), unlike image backbones, which take (B*T, 3, H, W).
+    takes_clips = True
+
+    def __init__(self,
+                 *,
+                 in_channels: int = 3,
+                 embed_dims: int = 96,
+                 depths: Sequence[int] = (2, 2, 6, 2),
+                 num_heads: Sequence[int] = (3, 6, 12, 24),
+                 window_size: Sequence[int] = (8, 7, 7),
+                 mlp_ratio: float = 4.0,
+                 qkv_bias: bool = True,
+                 drop_path_rate: float = 0.2,
+                 out_indices: Sequence[int] = (0, 1, 2, 3),
+                 out_norm: dict | None = None,
+                 frozen_stages: int = -1,
+                 with_cp: bool = False,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        _check_sizes(embed_dims, depths, num_heads, window_size, out_indices, frozen_stages)
+        self.in_channels = in_channels
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.num_stages = max(self.out_indices) + 1
+        stage_channels = [embed_dims * 2**stage for stage in range(self.num_stages)]
+        self.out_channels = tuple(stage_channels[stage] for stage in self.out_indices)
+
+        self.patch_embed = PatchEmbed(in_channels, embed_dims)
+        self.layers = nn.ModuleList(
+            VideoSwinStage(stage_channels[stage], num_heads[stage], tuple(window_size), rates,
+                           mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, with_cp=with_cp)
+            for stage, rates in enumerate(_drop_paths(drop_path_rate, depths)[:self.num_stages]))
+        self.downsamples = nn.ModuleList(
+            PatchMerging(channels) for channels in stage_channels[:-1])
+        self.has_out_norm = out_norm is not None
+        if self.has_out_norm:
+            for stage, channels in zip(self.out_indices, self.out_channels):
+                self.add_module(f'norm{stage}', build_norm_layer(out_norm, channels)[1])
+        self._freeze()
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
+        """Extract the maps of a batch of clips.
+
+        Args:
+            clips: (B, T, 3, H, W) float, normalised.
+
+        Returns:
+            Per out index a (B*T, C_i, h_i, w_i) map, frames of a clip in a row, where
+            ``h_0 = ceil(H/4)`` and ``h_i = ceil(h_{i-1}/2)``.
+
+        Raises:
+            ValueError: if the input is not of five axes with ``in_channels`` on the third.
+        """
+        if clips.ndim != 5 or clips.shape[2] != self.in_channels:
+            raise ValueError(
+                f'VideoSwinTransformer takes clips (B, T, {self.in_channels}, H, W) but got a '
+                f'tensor of shape {tuple(clips.shape)}; keep the time axis, e.g. frames[None] for '
+                'one clip.')
+        outputs = []
+        maps = self.patch_embed(clips)
+        for stage, layer in enumerate(self.layers):
+            if stage > 0:
+                maps = self.downsamples[stage - 1](maps)
+            maps = layer(maps)
+            if stage in self.out_indices:
+                outputs.append(self._output(maps, stage))
+        return tuple(outputs)
+
+    def _output(self, maps: Tensor, stage: int) -> Tensor:
+        """(B, T, h, w, C) -> (B*T, C, h, w)."""
+        if self.has_out_norm:
+            maps = getattr(self, f'norm{stage}')(maps)
+        return maps.flatten(0, 1).permute(0, 3, 1, 2).contiguous()
+
+    def init_weights(self) -> None:
+        """Load the ``Pretrained`` checkpoint, or draw weights as the paper's code base does.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged or of another model.
+        """
+        path = self._pretrained_path()
+        if path is not None:
+            report = load_video_swin(self, path)
+            MMLogger.get_current_instance().info(report.describe())
+            return
+        if self.init_cfg is not None:
+            super().init_weights()
+            return
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_init(module, std=0.02)
+            elif isinstance(module, nn.LayerNorm):
+                constant_init(module, 1.0)
+            elif isinstance(module, WindowAttention):
+                nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
+
+    def _pretrained_path(self) -> str | None:
+        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
+            return self.init_cfg['checkpoint']
+        return None
+
+    def train(self, mode: bool = True) -> 'VideoSwinTransformer':
+        """Set the mode, keeping frozen stages in evaluation mode (no drop path)."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        frozen = [self.patch_embed, *self.layers[:self.frozen_stages],
+                  *self.downsamples[:self.frozen_stages]]
+        if self.has_out_norm:
+            frozen += [getattr(self, f'norm{stage}') for stage in self.out_indices
+                       if stage < self.frozen_stages]
+        for module in frozen:
+            module.eval()
+            module.requires_grad_(False)
+
+
+def _drop_paths(rate: float, depths: Sequence[int]) -> list[list[float]]:
+    """Drop-path probability of every block, growing linearly from 0 to ``rate``."""
+    blocks = sum(depths)
+    rates = iter([rate * block / max(blocks - 1, 1) for block in range(blocks)])
+    return [[next(rates) for _ in range(depth)] for depth in depths]
+
+
+def _check_sizes(embed_dims: int, depths: Sequence[int], num_heads: Sequence[int],
+                 window_size: Sequence[int], out_indices: Sequence[int],
+                 frozen_stages: int) -> None:
+    """Refuse configs whose parts do not fit together.
+
+    Raises:
+        ValueError: naming the config key.
+    """
+    stages = len(depths)
+    if len(num_heads) != stages:
+        raise ValueError(f'VideoSwinTransformer: depths has {stages} stages but num_heads '
+                         f'{len(num_heads)}; give one number of heads per stage.')
+    for stage, heads in enumerate(num_heads):
+        if embed_dims * 2**stage % heads:
+            raise ValueError(
+                f'VideoSwinTransformer: num_heads[{stage}]={heads} does not divide the '
+                f'{embed_dims * 2**stage} channels of stage {stage}; change embed_dims or it.')
+    if len(window_size) != 3 or min(window_size) < 1:
+        raise ValueError(f'VideoSwinTransformer: window_size={tuple(window_size)} must be three '
+                         'positive numbers: frames, rows, columns.')
+    if not out_indices or list(out_indices) != [i for i in range(stages) if i in out_indices]:
+        raise ValueError(f'VideoSwinTransformer: out_indices={tuple(out_indices)} must be '
+                         f'increasing stage numbers between 0 and {stages - 1}.')
+    if not -1 <= frozen_stages <= max(out_indices) + 1:
+        raise ValueError(f'VideoSwinTransformer: frozen_stages={frozen_stages} must lie between '
+                         f'-1 and {max(out_indices) + 1}, the number of stages built.')

@@ -1,0 +1,184 @@
+"""Geometry of 3-D attention windows: which tokens attend to which, and at what offset.
+
+Pure functions of sizes, cached per shape. Axes are always (time, rows, columns); a *window* of
+``wt x wh x ww`` cells holds ``M = wt * wh * ww`` tokens.
+"""
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Size3D = tuple[int, int, int]
+
+# Layouts kept per process. One holds at most 8 masks of M x M bytes (1.2 MB at the full 8x7x7
+# window), so that a run over videos of many sizes stays below 40 MB of masks.
+CACHED_LAYOUTS = 32
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """How a map is cut into windows.
+
+    Args:
+        size: cells (T, h, w) of the map.
+        window: cells of one window, no larger than the map.
+        shift: cells by which the map is rolled before it is cut, 0 where an axis is not shifted.
+    """
+    size: Size3D
+    window: Size3D
+    shift: Size3D
+
+    @property
+    def counts(self) -> Size3D:
+        """Windows along each axis."""
+        return tuple(-(-cells // window) for cells, window in zip(self.size, self.window))
+
+    @property
+    def padding(self) -> Size3D:
+        """Cells added behind each axis to fill its last window."""
+        return tuple(count * window - cells for count, window, cells in zip(
+            self.counts, self.window, self.size))
+
+    @property
+    def is_shifted(self) -> bool:
+        return any(self.shift)
+
+
+@dataclass(frozen=True)
+class ShiftedLayout:
+    """Windows of a shifted grid, grouped by what their tokens may see.
+
+    A roll brings cells from opposite borders into the last window of an axis. All windows that
+    are last along the same set of axes share one mask, so G windows need at most 8 masks.
+
+    Args:
+        order: (G,) window indices, sorted by group.
+        inverse: (G,) the permutation that undoes ``order``.
+        group_sizes: windows in each group.
+        forbidden: (groups, M, M) bool, True where a query (row) must not see a key (column).
+    """
+    order: Tensor
+    inverse: Tensor
+    group_sizes: tuple[int, ...]
+    forbidden: Tensor
+
+
+def fit_window(size: Size3D, window: Size3D, *, shifted: bool) -> WindowGrid:
+    """Shrink the window to the map where the map is no larger, and do not shift along such axes.
+
+    Args:
+        size: cells (T, h, w) of the map.
+        window: the configured window.
+        shifted: whether the map is rolled by half a window.
+    """
+    fits = [cells > extent for cells, extent in zip(size, window)]
+    return WindowGrid(
+        size=tuple(size),
+        window=tuple(extent if fit else cells for cells, extent, fit in zip(size, window, fits)),
+        shift=tuple(extent // 2 if shifted and fit else 0 for extent, fit in zip(window, fits)))
+
+
+def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
+    """Cut maps into windows, zero-padding behind and rolling as the grid says.
+
+    Args:
+        maps: (B, T, h, w, C).
+
+    Returns:
+        (G, B, M, C), the G windows counted time first, columns last.
+    """
+    pad_t, pad_h, pad_w = grid.padding
+    if any(grid.padding):
+        maps = F.pad(maps, (0, 0, 0, pad_w, 0, pad_h, 0, pad_t))
+    if grid.is_shifted:
+        maps = maps.roll([-cells for cells in grid.shift], dims=(1, 2, 3))
+    batch, channels = maps.shape[0], maps.shape[-1]
+    (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
+    windows = maps.reshape(batch, gt, wt, gh, wh, gw, ww, channels)
+    windows = windows.permute(1, 3, 5, 0, 2, 4, 6, 7)
+    return windows.reshape(gt * gh * gw, batch, wt * wh * ww, channels)
+
+
+def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
+    """Put windows back into maps: the inverse of :func:`partition`.
+
+    Args:
+        windows: (G, B, M, C).
+
+    Returns:
+        (B, T, h, w, C).
+    """
+    batch, channels = windows.shape[1], windows.shape[-1]
+    (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
+    maps = windows.reshape(gt, gh, gw, batch, wt, wh, ww, channels).permute(3, 0, 4, 1, 5, 2, 6, 7)
+    maps = maps.reshape(batch, gt * wt, gh * wh, gw * ww, channels)
+    if grid.is_shifted:
+        maps = maps.roll(grid.shift, dims=(1, 2, 3))
+    frames, rows, columns = grid.size
+    return maps[:, :frames, :rows, :columns]
+
+
+@lru_cache(maxsize=CACHED_LAYOUTS)
+def relative_position_index(window: Size3D, tokens: int, device: torch.device) -> Tensor:
+    """Row of the bias table for each (query, key) of a window.
+
+    The table has one row per offset, (2wt-1)(2wh-1)(2ww-1) in all, time offsets slowest. Offsets
+    are counted within the *configured* window, and a window that the map clipped to fewer tokens
+    takes the top-left block. That is exact when only time is clipped. When rows or columns are
+    clipped too, the block pairs tokens with other offsets than their own; the released models
+    were trained and run this way, so their weights need it (only maps of fewer than 7 rows or
+    columns are concerned: not the usual 360 pixel videos).
+
+    Args:
+        window: the configured window.
+        tokens: M, the tokens of the window in use.
+
+    Returns:
+        (M, M) int64.
+    """
+    # A tensor made under inference mode could not be saved for the backward pass of a later step.
+    with torch.inference_mode(False):
+        axes = [torch.arange(extent, device='cpu') for extent in window]
+        cells = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :tokens]
+        offsets = cells[:, :, None] - cells[:, None, :]
+        index = torch.zeros_like(offsets[0])
+        for offset, extent in zip(offsets, window):
+            index = index * (2 * extent - 1) + offset + extent - 1
+        return index.to(device)
+
+
+def _regions(grid: WindowGrid, last: tuple[int, ...]) -> Tensor:
+    """(M,) the side of each roll border on which a token of a window lies, as one number."""
+    axes = []
+    for extent, shift, is_last in zip(grid.window, grid.shift, last):
+        axes.append((torch.arange(extent, device='cpu') >= extent - shift) & bool(is_last))
+    time, rows, columns = torch.meshgrid(*axes, indexing='ij')
+    return (4 * time + 2 * rows + 1 * columns).flatten()
+
+
+@lru_cache(maxsize=CACHED_LAYOUTS)
+def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
+    """Group the windows of a shifted grid by their mask.
+
+    Tokens may see each other when they lie on the same side of every border that the roll
+    brought into their window.
+    """
+    with torch.inference_mode(False):
+        kinds = [
+            tuple(int(shift > 0 and place == count - 1)
+                  for shift, place, count in zip(grid.shift, places, grid.counts))
+            for places in product(*map(range, grid.counts))
+        ]
+        groups = sorted(set(kinds))
+        order = torch.tensor(
+            sorted(range(prod(grid.counts)), key=kinds.__getitem__), device='cpu')
+        regions = torch.stack([_regions(grid, last) for last in groups])
+        return ShiftedLayout(
+            order=order.to(device),
+            inverse=order.argsort().to(device),
+            group_sizes=tuple(kinds.count(last) for last in groups),
+            forbidden=(regions[:, :, None] != regions[:, None, :]).to(device))

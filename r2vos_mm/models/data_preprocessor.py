@@ -1,0 +1,104 @@
+"""Clips of bytes to one normalised and padded batch."""
+import math
+from typing import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import ReferringDataSample
+
+
+@MODELS.register_module()
+class ReferringDataPreprocessor(BaseDataPreprocessor):
+    """Normalises clips, pads them bottom and right to one size and stacks them.
+
+    Padding is added after the normalisation and is zero, as ReferFormer's is. In training the
+    ground-truth masks are padded alike; in testing they stay at the size of the files, and the
+    ground truth stays on the CPU, since only the evaluation reads it.
+
+    Args:
+        mean: RGB means of 0-255 images. Defaults to ImageNet's.
+        std: RGB standard deviations of 0-255 images. Defaults to ImageNet's.
+        pad_size_divisor: in training H' and W' are multiples of it. Defaults to 32.
+        test_pad_size_divisor: the same in testing. Defaults to 1: no padding of a single clip.
+        non_blocking: copy to the device without waiting.
+    """
+
+    def __init__(self,
+                 *,
+                 mean: Sequence[float] = (123.675, 116.28, 103.53),
+                 std: Sequence[float] = (58.395, 57.12, 57.375),
+                 pad_size_divisor: int = 32,
+                 test_pad_size_divisor: int = 1,
+                 non_blocking: bool = False) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != 3 or len(std) != 3:
+            raise ValueError('mean and std of ReferringDataPreprocessor need 3 values each (RGB), '
+                             f'got {tuple(mean)} and {tuple(std)}')
+        if pad_size_divisor < 1 or test_pad_size_divisor < 1:
+            raise ValueError('pad_size_divisor and test_pad_size_divisor must be at least 1, got '
+                             f'{pad_size_divisor} and {test_pad_size_divisor}')
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.pad_size_divisor = pad_size_divisor
+        self.test_pad_size_divisor = test_pad_size_divisor
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """One batch, ready for the model.
+
+        Args:
+            data: ``inputs``, a list of B uint8 (T, 3, H, W) RGB clips, and optionally
+                ``data_samples``, a list of B :obj:`ReferringDataSample`.
+            training: pad to ``pad_size_divisor`` and pad the masks too.
+
+        Returns:
+            ``inputs`` float32 (B, T, 3, H', W') and ``data_samples`` (None if not given), whose
+            metainfo has ``batch_input_shape`` and ``pad_shape``, both (H', W').
+
+        Raises:
+            ValueError: if the clips of the batch differ in their number of frames.
+        """
+        clips = self.cast_data(list(data['inputs']))
+        samples = data.get('data_samples')
+        divisor = self.pad_size_divisor if training else self.test_pad_size_divisor
+        size = self._batch_size(clips, divisor)
+        if samples is not None:
+            for sample, clip in zip(samples, clips):
+                sample.set_metainfo(
+                    dict(img_shape=tuple(clip.shape[-2:]), batch_input_shape=size, pad_shape=size))
+            if training:
+                samples = self.cast_data(list(samples))
+                self._pad_masks(samples, size)
+        return dict(inputs=self._stack(clips, size), data_samples=samples)
+
+    @staticmethod
+    def _batch_size(clips: list[Tensor], divisor: int) -> tuple[int, int]:
+        """The smallest (H', W') of multiples of ``divisor`` that holds every clip."""
+        lengths = sorted({len(clip) for clip in clips})
+        if len(lengths) > 1:
+            raise ValueError(f'clips of one batch have different numbers of frames: {lengths}. '
+                             'Use one clip_length, or batch_size=1 for whole videos')
+        return (divisor * math.ceil(max(clip.shape[-2] for clip in clips) / divisor),
+                divisor * math.ceil(max(clip.shape[-1] for clip in clips) / divisor))
+
+    def _stack(self, clips: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Normalised clips (B, T, 3, H', W'), zeros where padded."""
+        if all(clip.shape[-2:] == size for clip in clips):
+            return torch.stack(clips).float().sub_(self.mean).div_(self.std)
+        batch = self.mean.new_zeros(len(clips), len(clips[0]), 3, *size)
+        for canvas, clip in zip(batch, clips):
+            height, width = clip.shape[-2:]
+            canvas[..., :height, :width] = clip.float().sub(self.mean).div_(self.std)
+        return batch
+
+    @staticmethod
+    def _pad_masks(samples: list[ReferringDataSample], size: tuple[int, int]) -> None:
+        """Pads the ground-truth masks (P, T, H, W) to (P, T, H', W') in place."""
+        for sample in samples:
+            masks = sample.gt_pairs.get('masks') if 'gt_pairs' in sample else None
+            if masks is not None and masks.shape[-2:] != size:
+                height, width = masks.shape[-2:]
+                sample.gt_pairs.masks = F.pad(masks, (0, size[1] - width, 0, size[0] - height))

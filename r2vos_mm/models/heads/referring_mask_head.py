@@ -1,0 +1,185 @@
+"""D_v and its heads: instance slots that know the sentence, their scores, boxes and masks."""
+from __future__ import annotations
+
+import torch
+from mmdet.models.layers import MLP, inverse_sigmoid
+from mmdet.utils import reduce_mean
+from mmengine.model import BaseModule, bias_init_with_prob
+from torch import Tensor, nn
+
+from r2vos_mm.models.necks import level_layout
+from r2vos_mm.registry import MODELS, TASK_UTILS
+from r2vos_mm.structures import Memory, PairTargets, SlotPredictions
+
+
+@MODELS.register_module()
+class ReferringMaskHead(BaseModule):
+    """N instance slots per pair: score, box and mask in every frame (supplementary, C).
+
+    A slot's query is the sentence ("fused text embedding"): z_0 = e + LN(W [e; e']); slots differ
+    by a learned position. Frames are decoded independently; one slot index stands for one object
+    in all frames, tied by the matching and by the choice at test time.
+
+    Args:
+        decoder: config of the deformable decoder D_v.
+        mask_predictor: config of the part that turns embeddings into mask logits.
+        matcher: config of the tube matcher.
+        loss_cls, loss_bbox, loss_giou, loss_mask, loss_dice: configs of the losses.
+        channels: C.
+        num_queries: N.
+        mask_stride: stride of the mask features; targets are sub-sampled to it.
+        absent_frame_weight: weight of the box losses in frames without the object, whose target
+            is an empty box (released code behaves as 1).
+        mixes_reconstruction: whether the query takes e' in; False for models without a cycle.
+    """
+
+    def __init__(self, decoder: dict, mask_predictor: dict, matcher: dict, loss_cls: dict,
+                 loss_bbox: dict, loss_giou: dict, loss_mask: dict, loss_dice: dict,
+                 channels: int = 256, num_queries: int = 5, mask_stride: int = 4,
+                 absent_frame_weight: float = 0.0, mixes_reconstruction: bool = True,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.mask_stride = mask_stride
+        self.absent_frame_weight = absent_frame_weight
+        self.decoder = MODELS.build(decoder)
+        self.mask_predictor = MODELS.build(mask_predictor)
+        self.matcher = TASK_UTILS.build(matcher)
+        self.query_position = nn.Embedding(num_queries, channels)
+        self.reference_points = nn.Linear(channels, 2)
+        self.query_mixer = QueryMixer(channels) if mixes_reconstruction else None
+        num_layers = len(self.decoder.layers)
+        self.score_branches = nn.ModuleList(nn.Linear(channels, 1) for _ in range(num_layers))
+        self.box_branches = nn.ModuleList(MLP(channels, channels, 4, 3) for _ in range(num_layers))
+        self.losses = nn.ModuleDict(dict(
+            cls=MODELS.build(loss_cls), bbox=MODELS.build(loss_bbox),
+            giou=MODELS.build(loss_giou), mask=MODELS.build(loss_mask),
+            dice=MODELS.build(loss_dice)))
+
+    def init_weights(self) -> None:
+        """Rare positives, boxes that start at the reference point with a small extent."""
+        super().init_weights()
+        nn.init.xavier_uniform_(self.reference_points.weight)
+        nn.init.zeros_(self.reference_points.bias)
+        for score, box in zip(self.score_branches, self.box_branches, strict=True):
+            nn.init.constant_(score.bias, bias_init_with_prob(0.01))
+            nn.init.zeros_(box.layers[-1].weight)
+            nn.init.zeros_(box.layers[-1].bias)
+        nn.init.constant_(self.box_branches[0].layers[-1].bias[2:], -2.0)
+
+    def forward(self, memory: Memory, mask_features: Tensor, sentence: Tensor,
+                reconstructed: Tensor | None = None) -> list[SlotPredictions]:
+        """Predictions of every decoder layer, the last one last.
+
+        Args:
+            memory: encoder output of P pairs.
+            mask_features: (P, T, C, h, w).
+            sentence: (P, C) e.
+            reconstructed: (P, C) e', or None in a model without a cycle.
+        """
+        embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
+        return [
+            self._predict(layer, embeddings[layer], references[layer], references[layer + 1],
+                          mask_features)
+            for layer in range(len(embeddings))]
+
+    def last_layer(self, memory: Memory, mask_features: Tensor, sentence: Tensor,
+                   reconstructed: Tensor | None = None) -> SlotPredictions:
+        """Predictions of the last decoder layer only: all that testing needs."""
+        embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
+        return self._predict(
+            len(embeddings) - 1, embeddings[-1], references[-2], references[-1], mask_features)
+
+    def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
+        """Losses of every decoder layer, each with its own matching (MODEL losses of the paper).
+
+        Args:
+            predictions: as :meth:`forward` gives them, for P positive pairs.
+            targets: their P objects, masks at input resolution.
+
+        Returns:
+            ``loss_cls, loss_bbox, loss_giou, loss_mask, loss_dice``; earlier layers carry the
+            prefix ``d<layer>.``.
+        """
+        normaliser = reduce_mean(targets.valid.sum().float()).clamp(min=1.0)
+        targets = targets.at_stride(self.mask_stride, predictions[-1].masks.shape[-2:])
+        losses: dict[str, Tensor] = {}
+        for layer, prediction in enumerate(predictions):
+            prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
+            for name, value in self._layer_loss(prediction, targets, normaliser).items():
+                losses[f'{prefix}loss_{name}'] = value
+        return losses
+
+    def _query(self, sentence: Tensor, reconstructed: Tensor | None) -> Tensor:
+        if self.query_mixer is None:
+            return sentence
+        if reconstructed is None:
+            raise ValueError(
+                'the mask head mixes the reconstructed sentence into its queries, but the model '
+                'has no cycle_head: set mask_head.mixes_reconstruction=False')
+        return sentence + self.query_mixer(sentence, reconstructed)
+
+    def _decode(self, memory: Memory, query: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Embeddings (layers, P, T, N, C) and layers + 1 references (P, T, N, 2 or 4)."""
+        frames = memory.tokens.shape[:2]
+        rows = frames.numel()
+        position = self.query_position.weight[None].expand(rows, -1, -1)
+        initial = self.reference_points(self.query_position.weight).sigmoid()
+        initial = initial[None].expand(rows, -1, -1)
+        query = query.repeat_interleave(frames[1], dim=0)[:, None].expand_as(position)
+        embeddings, references = self.decoder(
+            query=query, query_pos=position, value=memory.tokens.flatten(0, 1),
+            key_padding_mask=memory.padding.flatten(0, 1), reference_points=initial,
+            valid_ratios=memory.valid_ratios.repeat_interleave(frames[1], dim=0),
+            reg_branches=self.box_branches, **level_layout(memory.shapes, query.device))
+        references = [initial, *references]
+        return embeddings.unflatten(1, frames), [r.unflatten(0, frames) for r in references]
+
+    def _predict(self, layer: int, embeddings: Tensor, reference: Tensor, refined: Tensor,
+                 mask_features: Tensor) -> SlotPredictions:
+        offset = self.box_branches[layer](embeddings).float()
+        anchor = inverse_sigmoid(reference)
+        boxes = torch.cat(
+            (offset[..., :2] + anchor[..., :2],
+             offset[..., 2:] + anchor[..., 2:] if anchor.shape[-1] == 4 else offset[..., 2:]),
+            dim=-1).sigmoid()
+        return SlotPredictions(
+            scores=self.score_branches[layer](embeddings).squeeze(-1).float(),
+            boxes=boxes,
+            masks=self.mask_predictor(embeddings, mask_features, refined[..., :2]).float())
+
+    def _layer_loss(self, prediction: SlotPredictions, targets: PairTargets,
+                    normaliser: Tensor) -> dict[str, Tensor]:
+        slots = self.matcher(prediction, targets)
+        rows = torch.arange(len(slots), device=slots.device)
+        boxes = prediction.boxes[rows, :, slots]
+        masks = prediction.masks[rows, :, slots].flatten(1)
+        labels = torch.zeros_like(prediction.scores)
+        labels[rows, :, slots] = targets.valid.to(labels.dtype)
+        frame_weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
+        target_masks = targets.masks.flatten(1).to(masks.dtype)
+        return dict(
+            cls=self.losses['cls'](
+                prediction.scores.flatten()[:, None], labels.flatten()[:, None],
+                avg_factor=normaliser),
+            bbox=self.losses['bbox'](
+                boxes, targets.boxes, frame_weight[..., None].expand_as(boxes),
+                avg_factor=normaliser),
+            giou=self.losses['giou'](
+                boxes, targets.boxes, frame_weight, avg_factor=normaliser),
+            mask=self.losses['mask'](
+                masks.flatten()[:, None], target_masks.flatten()[:, None],
+                avg_factor=normaliser * masks.shape[1]),
+            dice=self.losses['dice'](masks, target_masks, avg_factor=normaliser))
+
+
+class QueryMixer(nn.Module):
+    """LN(W [e; e']): what the reconstruction adds to the query."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(2 * channels, channels)
+        self.norm = nn.LayerNorm(channels, eps=1e-12)
+
+    def forward(self, sentence: Tensor, reconstructed: Tensor) -> Tensor:
+        """(P, C), (P, C) -> (P, C)."""
+        return self.norm(self.proj(torch.cat((sentence, reconstructed), dim=-1)))

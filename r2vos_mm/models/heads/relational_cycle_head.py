@@ -1,0 +1,213 @@
+"""The dual task: from the grounded video back to the sentence, and what that tells of the pair."""
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Optional, Sequence
+
+import torch
+from mmdet.models.layers import MLP, DetrTransformerDecoder
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from r2vos_mm.models.layers.gather import gather_rows
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import CycleOutput
+
+ConfigType = dict[str, Any]
+
+# With fewer points the mean distance normalises the only distance to 1 and no angle exists.
+MIN_RELATED_SENTENCES = 3
+
+
+def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> ConfigType:
+    """Config of D_e as in the paper: a post-norm transformer decoder with a final layer norm.
+
+    Args:
+        channels: C; one attention head per 32 channels.
+        num_layers: number of layers (R2-VOS supplementary: 3).
+
+    Returns:
+        Arguments of mmdet's ``DetrTransformerDecoder``.
+    """
+    attention = dict(
+        embed_dims=channels, num_heads=max(1, channels // 32), attn_drop=0.1,
+        dropout_layer=dict(type='Dropout', drop_prob=0.1))
+    return dict(
+        num_layers=num_layers,
+        return_intermediate=False,
+        layer_cfg=dict(
+            self_attn_cfg=dict(attention),
+            cross_attn_cfg=dict(attention),
+            ffn_cfg=dict(
+                embed_dims=channels, feedforward_channels=8 * channels, num_fcs=2, ffn_drop=0.1,
+                act_cfg=dict(type='ReLU', inplace=True))))
+
+
+@dataclass
+class _CyclePairs:
+    """The pairs of all processes, as the losses need them: N rows in order of rank.
+
+    Attributes:
+        reconstructed: (N, C) e'.
+        sentence: (N, C) e.
+        misalignment_logit: (N,).
+        is_negative: (N,) bool.
+        sentence_ids: (N,) int64, equal for equal sentences.
+    """
+    reconstructed: Tensor
+    sentence: Tensor
+    misalignment_logit: Tensor
+    is_negative: Tensor
+    sentence_ids: Tensor
+
+
+@MODELS.register_module()
+class RelationalCycleHead(BaseModule):
+    """Reconstructs the sentence embedding from the grounded video and judges whether both agree.
+
+    D_e reads the grounded features of all frames with one learned token and gives e'; the alignment
+    discriminator H reads [e; e'] and gives the logit of *mis*alignment. In training, the relations
+    among the e' of the positive pairs shall be those among their e, and H shall tell positive from
+    negative pairs (R2-VOS supplementary, losses and Sec. C; a point-wise ``e' = e`` is no goal).
+
+    All losses are over the pairs of the whole batch, across processes: their value is the same on
+    each process, and after the averaging of gradients W processes equal one with the same global
+    batch.
+
+    Args:
+        loss_dist: relational loss on distances (``'RelationalDistanceLoss'``).
+        loss_angle: relational loss on angles (``'RelationalAngleLoss'``).
+        loss_align: binary classification loss called with (N,) logits and (N,) labels, 1 for
+            misaligned. The ``class_weight`` of ``'mmdet.CrossEntropyLoss'`` balances the kinds.
+        channels: C.
+        decoder: config of D_e, of mmdet's ``DetrTransformerDecoder`` unless it names another
+            ``type``; by default the paper's, :func:`reconstruction_decoder`.
+        loss_contrastive: loss on e' and e of the negative pairs (``'CycleContrastiveLoss'``, which
+            only the released code has); none if not given.
+        init_cfg: MMEngine initialisation config.
+    """
+
+    def __init__(
+        self,
+        *,
+        loss_dist: ConfigType,
+        loss_angle: ConfigType,
+        loss_align: ConfigType,
+        channels: int = 256,
+        decoder: Optional[ConfigType] = None,
+        loss_contrastive: Optional[ConfigType] = None,
+        init_cfg: Optional[ConfigType] = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.text_query = nn.Embedding(1, channels)
+        decoder = reconstruction_decoder(channels) if decoder is None else decoder
+        self.text_decoder = MODELS.build(dict(type=DetrTransformerDecoder) | decoder)
+        self.discriminator = MLP(2 * channels, channels, 1, num_layers=3)
+        self.loss_dist = MODELS.build(loss_dist)
+        self.loss_angle = MODELS.build(loss_angle)
+        self.loss_align = MODELS.build(loss_align)
+        self.loss_contrastive = MODELS.build(loss_contrastive) if loss_contrastive else None
+
+    def init_weights(self) -> None:
+        """Xavier for the matrices of D_e, as in DETR, then what ``init_cfg`` says."""
+        for parameter in self.text_decoder.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        super().init_weights()
+
+    def forward(
+        self, f_early: Tensor, padding: Tensor, position: Tensor, sentence: Tensor
+    ) -> CycleOutput:
+        """Reconstruct the sentences and judge the pairs.
+
+        Args:
+            f_early: (P, T, C, h, w) text-grounded features of each pair's clip.
+            padding: (P, T, h, w) bool, True where a cell lies in the padding.
+            position: (P, T, C, h, w) or broadcastable to it; added to keys *and* values.
+            sentence: (P, C) sentence embeddings e.
+
+        Returns:
+            ``reconstructed`` (P, C) and ``misalignment_logit`` (P,).
+        """
+        memory = (f_early + position).permute(0, 1, 3, 4, 2).flatten(1, 3)
+        token = self.text_query.weight.expand(len(memory), 1, -1)
+        reconstructed = self.text_decoder(
+            token, key=memory, value=memory, query_pos=None, key_pos=None,
+            key_padding_mask=padding.flatten(1))[-1, :, 0]
+        logit = self.discriminator(torch.cat([sentence, reconstructed], dim=-1))
+        return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit.squeeze(-1))
+
+    def loss(
+        self,
+        cycle: CycleOutput,
+        sentence: Tensor,
+        is_negative: Tensor,
+        sentences: Sequence[str],
+    ) -> dict[str, Tensor]:
+        """Losses of the cycle over the pairs of all processes.
+
+        Every process has to call it once per step, even without positive pairs.
+
+        Args:
+            cycle: result of :meth:`forward` for the P pairs of this process.
+            sentence: (P, C) sentence embeddings e.
+            is_negative: (P,) bool, the sentence does not belong to the clip.
+            sentences: P sentences, to tell how many different ones there are.
+
+        Returns:
+            ``loss_cycle_dist`` and ``loss_cycle_angle`` over the positive pairs, 0 with fewer than
+            three different sentences among them; ``loss_align`` over all pairs;
+            ``loss_cycle_contrastive`` over the negative pairs if configured. A loss of 0 is still
+            connected to the parameters, so that none is ever unused.
+
+        Raises:
+            ValueError: the numbers of pairs disagree.
+        """
+        if not len(cycle.reconstructed) == len(sentence) == len(is_negative) == len(sentences):
+            raise ValueError(
+                f'RelationalCycleHead.loss: got {len(cycle.reconstructed)} reconstructions, '
+                f'{len(sentence)} embeddings, {len(is_negative)} labels and {len(sentences)} '
+                'sentences for the same pairs; give one of each per pair')
+        pairs = self._gather(cycle, sentence, is_negative, sentences)
+        losses = self._relational_losses(pairs)
+        losses['loss_align'] = self.loss_align(
+            pairs.misalignment_logit.float(), pairs.is_negative.long())
+        if self.loss_contrastive is not None:
+            losses['loss_cycle_contrastive'] = self.loss_contrastive(
+                pairs.reconstructed[pairs.is_negative], pairs.sentence[pairs.is_negative])
+        return losses
+
+    def _relational_losses(self, pairs: _CyclePairs) -> dict[str, Tensor]:
+        positive = ~pairs.is_negative
+        if len(pairs.sentence_ids[positive].unique()) < MIN_RELATED_SENTENCES:
+            nothing = pairs.reconstructed.sum() * 0
+            return dict(loss_cycle_dist=nothing, loss_cycle_angle=nothing)
+        student, teacher = pairs.reconstructed[positive], pairs.sentence[positive].detach()
+        return dict(
+            loss_cycle_dist=self.loss_dist(student, teacher),
+            loss_cycle_angle=self.loss_angle(student, teacher))
+
+    @staticmethod
+    def _gather(
+        cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
+    ) -> _CyclePairs:
+        """Collect the pairs of all processes: features in one gather, integers in another."""
+        channels = sentence.shape[-1]
+        features = gather_rows(torch.cat([
+            cycle.reconstructed.float(), sentence.float(), cycle.misalignment_logit.float()[:, None]
+        ], dim=-1))
+        ids = torch.tensor(
+            [_sentence_id(text) for text in sentences], dtype=torch.long, device=sentence.device)
+        labels = gather_rows(torch.stack([is_negative.to(ids), ids], dim=-1))
+        reconstructed, embedding, logit = features.split([channels, channels, 1], dim=-1)
+        return _CyclePairs(
+            reconstructed=reconstructed,
+            sentence=embedding,
+            misalignment_logit=logit.squeeze(-1),
+            is_negative=labels[:, 0].bool(),
+            sentence_ids=labels[:, 1])
+
+
+def _sentence_id(sentence: str) -> int:
+    """Number of a sentence that is the same in every process (Python's own hash is not)."""
+    text = ' '.join(sentence.lower().split())
+    return int.from_bytes(hashlib.md5(text.encode()).digest()[:7], 'big')

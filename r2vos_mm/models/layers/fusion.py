@@ -1,0 +1,48 @@
+"""Input-side fusion: every visual token is gated by the sentence it is asked about."""
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import TextFeatures
+
+from .attention import MultiheadAttention
+from .positions import word_positions
+
+
+@MODELS.register_module()
+class MultimodalFusion(BaseModule):
+    """Cross-attention from visual tokens to words, multiplied onto the tokens.
+
+    One module serves all levels (R2-VOS supplementary; released code behaves so). Its query
+    projection sees only vision, so it runs once per clip and is repeated for the clip's pairs.
+
+    Args:
+        channels: C.
+        num_heads: heads of the attention.
+    """
+
+    def __init__(self, channels: int = 256, num_heads: int = 8) -> None:
+        super().__init__()
+        self.attention = MultiheadAttention(channels, num_heads)
+
+    def forward(self, levels: list[Tensor], text: TextFeatures,
+                pair_to_clip: Tensor) -> list[Tensor]:
+        """Fuse each level of B clips with the P sentences asked about them.
+
+        Args:
+            levels: per level, (B, T, S, C) tokens.
+            text: words and sentences of P pairs.
+            pair_to_clip: (P,) clip of each pair.
+
+        Returns:
+            Per level, (P, T, S, C).
+        """
+        tokens = torch.cat(levels, dim=2)
+        queries = self.attention.query_proj(tokens).flatten(1, 2)[pair_to_clip]
+        keys = text.words + word_positions(text.padding, text.words.shape[-1])
+        update = self.attention.attend(queries, keys, text.words, key_padding=text.padding)
+        fused = tokens[pair_to_clip] * update.unflatten(1, tokens.shape[1:3])
+        return list(fused.split([level.shape[2] for level in levels], dim=2))

@@ -1,0 +1,48 @@
+"""Rows of all processes in one place, so that a loss over their relations is exact."""
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_rank, get_world_size
+from torch import Tensor
+
+
+class _ScaleGradient(torch.autograd.Function):
+    """Identity whose gradient is multiplied by a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return rows.view_as(rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.factor, None
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Concatenate the rows of all processes, for a loss that each of them computes alike.
+
+    If every process computes the same scalar L from the result and calls backward, distributed
+    data parallel training (which averages gradients over the W processes) ends with the gradient
+    of L, as one process with all the rows would: a process differentiates only its own rows, and
+    their gradient is multiplied by W here. That is what a gather with a summing backward pass
+    gives, without communication in the backward pass that might interleave with DDP's own.
+
+    Every process must call it equally often; the numbers of rows may differ and may be 0.
+
+    Args:
+        rows: (P, D) of this process, any dtype; D and dtype are the same everywhere.
+
+    Returns:
+        (sum of P, D) in order of rank; ``rows`` itself without distributed training.
+    """
+    world = get_world_size()
+    if world == 1:
+        return rows
+    sizes = [int(size) for size in all_gather(torch.tensor([len(rows)], device=rows.device))]
+    padded = F.pad(rows.detach(), (0, 0, 0, max(sizes) - len(rows))).contiguous()
+    parts = [part[:size] for part, size in zip(all_gather(padded), sizes)]
+    if rows.requires_grad:
+        parts[get_rank()] = _ScaleGradient.apply(rows, float(world))
+    return torch.cat(parts)

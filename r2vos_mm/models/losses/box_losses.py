@@ -1,0 +1,89 @@
+"""Generalised IoU that stays finite, and smooth, for empty boxes."""
+from typing import Optional
+
+import torch
+from mmdet.models.losses.utils import weight_reduce_loss
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from torch import Tensor, nn
+
+from r2vos_mm.registry import MODELS
+
+
+def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
+    r"""Generalised IoU of boxes with their counterparts.
+
+    :math:`\frac{I+\epsilon}{U+\epsilon}-\frac{E-U+\epsilon}{E+\epsilon}` with I, U, E the areas of
+    intersection, union and enclosing box (released code; mmdet puts its epsilon elsewhere, which
+    gives other values for empty boxes). It is finite for two empty boxes: 1 - 1 = 0 where they
+    coincide.
+
+    Args:
+        boxes: (..., 4) as x1, y1, x2, y2 with x2 >= x1 and y2 >= y1.
+        others: (..., 4), broadcastable to ``boxes``.
+        eps: added to both terms of both ratios, in units of the boxes' area.
+
+    Returns:
+        (...) in [-1, 1].
+    """
+    inner = torch.minimum(boxes[..., 2:], others[..., 2:]) - torch.maximum(
+        boxes[..., :2], others[..., :2])
+    outer = torch.maximum(boxes[..., 2:], others[..., 2:]) - torch.minimum(
+        boxes[..., :2], others[..., :2])
+    intersection = inner.clamp(min=0).prod(dim=-1)
+    union = _area(boxes) + _area(others) - intersection
+    enclosing = outer.prod(dim=-1)
+    return (intersection + eps) / (union + eps) - (enclosing - union + eps) / (enclosing + eps)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+
+
+@MODELS.register_module()
+class TubeGIoULoss(nn.Module):
+    """1 - GIoU of the boxes of a tube with their targets.
+
+    Unlike ``mmdet.GIoULoss`` it takes relative centre boxes, as the L1 loss does, with any leading
+    axes.
+
+    Args:
+        eps: see :func:`aligned_giou`.
+        reduction: ``'none'``, ``'mean'`` or ``'sum'``.
+        loss_weight: factor of the loss.
+    """
+
+    def __init__(
+        self, *, eps: float = 1e-6, reduction: str = 'mean', loss_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.eps = eps
+        self.reduction = reduction
+        self.loss_weight = loss_weight
+
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Optional[Tensor] = None,
+        avg_factor: Optional[float] = None,
+        reduction_override: Optional[str] = None,
+    ) -> Tensor:
+        """Weighted loss.
+
+        Args:
+            pred: (..., 4) predicted boxes cx, cy, w, h.
+            target: (..., 4) target boxes cx, cy, w, h, empty ones allowed.
+            weight: (...) weight of each box, such as whether the object is visible in its frame.
+            avg_factor: what the sum is divided by under ``'mean'``; by default the number of boxes.
+            reduction_override: takes the place of ``reduction`` for this call.
+
+        Returns:
+            Scalar, or (...) under ``'none'``.
+        """
+        with torch.autocast(pred.device.type, enabled=False):
+            loss = 1 - aligned_giou(
+                bbox_cxcywh_to_xyxy(pred.float()), bbox_cxcywh_to_xyxy(target.float()),
+                eps=self.eps)
+        loss = weight_reduce_loss(
+            loss, weight, reduction_override or self.reduction, avg_factor)
+        return self.loss_weight * loss

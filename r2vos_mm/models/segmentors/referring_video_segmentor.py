@@ -1,0 +1,289 @@
+"""The one model class: what it composes is the config's business."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmengine.model import BaseModel
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import (
+    ClipFeatures,
+    CycleOutput,
+    GroundedFeatures,
+    PairTargets,
+    ReferringDataSample,
+    SlotPredictions,
+    TextFeatures,
+)
+
+
+@dataclass
+class PredictConfig:
+    """How predictions are read out.
+
+    Attributes:
+        window: frames that go through the model together; None takes the whole video. Memory of
+            the model grows with it and not with the video's length.
+        pairs_per_pass: sentences that go through the text-mixed part together.
+        mask_threshold: probability above which a pixel is foreground.
+        gate_threshold: consensus below which the masks are emptied; 0 keeps them all.
+        figures: also return the maps of the paper's Figure A.
+    """
+
+    window: int | None = None
+    pairs_per_pass: int = 8
+    mask_threshold: float = 0.5
+    gate_threshold: float = 0.5
+    figures: bool = False
+
+
+@MODELS.register_module()
+class ReferringVideoSegmentor(BaseModel):
+    """Referring video object segmentation with a verdict on whether the object is there.
+
+    Vision that knows no text runs once per clip; what mixes text in runs per pair.
+
+    Args:
+        backbone: (B*T, 3, H, W), or (B, T, 3, H, W) if it ``takes_clips``, to maps of strides 4-32.
+        text_encoder: sentences to :class:`TextFeatures`.
+        neck: maps and text to memory, f_early and mask features.
+        mask_head: instance slots, their losses and masks.
+        cycle_head: reconstruction of the sentence and the verdict; None for models without one,
+            whose consensus is 1.
+        data_preprocessor: see :class:`ReferringDataPreprocessor`.
+        test_cfg: fields of :class:`PredictConfig`.
+    """
+
+    def __init__(self, backbone: dict, text_encoder: dict, neck: dict, mask_head: dict,
+                 cycle_head: dict | None = None, data_preprocessor: dict | None = None,
+                 test_cfg: dict | None = None, init_cfg: dict | None = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.text_encoder = MODELS.build(text_encoder)
+        self.neck = MODELS.build(neck)
+        self.mask_head = MODELS.build(mask_head)
+        self.cycle_head = MODELS.build(cycle_head) if cycle_head else None
+        self.test_cfg = PredictConfig(**(test_cfg or {}))
+
+    def forward(self, inputs: Tensor, data_samples: list[ReferringDataSample],
+                mode: str = 'tensor') -> dict | list | tuple:
+        """MMEngine's entry.
+
+        Args:
+            inputs: (B, T, 3, H, W) normalised, padded bottom and right.
+            data_samples: B samples with their pairs.
+            mode: ``loss`` -> dict of losses; ``predict`` -> samples with ``pred_pairs``;
+                ``tensor`` -> (:class:`SlotPredictions`, :class:`CycleOutput` or None) of all pairs.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            pairs = _Pairs.collect(data_samples, inputs.device)
+            clips = self.extract_clips(inputs, [s.img_shape for s in data_samples])
+            return self._read_pairs(clips, self.text_encoder(pairs.sentences), pairs.to_clip)[:2]
+        raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
+
+    def extract_clips(self, inputs: Tensor, img_shapes: list[tuple[int, int]]) -> ClipFeatures:
+        """Everything that needs no sentence, once per clip.
+
+        Args:
+            inputs: (B, T, 3, H, W).
+            img_shapes: B sizes (H, W) before padding.
+        """
+        takes_clips = getattr(self.backbone, 'takes_clips', False)
+        maps = self.backbone(inputs if takes_clips else inputs.flatten(0, 1))
+        return self.neck.project(list(maps), padding_mask(inputs, img_shapes))
+
+    def loss(self, inputs: Tensor, data_samples: list[ReferringDataSample]) -> dict[str, Tensor]:
+        """Losses: the mask head sees positive pairs, the cycle head all."""
+        pairs = _Pairs.collect(data_samples, inputs.device)
+        clips = self.extract_clips(inputs, [s.img_shape for s in data_samples])
+        text = self.text_encoder(pairs.sentences)
+        grounded = self.neck.ground(clips, text, pairs.to_clip)
+        losses, reconstructed = {}, None
+        if self.cycle_head is not None:
+            cycle = self._cycle(grounded, text)
+            losses.update(self.cycle_head.loss(
+                cycle, text.sentence, pairs.is_negative, pairs.sentences))
+            reconstructed = cycle.reconstructed[pairs.positive]
+        seen = grounded.select(pairs.positive)
+        predictions = self.mask_head(
+            seen.memory, self.neck.mask_features(clips, seen), text.sentence[pairs.positive],
+            reconstructed)
+        losses.update(self.mask_head.loss(predictions, _targets(data_samples)))
+        return losses
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor,
+                data_samples: list[ReferringDataSample]) -> list[ReferringDataSample]:
+        """Fill ``pred_pairs`` of every sample; all its sentences share its backbone features."""
+        for clip, sample in zip(inputs, data_samples, strict=True):
+            height, width = sample.img_shape
+            sample.pred_pairs = self._predict_video(
+                clip[..., :height, :width], sample.gt_pairs.sentences, sample.ori_shape)
+        return data_samples
+
+    def _predict_video(self, video: Tensor, sentences: list[str],
+                       ori_shape: tuple[int, int]) -> InstanceData:
+        """(T, 3, H, W) and P sentences -> predictions at the original size."""
+        text = self.text_encoder(sentences)
+        windows = []
+        for frames in split_windows(len(video), self.test_cfg.window):
+            clips = self.extract_clips(video[None, frames], [tuple(video.shape[-2:])])
+            windows.append(self._read_window(clips, text))
+        slots = _join([w.slots for w in windows], dim=1)
+        logits = torch.stack([w.logits for w in windows]).mean(0)
+        pairs = choose_slots(slots, logits, ori_shape, config=self.test_cfg)
+        if self.test_cfg.figures:
+            pairs.grounding_attention = torch.cat([w.attention for w in windows], dim=1)
+            pairs.early_features = torch.cat([w.early for w in windows], dim=1)
+        return pairs
+
+    def _read_window(self, clips: ClipFeatures, text: TextFeatures) -> _Window:
+        """One window, all sentences, a few at a time; results go to the CPU."""
+        parts = []
+        for index in torch.arange(len(text.sentence)).split(self.test_cfg.pairs_per_pass):
+            index = index.to(text.sentence.device)
+            chosen = text.select(index)
+            slots, cycle, grounded = self._read_pairs(clips, chosen, torch.zeros_like(index))
+            logits = slots.scores.new_full((len(index),), float('-inf'))
+            if cycle is not None:
+                logits = cycle.misalignment_logit.float()
+            part = _Window(SlotPredictions(
+                slots.scores.cpu(), slots.boxes.cpu(), slots.masks.cpu()), logits.cpu())
+            if self.test_cfg.figures:
+                part.attention = self.neck.attention_map(grounded, chosen).float().cpu()
+                part.early = grounded.early.float().norm(dim=2).cpu()
+            parts.append(part)
+        return _Window.join(parts)
+
+    def _read_pairs(self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor) -> tuple[
+            SlotPredictions, CycleOutput | None, GroundedFeatures]:
+        """Last decoder layer, cycle and grounded features of P pairs."""
+        grounded = self.neck.ground(clips, text, to_clip)
+        cycle = self._cycle(grounded, text) if self.cycle_head is not None else None
+        slots = self.mask_head.last_layer(
+            grounded.memory, self.neck.mask_features(clips, grounded), text.sentence,
+            cycle.reconstructed if cycle is not None else None)
+        return slots, cycle, grounded
+
+    def _cycle(self, grounded: GroundedFeatures, text: TextFeatures) -> CycleOutput:
+        return self.cycle_head(
+            grounded.early, grounded.padding, grounded.position, text.sentence)
+
+
+def padding_mask(inputs: Tensor, img_shapes: list[tuple[int, int]]) -> Tensor:
+    """(B, T, H, W) bool, True in the padding of (B, T, 3, H, W) inputs."""
+    batch, frames, _, height, width = inputs.shape
+    mask = torch.ones(batch, frames, height, width, dtype=torch.bool, device=inputs.device)
+    for row, (h, w) in enumerate(img_shapes):
+        mask[row, :, :h, :w] = False
+    return mask
+
+
+def split_windows(num_frames: int, window: int | None) -> list[slice]:
+    """Cut T frames into near-equal consecutive windows of at most ``window`` frames."""
+    if window is None or window >= num_frames:
+        return [slice(0, num_frames)]
+    count = -(-num_frames // window)
+    bounds = [num_frames * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape: tuple[int, int],
+                 *, config: PredictConfig) -> InstanceData:
+    """One slot per pair for the whole video, its masks at original size, and the gate.
+
+    Args:
+        slots: predictions of P pairs over all T frames.
+        misalignment_logits: (P,) mean over windows.
+        ori_shape: (H0, W0).
+        config: thresholds.
+
+    Returns:
+        P rows: ``masks`` (T, H0, W0) bool after the gate, ``ungated_masks`` before it, ``scores``
+        (T,), ``boxes`` (T, 4) xyxy in pixels, ``consensus``, ``misalignment_logits``.
+    """
+    scores = slots.scores.sigmoid()
+    best = scores.mean(1).argmax(-1)
+    rows = torch.arange(len(best))
+    threshold = torch.tensor(config.mask_threshold).logit()
+    masks = torch.stack([
+        F.interpolate(mask[:, None], size=tuple(ori_shape), mode='bilinear',
+                      align_corners=False)[:, 0] > threshold
+        for mask in slots.masks[rows, :, best]])
+    consensus = 1 - misalignment_logits.sigmoid()
+    kept = consensus >= config.gate_threshold
+    height, width = ori_shape
+    boxes = bbox_cxcywh_to_xyxy(slots.boxes[rows, :, best])
+    return InstanceData(
+        masks=masks if kept.all() else masks & kept[:, None, None, None],
+        ungated_masks=masks,
+        scores=scores[rows, :, best],
+        boxes=boxes * boxes.new_tensor([width, height, width, height]),
+        consensus=consensus,
+        misalignment_logits=misalignment_logits)
+
+
+@dataclass
+class _Pairs:
+    """The pairs of a batch, flat: sentences, (P,) clip of each, (P,) is_negative."""
+
+    sentences: list[str]
+    to_clip: Tensor
+    is_negative: Tensor
+
+    @property
+    def positive(self) -> Tensor:
+        return ~self.is_negative
+
+    @classmethod
+    def collect(cls, samples: list[ReferringDataSample], device: torch.device) -> _Pairs:
+        counts = torch.tensor([len(s.gt_pairs) for s in samples], device=device)
+        return cls(
+            sentences=[text for s in samples for text in s.gt_pairs.sentences],
+            to_clip=torch.arange(len(samples), device=device).repeat_interleave(counts),
+            is_negative=torch.cat([s.gt_pairs.is_negative.to(device) for s in samples]))
+
+
+@dataclass
+class _Window:
+    """Predictions of one window: slots, (P,) misalignment logits, maps of Figure A."""
+
+    slots: SlotPredictions
+    logits: Tensor
+    attention: Tensor | None = None
+    early: Tensor | None = None
+
+    @classmethod
+    def join(cls, parts: list[_Window]) -> _Window:
+        """The pairs of all ``parts`` in order."""
+        maps = {}
+        if parts[0].attention is not None:
+            maps = dict(attention=torch.cat([p.attention for p in parts]),
+                        early=torch.cat([p.early for p in parts]))
+        return cls(_join([p.slots for p in parts], dim=0),
+                   torch.cat([p.logits for p in parts]), **maps)
+
+
+def _join(parts: list[SlotPredictions], *, dim: int) -> SlotPredictions:
+    return SlotPredictions(
+        torch.cat([p.scores for p in parts], dim=dim),
+        torch.cat([p.boxes for p in parts], dim=dim),
+        torch.cat([p.masks for p in parts], dim=dim))
+
+
+def _targets(samples: list[ReferringDataSample]) -> PairTargets:
+    """Targets of the positive pairs, in the order of the batch."""
+    pairs = [s.gt_pairs for s in samples]
+    return PairTargets(
+        boxes=torch.cat([p.boxes[~p.is_negative] for p in pairs]),
+        masks=torch.cat([p.masks[~p.is_negative] for p in pairs]),
+        valid=torch.cat([p.valid[~p.is_negative] for p in pairs]))

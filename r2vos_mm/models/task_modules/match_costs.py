@@ -1,0 +1,153 @@
+"""Costs of giving a query slot a whole tube: one slot, one object, all frames of the clip.
+
+Each cost maps (:class:`SlotPredictions`, :class:`PairTargets`), all in float32, to (P, N); pairs
+and slots are computed together. The costs of mmdet are between all predictions and all targets of
+one image and would compute P times too much here; only the classification cost is of a form that
+fits, and is taken.
+"""
+import torch
+import torch.nn.functional as F
+from mmdet.models.task_modules.assigners import FocalLossCost
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from r2vos_mm.models.losses.box_losses import aligned_giou
+from r2vos_mm.registry import TASK_UTILS
+from r2vos_mm.structures import PairTargets, SlotPredictions
+
+
+def mean_over_frames(costs: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean over frames that is 0 where all weights are.
+
+    Args:
+        costs: (P, T, N) cost of each frame.
+        weights: (P, T) weight of each frame.
+
+    Returns:
+        (P, N).
+    """
+    total = (costs * weights[..., None]).sum(dim=1)
+    amount = weights.sum(dim=1)[:, None]
+    return total / torch.where(amount > 0, amount, torch.ones_like(amount))
+
+
+def frame_weights(valid: Tensor, absent_frame_weight: float) -> Tensor:
+    """(P, T) weights of frames: 1 where the object is visible, else ``absent_frame_weight``."""
+    return torch.where(valid, 1.0, absent_frame_weight)
+
+
+@TASK_UTILS.register_module()
+class TubeScoreCost:
+    """Focal-style classification cost, the mean over the frames that show the object.
+
+    Args:
+        weight: factor of the cost.
+        alpha: balance of positive and negative focal terms.
+        gamma: exponent of the focal terms.
+    """
+
+    def __init__(self, *, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0) -> None:
+        self.cost = FocalLossCost(alpha=alpha, gamma=gamma, eps=1e-8, weight=weight)
+
+    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
+        """(P, N) weighted cost; 0 for a pair whose object is never visible."""
+        label = torch.zeros(1, dtype=torch.long, device=pred.scores.device)
+        per_frame = self.cost(
+            InstanceData(scores=pred.scores.reshape(-1, 1)), InstanceData(labels=label))
+        return mean_over_frames(per_frame.view_as(pred.scores), target.valid.to(pred.scores))
+
+
+@TASK_UTILS.register_module()
+class TubeL1Cost:
+    """L1 distance of boxes, the mean over frames.
+
+    Args:
+        weight: factor of the cost.
+        absent_frame_weight: weight of frames without the object, whose target box is all zeros. The
+            released code counts them fully (1.0).
+    """
+
+    def __init__(self, *, weight: float = 1.0, absent_frame_weight: float = 0.0) -> None:
+        self.weight = weight
+        self.absent_frame_weight = absent_frame_weight
+
+    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
+        """(P, N) weighted cost."""
+        distances = (pred.boxes - target.boxes[:, :, None]).abs().sum(dim=-1)
+        return self.weight * mean_over_frames(
+            distances, frame_weights(target.valid, self.absent_frame_weight))
+
+
+@TASK_UTILS.register_module()
+class TubeGIoUCost:
+    """Negative generalised IoU of boxes, the mean over frames.
+
+    Args:
+        weight: factor of the cost.
+        absent_frame_weight: as in :class:`TubeL1Cost`.
+        eps: see :func:`r2vos_mm.models.losses.aligned_giou`.
+    """
+
+    def __init__(
+        self, *, weight: float = 1.0, absent_frame_weight: float = 0.0, eps: float = 1e-6
+    ) -> None:
+        self.weight = weight
+        self.absent_frame_weight = absent_frame_weight
+        self.eps = eps
+
+    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
+        """(P, N) weighted cost."""
+        giou = aligned_giou(
+            bbox_cxcywh_to_xyxy(pred.boxes), bbox_cxcywh_to_xyxy(target.boxes)[:, :, None],
+            eps=self.eps)
+        return -self.weight * mean_over_frames(
+            giou, frame_weights(target.valid, self.absent_frame_weight))
+
+
+@TASK_UTILS.register_module()
+class TubeFocalCost:
+    """Focal loss of the mask logits, the mean over all cells of all frames.
+
+    Args:
+        weight: factor of the cost.
+        alpha: balance of foreground and background.
+        gamma: exponent of the focal terms.
+    """
+
+    def __init__(self, *, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0) -> None:
+        self.weight = weight
+        self.alpha = alpha
+        self.gamma = gamma
+
+    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
+        """(P, N) weighted cost."""
+        probability = pred.masks.sigmoid()
+        # -log(1 - p) = softplus(x) and -log(p) = softplus(-x): exact where p rounds to 0 or 1.
+        background = F.softplus(pred.masks).mul_(probability ** self.gamma).mul_(1 - self.alpha)
+        foreground = F.softplus(-pred.masks).mul_((1 - probability) ** self.gamma).mul_(self.alpha)
+        total = background.sum(dim=(1, 3, 4)) + torch.einsum(
+            'ptnhw,pthw->pn', foreground.sub_(background), target.masks.to(foreground))
+        return self.weight * total / target.masks.shape[1:].numel()
+
+
+@TASK_UTILS.register_module()
+class TubeDiceCost:
+    """Negative dice coefficient of the whole tube, ``-(2 sum pm + 1) / (sum p + sum m + 1)``.
+
+    Args:
+        weight: factor of the cost.
+        eps: added to both terms of the ratio, in cells.
+    """
+
+    def __init__(self, *, weight: float = 1.0, eps: float = 1.0) -> None:
+        self.weight = weight
+        self.eps = eps
+
+    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
+        """(P, N) weighted cost."""
+        probability = pred.masks.sigmoid()
+        masks = target.masks.to(probability)
+        overlap = torch.einsum('ptnhw,pthw->pn', probability, masks)
+        areas = probability.sum(dim=(1, 3, 4)) + masks.sum(dim=(1, 2, 3))[:, None]
+        return -self.weight * (2 * overlap + self.eps) / (areas + self.eps)

@@ -1,0 +1,70 @@
+"""The data sample of referring video segmentation: one clip and its sentences."""
+from mmengine.structures import BaseDataElement, InstanceData
+
+
+class ReferringDataSample(BaseDataElement):
+    """One clip of T frames (a whole video in testing) and its P (clip, sentence) pairs.
+
+    Metainfo: ``video_id`` str, ``frame_ids`` list of T str, ``img_shape`` (H, W) of the network
+    input before padding, ``ori_shape`` (H0, W0) of the files, ``scale_factor`` (w, h), ``flip``
+    bool, ``dataset`` str, and after the data preprocessor ``batch_input_shape`` and
+    ``pad_shape`` (H', W').
+
+    ``gt_pairs`` (:obj:`InstanceData` of length P):
+
+    * ``sentences``, ``pair_ids``, ``exp_ids``, ``obj_ids``, ``kinds``: lists of P str. ``kinds``
+      is ``'positive'`` or the kind of the negative pair; unknown object ids are ``''``.
+    * ``is_negative``: bool (P,).
+    * ``masks``: bool (P, T, H, W), in testing (P, T, H0, W0); absent without ground truth.
+    * ``boxes``: float32 (P, T, 4), (cx, cy, w, h) in [0, 1] of the unpadded frame, zeros where
+      the object is not visible; ``valid``: bool (P, T), object visible. Both come with masks.
+
+    Negative pairs have all-zero masks and boxes and are nowhere valid.
+
+    ``pred_pairs`` (:obj:`InstanceData` of length P): ``masks`` and ``ungated_masks`` bool
+    (P, T, H0, W0) after and before the verdict, ``scores`` float (P, T), ``boxes`` float
+    (P, T, 4) xyxy in pixels of the files, ``consensus`` float (P,), the probability that the
+    sentence belongs to the video, and ``misalignment_logits`` float (P,).
+
+    Examples:
+        >>> import torch
+        >>> from mmengine.structures import InstanceData
+        >>> from r2vos_mm.structures import ReferringDataSample
+        >>> sample = ReferringDataSample(metainfo=dict(video_id='bear', frame_ids=['00000']))
+        >>> sample.gt_pairs = InstanceData(
+        ...     sentences=['a brown bear', 'a red bus'],
+        ...     masks=torch.zeros(2, 1, 4, 6, dtype=torch.bool),
+        ...     is_negative=torch.tensor([False, True]))
+        >>> len(sample.gt_pairs)
+        2
+        >>> sample.gt_pairs[~sample.gt_pairs.is_negative].sentences
+        ['a brown bear']
+        >>> 'pred_pairs' in sample
+        False
+    """
+
+    @property
+    def gt_pairs(self) -> InstanceData:
+        """Pairs with their annotation, length P."""
+        return self._gt_pairs
+
+    @gt_pairs.setter
+    def gt_pairs(self, value: InstanceData) -> None:
+        self.set_field(value, '_gt_pairs', dtype=InstanceData)
+
+    @gt_pairs.deleter
+    def gt_pairs(self) -> None:
+        del self._gt_pairs
+
+    @property
+    def pred_pairs(self) -> InstanceData:
+        """Pairs with what the model said, length P, in the order of ``gt_pairs``."""
+        return self._pred_pairs
+
+    @pred_pairs.setter
+    def pred_pairs(self, value: InstanceData) -> None:
+        self.set_field(value, '_pred_pairs', dtype=InstanceData)
+
+    @pred_pairs.deleter
+    def pred_pairs(self) -> None:
+        del self._pred_pairs
