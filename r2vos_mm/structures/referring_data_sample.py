@@ -5,10 +5,10 @@ from mmengine.structures import BaseDataElement, InstanceData
 class ReferringDataSample(BaseDataElement):
     """One clip of T frames (a whole video in testing) and its P (clip, sentence) pairs.
 
-    Metainfo: ``video_id`` str, ``frame_ids`` list of T str, ``img_shape`` (H, W) of the network
-    input before padding, ``ori_shape`` (H0, W0) of the files, ``scale_factor`` (w, h), ``flip``
-    bool, ``dataset`` str, and after the data preprocessor ``batch_input_shape`` and
-    ``pad_shape`` (H', W').
+    Metainfo: ``video_id`` str, ``frame_ids`` and ``frame_paths`` lists of T str, ``img_shape``
+    (H, W) of the network input before padding, ``ori_shape`` (H0, W0) of the files,
+    ``scale_factor`` (w, h), ``flip`` bool, ``dataset`` str, and after the data preprocessor
+    ``batch_input_shape`` and ``pad_shape`` (H', W').
 
     ``gt_pairs`` (:obj:`InstanceData` of length P):
 

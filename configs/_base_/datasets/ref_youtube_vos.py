@@ -1,0 +1,107 @@
+# Refer-YouTube-VOS, clips of 5 frames. The validation masks are not public: 5 % of the training
+# videos, chosen by the hash of their ids, are the local validation and stay out of training.
+dataset_type = 'R2VOSDataset'
+data_root = 'data/ref-youtube-vos'
+clip_length = 5
+holdout_fraction = 0.05
+short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
+train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
+
+train_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadVideoFrame'),
+            dict(type='LoadObjectMask'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='ClipPhotoMetricDistortion'),
+        ]),
+    # One choice per clip, hence outside the broadcasters.
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [
+                dict(
+                    type='TransformBroadcaster',
+                    share_random_params=True,
+                    transforms=[
+                        dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
+                    ])
+            ],
+            [
+                dict(
+                    type='TransformBroadcaster',
+                    share_random_params=True,
+                    transforms=[
+                        # A long side without a limit: only the short side counts.
+                        dict(
+                            type='RandomChoiceResize',
+                            scales=[(100000, 400), (100000, 500), (100000, 600)],
+                            keep_ratio=True),
+                        dict(
+                            type='mmdet.RandomCrop',
+                            crop_type='absolute_range',
+                            crop_size=(384, 600)),
+                        dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
+                    ])
+            ],
+        ]),
+    dict(type='SwapLeftRight'),
+    dict(type='PackReferringInputs'),
+]
+test_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadVideoFrame'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='LoadObjectMask'),
+        ]),
+    dict(type='PackReferringInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        video_subset=dict(part='train', fraction=holdout_fraction),
+        clip_length=clip_length,
+        positives_per_clip=3,
+        negatives=dict(
+            type='TrainNegatives',
+            per_clip=3,
+            shares=dict(other_video=0.5, attribute=0.25, relation=0.25)),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        video_subset=dict(part='holdout', fraction=holdout_fraction),
+        test_mode=True,
+        pipeline=test_pipeline))
+# The challenge's validation videos: no masks, for a submission.
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='valid',
+        test_mode=True,
+        pipeline=test_pipeline))
+
+val_evaluator = dict(type='JFRMetric')
+test_evaluator = dict(type='JFRMetric')

@@ -1,0 +1,32 @@
+default_scope = 'r2vos_mm'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='SafeCheckpointHook',
+        by_epoch=False,
+        interval=1000,
+        max_keep_ckpts=2,
+        save_best='J&F&R',
+        rule='greater',
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    # tools/test.py --show-dir switches it on
+    visualization=dict(type='ReferringVisualizationHook', draw=False),
+)
+custom_hooks = [dict(type='ExactResumeHook')]
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
+visualizer = dict(type='ReferringVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+log_level = 'INFO'
+# Resuming exactly needs a fixed seed: the order of the data is a function of it.
+randomness = dict(seed=0)
+load_from = None
+resume = False

@@ -1,0 +1,3 @@
+# Table C: the verdict 1(A) does not empty masks.
+_base_ = '../r2vos_r50.py'
+model = dict(test_cfg=dict(gate_threshold=0.0))

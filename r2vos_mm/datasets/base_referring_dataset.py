@@ -1,0 +1,223 @@
+"""Items of referring datasets: clips with their pairs, reproducible draw by draw."""
+import hashlib
+import logging
+import random
+from abc import abstractmethod
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Sequence
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+
+from r2vos_mm.registry import TASK_UTILS
+
+from .frame_sampling import anchor_frames, sample_frame_indices
+from .negatives import NegativeSource
+from .problems import DataFileError
+from .records import Clip, Pair, VideoRecord
+from .samplers import EpochIndex
+
+SUBSET_PARTS = ('train', 'holdout')
+
+
+@contextmanager
+def seeded_globals(seed: int) -> Iterator[None]:
+    """Seeds the global generators of ``random`` and NumPy inside, and restores them after.
+
+    Image transforms of MMCV and MMDetection draw from these.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
+def is_held_out(video_id: str, fraction: float) -> bool:
+    """Whether a video belongs to the hold-out: by SHA-256 of its id, the same everywhere."""
+    number = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], 'big')
+    return number < fraction * 2**64
+
+
+class BaseReferringDataset(BaseDataset):
+    """Clips and pairs from videos that a subclass lists in :meth:`load_videos`.
+
+    Training: an item is (video, sentence, anchor frame); its clip has T frames around the anchor
+    and the pairs: the sentence, ``positives_per_clip - 1`` other sentences of the video, and the
+    negatives. Everything random in an item (frames, pairs, augmentation) depends on (``seed``,
+    epoch, index) only, where an :class:`EpochIndex` of the sampler carries the epoch. If the
+    sentence's object is visible in no frame, or a file is broken, another item is drawn, at most
+    ``max_refetch`` times; then a clip without the object is accepted.
+
+    Testing: an item is a video with all its frames and all its pairs.
+
+    The pipeline gets lists over the T frames, as ``TransformBroadcaster`` without mapping wants
+    them: ``img_path``, ``clip`` (T times the same :class:`Clip`) and, with ground truth,
+    ``seg_map_path``.
+
+    Args:
+        clip_length: frames T of a training clip.
+        positives_per_clip: sentences of the video a training clip carries, at most; all differ.
+        negatives: config of a :class:`NegativeSource`, or None.
+        video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
+            split of the videos by the hash of their ids; None keeps all.
+        dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
+        seed: seed of everything random in an item.
+        max_refetch: how often another item is drawn.
+        pipeline, test_mode, data_root, ann_file and further arguments: see
+            :class:`mmengine.dataset.BaseDataset`.
+    """
+
+    def __init__(self,
+                 *,
+                 clip_length: int = 5,
+                 positives_per_clip: int = 1,
+                 negatives: Mapping | None = None,
+                 video_subset: Mapping | None = None,
+                 dataset_name: str = '',
+                 seed: int = 0,
+                 max_refetch: int = 10,
+                 **kwargs: Any) -> None:
+        if clip_length < 1 or positives_per_clip < 1 or max_refetch < 0:
+            raise ValueError('clip_length and positives_per_clip must be at least 1 and '
+                             f'max_refetch at least 0, got {clip_length}, {positives_per_clip} and '
+                             f'{max_refetch}')
+        self.clip_length = clip_length
+        self.positives_per_clip = positives_per_clip
+        self.video_subset = _checked_subset(video_subset)
+        self.dataset_name = dataset_name or self.METAINFO.get('dataset_name', type(self).__name__)
+        self.seed = seed
+        self.videos: Sequence[VideoRecord] = ()
+        self.negatives: NegativeSource | None = None
+        if negatives is not None:
+            self.negatives = TASK_UTILS.build(dict(negatives))
+        self._reported_files: set[str] = set()
+        # So that bare names in the pipeline are found without a Runner, too.
+        with DefaultScope.overwrite_default_scope('r2vos_mm'):
+            super().__init__(max_refetch=max_refetch, data_prefix={}, **kwargs)
+
+    @abstractmethod
+    def load_videos(self) -> list[VideoRecord]:
+        """All usable videos, in a fixed order."""
+
+    def test_pairs(self, video: VideoRecord) -> list[Pair]:
+        """The pairs of a video in testing; by default its own sentences."""
+        return [Pair.positive(video.video_id, expression) for expression in video.expressions]
+
+    def load_data_list(self) -> list[dict]:
+        """The items: in training one per (video, sentence, anchor), in testing one per video.
+
+        Raises:
+            ValueError: if no video is left.
+        """
+        self.videos = [video for video in self.load_videos() if self._in_subset(video.video_id)]
+        if not self.videos:
+            raise ValueError(f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
+                             f'{self.video_subset}); the warnings above say why')
+        if self.test_mode:
+            return [dict(video=index) for index in range(len(self.videos))]
+        if self.negatives is not None:
+            self.negatives.prepare(self.videos, Path(self.data_root))
+        return [
+            dict(video=index, expression=number, anchor=anchor)
+            for index, video in enumerate(self.videos)
+            for number in range(len(video.expressions))
+            for anchor in anchor_frames(len(video.frames), self.clip_length)
+        ]
+
+    def __getitem__(self, idx: int) -> dict:
+        """The item as the pipeline packed it, ``inputs`` and ``data_samples``.
+
+        Raises:
+            DataFileError: in testing if a file is broken; in training if files of
+                ``max_refetch + 1`` items in a row are.
+        """
+        if not self._fully_initialized:
+            self.full_init()
+        if self.test_mode:
+            return self.pipeline(self._test_results(self.get_data_info(int(idx))))
+        return self._train_item(idx if isinstance(idx, EpochIndex) else EpochIndex(idx % len(self)))
+
+    def _train_item(self, index: EpochIndex) -> dict:
+        packed, error = None, None
+        for attempt in range(self.max_refetch + 1):
+            rng = np.random.default_rng((self.seed, index.epoch, index.origin, attempt))
+            item = self.get_data_info(int(rng.integers(len(self))) if attempt else int(index))
+            results = self._train_results(item, rng)
+            try:
+                with seeded_globals(int(rng.integers(2**32))):
+                    packed = self.pipeline(results)
+            except DataFileError as broken:
+                error = broken
+                self._report_once(broken)
+                continue
+            # Pair 0 is the sentence the item is about.
+            if packed['data_samples'].gt_pairs.valid[0].any():
+                return packed
+        if packed is None:
+            raise error
+        return packed
+
+    def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
+        """Paths and clip of a training item, all draws from ``rng``."""
+        video = self.videos[item['video']]
+        indices = sample_frame_indices(
+            len(video.frames), self.clip_length, item['anchor'], rng)
+        pairs = self._positives(video, item['expression'], rng)
+        if self.negatives is not None:
+            pairs += self.negatives.draw(video, rng)
+        return self._results(video, [video.frames[i] for i in indices], pairs)
+
+    def _positives(self, video: VideoRecord, first: int, rng: np.random.Generator) -> list[Pair]:
+        """The item's sentence and further ones of the video, all texts different."""
+        chosen = {video.expressions[first].sentence: video.expressions[first]}
+        if self.positives_per_clip > 1:
+            for index in rng.permutation(len(video.expressions)):
+                if len(chosen) == self.positives_per_clip:
+                    break
+                expression = video.expressions[int(index)]
+                chosen.setdefault(expression.sentence, expression)
+        return [Pair.positive(video.video_id, expression) for expression in chosen.values()]
+
+    def _test_results(self, item: dict) -> dict:
+        video = self.videos[item['video']]
+        return self._results(video, video.frames, self.test_pairs(video))
+
+    def _results(self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]) -> dict:
+        clip = Clip(video.video_id, self.dataset_name, tuple(frames), tuple(pairs))
+        results = dict(
+            img_path=[str(video.frame_dir / f'{frame}.jpg') for frame in frames],
+            clip=[clip] * len(frames))
+        # A sentence of unknown object has no ground truth, whatever masks the video has.
+        known = all(pair.is_negative or pair.obj_id for pair in pairs)
+        if video.mask_dir is not None and known:
+            results['seg_map_path'] = [str(video.mask_dir / f'{frame}.png') for frame in frames]
+        return results
+
+    def _in_subset(self, video_id: str) -> bool:
+        if self.video_subset is None:
+            return True
+        held_out = is_held_out(video_id, self.video_subset['fraction'])
+        return held_out == (self.video_subset['part'] == 'holdout')
+
+    def _report_once(self, error: DataFileError) -> None:
+        if str(error) not in self._reported_files:
+            self._reported_files.add(str(error))
+            print_log(f'{error}. Another item is drawn instead', logger='current',
+                      level=logging.WARNING)
+
+
+def _checked_subset(subset: Mapping | None) -> dict | None:
+    if subset is None:
+        return None
+    if (set(subset) != {'part', 'fraction'} or subset['part'] not in SUBSET_PARTS
+            or not 0 < subset['fraction'] < 1):
+        raise ValueError("video_subset must be dict(part='train'|'holdout', fraction=<0..1>), got "
+                         f'{dict(subset)}')
+    return dict(subset)

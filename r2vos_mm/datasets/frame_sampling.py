@@ -1,0 +1,61 @@
+"""Which frames of a video make a training clip."""
+import numpy as np
+
+NEIGHBOUR_DISTANCE = 3
+
+
+def anchor_frames(length: int, clip_length: int) -> range:
+    """Anchors of one sentence in an epoch: frames 0, T, 2T, ... of ``length`` frames.
+
+    An epoch counts (video, sentence, anchor) items, as ReferFormer's training set does.
+    """
+    return range(0, length, clip_length)
+
+
+def sample_frame_indices(length: int, clip_length: int, anchor: int,
+                         rng: np.random.Generator) -> list[int]:
+    """Frames of one clip: the anchor, a close frame on either side, the rest from farther off.
+
+    ReferFormer's scheme (its training set for Refer-YouTube-VOS): with distances r1, r2 drawn
+    from {1, 2, 3} the clip holds ``anchor``, ``anchor - r1`` and ``anchor + r2``; the remaining
+    ``clip_length - 3`` frames are drawn without replacement outside that span. Where the
+    original repeats frames (at the ends of a video) or fails (clips longer than the video),
+    this one draws more frames from outside the span, then from inside it, and repeats frames
+    only if the video has fewer than ``clip_length``, each as evenly as possible.
+
+    Args:
+        length: number of frames n of the video, at least 1.
+        clip_length: number of frames T to choose, at least 1.
+        anchor: index in [0, n) that is always chosen.
+        rng: the only source of randomness.
+
+    Returns:
+        T indices in ascending order; distinct if n >= T.
+
+    Raises:
+        ValueError: if a length is below 1 or the anchor lies outside the video.
+    """
+    if length < 1 or clip_length < 1 or not 0 <= anchor < length:
+        raise ValueError(f'cannot sample {clip_length} frames around frame {anchor} of a video '
+                         f'with {length} frames')
+    if length <= clip_length:
+        return sorted(i % length for i in range(clip_length))
+    chosen = _anchor_and_neighbours(length, clip_length, anchor, rng)
+    low, high = min(chosen), max(chosen)
+    outside = [i for i in range(length) if i < low or i > high]
+    inside = [i for i in range(low, high) if i not in chosen]
+    for candidates in (outside, inside):
+        count = min(clip_length - len(chosen), len(candidates))
+        chosen.update(int(i) for i in rng.choice(candidates, count, replace=False) if count)
+    return sorted(chosen)
+
+
+def _anchor_and_neighbours(length: int, clip_length: int, anchor: int,
+                           rng: np.random.Generator) -> set[int]:
+    """The anchor and, as far as T and the ends of the video allow, a frame on either side."""
+    before, after = rng.integers(1, NEIGHBOUR_DISTANCE + 1, size=2)
+    neighbours = [max(0, anchor - int(before)), min(length - 1, anchor + int(after))]
+    if rng.integers(2):
+        neighbours.reverse()
+    neighbours = [i for i in neighbours if i != anchor]
+    return {anchor, *neighbours[:clip_length - 1]}

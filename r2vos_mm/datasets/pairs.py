@@ -1,0 +1,70 @@
+"""Pairs files (``r2-pairs/1``): which sentence is shown with which video, and whether it belongs.
+
+::
+
+    {"format": "r2-pairs/1", "name": ..., "pairs_sha256": ...,
+     "pairs": [{"pair_id": "bear/0/n0", "video": "bus", "exp_video": "bear", "exp_id": "0",
+                "exp": "a brown bear", "obj_id": "1", "category": "bear", "label": 0,
+                "kind": "other_video", "rank": 0}, ...]}
+
+``video`` is the video whose frames are shown; ``exp_video`` and ``exp_id`` name the sentence.
+"""
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from .layout import is_plain_name, read_json
+from .problems import ProblemList
+from .records import POSITIVE, Pair, normalise_sentence
+
+FORMAT = 'r2-pairs/1'
+_TEXT_KEYS = ('pair_id', 'video', 'exp_id', 'exp', 'kind')
+
+
+def read_pairs(path: Path, problems: ProblemList) -> dict[str, list[Pair]]:
+    """The pairs of each video, in the order of the file.
+
+    Rows that cannot be used are left out and noted in ``problems``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a pairs file of the known format.
+    """
+    content = read_json(path)
+    found = content.get('format') if isinstance(content, dict) else type(content).__name__
+    if found != FORMAT or not isinstance(content.get('pairs'), list):
+        raise ValueError(f"{path} is not a pairs file: expected format '{FORMAT}' and a list "
+                         f"'pairs', found format {found!r}. Write it with the pairs builder")
+    pairs = defaultdict(list)
+    for number, row in enumerate(content['pairs']):
+        problem = _row_problem(row)
+        if problem is not None:
+            problems.add(f'{path.name}: row {number}', problem, 'pair skipped')
+        else:
+            pairs[row['video']].append(_pair(row))
+    return dict(pairs)
+
+
+def _row_problem(row: Any) -> str | None:
+    if not isinstance(row, dict):
+        return 'is not a dict'
+    for key in _TEXT_KEYS:
+        if not isinstance(row.get(key), str) or not row[key].strip():
+            return f"has no text '{key}'"
+    if not is_plain_name(row['exp_id']):
+        return f"exp_id {row['exp_id']!r} is not a plain name"
+    if row.get('label') not in (0, 1):
+        return f"label is {row.get('label')!r}, not 0 or 1"
+    if (row['label'] == 1) != (row['kind'] == POSITIVE):
+        return f"label {row['label']} contradicts kind {row['kind']!r}"
+    obj_id = row.get('obj_id') or ''
+    if row['label'] == 1 and obj_id and not str(obj_id).isdecimal():
+        return f'obj_id {obj_id!r} is not a number'
+    return None
+
+
+def _pair(row: dict) -> Pair:
+    is_negative = row['label'] == 0
+    obj_id = '' if is_negative or not row.get('obj_id') else str(int(row['obj_id']))
+    return Pair(normalise_sentence(row['exp']), row['pair_id'], row['exp_id'], obj_id, row['kind'],
+                is_negative)

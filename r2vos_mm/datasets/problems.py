@@ -1,0 +1,54 @@
+"""Collects what is wrong with the files of a dataset, to say it once."""
+import logging
+from dataclasses import dataclass, field
+
+from mmengine.logging import print_log
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, at which video (or file), what is done about it."""
+    where: str
+    what: str
+    consequence: str
+
+
+@dataclass
+class ProblemList:
+    """The problems of one annotation file, logged as one record with one row each.
+
+    Attributes:
+        source: the file or folder that was read.
+        rows: what was found.
+        max_rows: rows shown in the record; all remain in ``rows``.
+    """
+    source: str
+    rows: list[Problem] = field(default_factory=list)
+    max_rows: int = 50
+
+    def add(self, where: str, what: str, consequence: str) -> None:
+        """Notes one problem."""
+        self.rows.append(Problem(where, what, consequence))
+
+    def table(self) -> str:
+        """The problems, one aligned row each."""
+        shown = self.rows[:self.max_rows]
+        widths = [max(len(getattr(row, name)) for row in shown) for name in ('where', 'what')]
+        lines = [f'  {row.where:<{widths[0]}}  {row.what:<{widths[1]}}  -> {row.consequence}'
+                 for row in shown]
+        if len(self.rows) > len(shown):
+            lines.append(f'  ... and {len(self.rows) - len(shown)} more')
+        return '\n'.join(lines)
+
+    def report(self) -> None:
+        """Logs the table as one warning; says nothing if there is nothing to say."""
+        if self.rows:
+            print_log(
+                f'{len(self.rows)} problem(s) in {self.source}; what can be used is used:\n'
+                f'{self.table()}',
+                logger='current',
+                level=logging.WARNING)
+
+
+class DataFileError(RuntimeError):
+    """One file of a dataset cannot be used; the message names it and says what to do."""

@@ -1,0 +1,71 @@
+"""What a referring dataset knows about its videos, and what one item of it is."""
+from dataclasses import dataclass, field
+from pathlib import Path
+
+POSITIVE = 'positive'
+
+
+def normalise_sentence(sentence: str) -> str:
+    """Lower case, single blanks, none at the ends: the form of every sentence here.
+
+    >>> normalise_sentence('a bus  driving on the ROAD ')
+    'a bus driving on the road'
+    """
+    return ' '.join(sentence.lower().split())
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One sentence of a video. ``obj_id`` is '' where the file does not tell it."""
+    exp_id: str
+    sentence: str
+    obj_id: str = ''
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One video: its frames in temporal order, its sentences, its annotated objects.
+
+    ``categories`` maps an object id to its category, for *all* annotated objects, also those no
+    sentence names; it is empty where the data does not tell.
+    """
+    video_id: str
+    frames: tuple[str, ...]
+    frame_dir: Path
+    mask_dir: Path | None
+    expressions: tuple[Expression, ...]
+    categories: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> frozenset[str]:
+        """The normalised sentences of the video."""
+        return frozenset(expression.sentence for expression in self.expressions)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One sentence shown with one video.
+
+    A negative pair keeps in ``exp_id`` where its sentence came from; it has no object.
+    """
+    sentence: str
+    pair_id: str
+    exp_id: str
+    obj_id: str = ''
+    kind: str = POSITIVE
+    is_negative: bool = False
+
+    @classmethod
+    def positive(cls, video_id: str, expression: Expression) -> 'Pair':
+        """The pair of a video and one of its own sentences."""
+        return cls(expression.sentence, f'{video_id}/{expression.exp_id}/p', expression.exp_id,
+                   expression.obj_id)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What a pipeline gets beside the paths: which frames, and the P pairs of the item."""
+    video_id: str
+    dataset: str
+    frame_ids: tuple[str, ...]
+    pairs: tuple[Pair, ...]
