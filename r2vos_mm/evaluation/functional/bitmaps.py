@@ -1,0 +1,104 @@
+"""Masks packed 64 pixels to a word: counting, boundaries and dilation by bit operations.
+
+A bitmap is an array (K, ..., H) of ``K = ceil(W / 64)`` words per row: bit ``x % 64`` of word
+``x // 64`` is pixel ``x``, so "the right neighbour" is a right shift by one. The words of a row
+come first and the rows last, since then all that is combined with a neighbour, be it a word or a
+row, lies in long runs of memory. What is outside of a bitmap counts as background.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import isqrt
+
+import numpy as np
+
+WORD = np.dtype('<u8')
+WORD_BITS = 64
+_BITS_OF_BYTE = np.array([bin(byte).count('1') for byte in range(256)], dtype=np.uint8)
+
+
+def pack(masks: np.ndarray) -> np.ndarray:
+    """Pack masks (T, H, W) bool to rows of words (T, H, K) uint64; the unused high bits are 0."""
+    frames, height, width = masks.shape
+    packed = np.zeros((frames, height, -(-width // WORD_BITS) * 8), dtype=np.uint8)
+    packed[..., : -(-width // 8)] = np.packbits(masks, axis=-1, bitorder='little')
+    return packed.view(WORD)
+
+
+def count(bitmap: np.ndarray) -> np.ndarray:
+    """Number of set pixels, (K, ..., H) -> (...) int64."""
+    if hasattr(np, 'bitwise_count'):
+        bits = np.bitwise_count(bitmap)
+    else:  # NumPy < 2
+        bits = _BITS_OF_BYTE[bitmap.view(np.uint8)]
+    return bits.sum(axis=(0, -1), dtype=np.int64)
+
+
+def boundaries(bitmap: np.ndarray, inner_columns: np.ndarray) -> np.ndarray:
+    """Pixels unlike their right, lower or lower-right neighbour ("seg2bmap" of DAVIS).
+
+    The last row is compared with the right neighbour only, the last column with the lower one only,
+    the last pixel with none: the edge of the frame is never a boundary.
+
+    Args:
+        bitmap: masks (K, ..., H).
+        inner_columns: (K,) words with every column set but the last one of the frame.
+
+    Returns:
+        Bitmap (K, ..., H).
+    """
+    from_right = bitmap >> WORD.type(1)
+    from_right[:-1] |= bitmap[1:] << WORD.type(WORD_BITS - 1)
+    edges = bitmap ^ from_right
+    edges[..., :-1] |= bitmap[..., :-1] ^ from_right[..., 1:]
+    edges &= inner_columns.reshape(-1, *[1] * (bitmap.ndim - 1))
+    edges[..., :-1] |= bitmap[..., :-1] ^ bitmap[..., 1:]
+    return edges
+
+
+def dilate(bitmap: np.ndarray, radius: int) -> np.ndarray:
+    """Dilate by the disk dx^2 + dy^2 <= radius^2, (K, ..., H) -> (K, ..., H).
+
+    The disk is a union of horizontal bars: the bitmap is widened step by step, and at each width of
+    a bar it is or-ed to the rows where that bar lies.
+    """
+    height = bitmap.shape[-1]
+    # Empty rows after each image keep images apart: moving rows is then one run over memory.
+    widened = np.zeros((*bitmap.shape[:-1], height + radius), dtype=WORD)
+    widened[..., :height] = bitmap
+    dilated = np.zeros_like(widened)
+    flat, half_width = dilated.reshape(-1), 0
+    for target, dys in _bars_of_disk(radius):
+        while half_width < target:
+            # Bars of 2 * half_width + 1 pixels leave no gap when moved by at most their own length.
+            step = min(target - half_width, 2 * half_width + 1, WORD_BITS - 1)
+            widened = _widen(widened, step)
+            half_width += step
+        bars = widened.reshape(-1)
+        for dy in dys:
+            flat[dy:] |= bars[: len(bars) - dy]
+            flat[: len(bars) - dy] |= bars[dy:]
+    return dilated[..., :height]
+
+
+@lru_cache(maxsize=64)
+def _bars_of_disk(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Bars of the disk, narrow ones first: half width and the dy >= 0 of the rows that have it."""
+    rows: dict[int, list[int]] = {}
+    for dy in range(radius, -1, -1):
+        rows.setdefault(isqrt(radius * radius - dy * dy), []).append(dy)
+    return tuple((half_width, tuple(dys)) for half_width, dys in rows.items())
+
+
+def _widen(bitmap: np.ndarray, pixels: int) -> np.ndarray:
+    """The bitmap or itself moved left or itself moved right by 1 <= ``pixels`` < 64 columns."""
+    near, far = WORD.type(pixels), WORD.type(WORD_BITS - pixels)
+    widened = bitmap << near
+    scratch = bitmap >> near
+    widened |= scratch
+    widened |= bitmap
+    if len(bitmap) > 1:
+        widened[1:] |= np.right_shift(bitmap[:-1], far, out=scratch[1:])
+        widened[:-1] |= np.left_shift(bitmap[1:], far, out=scratch[1:])
+    return widened

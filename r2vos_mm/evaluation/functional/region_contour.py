@@ -1,0 +1,202 @@
+"""Region similarity J and contour accuracy F of masks.
+
+The definition is that of the DAVIS benchmark (Perazzi et al., "A Benchmark Dataset and Evaluation
+Methodology for Video Object Segmentation", CVPR 2016, Sec. 5; code: davis2017-evaluation); the
+results are equal to it, to the last bit. Masks are packed 64 pixels to a word, cropped to what is
+not empty and dilated by bit operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import numpy as np
+
+from r2vos_mm.evaluation.functional import bitmaps
+from r2vos_mm.evaluation.functional.bitmaps import WORD
+
+# Frames are worked on in stacks of about this many words (256 KiB), which stay in the cache.
+STACK_WORDS = 1 << 15
+
+
+@dataclass(frozen=True)
+class MaskScores:
+    """Scores of T frames.
+
+    Attributes:
+        region: J per frame, (T,) float64 in [0, 1].
+        contour: F per frame, (T,) float64 in [0, 1].
+        pred_area: predicted foreground pixels per frame, (T,) int64, void pixels not counted.
+        gt_area: annotated foreground pixels per frame, (T,) int64, void pixels not counted.
+    """
+
+    region: np.ndarray
+    contour: np.ndarray
+    pred_area: np.ndarray
+    gt_area: np.ndarray
+
+
+def region_similarity(
+    pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None
+) -> np.ndarray:
+    """Region similarity J = |P & G| / |P | G| per frame; 1 when both are empty, 0 when one is.
+
+    Args:
+        pred: predicted masks, (T, H, W) or (H, W) bool.
+        gt: annotated masks, same shape, bool.
+        void: pixels to leave out of both masks, same shape, bool.
+
+    Returns:
+        (T,) float64 in [0, 1]; T = 1 for (H, W).
+
+    Raises:
+        TypeError: if a mask is not a bool array.
+        ValueError: if the shapes differ or are neither (T, H, W) nor (H, W).
+    """
+    pred, gt = _as_clips(pred, gt, void)
+    counts = [
+        (np.count_nonzero(p & g), np.count_nonzero(p), np.count_nonzero(g))
+        for p, g in zip(pred, gt)
+    ]
+    intersection, pred_area, gt_area = np.array(counts, dtype=np.int64).reshape(-1, 3).T
+    return _ratio(intersection, pred_area + gt_area - intersection, if_none=1.0)
+
+
+def contour_accuracy(
+    pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None, bound_th: float = 0.008
+) -> np.ndarray:
+    """Contour accuracy F = 2 Pr Re / (Pr + Re) per frame.
+
+    Pr is the share of predicted boundary pixels within the radius of an annotated boundary pixel,
+    Re the converse. F is 1 when neither mask has a boundary (which is so for empty *and* for full
+    frames), 0 when only one has. Void pixels are taken out of both masks before the boundary is
+    drawn.
+
+    Args:
+        pred: predicted masks, (T, H, W) or (H, W) bool.
+        gt: annotated masks, same shape, bool.
+        void: pixels to leave out of both masks, same shape, bool.
+        bound_th: radius as a share of the frame's diagonal, rounded up to pixels; from 1 on, in
+            pixels.
+
+    Returns:
+        (T,) float64 in [0, 1]; T = 1 for (H, W).
+
+    Raises:
+        TypeError: if a mask is not a bool array.
+        ValueError: if the shapes differ or are neither (T, H, W) nor (H, W).
+    """
+    return score_masks(pred, gt, void=void, bound_th=bound_th).contour
+
+
+def score_masks(
+    pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None, bound_th: float = 0.008
+) -> MaskScores:
+    """J, F and areas of T frames in one pass; arguments are those of :func:`contour_accuracy`."""
+    pred, gt = _as_clips(pred, gt, void)
+    frames, height, width = pred.shape
+    radius = boundary_radius((height, width), bound_th)
+    scores = MaskScores(
+        np.empty(frames), np.empty(frames), np.empty(frames, np.int64), np.empty(frames, np.int64)
+    )
+    for stack in _stacks(pred.shape):
+        bitmap, inner_columns = _crop(bitmaps.pack(pred[stack]), bitmaps.pack(gt[stack]), width)
+        areas = bitmaps.count(bitmap)
+        scores.pred_area[stack], scores.gt_area[stack] = areas
+        intersection = bitmaps.count(bitmap[:, 0] & bitmap[:, 1])
+        scores.region[stack] = _ratio(intersection, areas.sum(axis=0) - intersection, if_none=1.0)
+        scores.contour[stack] = _contour(bitmaps.boundaries(bitmap, inner_columns), radius)
+    return scores
+
+
+def boundary_radius(size: tuple[int, int], bound_th: float = 0.008) -> int:
+    """Radius in pixels within which boundaries match.
+
+    It is ``ceil(bound_th * diagonal)``, and from ``bound_th = 1`` on ``bound_th`` itself.
+
+    Args:
+        size: (H, W) of the scored masks; scoring at another resolution changes F.
+        bound_th: share of the diagonal, or pixels.
+    """
+    if bound_th < 0:
+        raise ValueError(f'bound_th must not be negative, got {bound_th}')
+    return int(bound_th if bound_th >= 1 else np.ceil(bound_th * np.linalg.norm(size)))
+
+
+def _as_clips(
+    pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check the arguments, take the void pixels out and give both masks as (T, H, W)."""
+    named = {'pred': pred, 'gt': gt} if void is None else {'pred': pred, 'gt': gt, 'void': void}
+    for name, masks in named.items():
+        if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_:
+            kind = getattr(masks, 'dtype', type(masks).__name__)
+            raise TypeError(
+                f'{name} must be a numpy array of bool, got {kind}: threshold the masks first'
+            )
+        if masks.shape != pred.shape:
+            raise ValueError(
+                f'{name} has shape {masks.shape}, pred has {pred.shape}: resize the '
+                'prediction to the size of the annotation first'
+            )
+    if pred.ndim not in (2, 3) or 0 in pred.shape[-2:]:
+        raise ValueError(
+            f'masks must be (T, H, W) or (H, W) and not without pixels, got {pred.shape}'
+        )
+    if void is not None:
+        pred, gt = pred & ~void, gt & ~void
+    return pred.reshape(-1, *pred.shape[-2:]), gt.reshape(-1, *gt.shape[-2:])
+
+
+def _stacks(shape: tuple[int, int, int]) -> Iterator[slice]:
+    """Slices of T that hold about ``STACK_WORDS`` words each."""
+    frames, height, width = shape
+    words_per_frame = height * -(-width // bitmaps.WORD_BITS)
+    step = max(1, STACK_WORDS // words_per_frame)
+    return (slice(start, start + step) for start in range(0, frames, step))
+
+
+def _crop(pred: np.ndarray, gt: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Crop packed masks (T, H, K) to the box of all foreground, grown by one pixel.
+
+    One pixel is enough: boundaries lie at most that far outside of a mask, and matches are only
+    counted on boundaries, which are all inside.
+
+    Returns:
+        Bitmap (k, 2, T, h) of prediction and annotation, and the (k,) words with every column set
+        but the last one of the frame.
+    """
+    height, num_words = pred.shape[1:]
+    inner_columns = np.full(num_words, ~WORD.type(0), dtype=WORD)
+    inner_columns[-1] = (1 << (width - 1) % bitmaps.WORD_BITS) - 1
+    foreground = np.bitwise_or.reduce(pred | gt, axis=0)
+    rows = np.flatnonzero(np.bitwise_or.reduce(foreground, axis=1))
+    words = np.flatnonzero(np.bitwise_or.reduce(foreground, axis=0))
+    if not len(rows):
+        rows = words = np.zeros(1, dtype=np.int64)
+    rows_kept = slice(max(rows[0] - 1, 0), min(rows[-1] + 2, height))
+    words_kept = slice(max(words[0] - 1, 0), words[-1] + 1)
+    cropped = np.stack([masks[:, rows_kept, words_kept] for masks in (pred, gt)])
+    return np.ascontiguousarray(cropped.transpose(3, 0, 1, 2)), inner_columns[words_kept]
+
+
+def _contour(boundaries: np.ndarray, radius: int) -> np.ndarray:
+    """F (T,) of the boundaries (K, 2, T, H) of prediction and annotation."""
+    num_pred, num_gt = bitmaps.count(boundaries)
+    scores = ((num_pred == 0) & (num_gt == 0)).astype(np.float64)
+    to_match = (num_pred > 0) & (num_gt > 0)
+    if not to_match.any():
+        return scores
+    matched = bitmaps.dilate(boundaries, radius)[:, ::-1] & boundaries
+    pred_matched, gt_matched = bitmaps.count(matched)
+    precision = pred_matched[to_match] / num_pred[to_match]
+    recall = gt_matched[to_match] / num_gt[to_match]
+    scores[to_match] = _ratio(2 * precision * recall, precision + recall, if_none=0.0)
+    return scores
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, if_none: float) -> np.ndarray:
+    """Quotient (T,) float64, ``if_none`` where the denominator is 0."""
+    out = np.full(len(denominator), if_none, dtype=np.float64)
+    return np.divide(numerator, denominator, out=out, where=denominator != 0)

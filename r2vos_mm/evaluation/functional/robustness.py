@@ -1,0 +1,163 @@
+"""Robustness R: how much less a model segments for sentences that do not belong to the video.
+
+Metric R of R2-VOS: ``R = 1 - sum of areas on negative pairs / sum of areas on positive pairs``. The
+annotation is not in the formula: over-segmenting positives raises R, so read it next to J and to
+the ratio of predicted to annotated area.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The three forms of R; ``sum`` and ``frac`` are at most 1 and unbounded below.
+
+    Attributes:
+        sum: R_sum, the form of the paper: ratio of summed areas in pixels.
+        frac: R_frac: ratio of mean area *fractions*, which long or large videos do not dominate.
+        pair: R_pair: mean over positives of ``1 - min(1, negatives' mean fraction / own
+            fraction)``.
+    """
+
+    sum: float
+    frac: float
+    pair: float
+
+
+def robustness(
+    positive_areas: Sequence[float],
+    negative_areas: Sequence[float],
+    *,
+    positive_fractions: Sequence[float],
+    negative_fractions: Sequence[float],
+    positive_of_negative: Sequence[int] | None = None,
+) -> Robustness:
+    """All forms of R.
+
+    Args:
+        positive_areas: (P,) predicted foreground pixels of each positive pair, summed over its
+            frames.
+        negative_areas: (N,) the same of each negative pair.
+        positive_fractions: (P,) mean over the pair's frames of predicted foreground / pixels of a
+            frame.
+        negative_fractions: (N,) the same of each negative pair.
+        positive_of_negative: (N,) index of the positive pair each negative was made from; see
+            :func:`relative_robustness` for what it does. Without it ``pair`` is NaN.
+
+    Returns:
+        The three numbers, each NaN when there are no positives or no negatives.
+    """
+    sum_form = relative_robustness(
+        positive_areas, negative_areas, positive_of_negative=positive_of_negative
+    )
+    frac_form = relative_robustness(
+        positive_fractions, negative_fractions, positive_of_negative=positive_of_negative
+    )
+    pair_form = float('nan')
+    if positive_of_negative is not None:
+        pair_form = pairwise_robustness(
+            positive_fractions, negative_fractions, positive_of_negative=positive_of_negative
+        )
+    return Robustness(sum=sum_form, frac=frac_form, pair=pair_form)
+
+
+def relative_robustness(
+    positives: Sequence[float],
+    negatives: Sequence[float],
+    *,
+    positive_of_negative: Sequence[int] | None = None,
+) -> float:
+    """``1 - area on negatives / area on positives``, whatever the number of negatives per positive.
+
+    With ``positive_of_negative`` the negatives of positive k are averaged first, so that it counts
+    once however many negatives were drawn for it: ``1 - sum_k mean_j(a_kj) / sum_k a_k`` over the
+    positives k that have negatives. With n negatives for each positive this is ``1 - (sum_j a_j /
+    n) / sum_k a_k``. Without it, all negatives count alike: ``1 - mean_j(a_j) / mean_k(a_k)``, the
+    same number when the counts are even.
+
+    Args:
+        positives: (P,) areas or area fractions of the positive pairs.
+        negatives: (N,) the same of the negative pairs.
+        positive_of_negative: (N,) index into ``positives``.
+
+    Returns:
+        R, unclipped. NaN when there are no positives or no negatives. When the model segments
+        nothing on positives: 1 if it segments nothing on negatives either, else 0 with a warning.
+    """
+    positives, negatives = _as_areas(positives, negatives)
+    if not len(positives) or not len(negatives):
+        return float('nan')
+    if positive_of_negative is None:
+        on_positives, on_negatives = positives.mean(), negatives.mean()
+    else:
+        owners, means = _mean_per_positive(negatives, positive_of_negative, len(positives))
+        on_positives, on_negatives = positives[owners].sum(), means.sum()
+    if on_positives > 0:
+        return float(1 - on_negatives / on_positives)
+    if on_negatives > 0:
+        warnings.warn(
+            'R is set to 0: nothing is segmented on positive pairs, something on negative ones',
+            stacklevel=2,
+        )
+        return 0.0
+    return 1.0
+
+
+def pairwise_robustness(
+    positives: Sequence[float], negatives: Sequence[float], *, positive_of_negative: Sequence[int]
+) -> float:
+    """R_pair: mean over the positives k with negatives of ``1 - min(1, mean_j(a_kj) / a_k)``.
+
+    For a_k = 0 the term is 1 if the negatives are empty too, else 0. NaN when no positive has
+    negatives.
+
+    Args:
+        positives: (P,) area fractions of the positive pairs.
+        negatives: (N,) area fractions of the negative pairs.
+        positive_of_negative: (N,) index into ``positives``.
+    """
+    positives, negatives = _as_areas(positives, negatives)
+    if not len(positives) or not len(negatives):
+        return float('nan')
+    owners, means = _mean_per_positive(negatives, positive_of_negative, len(positives))
+    own = positives[owners]
+    ratios = np.divide(means, own, out=(means > 0).astype(np.float64), where=own > 0)
+    return float((1 - np.minimum(ratios, 1)).mean())
+
+
+def _as_areas(
+    positives: Sequence[float], negatives: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 arrays, checked to be finite and not negative."""
+    arrays = {
+        'positive': np.asarray(positives, dtype=np.float64),
+        'negative': np.asarray(negatives, dtype=np.float64),
+    }
+    for name, areas in arrays.items():
+        if areas.ndim != 1 or not (np.isfinite(areas) & (areas >= 0)).all():
+            raise ValueError(
+                f'areas of {name} pairs must be one finite number >= 0 per pair, got {areas}'
+            )
+    return arrays['positive'], arrays['negative']
+
+
+def _mean_per_positive(
+    negatives: np.ndarray, positive_of_negative: Sequence[int], num_positives: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positives that have negatives (K,) and the mean (K,) over the negatives of each."""
+    indices = np.asarray(positive_of_negative, dtype=np.int64)
+    if indices.shape != negatives.shape or (indices < 0).any() or (indices >= num_positives).any():
+        raise ValueError(
+            f'positive_of_negative must hold, for each of the {len(negatives)} negatives, an '
+            f'index below {num_positives}, got {indices}'
+        )
+    counts = np.bincount(indices, minlength=num_positives)
+    sums = np.bincount(indices, weights=negatives, minlength=num_positives)
+    owners = np.flatnonzero(counts)
+    return owners, sums[owners] / counts[owners]

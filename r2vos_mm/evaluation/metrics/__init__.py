@@ -1,0 +1,3 @@
+from .jfr_metric import JFRMetric
+
+__all__ = ['JFRMetric']

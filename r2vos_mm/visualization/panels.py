@@ -1,0 +1,389 @@
+"""Frames with headers, strips, grids, sheets and the grounding figure, all as RGB arrays."""
+from __future__ import annotations
+
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+from PIL.ImageFont import FreeTypeFont
+
+from .overlay import (
+    check_frame,
+    display_size,
+    draw_box,
+    overlay_heat,
+    overlay_masks,
+    resize_frame,
+    resize_mask,
+)
+from .style import Colour, Style
+from .text import draw_lines, line_height, paste, text_chip, wrap_text
+from .views import ClipView, PairView, spread
+
+_PAD = 6
+_BAR = 4
+# Text starts where the text of a label starts, not where its box does.
+_INDENT = 11
+
+
+def verdict_colour(view: PairView, style: Style) -> Colour:
+    """Green for a verdict that agrees with the truth, red for one that does not, else grey.
+
+    Without any verdict the label of a negative pair has its own colour.
+    """
+    if view.correct is not None:
+        return style.right if view.correct else style.wrong
+    return style.negative if view.found is None and view.is_negative else style.neutral
+
+
+def verdict_labels(view: PairView) -> List[str]:
+    """What the header says beside the sentence: verdict with consensus, then the truth.
+
+    >>> verdict_labels(PairView('a red ball', consensus=0.04, is_negative=True, kind='attribute'))
+    ['✓ not in the video', 'consensus 0.04', 'truth: negative (attribute)']
+    >>> verdict_labels(PairView('a red ball', is_negative=False))
+    ['truth: positive']
+    """
+    labels = []
+    if view.found is not None:
+        mark = {True: '✓ ', False: '✗ ', None: ''}[view.correct]
+        labels += [f'{mark}{"in the video" if view.found else "not in the video"}',
+                   f'consensus {view.consensus:.2f}']
+    if view.is_negative is not None:
+        named = view.kind and view.kind not in ('positive', 'negative')
+        truth = 'negative' if view.is_negative else 'positive'
+        labels.append(f'truth: {truth} ({view.kind})' if named else f'truth: {truth}')
+    return labels
+
+
+def header_band(view: PairView, width: int, *, title: str = '', height: int = 0,
+                style: Style = Style()) -> np.ndarray:
+    """Verdict, truth and sentence on a pale band under a bar of the verdict's colour.
+
+    Args:
+        view: the pair.
+        width: pixels; the sentence wraps to it.
+        title: such as the video's name, in bold before the sentence's labels.
+        height: at least this many pixels, to align the bands of a row.
+        style: colours and fonts.
+
+    Returns:
+        (h, width, 3) uint8 with h >= height.
+    """
+    colour = verdict_colour(view, style)
+    size = 12 if width < 420 else 14
+    font, bold = style.font(size), style.font(size, bold=True)
+    pale = tuple(round(0.92 * p + 0.08 * c) for p, c in zip(style.paper, colour))
+    labels = verdict_labels(view)
+    chips = [text_chip(title, bold, fill=pale, colour=style.ink)] if title else []
+    chips += [text_chip(text, bold, fill=colour) if index == 0
+              else text_chip(text, font, fill=pale, colour=style.faint)
+              for index, text in enumerate(labels)]
+    places, chips_height = _flow(chips, width - 2 * _PAD)
+    lines = wrap_text(f'“{view.sentence}”', font, width - 2 * _INDENT, max_lines=style.max_lines)
+    natural = _BAR + _PAD + chips_height + line_height(font) * len(lines) + _PAD
+    band = np.empty((max(height, natural), width, 3), np.uint8)
+    band[:] = pale
+    band[:_BAR] = colour
+    for chip, (x, y) in zip(chips, places):
+        paste(band, chip[:, :width - 2 * _PAD], (_PAD + x, _BAR + _PAD + y))
+    draw_lines(band, lines, (_INDENT, _BAR + _PAD + chips_height), font, colour=style.ink)
+    return band
+
+
+def _flow(chips: Sequence[np.ndarray], width: int) -> Tuple[List[Tuple[int, int]], int]:
+    """Corners (x, y) of chips set in rows of ``width`` pixels, and the height they take."""
+    places, x, y, row = [], 0, 0, 0
+    for chip in chips:
+        if x and x + chip.shape[1] > width:
+            x, y, row = 0, y + row + 2, 0
+        places.append((x, y))
+        x, row = x + chip.shape[1] + 4, max(row, chip.shape[0])
+    return places, y + row + (4 if chips else 0)
+
+
+def draw_frame(frame: np.ndarray, view: PairView, index: int, *,
+               size: Optional[Tuple[int, int]] = None, label: str = '',
+               style: Style = Style()) -> np.ndarray:
+    """Frame ``index`` of a clip with its masks, boxes and score, without a header.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        view: the pair; its arrays are read at ``index``.
+        index: position in the clip, 0-based.
+        size: (h, w) to draw at; None takes ``display_size``.
+        label: written in the upper left corner, such as the frame's name.
+        style: colours and sizes.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    check_frame(frame)
+    size = size or display_size(frame.shape[:2], style)
+    image = overlay_masks(
+        resize_frame(frame, size), mask=_mask_at(view.masks, index, size),
+        true_mask=_mask_at(view.true_masks, index, size), style=style,
+        rejected_mask=_mask_at(view.rejected_masks if view.found is False else None, index, size))
+    if view.true_boxes is not None and view.masks is None:
+        draw_box(image, view.true_boxes[index], style.truth)
+    if view.boxes is not None and view.found is not False:
+        draw_box(image, view.boxes[index], style.prediction)
+    font = style.font(11)
+    if label:
+        paste(image, text_chip(label, font, fill=style.ink), (0, 0), opacity=0.75)
+    if view.scores is not None:
+        chip = text_chip(f'score {float(view.scores[index]):.2f}', font, fill=style.ink)
+        paste(image, chip, (0, max(0, size[0] - chip.shape[0])), opacity=0.75)
+    return image
+
+
+def _mask_at(masks: Optional[np.ndarray], index: int,
+             size: Tuple[int, int]) -> Optional[np.ndarray]:
+    if masks is None:
+        return None
+    if not 0 <= index < len(masks):
+        raise ValueError(f'Frame {index} is asked for, the masks have {len(masks)} frames')
+    return resize_mask(masks[index], size)
+
+
+def clip_strip(clip: ClipView, *, columns: int = 6, width: int = 0,
+               style: Style = Style()) -> np.ndarray:
+    """One pair: the header over up to ``columns`` frames side by side.
+
+    Args:
+        clip: frames and pair.
+        columns: at most so many frames, spread evenly over the clip.
+        width: at least so many pixels, to align the rows of a sheet.
+        style: colours and sizes.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    cells = []
+    for index in spread(len(clip.frames), columns):
+        label = str(clip.frame_ids[index]) if clip.frame_ids is not None else ''
+        cells.append(draw_frame(clip.frames[index], clip.pair, index, label=label, style=style))
+    strip = beside(cells, style)
+    strip = _pad_to(strip, max(width, strip.shape[1]), style)
+    band = header_band(clip.pair, strip.shape[1], title=clip.title, style=style)
+    return np.concatenate([band, strip])
+
+
+def contact_sheet(clips: Sequence[ClipView], *, columns: int = 6,
+                  style: Style = Style().small()) -> np.ndarray:
+    """Positives, then negatives: one row a pair, its frames in columns, a legend at the end.
+
+    Args:
+        clips: the rows, in any order; pairs without a label count as positives.
+        columns: at most so many frames a row.
+        style: colours and sizes.
+
+    Returns:
+        (h, w, 3) uint8.
+
+    Raises:
+        ValueError: there are no clips.
+    """
+    if not clips:
+        raise ValueError('A contact sheet needs at least one clip')
+    width = max(_strip_width(clip, columns, style) for clip in clips)
+    negatives = [clip for clip in clips if clip.pair.is_negative]
+    positives = [clip for clip in clips if not clip.pair.is_negative]
+    parts = []
+    for name, group in (('Sentences about an object of the video', positives),
+                        ('Sentences about nothing in the video (negatives)', negatives)):
+        if group:
+            parts.append(_section_title(f'{name}: {len(group)}', width, style))
+            parts += [clip_strip(clip, columns=columns, width=width, style=style)
+                      for clip in group]
+    parts.append(legend([clip.pair for clip in clips], width, style=style))
+    return stack(parts, style)
+
+
+def _strip_width(clip: ClipView, columns: int, style: Style) -> int:
+    count = len(spread(len(clip.frames), columns))
+    return count * (display_size(clip.frames[0].shape[:2], style)[1] + style.gap) - style.gap
+
+
+def _section_title(text: str, width: int, style: Style) -> np.ndarray:
+    font = style.font(16, bold=True)
+    lines = wrap_text(text, font, width - 2 * _INDENT, max_lines=2)
+    image = _blank(line_height(font) * len(lines) + _PAD, width, style)
+    draw_lines(image, lines, (_INDENT, _PAD), font, colour=style.ink)
+    return image
+
+
+def legend(views: Sequence[PairView], width: int, *, style: Style = Style()) -> np.ndarray:
+    """Explains the colours that the drawing of ``views`` uses: (h, width, 3) uint8."""
+    entries = []
+    if any(v.masks is not None or v.boxes is not None for v in views):
+        entries.append((style.prediction, 'predicted'))
+    if any(v.true_masks is not None or v.true_boxes is not None for v in views):
+        entries.append((style.truth, 'truth'))
+    if any(v.rejected_masks is not None and v.found is False for v in views):
+        entries.append((style.rejected, 'dashed: predicted, but emptied by the verdict'))
+    if any(v.correct is not None for v in views):
+        entries += [(style.right, '✓ verdict right'), (style.wrong, '✗ verdict wrong')]
+    if any(v.found is None and v.is_negative for v in views):
+        entries.append((style.negative, 'negative pair'))
+    font = style.font(12)
+    chips = [_legend_entry(colour, text, font, style) for colour, text in entries]
+    places, height = _flow(chips, width - 2 * _PAD)
+    image = _blank(height + _PAD, width, style)
+    for chip, (x, y) in zip(chips, places):
+        paste(image, chip, (_PAD + x, y))
+    return image
+
+
+def _legend_entry(colour: Colour, text: str, font: FreeTypeFont, style: Style) -> np.ndarray:
+    chip = text_chip(text, font, fill=style.paper, colour=style.ink)
+    side = chip.shape[0] - 6
+    swatch = _blank(chip.shape[0], side + 6, style)
+    swatch[2:4 + side, 2:4 + side] = style.faint
+    swatch[3:3 + side, 3:3 + side] = colour
+    return np.concatenate([swatch, chip], axis=1)
+
+
+def video_grid(frames: Iterable[np.ndarray], views: Sequence[PairView], *, title: str = '',
+               frame_ids: Optional[Sequence[str]] = None,
+               style: Style = Style()) -> Iterator[np.ndarray]:
+    """Frames of one video with a cell per pair, to be written with ``write_video``.
+
+    Headers and legend are drawn once, frames are read as they are needed.
+
+    Args:
+        frames: T RGB frames (H, W, 3) uint8 of one size.
+        views: the pairs, at least one.
+        title: such as the video's name.
+        frame_ids: T labels, or None.
+        style: colours and sizes; with several pairs the cells keep to half of ``style.longer``.
+
+    Yields:
+        T images (h, w, 3) uint8 of one size.
+    """
+    if not views:
+        raise ValueError('A video is drawn with at least one pair')
+    columns = int(np.ceil(np.sqrt(len(views))))
+    headers: List[np.ndarray] = []
+    for index, frame in enumerate(frames):
+        check_frame(frame)
+        if not headers:
+            size = _cell_size(frame.shape[:2], columns, style)
+            headers = _row_headers(views, columns, max(size[1], 200), title, style)
+            key = legend(views, columns * (headers[0].shape[1] + style.gap) - style.gap,
+                         style=style)
+        label = str(frame_ids[index]) if frame_ids is not None else ''
+        cells = [_cell(header, draw_frame(frame, view, index, size=size, label=label, style=style),
+                       style) for header, view in zip(headers, views)]
+        rows = [beside(cells[i:i + columns], style) for i in range(0, len(cells), columns)]
+        yield stack([*rows, key], style)
+
+
+def _cell_size(shape: Tuple[int, int], columns: int, style: Style) -> Tuple[int, int]:
+    height, width = display_size(shape, style)
+    limit = style.longer if columns == 1 else max(style.longer // 2, style.shorter)
+    scale = min(1.0, limit / max(height, width))
+    return round(height * scale), round(width * scale)
+
+
+def _row_headers(views: Sequence[PairView], columns: int, width: int, title: str,
+                 style: Style) -> List[np.ndarray]:
+    """Header bands of the cells, those of a row equally high."""
+    bands = []
+    for start in range(0, len(views), columns):
+        row = views[start:start + columns]
+        height = max(len(header_band(v, width, title=title, style=style)) for v in row)
+        bands += [header_band(v, width, title=title, height=height, style=style) for v in row]
+    return bands
+
+
+def _cell(header: np.ndarray, image: np.ndarray, style: Style) -> np.ndarray:
+    return np.concatenate([header, _pad_to(image, header.shape[1], style)])
+
+
+def grounding_figure(clip: ClipView, *, columns: int = 4,
+                     style: Style = Style().small()) -> np.ndarray:
+    """Where the sentence grounds: frames, attention and grounded features in three rows.
+
+    The attention between words and pixels (summed over words) and the norm of the text-conditioned
+    early features are shown as heat over grey frames, each on one scale for the whole clip
+    (R2-VOS, visualisation of early grounding).
+
+    Args:
+        clip: its pair has ``grounding_attention`` or ``early_features``, (T, h, w) float.
+        columns: at most so many frames.
+        style: colours and sizes.
+
+    Returns:
+        (h, w, 3) uint8.
+
+    Raises:
+        ValueError: the pair has neither map.
+    """
+    maps = [(name, heat) for name, heat in (
+        ('grounding attention, summed over words', clip.pair.grounding_attention),
+        ('norm of the grounded features f_early', clip.pair.early_features)) if heat is not None]
+    if not maps:
+        raise ValueError('The pair has neither grounding_attention nor early_features: let the '
+                         'segmentor return its grounding maps')
+    parts = [clip_strip(clip, columns=columns, style=style)]
+    chosen = spread(len(clip.frames), columns)
+    for name, heat in maps:
+        low, high = float(np.min(heat)), float(np.max(heat))
+        cells = [overlay_heat(_display(clip.frames[i], style), heat[i], low=low, high=high)
+                 for i in chosen]
+        parts += [_heat_title(name, low, high, parts[0].shape[1], style), beside(cells, style)]
+    return stack(parts, style)
+
+
+def _display(frame: np.ndarray, style: Style) -> np.ndarray:
+    return resize_frame(frame, display_size(frame.shape[:2], style))
+
+
+def _heat_title(name: str, low: float, high: float, width: int, style: Style) -> np.ndarray:
+    """The name of a map, then its colour bar between the values at its ends."""
+    font, bold = style.font(12), style.font(12, bold=True)
+    ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (line_height(font) + 4, 1))
+    bar = overlay_heat(np.zeros((*ramp.shape, 3), np.uint8), ramp, low=0, high=1, opacity=1)
+    ends = [text_chip(f'{value:.3g}', font, fill=style.paper, colour=style.faint)
+            for value in (low, high)]
+    chips = [text_chip(name, bold, fill=style.paper, colour=style.ink),
+             np.concatenate([ends[0], bar, ends[1]], axis=1)]
+    places, height = _flow(chips, width - _PAD)
+    image = _blank(height, width, style)
+    for chip, place in zip(chips, places):
+        paste(image, chip, place)
+    return image
+
+
+def beside(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
+    """Images side by side with a gap, tops aligned: (h, w, 3) uint8."""
+    height = max(len(image) for image in images)
+    width = sum(image.shape[1] + style.gap for image in images) - style.gap
+    sheet, x = _blank(height, width, style), 0
+    for image in images:
+        paste(sheet, image, (x, 0))
+        x += image.shape[1] + style.gap
+    return sheet
+
+
+def stack(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
+    """Images one under the other with a gap, left sides aligned, inside a margin."""
+    width = max(image.shape[1] for image in images) + 2 * style.gap
+    sheet = _blank(sum(len(image) + style.gap for image in images) + style.gap, width, style)
+    y = style.gap
+    for image in images:
+        paste(sheet, image, (style.gap, y))
+        y += len(image) + style.gap
+    return sheet
+
+
+def _pad_to(image: np.ndarray, width: int, style: Style) -> np.ndarray:
+    padded = _blank(len(image), width, style)
+    padded[:, :image.shape[1]] = image
+    return padded
+
+
+def _blank(height: int, width: int, style: Style) -> np.ndarray:
+    image = np.empty((height, width, 3), np.uint8)
+    image[:] = style.paper
+    return image

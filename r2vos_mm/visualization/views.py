@@ -1,0 +1,201 @@
+"""What is drawn, as plain numpy values taken out of a data sample."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+
+from r2vos_mm.structures import ReferringDataSample
+
+_FRAME_FIELDS = ('masks', 'true_masks', 'rejected_masks', 'boxes', 'true_boxes', 'scores',
+                 'grounding_attention', 'early_features')
+
+
+@dataclass(frozen=True, eq=False)
+class PairView:
+    """One (clip, sentence) pair as the drawing functions take it. What is None is not drawn.
+
+    Attributes:
+        sentence: any Unicode text.
+        masks: (T, H, W) bool, predicted, after the gate.
+        true_masks: (T, H, W) bool; H, W may differ from the prediction's and the frames'.
+        rejected_masks: (T, H, W) bool, predicted before the gate; drawn only where the verdict is
+            that the object is not in the video.
+        boxes: (T, 4) predicted, x1, y1, x2, y2 in [0, 1] of the frame; zeros are absent.
+        true_boxes: (T, 4) as ``boxes``; drawn only where there is no predicted mask to hide.
+        scores: (T,) score of the chosen slot.
+        consensus: probability that the sentence belongs to the video.
+        is_negative: the truth: the sentence does not belong to the video.
+        kind: 'positive' or the kind of negative.
+        grounding_attention: (T, h, w) float, attention between words and pixels, summed over words.
+        early_features: (T, h, w) float, norm of the grounded features.
+        threshold: consensus below it means 'not in the video'.
+    """
+
+    sentence: str
+    masks: Optional[np.ndarray] = None
+    true_masks: Optional[np.ndarray] = None
+    rejected_masks: Optional[np.ndarray] = None
+    boxes: Optional[np.ndarray] = None
+    true_boxes: Optional[np.ndarray] = None
+    scores: Optional[np.ndarray] = None
+    consensus: Optional[float] = None
+    is_negative: Optional[bool] = None
+    kind: str = ''
+    grounding_attention: Optional[np.ndarray] = None
+    early_features: Optional[np.ndarray] = None
+    threshold: float = 0.5
+
+    @property
+    def found(self) -> Optional[bool]:
+        """The verdict: the object is in the video. None when there is no consensus."""
+        return None if self.consensus is None else self.consensus >= self.threshold
+
+    @property
+    def correct(self) -> Optional[bool]:
+        """Whether the verdict agrees with the truth. None when either is unknown."""
+        if self.found is None or self.is_negative is None:
+            return None
+        return self.found != self.is_negative
+
+    def select(self, frames: Sequence[int]) -> PairView:
+        """The same pair at some of its frames."""
+        cut = {name: getattr(self, name)[list(frames)] for name in _FRAME_FIELDS
+               if getattr(self, name) is not None}
+        return replace(self, **cut)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipView:
+    """Frames and what is drawn over them: one row of a contact sheet.
+
+    Attributes:
+        frames: T RGB frames (H, W, 3) uint8: an array (T, H, W, 3) or any sequence.
+        pair: what is drawn over them.
+        title: such as the video's name.
+        frame_ids: T labels, or None.
+    """
+
+    frames: Sequence[np.ndarray]
+    pair: PairView
+    title: str = ''
+    frame_ids: Optional[Sequence[str]] = None
+
+    def select(self, frames: Sequence[int]) -> ClipView:
+        """The same clip at some of its frames, those held in memory."""
+        ids = None if self.frame_ids is None else [self.frame_ids[i] for i in frames]
+        return ClipView([self.frames[i] for i in frames], self.pair.select(frames), self.title, ids)
+
+
+def pair_views(sample: ReferringDataSample, *, threshold: float = 0.5, truth: bool = True,
+               prediction: bool = True) -> List[PairView]:
+    """All pairs of a data sample, in its order.
+
+    Args:
+        sample: with ``gt_pairs`` (sentences, and the truth where there is one) and, to draw
+            predictions, ``pred_pairs``.
+        threshold: consensus below it means 'not in the video'.
+        truth: take the true masks, boxes and labels.
+        prediction: take the predictions.
+
+    Raises:
+        ValueError: the sample has no ``gt_pairs.sentences``.
+    """
+    true_pairs = sample.get('gt_pairs')
+    if true_pairs is None or 'sentences' not in true_pairs:
+        raise ValueError(f'Sample {sample.get("video_id")!r} has no gt_pairs.sentences: there is '
+                         'nothing to draw masks for')
+    columns = {}
+    if truth:
+        columns.update(_true_columns(true_pairs))
+    if prediction and sample.get('pred_pairs') is not None:
+        columns.update(_predicted_columns(sample.pred_pairs, sample.get('ori_shape')))
+    return [PairView(sentence=sentence, threshold=threshold,
+                     **{name: _item(column, index) for name, column in columns.items()})
+            for index, sentence in enumerate(true_pairs.sentences)]
+
+
+def _true_columns(pairs: InstanceData) -> dict:
+    columns = {'true_masks': _array(pairs, 'masks'), 'is_negative': _array(pairs, 'is_negative')}
+    if 'kinds' in pairs:
+        columns['kind'] = pairs.kinds
+    boxes = _array(pairs, 'boxes')
+    if boxes is not None:
+        half = boxes[..., 2:] / 2
+        columns['true_boxes'] = np.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], -1)
+    return columns
+
+
+def _predicted_columns(pairs: InstanceData, shape: Optional[Tuple[int, int]]) -> dict:
+    same = ('masks', 'scores', 'grounding_attention', 'early_features')
+    columns = {name: _array(pairs, name) for name in same}
+    columns['rejected_masks'] = _array(pairs, 'ungated_masks')
+    columns['consensus'] = _verdicts(pairs)
+    boxes = _array(pairs, 'boxes')
+    if boxes is not None and shape is not None:
+        columns['boxes'] = boxes / np.asarray([shape[1], shape[0]] * 2, np.float32)
+    return columns
+
+
+def _verdicts(pairs: InstanceData) -> Optional[List[Optional[float]]]:
+    """Consensus of P pairs; None where the model judges nothing (its logit is minus infinity)."""
+    consensus, logits = _array(pairs, 'consensus'), _array(pairs, 'misalignment_logits')
+    if consensus is None or logits is None:
+        return consensus if consensus is None else consensus.tolist()
+    return [None if np.isneginf(logit) else float(value)
+            for value, logit in zip(consensus, logits)]
+
+
+def _array(pairs: InstanceData, name: str) -> Optional[np.ndarray]:
+    if name not in pairs:
+        return None
+    value = pairs[name]
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() else value).numpy()
+    return np.asarray(value)
+
+
+def _item(column: Any, index: int) -> Any:
+    if column is None:
+        return None
+    value = column[index]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def spread(length: int, count: int) -> List[int]:
+    """At most ``count`` indices spread evenly over ``range(length)``, first and last included.
+
+    >>> spread(9, 3), spread(2, 5), spread(7, 1)
+    ([0, 4, 8], [0, 1], [3])
+    """
+    if length < 1 or count < 1:
+        raise ValueError(f'There is nothing to choose from {length} frames for {count} columns')
+    if count == 1:
+        return [(length - 1) // 2]
+    if length <= count:
+        return list(range(length))
+    return [round(i * (length - 1) / (count - 1)) for i in range(count)]
+
+
+def balanced(negative: Sequence[bool], count: int) -> List[int]:
+    """At most ``count`` positions, half of them negatives where there are enough of both.
+
+    Either half is spread evenly over its kind, since neighbours tend to be alike.
+
+    >>> balanced([False, False, False, True, True, True], 4)
+    [0, 2, 3, 5]
+    >>> balanced([False, True, True, True], 3)
+    [0, 1, 3]
+    """
+    negatives = [i for i, is_negative in enumerate(negative) if is_negative]
+    positives = [i for i, is_negative in enumerate(negative) if not is_negative]
+    share = min(len(negatives), max(count // 2, count - len(positives)))
+    chosen = []
+    for group, places in ((positives, count - share), (negatives, share)):
+        if group and places:
+            chosen += [group[i] for i in spread(len(group), places)]
+    return sorted(chosen)

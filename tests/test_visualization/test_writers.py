@@ -1,0 +1,104 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from r2vos_mm.visualization import FrameFiles, write_image, write_video, writers
+
+
+def colours(count: int, height: int = 32, width: int = 48) -> list[np.ndarray]:
+    """Frames of one colour each, all different."""
+    return [np.full((height, width, 3), (20 * i, 255 - 20 * i, 90), np.uint8)
+            for i in range(count)]
+
+
+def decode(path) -> list[np.ndarray]:
+    video = cv2.VideoCapture(str(path))
+    images = []
+    while True:
+        found, image = video.read()
+        if not found:
+            return images
+        images.append(image[..., ::-1])
+
+
+@pytest.mark.parametrize('count', [1, 7])
+@pytest.mark.parametrize('size', [(32, 48), (33, 47)])
+def test_mp4_has_all_frames_with_their_colours(tmp_path, count, size):
+    path = tmp_path / 'new' / 'a.mp4'
+    write_video(path, iter(colours(count, *size)), fps=7.5)
+    images = decode(path)
+    assert len(images) == count
+    assert images[0].shape == (size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    assert np.abs(images[-1][8, 8].astype(int) - colours(count)[-1][8, 8]).max() < 12
+
+
+def test_mp4_without_pyav(tmp_path, monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(writers.importlib, 'import_module', missing)
+    write_video(tmp_path / 'a.mp4', colours(4))
+    assert len(decode(tmp_path / 'a.mp4')) == 4
+
+
+@pytest.mark.parametrize('count', [1, 6])
+def test_gif_has_all_frames_in_one_palette(tmp_path, count):
+    path = tmp_path / 'a.gif'
+    write_video(path, colours(count), fps=10)
+    with Image.open(path) as gif:
+        assert getattr(gif, 'n_frames', 1) == count
+        for index, frame in enumerate(colours(count)):
+            gif.seek(index)
+            assert np.abs(np.asarray(gif.convert('RGB'))[8, 8].astype(int) - frame[8, 8]).max() < 3
+        if count > 1:
+            assert gif.info['duration'] == 100
+
+
+def test_gif_keeps_thin_coloured_lines(tmp_path):
+    noise = np.random.default_rng(0).integers(60, 120, (64, 64, 3)).astype(np.uint8)
+    noise[32] = (255, 196, 0)
+    write_video(tmp_path / 'a.gif', [noise])
+    with Image.open(tmp_path / 'a.gif') as gif:
+        line = np.asarray(gif.convert('RGB'))[32].astype(int)
+    assert np.abs(line - (255, 196, 0)).max() < 20
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.gif'])
+def test_a_failed_video_leaves_the_old_file_and_no_other(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    path.write_text('old')
+
+    def broken():
+        yield colours(1)[0]
+        raise RuntimeError('decoder')
+
+    with pytest.raises(RuntimeError, match='decoder'):
+        write_video(path, broken())
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(('name', 'frames', 'fps', 'message'), [
+    ('a.avi', colours(1), 6, r"one of \['.gif', '.mp4'\]"),
+    ('a.mp4', [], 6, 'no frames'),
+    ('a.gif', [], 6, 'no frames'),
+    ('a.gif', [*colours(1), *colours(1, 8, 8)], 6, 'frame 1'),
+    ('a.mp4', colours(1), 0, 'positive')])
+def test_bad_videos_are_refused(tmp_path, name, frames, fps, message):
+    with pytest.raises(ValueError, match=message):
+        write_video(tmp_path / name, frames, fps=fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_and_frame_files(tmp_path):
+    for index, frame in enumerate(colours(3)):
+        write_image(tmp_path / f'{index}.png', frame)
+    frames = FrameFiles([tmp_path / f'{index}.png' for index in range(3)])
+    assert len(frames) == 3
+    np.testing.assert_array_equal(list(frames), colours(3))
+    (tmp_path / 'bad.png').write_text('no image')
+    with pytest.raises(ValueError, match='bad.png'):
+        FrameFiles([tmp_path / 'bad.png'])[0]
+    with pytest.raises(FileNotFoundError):
+        FrameFiles([tmp_path / 'none.png'])[0]
