@@ -90,7 +90,7 @@ class ReferringMaskHead(BaseModule):
             len(embeddings) - 1, embeddings[-1], references[-2], references[-1], mask_features)
 
     def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
-        """Losses of every decoder layer, each with its own matching (MODEL losses of the paper).
+        """Losses of every decoder layer, each with its own matching (supplementary).
 
         Args:
             predictions: as :meth:`forward` gives them, for P positive pairs.

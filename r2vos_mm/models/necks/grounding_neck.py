@@ -57,7 +57,7 @@ class GroundingNeck(BaseModule):
         self.level_embed = nn.Parameter(torch.zeros(num_levels, channels))
 
     def init_weights(self) -> None:
-        """Xavier for the encoder's matrices, normal level embedding; parts initialise themselves."""
+        """Normal level embedding; the parts initialise themselves."""
         super().init_weights()
         nn.init.normal_(self.level_embed)
 

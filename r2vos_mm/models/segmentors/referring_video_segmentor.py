@@ -1,6 +1,7 @@
 """The one model class: what it composes is the config's business."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,8 @@ from r2vos_mm.structures import (
     SlotPredictions,
     TextFeatures,
 )
+
+_UPSAMPLED_FRAMES = 16
 
 
 @dataclass
@@ -62,6 +65,9 @@ class ReferringVideoSegmentor(BaseModel):
     def __init__(self, backbone: dict, text_encoder: dict, neck: dict, mask_head: dict,
                  cycle_head: dict | None = None, data_preprocessor: dict | None = None,
                  test_cfg: dict | None = None, init_cfg: dict | None = None) -> None:
+        # Built here: the base class looks for it in MMEngine's registry only.
+        if data_preprocessor is not None:
+            data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.text_encoder = MODELS.build(text_encoder)
@@ -112,13 +118,24 @@ class ReferringVideoSegmentor(BaseModel):
             cycle = self._cycle(grounded, text)
             losses.update(self.cycle_head.loss(
                 cycle, text.sentence, pairs.is_negative, pairs.sentences))
-            reconstructed = cycle.reconstructed[pairs.positive]
-        seen = grounded.select(pairs.positive)
-        predictions = self.mask_head(
-            seen.memory, self.neck.mask_features(clips, seen), text.sentence[pairs.positive],
-            reconstructed)
-        losses.update(self.mask_head.loss(predictions, _targets(data_samples)))
+            reconstructed = cycle.reconstructed
+        losses.update(self._mask_losses(
+            clips, grounded, text.sentence, reconstructed, pairs, _targets(data_samples)))
         return losses
+
+    def _mask_losses(self, clips: ClipFeatures, grounded: GroundedFeatures, sentence: Tensor,
+                     reconstructed: Tensor | None, pairs: _Pairs,
+                     targets: PairTargets) -> dict[str, Tensor]:
+        """Losses of the positive pairs; without one, zeros that reach every parameter."""
+        any_positive = bool(pairs.positive.any())
+        # Distributed training needs each parameter in each step: if need be, negatives stand in.
+        chosen = pairs.positive if any_positive else pairs.is_negative
+        seen = grounded.select(chosen)
+        predictions = self.mask_head(
+            seen.memory, self.neck.mask_features(clips, seen), sentence[chosen],
+            None if reconstructed is None else reconstructed[chosen])
+        losses = self.mask_head.loss(predictions, targets.select(chosen))
+        return losses if any_positive else {name: 0 * value for name, value in losses.items()}
 
     @torch.no_grad()
     def predict(self, inputs: Tensor,
@@ -126,24 +143,39 @@ class ReferringVideoSegmentor(BaseModel):
         """Fill ``pred_pairs`` of every sample; all its sentences share its backbone features."""
         for clip, sample in zip(inputs, data_samples, strict=True):
             height, width = sample.img_shape
-            sample.pred_pairs = self._predict_video(
-                clip[..., :height, :width], sample.gt_pairs.sentences, sample.ori_shape)
+            video = clip[..., :height, :width]
+            windows = (video[frames] for frames in split_windows(len(video), self.test_cfg.window))
+            sample.pred_pairs = self.segment(
+                windows, sample.gt_pairs.sentences, sample.ori_shape)
         return data_samples
 
-    def _predict_video(self, video: Tensor, sentences: list[str],
-                       ori_shape: tuple[int, int]) -> InstanceData:
-        """(T, 3, H, W) and P sentences -> predictions at the original size."""
+    @torch.no_grad()
+    def segment(self, windows: Iterable[Tensor], sentences: list[str],
+                ori_shape: tuple[int, int]) -> InstanceData:
+        """Segment one video that comes window by window, such as from a decoder.
+
+        Backbone features live for one window only; what grows with the video are the slots' masks
+        at the stride of the mask features, on the CPU, and the result.
+
+        Args:
+            windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all.
+            sentences: P sentences.
+            ori_shape: (H0, W0) of the masks.
+
+        Returns:
+            P rows as :func:`choose_slots` gives them.
+        """
         text = self.text_encoder(sentences)
-        windows = []
-        for frames in split_windows(len(video), self.test_cfg.window):
-            clips = self.extract_clips(video[None, frames], [tuple(video.shape[-2:])])
-            windows.append(self._read_window(clips, text))
-        slots = _join([w.slots for w in windows], dim=1)
-        logits = torch.stack([w.logits for w in windows]).mean(0)
+        read = []
+        for frames in windows:
+            clips = self.extract_clips(frames[None], [tuple(frames.shape[-2:])])
+            read.append(self._read_window(clips, text))
+        slots = _join([w.slots for w in read], dim=1)
+        logits = torch.stack([w.logits for w in read]).mean(0)
         pairs = choose_slots(slots, logits, ori_shape, config=self.test_cfg)
         if self.test_cfg.figures:
-            pairs.grounding_attention = torch.cat([w.attention for w in windows], dim=1)
-            pairs.early_features = torch.cat([w.early for w in windows], dim=1)
+            pairs.grounding_attention = torch.cat([w.attention for w in read], dim=1)
+            pairs.early_features = torch.cat([w.early for w in read], dim=1)
         return pairs
 
     def _read_window(self, clips: ClipFeatures, text: TextFeatures) -> _Window:
@@ -215,10 +247,7 @@ def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape:
     best = scores.mean(1).argmax(-1)
     rows = torch.arange(len(best))
     threshold = torch.tensor(config.mask_threshold).logit()
-    masks = torch.stack([
-        F.interpolate(mask[:, None], size=tuple(ori_shape), mode='bilinear',
-                      align_corners=False)[:, 0] > threshold
-        for mask in slots.masks[rows, :, best]])
+    masks = _upsample(slots.masks[rows, :, best], ori_shape, float(threshold))
     consensus = 1 - misalignment_logits.sigmoid()
     kept = consensus >= config.gate_threshold
     height, width = ori_shape
@@ -230,6 +259,18 @@ def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape:
         boxes=boxes * boxes.new_tensor([width, height, width, height]),
         consensus=consensus,
         misalignment_logits=misalignment_logits)
+
+
+def _upsample(logits: Tensor, size: tuple[int, int], threshold: float) -> Tensor:
+    """(P, T, h, w) logits to (P, T, H0, W0) bool, few frames at a time: float maps are large."""
+    masks = torch.empty(*logits.shape[:2], *size, dtype=torch.bool, device=logits.device)
+    for start in range(0, logits.shape[1], _UPSAMPLED_FRAMES):
+        frames = slice(start, start + _UPSAMPLED_FRAMES)
+        for mask, logit in zip(masks, logits, strict=True):
+            mask[frames] = F.interpolate(
+                logit[frames, None], size=tuple(size), mode='bilinear',
+                align_corners=False)[:, 0] > threshold
+    return masks
 
 
 @dataclass
@@ -281,9 +322,9 @@ def _join(parts: list[SlotPredictions], *, dim: int) -> SlotPredictions:
 
 
 def _targets(samples: list[ReferringDataSample]) -> PairTargets:
-    """Targets of the positive pairs, in the order of the batch."""
+    """Targets of all pairs, in the order of the batch; those of negative pairs are empty."""
     pairs = [s.gt_pairs for s in samples]
     return PairTargets(
-        boxes=torch.cat([p.boxes[~p.is_negative] for p in pairs]),
-        masks=torch.cat([p.masks[~p.is_negative] for p in pairs]),
-        valid=torch.cat([p.valid[~p.is_negative] for p in pairs]))
+        boxes=torch.cat([p.boxes for p in pairs]),
+        masks=torch.cat([p.masks for p in pairs]),
+        valid=torch.cat([p.valid for p in pairs]))

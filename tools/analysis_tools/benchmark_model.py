@@ -1,0 +1,311 @@
+"""Peak memory and wall time of one training step and of one test video, on random input.
+
+``python tools/analysis_tools/benchmark_model.py configs/r2vos_r50.py --random-text-encoder`` prints
+a row of a Markdown table for each, ``--out FILE.json`` writes the figures too. Each phase runs in a
+process of its own, so that its peak is its own: ``torch.cuda.max_memory_allocated`` on a GPU, the
+resident set of the process (with Python and its libraries) on a CPU. A step is forward, backward
+and the update of the weights, after ``--warm-up`` ones; times are medians. No weights are read:
+neither time nor memory depends on their values.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from transformers import RobertaConfig, RobertaModel
+
+from r2vos_mm.apis.inference import PRECISIONS
+from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
+from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import ReferringDataSample
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one phase took.
+
+    Attributes:
+        config: name of the config.
+        phase: ``train step`` or ``test video``.
+        input: clips x frames x height x width, sentences.
+        device: name of the GPU, or CPU with its threads.
+        precision: ``float32`` or ``bfloat16``.
+        parameters: millions of parameters, of which ``trained`` are trained.
+        trained: millions of trained parameters.
+        idle_mib: memory before the first step, MiB.
+        peak_mib: peak memory, MiB.
+        seconds: median wall time of one step or video.
+        frames_per_second: clips x frames / seconds.
+    """
+
+    config: str
+    phase: str
+    input: str
+    device: str
+    precision: str
+    parameters: float
+    trained: float
+    idle_mib: float
+    peak_mib: float
+    seconds: float
+    frames_per_second: float
+
+    def row(self) -> str:
+        """A row of :data:`HEADER`'s table."""
+        return (f'| {self.config} | {self.phase} | {self.input} | {self.device} | '
+                f'{self.precision} | {self.trained:.1f} of {self.parameters:.1f} M | '
+                f'{self.peak_mib / 1024:.2f} GiB | {self.seconds:.2f} s |')
+
+
+HEADER = ('| config | phase | input | device | precision | trained parameters | peak memory | '
+          'time |\n|---|---|---|---|---|---|---|---|')
+
+
+class HashTokenizer:
+    """Words to token numbers by their hash: enough to feed a language model of random weights."""
+
+    def __init__(self, vocabulary: int) -> None:
+        self.vocabulary = vocabulary
+
+    def __call__(self, sentences: list[str], *, padding: bool = True,
+                 return_tensors: str = 'pt') -> dict[str, torch.Tensor]:
+        """(P, L) ``input_ids`` and ``attention_mask``, with a start and an end token."""
+        rows = [torch.tensor([0, *(self._number(word) for word in sentence.split()), 2])
+                for sentence in sentences]
+        pad = torch.nn.utils.rnn.pad_sequence
+        return dict(input_ids=pad(rows, batch_first=True, padding_value=1),
+                    attention_mask=pad([torch.ones_like(row) for row in rows], batch_first=True))
+
+    def _number(self, word: str) -> int:
+        return 3 + zlib.crc32(word.encode()) % (self.vocabulary - 3)
+
+
+def random_text_encoder(cfg: dict) -> dict:
+    """Config of the text encoder with a language model of distilroberta-base's size inside.
+
+    Its weights are random: for measurements where neither the hub nor its files are at hand.
+    """
+    config = RobertaConfig(
+        vocab_size=50265, num_hidden_layers=6, max_position_embeddings=514, type_vocab_size=1)
+    kept = {key: value for key, value in cfg.items() if key != 'name_or_path'}
+    return dict(kept, language_model=RobertaModel(config),
+                tokenizer=HashTokenizer(config.vocab_size))
+
+
+def random_batch(args: argparse.Namespace, *, clips: int) -> dict:
+    """Clips of noise, each with pairs of made-up sentences and rectangles as masks."""
+    generator = np.random.default_rng(0)
+    height, width = args.size
+    inputs = [torch.from_numpy(generator.integers(
+        0, 256, (args.frames, 3, height, width), dtype=np.uint8)) for _ in range(clips)]
+    samples = [random_sample(args, clip) for clip in range(clips)]
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
+    """The pairs of one clip: positives with a rectangle of their own, then negatives."""
+    height, width = args.size
+    count = args.positives + args.negatives
+    masks = np.zeros((count, args.frames, height, width), bool)
+    for pair in range(args.positives):
+        top, left = height * (pair % 3) // 4, width * (pair % 4) // 5
+        masks[pair, :, top:top + height // 3, left:left + width // 3] = True
+    boxes, valid = boxes_of_masks(masks)
+    sample = ReferringDataSample(metainfo=dict(
+        video_id=f'clip{clip}', frame_ids=[f'{t:05d}' for t in range(args.frames)],
+        img_shape=(height, width), ori_shape=(height, width)))
+    sample.gt_pairs = InstanceData(
+        sentences=[f'object number {pair} of clip {clip} on the left of the other one'
+                   for pair in range(count)],
+        masks=torch.from_numpy(masks), boxes=torch.from_numpy(boxes),
+        valid=torch.from_numpy(valid), is_negative=torch.arange(count) >= args.positives,
+        kinds=['positive'] * args.positives + ['other_video'] * args.negatives)
+    return sample
+
+
+def build(args: argparse.Namespace) -> tuple[Config, ReferringVideoSegmentor]:
+    """Config and model on the device.
+
+    Raises:
+        UsageError: the text encoder cannot be loaded.
+    """
+    cfg = Config.fromfile(existing_file(args.config, what='Config'))
+    cfg.merge_from_dict(args.cfg_options or {})
+    init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
+    parts = cfg.model.to_dict()
+    if args.random_text_encoder:
+        parts['text_encoder'] = random_text_encoder(parts['text_encoder'])
+    try:
+        model = MODELS.build(parts)
+    except OSError as error:
+        raise UsageError(f'{error}. Or measure with --random-text-encoder') from error
+    return cfg, model.to(args.device)
+
+
+def train_step(cfg: Config, model: ReferringVideoSegmentor,
+               args: argparse.Namespace) -> Callable[[], None]:
+    """One training step, ready to be called."""
+    model.train()
+    optimizer = dict(cfg.optim_wrapper, type='AutocastOptimWrapper', dtype=args.precision)
+    wrapper = build_optim_wrapper(model, optimizer)
+    batch = random_batch(args, clips=args.clips)
+    return lambda: model.train_step(dict(batch), wrapper)
+
+
+def test_video(cfg: Config, model: ReferringVideoSegmentor,
+               args: argparse.Namespace) -> Callable[[], None]:
+    """The test of one video with all its sentences, ready to be called."""
+    model.eval()
+    batch = random_batch(args, clips=1)
+
+    def step() -> None:
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16,
+                            enabled=args.precision == 'bfloat16'):
+            model.test_step(dict(batch))
+
+    return step
+
+
+PHASES = {'train-step': train_step, 'test-video': test_video}
+
+
+def measure(phase: str, args: argparse.Namespace) -> Measurement:
+    """Build the model, run the phase some times and take the figures, in this process."""
+    torch.set_num_threads(args.threads)
+    cfg, model = build(args)
+    step = PHASES[phase](cfg, model, args)
+    idle = memory_mib(args.device)
+    seconds = [timed(step, args.device) for _ in range(args.warm_up + args.repeats)]
+    median = statistics.median(seconds[args.warm_up:])
+    clips = args.clips if phase == 'train-step' else 1
+    sizes = [p.numel() / 1e6 for p in model.parameters()]
+    trained = [p.numel() / 1e6 for p in model.parameters() if p.requires_grad]
+    pairs = clips * (args.positives + args.negatives)
+    return Measurement(
+        config=Path(args.config).stem, phase=phase.replace('-', ' '),
+        input=f'{clips}x{args.frames}x{args.size[0]}x{args.size[1]}, {pairs} sentences',
+        device=device_name(args), precision=args.precision, parameters=sum(sizes),
+        trained=sum(trained), idle_mib=idle, peak_mib=memory_mib(args.device), seconds=median,
+        frames_per_second=clips * args.frames / median)
+
+
+def timed(step: Callable[[], None], device: str) -> float:
+    """Seconds of one call, until the device is done."""
+    on_gpu = torch.device(device).type == 'cuda'
+    start = time.perf_counter()
+    step()
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def memory_mib(device: str) -> float:
+    """Peak memory so far, MiB: allocated on the GPU, or resident in this process."""
+    if torch.device(device).type == 'cuda':
+        return torch.cuda.max_memory_allocated(device) / _MIB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / _MIB if sys.platform == 'darwin' else peak / 1024
+
+
+def device_name(args: argparse.Namespace) -> str:
+    """Such as 'NVIDIA A100' or 'CPU, 2 threads'."""
+    if torch.device(args.device).type == 'cuda':
+        return torch.cuda.get_device_name(args.device)
+    return f'CPU, {args.threads} thread{"s" if args.threads > 1 else ""}'
+
+
+def measure_apart(phase: str, arguments: Sequence[str]) -> Measurement:
+    """:func:`measure` in a fresh process.
+
+    Raises:
+        UsageError: the process failed; the message is the last line it wrote.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, 'measurement.json')
+        command = [sys.executable, __file__, *arguments, '--worker', phase, '--out', str(out)]
+        process = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                 text=True)
+        if process.returncode:
+            lines = process.stderr.strip().splitlines() or ['no message']
+            raise UsageError(f'{phase} ended with status {process.returncode}: '
+                             f'{lines[-1].removeprefix("error: ")}')
+        return Measurement(**json.loads(out.read_text()))
+
+
+def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
+    """Command line of this tool."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--train-step', action='store_true', help='only the training step')
+    parser.add_argument('--test-video', action='store_true', help='only the test video')
+    parser.add_argument('--size', type=int, nargs=2, default=[360, 640], metavar=('H', 'W'),
+                        help='(default: 360 640)')
+    for name, default, what in (
+            ('frames', 5, 'frames of a clip and of the video'), ('clips', 1, 'clips of a step'),
+            ('positives', 3, 'positive pairs a clip'), ('negatives', 3, 'negative pairs a clip'),
+            ('threads', torch.get_num_threads(), 'of the CPU'),
+            ('warm-up', 1, 'steps before the timed ones'), ('repeats', 3, 'timed steps')):
+        parser.add_argument(f'--{name}', type=int, default=default,
+                            help=f'{what} (default: %(default)s)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='float32',
+                        help='(default: %(default)s)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='(default: %(default)s)')
+    parser.add_argument('--random-text-encoder', action='store_true',
+                        help='a language model of distilroberta-base\'s size with random weights: '
+                        'needs no download')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='settings that override the config, as key=value')
+    parser.add_argument('--out', type=Path, help='JSON file for the figures')
+    parser.add_argument('--worker', choices=tuple(PHASES), help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def check_counts(args: argparse.Namespace) -> None:
+    """Raise UsageError for numbers that make no batch."""
+    at_least_one = ('frames', 'clips', 'positives', 'threads', 'repeats')
+    if min([*args.size, *(getattr(args, name) for name in at_least_one)]) < 1 \
+            or min(args.negatives, args.warm_up) < 0:
+        raise UsageError(f'--size and --{", --".join(at_least_one)} are at least 1, --negatives '
+                         'and --warm-up at least 0')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure as the command line says; with ``--worker`` one phase, in this process."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    args = parse_args(arguments)
+    with short_errors():
+        check_counts(args)
+        existing_file(args.config, what='Config')
+        if args.worker:
+            args.out.write_text(json.dumps(asdict(measure(args.worker, args))))
+            return
+        chosen = [phase for phase in PHASES if getattr(args, phase.replace('-', '_'))]
+        figures = [measure_apart(phase, arguments) for phase in chosen or PHASES]
+        print(HEADER, *(figure.row() for figure in figures), sep='\n')
+        if args.out is not None:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

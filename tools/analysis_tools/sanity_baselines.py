@@ -1,0 +1,233 @@
+"""Does a model follow its sentences? J with the right ones against two baselines without them.
+
+``python tools/analysis_tools/sanity_baselines.py CONFIG CHECKPOINT`` prints, for some videos of the
+test set:
+
+* **right sentences**: J of each positive pair, as in a test;
+* **shuffled sentences**: each pair gets the sentence of another object, drawn once from the same
+  pairs and fixed by ``--seed``, and is scored against its own object;
+* **centre blob**: a circle in the middle of every frame with the mean area of the annotated
+  objects, without a model.
+
+A model that listens has its first number well above the other two; one that segments whatever
+stands out has the first equal to the second. All masks are taken before the gate: a wrong sentence
+is to be answered with the wrong object, not with an empty mask.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import DictAction
+from mmengine.structures import InstanceData
+from mmengine.utils import track_iter_progress
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import linear_sum_assignment
+
+from r2vos_mm.apis import init_model
+from r2vos_mm.apis.inference import PRECISIONS, autocast
+from r2vos_mm.datasets import BaseReferringDataset, Pair
+from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
+from r2vos_mm.evaluation import region_similarity
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.registry import DATASETS
+from r2vos_mm.visualization import spread
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Mean J in percent, each over the same pairs.
+
+    Attributes:
+        right: with the right sentences.
+        shuffled: with sentences of other objects.
+        blob: of the centre blob.
+        num_videos: videos that were used.
+        num_pairs: positive pairs of these videos.
+    """
+
+    right: float
+    shuffled: float
+    blob: float
+    num_videos: int
+    num_pairs: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A positive pair and where it is: item ``video`` of the dataset."""
+
+    video: int
+    pair: Pair
+
+    @property
+    def target(self) -> tuple[int, str]:
+        """What is to be segmented."""
+        return self.video, self.pair.obj_id
+
+
+def positive_pairs(dataset: BaseReferringDataset, items: Sequence[int]) -> list[Subject]:
+    """The positive pairs of some items of a dataset in test mode, in the order of the items.
+
+    Raises:
+        UsageError: there are none, or their objects are unknown.
+    """
+    subjects = [
+        Subject(item, pair) for item in items
+        for pair in dataset.test_pairs(dataset.videos[dataset.get_data_info(item)['video']])
+        if not pair.is_negative]
+    if not subjects or not all(subject.pair.obj_id for subject in subjects):
+        raise UsageError(f'the test set of the config ({dataset.data_root}) has no ground truth: '
+                         'set test_dataloader.dataset to a split with masks and obj_id')
+    return subjects
+
+
+def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
+    """A permutation of the sentences in which none names its own object, drawn at random.
+
+    Args:
+        subjects: positive pairs.
+        seed: of the draw.
+
+    Raises:
+        UsageError: there is no such permutation.
+    """
+    own: dict[tuple[int, str], set[str]] = {}
+    for subject in subjects:
+        own.setdefault(subject.target, set()).add(subject.pair.sentence)
+    sentences = [subject.pair.sentence for subject in subjects]
+    forbidden = np.array(
+        [[sentence in own[subject.target] for sentence in sentences] for subject in subjects])
+    # The cheapest assignment under random costs is a random permutation; what is forbidden costs
+    # more than all the rest together.
+    cost = np.random.default_rng(seed).random(forbidden.shape) + len(subjects) * forbidden
+    rows, columns = linear_sum_assignment(cost)
+    if forbidden[rows, columns].any():
+        raise UsageError(f'the {len(subjects)} sentences cannot be shuffled so that each gets one '
+                         'of another object: take more videos (--num-videos)')
+    return [sentences[column] for column in columns]
+
+
+def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
+    """(H, W) bool circle in the middle that covers ``share`` of the frame, cut at its border."""
+    height, width = size
+    y, x = np.mgrid[:height, :width]
+    squared_radius = share * height * width / np.pi
+    return (y - (height - 1) / 2)**2 + (x - (width - 1) / 2)**2 <= squared_radius
+
+
+def predict_masks(model: ReferringVideoSegmentor, item: dict,
+                  sentences: list[str]) -> np.ndarray:
+    """(P, T, H0, W0) bool, before the gate, of any sentences on the video of an item."""
+    sample = item['data_samples'].clone()
+    sample.gt_pairs = InstanceData(sentences=sentences)
+    batch = dict(inputs=[item['inputs']], data_samples=[sample])
+    return model.test_step(batch)[0].pred_pairs.ungated_masks.numpy()
+
+
+def score_video(model: ReferringVideoSegmentor, item: dict, right: list[str],
+                wrong: list[str]) -> tuple[list[float], list[float], np.ndarray]:
+    """J with right and with wrong sentences of P pairs, and their true masks (P, T, H0, W0)."""
+    pairs = item['data_samples'].gt_pairs
+    truth = pairs.masks[~pairs.is_negative].numpy()
+    masks = predict_masks(model, item, right + wrong)
+    scores = [float(region_similarity(mask, true).mean())
+              for mask, true in zip(masks, np.concatenate([truth, truth]))]
+    return scores[:len(right)], scores[len(right):], truth
+
+
+def blob_score(truths: Sequence[np.ndarray]) -> float:
+    """Mean J of the centre blob over the pairs of all videos.
+
+    Args:
+        truths: per video (P, T, H0, W0) bool.
+    """
+    shares = np.concatenate([truth.mean((-2, -1)).ravel() for truth in truths])
+    share = float(shares[shares > 0].mean()) if shares.any() else 0.0
+    scores = []
+    for truth in truths:
+        blob = centre_blob(truth.shape[-2:], share)
+        scores += [region_similarity(np.broadcast_to(blob, true.shape), true).mean()
+                   for true in truth]
+    return float(np.mean(scores))
+
+
+def measure(model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int,
+            seed: int = 0) -> Baselines:
+    """The three figures on ``num_videos`` videos spread over the dataset.
+
+    Raises:
+        UsageError: no ground truth, or sentences that cannot be shuffled.
+    """
+    items = spread(len(dataset), num_videos)
+    subjects = positive_pairs(dataset, items)
+    wrong = shuffle_sentences(subjects, seed=seed)
+    right_scores, wrong_scores, truths = [], [], []
+    for item in track_iter_progress(items):
+        rows = [row for row, subject in enumerate(subjects) if subject.video == item]
+        right_j, wrong_j, truth = score_video(
+            model, dataset[item], [subjects[row].pair.sentence for row in rows],
+            [wrong[row] for row in rows])
+        right_scores += right_j
+        wrong_scores += wrong_j
+        truths.append(truth)
+    return Baselines(
+        100 * float(np.mean(right_scores)), 100 * float(np.mean(wrong_scores)),
+        100 * blob_score(truths), len(items), len(subjects))
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Command line of this tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('--num-videos', type=int, default=20,
+                        help='videos, spread over the test set (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='of the shuffling')
+    parser.add_argument('--device', default='auto', help='(default: %(default)s)')
+    parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
+    parser.add_argument('--out', type=Path, help='JSON file for the figures')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='settings that override the config, as key=value')
+    return parser.parse_args(arguments)
+
+
+def print_table(figures: Baselines) -> None:
+    """The three figures on the terminal."""
+    table = Table('')
+    table.add_column('J', justify='right')
+    for name, value in (('right sentences', figures.right),
+                        ('shuffled sentences', figures.shuffled), ('centre blob', figures.blob)):
+        table.add_row(name, f'{value:.1f}')
+    print(f'\nJ of {figures.num_pairs} positive pairs in {figures.num_videos} videos, masks before '
+          'the gate')
+    Console().print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure as the command line says."""
+    args = parse_args(arguments)
+    with short_errors():
+        if args.num_videos < 1:
+            raise UsageError('--num-videos is at least 1')
+        model = init_model(
+            existing_file(args.config, what='Config'),
+            existing_file(args.checkpoint, what='Checkpoint'), device=args.device,
+            cfg_options=args.cfg_options)
+        dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
+        with torch.no_grad(), autocast(model, args.precision):
+            figures = measure(model, dataset, num_videos=args.num_videos, seed=args.seed)
+        print_table(figures)
+        if args.out is not None:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(asdict(figures), indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

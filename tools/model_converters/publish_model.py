@@ -1,0 +1,50 @@
+"""Make a checkpoint ready to be handed on: weights and what they are, nothing else.
+
+    python tools/model_converters/publish_model.py work_dirs/run/best_JFR_iter_6000.pth model.pth
+
+Optimizer, schedules, random states and logs are left out; floating point weights are stored in
+float16, half the size (``--precision float32`` keeps them as they are). The file loads like any
+other checkpoint.
+"""
+import argparse
+import io
+from pathlib import Path
+
+import torch
+
+import r2vos_mm
+from r2vos_mm.compat.checkpoint import read_checkpoint, write_atomically
+from r2vos_mm.engine.launch import UsageError, short_errors
+
+
+def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
+    """Weights in ``dtype`` (integers as they are), iteration, seed and version."""
+    weights = {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in checkpoint['state_dict'].items()}
+    meta = checkpoint.get('meta', {})
+    kept = {key: meta[key] for key in ('iter', 'epoch', 'seed', 'experiment_name') if key in meta}
+    return dict(state_dict=weights, meta=dict(kept, r2vos_mm=r2vos_mm.__version__))
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, help='checkpoint of a training run')
+    parser.add_argument('target', type=Path, help='file to write')
+    parser.add_argument('--precision', choices=('float16', 'float32'), default='float16')
+    args = parser.parse_args()
+    with short_errors():
+        checkpoint = read_checkpoint(args.source)
+        if 'state_dict' not in checkpoint:
+            raise UsageError(f'{args.source} holds no state_dict: give a checkpoint of training')
+        buffer = io.BytesIO()
+        torch.save(published(checkpoint, dtype=getattr(torch, args.precision)), buffer)
+        args.target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(buffer.getvalue(), args.target)
+        print(f'wrote {args.target}: {len(buffer.getvalue()) / 1e6:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()
