@@ -19,6 +19,7 @@ def _child(parent: Registry, location: str) -> Registry:
 
 MODELS = _child(mmengine_registry.MODELS, 'models')
 MODEL_WRAPPERS = _child(mmengine_registry.MODEL_WRAPPERS, 'engine')
+WEIGHT_INITIALIZERS = _child(mmengine_registry.WEIGHT_INITIALIZERS, 'models')
 TASK_UTILS = _child(mmengine_registry.TASK_UTILS, 'models')
 
 DATASETS = _child(mmengine_registry.DATASETS, 'datasets')
@@ -31,6 +32,10 @@ EVALUATOR = _child(mmengine_registry.EVALUATOR, 'evaluation')
 HOOKS = _child(mmengine_registry.HOOKS, 'engine')
 LOOPS = _child(mmengine_registry.LOOPS, 'engine')
 RUNNERS = _child(mmengine_registry.RUNNERS, 'engine')
+RUNNER_CONSTRUCTORS = _child(mmengine_registry.RUNNER_CONSTRUCTORS, 'engine')
+STRATEGIES = _child(mmengine_registry.STRATEGIES, 'engine')
+FUNCTIONS = _child(mmengine_registry.FUNCTIONS, 'engine')
+INFERENCERS = _child(mmengine_registry.INFERENCERS, 'apis')
 OPTIMIZERS = _child(mmengine_registry.OPTIMIZERS, 'engine')
 OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS, 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')

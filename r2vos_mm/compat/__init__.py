@@ -6,11 +6,13 @@ imported.
 
 from r2vos_mm.compat.checkpoint import install_loaders
 from r2vos_mm.compat.mmcv_ops import install_placeholder
+from r2vos_mm.compat.noise import keep_quiet
 
 __all__ = ['install']
 
 
 def install() -> None:
-    """Make the ecosystem importable and safe to read from; calling it again changes nothing."""
+    """Make the ecosystem importable, safe to read from and quiet; a second call changes nothing."""
     install_placeholder()
     install_loaders()
+    keep_quiet()

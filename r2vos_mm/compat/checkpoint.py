@@ -58,7 +58,9 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
         raise FileNotFoundError(f'Checkpoint {path} does not exist')
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except PermissionError:
+        raise
+    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
         raise _read_error(path, error) from error
 
 

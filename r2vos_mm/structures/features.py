@@ -132,7 +132,7 @@ class SlotPredictions:
 
 @dataclass
 class PairTargets:
-    """The objects that P positive pairs refer to.
+    """The objects that P pairs refer to; negative pairs have none in any frame.
 
     Attributes:
         boxes: (P, T, 4) cxcywh in [0, 1] of the unpadded frame, zeros where absent.
@@ -143,6 +143,10 @@ class PairTargets:
     boxes: Tensor
     masks: Tensor
     valid: Tensor
+
+    def select(self, index: Tensor) -> PairTargets:
+        """The pairs that ``index`` (bool mask or positions) names."""
+        return PairTargets(self.boxes[index], self.masks[index], self.valid[index])
 
     def at_stride(self, stride: int, size: tuple[int, int]) -> PairTargets:
         """The same with masks sub-sampled at offset stride // 2.

@@ -1,4 +1,4 @@
-# R2-VOS small enough to be trained from scratch on two CPU cores: every part of the paper's model is
+# R2-VOS small enough to train from scratch on two CPU cores: every part of the paper's model is
 # there, with fewer channels, layers and levels, and finer grounding, for frames of 128 x 128 pixels.
 _base_ = './r2vos_r50.py'
 channels = 128
@@ -52,4 +52,4 @@ model = dict(
         # masks count for more: they are divided by the number of frames, boxes are not
         loss_mask=dict(loss_weight=60.0),
         loss_dice=dict(loss_weight=15.0)),
-    test_cfg=dict(window=None))
+    test_cfg=dict(window=None, pairs_per_pass=8))

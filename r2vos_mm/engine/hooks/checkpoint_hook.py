@@ -1,0 +1,129 @@
+"""Checkpoints that survive a kill and that are read without unpickling."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+
+from r2vos_mm.compat.checkpoint import (
+    ATOMIC_BACKEND,
+    pack_message_hub,
+    to_plain,
+    unpack_message_hub,
+    write_atomically,
+)
+from r2vos_mm.compat.state_dict import check_weights
+from r2vos_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook`` with these differences.
+
+    * A checkpoint and the pointer ``last_checkpoint`` are written atomically, and an outdated
+      checkpoint is removed after the new one is there: a kill at any moment leaves a complete one
+      behind.
+    * Checkpoints hold tensors and plain containers only (see :mod:`r2vos_mm.compat.checkpoint`).
+    * The name of the best checkpoint is safe in shells: ``J&F&R`` gives ``best_JFR_iter_1000.pth``.
+    * Weights of another model are refused when testing and resuming; ``load_from`` of a training
+      run reports what did not fit, and is refused when nothing does.
+
+    Before it saves, it calls the stage ``before_checkpoint(runner)`` of every hook **on every
+    rank**, for hooks that gather something from all ranks.
+
+    Args:
+        save_best: Key or keys of the metrics whose best checkpoint is kept.
+        strict_test: Whether testing needs every weight of model and checkpoint to fit.
+        **kwargs: Arguments of ``mmengine.hooks.CheckpointHook``.
+    """
+
+    def __init__(
+        self,
+        *,
+        save_best: str | Sequence[str] | None = None,
+        strict_test: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault('backend_args', {'backend': ATOMIC_BACKEND})
+        if isinstance(save_best, str):
+            save_best = shell_safe(save_best)
+        elif save_best is not None:
+            save_best = [shell_safe(key) for key in save_best]
+        super().__init__(save_best=save_best, **kwargs)
+        self.strict_test = strict_test
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Save the best checkpoint, under keys without characters that shells interpret."""
+        super().after_val_epoch(runner, {shell_safe(key): value for key, value in metrics.items()})
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Bring all entries but the weights into a plain form, in place."""
+        for key, value in checkpoint.items():
+            if key == 'message_hub':
+                checkpoint[key] = pack_message_hub(value)
+            elif key != 'state_dict':
+                checkpoint[key] = to_plain(value, key)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Check that the weights fit and undo the packing of :meth:`before_save_checkpoint`."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        training = isinstance(runner._train_loop, BaseLoop)
+        strict = runner._resume if training else self.strict_test
+        source = runner._load_from or 'to resume from'
+        report = check_weights(model, checkpoint, source=source, strict=strict)
+        if not report.fits:
+            runner.logger.warning(f'Checkpoint {source}: {report}')
+        if _is_packed(checkpoint.get('message_hub')):
+            checkpoint['message_hub'] = unpack_message_hub(checkpoint['message_hub'])
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        runner.call_hook('before_checkpoint')
+        outdated = self._keep(runner, step)
+        filename = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            filename,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if not is_main_process():
+            return
+        pointer = os.path.join(runner.work_dir, 'last_checkpoint')
+        write_atomically(self.last_ckpt.encode(), pointer)
+        if outdated is not None and self.file_backend.isfile(outdated):
+            self.file_backend.remove(outdated)
+
+    def _keep(self, runner: Runner, step: int) -> str | None:
+        """Note that the checkpoint of ``step`` is kept; return the path of the one to remove."""
+        if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
+            return None
+        outdated = None
+        if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+            filename = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
+            outdated = self.file_backend.join_path(self.out_dir, filename)
+        self.keep_ckpt_ids.append(step)
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        return outdated
+
+
+def shell_safe(key: str) -> str:
+    """``key`` without characters that shells interpret (MMEngine itself replaces ``/``)."""
+    return re.sub(r'[^\w./-]', '', key)
+
+
+def _is_packed(message_hub: Mapping[str, Any] | None) -> bool:
+    return message_hub is not None and all(
+        isinstance(history, Mapping) for history in message_hub['log_scalars'].values()
+    )

@@ -1,0 +1,177 @@
+"""A resumed run goes on exactly as if it had not been stopped."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from r2vos_mm.registry import HOOKS
+
+_ENTRY = 'random_states'
+
+
+class SkippingSampler(Protocol):
+    """A sampler whose order of items is a function of its seed, so that it can start anywhere."""
+
+    def skip(self, num_samples: int) -> None:
+        """Let the next iteration begin after the first ``num_samples`` items of this rank."""
+
+
+@dataclass(frozen=True)
+class RandomState:
+    """States of all random generators of one process, in plain types.
+
+    Attributes:
+        python: Words of ``random.getstate()``.
+        numpy: ``(name, words, position, has_gauss, cached_gaussian)`` of numpy's global generator.
+        torch: Bytes of torch's CPU generator.
+        cuda: Bytes of the generator of the current GPU, or None without one.
+    """
+
+    python: tuple
+    numpy: tuple
+    torch: Tensor
+    cuda: Tensor | None
+
+    @classmethod
+    def capture(cls) -> 'RandomState':
+        """The states at this moment."""
+        name, words, *rest = np.random.get_state()
+        return cls(
+            python=random.getstate(),
+            numpy=(name, words.tolist(), *rest),
+            torch=torch.get_rng_state(),
+            cuda=torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        )
+
+    def restore(self) -> None:
+        """Put the states back."""
+        random.setstate(self.python)
+        name, words, *rest = self.numpy
+        np.random.set_state((name, np.asarray(words, dtype=np.uint32), *rest))
+        torch.set_rng_state(self.torch.cpu())
+        if self.cuda is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.cuda.cpu())
+
+
+@HOOKS.register_module()
+class ExactResumeHook(Hook):
+    """Save what MMEngine does not: the random generators of every rank and the place in the data.
+
+    With it, an iteration-based run that is killed and resumed has the losses of one that was not,
+    to the last bit, provided that items are functions of their index, that the sampler has a method
+    ``skip(num_samples)`` (see :class:`SkippingSampler`) and that the number of processes is the
+    same. A sampler without ``skip`` also gets to its place, by MMEngine's fetching and discarding
+    batches.
+
+    Validation leaves the generators as it found them, hence a run that was killed during validation
+    goes on the same way.
+
+    The states are gathered in the stage ``before_checkpoint`` that ``SafeCheckpointHook`` calls on
+    every rank; with another checkpoint hook only a single process is supported.
+    """
+
+    # After all other hooks: whatever they draw at the start of a run must come before the
+    # restoration.
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._gathered: list[dict[str, Any]] | None = None
+        self._loaded: list[Mapping[str, Any]] | None = None
+        self._before_validation: RandomState | None = None
+
+    def before_checkpoint(self, runner: Runner) -> None:
+        """Gather the states of all ranks; called on every rank.
+
+        During validation (a checkpoint is then saved because it is the best) the states are those
+        that training will go on with.
+        """
+        state = self._before_validation or RandomState.capture()
+        self._gathered = all_gather_object(asdict(state))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Add the states to a checkpoint that can be resumed (the best one holds weights only)."""
+        if 'optimizer' not in checkpoint:
+            return
+        if self._gathered is None and get_world_size() == 1:
+            self.before_checkpoint(runner)
+        if self._gathered is not None:
+            checkpoint[_ENTRY] = self._gathered
+        self._gathered = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the states until training begins."""
+        self._loaded = checkpoint.get(_ENTRY)
+
+    def before_train(self, runner: Runner) -> None:
+        """Put sampler and generators where the checkpoint left them, if this run is resumed."""
+        if runner.iter == 0:
+            return
+        self._warn_if_inexact(runner)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            _advance_data(runner.train_loop)
+        if self._loaded is not None and len(self._loaded) == get_world_size():
+            RandomState(**self._loaded[get_rank()]).restore()
+        self._loaded = None
+
+    def before_val(self, runner: Runner) -> None:
+        """Note the states before validation."""
+        self._before_validation = RandomState.capture()
+
+    def after_val(self, runner: Runner) -> None:
+        """Undo what validation did to the generators."""
+        if self._before_validation is not None:
+            self._before_validation.restore()
+        self._before_validation = None
+
+    def _warn_if_inexact(self, runner: Runner) -> None:
+        """Say why this run will differ from one that was not interrupted, where it will."""
+        if self._loaded is None:
+            runner.logger.warning('Not resumed exactly: the checkpoint holds no random states')
+        elif len(self._loaded) != get_world_size():
+            runner.logger.warning(
+                f'Not resumed exactly: {len(self._loaded)} processes wrote the checkpoint, '
+                f'this run has {get_world_size()}'
+            )
+        accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if runner.iter % accumulated:
+            runner.logger.warning(
+                f'Not resumed exactly: iteration {runner.iter} lies amid {accumulated} accumulated '
+                'gradients, which are not saved; let the checkpoint interval be a multiple'
+            )
+
+
+class _AdvancedIterator(_InfiniteDataloaderIterator):
+    """Infinite iterator over a dataloader whose sampler is already ``num_skipped`` batches ahead.
+
+    ``IterBasedTrainLoop.run`` calls ``next`` once for every iteration done before the checkpoint;
+    these calls are answered without fetching anything.
+    """
+
+    def __init__(self, dataloader: DataLoader, num_skipped: int) -> None:
+        super().__init__(dataloader)
+        self._num_skipped = num_skipped
+
+    def __next__(self) -> Any:
+        if self._num_skipped > 0:
+            self._num_skipped -= 1
+            return None
+        return super().__next__()
+
+
+def _advance_data(loop: IterBasedTrainLoop) -> None:
+    """Start the data of ``loop`` after the batches of its past iterations, if the sampler can."""
+    loader = loop.dataloader
+    if not hasattr(loader.sampler, 'skip') or loader.batch_size is None:
+        return
+    loader.sampler.skip(loop.iter * loader.batch_size)
+    loop.dataloader_iterator = _AdvancedIterator(loader, loop.iter)

@@ -1,0 +1,140 @@
+"""Plain checkpoints: what can be written, what is read, how files are written."""
+
+import io
+import os
+from collections import OrderedDict, deque
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.config import ConfigDict
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from r2vos_mm.compat import checkpoint as ckpt
+from r2vos_mm.compat import resave
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
+
+
+@given(st.recursive(SCALARS, lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=8))
+def test_plain_values_survive(value: object) -> None:
+    plain = ckpt.to_plain(value)
+    assert plain == value
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    buffer.seek(0)
+    assert torch.load(buffer, weights_only=True) == value
+
+
+@pytest.mark.parametrize(
+    ('value', 'expected'),
+    [
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.arange(3), [0, 1, 2]),
+        (Path('a/b'), os.path.join('a', 'b')),
+        (ConfigDict(a=dict(b=(1, 2))), {'a': {'b': (1, 2)}}),
+        (deque([1, 2]), [1, 2]),
+        (frozenset({1}), {1}),
+        (OrderedDict(a=np.float64(1)), {'a': 1.0}),
+    ],
+)
+def test_conversions(value: object, expected: object) -> None:
+    plain = ckpt.to_plain(value)
+    assert plain == expected
+    assert type(plain) in (float, int, list, str, dict, set, OrderedDict)
+
+
+def test_objects_are_refused_with_their_place() -> None:
+    with pytest.raises(ckpt.CheckpointContentError, match=r"meta\['x'\]\[1\] is a builtins.object"):
+        ckpt.to_plain({'x': [0, object()]}, 'meta')
+
+
+def test_message_hub_round_trip() -> None:
+    hub = MessageHub('test_message_hub_round_trip')
+    for value in (1.0, 2.5):
+        hub.update_scalar('train/loss', value, count=2)
+    hub.update_info('best_score', np.float64(0.25))
+    hub.update_info('helper', object())
+    packed = ckpt.pack_message_hub(hub.state_dict())
+    buffer = io.BytesIO()
+    torch.save(packed, buffer)
+    buffer.seek(0)
+    state = ckpt.unpack_message_hub(torch.load(buffer, weights_only=True))
+    history = state['log_scalars']['train/loss']
+    assert isinstance(history, HistoryBuffer)
+    assert [list(part) for part in history.data] == [[1.0, 2.5], [2, 2]]
+    assert state['runtime_info'] == {'best_score': 0.25}
+
+
+def test_pickled_objects_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'pickled.pth'
+    torch.save({'state_dict': {}, 'history': HistoryBuffer([1.0], [1])}, path)
+    with pytest.raises(ckpt.CheckpointReadError) as error:
+        CheckpointLoader.load_checkpoint(str(path))
+    message = str(error.value)
+    assert str(path) in message
+    assert 'HistoryBuffer' in message
+    assert 'python -m r2vos_mm.compat.resave' in message
+
+
+@pytest.mark.parametrize('content', [b'', b'no checkpoint at all', 500, 5000])
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes | int) -> None:
+    """A number stands for so many bytes of a real checkpoint."""
+    path = tmp_path / 'damaged.pth'
+    torch.save({'state_dict': {'a': torch.zeros(10000)}}, path)
+    path.write_bytes(path.read_bytes()[:content] if isinstance(content, int) else content)
+    with pytest.raises(ckpt.CheckpointReadError, match=r'damaged.pth \(\d+ bytes\) cannot be read'):
+        ckpt.read_checkpoint(path)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match='nowhere.pth does not exist'):
+        ckpt.read_checkpoint(tmp_path / 'nowhere.pth')
+
+
+def test_urls_are_read_without_unpickling(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+    monkeypatch.setattr(
+        torch.hub, 'load_state_dict_from_url', lambda url, **kw: seen.update(kw, url=url)
+    )
+    CheckpointLoader.load_checkpoint('https://example.org/a.pth')
+    assert seen['weights_only'] is True
+    assert seen['url'] == 'https://example.org/a.pth'
+
+
+def test_atomic_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'folder' / 'file'
+    ckpt.write_atomically(b'old', path)
+
+    def full(descriptor: int) -> None:
+        raise OSError('no space left')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='no space left'):
+        ckpt.write_atomically(b'new', path)
+    assert path.read_bytes() == b'old'
+    assert [p.name for p in path.parent.iterdir()] == ['file']
+
+
+def test_resave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / 'source.pth', tmp_path / 'target.pth'
+    hub = MessageHub('test_resave')
+    hub.update_scalar('train/loss', 1.5)
+    content = {
+        'state_dict': OrderedDict(weight=torch.ones(2)),
+        'message_hub': hub.state_dict(),
+        'meta': {'classes': np.array(['a', 'b'])},
+        'other': object(),
+    }
+    torch.save(content, source)
+    resave.main([str(source), str(target)])
+    plain = ckpt.read_checkpoint(target)
+    assert torch.equal(plain['state_dict']['weight'], torch.ones(2))
+    assert plain['meta'] == {'classes': ['a', 'b']}
+    assert 'other' not in plain
+    assert 'left out: other is a builtins.object' in capsys.readouterr().out

