@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 
 MINUTES=${QUICKSTART_MINUTES:-8}
 WORK=${QUICKSTART_WORK:-work_dirs/quickstart}
+SHORT=configs/r2vos_tiny_refshapes_quick.py
 CONFIG=configs/r2vos_tiny_refshapes.py
 SHIPPED=configs/checkpoints/r2vos_tiny_refshapes.pth
 DATA=data/refshapes
@@ -49,20 +50,25 @@ make_data() {
 
 train() {
     rm -rf "$WORK/train"
-    # The comparison that follows takes the place of the validations.
-    logged "$WORK/train.log" "$PY" tools/train.py "$CONFIG" --work-dir "$WORK/train" \
-        --max-minutes "$MINUTES" \
-        --cfg-options default_hooks.logger.interval=20 train_cfg.val_begin=1000000
+    logged "$WORK/train.log" env "PYTHON=$PY" tools/dist_train.sh "$SHORT" "$(processes)" \
+        --work-dir "$WORK/train" --max-minutes "$MINUTES" \
+        --cfg-options default_hooks.logger.interval=20
+    "$PY" tools/analysis_tools/plot_losses.py "$WORK/train" --out "$WORK/pictures/losses.png"
+}
+
+processes() { # two share the CPUs better than the threads of one; a GPU takes one
+    "$PY" -c 'import os, torch; print(1 if torch.cuda.is_available() else min(2, os.cpu_count()))'
 }
 
 compare() {
     "$PY" tools/analysis_tools/sanity_baselines.py \
-        "$CONFIG" "$(cat "$WORK/train/last_checkpoint")" --out "$WORK/sanity.json"
+        "$SHORT" "$(cat "$WORK/train/last_checkpoint")" --out "$WORK/sanity.json"
 }
 
 test_and_draw() {
-    logged "$WORK/test.log" "$PY" tools/test.py "$CONFIG" "$SHIPPED" \
-        --work-dir "$WORK/test" --out "$WORK/metrics.json" --show-dir "$WORK/pictures"
+    logged "$WORK/test.log" env "PYTHON=$PY" tools/dist_test.sh "$CONFIG" "$SHIPPED" "$(processes)" \
+        --work-dir "$WORK/test" --out "$WORK/metrics.json" --show-dir "$WORK/pictures" \
+        --cfg-options model.test_cfg.figures=True
 }
 
 summarise() {
