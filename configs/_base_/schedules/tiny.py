@@ -1,7 +1,7 @@
 # From scratch on two CPU cores: warm-up and one cosine over max_iters, in bfloat16.
-max_iters = 6000
+max_iters = 5000
 warmup = 300
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=1500)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=2500)
 val_cfg = dict(fp16=True)  # bfloat16 on a CPU
 test_cfg = dict(fp16=True)
 optim_wrapper = dict(

@@ -187,7 +187,7 @@ def _resolve(name_or_path: str) -> str:
     if not name_or_path.startswith('package:'):
         return name_or_path
     package = name_or_path.removeprefix('package:')
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise OSError(
             f'text encoder {name_or_path!r}: the Python package {package!r} is not installed; '

@@ -227,3 +227,10 @@ def test_pixels_above_the_threshold_are_foreground():
     kept = [choose_slots(slots(), torch.zeros(2), (2, 2), config=PredictConfig(mask_threshold=t))
             .ungated_masks.any().item() for t in (0.99, 0.995)]
     assert kept == [True, False]
+
+
+@pytest.mark.parametrize('values', [
+    dict(window=0), dict(pairs_per_pass=0), dict(mask_threshold=1.5), dict(gate_threshold=-0.1)])
+def test_impossible_settings_are_refused_by_name(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        PredictConfig(**values)

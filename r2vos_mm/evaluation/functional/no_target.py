@@ -1,0 +1,105 @@
+"""Sentences without a target: N-acc, T-acc, gIoU and cIoU of GRES, and S of Ref-AVS.
+
+GRES: Liu et al., "GRES: Generalized Referring Expression Segmentation", CVPR 2023, Sec. 3. A sample
+may be an image or a whole video: a video then counts as "nothing predicted" when no frame has
+foreground, and its pixels are summed over frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from r2vos_mm.evaluation.functional.overlap import check_counts
+
+THRESHOLDS = (0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class GeneralizedScores:
+    """Figures of GRES over S samples; a figure without its samples is NaN.
+
+    Attributes:
+        no_target_accuracy: N-acc, share of samples without target where nothing is predicted.
+        target_accuracy: T-acc, share of samples with target where something is predicted.
+        generalized_iou: gIoU, mean over all samples of the IoU, which is 1 or 0 without target.
+        cumulative_iou: cIoU, sum of intersections / sum of unions.
+        precision_at: per threshold K, the share of samples with target that have IoU >= K.
+    """
+
+    no_target_accuracy: float
+    target_accuracy: float
+    generalized_iou: float
+    cumulative_iou: float
+    precision_at: dict[float, float]
+
+
+def generalized_scores(
+    intersections: Sequence[int],
+    unions: Sequence[int],
+    predicted: Sequence[int],
+    has_target: Sequence[bool],
+    *,
+    clear_below: int = 0,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> GeneralizedScores:
+    """All figures of GRES.
+
+    A sample with target where nothing is predicted adds nothing to the intersections of cIoU and
+    its raw union to the unions. A sample without target adds what is predicted to the unions.
+
+    Args:
+        intersections: (S,) pixels of prediction and annotation.
+        unions: (S,) pixels of prediction or annotation.
+        predicted: (S,) predicted pixels.
+        has_target: (S,) bool, whether the sentence has a target.
+        clear_below: a prediction of fewer pixels counts as "nothing predicted". Methods without a
+            head for it often use 50.
+        thresholds: the K of ``precision_at``.
+
+    Raises:
+        ValueError: if lengths differ or counts are no counts.
+    """
+    inter, union = check_counts(intersections, unions)
+    area, target = np.asarray(predicted, dtype=np.int64), np.asarray(has_target, dtype=bool)
+    if not len(inter) == len(area) == len(target):
+        raise ValueError(
+            f'one entry per sample: {len(inter)} intersections, {len(area)} predicted areas, '
+            f'{len(target)} has_target'
+        )
+    found = (area > 0) & (area >= clear_below)
+    inter = np.where(found & target, inter, 0)
+    union = np.where(target, union, np.where(found, area, 0))
+    ious = np.divide(inter, union, out=np.ones(len(inter)), where=union > 0)
+    total = int(union.sum())
+    return GeneralizedScores(
+        no_target_accuracy=_mean(~found[~target]),
+        target_accuracy=_mean(found[target]),
+        generalized_iou=_mean(ious),
+        cumulative_iou=int(inter.sum()) / total if total else float('nan'),
+        precision_at={value: _mean(ious[target] >= value) for value in thresholds},
+    )
+
+
+def null_score(foreground: Sequence[int], pixels: Sequence[int]) -> float:
+    """S of Ref-AVS for one video whose sentence has no target; lower is better, 0 is best.
+
+    ``S = sqrt(predicted foreground pixels / all pixels)``, both summed over the T frames (Wang et
+    al., "Ref-AVS", ECCV 2024; the released code takes the root, too). The figure of a set is the
+    mean over its videos.
+
+    Args:
+        foreground: (T,) predicted foreground pixels.
+        pixels: (T,) pixels of each frame.
+    """
+    total = int(np.sum(pixels))
+    if total <= 0:
+        raise ValueError(f'a video must have pixels, got {list(pixels)}')
+    return float(np.sqrt(int(np.sum(foreground)) / total))
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean, NaN of nothing."""
+    return float(values.mean()) if len(values) else float('nan')
