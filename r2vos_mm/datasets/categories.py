@@ -2,10 +2,12 @@
 
 YouTube-VOS annotates about six objects a video. Two rules keep sentences that may be true out of
 the negative pairs: categories that annotators and viewers mix up form groups, and people usually
-come with things that people ride, hold or wear.
+come with things that people ride, hold or wear. Names of other data sets are mapped to those of
+YouTube-VOS first.
 """
 from typing import Iterable
 
+GROUPS_VERSION = 'v1'
 GROUPS: tuple[frozenset[str], ...] = tuple(map(frozenset, (
     ('person', 'hand'),
     ('sedan', 'truck', 'bus'),
@@ -30,6 +32,25 @@ COMPANIONS_OF_PEOPLE = frozenset((
     'backpack', 'cup', 'ring', 'jacket', 'tie', 'mirror', 'necktie', 'stuffed_toy', 'toilet',
     'sedan', 'truck', 'bus', 'train', 'airplane', 'others'))
 
+# Names of DAVIS 2017 and of everyday use; what people hold and YouTube-VOS has no name for is
+# one of its 'others'.
+_ALIASES = dict(
+    aeroplane='airplane', bicycle='bike', car='sedan', cell_phone='others', cellphone='others',
+    goose='duck', gun='others', kart='others', kite='parachute', leash='rope',
+    motorcycle='motorbike', oar='paddle', plane='airplane', scooter='motorbike', ski='snowboard',
+    ski_poles='others', skis='snowboard', stick='others', stroller='others', swan='duck',
+    swing='others', tractor='truck', violin='others', wheelchair='others')
+
+
+def canonical(category: str) -> str:
+    """The YouTube-VOS name of a category where there is one, in lower case without blanks.
+
+    >>> canonical('Car'), canonical('giant panda'), canonical('circle')
+    ('sedan', 'giant_panda', 'circle')
+    """
+    name = '_'.join(category.lower().replace('-', ' ').split())
+    return _ALIASES.get(name, name)
+
 
 def closure(category: str) -> frozenset[str]:
     """The category and those of its group; unknown names form their own group.
@@ -39,7 +60,8 @@ def closure(category: str) -> frozenset[str]:
     >>> sorted(closure('circle'))
     ['circle']
     """
-    return next((group for group in GROUPS if category in group), frozenset((category,)))
+    name = canonical(category)
+    return next((group for group in GROUPS if name in group), frozenset((name,)))
 
 
 def may_contain(categories: Iterable[str], target: str) -> bool:
@@ -47,10 +69,10 @@ def may_contain(categories: Iterable[str], target: str) -> bool:
 
     >>> may_contain({'dog'}, 'fox'), may_contain({'surfboard'}, 'person')
     (True, True)
-    >>> may_contain({'dog'}, 'cat')
-    False
+    >>> may_contain({'dog'}, 'cat'), may_contain({'car'}, 'bus')
+    (False, True)
     """
-    present = frozenset(categories)
+    present = frozenset(map(canonical, categories))
     if closure(target) & present:
         return True
-    return target in PEOPLE and bool(COMPANIONS_OF_PEOPLE & present)
+    return canonical(target) in PEOPLE and bool(COMPANIONS_OF_PEOPLE & present)

@@ -9,16 +9,18 @@
 
 ``video`` is the video whose frames are shown; ``exp_video`` and ``exp_id`` name the sentence.
 """
+import hashlib
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable, Mapping
 
-from .layout import is_plain_name, read_json
+from .layout import frame_order, is_plain_name, read_json
 from .problems import ProblemList
 from .records import POSITIVE, Pair, normalise_sentence
 
 FORMAT = 'r2-pairs/1'
 _TEXT_KEYS = ('pair_id', 'video', 'exp_id', 'exp', 'kind')
+_HASHED_KEYS = ('video', 'exp_video', 'exp_id', 'label', 'kind', 'rank', 'exp')
 
 
 def read_pairs(path: Path, problems: ProblemList) -> dict[str, list[Pair]]:
@@ -43,6 +45,21 @@ def read_pairs(path: Path, problems: ProblemList) -> dict[str, list[Pair]]:
         else:
             pairs[row['video']].append(_pair(row))
     return dict(pairs)
+
+
+def pairs_sha256(pairs: Iterable[Mapping[str, Any]]) -> str:
+    """The ``pairs_sha256`` of a pairs file: which pairs it holds, whatever their order in it.
+
+    SHA-256 of one line per pair, its fields video, exp_video, exp_id, label, kind, rank, exp
+    between tabs, ordered by exp_video, exp_id (as a number), positive first, rank.
+    """
+    def order(pair: Mapping[str, Any]) -> tuple:
+        return pair['exp_video'], frame_order(pair['exp_id']), -pair['label'], pair['rank']
+
+    digest = hashlib.sha256()
+    for pair in sorted(pairs, key=order):
+        digest.update(('\t'.join(str(pair[key]) for key in _HASHED_KEYS) + '\n').encode())
+    return digest.hexdigest()
 
 
 def _row_problem(row: Any) -> str | None:

@@ -39,6 +39,7 @@ class ClipFeatures:
         paddings: per encoder level, (B, T, h, w) bool, True in padded cells.
         positions: per encoder level, (B, T, C, h, w) 2-D positions, level embedding not included.
         valid_ratios: (B, levels, 2) share of the padded width and height that is image.
+        image_sizes: (B, 2) width and height of the unpadded frames in pixels.
     """
 
     finest: Tensor
@@ -46,6 +47,7 @@ class ClipFeatures:
     paddings: list[Tensor]
     positions: list[Tensor]
     valid_ratios: Tensor
+    image_sizes: Tensor
 
 
 @dataclass
@@ -57,12 +59,14 @@ class Memory:
         padding: (P, T, S) bool, True in padded cells.
         shapes: per level (h, w).
         valid_ratios: (P, levels, 2).
+        image_sizes: (P, 2) width and height of the unpadded frames in pixels.
     """
 
     tokens: Tensor
     padding: Tensor
     shapes: list[tuple[int, int]]
     valid_ratios: Tensor
+    image_sizes: Tensor
 
     def level(self, index: int) -> Tensor:
         """(P, T, C, h, w) map of one level."""
@@ -74,7 +78,8 @@ class Memory:
     def select(self, index: Tensor) -> Memory:
         """The pairs that ``index`` (bool mask or positions) names."""
         return Memory(
-            self.tokens[index], self.padding[index], self.shapes, self.valid_ratios[index])
+            self.tokens[index], self.padding[index], self.shapes, self.valid_ratios[index],
+            self.image_sizes[index])
 
 
 @dataclass

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from r2vos_mm.evaluation.functional.region_contour import score_masks
+
+MAX_PROPOSALS = 20
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -44,3 +48,80 @@ def match_proposals(quality: np.ndarray) -> Assignment:
     return Assignment(
         tuple(chosen.tolist()), tuple(quality[chosen, np.arange(quality.shape[1])].tolist())
     )
+
+
+@dataclass(frozen=True)
+class MatchedScores:
+    """J and F of O objects, each against the proposal assigned to it.
+
+    Attributes:
+        region: J, (O, T) float64.
+        contour: F, (O, T) float64.
+        proposals: (O,) index of the proposal of each object; an index from N on is an empty mask
+            that was added for want of proposals.
+    """
+
+    region: np.ndarray
+    contour: np.ndarray
+    proposals: tuple[int, ...]
+
+
+def score_proposals(
+    proposals: np.ndarray,
+    objects: np.ndarray,
+    *,
+    void: np.ndarray | None = None,
+    bound_th: float = 0.008,
+) -> MatchedScores:
+    """J and F of the objects of one video in the unsupervised protocol of DAVIS 2017.
+
+    Every proposal is scored against every object; the assignment maximises the summed mean over
+    frames of (J + F) / 2 (Caelles et al., "The 2019 DAVIS Challenge on VOS", Sec. 3).
+
+    Args:
+        proposals: (N, T, H, W) bool, N <= 20, usually without overlap.
+        objects: (O, T, H, W) bool.
+        void: (T, H, W) bool, pixels left out of all masks.
+        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+
+    Raises:
+        ValueError: for more than 20 proposals, no object, or sizes that differ.
+    """
+    if len(proposals) > MAX_PROPOSALS or not len(objects):
+        raise ValueError(
+            f'{len(proposals)} proposals and {len(objects)} objects: the protocol takes at most '
+            f'{MAX_PROPOSALS} proposals and needs an object'
+        )
+    missing = max(len(objects) - len(proposals), 0)
+    empty = np.zeros((missing, *objects.shape[1:]), dtype=bool)
+    scores = [
+        [score_masks(proposal, truth, void=void, bound_th=bound_th) for truth in objects]
+        for proposal in [*proposals, *empty]
+    ]
+    quality = [[(s.region.mean() + s.contour.mean()) / 2 for s in row] for row in scores]
+    chosen = match_proposals(np.asarray(quality)).proposals
+    matched = [scores[proposal][index] for index, proposal in enumerate(chosen)]
+    return MatchedScores(
+        np.stack([s.region for s in matched]), np.stack([s.contour for s in matched]), chosen
+    )
+
+
+def resolve_overlaps(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Give each pixel to the one mask of the highest score in its frame; the first wins a tie.
+
+    Args:
+        masks: (N, T, H, W) bool.
+        scores: (N, T) float.
+
+    Returns:
+        (N, T, H, W) bool without overlap.
+    """
+    if masks.shape[:2] != np.shape(scores):
+        raise ValueError(f'masks {masks.shape} and scores {np.shape(scores)} do not go together')
+    resolved = np.zeros_like(masks)
+    for frame in range(masks.shape[1]):
+        taken = np.zeros(masks.shape[2:], dtype=bool)
+        for index in np.argsort(-np.asarray(scores)[:, frame], kind='stable'):
+            resolved[index, frame] = masks[index, frame] & ~taken
+            taken |= masks[index, frame]
+    return resolved

@@ -107,16 +107,12 @@ class _NumbersEval(COCOeval):
     """COCOeval that looks the IoU up instead of computing it; image i is sample i."""
 
     def __init__(self, samples: Sequence[ScoredMasks]) -> None:
-        # Ids start at 1: pycocotools takes a match with id 0 for none.
-        truth = [_annotation(number, image, sample.gt_area)
-                 for number, (image, sample) in enumerate(enumerate(samples), 1)]
+        truth = [_annotation(image, sample.gt_area) for image, sample in enumerate(samples)]
         found = [
-            {**_annotation(0, image, area), 'score': score}
+            {**_annotation(image, area), 'score': score}
             for image, sample in enumerate(samples)
             for area, score in zip(sample.areas, sample.scores)
         ]
-        for number, entry in enumerate(found, 1):
-            entry['id'] = number
         images = [{'id': image} for image in range(len(samples))]
         # 'bbox' since 'segm' would turn segmentations, which are not there, into codes.
         super().__init__(_index(images, truth), _index(images, found), 'bbox')
@@ -129,14 +125,16 @@ class _NumbersEval(COCOeval):
         return np.asarray(sample.ious, dtype=np.float64)[order[: self.params.maxDets[-1]], None]
 
 
-def _annotation(number: int, image: int, area: int) -> dict:
+def _annotation(image: int, area: int) -> dict:
     """An annotation of one category without segmentation."""
-    return {'id': number, 'image_id': image, 'category_id': 1, 'area': area, 'iscrowd': 0}
+    return {'image_id': image, 'category_id': 1, 'area': area, 'iscrowd': 0}
 
 
 def _index(images: list[dict], annotations: list[dict]) -> COCO:
     """A COCO data set held in memory."""
+    # Ids start at 1: pycocotools takes a match with id 0 for none.
+    numbered = [{**entry, 'id': number} for number, entry in enumerate(annotations, 1)]
     coco = COCO()
-    coco.dataset = {'images': images, 'annotations': annotations, 'categories': [{'id': 1}]}
+    coco.dataset = {'images': images, 'annotations': numbered, 'categories': [{'id': 1}]}
     coco.createIndex()
     return coco

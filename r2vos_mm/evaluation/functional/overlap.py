@@ -106,7 +106,5 @@ def _summarise(
     return OverlapScores(
         overall_iou=int(inter.sum()) / total if total else 1.0,
         mean_iou=float(ious.mean(dtype=np.float64)),
-        precision_at={
-            round(float(value), 6): float((ious > value).mean()) for value in thresholds
-        },
+        precision_at={round(float(value), 6): float((ious > value).mean()) for value in thresholds},
     )

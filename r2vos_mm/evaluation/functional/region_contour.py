@@ -29,12 +29,14 @@ class MaskScores:
         contour: F per frame, (T,) float64 in [0, 1].
         pred_area: predicted foreground pixels per frame, (T,) int64, void pixels not counted.
         gt_area: annotated foreground pixels per frame, (T,) int64, void pixels not counted.
+        intersection: pixels of both per frame, (T,) int64.
     """
 
     region: np.ndarray
     contour: np.ndarray
     pred_area: np.ndarray
     gt_area: np.ndarray
+    intersection: np.ndarray
 
 
 def region_similarity(
@@ -98,13 +100,13 @@ def score_masks(
     frames, height, width = pred.shape
     radius = boundary_radius((height, width), bound_th)
     scores = MaskScores(
-        np.empty(frames), np.empty(frames), np.empty(frames, np.int64), np.empty(frames, np.int64)
+        np.empty(frames), np.empty(frames), *(np.empty(frames, np.int64) for _ in range(3))
     )
     for stack in _stacks(pred.shape):
         bitmap, inner_columns = _crop(bitmaps.pack(pred[stack]), bitmaps.pack(gt[stack]), width)
         areas = bitmaps.count(bitmap)
         scores.pred_area[stack], scores.gt_area[stack] = areas
-        intersection = bitmaps.count(bitmap[:, 0] & bitmap[:, 1])
+        intersection = scores.intersection[stack] = bitmaps.count(bitmap[:, 0] & bitmap[:, 1])
         scores.region[stack] = _ratio(intersection, areas.sum(axis=0) - intersection, if_none=1.0)
         scores.contour[stack] = _contour(bitmaps.boundaries(bitmap, inner_columns), radius)
     return scores

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Mapping
 
 import numpy as np
-import torch
 from mmengine.structures import BaseDataElement
 
 from r2vos_mm.evaluation.functional import score_masks
-
-POSITIVE_KIND = 'positive'
+from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample, read_sample
 
 
 @dataclass(frozen=True)
@@ -19,14 +17,33 @@ class MaskResult:
     """What the masks of one pair are worth.
 
     Attributes:
-        area: predicted foreground pixels, summed over frames.
-        region: J per frame (T,), None for negative pairs and without annotation.
+        areas: predicted foreground pixels per frame (T,).
+        intersections: pixels of prediction and annotation per frame (T,), None for negative pairs
+            and without annotation.
+        region: J per frame (T,), None likewise.
         contour: F per frame (T,), None likewise.
     """
 
-    area: int
+    areas: tuple[int, ...]
+    intersections: tuple[int, ...] | None = None
     region: tuple[float, ...] | None = None
     contour: tuple[float, ...] | None = None
+
+    @property
+    def area(self) -> int:
+        """Predicted foreground pixels, summed over frames."""
+        return sum(self.areas)
+
+    def with_frames(self, chosen: np.ndarray, part: MaskResult) -> MaskResult:
+        """This result with the values of the frames ``chosen`` (T,) bool taken from ``part``."""
+        values = {}
+        for field in fields(self):
+            whole = getattr(self, field.name)
+            if whole is not None:
+                array = np.asarray(whole)
+                array[chosen] = getattr(part, field.name)
+                values[field.name] = tuple(array.tolist())
+        return MaskResult(**values)
 
 
 @dataclass(frozen=True)
@@ -35,11 +52,12 @@ class PairRow:
 
     Attributes:
         pair_id, video, kind, sentence, is_negative: which pair it is.
-        num_frames: T.
-        num_pixels: pixels of all T frames.
+        frame_ids: names of the T frames.
+        frame_pixels: pixels H * W of one frame.
         consensus: probability that the sentence belongs to the video, None from a model without
             verdict.
-        gt_area: annotated foreground pixels over all frames, None for negatives and without
+        score: mean over frames of the score of the chosen mask, None if the model gives none.
+        gt_areas: annotated foreground pixels per frame (T,), None for negatives and without
             annotation.
         gated: result of the masks after the gate.
         ungated: result of the masks before it.
@@ -50,12 +68,33 @@ class PairRow:
     kind: str
     sentence: str
     is_negative: bool
-    num_frames: int
-    num_pixels: int
+    frame_ids: tuple[str, ...]
+    frame_pixels: int
     consensus: float | None
-    gt_area: int | None
+    score: float | None
+    gt_areas: tuple[int, ...] | None
     gated: MaskResult
     ungated: MaskResult
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return len(self.frame_ids)
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of all T frames."""
+        return self.num_frames * self.frame_pixels
+
+    @property
+    def gt_area(self) -> int | None:
+        """Annotated foreground pixels over all frames, None for negatives and unannotated."""
+        return None if self.gt_areas is None else sum(self.gt_areas)
+
+    @property
+    def stem(self) -> str:
+        """What the ids of a positive and of its negatives share: all before the last slash."""
+        return self.pair_id.rpartition('/')[0] or self.pair_id
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -66,9 +105,9 @@ class PairRow:
             self.kind,
             self.sentence,
             self.is_negative,
-            self.num_frames,
-            self.num_pixels,
-            self.gt_area,
+            self.frame_ids,
+            self.frame_pixels,
+            self.gt_areas,
         )
 
 
@@ -84,192 +123,68 @@ class _PairMasks:
 def rows_of_sample(
     sample: BaseDataElement | Mapping[str, Any], *, bound_th: float
 ) -> list[PairRow]:
-    """Score all P pairs of a data sample.
+    """Score all P pairs of a data sample; see :func:`read_sample` for it and for the errors.
 
     Args:
-        sample: :obj:`ReferringDataSample` with ``gt_pairs`` and ``pred_pairs``, or the dictionary
-            that its ``to_dict`` gives. A model without verdict leaves ``consensus`` and
-            ``ungated_masks`` out.
+        sample: see :func:`read_sample`.
         bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
 
     Returns:
         P rows, in the order of the sample.
-
-    Raises:
-        KeyError: if a field is missing.
-        TypeError: if masks are not bool.
-        ValueError: if sizes disagree, a pair id occurs twice, or a score is NaN. All name the video
-            and, where there is one, the pair.
     """
-    fields = _as_dict(sample)
-    video = str(fields.get('video_id', '<no video_id>'))
-    gt, pred = (
-        _as_dict(_get(fields, name, f'data sample of video {video!r}'))
-        for name in ('gt_pairs', 'pred_pairs')
+    read = read_sample(sample)
+    return [_row(read, index, bound_th) for index in range(len(read.pair_ids))]
+
+
+def _row(sample: ScoredSample, index: int, bound_th: float) -> PairRow:
+    """Row of one pair of a sample."""
+    scored = sample.annotated is not None and not sample.is_negative[index]
+    masks = _PairMasks(
+        sample.gated[index], sample.ungated[index], sample.annotated[index] if scored else None
     )
-    pair_ids, kinds, sentences, is_negative = (
-        _get(gt, name, f'gt_pairs of video {video!r}')
-        for name in ('pair_ids', 'kinds', 'sentences', 'is_negative')
+    gated, ungated = _score_pair(masks, bound_th)
+    return PairRow(
+        pair_id=sample.pair_ids[index],
+        video=sample.video,
+        kind=sample.kinds[index],
+        sentence=sample.sentences[index],
+        is_negative=bool(sample.is_negative[index]),
+        frame_ids=sample.frame_ids,
+        frame_pixels=masks.gated[0].size,
+        consensus=None if sample.consensus is None else float(sample.consensus[index]),
+        score=None if sample.scores is None else float(np.mean(sample.scores[index])),
+        gt_areas=count_pixels(masks.gt) if scored else None,
+        gated=gated,
+        ungated=ungated,
     )
-    is_negative = _to_numpy(is_negative).astype(bool)
-    _check_unique(pair_ids, video)
-    gated, ungated, annotated = _read_masks(gt, pred, video, len(pair_ids))
-    consensus = _read_consensus(pred, pair_ids, video)
-    _check_lengths(
-        {'is_negative': is_negative, 'kinds': kinds, 'sentences': sentences}, len(pair_ids), video
+
+
+def count_pixels(masks: np.ndarray) -> tuple[int, ...]:
+    """Foreground pixels of each of the T frames of masks (T, H, W) bool."""
+    return tuple(int(np.count_nonzero(mask)) for mask in masks)
+
+
+def score_masks_of_pair(
+    pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
+) -> MaskResult:
+    """Result of predicted masks (T, H, W); ``gt`` is None for negatives and unannotated pairs."""
+    if gt is None:
+        return MaskResult(count_pixels(pred))
+    scores = score_masks(pred, gt, bound_th=bound_th)
+    return MaskResult(
+        areas=tuple(scores.pred_area.tolist()),
+        intersections=tuple(scores.intersection.tolist()),
+        region=tuple(scores.region.tolist()),
+        contour=tuple(scores.contour.tolist()),
     )
-    _check_kinds(pair_ids, kinds, is_negative, video)
-    rows = []
-    for index, pair_id in enumerate(pair_ids):
-        scored = annotated is not None and not is_negative[index]
-        masks = _PairMasks(gated[index], ungated[index], annotated[index] if scored else None)
-        gated_result, ungated_result = _score_pair(masks, bound_th)
-        rows.append(
-            PairRow(
-                pair_id=pair_id,
-                video=video,
-                kind=kinds[index],
-                sentence=sentences[index],
-                is_negative=bool(is_negative[index]),
-                num_frames=len(masks.gated),
-                num_pixels=masks.gated.size,
-                consensus=None if consensus is None else float(consensus[index]),
-                gt_area=int(np.count_nonzero(masks.gt)) if scored else None,
-                gated=gated_result,
-                ungated=ungated_result,
-            )
-        )
-    return rows
 
 
 def _score_pair(masks: _PairMasks, bound_th: float) -> tuple[MaskResult, MaskResult]:
     """Results of gated and ungated masks; frames that the gate left alone are scored once."""
-    ungated_area = int(np.count_nonzero(masks.ungated))
-    same = masks.gated is masks.ungated or np.array_equal(masks.gated, masks.ungated)
-    gated_area = ungated_area if same else int(np.count_nonzero(masks.gated))
-    if masks.gt is None:
-        return MaskResult(gated_area), MaskResult(ungated_area)
-    scores = score_masks(masks.ungated, masks.gt, bound_th=bound_th)
-    ungated = MaskResult(
-        ungated_area, tuple(scores.region.tolist()), tuple(scores.contour.tolist())
-    )
-    if same:
+    ungated = score_masks_of_pair(masks.ungated, masks.gt, bound_th=bound_th)
+    if masks.gated is masks.ungated or np.array_equal(masks.gated, masks.ungated):
         return ungated, ungated
     changed = (masks.gated != masks.ungated).any(axis=(1, 2))
-    changed_scores = score_masks(masks.gated[changed], masks.gt[changed], bound_th=bound_th)
-    scores.region[changed] = changed_scores.region
-    scores.contour[changed] = changed_scores.contour
-    gated = MaskResult(gated_area, tuple(scores.region.tolist()), tuple(scores.contour.tolist()))
-    return gated, ungated
-
-
-def _read_masks(
-    gt: Mapping[str, Any], pred: Mapping[str, Any], video: str, num_pairs: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Gated, ungated and annotated masks (P, T, H, W), checked; no annotation gives None."""
-    where = f'pred_pairs of video {video!r}'
-    gated = _to_numpy(_get(pred, 'masks', where))
-    has_gate = pred.get('consensus') is not None
-    ungated = _to_numpy(_get(pred, 'ungated_masks', where)) if has_gate else gated
-    annotated = None if gt.get('masks') is None else _to_numpy(gt['masks'])
-    named = {
-        'pred_pairs.masks': gated,
-        'pred_pairs.ungated_masks': ungated,
-        'gt_pairs.masks': annotated,
-    }
-    for name, array in named.items():
-        if array is not None:
-            _check_masks(f'{name} of video {video!r}', array, num_pairs, gated.shape)
-    return gated, ungated, annotated
-
-
-def _check_masks(name: str, masks: np.ndarray, num_pairs: int, shape: tuple[int, ...]) -> None:
-    """Raise for masks that are not bool (P, T, H, W) of the given shape."""
-    if masks.dtype != np.bool_:
-        raise TypeError(
-            f'{name} must be bool, got {masks.dtype}: threshold them in the model or loader'
-        )
-    if masks.ndim != 4 or len(masks) != num_pairs or 0 in masks.shape[1:]:
-        raise ValueError(
-            f'{name} must be (P, T, H, W) with P = {num_pairs} pairs and at least one frame, '
-            f'got {masks.shape}'
-        )
-    if masks.shape != shape:
-        raise ValueError(
-            f'{name} has shape {masks.shape}, pred_pairs.masks has {shape}: predictions are '
-            'scored at the size of the annotation'
-        )
-
-
-def _read_consensus(
-    pred: Mapping[str, Any], pair_ids: Sequence[str], video: str
-) -> np.ndarray | None:
-    """Consensus (P,) if there is one, after looking for NaN in it and in the scores."""
-    values = {
-        name: _to_numpy(pred[name])
-        for name in ('consensus', 'scores')
-        if pred.get(name) is not None
-    }
-    for name, array in values.items():
-        _check_lengths({f'pred_pairs.{name}': array}, len(pair_ids), video)
-        for pair_id, value in zip(pair_ids, array):
-            if np.isnan(value).any():
-                raise ValueError(
-                    f'pred_pairs.{name} of pair {pair_id!r}, video {video!r}, is NaN: the '
-                    'model diverged or its checkpoint is broken'
-                )
-    return values.get('consensus')
-
-
-def _check_unique(pair_ids: Sequence[str], video: str) -> None:
-    """Raise for a pair id that occurs twice in one sample."""
-    seen: set[str] = set()
-    for pair_id in pair_ids:
-        if pair_id in seen:
-            raise ValueError(
-                f'pair {pair_id!r} occurs twice in the sample of video {video!r}: pair ids '
-                'must be unique in the dataset'
-            )
-        seen.add(pair_id)
-
-
-def _check_lengths(fields: Mapping[str, Sequence[Any]], num_pairs: int, video: str) -> None:
-    """Raise for a field that does not have one entry per pair."""
-    for name, values in fields.items():
-        if len(values) != num_pairs:
-            raise ValueError(
-                f'{name} of video {video!r} has {len(values)} entries for {num_pairs} pairs'
-            )
-
-
-def _check_kinds(
-    pair_ids: Sequence[str], kinds: Sequence[str], is_negative: np.ndarray, video: str
-) -> None:
-    """Raise for a pair whose kind and label contradict each other."""
-    for pair_id, kind, negative in zip(pair_ids, kinds, is_negative):
-        if (kind == POSITIVE_KIND) == bool(negative):
-            raise ValueError(
-                f'pair {pair_id!r} of video {video!r} has kind {kind!r} but is_negative='
-                f'{bool(negative)}'
-            )
-
-
-def _as_dict(element: BaseDataElement | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Fields and metainfo of a data element; a mapping is given back as it is."""
-    if isinstance(element, BaseDataElement):
-        return dict(element.all_items())
-    return element
-
-
-def _get(fields: Mapping[str, Any], name: str, where: str) -> Any:
-    """Value of a field, or an error that says which one is missing where."""
-    if fields.get(name) is None:
-        raise KeyError(f'{where} has no {name!r}; it has {sorted(fields)}')
-    return fields[name]
-
-
-def _to_numpy(values: Any) -> np.ndarray:
-    """Tensor (on any device), array or list as array."""
-    if isinstance(values, torch.Tensor):
-        return values.detach().cpu().numpy()
-    return np.asarray(values)
+    gt = None if masks.gt is None else masks.gt[changed]
+    part = score_masks_of_pair(masks.gated[changed], gt, bound_th=bound_th)
+    return ungated.with_frames(changed, part), ungated

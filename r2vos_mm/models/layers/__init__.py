@@ -10,7 +10,14 @@ from r2vos_mm.registry import MODELS
 from .attention import MultiheadAttention
 from .fpn import TopDownPyramid
 from .fusion import MultimodalFusion
-from .grounding import DualCrossAttention, DynamicFilter, EarlyGrounding, pool_words
+from .grounding import (
+    BatchWordPooling,
+    DualCrossAttention,
+    DynamicFilter,
+    EarlyGrounding,
+    SentenceWordPooling,
+    pool_words,
+)
 from .positions import FramewisePositionalEncoding, word_positions
 
 # mmdet builds these by class, not by registry name; a config must be able to name them.
@@ -20,7 +27,7 @@ for _layer in (DeformableDetrTransformerEncoder, DeformableDetrTransformerDecode
         MODELS.register_module(module=_layer)
 
 __all__ = [
-    'DeformableDetrTransformerDecoder', 'DeformableDetrTransformerEncoder', 'DualCrossAttention',
-    'DynamicFilter', 'EarlyGrounding', 'FramewisePositionalEncoding', 'MultiheadAttention',
-    'MultimodalFusion', 'SinePositionalEncoding3D', 'TopDownPyramid', 'pool_words',
-    'word_positions']
+    'BatchWordPooling', 'DeformableDetrTransformerDecoder', 'DeformableDetrTransformerEncoder',
+    'DualCrossAttention', 'DynamicFilter', 'EarlyGrounding', 'FramewisePositionalEncoding',
+    'MultiheadAttention', 'MultimodalFusion', 'SentenceWordPooling', 'SinePositionalEncoding3D',
+    'TopDownPyramid', 'pool_words', 'word_positions']

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -42,19 +43,22 @@ class DualCrossAttention(BaseModule):
         num_heads: heads of the three attentions.
         hidden: width of the feed-forward networks.
         dropout: dropout on every residual update.
+        projection_bias: biases of the projections before the words' attention to vision. Behind
+            them are the attention's own biases, so they add parameters (which the released
+            checkpoints have) and no function.
     """
 
     def __init__(self, channels: int = 256, num_heads: int = 8, hidden: int = 2048,
-                 dropout: float = 0.1) -> None:
+                 dropout: float = 0.1, projection_bias: bool = False) -> None:
         super().__init__()
         self.vision_attention = MultiheadAttention(channels, num_heads)
         self.vision_dropout = nn.Dropout(dropout)
         self.vision_norm = nn.LayerNorm(channels)
         self.text_to_vision = MultiheadAttention(channels, num_heads)
         self.vision_to_text = MultiheadAttention(channels, num_heads)
-        self.text_query = nn.Linear(channels, channels, bias=False)
-        self.vision_key = nn.Linear(channels, channels, bias=False)
-        self.vision_value = nn.Linear(channels, channels, bias=False)
+        self.text_query = nn.Linear(channels, channels, bias=projection_bias)
+        self.vision_key = nn.Linear(channels, channels, bias=projection_bias)
+        self.vision_value = nn.Linear(channels, channels, bias=projection_bias)
         self.vision_tail = _ResidualFFN(channels, hidden, dropout)
         self.text_tail = _ResidualFFN(channels, hidden, dropout)
 
@@ -101,8 +105,7 @@ def pool_words(words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
     """Average the words of each sentence into bins, padding left out.
 
     The bins are those of adaptive average pooling over the sentence's own length n: bin k covers
-    words floor(k*n/K) to ceil((k+1)*n/K). Released code behaves differently: it pools over the
-    batch's longest sentence, so that a sentence's filters depend on its neighbours.
+    words floor(k*n/K) to ceil((k+1)*n/K).
 
     Args:
         words: (P, L, C).
@@ -123,6 +126,28 @@ def pool_words(words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
 
 
 @MODELS.register_module()
+class SentenceWordPooling(nn.Module):
+    """Pools each sentence over its own words: its filters do not depend on its neighbours."""
+
+    def forward(self, words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
+        """As :func:`pool_words`."""
+        return pool_words(words, padding, num_bins)
+
+
+@MODELS.register_module()
+class BatchWordPooling(nn.Module):
+    """Pools all sentences over the longest of the batch, padding included.
+
+    Released code behaves so; where every batch holds one sentence, as in its training and tests,
+    it is the same as :class:`SentenceWordPooling`.
+    """
+
+    def forward(self, words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
+        """As :func:`pool_words`; ``padding`` has no influence."""
+        return F.adaptive_avg_pool1d(words.transpose(1, 2), num_bins).transpose(1, 2)
+
+
+@MODELS.register_module()
 class DynamicFilter(BaseModule):
     """K filters made of the sentence select channels of the grounded map (paper, Table B).
 
@@ -134,11 +159,14 @@ class DynamicFilter(BaseModule):
         channels: C.
         num_filters: K (L_theta in Table B).
         num_groups: groups of the normalisations.
+        word_pooling: config of the pooling of words into K bins; by default each sentence's own.
     """
 
-    def __init__(self, channels: int = 256, num_filters: int = 3, num_groups: int = 8) -> None:
+    def __init__(self, channels: int = 256, num_filters: int = 3, num_groups: int = 8,
+                 word_pooling: dict | None = None) -> None:
         super().__init__()
         self.num_filters = num_filters
+        self.word_pooling = MODELS.build(word_pooling or dict(type='SentenceWordPooling'))
         norm = dict(type='GN', num_groups=num_groups)
         self.input_conv = ConvModule(channels, channels, 1, norm_cfg=norm)
         self.filter_proj = nn.Linear(channels, channels)
@@ -148,7 +176,7 @@ class DynamicFilter(BaseModule):
     def forward(self, vision: Tensor, words: Tensor, padding: Tensor) -> Tensor:
         """(P, T, C, h, w) grounded map and (P, L, C) updated words -> (P, T, C, h, w) response."""
         frames = vision.shape[1]
-        theta = self.filter_proj(pool_words(words, padding, self.num_filters))
+        theta = self.filter_proj(self.word_pooling(words, padding, self.num_filters))
         weight = self.pool_conv.weight[:, :, 0, 0].unflatten(1, (self.num_filters, -1))
         mixing = torch.einsum('okc,pkc->poc', weight, theta)
         gated = self.input_conv(vision.flatten(0, 1)).unflatten(0, (-1, frames))

@@ -76,7 +76,8 @@ class GroundingNeck(BaseModule):
             levels=levels,
             paddings=paddings,
             positions=[self.positional_encoding(p) for p in paddings],
-            valid_ratios=torch.stack([_valid_ratio(p) for p in paddings], dim=1))
+            valid_ratios=torch.stack([_valid_ratio(p) for p in paddings], dim=1),
+            image_sizes=_image_size(padding))
 
     def ground(self, clips: ClipFeatures, text: TextFeatures,
                pair_to_clip: Tensor) -> GroundedFeatures:
@@ -124,7 +125,8 @@ class GroundingNeck(BaseModule):
             key_padding_mask=padding.flatten(0, 1),
             valid_ratios=valid_ratios.repeat_interleave(frames, dim=0),
             **level_layout(shapes, tokens.device))
-        return Memory(encoded.unflatten(0, tokens.shape[:2]), padding, shapes, valid_ratios)
+        return Memory(encoded.unflatten(0, tokens.shape[:2]), padding, shapes, valid_ratios,
+                      clips.image_sizes[pair_to_clip])
 
 
 def level_layout(shapes: list[tuple[int, int]], device: torch.device) -> dict[str, Tensor]:
@@ -143,6 +145,12 @@ def _to_tokens(maps: Tensor) -> Tensor:
 def _resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, T, H, W) bool -> (B, T, h, w) bool, nearest."""
     return F.interpolate(padding.float(), size=tuple(size), mode='nearest').bool()
+
+
+def _image_size(padding: Tensor) -> Tensor:
+    """(B, T, H, W) padding -> (B, 2) width and height of the first frame without it, in pixels."""
+    inside = ~padding[:, 0]
+    return torch.stack((inside[:, 0].sum(-1), inside[:, :, 0].sum(-1)), dim=-1)
 
 
 def _valid_ratio(padding: Tensor) -> Tensor:

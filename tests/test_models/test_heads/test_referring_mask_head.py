@@ -38,7 +38,7 @@ def inputs(pairs: int = 2) -> tuple[Memory, Tensor, Tensor, Tensor]:
     cells = sum(h * w for h, w in SHAPES)
     memory = Memory(
         torch.randn(pairs, FRAMES, cells, C), torch.zeros(pairs, FRAMES, cells, dtype=torch.bool),
-        SHAPES, torch.ones(pairs, len(SHAPES), 2))
+        SHAPES, torch.ones(pairs, len(SHAPES), 2), torch.tensor([[48, 32]]).expand(pairs, -1))
     features = torch.randn(pairs, FRAMES, C, 8, 12)
     return memory, features, torch.randn(pairs, C), torch.randn(pairs, C)
 

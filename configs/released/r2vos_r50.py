@@ -1,0 +1,4 @@
+# R2-VOS as released, ResNet-50.
+_base_ = [
+    '../_base_/models/r2vos_released.py', '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/main_6e.py', '../_base_/default_runtime.py']

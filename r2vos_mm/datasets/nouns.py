@@ -1,0 +1,168 @@
+"""Closed list of the nouns that name a category, to find and to change what a sentence is about."""
+import re
+from dataclasses import dataclass
+from functools import cache
+
+LEXICON_VERSION = 'v1'
+
+# Nouns of the categories of YouTube-VOS, singular, the most usual first. A noun that fits things
+# of several categories (panda, board, bag) stands with one of them, or nowhere.
+NOUNS: dict[str, tuple[str, ...]] = {
+    'airplane': ('airplane', 'plane', 'aeroplane', 'jet', 'aircraft'),
+    'ape': ('ape', 'gorilla', 'orangutan', 'chimpanzee'),
+    'ball': ('ball', 'football', 'soccer ball', 'tennis ball'),
+    'bear': ('bear', 'polar bear', 'brown bear'),
+    'bike': ('bike', 'bicycle'),
+    'bird': ('bird', 'pigeon', 'dove', 'seagull', 'swan'),
+    'boat': ('boat', 'ship', 'canoe', 'kayak', 'sailboat'),
+    'bottle': ('bottle',),
+    'bus': ('bus',),
+    'butterfly': ('butterfly',),
+    'camel': ('camel',),
+    'cat': ('cat', 'kitten'),
+    'chameleon': ('chameleon',),
+    'cow': ('cow', 'bull', 'calf', 'ox'),
+    'crocodile': ('crocodile', 'alligator'),
+    'deer': ('deer', 'elk', 'moose'),
+    'dog': ('dog', 'puppy'),
+    'dolphin': ('dolphin',),
+    'duck': ('duck', 'goose', 'rooster', 'hen', 'chicken'),
+    'eagle': ('eagle', 'hawk', 'falcon'),
+    'earless_seal': ('seal', 'sea lion'),
+    'elephant': ('elephant',),
+    'fish': ('fish', 'goldfish'),
+    'flag': ('flag',),
+    'fox': ('fox',),
+    'frisbee': ('frisbee',),
+    'frog': ('frog', 'toad'),
+    'giant_panda': ('giant panda', 'panda'),
+    'giraffe': ('giraffe',),
+    'guitar': ('guitar',),
+    'hand': ('hand',),
+    'handbag': ('handbag', 'purse'),
+    'hat': ('hat', 'helmet', 'cap'),
+    'hedgehog': ('hedgehog',),
+    'horse': ('horse', 'pony', 'foal'),
+    'jellyfish': ('jellyfish', 'jelly fish'),
+    'kangaroo': ('kangaroo', 'wallaby'),
+    'knife': ('knife',),
+    'leopard': ('leopard', 'cheetah', 'jaguar'),
+    'lion': ('lion', 'lioness'),
+    'lizard': ('lizard', 'gecko', 'iguana'),
+    'microphone': ('microphone',),
+    'mirror': ('mirror',),
+    'monkey': ('monkey', 'baboon'),
+    'motorbike': ('motorbike', 'motorcycle', 'motor bike'),
+    'mouse': ('mouse', 'rat', 'hamster'),
+    'owl': ('owl',),
+    'paddle': ('paddle', 'oar'),
+    'parachute': ('parachute',),
+    'parrot': ('parrot', 'parakeet', 'cockatoo', 'macaw'),
+    'penguin': ('penguin',),
+    'person': ('person', 'man', 'woman', 'boy', 'girl', 'child', 'kid', 'lady', 'guy', 'rider',
+               'skateboarder', 'surfer', 'player', 'skier', 'snowboarder', 'cyclist', 'dancer'),
+    'plant': ('plant',),
+    'rabbit': ('rabbit', 'bunny'),
+    'raccoon': ('raccoon',),
+    'rope': ('rope', 'leash'),
+    'sedan': ('car', 'sedan'),
+    'shark': ('shark',),
+    'sheep': ('sheep', 'lamb', 'goat'),
+    'shovel': ('shovel',),
+    'skateboard': ('skateboard',),
+    'small_panda': ('red panda', 'small panda'),
+    'snail': ('snail',),
+    'snake': ('snake',),
+    'snowboard': ('snowboard',),
+    'spider': ('spider',),
+    'squirrel': ('squirrel',),
+    'surfboard': ('surfboard', 'surf board'),
+    'tennis_racket': ('tennis racket', 'racket'),
+    'tiger': ('tiger',),
+    'toilet': ('toilet',),
+    'train': ('train', 'locomotive'),
+    'truck': ('truck', 'lorry', 'pickup'),
+    'turtle': ('turtle', 'tortoise'),
+    'umbrella': ('umbrella',),
+    'whale': ('whale', 'orca'),
+    'zebra': ('zebra',),
+}
+
+_IRREGULAR = dict(
+    bunny='bunnies', butterfly='butterflies', calf='calves', child='children', goose='geese',
+    knife='knives', lady='ladies', lorry='lorries', man='men', mouse='mice', ox='oxen',
+    person='people', pony='ponies', puppy='puppies', wallaby='wallabies', woman='women')
+_UNCHANGED = ('aircraft', 'deer', 'elk', 'fish', 'moose', 'sheep')
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun of the list.
+
+    >>> [plural(noun) for noun in ('fox', 'goldfish', 'red panda', 'man')]
+    ['foxes', 'goldfish', 'red pandas', 'men']
+    """
+    if noun.endswith(_UNCHANGED):
+        return noun
+    return _IRREGULAR.get(noun) or noun + ('es' if noun.endswith(('s', 'x', 'ch')) else 's')
+
+
+@dataclass(frozen=True)
+class NounUse:
+    """A noun in a sentence: its category, and where it stands (``sentence[start:end]``)."""
+    noun: str
+    category: str
+    start: int
+    end: int
+    is_plural: bool
+
+
+@dataclass(frozen=True)
+class _Form:
+    noun: str
+    category: str
+    is_plural: bool
+
+
+@cache
+def _forms() -> dict[str, _Form]:
+    """Every singular and plural; what is both counts as singular."""
+    nouns = {noun: category for category, listed in NOUNS.items() for noun in listed}
+    plurals = {plural(noun): _Form(noun, category, True) for noun, category in nouns.items()}
+    return plurals | {noun: _Form(noun, category, False) for noun, category in nouns.items()}
+
+
+@cache
+def _pattern() -> re.Pattern:
+    """Any form as whole words; of two that start alike the longer one."""
+    forms = sorted(_forms(), key=len, reverse=True)
+    return re.compile(rf'\b({"|".join(map(re.escape, forms))})\b', re.IGNORECASE)
+
+
+def noun_uses(sentence: str) -> list[NounUse]:
+    """The nouns of the list in a sentence, in their order.
+
+    >>> [(use.noun, use.category) for use in noun_uses('A Puppy near two giant pandas')]
+    [('puppy', 'dog'), ('giant panda', 'giant_panda')]
+    """
+    uses = []
+    for match in _pattern().finditer(sentence):
+        form = _forms()[match[1].lower()]
+        uses.append(NounUse(form.noun, form.category, *match.span(), form.is_plural))
+    return uses
+
+
+def replace_noun(sentence: str, use: NounUse, noun: str) -> str:
+    """The sentence with another noun of the list in the place of ``use``.
+
+    A plural stays a plural, and an article that stands before the noun is made to fit: it would
+    betray the change.
+
+    >>> sentence = 'two Dogs next to a dog'
+    >>> [replace_noun(sentence, use, 'elephant') for use in noun_uses(sentence)]
+    ['two elephants next to a dog', 'two Dogs next to an elephant']
+    """
+    before, after = sentence[:use.start], sentence[use.end:]
+    if use.is_plural:
+        return before + plural(noun) + after
+    ending = 'n' if noun[0] in 'aeiou' else ''
+    return re.sub(r'\b(a)n?(\s+)$', rf'\g<1>{ending}\2', before, flags=re.IGNORECASE) + noun + after

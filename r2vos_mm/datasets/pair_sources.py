@@ -1,0 +1,165 @@
+"""Sentences with their objects and categories, from every file that pairs can be built from.
+
+Sentences: the challenge form of Refer-YouTube-VOS (without objects), the form with ``obj_id``,
+MeViS (lists of objects), and the owners' first release, by object and with categories. Categories:
+a ``meta.json``, the first release, or DAVIS's ``{video: {object: category}}``.
+"""
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Collection, Mapping
+
+from .categories import canonical
+from .layout import frame_order, is_plain_name, read_categories, read_expressions, read_json
+from .nouns import noun_uses
+from .problems import ProblemList
+
+
+@dataclass(frozen=True)
+class SourceSentence:
+    """One sentence as the file has it. Object and category are '' where they are not known."""
+    video_id: str
+    exp_id: str
+    exp: str
+    obj_id: str
+    category: str
+
+
+@dataclass(frozen=True)
+class SourceVideo:
+    """One video: its sentences by number, and the categories of *all* its annotated objects.
+
+    ``categories`` is empty where nothing is known: then nothing is known to be absent either.
+    ``entry`` is the video's entry of the sentences file, in the challenge form.
+    """
+    video_id: str
+    sentences: tuple[SourceSentence, ...]
+    categories: frozenset[str]
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """The videos pairs are built from, by id in order.
+
+    Attributes:
+        videos: {video id: video}.
+        is_lexical: categories are nouns found in the sentences, for want of annotated ones.
+        problems: what was left out, and why.
+    """
+    videos: dict[str, SourceVideo]
+    is_lexical: bool
+    problems: ProblemList = field(compare=False)
+
+
+def read_source(expressions: Path, *, categories: Path | None = None,
+                video_ids: Collection[str] | None = None) -> PairSource:
+    """Reads sentences and categories.
+
+    A sentence without object gets that of the same sentence in the categories file, if this is
+    the owners' first release. Without any category in the files, the nouns of a video's sentences
+    stand in.
+
+    Args:
+        expressions: file of sentences.
+        categories: file of categories; None takes those of the sentences file, if it has some.
+        video_ids: the videos to use; those that the file lacks are noted. None: all.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file is missing or not understood, or no sentence is
+            left.
+    """
+    problems = ProblemList(str(expressions))
+    entries = _selected(read_expressions(expressions), video_ids, problems)
+    annotated = _read_annotated(categories or expressions, problems)
+    if categories is not None and not any(annotated.get(video_id) for video_id in entries):
+        raise ValueError(f'{categories} has no category of any video of {expressions}. Is it the '
+                         'file of another part?')
+    is_lexical = not any(annotated.values())
+    known = _objects_by_sentence(categories)
+    videos = {}
+    for video_id in sorted(entries):
+        sentences = _sentences(video_id, entries[video_id], known, annotated, problems)
+        if sentences:
+            found = annotated.get(video_id, {}).values()
+            videos[video_id] = SourceVideo(
+                video_id, sentences,
+                _nouns_of(sentences) if is_lexical else frozenset(map(canonical, found)),
+                entries[video_id])
+            if not videos[video_id].categories:
+                problems.add(video_id, 'has no categories', 'shown with its own sentences only')
+    if not videos:
+        raise ValueError(f'no usable sentence in {expressions}:\n{problems.table()}')
+    return PairSource(videos, is_lexical, problems)
+
+
+def _selected(entries: dict[str, Any], video_ids: Collection[str] | None,
+              problems: ProblemList) -> dict[str, Any]:
+    if video_ids is None:
+        return entries
+    for video_id in sorted(set(video_ids) - entries.keys()):
+        problems.add(video_id, 'wanted, but not in the sentences file', 'video skipped')
+    return {video_id: entries[video_id] for video_id in video_ids if video_id in entries}
+
+
+def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
+    """{video: {object: category}}, empty where the file has none."""
+    content = read_json(path)
+    videos = content.get('videos') if isinstance(content, dict) else None
+    if isinstance(videos, dict):
+        has_objects = any(isinstance(entry, dict) and 'objects' in entry
+                          for entry in videos.values())
+        return read_categories(path, problems) if has_objects else {}
+    if isinstance(content, dict) and all(isinstance(entry, dict) for entry in content.values()):
+        return {video_id: {str(obj_id): category for obj_id, category in entry.items()
+                           if isinstance(category, str)} for video_id, entry in content.items()}
+    raise ValueError(f"{path} has no categories: expected a meta.json with 'videos' and their "
+                     "'objects', or {<video>: {<object>: <category>}}")
+
+
+def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
+    """{(video, exp_id, sentence): object} of a categories file that has sentences, too."""
+    content = read_json(path) if path is not None else {}
+    if 'videos' not in content:
+        return {}
+    return {(video_id, exp_id, item['exp']): item['obj_id']
+            for video_id, entry in read_expressions(path).items()
+            for exp_id, item in entry.get('expressions', {}).items()}
+
+
+def _sentences(video_id: str, entry: Any, known: Mapping[tuple[str, str, str], str],
+               annotated: Mapping[str, Mapping[str, str]],
+               problems: ProblemList) -> tuple[SourceSentence, ...]:
+    """The usable sentences of a video by number."""
+    listed = entry.get('expressions') if isinstance(entry, dict) else None
+    if not is_plain_name(video_id) or not isinstance(listed, dict):
+        problems.add(str(video_id), "has no plain name or no dict 'expressions'", 'video skipped')
+        return ()
+    sentences = []
+    for exp_id in sorted(listed, key=frame_order):
+        item, where = listed[exp_id], f'{video_id} expression {exp_id}'
+        exp = item.get('exp') if isinstance(item, dict) else None
+        if not is_plain_name(exp_id) or not isinstance(exp, str) or not exp.strip():
+            problems.add(where, "has no plain name or no text 'exp'", 'sentence skipped')
+        elif item.get('obj_id') == []:
+            problems.add(where, 'is about no object', 'sentence skipped')
+        else:
+            obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
+            if annotated:
+                category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
+            else:
+                category = next((use.category for use in noun_uses(exp)), '')
+            sentences.append(SourceSentence(video_id, exp_id, exp, obj_id, category))
+            if not category:
+                problems.add(where, f'{exp!r} is about an object of unknown category',
+                             'no negative pairs')
+    return tuple(sentences)
+
+
+def _object_of(item: Mapping[str, Any]) -> str:
+    """The object a sentence is about, '' where it is not known or more than one."""
+    obj_id = item.get('obj_id')
+    return '' if obj_id is None or isinstance(obj_id, list) else str(obj_id)
+
+
+def _nouns_of(sentences: tuple[SourceSentence, ...]) -> frozenset[str]:
+    return frozenset(use.category for sentence in sentences for use in noun_uses(sentence.exp))

@@ -1,0 +1,70 @@
+"""N-acc, T-acc, gIoU, cIoU and S by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from r2vos_mm.evaluation import generalized_scores, null_score
+
+
+def test_worked_example():
+    # Two targets with (I, U) = (6, 10) and (3, 12), one silent and one wrong (5 px) no-target.
+    scores = generalized_scores(
+        [6, 3, 0, 0], [10, 12, 0, 5], [8, 6, 0, 5], [True, True, False, False]
+    )
+    assert scores.generalized_iou == pytest.approx((0.6 + 0.25 + 1 + 0) / 4)
+    assert scores.cumulative_iou == pytest.approx(9 / (10 + 12 + 5))
+    assert scores.no_target_accuracy == 1 / 2
+    assert scores.target_accuracy == 2 / 2
+    assert scores.precision_at == {0.7: 0, 0.8: 0, 0.9: 0}
+
+
+def test_accuracies():
+    # 3 of 4 no-target samples are empty, 5 of 6 targets are not
+    predicted = [0, 0, 0, 7, *[9] * 5, 0]
+    has_target = [False] * 4 + [True] * 6
+    scores = generalized_scores(
+        [0] * 4 + [9] * 5 + [0], [0, 0, 0, 7, *[9] * 5, 9], predicted, has_target
+    )
+    assert scores.no_target_accuracy == pytest.approx(3 / 4)
+    assert scores.target_accuracy == pytest.approx(5 / 6)
+    # >= here: the five exact masks count at every K
+    assert scores.precision_at[0.9] == pytest.approx(5 / 6)
+
+
+def test_precision_counts_an_iou_of_k():
+    assert generalized_scores([7], [10], [7], [True]).precision_at == {0.7: 1, 0.8: 0, 0.9: 0}
+
+
+def test_small_predictions_can_be_cleared():
+    # 49 px on a target of 60 px are cleared: I := 0, U stays the raw 60; 49 px on nothing vanish
+    scores = generalized_scores([49, 0], [60, 49], [49, 49], [True, False], clear_below=50)
+    assert scores.no_target_accuracy == 1
+    assert scores.target_accuracy == 0
+    assert scores.cumulative_iou == 0 / 60
+    assert scores.generalized_iou == (0 + 1) / 2
+    assert generalized_scores([50], [60], [50], [True], clear_below=50).target_accuracy == 1
+
+
+def test_absent_classes_are_nan():
+    assert math.isnan(generalized_scores([1], [1], [1], [True]).no_target_accuracy)
+    silent = generalized_scores([0], [0], [0], [False])
+    assert math.isnan(silent.target_accuracy)
+    assert math.isnan(silent.cumulative_iou)
+    assert silent.generalized_iou == 1
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match='one entry per sample'):
+        generalized_scores([1], [1], [1, 2], [True])
+
+
+def test_null_score():
+    # Two frames of 100 pixels, 4 px and 0 px
+    assert null_score([4, 0], [100, 100]) == pytest.approx((4 / 200) ** 0.5)
+    assert null_score([4, 0], [100, 100]) == pytest.approx(0.14142, abs=5e-6)
+    assert null_score([0], [10]) == 0
+    with pytest.raises(ValueError, match='pixels'):
+        null_score([], [])

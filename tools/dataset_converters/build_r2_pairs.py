@@ -1,0 +1,96 @@
+"""Writes positive and negative pairs of videos and sentences, to measure robustness with.
+
+    python tools/dataset_converters/build_r2_pairs.py \
+        --expressions meta_expressions/valid/meta_expressions.json \
+        --categories valid/meta.json --negatives-per-positive 3 --out pairs/valid-easy-n3.json
+
+The pairs file is the pairs_file of R2VOSDataset. See docs/datasets.md.
+"""
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from r2vos_mm.datasets.pair_builder import (
+    DEFAULT_SEED,
+    KINDS,
+    R2Pairs,
+    build_r2_pairs,
+    write_json,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--expressions', type=Path, required=True, metavar='FILE',
+                        help='meta_expressions.json, with or without obj_id, or the owners\' '
+                        'first release, which has the categories, too')
+    parser.add_argument('--categories', type=Path, metavar='FILE',
+                        help='meta.json, the first release or davis_semantics.json (default: those '
+                        'in --expressions; if it has none, nouns of the sentences)')
+    parser.add_argument('--video-ids', type=Path, metavar='FILE',
+                        help='the videos to use, one id a line (default: all)')
+    parser.add_argument('--negatives-per-positive', type=int, required=True, metavar='N')
+    parser.add_argument('--kind', choices=KINDS, default='easy')
+    parser.add_argument('--seed', default=DEFAULT_SEED, help='any text (default: %(default)s)')
+    parser.add_argument('--exclude', type=Path, metavar='FILE',
+                        help='JSON list of ids of negative pairs that are in fact true')
+    parser.add_argument('--name', help='name of the set, written into the file')
+    parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='the pairs file')
+    parser.add_argument('--meta-expressions-out', type=Path, metavar='FILE',
+                        help='also a meta_expressions.json with the negatives among the sentences, '
+                        'for inference scripts that know nothing of pairs')
+    return parser.parse_args()
+
+
+def read_exclude(path: Path | None) -> list[str]:
+    """The pair ids of an exclude file, none without a file."""
+    if path is None:
+        return []
+    content = json.loads(path.read_text(encoding='utf-8'))
+    if not isinstance(content, list) or not all(isinstance(item, str) for item in content):
+        raise ValueError(f'{path} is not a list of pair ids, e.g. ["bear/0/n0"]')
+    return content
+
+
+def summary(pairs: R2Pairs) -> str:
+    """What was made, a few lines."""
+    counts, uses = pairs.counts, pairs.video_uses()
+    lines = [f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}'
+                                                      for key, value in counts.items())]
+    if uses:
+        lines.append(f'negatives show {len(uses)} videos, the most used one {max(uses.values())} '
+                     f'times (median {statistics.median(uses.values()):g})')
+    if pairs.content['params']['categories'] == 'lexical':
+        lines.append('no categories in the files: nouns of the sentences stand in (lexical set)')
+    lines.append(f'pairs_sha256 {pairs.sha256}')
+    return '\n'.join(lines)
+
+
+def main() -> int:
+    """Write the files and print what is in them; exit status 1 with a reason if that fails."""
+    args = parse_args()
+    try:
+        ids = args.video_ids.read_text(encoding='utf-8').split() if args.video_ids else None
+        pairs = build_r2_pairs(
+            args.expressions, categories=args.categories, video_ids=ids,
+            negatives_per_positive=args.negatives_per_positive, kind=args.kind, seed=args.seed,
+            exclude=read_exclude(args.exclude), name=args.name)
+        write_json(args.out, pairs.content)
+        if args.meta_expressions_out:
+            write_json(args.meta_expressions_out, pairs.meta_expressions)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    if pairs.problems.rows:
+        print(f'{len(pairs.problems.rows)} problem(s) in the files; what can be used is used:\n'
+              f'{pairs.problems.table()}', file=sys.stderr)
+    print(summary(pairs))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
