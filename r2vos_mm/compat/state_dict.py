@@ -66,7 +66,9 @@ def compare_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> KeyRepor
     the report, as they do when PyTorch loads: for instance those of a frozen text encoder that is
     not saved.
     """
-    wanted, given = model.state_dict(), weights_of(checkpoint)
+    # Parameters that a model does not save can be brought by a checkpoint all the same.
+    wanted = dict(model.named_parameters()) | model.state_dict()
+    given = weights_of(checkpoint)
     report = KeyReport()
     for key, value in given.items():
         if key not in wanted:

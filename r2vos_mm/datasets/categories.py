@@ -5,6 +5,7 @@ the negative pairs: categories that annotators and viewers mix up form groups, a
 come with things that people ride, hold or wear. Names of other data sets are mapped to those of
 YouTube-VOS first.
 """
+from functools import cache
 from typing import Iterable
 
 GROUPS_VERSION = 'v1'
@@ -33,15 +34,16 @@ COMPANIONS_OF_PEOPLE = frozenset((
     'sedan', 'truck', 'bus', 'train', 'airplane', 'others'))
 
 # Names of DAVIS 2017 and of everyday use; what people hold and YouTube-VOS has no name for is
-# one of its 'others'.
+# one of its 'others'. The spelling gaint_panda is that of YouTube-VOS.
 _ALIASES = dict(
     aeroplane='airplane', bicycle='bike', car='sedan', cell_phone='others', cellphone='others',
-    goose='duck', gun='others', kart='others', kite='parachute', leash='rope',
-    motorcycle='motorbike', oar='paddle', plane='airplane', scooter='motorbike', ski='snowboard',
-    ski_poles='others', skis='snowboard', stick='others', stroller='others', swan='duck',
-    swing='others', tractor='truck', violin='others', wheelchair='others')
+    gaint_panda='giant_panda', goose='duck', gun='others', kart='others', kite='parachute',
+    leash='rope', motorcycle='motorbike', oar='paddle', plane='airplane', scooter='motorbike',
+    ski='snowboard', ski_poles='others', skis='snowboard', stick='others', stroller='others',
+    swan='duck', swing='others', tractor='truck', violin='others', wheelchair='others')
 
 
+@cache
 def canonical(category: str) -> str:
     """The YouTube-VOS name of a category where there is one, in lower case without blanks.
 

@@ -70,7 +70,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     'sheep': ('sheep', 'lamb', 'goat'),
     'shovel': ('shovel',),
     'skateboard': ('skateboard',),
-    'small_panda': ('red panda', 'small panda'),
+    'small_panda': ('red panda',),
     'snail': ('snail',),
     'snake': ('snake',),
     'snowboard': ('snowboard',),
@@ -141,13 +141,17 @@ def _pattern() -> re.Pattern:
 def noun_uses(sentence: str) -> list[NounUse]:
     """The nouns of the list in a sentence, in their order.
 
-    >>> [(use.noun, use.category) for use in noun_uses('A Puppy near two giant pandas')]
-    [('puppy', 'dog'), ('giant panda', 'giant_panda')]
+    Nouns side by side ('puppy dog') are one use of the last one.
+
+    >>> [(use.noun, use.category) for use in noun_uses('A puppy Dog near two giant pandas')]
+    [('dog', 'dog'), ('giant panda', 'giant_panda')]
     """
-    uses = []
+    uses: list[NounUse] = []
     for match in _pattern().finditer(sentence):
-        form = _forms()[match[1].lower()]
-        uses.append(NounUse(form.noun, form.category, *match.span(), form.is_plural))
+        form, start = _forms()[match[1].lower()], match.start()
+        if uses and not sentence[uses[-1].end:start].strip():
+            start = uses.pop().start
+        uses.append(NounUse(form.noun, form.category, start, match.end(), form.is_plural))
     return uses
 
 
@@ -165,4 +169,5 @@ def replace_noun(sentence: str, use: NounUse, noun: str) -> str:
     if use.is_plural:
         return before + plural(noun) + after
     ending = 'n' if noun[0] in 'aeiou' else ''
-    return re.sub(r'\b(a)n?(\s+)$', rf'\g<1>{ending}\2', before, flags=re.IGNORECASE) + noun + after
+    before = re.sub(r'\b(a)n?(\s+)$', rf'\g<1>{ending}\2', before, flags=re.IGNORECASE)
+    return before + noun + after

@@ -7,8 +7,6 @@ not depend on a generator, a library or the order of the files, the negatives fo
 those for n = 3, and a further video changes only the pairs it wins.
 """
 import hashlib
-import json
-import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -105,7 +103,7 @@ def build_r2_pairs(expressions: str | Path,
     expressions = Path(expressions)
     categories = Path(categories) if categories is not None else None
     source = read_source(expressions, categories=categories, video_ids=video_ids)
-    rows, short = _rows(source, kind, seed, negatives_per_positive, frozenset(exclude))
+    built = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
     kind_name = f'{kind}-lexical' if source.is_lexical else kind
     params = dict(seed=seed, n_neg=negatives_per_positive, kind=kind, groups=GROUPS_VERSION)
     if source.is_lexical or kind == 'swap':
@@ -117,25 +115,22 @@ def build_r2_pairs(expressions: str | Path,
         params=params | dict(categories='lexical' if source.is_lexical else 'annotated',
                              exclude=sorted(exclude)),
         source=_source_hashes(expressions, categories, source),
-        counts=_counts(rows, short, source),
-        short=short,
-        pairs_sha256=pairs_sha256(rows),
-        pairs=rows)
-    return R2Pairs(content, _meta_expressions(source, rows), source.problems)
+        counts=_counts(built, source),
+        short=built.short,
+        pairs_sha256=pairs_sha256(built.rows),
+        pairs=built.rows)
+    return R2Pairs(content, _meta_expressions(source, built.rows), source.problems)
 
 
-def write_json(path: str | Path, content: Any) -> None:
-    """Writes a JSON file, or leaves what is there: nobody ever reads half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'{path.name}.{os.getpid()}.part')
-    draft.write_text(json.dumps(content, ensure_ascii=False, indent=1) + '\n', encoding='utf-8')
-    os.replace(draft, path)
+@dataclass(frozen=True)
+class _Built:
+    """The rows of the file; ``short``: negatives of the sentences that have too few of them."""
+    rows: list[dict]
+    short: dict[str, int]
 
 
-def _rows(source: PairSource, kind: str, seed: str, wanted: int,
-          exclude: frozenset[str]) -> tuple[list[dict], dict[str, int]]:
-    """The rows of the file, and how many negatives the sentences with too few of them have."""
+def _build(source: PairSource, kind: str, seed: str, wanted: int,
+           exclude: frozenset[str]) -> _Built:
     in_order = _ORDERS[kind](source, seed)
     rows, short = [], {}
     for video in source.videos.values():
@@ -148,7 +143,7 @@ def _rows(source: PairSource, kind: str, seed: str, wanted: int,
             rows.extend(negatives)
             if len(negatives) < wanted:
                 short[f'{video.video_id}/{sentence.exp_id}'] = len(negatives)
-    return rows, short
+    return _Built(rows, short)
 
 
 def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> dict[str, Any]:
@@ -252,9 +247,9 @@ def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
     return row[-1]
 
 
-def _counts(rows: list[dict], short: dict[str, int], source: PairSource) -> dict[str, int]:
-    labels = Counter(row['label'] for row in rows)
-    return dict(positive=labels[1], negative=labels[0], short=len(short),
+def _counts(built: _Built, source: PairSource) -> dict[str, int]:
+    labels = Counter(row['label'] for row in built.rows)
+    return dict(positive=labels[1], negative=labels[0], short=len(built.short),
                 videos=len(source.videos))
 
 

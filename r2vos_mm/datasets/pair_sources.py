@@ -71,9 +71,6 @@ def read_source(expressions: Path, *, categories: Path | None = None,
     problems = ProblemList(str(expressions))
     entries = _selected(read_expressions(expressions), video_ids, problems)
     annotated = _read_annotated(categories or expressions, problems)
-    if categories is not None and not any(annotated.get(video_id) for video_id in entries):
-        raise ValueError(f'{categories} has no category of any video of {expressions}. Is it the '
-                         'file of another part?')
     is_lexical = not any(annotated.values())
     known = _objects_by_sentence(categories)
     videos = {}
@@ -88,7 +85,11 @@ def read_source(expressions: Path, *, categories: Path | None = None,
             if not videos[video_id].categories:
                 problems.add(video_id, 'has no categories', 'shown with its own sentences only')
     if not videos:
-        raise ValueError(f'no usable sentence in {expressions}:\n{problems.table()}')
+        found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
+        raise ValueError(f'{expressions} has no usable sentence ({found or "no video"})')
+    if categories is not None and not any(annotated.get(video_id) for video_id in videos):
+        raise ValueError(f'{categories} has no category of any video of {expressions}. Is it the '
+                         'file of another part?')
     return PairSource(videos, is_lexical, problems)
 
 

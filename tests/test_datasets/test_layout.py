@@ -152,7 +152,7 @@ def test_the_first_release_lists_by_object(tmp_path: Path) -> None:
 
 
 def test_first_release_and_challenge_have_the_same_sentences(test_data: Path) -> None:
-    folder = test_data / 'refer_youtube_vos_valid'
+    folder = test_data / 'data/refer_youtube_vos_valid'
     first = read_expressions(folder / 'meta_expressions_valid_first_and_full.json')
     challenge = read_expressions(folder / 'meta_expressions.json')
     assert len(challenge) == 507

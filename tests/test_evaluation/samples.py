@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
+from r2vos_mm.evaluation import JFRMetric
 from r2vos_mm.structures import ReferringDataSample
 
 
@@ -64,3 +66,18 @@ def random_sample(index: int) -> ReferringDataSample:
     kinds = ['positive', *(('other_video', 'attribute')[rank % 2] for rank in range(num_negatives))]
     ungated = gt[:1] ^ (rng.random(shape) < 0.1)
     return sample_of(video, pair_ids, gt, ungated, rng.random(len(pair_ids)).tolist(), kinds=kinds)
+
+
+def evaluate(samples: list, **kwargs) -> dict[str, float]:
+    """Figures of the samples, through MMEngine's evaluator."""
+    evaluator = Evaluator(JFRMetric(**kwargs))
+    for sample in samples:
+        evaluator.process([sample])
+    return evaluator.evaluate(len(samples))
+
+
+def block(rows: int, columns: int) -> np.ndarray:
+    """Mask (1, 20, 50) = 1,000 pixels, with a block of rows x columns pixels."""
+    mask = np.zeros((1, 20, 50), dtype=bool)
+    mask[0, 2 : 2 + rows, 3 : 3 + columns] = True
+    return mask

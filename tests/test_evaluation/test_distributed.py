@@ -1,4 +1,4 @@
-"""JFRMetric over two processes gives the figures of one, to the last digit."""
+"""JFRMetric over two and three processes gives the figures of one, to the last digit."""
 
 from __future__ import annotations
 
@@ -11,27 +11,35 @@ import torch.multiprocessing as mp
 from samples import random_sample
 
 from r2vos_mm.evaluation import JFRMetric
+from r2vos_mm.evaluation.metrics.figures import GROUPS
 
 NUM_SAMPLES = 5
+OPTIONS = dict(groups=GROUPS, protocols=('per_expression', 'from_first_appearance', 'a2d'))
 SHARDS = {
-    # As DefaultSampler deals them: in turns, the first sample again to fill up.
-    'in turns, filled up': [[0, 2, 4], [1, 3, 0]],
-    'uneven': [[0, 1, 2, 3], [4]],
-    # MMEngine's own cut to five samples would drop sample 4 here.
-    'in a row, filled up in the first': [[0, 1, 2, 0], [3, 4]],
-    'one process with nothing': [[0, 1, 2, 3, 4], []],
+    2: {
+        # As DefaultSampler deals them: in turns, the first sample again to fill up.
+        'in turns, filled up': [[0, 2, 4], [1, 3, 0]],
+        'uneven': [[0, 1, 2, 3], [4]],
+        # MMEngine's own cut to five samples would drop sample 4 here.
+        'in a row, filled up in the first': [[0, 1, 2, 0], [3, 4]],
+        'one process with nothing': [[0, 1, 2, 3, 4], []],
+    },
+    3: {
+        'in turns, filled up': [[0, 3], [1, 4], [2, 0]],
+        'uneven': [[4, 3, 2], [], [1, 0]],
+    },
 }
 
 
-def evaluate_shards(rank: int, folder: Path) -> None:
+def evaluate_shards(rank: int, folder: Path, world_size: int) -> None:
     """Work of one process: score each of its shards, evaluate together, write what it got."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2
+        'gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=world_size
     )
     figures = {}
-    for name, shards in SHARDS.items():
-        metric = JFRMetric(collect_dir=str(folder / 'collect'))
+    for name, shards in SHARDS[world_size].items():
+        metric = JFRMetric(collect_dir=str(folder / 'collect'), **OPTIONS)
         metric.process(None, [random_sample(index) for index in shards[rank]])
         figures[name] = metric.evaluate(NUM_SAMPLES)
         torch.distributed.barrier()
@@ -39,18 +47,16 @@ def evaluate_shards(rank: int, folder: Path) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.fixture(scope='module')
-def figures_of_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, float]]]:
-    """Per process, the figures for each way to deal the samples."""
-    folder = tmp_path_factory.mktemp('ranks')
-    mp.spawn(evaluate_shards, args=(folder,), nprocs=2)
-    return [pickle.loads((folder / f'{rank}.pkl').read_bytes()) for rank in range(2)]
-
-
-@pytest.mark.parametrize('shards', SHARDS)
-def test_two_processes_equal_one(shards: str, figures_of_ranks: list[dict]):
-    metric = JFRMetric()
+@pytest.mark.parametrize('world_size', SHARDS)
+def test_processes_equal_one(world_size: int, tmp_path: Path):
+    metric = JFRMetric(**OPTIONS)
     metric.process(None, [random_sample(index) for index in range(NUM_SAMPLES)])
     expected = metric.evaluate(NUM_SAMPLES)
-    assert figures_of_ranks[0][shards] == expected
-    assert figures_of_ranks[1][shards] == expected
+    # Forked processes need not import everything again.
+    mp.start_processes(
+        evaluate_shards, (tmp_path, world_size), nprocs=world_size, start_method='fork'
+    )
+    for rank in range(world_size):
+        figures = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
+        for figures_of_shards in figures.values():
+            assert repr(figures_of_shards) == repr(expected)  # NaN is unlike itself, its text not

@@ -11,29 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
-from samples import random_sample, sample_of
+from samples import block, evaluate, random_sample, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
 from r2vos_mm.evaluation.metrics import pair_rows
 from r2vos_mm.evaluation.metrics.jfr_metric import merge_rows
+from r2vos_mm.evaluation.metrics.scored_sample import read_sample
 from r2vos_mm.registry import METRICS
-
-
-def evaluate(samples: list, **kwargs) -> dict[str, float]:
-    """Figures of the samples, through MMEngine's evaluator."""
-    evaluator = Evaluator(JFRMetric(**kwargs))
-    for sample in samples:
-        evaluator.process([sample])
-    return evaluator.evaluate(len(samples))
-
-
-def block(rows: int, columns: int) -> np.ndarray:
-    """Mask (1, 20, 50) = 1,000 pixels, with a block of rows x columns pixels."""
-    mask = np.zeros((1, 20, 50), dtype=bool)
-    mask[0, 2 : 2 + rows, 3 : 3 + columns] = True
-    return mask
 
 
 @pytest.fixture
@@ -318,8 +303,8 @@ def test_only_numbers_are_kept_of_a_sample(worked_example):
 
 class TestMerge:
     def rows(self, **changes) -> list[list[pair_rows.PairRow]]:
-        (row,) = pair_rows.rows_of_sample(
-            only([random_sample(0)], positive=True)[0], bound_th=0.008
+        (row,) = pair_rows.rows_of(
+            read_sample(only([random_sample(0)], positive=True)[0]), bound_th=0.008
         )
         return [[row], [replace(row, **changes)]]
 

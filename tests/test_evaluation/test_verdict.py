@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2vos_mm.evaluation import auroc, average_precision, fpr_at_tpr, gate_table
+from r2vos_mm.evaluation import (
+    auroc,
+    average_precision,
+    fpr_at_tpr,
+    gate_table,
+    verdict_curve,
+)
 
 ALIGNED, MISALIGNED = [0.9, 0.8, 0.4], [0.7, 0.3, 0.2]
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]), min_size=1, max_size=8)
@@ -77,3 +84,14 @@ def test_average_precision_by_definition(positives: list[float], negatives: list
         expected += (found / len(positives) - recall) * found / (found + false)
         recall = found / len(positives)
     assert average_precision(positives, negatives) == pytest.approx(expected)
+
+
+def test_curve():
+    # Thresholds .9 .8 .7 .4 .3 .2; the area under the steps is the AUROC, 8/9
+    curve = verdict_curve([0.9, 0.8, 0.4], [0.7, 0.3, 0.2])
+    assert curve.thresholds.tolist() == [0.9, 0.8, 0.7, 0.4, 0.3, 0.2]
+    assert curve.true_positive_rate == pytest.approx(np.array([1, 2, 2, 3, 3, 3]) / 3)
+    assert curve.false_positive_rate == pytest.approx(np.array([0, 0, 1, 1, 2, 3]) / 3)
+    assert curve.precision == pytest.approx([1, 1, 2 / 3, 3 / 4, 3 / 5, 3 / 6])
+    with pytest.raises(ValueError, match='needs both classes'):
+        verdict_curve([0.5], [])

@@ -12,13 +12,10 @@ import statistics
 import sys
 from pathlib import Path
 
-from r2vos_mm.datasets.pair_builder import (
-    DEFAULT_SEED,
-    KINDS,
-    R2Pairs,
-    build_r2_pairs,
-    write_json,
-)
+from r2vos_mm.datasets.base_referring_dataset import is_held_out
+from r2vos_mm.datasets.json_file import write_json
+from r2vos_mm.datasets.layout import read_expressions
+from r2vos_mm.datasets.pair_builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,8 +28,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--categories', type=Path, metavar='FILE',
                         help='meta.json, the first release or davis_semantics.json (default: those '
                         'in --expressions; if it has none, nouns of the sentences)')
-    parser.add_argument('--video-ids', type=Path, metavar='FILE',
+    videos = parser.add_mutually_exclusive_group()
+    videos.add_argument('--video-ids', type=Path, metavar='FILE',
                         help='the videos to use, one id a line (default: all)')
+    videos.add_argument('--holdout', type=float, metavar='FRACTION',
+                        help="use the videos that video_subset=dict(part='holdout', "
+                        'fraction=FRACTION) of the dataset keeps')
     parser.add_argument('--negatives-per-positive', type=int, required=True, metavar='N')
     parser.add_argument('--kind', choices=KINDS, default='easy')
     parser.add_argument('--seed', default=DEFAULT_SEED, help='any text (default: %(default)s)')
@@ -44,6 +45,16 @@ def parse_args() -> argparse.Namespace:
                         help='also a meta_expressions.json with the negatives among the sentences, '
                         'for inference scripts that know nothing of pairs')
     return parser.parse_args()
+
+
+def chosen_videos(args: argparse.Namespace) -> list[str] | None:
+    """Ids of the videos to use, None for all."""
+    if args.video_ids is not None:
+        return args.video_ids.read_text(encoding='utf-8').split()
+    if args.holdout is not None:
+        return [video_id for video_id in read_expressions(args.expressions)
+                if is_held_out(video_id, args.holdout)]
+    return None
 
 
 def read_exclude(path: Path | None) -> list[str]:
@@ -74,9 +85,8 @@ def main() -> int:
     """Write the files and print what is in them; exit status 1 with a reason if that fails."""
     args = parse_args()
     try:
-        ids = args.video_ids.read_text(encoding='utf-8').split() if args.video_ids else None
         pairs = build_r2_pairs(
-            args.expressions, categories=args.categories, video_ids=ids,
+            args.expressions, categories=args.categories, video_ids=chosen_videos(args),
             negatives_per_positive=args.negatives_per_positive, kind=args.kind, seed=args.seed,
             exclude=read_exclude(args.exclude), name=args.name)
         write_json(args.out, pairs.content)

@@ -1,6 +1,7 @@
 from .aggregation import FrameStatistics, frame_statistics
+from .bootstrap import Difference, Ratio, bootstrap_weights, paired_difference
 from .foreground import visa_mean, visa_robustness
-from .matching import Assignment, match_proposals
+from .matching import Assignment, MatchedScores, match_proposals, resolve_overlaps, score_proposals
 from .mean_average_precision import (
     MeanAveragePrecision,
     ScoredMasks,
@@ -18,21 +19,34 @@ from .region_contour import (
     score_masks,
 )
 from .robustness import Robustness, pairwise_robustness, relative_robustness, robustness
-from .verdict import GateTable, auroc, average_precision, fpr_at_tpr, gate_table
+from .verdict import (
+    GateTable,
+    VerdictCurve,
+    auroc,
+    average_precision,
+    fpr_at_tpr,
+    gate_table,
+    verdict_curve,
+)
 
 __all__ = [
     'Assignment',
+    'Difference',
     'FrameStatistics',
     'GateTable',
     'GeneralizedScores',
     'MaskScores',
+    'MatchedScores',
     'MeanAveragePrecision',
     'OverlapScores',
     'PresenceScores',
+    'Ratio',
     'Robustness',
     'ScoredMasks',
+    'VerdictCurve',
     'auroc',
     'average_precision',
+    'bootstrap_weights',
     'boundary_radius',
     'contour_accuracy',
     'fpr_at_tpr',
@@ -44,13 +58,17 @@ __all__ = [
     'mttr_overlap_scores',
     'null_score',
     'overlap_scores',
+    'paired_difference',
     'pairwise_robustness',
     'presence_scores',
     'region_similarity',
     'relative_robustness',
+    'resolve_overlaps',
     'robustness',
     'score_masks',
+    'score_proposals',
     'scored_masks',
+    'verdict_curve',
     'visa_mean',
     'visa_robustness',
 ]

@@ -21,9 +21,12 @@ _BITS_OF_BYTE = np.array([bin(byte).count('1') for byte in range(256)], dtype=np
 def pack(masks: np.ndarray) -> np.ndarray:
     """Pack masks (T, H, W) bool to rows of words (T, H, K) uint64; the unused high bits are 0."""
     frames, height, width = masks.shape
-    packed = np.zeros((frames, height, -(-width // WORD_BITS) * 8), dtype=np.uint8)
-    packed[..., : -(-width // 8)] = np.packbits(masks, axis=-1, bitorder='little')
-    return packed.view(WORD)
+    packed = np.packbits(masks, axis=-1, bitorder='little')
+    if packed.shape[-1] % 8 == 0:
+        return packed.view(WORD)
+    whole_words = np.zeros((frames, height, -(-width // WORD_BITS) * 8), dtype=np.uint8)
+    whole_words[..., : packed.shape[-1]] = packed
+    return whole_words.view(WORD)
 
 
 def count(bitmap: np.ndarray) -> np.ndarray:
@@ -78,7 +81,8 @@ def dilate(bitmap: np.ndarray, radius: int) -> np.ndarray:
         bars = widened.reshape(-1)
         for dy in dys:
             flat[dy:] |= bars[: len(bars) - dy]
-            flat[: len(bars) - dy] |= bars[dy:]
+            if dy:
+                flat[: len(bars) - dy] |= bars[dy:]
     return dilated[..., :height]
 
 

@@ -2,8 +2,8 @@
 
 The definition is that of the DAVIS benchmark (Perazzi et al., "A Benchmark Dataset and Evaluation
 Methodology for Video Object Segmentation", CVPR 2016, Sec. 5; code: davis2017-evaluation); the
-results are equal to it, to the last bit. Masks are packed 64 pixels to a word, cropped to what is
-not empty and dilated by bit operations.
+results are equal to it, to the last bit. Masks are cropped to what is not empty, packed 64 pixels
+to a word and dilated by bit operations.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def score_masks(
         np.empty(frames), np.empty(frames), *(np.empty(frames, np.int64) for _ in range(3))
     )
     for stack in _stacks(pred.shape):
-        bitmap, inner_columns = _crop(bitmaps.pack(pred[stack]), bitmaps.pack(gt[stack]), width)
+        bitmap, inner_columns = _pack_box(pred[stack], gt[stack])
         areas = bitmaps.count(bitmap)
         scores.pred_area[stack], scores.gt_area[stack] = areas
         intersection = scores.intersection[stack] = bitmaps.count(bitmap[:, 0] & bitmap[:, 1])
@@ -159,28 +159,36 @@ def _stacks(shape: tuple[int, int, int]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, frames, step))
 
 
-def _crop(pred: np.ndarray, gt: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Crop packed masks (T, H, K) to the box of all foreground, grown by one pixel.
+def _pack_box(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pack masks (T, H, W) inside of the box of all foreground, grown by one pixel.
 
     One pixel is enough: boundaries lie at most that far outside of a mask, and matches are only
-    counted on boundaries, which are all inside.
+    counted on boundaries, which are all inside. The box takes whole words where the frame allows.
 
     Returns:
         Bitmap (k, 2, T, h) of prediction and annotation, and the (k,) words with every column set
         but the last one of the frame.
     """
-    height, num_words = pred.shape[1:]
-    inner_columns = np.full(num_words, ~WORD.type(0), dtype=WORD)
-    inner_columns[-1] = (1 << (width - 1) % bitmaps.WORD_BITS) - 1
-    foreground = np.bitwise_or.reduce(pred | gt, axis=0)
-    rows = np.flatnonzero(np.bitwise_or.reduce(foreground, axis=1))
-    words = np.flatnonzero(np.bitwise_or.reduce(foreground, axis=0))
+    height, width = pred.shape[1:]
+    # First over frames, which runs at the speed of memory; what is left is one frame.
+    foreground = pred.any(axis=0) | gt.any(axis=0)
+    columns = np.flatnonzero(foreground.any(axis=0))
+    rows = np.flatnonzero(foreground.any(axis=1))
     if not len(rows):
-        rows = words = np.zeros(1, dtype=np.int64)
-    rows_kept = slice(max(rows[0] - 1, 0), min(rows[-1] + 2, height))
-    words_kept = slice(max(words[0] - 1, 0), words[-1] + 1)
-    cropped = np.stack([masks[:, rows_kept, words_kept] for masks in (pred, gt)])
-    return np.ascontiguousarray(cropped.transpose(3, 0, 1, 2)), inner_columns[words_kept]
+        rows = columns = np.zeros(1, dtype=np.int64)
+    top, bottom = max(rows[0] - 1, 0), min(rows[-1] + 2, height)
+    left = max(columns[0] - 1, 0)
+    num_words = -(-int(columns[-1] + 1 - left) // bitmaps.WORD_BITS)
+    left = max(min(left, width - num_words * bitmaps.WORD_BITS), 0)
+    inner_columns = np.full(num_words, ~WORD.type(0), dtype=WORD)
+    word, bit = divmod(int(width - 1 - left), bitmaps.WORD_BITS)
+    if word < num_words:
+        inner_columns[word] ^= WORD.type(1 << bit)
+    bitmap = np.empty((num_words, 2, len(pred), bottom - top), dtype=WORD)
+    for index, masks in enumerate((pred, gt)):
+        box = masks[:, top:bottom, left : left + num_words * bitmaps.WORD_BITS]
+        bitmap[:, index] = bitmaps.pack(box).transpose(2, 0, 1)
+    return bitmap, inner_columns
 
 
 def _contour(boundaries: np.ndarray, radius: int) -> np.ndarray:

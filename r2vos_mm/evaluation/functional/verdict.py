@@ -31,6 +31,48 @@ class GateTable:
     balanced_accuracy: float
 
 
+@dataclass(frozen=True)
+class VerdictCurve:
+    """What is accepted at each of K distinct scores, highest first; scores at it are accepted.
+
+    Attributes:
+        thresholds: (K,) scores.
+        true_positive_rate: (K,) share of the positives accepted, which is the recall.
+        false_positive_rate: (K,) share of the negatives accepted.
+        precision: (K,) share of positives in what is accepted.
+    """
+
+    thresholds: np.ndarray
+    true_positive_rate: np.ndarray
+    false_positive_rate: np.ndarray
+    precision: np.ndarray
+
+
+def verdict_curve(
+    positive_scores: Sequence[float], negative_scores: Sequence[float]
+) -> VerdictCurve:
+    """The points of the ROC and of the precision-recall curve.
+
+    Arguments as for :func:`auroc`.
+
+    Raises:
+        ValueError: if a class is absent.
+    """
+    positives, negatives = _as_scores(positive_scores, negative_scores)
+    if not len(positives) or not len(negatives):
+        raise ValueError(
+            f'a curve needs both classes, there are {len(positives)} positive and '
+            f'{len(negatives)} negative scores'
+        )
+    found, false = _counts_at_thresholds(positives, negatives)
+    return VerdictCurve(
+        thresholds=np.unique(np.concatenate([positives, negatives]))[::-1],
+        true_positive_rate=found / len(positives),
+        false_positive_rate=false / len(negatives),
+        precision=found / (found + false),
+    )
+
+
 def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
     """Area under the ROC curve: P(s_pos > s_neg) + P(s_pos = s_neg) / 2, from average ranks.
 

@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
-from mmengine.dist import get_world_size
+from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from r2vos_mm.evaluation.metrics.figures import figures_of, warn
-from r2vos_mm.evaluation.metrics.pair_rows import PairRow, rows_of_sample
-from r2vos_mm.evaluation.metrics.report import format_table, write_csv
+from r2vos_mm.evaluation.metrics.figures import (
+    DEFAULT_GROUPS,
+    GROUPS,
+    ScoredSet,
+    as_dictionary,
+    figures_of,
+    warn,
+)
+from r2vos_mm.evaluation.metrics.object_rows import ObjectRow, object_rows
+from r2vos_mm.evaluation.metrics.pair_rows import PairRow, rows_of
+from r2vos_mm.evaluation.metrics.protocols import protocol_named
+from r2vos_mm.evaluation.metrics.report import format_table, write_report
+from r2vos_mm.evaluation.metrics.row_files import write_objects, write_pairs
+from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+from r2vos_mm.evaluation.submission import SubmissionWriter
 from r2vos_mm.registry import METRICS
 
 
@@ -21,21 +33,47 @@ from r2vos_mm.registry import METRICS
 class JFRMetric(BaseMetric):
     """J and F on positive pairs, robustness R on negative ones, and the quality of the verdict.
 
-    A pair is one video and one sentence. Protocol ``per_expression``: every frame of the sample
-    counts, J and F are averaged over the frames of a pair and then over positive pairs; masks are
-    bool at the size of the annotation. Plain keys are figures of the masks after the gate, keys
-    with ``ungated/`` before them of the masks before it (the R2-VOS paper reports the latter).
+    A pair is one video and one sentence. By default the protocol is ``per_expression``: every frame
+    of the sample counts, J and F are averaged over the frames of a pair and then over positive
+    pairs; masks are bool at the size of the annotation. :mod:`.protocols` lists the others. Plain
+    keys are figures of the masks after the gate, keys with ``ungated/`` before them of the masks
+    before it (the R2-VOS paper reports the latter). The first protocol has plain keys, those of
+    further ones begin with its name: ``ungated/from_first_appearance/J``.
 
     =================================== ==========================================================
+    group ``quality``
     ``J`` ``F`` ``J&F``                 percent, on positive pairs with annotation
     ``J_recall`` ``J_decay`` and ``F_`` percent, see :class:`r2vos_mm.evaluation.FrameStatistics`
+    ``J&F&R``                           ``(J + F + R) / 3``
+    ``area_ratio``                      mean over positives of predicted / annotated area, best 1
+    ``P@0.5`` ... ``oIoU`` ``mIoU``     percent, instead of these in protocols ``a2d`` and
+                                        ``refcoco``; see :func:`r2vos_mm.evaluation.overlap_scores`
+    ``mAP_top1``                        percent, protocol ``a2d``, of the chosen mask of each
+                                        sample; the mAP of the benchmark ranks all masks of a
+                                        sample, see ``evaluate_masks.py``
+    ``J&F/annotator<k>``                percent, protocol ``davis_unsup``
+    group ``robustness``
     ``R`` ``R_frac`` ``R_pair``         percent, see :class:`r2vos_mm.evaluation.Robustness`; not
                                         clipped, so it can be below 0
     ``R_clipped``                       ``max(R, 0)``
-    ``J&F&R``                           ``(J + F + R) / 3``
     ``R/<kind>``                        R of the negatives of one kind
-    ``area_ratio``                      mean over positives of predicted / annotated area, best 1
+    group ``verdict``
     ``AUROC`` ``AUROC/<kind>``          in [0, 1]: consensus of positives against negatives
+    group ``gate``
+    ``AP_aligned`` ``AP_misaligned``    in [0, 1], the class to find is named
+    ``FPR95_aligned``                   in [0, 1], at 95 % of the positives accepted
+    ``gate_TPR`` ``gate_FPR``           in [0, 1], shares of positives and negatives kept
+    ``gate_balanced_accuracy``          in [0, 1]
+    ``gate_delta_J&F`` ``gate_delta_R`` percent points, gate on minus gate off
+    group ``no_target``                 whole pairs; negatives and never annotated objects have none
+    ``N_acc`` ``T_acc`` ``gIoU``        percent, see :class:`r2vos_mm.evaluation.GeneralizedScores`
+    ``cIoU`` ``Pr@0.7`` ...             percent
+    ``S``                               in [0, 1], see :func:`r2vos_mm.evaluation.null_score`
+    ``mevis``                           percent, ``(J&F + N_acc + T_acc) / 3``
+    group ``presence``
+    ``tIoU`` ``vIoU``                   percent, see :class:`r2vos_mm.evaluation.PresenceScores`
+    ``presence_accuracy``               percent
+    ``false_alarm_rate``                percent, over pairs with frames without the object
     =================================== ==========================================================
 
     R does not depend on how many negatives were drawn for a sentence, nor on their being drawn
@@ -54,8 +92,17 @@ class JFRMetric(BaseMetric):
     dropped.
 
     Args:
+        protocols: names of one or more protocols.
+        groups: groups of figures to report, of the table above.
         bound_th: radius of the contour match as a share of the diagonal.
-        csv_path: file for one row per pair, overwritten by each evaluation.
+        gate_threshold: consensus from which on the model's gate keeps a pair, for group ``gate``.
+        csv_path: file for one row per pair, overwritten by each evaluation. With the protocol
+            ``davis_unsup`` its objects go to ``<name>.objects.csv``. If a sample cannot be scored,
+            what this process has scored before is kept in ``<name>.partial<rank>.csv``.
+        json_path: file for all figures, each with its protocol, and all rows.
+        submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
+            evaluation then writes the zip for a server.
+        format_only: write the submission and score nothing; ground truth is not needed.
         collect_device: see :class:`mmengine.evaluator.BaseMetric`.
         prefix: see :class:`mmengine.evaluator.BaseMetric`.
         collect_dir: see :class:`mmengine.evaluator.BaseMetric`.
@@ -64,27 +111,74 @@ class JFRMetric(BaseMetric):
     def __init__(
         self,
         *,
+        protocols: Sequence[str] = ('per_expression',),
+        groups: Sequence[str] = DEFAULT_GROUPS,
         bound_th: float = 0.008,
+        gate_threshold: float = 0.5,
         csv_path: str | os.PathLike[str] | None = None,
+        json_path: str | os.PathLike[str] | None = None,
+        submission: Mapping[str, Any] | None = None,
+        format_only: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if isinstance(protocols, str) or not protocols:
+            raise ValueError(f'protocols must list one or more names, got {protocols!r}')
+        for name in protocols:
+            protocol_named(name)
+        unknown = sorted(set(groups) - set(GROUPS))
+        if unknown:
+            raise ValueError(f'unknown groups {unknown}; there are {", ".join(GROUPS)}')
+        self.protocols = tuple(protocols)
+        self.groups = tuple(groups)
         self.bound_th = bound_th
+        self.gate_threshold = gate_threshold
         self.csv_path = None if csv_path is None else Path(csv_path)
+        self.json_path = None if json_path is None else Path(json_path)
+        if format_only and submission is None:
+            raise ValueError(
+                "format_only needs submission=dict(layout='ref_youtube_vos', path=..., "
+                'expressions=...)'
+            )
+        self.writer = None if submission is None else SubmissionWriter(**submission)
+        self.format_only = format_only
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Turn each sample into rows of numbers; ``rows_of_sample`` says what errors it raises.
+        """Turn each sample into rows of numbers; ``read_sample`` says what errors it raises.
 
         Args:
             data_batch: not used.
             data_samples: samples with ``gt_pairs`` and ``pred_pairs``, as data elements or
                 dictionaries.
         """
-        self.results.extend(
-            rows_of_sample(sample, bound_th=self.bound_th) for sample in data_samples
-        )
+        for sample in data_samples:
+            try:
+                self.results.append(self._rows_of(sample))
+            except Exception:
+                self._keep_what_is_scored()
+                raise
+
+    def _rows_of(self, sample: Any) -> list[PairRow | ObjectRow]:
+        """Rows of one sample."""
+        read = read_sample(sample)
+        if self.writer is not None:
+            self.writer.write(read)
+        if self.format_only:
+            return []
+        rows: list[PairRow | ObjectRow] = [*rows_of(read, bound_th=self.bound_th)]
+        if 'davis_unsup' in self.protocols:
+            rows += object_rows(read, bound_th=self.bound_th)
+        return rows
+
+    def _keep_what_is_scored(self) -> None:
+        """Write the rows so far when the evaluation is about to end with an error."""
+        rows = [row for rows in self.results for row in rows if isinstance(row, PairRow)]
+        if self.csv_path is not None and rows:
+            path = self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
+            write_pairs(path, rows)
+            warn(f'a sample cannot be scored; the {len(rows)} pairs before it are in {path}')
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the rows of all processes and compute.
@@ -97,7 +191,7 @@ class JFRMetric(BaseMetric):
         """
         return super().evaluate(sys.maxsize)
 
-    def compute_metrics(self, results: list[list[PairRow]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[list[PairRow | ObjectRow]]) -> dict[str, float]:
         """All figures from the rows of all samples.
 
         Args:
@@ -106,17 +200,39 @@ class JFRMetric(BaseMetric):
         Returns:
             The figures listed in the class's docstring.
         """
-        rows = merge_rows(results, allow_repeats=get_world_size() > 1)
-        figures = figures_of(rows)
-        print_log('\n' + format_table(rows, figures), logger='current')
-        if self.csv_path is not None:
-            write_csv(self.csv_path, rows)
-            print_log(f'One row per pair: {self.csv_path}', logger='current')
+        figures = {} if self.format_only else self._score(results)
+        if self.writer is not None:
+            report = self.writer.finish()
+            print_log(f'Submission {self.writer.path}: {report}', logger='current')
         return figures
 
+    def _score(self, results: list[list[PairRow | ObjectRow]]) -> dict[str, float]:
+        """Figures of the rows, logged and written to the files that were asked for."""
+        rows = merge_rows(results, allow_repeats=get_world_size() > 1)
+        scored = ScoredSet(
+            pairs=[row for row in rows if isinstance(row, PairRow)],
+            objects=[row for row in rows if isinstance(row, ObjectRow)],
+            protocols=self.protocols,
+            groups=self.groups,
+            gate_threshold=self.gate_threshold,
+        )
+        figures = figures_of(scored)
+        print_log('\n' + format_table(scored, figures), logger='current')
+        if self.csv_path is not None:
+            write_pairs(self.csv_path, scored.pairs)
+            print_log(f'One row per pair: {self.csv_path}', logger='current')
+            if scored.objects:
+                write_objects(self.csv_path.with_suffix('.objects.csv'), scored.objects)
+        if self.json_path is not None:
+            write_report(self.json_path, scored, figures, bound_th=self.bound_th)
+            print_log(f'Figures with their protocols: {self.json_path}', logger='current')
+        return as_dictionary(figures)
 
-def merge_rows(results: Sequence[Sequence[PairRow]], *, allow_repeats: bool) -> list[PairRow]:
-    """One row per pair, sorted by pair id.
+
+def merge_rows(
+    results: Sequence[Sequence[PairRow | ObjectRow]], *, allow_repeats: bool
+) -> list[PairRow | ObjectRow]:
+    """One row per pair or object, sorted by its id.
 
     Args:
         results: rows per sample, in the order of the dataset.
@@ -127,7 +243,7 @@ def merge_rows(results: Sequence[Sequence[PairRow]], *, allow_repeats: bool) -> 
         ValueError: if a pair id occurs twice and ``allow_repeats`` is off, or names two different
             pairs.
     """
-    merged: dict[str, PairRow] = {}
+    merged: dict[str, PairRow | ObjectRow] = {}
     for row in (row for rows in results for row in rows):
         first = merged.setdefault(row.pair_id, row)
         if first is row:

@@ -115,9 +115,7 @@ def _results(
     scores = np.zeros(masks.shape[:2]) if sample.scores is None else sample.scores[chosen]
     if scores.ndim == 1:
         scores = np.repeat(scores[:, None], masks.shape[1], axis=1)
-    matched = score_proposals(
-        resolve_overlaps(masks, scores), truth, void=void, bound_th=bound_th
-    )
+    matched = score_proposals(resolve_overlaps(masks, scores), truth, void=void, bound_th=bound_th)
     return [
         ObjectResult(tuple(region.tolist()), tuple(contour.tolist()))
         for region, contour in zip(matched.region, matched.contour)

@@ -1,15 +1,14 @@
-"""From one data sample to one row of numbers per pair; masks do not leave this file."""
+"""From the masks of a pair to one row of numbers; masks are not kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
-from mmengine.structures import BaseDataElement
 
 from r2vos_mm.evaluation.functional import score_masks
-from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample, read_sample
+from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample
 
 
 @dataclass(frozen=True)
@@ -120,20 +119,17 @@ class _PairMasks:
     gt: np.ndarray | None
 
 
-def rows_of_sample(
-    sample: BaseDataElement | Mapping[str, Any], *, bound_th: float
-) -> list[PairRow]:
-    """Score all P pairs of a data sample; see :func:`read_sample` for it and for the errors.
+def rows_of(sample: ScoredSample, *, bound_th: float) -> list[PairRow]:
+    """Score all P pairs of a data sample.
 
     Args:
-        sample: see :func:`read_sample`.
+        sample: P pairs of one video.
         bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
 
     Returns:
         P rows, in the order of the sample.
     """
-    read = read_sample(sample)
-    return [_row(read, index, bound_th) for index in range(len(read.pair_ids))]
+    return [_row(sample, index, bound_th) for index in range(len(sample.pair_ids))]
 
 
 def _row(sample: ScoredSample, index: int, bound_th: float) -> PairRow:
@@ -164,9 +160,7 @@ def count_pixels(masks: np.ndarray) -> tuple[int, ...]:
     return tuple(int(np.count_nonzero(mask)) for mask in masks)
 
 
-def score_masks_of_pair(
-    pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
-) -> MaskResult:
+def score_masks_of_pair(pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float) -> MaskResult:
     """Result of predicted masks (T, H, W); ``gt`` is None for negatives and unannotated pairs."""
     if gt is None:
         return MaskResult(count_pixels(pred))

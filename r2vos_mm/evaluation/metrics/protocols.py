@@ -115,9 +115,7 @@ def _annotated_frames(row: PairRow, result: MaskResult) -> np.ndarray:
 def _contour_quality(rule: FrameRule) -> Callable[..., Quality]:
     """J and F over the frames that ``rule`` chooses, then over pairs."""
 
-    def measure(
-        rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str
-    ) -> Quality:
+    def measure(rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str) -> Quality:
         chosen = [(row, getattr(row, gate), rule(row, getattr(row, gate))) for row in rows]
         scored = [entry for entry in chosen if entry[2].any()]
         values = {}
@@ -155,9 +153,7 @@ def _statistics(letter: str, samples: Sequence[Sequence[float]]) -> dict[str, fl
     }
 
 
-def _matched_quality(
-    rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str
-) -> Quality:
+def _matched_quality(rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str) -> Quality:
     """J and F over objects, then over annotators."""
     annotators = sorted({row.annotator for row in objects})
     per_annotator = []
@@ -182,12 +178,8 @@ def _matched_quality(
 def _overlap_quality(with_average_precision: bool) -> Callable[..., Quality]:
     """P@K, overall and mean IoU of annotated frames, and the mAP of the chosen masks if wanted."""
 
-    def measure(
-        rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str
-    ) -> Quality:
-        samples = [
-            sample for row in rows for sample in _frame_overlaps(row, getattr(row, gate))
-        ]
+    def measure(rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str) -> Quality:
+        samples = [sample for row in rows for sample in _frame_overlaps(row, getattr(row, gate))]
         figures = overlap_scores(
             [sample.intersection for sample in samples], [sample.union for sample in samples]
         )
@@ -217,6 +209,7 @@ class _FrameOverlap:
 
     @property
     def union(self) -> int:
+        """Pixels of prediction or annotation."""
         return self.pred_area + self.gt_area - self.intersection
 
     def as_scored_masks(self) -> ScoredMasks:

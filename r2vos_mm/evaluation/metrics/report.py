@@ -1,89 +1,117 @@
-"""The figures as a table of text, and the pairs as a CSV file."""
+"""The figures as a table of text and as JSON."""
 
 from __future__ import annotations
 
-import csv
+import hashlib
+import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any, Sequence
 
 import numpy as np
 
-from r2vos_mm.evaluation.metrics.pair_rows import PairRow
+from r2vos_mm.evaluation.metrics.figures import GATES, Figure, ScoredSet, as_dictionary
+from r2vos_mm.evaluation.metrics.protocols import protocol_named
+from r2vos_mm.evaluation.metrics.row_files import object_record, pair_record
+from r2vos_mm.version import __version__
 
-PROTOCOL = 'per_expression'
-CSV_COLUMNS = (
-    'pair_id',
-    'video',
-    'kind',
-    'sentence',
-    'label',
-    'frames',
-    'consensus',
-    'gt_area',
-    'area',
-    'area_fraction',
-    'J',
-    'F',
-    'ungated_area',
-    'ungated_area_fraction',
-    'ungated_J',
-    'ungated_F',
-)
+_GATE_TITLES = {'gated': 'gate on', 'ungated': 'gate off'}
+_NO_GATE_TITLES = {'gated': ''}
+_SHARED = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
+_ROBUSTNESS = (*_SHARED, 'J&F&R', 'area_ratio')
 
 
-def format_table(rows: Sequence[PairRow], figures: dict[str, float]) -> str:
+def format_table(scored: ScoredSet, figures: Sequence[Figure]) -> str:
     """The figures as lines of text, with what they were measured on."""
-    scored = [row for row in rows if row.gt_area is not None]
-    num_negative = sum(row.is_negative for row in rows)
-    num_videos, num_frames = len({row.video for row in rows}), sum(row.num_frames for row in scored)
-    lines = [
-        f'protocol {PROTOCOL}: {len(rows)} pairs ({len(rows) - num_negative} positive, '
-        f'{num_negative} negative) of {num_videos} videos; J and F on {len(scored)} pairs, '
-        f'{num_frames} frames'
-    ]
-    names = ('J', 'F', 'J&F', 'R', 'R_frac', 'R_pair', 'J&F&R', 'area_ratio')
-    lines.append(f'{"":9}' + ''.join(f'{name:>11}' for name in names))
-    for gate, prefix in (('gate on', ''), ('gate off', 'ungated/')):
-        cells = (
-            f'{figures[prefix + name]:>11.{2 if name == "area_ratio" else 1}f}' for name in names
-        )
-        lines.append(f'{gate:9}' + ''.join(cells))
-    lines.append(f'{"negatives":16}{"pairs":>7}{"AUROC":>8}{"R":>8}{"R gate off":>12}')
-    counts = Counter(row.kind for row in rows if row.is_negative)
-    for kind, pairs in [('all', num_negative), *sorted(counts.items())]:
-        suffix = '' if kind == 'all' else f'/{kind}'
-        lines.append(
-            f'{kind:16}{pairs:>7}{figures["AUROC" + suffix]:>8.4f}{figures["R" + suffix]:>8.1f}'
-            f'{figures["ungated/R" + suffix]:>12.1f}'
-        )
+    values = as_dictionary(figures)
+    lines = []
+    if 'quality' in scored.groups:
+        for index, name in enumerate(scored.protocols):
+            lines += _protocol_lines(scored, name, f'{name}/' if index else '', values)
+    if scored.negatives and {'robustness', 'verdict'} & set(scored.groups):
+        lines += _kind_lines(scored, values)
+    for group in ('gate', 'no_target', 'presence'):
+        shown = [figure for figure in figures if figure.group == group]
+        if shown:
+            lines.append(f'{group}, {shown[0].protocol}:')
+            lines += [f'  {figure.key:32}{figure.value:>10.4f}' for figure in shown]
     return '\n'.join(lines)
 
 
-def write_csv(path: Path, rows: Sequence[PairRow]) -> None:
-    """Write one line per pair for other aggregates; J and F in [0, 1], empty where unknown."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, CSV_COLUMNS)
-        writer.writeheader()
-        writer.writerows(_csv_line(row) for row in rows)
-
-
-def _csv_line(row: PairRow) -> dict[str, Any]:
-    """The columns of one pair."""
-    line: dict[str, Any] = {
-        'pair_id': row.pair_id,
-        'video': row.video,
-        'kind': row.kind,
-        'sentence': row.sentence,
-        'label': int(not row.is_negative),
-        'frames': row.num_frames,
-        'consensus': '' if row.consensus is None else row.consensus,
-        'gt_area': '' if row.gt_area is None else row.gt_area,
+def _protocol_lines(
+    scored: ScoredSet, name: str, prefix: str, values: dict[str, float]
+) -> list[str]:
+    """Head and one line per gate of one protocol."""
+    protocol, quality = protocol_named(name), scored.quality(name, 'gated')
+    num_negative = len(scored.negatives)
+    lines = [
+        f'protocol {name} ({protocol.summary}): {len(scored.pairs)} pairs '
+        f'({len(scored.pairs) - num_negative} positive, {num_negative} negative) of '
+        f'{scored.num_videos} videos; scored {quality.num_samples} samples, '
+        f'{quality.num_frames} frames'
+        + (f'; {quality.left_out} pairs without a frame to score' if quality.left_out else '')
+    ]
+    keys = {
+        column: column if column in _SHARED else prefix + column
+        for column in (*protocol.headline, *_ROBUSTNESS)
     }
-    for prefix, result in (('', row.gated), ('ungated_', row.ungated)):
-        line[f'{prefix}area'] = result.area
-        line[f'{prefix}area_fraction'] = result.area / row.num_pixels
-        line[f'{prefix}J'] = '' if result.region is None else float(np.mean(result.region))
-        line[f'{prefix}F'] = '' if result.contour is None else float(np.mean(result.contour))
-    return line
+    keys = {column: key for column, key in keys.items() if key in values}
+    lines.append(f'{"":9}' + ''.join(f'{column:>11}' for column in keys))
+    for gate, title in (_GATE_TITLES if scored.has_verdict else _NO_GATE_TITLES).items():
+        lines.append(
+            f'{title:9}'
+            + ''.join(
+                f'{values[GATES[gate] + key]:>11.{2 if column == "area_ratio" else 1}f}'
+                for column, key in keys.items()
+            )
+        )
+    return lines
+
+
+def _kind_lines(scored: ScoredSet, values: dict[str, float]) -> list[str]:
+    """AUROC and R per kind of negative pairs."""
+    lines = [f'{"negatives":16}{"pairs":>7}{"AUROC":>8}{"R":>8}{"R gate off":>12}']
+    counts = Counter(row.kind for row in scored.negatives)
+    nan = float('nan')
+    for kind, pairs in [('all', len(scored.negatives)), *sorted(counts.items())]:
+        suffix = '' if kind == 'all' else f'/{kind}'
+        lines.append(
+            f'{kind:16}{pairs:>7}{values.get("AUROC" + suffix, nan):>8.4f}'
+            f'{values.get("R" + suffix, nan):>8.1f}{values.get("ungated/R" + suffix, nan):>12.1f}'
+        )
+    return lines
+
+
+def write_report(
+    path: Path, scored: ScoredSet, figures: Sequence[Figure], *, bound_th: float
+) -> None:
+    """Write figures with their protocols and all rows as JSON, whole or not at all.
+
+    NaN is written as null. ``pairs_sha256`` is the SHA-256 of the lines ``<pair id>\\t<video>\\t
+    <sentence>\\n`` in the order of pair ids: two reports with the same one are on the same pairs.
+    """
+    identity = ''.join(f'{row.pair_id}\t{row.video}\t{row.sentence}\n' for row in scored.pairs)
+    content = {
+        'format': 'r2vos-report/1',
+        'version': __version__,
+        'masks': 'bool, size of the annotation',
+        'bound_th': bound_th,
+        'protocols': {name: protocol_named(name).summary for name in scored.protocols},
+        'n_pairs': len(scored.pairs),
+        'n_negative': len(scored.negatives),
+        'n_videos': scored.num_videos,
+        'pairs_sha256': hashlib.sha256(identity.encode()).hexdigest(),
+        'figures': [{**vars(figure), 'value': _number(figure.value)} for figure in figures],
+        'rows': [pair_record(row) for row in scored.pairs],
+        'objects': [object_record(row) for row in scored.objects],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    os.replace(temporary, path)
+
+
+def _number(value: Any) -> float | None:
+    """A number for JSON, which knows no NaN."""
+    return float(value) if np.isfinite(value) else None

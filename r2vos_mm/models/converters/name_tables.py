@@ -32,10 +32,12 @@ class Rule:
 
     @cached_property
     def there_pattern(self) -> re.Pattern:
+        """What names there match, fields as groups."""
         return _compile(self.there)
 
     @cached_property
     def here_patterns(self) -> tuple[re.Pattern, ...]:
+        """What names here match, one pattern per part."""
         return tuple(_compile(template) for template in self.here)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from r2vos_mm.models.backbones.checkpoints import (
     CheckpointError,
+    ConvertedWeights,
     convert_swin,
     convert_video_swin,
     read_state_dict,
@@ -34,7 +36,8 @@ _ORIGINAL = 'bbox_embed.'
 # Buffers that hold nothing learned.
 _IMPLIED_THERE = re.compile(
     r'text_encoder\.embeddings\.(position_ids|token_type_ids)'
-    r'|backbone\.0\.body\..*(num_batches_tracked|relative_position_index|attn_mask)')
+    r'|backbone\.0\.body\..*num_batches_tracked')
+_IMPLIED_BY_WINDOWS = ('.relative_position_index', '.attn_mask')
 _IMPLIED_HERE = re.compile(
     r'backbone\..*num_batches_tracked'
     r'|text_encoder\.language_model\.embeddings\.(position_ids|token_type_ids)')
@@ -181,7 +184,9 @@ def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is absent, damaged, holds other objects, or no tensors.
     """
-    with torch.serialization.safe_globals([argparse.Namespace]):
+    # older versions of PyTorch cannot let a class in: there such a file is refused
+    admit = getattr(torch.serialization, 'safe_globals', nullcontext)
+    with admit([argparse.Namespace]):
         return read_state_dict(path)
 
 
@@ -214,9 +219,10 @@ def from_released(state: dict[str, Tensor], *, source: str = 'the state dict',
     problems = renamed.broken + ([] if partial else [
         f'{name} is no tensor of that model' for name in renamed.unknown])
     _raise_for(problems, source)
-    weights = {f'{_BACKBONE_HERE}{name}': tensor
-               for name, tensor in _backbone_to_here(backbone, source).items()}
-    return ReleasedConversion(weights | renamed.tensors, implied, aliases, tuple(renamed.unknown))
+    converted = _backbone_to_here(backbone, source)
+    weights = {f'{_BACKBONE_HERE}{name}': tensor for name, tensor in converted.weights.items()}
+    return ReleasedConversion(weights | renamed.tensors, (*implied, *converted.ignored), aliases,
+                              tuple(renamed.unknown))
 
 
 def to_released(state: dict[str, Tensor], *, source: str = 'the state dict') -> ReleasedConversion:
@@ -272,15 +278,17 @@ def _check_aliases(state: dict[str, Tensor], source: str) -> tuple[str, ...]:
     return aliases
 
 
-def _backbone_to_here(state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+def _backbone_to_here(state: dict[str, Tensor], source: str) -> ConvertedWeights:
     """ResNet keeps its names; Swin and Video Swin have conversions of their own."""
     kernel = state.get(f'{_BACKBONE_THERE}patch_embed.proj.weight')
     if kernel is None:
-        return {name.removeprefix(_BACKBONE_THERE): tensor for name, tensor in state.items()}
+        return ConvertedWeights(
+            {name.removeprefix(_BACKBONE_THERE): tensor for name, tensor in state.items()}, ())
     convert = convert_video_swin if kernel.ndim == 5 else convert_swin
     converted = convert(state, source=source)
-    _raise_for([f'{name} is no tensor of that backbone' for name in converted.ignored], source)
-    return converted.weights
+    _raise_for([f'{name} is no tensor of that backbone' for name in converted.ignored
+                if not name.endswith(_IMPLIED_BY_WINDOWS)], source)
+    return converted
 
 
 def _backbone_to_there(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -52,6 +52,10 @@ def load_converted(model: nn.Module, weights: dict[str, Tensor], *, source: str,
               f'{tuple(wanted[name].shape)}'
         for name, tensor in weights.items()
         if name in wanted and tensor.shape != wanted[name].shape}
+    misshaped |= {
+        name: f'{name} holds {tensor.dtype}, the model needs {wanted[name].dtype}'
+        for name, tensor in weights.items()
+        if name in wanted and tensor.is_floating_point() != wanted[name].is_floating_point()}
     unused = [name for name in weights if name not in wanted]
     missing = [name for name in wanted
                if name not in weights and not name.endswith('num_batches_tracked')]
@@ -92,7 +96,9 @@ def _roberta_like(weights: dict[str, Tensor]) -> nn.Module:
         hidden = shapes['encoder.layer.0.intermediate.dense.weight'][0]
     except KeyError as error:
         raise CheckpointError(
-            f'the weights hold no RoBERTa: {_LANGUAGE}{error.args[0]} is missing') from error
+            f'the weights hold no RoBERTa: {_LANGUAGE}{error.args[0]} is missing. Checkpoints of '
+            'training leave out a frozen language model that can be had elsewhere; add its '
+            'weights under that prefix.') from error
     layers = {name.split('.')[2] for name in shapes if name.startswith('encoder.layer.')}
     return RobertaModel(RobertaConfig(
         vocab_size=vocabulary, hidden_size=channels, intermediate_size=hidden,

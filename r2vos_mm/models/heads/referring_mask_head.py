@@ -77,10 +77,9 @@ class ReferringMaskHead(BaseModule):
             reconstructed: (P, C) e', or None in a model without a cycle.
         """
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
-        points = _in_pixels(references[1:], memory)
         return [
             self._predict(
-                layer, embeddings[layer], references[layer], points[layer], mask_features)
+                layer, embeddings[layer], references[layer], mask_features, memory.image_sizes)
             for layer in range(len(embeddings))]
 
     def last_layer(self, memory: Memory, mask_features: Tensor, sentence: Tensor,
@@ -88,8 +87,8 @@ class ReferringMaskHead(BaseModule):
         """Predictions of the last decoder layer only: all that testing needs."""
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
         return self._predict(
-            len(embeddings) - 1, embeddings[-1], references[-2],
-            _in_pixels(references[-1:], memory)[0], mask_features)
+            len(embeddings) - 1, embeddings[-1], references[-2], mask_features,
+            memory.image_sizes)
 
     def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
         """Losses of every decoder layer, each with its own matching (supplementary).
@@ -136,15 +135,16 @@ class ReferringMaskHead(BaseModule):
         references = [initial, *references]
         return embeddings.unflatten(1, frames), [r.unflatten(0, frames) for r in references]
 
-    def _predict(self, layer: int, embeddings: Tensor, reference: Tensor, points: Tensor,
-                 mask_features: Tensor) -> SlotPredictions:
-        """Read one layer's embeddings; ``points`` are its refined references in pixels."""
+    def _predict(self, layer: int, embeddings: Tensor, reference: Tensor, mask_features: Tensor,
+                 image_sizes: Tensor) -> SlotPredictions:
+        """Read one layer's embeddings; masks refer to the centres of its boxes, as they are."""
         offset = self.box_branches[layer](embeddings).float()
         anchor = inverse_sigmoid(reference)
         boxes = torch.cat(
             (offset[..., :2] + anchor[..., :2],
              offset[..., 2:] + anchor[..., 2:] if anchor.shape[-1] == 4 else offset[..., 2:]),
             dim=-1).sigmoid()
+        points = boxes[..., :2].detach() * image_sizes[:, None, None]
         return SlotPredictions(
             scores=self.score_branches[layer](embeddings).squeeze(-1).float(),
             boxes=boxes,
@@ -173,12 +173,6 @@ class ReferringMaskHead(BaseModule):
                 masks.flatten()[:, None], target_masks.flatten()[:, None],
                 avg_factor=normaliser * masks.shape[1]),
             dice=self.losses['dice'](masks, target_masks, avg_factor=normaliser))
-
-
-def _in_pixels(references: list[Tensor], memory: Memory) -> list[Tensor]:
-    """Relative centres of references (P, T, N, 2 or 4) as (P, T, N, 2) points x, y of the input."""
-    sizes = memory.image_sizes[:, None, None]
-    return [reference[..., :2] * sizes for reference in references]
 
 
 class QueryMixer(nn.Module):

@@ -46,8 +46,9 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         if (self.window is not None and self.window < 1) or self.pairs_per_pass < 1:
-            raise ValueError('test_cfg: window (or None) and pairs_per_pass must be at least 1, got '
-                             f'{self.window} and {self.pairs_per_pass}')
+            raise ValueError(
+                'test_cfg: window (or None) and pairs_per_pass must be at least 1, got '
+                f'{self.window} and {self.pairs_per_pass}')
         for name in ('mask_threshold', 'gate_threshold'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(

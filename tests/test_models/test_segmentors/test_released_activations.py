@@ -1,14 +1,14 @@
 """The parts of the model, with the released weights, give the released model's activations.
 
-The mask predictor is not the released one; everything before and beside it is. Where a caption is
-shorter than the longest of its batch, the released code pools its padding into its filters, which
-this package does not: behind the filters only captions of the full length are compared.
+Outputs, losses and gradients are compared in ``tests/parity``. Where a caption is shorter than the
+longest of its batch, the released code pools its padding into its filters, which this package does
+not: behind the filters only captions of the full length are compared.
 """
 from pathlib import Path
 
 import pytest
 import torch
-from released_r50 import released_model
+from released_model import released_model
 from torch import Tensor, nn
 
 # parts whose outputs are looked at
@@ -19,9 +19,9 @@ CALLED = [
 
 
 @pytest.fixture(scope='module')
-def model(test_data: Path) -> nn.Module:
+def model() -> nn.Module:
     torch.set_num_threads(1)
-    return released_model(test_data)
+    return released_model()
 
 
 @pytest.fixture(scope='module', params=['r2vos_eval', 'r2vos_train'])

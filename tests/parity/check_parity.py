@@ -1,0 +1,59 @@
+"""Compare the released models' numbers with those of this package.
+
+    python tests/parity/check_parity.py r2vos-eval golden/r2vos_eval.pt
+    python tests/parity/check_parity.py r2vos-train golden/r2vos_train.pt
+    python tests/parity/check_parity.py r2vos-neg golden/neg_rank0.pt golden/neg_rank1.pt ...
+    python tests/parity/check_parity.py backbone golden/bb_swin_t_T2.pt
+
+Prints the largest absolute and relative error of every compared quantity; the exit code is 0 when
+all are within their tolerances. ``r2vos-neg`` takes the files of all ranks, in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from backbone_fixtures import check_backbone  # noqa: E402
+from comparisons import Report  # noqa: E402
+from released_fixtures import check_eval, check_negatives, check_train  # noqa: E402
+
+_ONE_BY_ONE = {'r2vos-eval': check_eval, 'r2vos-train': check_train, 'backbone': check_backbone}
+_KINDS = (*_ONE_BY_ONE, 'r2vos-neg')
+
+
+def check(kind: str, files: list[Path]) -> list[Report]:
+    """Reports of all fixtures of a kind."""
+    fixtures = [torch.load(file, map_location='cpu', weights_only=True) for file in files]
+    names = [file.name for file in files]
+    if kind == 'r2vos-neg':
+        return [check_negatives(fixtures, names)]
+    return [_ONE_BY_ONE[kind](*pair) for pair in zip(fixtures, names)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 when everything is within its tolerance."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('kind', choices=_KINDS)
+    parser.add_argument('fixtures', nargs='+', type=Path, metavar='FIXTURE')
+    args = parser.parse_args(arguments)
+    missing = [str(file) for file in args.fixtures if not file.is_file()]
+    if missing:
+        print(f'no such file: {", ".join(missing)}', file=sys.stderr)
+        return 2
+    reports = check(args.kind, args.fixtures)
+    print(*reports, sep='\n')
+    return 0 if all(report.holds for report in reports) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Groups of figures beyond the default, the report with its protocols, rows as CSV."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import block, evaluate, random_sample, sample_of
+
+from r2vos_mm.evaluation import JFRMetric
+from r2vos_mm.evaluation.metrics.figures import GROUPS, ScoredSet, as_dictionary, figures_of
+from r2vos_mm.evaluation.metrics.pair_rows import rows_of
+from r2vos_mm.evaluation.metrics.row_files import read_pairs
+from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+
+EMPTY = np.zeros((1, 20, 50), dtype=bool)
+FULL, HALF = block(10, 40), block(10, 20)
+
+
+@pytest.fixture
+def samples() -> list:
+    """Positives with consensus .9, .8, .4 and negatives with .7, .3, .2; J = 1, .5, 1 ungated."""
+    truth = np.stack([FULL, EMPTY])
+    return [
+        sample_of(name, [f'{name}/0/p', f'{name}/0/n0'], truth, np.stack(masks), verdicts)
+        for name, masks, verdicts in (
+            ('a', (FULL, HALF), [0.9, 0.7]),
+            ('b', (HALF, EMPTY), [0.8, 0.3]),
+            ('c', (FULL, FULL), [0.4, 0.2]),
+        )
+    ]
+
+
+def test_gate(samples):
+    figures = evaluate(samples, groups=['quality', 'robustness', 'gate'])
+    # Of 9 comparisons .4 loses against .7 only. Thresholds .9 .8 .7 .4: precision 1, 1, -, 3/4
+    assert figures['AP_aligned'] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert figures['AP_misaligned'] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert figures['FPR95_aligned'] == pytest.approx(1 / 3)
+    assert figures['gate_TPR'] == pytest.approx(2 / 3)
+    assert figures['gate_FPR'] == pytest.approx(1 / 3)
+    assert figures['gate_balanced_accuracy'] == pytest.approx(2 / 3)
+    assert figures['gate_delta_J&F'] == pytest.approx(figures['J&F'] - figures['ungated/J&F'])
+    # Gate on: 1 - 200 / 600; off: 1 - 600 / 1000
+    assert figures['gate_delta_R'] == pytest.approx(100 * ((1 - 1 / 3) - 0.4))
+
+
+def test_threshold_of_the_gate(samples):
+    assert evaluate(samples, groups=['gate'], gate_threshold=0.3)['gate_TPR'] == 1
+    assert evaluate(samples, groups=['gate'], gate_threshold=0.3)['gate_FPR'] == pytest.approx(
+        2 / 3
+    )
+
+
+def test_no_target(samples):
+    figures = evaluate(samples, groups=['quality', 'no_target'])
+    # Ungated: (I, U) = (400, 400), (200, 400), (400, 400); negatives predict 200, 0, 400 pixels
+    assert figures['ungated/N_acc'] == pytest.approx(100 / 3)
+    assert figures['ungated/T_acc'] == 100
+    assert figures['ungated/gIoU'] == pytest.approx(100 * (1 + 0.5 + 1 + 0 + 1 + 0) / 6)
+    assert figures['ungated/cIoU'] == pytest.approx(100 * 1000 / (1200 + 200 + 400))
+    assert figures['ungated/S'] == pytest.approx((0.2**0.5 + 0 + 0.4**0.5) / 3)
+    assert figures['ungated/Pr@0.9'] == pytest.approx(200 / 3)
+    # Gated: c is silent for its target, and its negative is emptied
+    assert figures['N_acc'] == pytest.approx(200 / 3)
+    assert figures['T_acc'] == pytest.approx(200 / 3)
+    assert figures['cIoU'] == pytest.approx(100 * 600 / (1200 + 200))
+    assert figures['mevis'] == pytest.approx(
+        (figures['J&F'] + figures['N_acc'] + figures['T_acc']) / 3
+    )
+
+
+def test_a_sentence_whose_object_never_appears_has_no_target():
+    silent = sample_of('a', ['a/0/p'], EMPTY[None], EMPTY[None], [0.9])
+    assert evaluate([silent], groups=['no_target'])['N_acc'] == 100
+
+
+def test_presence(samples):
+    gt = np.concatenate([EMPTY, FULL, FULL])[None]
+    pred = np.concatenate([HALF, HALF, EMPTY])[None]
+    figures = evaluate([sample_of('a', ['a/0/p'], gt, pred, [0.9])], groups=['presence'])
+    # Annotated 2, 3; predicted 1, 2; J of frame 2 is .5
+    assert figures['tIoU'] == pytest.approx(100 / 3)
+    assert figures['vIoU'] == pytest.approx(100 * 0.5 / 3)
+    assert figures['presence_accuracy'] == pytest.approx(100 / 3)
+    assert figures['false_alarm_rate'] == 100
+
+
+def test_groups_choose_the_figures(samples):
+    assert set(evaluate(samples, groups=['verdict'])) == {'AUROC', 'AUROC/other_video'}
+    assert 'J&F&R' not in evaluate(samples, groups=['quality'])
+
+
+def test_report_names_a_protocol_for_every_figure(samples, tmp_path: Path):
+    path = tmp_path / 'new' / 'report.json'
+    figures = evaluate(samples, groups=GROUPS, protocols=['per_expression', 'a2d'], json_path=path)
+    report = json.loads(path.read_text(encoding='utf-8'))
+    reported = {figure['key']: figure for figure in report['figures']}
+    assert reported.keys() == figures.keys()
+    for key, figure in reported.items():
+        assert figure['protocol'] in ('per_expression', 'a2d', 'all_frames', 'per_pair')
+        assert (figure['gate'] == 'off') == key.startswith('ungated/')
+        assert figure['value'] == figures[key] or np.isnan(figures[key]) == (
+            figure['value'] is None
+        )
+    assert (report['n_pairs'], report['n_negative'], report['n_videos']) == (6, 3, 3)
+    assert report['rows'][1]['ungated_J_frames'] == [1.0]
+    assert report['rows'][0]['J'] is None
+
+
+def test_the_csv_gives_all_figures_again(tmp_path: Path):
+    samples = [random_sample(index) for index in range(4)]
+    protocols = ('per_expression', 'from_first_appearance', 'a2d')
+    path = tmp_path / 'pairs.csv'
+    figures = evaluate(samples, groups=GROUPS, protocols=protocols, csv_path=path)
+    rows = read_pairs(path)
+    expected = [row for sample in samples for row in rows_of(read_sample(sample), bound_th=0.008)]
+    assert rows == sorted(expected, key=lambda row: row.pair_id)
+    again = figures_of(ScoredSet(rows, protocols=protocols, groups=GROUPS))
+    assert as_dictionary(again) == pytest.approx(figures, abs=0, rel=0, nan_ok=True)
+
+
+def test_a_csv_of_something_else_is_refused(tmp_path: Path):
+    path = tmp_path / 'pairs.csv'
+    path.write_text('pair_id,J\na/0/p,.5\n')
+    with pytest.raises(ValueError, match='pairs.csv is not a CSV of pairs, it lacks'):
+        read_pairs(path)
+
+
+def test_a_cut_csv_is_told_with_its_line(samples, tmp_path: Path):
+    path = tmp_path / 'pairs.csv'
+    evaluate(samples, csv_path=path)
+    text = path.read_text()
+    path.write_text(text[: text.rindex(';') if ';' in text else len(text) - 30])
+    with pytest.raises(ValueError, match=r'pairs.csv, line 7'):
+        read_pairs(path)
+
+
+def test_rows_before_a_broken_sample_are_kept(samples, tmp_path: Path):
+    path = tmp_path / 'pairs.csv'
+    samples[2].pred_pairs.consensus[0] = float('nan')
+    metric = JFRMetric(csv_path=path)
+    with pytest.raises(ValueError, match="'c/0/p'"):
+        metric.process(None, samples)
+    kept = read_pairs(tmp_path / 'pairs.partial0.csv')
+    assert [row.pair_id for row in kept] == ['a/0/p', 'a/0/n0', 'b/0/p', 'b/0/n0']
+    assert not path.exists()
+
+
+def test_objects_of_davis_go_to_their_own_csv(tmp_path: Path):
+    sample = sample_of('a', ['a/0/p'], FULL[None], HALF[None], [0.9])
+    sample.gt_pairs.obj_ids = ['3']
+    report = tmp_path / 'report.json'
+    evaluate([sample], protocols=['davis_unsup'], csv_path=tmp_path / 'pairs.csv', json_path=report)
+    (record,) = json.loads(report.read_text())['objects']
+    assert (record['object'], record['J_frames']) == ('a/annotator0/object3', [0.5])
+    lines = (tmp_path / 'pairs.objects.csv').read_text().splitlines()
+    assert lines[1].startswith('a/annotator0/object3,a,0,3,0,0.5,0.5,')

@@ -1,0 +1,345 @@
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / 'test_evaluation'))
+import mask_sets  # noqa: E402
+from mask_sets import EMPTY, FRAMES, HALF, LEFT, MEAN_J, RIGHT, code, save  # noqa: E402
+
+_FILE = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'evaluate_masks.py'
+_SPEC = importlib.util.spec_from_file_location('evaluate_masks', _FILE)
+evaluate_masks = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(evaluate_masks)
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    mask_sets.write_truth(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    return mask_sets.write_predictions(tmp_path / 'predictions')
+
+
+def run(pred: Path, truth: Path, *options: str) -> dict[str, float]:
+    """Figures of the tool by key."""
+    report = truth / 'report.json'
+    arguments = [str(pred), str(truth / 'Annotations'), '--json', str(report), '--processes', '1']
+    if '--protocol' not in options or 'davis' not in ' '.join(options):
+        arguments += ['--expressions', str(truth / 'meta_expressions.json')]
+    evaluate_masks.main([*arguments, *options])
+    return {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+
+
+def test_folder(truth, predictions, capsys):
+    figures = run(predictions, truth)
+    assert figures['J'] == pytest.approx(MEAN_J)
+    output = capsys.readouterr().out
+    assert 'protocol per_expression (all frames, mean over pairs): 3 pairs' in output
+    assert 'problems' not in output
+    assert 'gate' not in output
+
+
+def test_all_forms_of_predictions_and_two_processes_agree(truth, predictions):
+    expected = run(predictions, truth)
+    (truth / 'nested').mkdir()
+    predictions.rename(truth / 'nested' / 'Annotations')
+    for form in (
+        truth / 'nested',
+        mask_sets.write_zip(truth / 'plain.zip'),
+        mask_sets.write_zip(truth / 'nested.zip', top='Annotations/'),
+        mask_sets.write_codes(truth / 'codes.json'),
+    ):
+        assert run(form, truth) == expected
+    assert run(truth / 'plain.zip', truth, '--processes', '2') == expected
+
+
+def test_protocols_and_groups(truth, predictions):
+    figures = run(
+        predictions, truth, '--protocol', 'per_expression', 'from_first_appearance',
+        '--groups', 'presence', 'no_target',
+    )  # fmt: skip
+    # b/0 counts from its second frame on, with J = 1 as before
+    assert figures['from_first_appearance/J'] == pytest.approx(MEAN_J)
+    # a/0 2 of 2, a/1 1 of 2, b/0 1 of 1
+    assert figures['tIoU'] == pytest.approx(100 * (1 + 0.5 + 1) / 3)
+    assert figures['T_acc'] == 100
+
+
+def test_what_is_missing_counts_as_empty_and_is_told(truth, predictions, capsys):
+    for frame in FRAMES:
+        (predictions / 'b' / '0' / f'{frame}.png').unlink()
+    (predictions / 'b' / '0').rmdir()
+    (predictions / 'a' / '1' / '00000.png').unlink()
+    listed = truth / 'missing.txt'
+    figures = run(predictions, truth, '--missing', str(listed))
+    # b/0 is right to be empty in its first frame
+    assert figures['J'] == pytest.approx(100 * (0.75 + 0 + 0.5) / 3)
+    lines = listed.read_text().splitlines()
+    assert lines == [
+        'a/1: 1 of 2 frames missing: 00000 -> counted as empty',
+        'b/0: no predictions -> counted as empty',
+    ]
+    assert '2 problems, the figures above include them' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:40]), 'is no complete image'),
+        (lambda path: save(path, LEFT, 'RGB'), 'has colours'),
+        (lambda path: save(path, LEFT[:, :-1]), 'size (20, 49), the annotation has (20, 50)'),
+    ],
+)
+def test_a_broken_mask_costs_its_frame_only(truth, predictions, capsys, spoil, message):
+    spoil(predictions / 'a' / '0' / '00000.png')
+    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.25 + 0.5 + 1) / 3)
+    output = capsys.readouterr().out
+    assert 'a/0/00000: ' in output
+    assert message in output
+
+
+def test_strict(truth, predictions):
+    run(predictions, truth, '--strict')
+    (predictions / 'a' / '0' / '00000.png').unlink()
+    with pytest.raises(SystemExit) as caught:
+        run(predictions, truth, '--strict', '--csv', str(truth / 'rows.csv'))
+    assert caught.value.code == 1
+    assert len((truth / 'rows.csv').read_text().splitlines()) == 4
+
+
+def test_a_broken_annotation_is_not_scored(truth, predictions, capsys):
+    save(truth / 'Annotations' / 'b' / '00000.png', LEFT, 'RGB')
+    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
+    assert 'video not scored' in capsys.readouterr().out
+
+
+def test_what_is_done_survives_an_interruption(truth, predictions, monkeypatch):
+    def interrupted(scorer, tasks, processes):
+        yield scorer(tasks[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate_masks, 'score_videos', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(predictions, truth, '--csv', str(truth / 'rows.csv'))
+    with (truth / 'rows.partial.csv').open() as file:
+        assert [line['pair_id'] for line in csv.DictReader(file)] == ['a/0/p', 'a/1/p']
+
+
+def test_negative_pairs(truth, predictions):
+    rows = [
+        {'pair_id': 'a/0/p', 'video': 'a', 'exp_video': 'a', 'exp_id': '0', 'exp': 'left',
+         'obj_id': '1', 'label': 1, 'kind': 'positive', 'rank': 0},
+        {'pair_id': 'a/0/n0', 'video': 'b', 'exp_video': 'a', 'exp_id': '0', 'exp': 'left',
+         'obj_id': '1', 'label': 0, 'kind': 'easy', 'rank': 0},
+    ]  # fmt: skip
+    pairs = truth / 'pairs.json'
+    pairs.write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': rows}))
+    for frame, mask in zip(FRAMES, (EMPTY, HALF)):
+        save(predictions / 'b' / 'a_0_n0' / f'{frame}.png', mask)
+    figures = run(predictions, truth, '--pairs', str(pairs))
+    # 50 pixels on the negative, 100 + 50 on the positive
+    assert figures['R'] == figures['R/easy'] == pytest.approx(100 * (1 - 50 / 150))
+    assert figures['J'] == pytest.approx(75)
+
+
+@pytest.mark.parametrize(
+    ('row', 'message'),
+    [
+        ({'label': 0}, "row 1 is no pair, KeyError('video')"),
+        (
+            {'pair_id': 'a/0/p', 'video': 'a', 'exp_id': '0', 'exp': 'left', 'obj_id': '1',
+             'label': 1, 'kind': 'positive'},
+            "pair id 'a/0/p' occurs twice (row 1)",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_pairs(truth, predictions, capsys, row, message):
+    first = {'pair_id': 'a/0/p', 'video': 'a', 'exp_id': '0', 'exp': 'left', 'obj_id': '1',
+             'label': 1, 'kind': 'positive'}  # fmt: skip
+    pairs = truth / 'pairs.json'
+    pairs.write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': [first, row]}))
+    with pytest.raises(SystemExit):
+        run(predictions, truth, '--pairs', str(pairs))
+    assert message in capsys.readouterr().err
+
+
+def test_mevis(tmp_path: Path):
+    root = tmp_path / 'valid_u'
+    root.mkdir()
+    videos = {'m': {'frames': ['00000', '00001'], 'expressions': {
+        '0': {'exp': 'both', 'obj_id': [0, 1], 'anno_id': [7, 8]},
+        '1': {'exp': 'nobody', 'obj_id': [], 'anno_id': []}}}}  # fmt: skip
+    (root / 'meta_expressions.json').write_text(json.dumps({'videos': videos}))
+    codes = {'7': [code(LEFT), None], '8': [code(RIGHT), code(RIGHT)]}
+    (root / 'mask_dict.json').write_text(json.dumps(codes))
+    for frame in ('00000', '00001'):
+        save(tmp_path / 'pred' / 'm' / '0' / f'{frame}.png', RIGHT)
+        save(tmp_path / 'pred' / 'm' / '1' / f'{frame}.png', EMPTY)
+    report = tmp_path / 'report.json'
+    evaluate_masks.main(
+        [str(tmp_path / 'pred'), str(root), '--json', str(report), '--groups', 'no_target']
+    )
+    figures = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    # Sentence 0: 100 / 200 and 1; sentence 1: silent is right
+    assert figures['J'] == pytest.approx(100 * (0.75 + 1) / 2)
+    assert figures['N_acc'] == figures['T_acc'] == 100
+    assert figures['mevis'] == pytest.approx((figures['J&F'] + 200) / 3)
+
+
+def test_davis_unsup(truth, tmp_path: Path):
+    # The annotators: right, ids swapped, one object, nothing. 255 in the annotation is void.
+    void = LEFT + 2 * RIGHT
+    void[15:] = 255
+    for frame in FRAMES:
+        save(truth / 'Annotations' / 'a' / f'{frame}.png', void)
+        for k, mask in enumerate((LEFT + 2 * RIGHT, RIGHT + 2 * LEFT, LEFT, EMPTY)):
+            mask = mask.copy()
+            mask[16:18] = 2
+            save(tmp_path / 'pred' / f'anno_{k}' / 'a' / f'{frame}.png', mask)
+    (truth / 'Annotations' / 'b' / '00000.png').unlink()
+    (truth / 'Annotations' / 'b' / '00005.png').unlink()
+    figures = run(tmp_path / 'pred', truth, '--protocol', 'davis_unsup')
+    assert [figures[f'J&F/annotator{k}'] for k in range(4)] == [100, 100, 50, 0]
+    assert figures['J'] == pytest.approx(62.5)
+
+
+def test_davis_semi(truth, tmp_path: Path):
+    names = ['00000', '00001', '00002']
+    for name, mask in zip(names, (EMPTY, HALF, EMPTY)):
+        save(tmp_path / 'gt' / 'Annotations' / 'v' / f'{name}.png', LEFT)
+        save(tmp_path / 'pred' / 'v' / f'{name}.png', 255 * mask)
+    assert run(tmp_path / 'pred', tmp_path / 'gt', '--protocol', 'davis_semi')['J'] == 50
+
+
+def test_coco_results(tmp_path: Path, capsys):
+    # (I, U) = (100, 100) and (50, 100); a third image has no masks
+    images = [{'id': f'v_{i}', 'height': 20, 'width': 50} for i in range(3)]
+    annotations = [
+        {'id': i + 1, 'image_id': f'v_{i}', 'category_id': 1, 'iscrowd': 0, 'area': 100,
+         'segmentation': code(LEFT)} for i in range(3)]  # fmt: skip
+    truth, results = tmp_path / 'truth.json', tmp_path / 'results.json'
+    content = {'images': images, 'annotations': annotations, 'categories': [{'id': 1}]}
+    truth.write_text(json.dumps(content))
+    masks = [('v_0', RIGHT, 0.1), ('v_0', LEFT, 0.9), ('v_1', HALF, 0.5), ('x', LEFT, 1.0)]
+    results.write_text(
+        json.dumps(
+            [{'image_id': i, 'segmentation': code(mask), 'score': s} for i, mask, s in masks]
+        )
+    )
+    report, rows = tmp_path / 'report.json', tmp_path / 'rows.csv'
+    evaluate_masks.main(
+        [str(results), str(truth), '--protocol', 'a2d', '--json', str(report), '--csv', str(rows)]
+    )
+    figures = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    assert figures['oIoU'] == pytest.approx(100 * 150 / 300)
+    assert figures['mIoU'] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
+    assert figures['P@0.5'] == pytest.approx(100 / 3)
+    # (50 + 1e-6) / (100 + 1e-6) is .5 in float32
+    assert figures['released/P@0.5'] == pytest.approx(100 / 3)
+    # .50: ranks right, right, wrong: recall 2/3 -> 67 points; above: recall 1/3 -> 34 points
+    assert figures['mAP'] == pytest.approx(100 * (67 / 101 + 9 * 34 / 101) / 10)
+    assert 'mAP_top1' not in figures
+    output = capsys.readouterr().out
+    assert 'the annotations have no such image' in output
+    assert 'image v_2: no masks' in output
+    with rows.open() as file:
+        assert [line['J'] for line in csv.DictReader(file)] == ['1.0', '0.5', '0.0']
+
+
+def test_a_score_that_is_nan_is_refused(tmp_path: Path, capsys):
+    truth, results = tmp_path / 'truth.json', tmp_path / 'results.json'
+    image = {'id': 4, 'height': 20, 'width': 50}
+    truth.write_text(json.dumps({'images': [image], 'annotations': [], 'categories': []}))
+    entry = {'image_id': 4, 'segmentation': code(LEFT), 'score': float('nan')}
+    results.write_text(json.dumps([entry]))
+    with pytest.raises(SystemExit):
+        evaluate_masks.main([str(results), str(truth), '--protocol', 'refcoco'])
+    assert 'image 4: the score is nan' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['{p}'], 'give PRED and GT'),
+        (['{p}/nothing', '{t}/Annotations', '--expressions', '{t}/meta_expressions.json'],
+         'nothing does not exist'),
+        (['{p}', '{t}/Annotations'], 'give the sentences with --expressions'),
+        (['{p}', '{t}/Annotations', '--protocol', 'a2d', 'davis_semi'], 'run it alone'),
+        (['{p}', '{p}/a/0', '--protocol', 'davis_semi'], 'no folders of PNGs'),
+    ],
+)  # fmt: skip
+def test_mistakes_give_one_line(truth, predictions, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        evaluate_masks.main([text.format(p=predictions, t=truth) for text in arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_sentences_without_objects_are_refused(truth, predictions, capsys):
+    videos = {'a': {'expressions': {'0': {'exp': 'left'}}, 'frames': FRAMES}}
+    (truth / 'meta_expressions.json').write_text(json.dumps({'videos': videos}))
+    with pytest.raises(SystemExit):
+        run(predictions, truth)
+    assert "video 'a', expression '0' has no obj_id" in capsys.readouterr().err
+
+
+class TestCompare:
+    def test_predictions(self, truth, predictions, capsys):
+        other = truth / 'other'
+        for folder in mask_sets.PREDICTIONS:
+            for frame in FRAMES:
+                save(other / folder / f'{frame}.png', EMPTY)
+        evaluate_masks.main(
+            [str(truth / 'Annotations'), '--compare', str(predictions), str(other), '--processes',
+             '1', '--expressions', str(truth / 'meta_expressions.json')]
+        )  # fmt: skip
+        line = next(text for text in capsys.readouterr().out.splitlines() if text[:2] == 'J ')
+        # Empty predictions are right in one frame of b/0. Drawing a twice: .625 - 0; b twice: .5
+        assert line.split() == ['J', '75.00', '16.67', '+58.33', '[+50.00,', '+62.50]', '*']
+
+    def test_csvs(self, truth, predictions, capsys):
+        rows = truth / 'rows.csv'
+        run(predictions, truth, '--csv', str(rows))
+        capsys.readouterr()
+        evaluate_masks.main(['--compare', str(rows), str(rows)])
+        line = next(text for text in capsys.readouterr().out.splitlines() if text[:4] == 'J&F ')
+        assert line.split()[3:] == ['+0.00', '[+0.00,', '+0.00]']
+
+    def test_other_pairs_are_refused(self, truth, predictions, capsys):
+        first, second = truth / 'first.csv', truth / 'second.csv'
+        run(predictions, truth, '--csv', str(first))
+        lines = first.read_text().splitlines(keepends=True)
+        second.write_text(''.join(lines[:-1]))
+        with pytest.raises(SystemExit):
+            evaluate_masks.main(['--compare', str(first), str(second)])
+        assert "1 are in one of them only, such as 'b/0/p'" in capsys.readouterr().err
+
+
+def test_published_means(test_data: Path, tmp_path: Path):
+    # The folders hold the scored frames only, so all of them count.
+    folder = test_data / 'data' / 'jf_crosscheck'
+    published = json.loads((folder / 'published.json').read_text())['sequences']['dog']
+    expressions = tmp_path / 'meta_expressions.json'
+    frames = published['frames']
+    entry = {'expressions': {'0': {'exp': 'dog', 'obj_id': '1'}}, 'frames': frames}
+    expressions.write_text(json.dumps({'videos': {'dog': entry}}))
+    (tmp_path / 'pred' / 'dog').mkdir(parents=True)
+    (tmp_path / 'pred' / 'dog' / '0').symlink_to(folder / 'osvos' / 'dog')
+    report = tmp_path / 'report.json'
+    evaluate_masks.main(
+        [str(tmp_path / 'pred'), str(folder / 'gt'), '--expressions', str(expressions), '--json',
+         str(report), '--processes', '1']
+    )  # fmt: skip
+    figures = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    assert figures['J'] == pytest.approx(100 * np.mean(published['J']), abs=0.05)
+    assert figures['F'] == pytest.approx(100 * np.mean(published['F']), abs=0.05)
+    with Image.open(folder / 'gt' / 'dog' / f'{frames[0]}.png') as image:
+        assert image.mode == '1'

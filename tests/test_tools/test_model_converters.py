@@ -1,0 +1,149 @@
+"""The converters of released and ImageNet checkpoints, run as a user runs them."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from mmengine.config import Config
+from released_toys import released_weights, small_config, write_released
+
+from r2vos_mm.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_tool(name: str) -> ModuleType:
+    definition = importlib.util.spec_from_file_location(
+        f'{name}_tool', ROOT / f'tools/model_converters/{name}.py'
+    )
+    module = importlib.util.module_from_spec(definition)
+    definition.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config and a released checkpoint that belongs to it."""
+    folder = tmp_path_factory.mktemp('released')
+    write_released(released_weights(small_config(folder)), folder / 'released.pth')
+    return folder
+
+
+def test_released_checkpoint_goes_there_and_back(folder, tmp_path, capsys):
+    tool = load_tool('released_r2vos')
+    config, ours = str(folder / 'small.py'), str(tmp_path / 'ours.pth')
+    assert tool.main(['from-released', config, str(folder / 'released.pth'), ours]) == 0
+    text = capsys.readouterr().out
+    assert 'stored twice (12)' in text  # two layers of six tensors
+    assert 'implied by the architecture (1): text_encoder.embeddings.position_ids' in text
+    assert 'without a place on the other side (0): none' in text
+    back = str(tmp_path / 'back.pth')
+    assert tool.main(['to-released', config, ours, back]) == 0
+    before = torch.load(folder / 'released.pth', weights_only=False)['model']
+    after = torch.load(back, weights_only=True)['model']
+    before.pop('text_encoder.embeddings.position_ids')
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
+    tool = load_tool('released_r2vos')
+    config, target = str(folder / 'small.py'), tmp_path / 'ours.pth'
+    torch.save(dict(model=dict(weight=torch.zeros(3))), tmp_path / 'foreign.pth')
+    assert tool.main(['from-released', config, str(tmp_path / 'foreign.pth'), str(target)]) == 1
+    assert 'no released R2-VOS checkpoint' in capsys.readouterr().err
+    other = Config.fromfile(config)
+    other.model.mask_head.decoder.num_layers = 3
+    other.dump(tmp_path / 'other.py')
+    released = str(folder / 'released.pth')
+    assert tool.main(['from-released', str(tmp_path / 'other.py'), released, str(target)]) == 1
+    assert 'is missing' in capsys.readouterr().err
+    assert tool.main(['from-released', config, str(tmp_path / 'none.pth'), str(target)]) == 1
+    assert 'No checkpoint file' in capsys.readouterr().err
+    assert not target.exists()
+    target.write_text('precious')
+    assert tool.main(['from-released', config, released, str(target)]) == 1
+    assert target.read_text() == 'precious'
+
+
+def test_relative_initialises(folder, tmp_path, capsys):
+    """ReferFormer has no cycle and another pixel decoder; the rest is taken."""
+    weights = torch.load(folder / 'released.pth', weights_only=False)['model']
+    relative = {
+        name: tensor
+        for name, tensor in weights.items()
+        if not name.startswith(('neg_classifier', 'pixel_decoder.text_'))
+    }
+    relative['pixel_decoder.cross_attn_4.norm1.bias'] = torch.zeros(256)
+    relative['query_embed.weight'] = torch.zeros(9, 256)
+    torch.save(dict(model=relative), tmp_path / 'relative.pth')
+    target = tmp_path / 'initial.pth'
+    assert (
+        load_tool('released_r2vos').main(
+            [
+                'from-referformer',
+                str(folder / 'small.py'),
+                str(tmp_path / 'relative.pth'),
+                str(target),
+            ]
+        )
+        == 0
+    )
+    text = capsys.readouterr().out
+    assert '(1): pixel_decoder.cross_attn_4.norm1.bias' in text
+    assert 'in the config (1): mask_head.query_position.weight' in text
+    assert 'cycle_head.discriminator.layers.0.weight' in text
+    written = torch.load(target, weights_only=True)['state_dict']
+    assert 'mask_head.query_position.weight' not in written
+    assert torch.equal(written['neck.level_embed'], weights['transformer.level_embed'])
+
+
+def test_imagenet_resnet(folder, tmp_path, capsys):
+    tool, config = load_tool('imagenet_to_r2vos'), folder / 'small.py'
+    backbone = MODELS.build(Config.fromfile(config).model.backbone)
+    state = {name: value + 1 for name, value in backbone.state_dict().items()}
+    torch.save(state | {'fc.weight': torch.zeros(9, 3)}, tmp_path / 'in.pth')
+    target = tmp_path / 'out.pth'
+    assert tool.main([str(config), str(tmp_path / 'in.pth'), str(target)]) == 0
+    assert 'left out: fc.weight' in capsys.readouterr().out
+    backbone.load_state_dict(torch.load(target, weights_only=True)['state_dict'], strict=True)
+    del state['layer1.0.conv1.weight']
+    torch.save(state, tmp_path / 'in.pth')
+    assert tool.main([str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'new.pth')]) == 1
+    assert 'layer1.0.conv1.weight is missing' in capsys.readouterr().err
+
+
+def test_imagenet_swin(tmp_path, capsys):
+    """Names of the ImageNet model; the norms on the maps are not among them."""
+    backbone = dict(
+        type='mmdet.SwinTransformer', embed_dims=4, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1)
+    )
+    Config(dict(model=dict(backbone=backbone))).dump(tmp_path / 'swin.py')
+    state = {}
+    for name, tensor in MODELS.build(backbone).state_dict().items():
+        if not name.startswith('norm'):
+            for here, there in (
+                ('stages.', 'layers.'),
+                ('.w_msa.', '.'),
+                ('ffn.layers.0.0.', 'mlp.fc1.'),
+                ('ffn.layers.1.', 'mlp.fc2.'),
+                ('projection', 'proj'),
+            ):
+                name = name.replace(here, there)
+            state[name] = tensor
+    torch.save(
+        dict(model=state | {'norm.weight': torch.zeros(3), 'head.bias': torch.zeros(3)}),
+        tmp_path / 'in.pth',
+    )
+    tool = load_tool('imagenet_to_r2vos')
+    target = tmp_path / 'out.pth'
+    assert tool.main([str(tmp_path / 'swin.py'), str(tmp_path / 'in.pth'), str(target)]) == 0
+    text = capsys.readouterr().out
+    assert 'norm.weight' in text
+    assert 'start fresh: norm0.weight' in text
+    written = torch.load(target, weights_only=True)['state_dict']
+    left = MODELS.build(backbone).load_state_dict(written, strict=False)
+    assert not left.unexpected_keys
+    assert all(name.startswith('norm') for name in left.missing_keys)

@@ -1,0 +1,64 @@
+"""Checks whether a data set is complete and sound.
+
+    python tools/dataset_converters/check.py ref-youtube-vos
+    python tools/dataset_converters/check.py other --data-root data/mine --full
+
+Reads every JSON file, looks for every file that is listed, opens some of the frames and masks (all
+with --full) and prints how many are ok, missing, broken and unused. Exit status 1 if anything is
+missing or broken.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from r2vos_mm.datasets.checking import KNOWN_SETS, check_layout
+
+OTHER = 'other'
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('name', choices=[*KNOWN_SETS, OTHER],
+                        help=f'data set; {OTHER}: any set in the layout of Refer-YouTube-VOS')
+    parser.add_argument('--data-root', type=Path, metavar='FOLDER',
+                        help='where it is (default: data/<name>)')
+    opened = parser.add_mutually_exclusive_group()
+    opened.add_argument('--full', action='store_true', help='open all frames and masks')
+    opened.add_argument('--sample', type=int, default=200, metavar='N',
+                        help='open N frames of each split (default: 200)')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N',
+                        help='threads that open files (default: one per core)')
+    args = parser.parse_args()
+    if args.sample < 0 or args.workers < 1:
+        parser.error('--sample must be at least 0 and --workers at least 1')
+    if args.name == OTHER and args.data_root is None:
+        parser.error(f'{OTHER} needs --data-root')
+    return args
+
+
+def main() -> int:
+    """Check and print; the exit status tells whether the set is sound."""
+    args = parse_args()
+    known = KNOWN_SETS.get(args.name)
+    data_root = args.data_root or Path('data') / known.folder
+    if not data_root.is_dir():
+        where = f'; it is given out at {known.page}' if known else ''
+        print(f'error: {data_root} is not a folder{where}', file=sys.stderr)
+        return 1
+    try:
+        report = check_layout(data_root, known=known, workers=args.workers,
+                              sample=None if args.full else args.sample)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    if report.problems.rows:
+        print(f'{report.problems.table()}\n')
+    print(f'{data_root}: opened {report.opened} of {report.openable} frames\n{report.table()}')
+    return 0 if report.is_sound else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Writes the frames of video files as JPEGs, one folder a video.
+
+    python tools/dataset_converters/extract_frames.py clips/*.mp4 --out data/mine/train/JPEGImages
+
+Names are the numbers of the frames in the video, so masks drawn for some of them fit.
+"""
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from r2vos_mm.apis import open_frames
+from r2vos_mm.datasets import DataFileError
+
+JPEG_QUALITY = 95
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('videos', nargs='+', type=Path, help='video files')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the folders of frames')
+    parser.add_argument('--every', type=int, default=5, metavar='N',
+                        help='every Nth frame (default: 5, as in YouTube-VOS)')
+    args = parser.parse_args()
+    if args.every < 1:
+        parser.error('--every must be at least 1')
+    return args
+
+
+def extract(video: Path, out: Path, every: int) -> int | None:
+    """Writes every Nth frame of a video; returns how many, None if its folder is there already.
+
+    Raises:
+        DataFileError, FileNotFoundError: if the video cannot be read.
+    """
+    final, draft = out / video.stem, out / f'.{video.stem}.part'
+    if final.exists():
+        return None
+    frames = open_frames(video)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    written = 0
+    for index, (name, frame) in enumerate(zip(frames.names, frames)):
+        if index % every == 0:
+            Image.fromarray(frame).save(draft / f'{name}.jpg', quality=JPEG_QUALITY)
+            written += 1
+    os.replace(draft, final)
+    return written
+
+
+def main() -> int:
+    """Extract all videos; exit status 1 if one could not be read."""
+    args = parse_args()
+    status = 0
+    for video in args.videos:
+        try:
+            written = extract(video, args.out, args.every)
+        except (OSError, DataFileError) as error:
+            print(f'error: {video}: {error}', file=sys.stderr)
+            status = 1
+            continue
+        told = 'already there' if written is None else f'{written} frames'
+        print(f'{args.out / video.stem}: {told}')
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

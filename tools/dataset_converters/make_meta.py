@@ -1,0 +1,44 @@
+"""Writes meta_expressions.json and meta.json of your own videos from a table of sentences.
+
+    python tools/dataset_converters/make_meta.py sentences.csv data/mine
+
+The table has the columns video, obj_id, category (optional) and exp. Frames and masks are expected
+in data/mine/train/JPEGImages and data/mine/train/Annotations. See docs/own_videos.md.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from r2vos_mm.datasets.own_videos import make_meta
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('table', type=Path, help='CSV file')
+    parser.add_argument('data_root', type=Path, help='folder of the data set')
+    parser.add_argument('--split', default='train', help='its part (default: train)')
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Write the files and print what is in them; exit status 1 with a reason if that fails."""
+    args = parse_args()
+    try:
+        files = make_meta(args.table, args.data_root, split=args.split)
+        paths = files.save(args.data_root, args.split)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    if files.problems.rows:
+        print(f'{len(files.problems.rows)} problem(s); what can be used is used:\n'
+              f'{files.problems.table()}', file=sys.stderr)
+    print(files.summary())
+    for path in paths:
+        print(f'wrote {path}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
