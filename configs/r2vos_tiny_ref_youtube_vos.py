@@ -1,5 +1,5 @@
-# The small R2-VOS on real video in the layout of Refer-YouTube-VOS: for a first look at your own data
-# on a CPU. Set train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
+# The small R2-VOS on real video in the layout of Refer-YouTube-VOS, for a first look at your own
+# data on a CPU. Set train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
 _base_ = [
     './_base_/models/r2vos_tiny.py', './_base_/datasets/ref_youtube_vos.py',
     './_base_/schedules/tiny.py', './_base_/default_runtime.py']

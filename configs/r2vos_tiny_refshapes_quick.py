@@ -1,4 +1,4 @@
-# The quick start's training: some minutes of r2vos_tiny_refshapes.py with a schedule of that length.
+# The quick start's training: some minutes of r2vos_tiny_refshapes.py, with a schedule as long.
 _base_ = './r2vos_tiny_refshapes.py'
 max_iters = 600
 warmup = 100

@@ -1,5 +1,5 @@
-# R2-VOS small enough to train from scratch on two CPU cores: every part of the paper's model is
-# there, with fewer channels, layers and levels, and finer grounding, for frames of about 100 pixels.
+# R2-VOS small enough to train from scratch on two CPU cores: every part of the paper's model, with
+# fewer channels, layers and levels, and finer grounding, for frames of about 100 pixels.
 _base_ = './r2vos_r50.py'
 channels = 128
 num_levels = 2  # strides 8, 16
