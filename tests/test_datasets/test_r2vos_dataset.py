@@ -317,7 +317,7 @@ def test_bad_numbers(tiny_set: Path, kwargs: dict) -> None:
 class TestReferenceData:
 
     def test_quirks(self, test_data: Path, warnings_logged: Callable) -> None:
-        dataset = build(test_data / 'fixtures/rytvos_quirks', negatives=NEGATIVES,
+        dataset = build(test_data / 'data/fixtures/rytvos_quirks', negatives=NEGATIVES,
                         pipeline=pipeline(*AUGMENT))
         assert len(dataset.videos) == 12
         for epoch in range(2):
@@ -334,16 +334,16 @@ class TestReferenceData:
         assert len([message for message in warnings_logged() if 'problem' in message]) == 1
 
     def test_quirks_in_testing(self, test_data: Path, warnings_logged: Callable) -> None:
-        dataset = build(test_data / 'fixtures/rytvos_quirks', split='valid', test_mode=True)
+        dataset = build(test_data / 'data/fixtures/rytvos_quirks', split='valid', test_mode=True)
         assert [dataset[i]['data_samples'].frame_ids for i in range(2)] == [
             ['00000', '00005', '00010'], ['00095', '00100']]
         assert '3 problem(s)' in warnings_logged()[0]
 
     def test_the_mini_set_has_as_many_items_as_referformer_counts(self, test_data: Path) -> None:
-        assert len(build(test_data / 'mini_rytvos', clip_length=5)) == 645
-        assert len(build(test_data / 'real_rytvos_sample', clip_length=5)) == 12
+        assert len(build(test_data / 'data/mini_rytvos', clip_length=5)) == 645
+        assert len(build(test_data / 'data/real_rytvos_sample', clip_length=5)) == 12
 
     def test_tensors_are_plain(self, test_data: Path) -> None:
-        item = build(test_data / 'mini_rytvos')[0]
+        item = build(test_data / 'data/mini_rytvos')[0]
         assert item['inputs'].dtype == torch.uint8
         assert item['inputs'].is_contiguous()
