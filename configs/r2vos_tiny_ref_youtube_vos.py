@@ -38,3 +38,5 @@ test_dataloader = dict(num_workers=0, persistent_workers=False,
 # Videos here are longer than RefShapes' eight frames.
 model = dict(test_cfg=dict(window=8))
 load_from = 'configs/checkpoints/r2vos_tiny_refshapes.pth'
+# Without negative pairs there is no R: see docs/datasets.md for how to make them.
+default_hooks = dict(checkpoint=dict(save_best='J&F'))

@@ -2,3 +2,5 @@
 _base_ = [
     '../_base_/models/r2vos_released.py', '../_base_/datasets/ref_youtube_vos.py',
     '../_base_/schedules/main_6e.py', '../_base_/default_runtime.py']
+# The hold-out has no negative pairs unless they are made (docs/datasets.md), hence not by J&F&R.
+default_hooks = dict(checkpoint=dict(save_best='J&F'))

@@ -23,6 +23,8 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from r2vos_mm.datasets.pairs import pairs_sha256
+
 from .facts import Facts
 from .grammar import Sentence
 from .negatives import attribute_negatives, other_videos, relation_negatives
@@ -84,16 +86,6 @@ def video_ids(seed: int, split: str, count: int) -> list[str]:
             salt += 1
         ids[name] = None
     return list(ids)
-
-
-def pairs_sha256(pairs: list[dict[str, Any]]) -> str:
-    """Hash of a pairs file: SHA-256 over its lines, ordered by sentence, positive first, rank."""
-    def order(pair: dict[str, Any]) -> tuple[str, int, int, int]:
-        return pair['exp_video'], int(pair['exp_id']), -pair['label'], pair['rank']
-    fields = ('video', 'exp_video', 'exp_id', 'label', 'kind', 'rank', 'exp')
-    lines = ('\t'.join(str(pair[field]) for field in fields) + '\n'
-             for pair in sorted(pairs, key=order))
-    return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
 def _dump(path: Path, content: Any, indent: int | None = None) -> bytes:
