@@ -18,11 +18,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from r2vos_mm.compat.opencv import one_opencv_thread
 from r2vos_mm.datasets.pairs import pairs_sha256
 
 from .facts import Facts
@@ -159,10 +159,6 @@ def _make_video(job: tuple[int, str], *, params: SceneParams, seed: int, split: 
                    expressions=tuple((item.index, item.sentence) for item in scene.expressions))
 
 
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
-
-
 def _records(jobs: list[tuple[int, str]], work: partial, workers: int) -> Iterator[_Record]:
     """Results in the order of ``jobs``, made in this process or in ``workers`` others."""
     if workers <= 1:
@@ -171,7 +167,7 @@ def _records(jobs: list[tuple[int, str]], work: partial, workers: int) -> Iterat
     # Forked workers start at once; a fresh interpreter would import the whole package first.
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with one_opencv_thread(), ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(work, jobs, chunksize=4)
 
 

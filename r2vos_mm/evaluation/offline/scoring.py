@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Iterator, Sequence
 
-import cv2
 import numpy as np
 
+from r2vos_mm.compat.opencv import one_opencv_thread
 from r2vos_mm.evaluation.functional import score_proposals
 from r2vos_mm.evaluation.metrics.object_rows import NUM_ANNOTATORS, ObjectResult, ObjectRow
 from r2vos_mm.evaluation.metrics.pair_rows import (
@@ -244,7 +244,8 @@ def score_videos(
         return
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
-    with context.Pool(processes, initializer=_start_worker, initargs=(scorer,)) as pool:
+    with one_opencv_thread(), context.Pool(
+            processes, initializer=_start_worker, initargs=(scorer,)) as pool:
         yield from pool.imap_unordered(_score_in_worker, tasks)
 
 
@@ -252,8 +253,7 @@ _WORKER: dict[str, VideoScorer] = {}
 
 
 def _start_worker(scorer: VideoScorer) -> None:
-    """Keep the scorer of a process; OpenCV's own threads would compete with the processes."""
-    cv2.setNumThreads(1)
+    """Keep the scorer of a process."""
     _WORKER['scorer'] = scorer
 
 
