@@ -84,8 +84,12 @@ print('  '.join(f'{key:>8}' for key in keys))
 print('  '.join(f'{metrics[key]:8.3f}' if key in metrics else f'{"-":>8}' for key in keys))
 print('\nnumbers   ', work / 'metrics.json')
 print('training  ', work / 'train')
-for path in sorted((work / 'pictures').rglob('*.*'))[:20]:
-    print('picture   ', path)
+for pattern in ('losses.png', 'test/contact_sheet.png', 'test/*.mp4'):
+    for path in sorted((work / 'pictures').glob(pattern)):
+        print('picture   ', path)
+figures = sorted((work / 'pictures').glob('test/*_grounding_*.png'))
+if figures:
+    print('picture   ', figures[0], f'and {len(figures) - 1} more of where the words look')
 PYTHON
 }
 
