@@ -30,6 +30,8 @@ INSTALL_REQUIRES = [
     'setuptools<81',
 ]
 VIDEO = ['av>=12', 'imageio>=2.31']
+# The masks of A2D-Sentences are h5 files.
+A2D = ['h5py>=3.8']
 TESTS = ['pytest>=7.4', 'pytest-xdist>=3.3', 'hypothesis>=6.80']
 
 setup(
@@ -41,13 +43,16 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['r2vos_mm', 'r2vos_mm.*']),
+    package_data={'r2vos_mm.datasets': ['*.txt']},
     python_requires='>=3.10,<3.13',
     install_requires=INSTALL_REQUIRES,
     extras_require={
         'lite': ['mmcv-lite>=2.0.1,<2.2'],
         'full': ['mmcv>=2.0.1,<2.2'],
         'video': VIDEO,
-        'tests': TESTS,
-        'dev': [*TESTS, *VIDEO, 'ruff>=0.5'],
+        'decord': ['decord>=0.6'],
+        'a2d': A2D,
+        'tests': [*TESTS, *A2D],
+        'dev': [*TESTS, *VIDEO, *A2D, 'ruff>=0.5'],
     },
 )

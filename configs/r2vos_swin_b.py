@@ -1,9 +1,3 @@
-# R2-VOS, Video-Swin-B (Table A): main training from a pre-trained checkpoint (load_from).
-_base_ = './r2vos_swin_s.py'
-model = dict(
-    backbone=dict(
-        embed_dims=128, num_heads=(4, 8, 16, 32),
-        init_cfg=dict(checkpoint='pretrained/swin_base_patch244_window877_kinetics400_22k.pth')),
-    neck=dict(
-        in_channels=[128, 256, 512, 1024],
-        input_proj=dict(in_channels=[256, 512, 1024])))
+# R2-VOS, Video-Swin-B (Table A) after pre-training (load_from).
+_base_ = ['./r2vos_r50.py', './_base_/backbones/video_swin_b.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

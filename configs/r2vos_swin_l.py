@@ -1,7 +1,3 @@
 # R2-VOS, Video-Swin-L.
-_base_ = './r2vos_swin_b.py'
-model = dict(
-    backbone=dict(embed_dims=192, num_heads=(6, 12, 24, 48), init_cfg=None),
-    neck=dict(
-        in_channels=[192, 384, 768, 1536],
-        input_proj=dict(in_channels=[384, 768, 1536])))
+_base_ = ['./r2vos_r50.py', './_base_/backbones/video_swin_l.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

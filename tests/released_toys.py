@@ -1,6 +1,7 @@
 """A released checkpoint of a small model, in a file as the training script writes it."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,13 +10,13 @@ from mmengine.config import Config
 from torch import Tensor
 from toy_models import CONFIGS, build_toy_segmentor
 
-from r2vos_mm.models.converters import to_released
+from r2vos_mm.models.converters import ReleasedConversion, to_released
 from r2vos_mm.models.converters.skeletons import tensors_of
 
 
-def small_config(folder: Path) -> Path:
-    """The released preset with few layers and a narrow backbone, as a config file."""
-    config = Config.fromfile(CONFIGS / 'released/r2vos_r50.py')
+def small_config(folder: Path, name: str = 'released/r2vos_r50.py') -> Path:
+    """A config with few layers and a narrow backbone, in a file; the released preset by default."""
+    config = Config.fromfile(CONFIGS / name)
     config.merge_from_dict(
         {
             'model.backbone.depth': 18,
@@ -32,8 +33,13 @@ def small_config(folder: Path) -> Path:
     return file
 
 
-def released_weights(config: Path, *, language_channels: int = 64) -> dict[str, Tensor]:
-    """What the released code would hold for that config, by its names."""
+def released_weights(
+    config: Path,
+    *,
+    language_channels: int = 64,
+    restore: Callable[[dict[str, Tensor]], ReleasedConversion] = to_released,
+) -> dict[str, Tensor]:
+    """What the released code would hold for that config, by the names that ``restore`` gives."""
     from transformers import RobertaConfig, RobertaModel
 
     language = RobertaModel(
@@ -51,7 +57,7 @@ def released_weights(config: Path, *, language_channels: int = 64) -> dict[str, 
     model = build_toy_segmentor(
         Config.fromfile(config).model, language_model=language, tokenizer=object()
     )
-    weights = to_released(tensors_of(model)).weights
+    weights = restore(tensors_of(model)).weights
     return {name: fill(name, tuple(tensor.shape)) for name, tensor in weights.items()}
 
 

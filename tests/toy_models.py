@@ -90,7 +90,11 @@ def sample(sentences: list[str], negatives: list[bool], *, frames: int = 2,
     result.gt_pairs = InstanceData(
         sentences=list(sentences), masks=masks, boxes=boxes, valid=valid,
         is_negative=torch.tensor(negatives),
+        obj_ids=['' if negative else str(row + 1) for row, negative in enumerate(negatives)],
         kinds=['other_video' if negative else 'positive' for negative in negatives])
+    seen = [row for row, negative in enumerate(negatives) if not negative]
+    result.gt_instances = InstanceData(
+        obj_ids=[str(row + 1) for row in seen], masks=masks[seen], valid=valid[seen])
     return result
 
 

@@ -1,9 +1,3 @@
 # R2-VOS as released, 2-D Swin-B.
-_base_ = './r2vos_swin2d_s.py'
-model = dict(
-    backbone=dict(
-        embed_dims=128, num_heads=(4, 8, 16, 32), drop_path_rate=0.3, with_cp=True,
-        init_cfg=dict(checkpoint='pretrained/swin_base_patch4_window7_224_22k.pth')),
-    neck=dict(
-        in_channels=[128, 256, 512, 1024],
-        input_proj=dict(in_channels=[256, 512, 1024])))
+_base_ = ['./r2vos_r50.py', '../_base_/backbones/swin_b.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

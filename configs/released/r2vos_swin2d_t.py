@@ -1,11 +1,3 @@
-# R2-VOS as released, 2-D Swin-T, frame by frame, a norm on every map.
-_base_ = './r2vos_r50.py'
-model = dict(
-    backbone=dict(
-        _delete_=True, type='mmdet.SwinTransformer', embed_dims=96, depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24), window_size=7, drop_path_rate=0.2, convert_weights=True,
-        init_cfg=dict(
-            type='Pretrained', checkpoint='pretrained/swin_tiny_patch4_window7_224.pth')),
-    neck=dict(
-        in_channels=[96, 192, 384, 768],
-        input_proj=dict(in_channels=[192, 384, 768])))
+# R2-VOS as released, 2-D Swin-T.
+_base_ = ['./r2vos_r50.py', '../_base_/backbones/swin_t.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

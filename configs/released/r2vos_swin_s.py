@@ -1,5 +1,3 @@
 # R2-VOS as released, Video-Swin-S.
-_base_ = './r2vos_swin_t.py'
-model = dict(backbone=dict(
-    depths=(2, 2, 18, 2), with_cp=True,
-    init_cfg=dict(checkpoint='pretrained/swin_small_patch244_window877_kinetics400_1k.pth')))
+_base_ = ['./r2vos_r50.py', '../_base_/backbones/video_swin_s.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,12 +1,3 @@
 # R2-VOS as released, Video-Swin-T (Table C). K400 weights: see docs/backbones.md.
-_base_ = './r2vos_r50.py'
-model = dict(
-    backbone=dict(
-        _delete_=True, type='VideoSwinTransformer', embed_dims=96, depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24), window_size=(8, 7, 7), drop_path_rate=0.2,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth')),
-    neck=dict(
-        in_channels=[96, 192, 384, 768],
-        input_proj=dict(in_channels=[192, 384, 768])))
+_base_ = ['./r2vos_r50.py', '../_base_/backbones/video_swin_t.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
 
 from r2vos_mm.datasets import DataFileError, LoadVideoFrame
+from r2vos_mm.datasets.video_files import READERS
 
 PathLike = str | Path
 
@@ -129,13 +129,13 @@ class VideoFrames(FrameSource):
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         self.title = self.path.stem
-        self._decode, count = _working_decoder(self.path)
+        self._read, count = _working_reader(self.path)
         self.names = [f'{index:05d}' for index in range(count)]
         self.fps = _frame_rate(self.path)
 
     def decode(self) -> Iterator[np.ndarray]:
         """The frames as RGB arrays."""
-        return self._decode(self.path)
+        return map(_swapped, self._read(self.path))
 
 
 def open_frames(frames: FrameSource | PathLike | Sequence[np.ndarray]) -> FrameSource:
@@ -171,46 +171,23 @@ def natural_key(name: str) -> list[tuple[int, str]]:
             for part in re.split(r'(\d+)', name)]
 
 
-def _working_decoder(path: Path) -> tuple[Callable[[Path], Iterator[np.ndarray]], int]:
+def _working_reader(path: Path) -> tuple[Callable[[Path], Iterator[np.ndarray]], int]:
     """The first reader that gets frames out of the file, and how many."""
-    for decode in (_decode_opencv, _decode_av):
-        count = sum(1 for _ in decode(path))
+    for read in (READERS['opencv'], *([READERS['av']] if _has_av() else [])):
+        count = sum(1 for _ in read(path))
         if count:
-            return decode, count
-    hint = '' if _av() else ' or install PyAV, which reads more formats (pip install av)'
+            return read, count
+    hint = '' if _has_av() else ' or install PyAV, which reads more formats (pip install av)'
     raise DataFileError(f'{path} ({path.stat().st_size} bytes) has no video that can be read: it '
                         f'is damaged, cut off or no video. Copy it again, convert it to mp4{hint}')
 
 
-def _decode_opencv(path: Path) -> Iterator[np.ndarray]:
-    capture = cv2.VideoCapture(str(path))
+def _has_av() -> bool:
     try:
-        while True:
-            read, frame = capture.read()
-            if not read:
-                return
-            yield _swapped(frame)
-    finally:
-        capture.release()
-
-
-def _decode_av(path: Path) -> Iterator[np.ndarray]:
-    av = _av()
-    if av is None:
-        return
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format='rgb24')
-    except (av.FFmpegError, IndexError):  # IndexError: a container without a video stream
-        return
-
-
-def _av() -> ModuleType | None:
-    try:
-        return importlib.import_module('av')
+        importlib.import_module('av')
     except ImportError:
-        return None
+        return False
+    return True
 
 
 def _frame_rate(path: Path) -> float | None:

@@ -1,22 +1,33 @@
 """Datasets of clips and pairs, their transforms, samplers and negative pairs."""
+from .a2d_sentences_dataset import A2DSentencesDataset
 from .base_referring_dataset import BaseReferringDataset
 from .frame_sampling import sample_frame_indices
+from .jhmdb_sentences_dataset import JHMDBSentencesDataset
+from .mevis_dataset import MeViSDataset
 from .negatives import PairsFileNegatives, TrainNegatives
 from .problems import DataFileError
 from .r2vos_dataset import R2VOSDataset
 from .records import Clip, Expression, Pair, VideoRecord, normalise_sentence
+from .ref_davis_dataset import RefDAVIS17Dataset
+from .refcoco_dataset import RefCOCODataset
+from .refshapes_frames import RefShapesFrames
 from .samplers import ClipSampler, EpochClipSampler, EpochIndex
+from .target_masks import LoadTargetMasks, PackTargetInputs
 from .transforms import (
     ClipPhotoMetricDistortion,
+    JitterFrame,
     LoadObjectMask,
     LoadVideoFrame,
     PackReferringInputs,
     SwapLeftRight,
 )
+from .video_files import DecodeVideoFrames
 
 __all__ = [
-    'BaseReferringDataset', 'Clip', 'ClipPhotoMetricDistortion', 'ClipSampler', 'DataFileError',
-    'EpochClipSampler', 'EpochIndex', 'Expression', 'LoadObjectMask', 'LoadVideoFrame',
-    'PackReferringInputs', 'Pair', 'PairsFileNegatives', 'R2VOSDataset', 'SwapLeftRight',
-    'TrainNegatives', 'VideoRecord', 'normalise_sentence', 'sample_frame_indices'
+    'A2DSentencesDataset', 'BaseReferringDataset', 'Clip', 'ClipPhotoMetricDistortion',
+    'ClipSampler', 'DataFileError', 'DecodeVideoFrames', 'EpochClipSampler', 'EpochIndex',
+    'Expression', 'JHMDBSentencesDataset', 'JitterFrame', 'LoadObjectMask', 'LoadTargetMasks',
+    'LoadVideoFrame', 'MeViSDataset', 'PackReferringInputs', 'PackTargetInputs', 'Pair',
+    'PairsFileNegatives', 'R2VOSDataset', 'RefCOCODataset', 'RefDAVIS17Dataset', 'RefShapesFrames',
+    'SwapLeftRight', 'TrainNegatives', 'VideoRecord', 'normalise_sentence', 'sample_frame_indices'
 ]

@@ -14,11 +14,12 @@ from mmengine.registry import DefaultScope
 
 from r2vos_mm.registry import TASK_UTILS
 
-from .frame_sampling import anchor_frames, sample_frame_indices
+from .frame_sampling import anchor_frames
 from .negatives import NegativeSource
 from .problems import DataFileError
 from .records import Clip, Pair, VideoRecord
 from .samplers import EpochIndex
+from .shared_list import SharedList
 
 SUBSET_PARTS = ('train', 'holdout')
 
@@ -63,6 +64,8 @@ class BaseReferringDataset(BaseDataset):
 
     Args:
         clip_length: frames T of a training clip.
+        frame_sampling: config of what chooses them around an anchor; by default
+            :class:`~r2vos_mm.datasets.frame_sampling.AnchoredFrames`.
         positives_per_clip: sentences of the video a training clip carries, at most; all differ.
         negatives: config of a :class:`NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
@@ -77,6 +80,7 @@ class BaseReferringDataset(BaseDataset):
     def __init__(self,
                  *,
                  clip_length: int = 5,
+                 frame_sampling: Mapping | None = None,
                  positives_per_clip: int = 1,
                  negatives: Mapping | None = None,
                  video_subset: Mapping | None = None,
@@ -89,6 +93,8 @@ class BaseReferringDataset(BaseDataset):
                              f'max_refetch at least 0, got {clip_length}, {positives_per_clip} and '
                              f'{max_refetch}')
         self.clip_length = clip_length
+        self.frame_sampling = TASK_UTILS.build(
+            dict(frame_sampling or dict(type='AnchoredFrames')))
         self.positives_per_clip = positives_per_clip
         self.video_subset = _checked_subset(video_subset)
         self.dataset_name = dataset_name or self.METAINFO.get('dataset_name', type(self).__name__)
@@ -107,8 +113,24 @@ class BaseReferringDataset(BaseDataset):
         """All usable videos, in a fixed order."""
 
     def test_pairs(self, video: VideoRecord) -> list[Pair]:
-        """The pairs of a video in testing; by default its own sentences."""
-        return [Pair.positive(video.video_id, expression) for expression in video.expressions]
+        """The pairs of a video in testing; by default its own sentences.
+
+        Those given as being about nothing in the video come last, as negative pairs.
+        """
+        return [*(Pair.positive(video.video_id, expression) for expression in video.expressions),
+                *(Pair.no_target(video.video_id, expression) for expression in video.absent)]
+
+    def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
+        """What the pipeline gets of the frames; lists over the T frames are named as it wants."""
+        return dict(img_path=[str(video.frame_dir / f'{frame}{video.frame_suffix}')
+                              for frame in frames])
+
+    def mask_keys(self, video: VideoRecord, frames: Sequence[str],
+                  pairs: Sequence[Pair]) -> dict[str, Any]:
+        """What the pipeline gets of the ground truth; nothing where there is none."""
+        if video.mask_dir is None:
+            return {}
+        return dict(seg_map_path=[str(video.mask_dir / f'{frame}.png') for frame in frames])
 
     def load_data_list(self) -> list[dict]:
         """The items: in training one per (video, sentence, anchor), in testing one per video.
@@ -116,7 +138,7 @@ class BaseReferringDataset(BaseDataset):
         Raises:
             ValueError: if no video is left.
         """
-        self.videos = [video for video in self.load_videos() if self._in_subset(video.video_id)]
+        self.videos = SharedList(video for video in self.load_videos() if self._in_subset(video))
         if not self.videos:
             raise ValueError(f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
                              f'{self.video_subset}); the warnings above say why')
@@ -167,7 +189,7 @@ class BaseReferringDataset(BaseDataset):
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
         """Paths and clip of a training item, all draws from ``rng``."""
         video = self.videos[item['video']]
-        indices = sample_frame_indices(
+        indices = self.frame_sampling(
             len(video.frames), self.clip_length, item['anchor'], rng)
         pairs = self._positives(video, item['expression'], rng)
         if self.negatives is not None:
@@ -191,19 +213,16 @@ class BaseReferringDataset(BaseDataset):
 
     def _results(self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]) -> dict:
         clip = Clip(video.video_id, self.dataset_name, tuple(frames), tuple(pairs))
-        results = dict(
-            img_path=[str(video.frame_dir / f'{frame}.jpg') for frame in frames],
-            clip=[clip] * len(frames))
+        results = dict(self.frame_keys(video, frames), clip=[clip] * len(frames))
         # A sentence of unknown object has no ground truth, whatever masks the video has.
-        known = all(pair.is_negative or pair.obj_id for pair in pairs)
-        if video.mask_dir is not None and known:
-            results['seg_map_path'] = [str(video.mask_dir / f'{frame}.png') for frame in frames]
+        if all(pair.is_negative or pair.obj_id for pair in pairs):
+            results.update(self.mask_keys(video, frames, pairs))
         return results
 
-    def _in_subset(self, video_id: str) -> bool:
+    def _in_subset(self, video: VideoRecord) -> bool:
         if self.video_subset is None:
             return True
-        held_out = is_held_out(video_id, self.video_subset['fraction'])
+        held_out = is_held_out(video.source_id, self.video_subset['fraction'])
         return held_out == (self.video_subset['part'] == 'holdout')
 
     def _report_once(self, error: DataFileError) -> None:

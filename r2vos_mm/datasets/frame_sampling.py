@@ -1,6 +1,8 @@
 """Which frames of a video make a training clip."""
 import numpy as np
 
+from r2vos_mm.registry import TASK_UTILS
+
 NEIGHBOUR_DISTANCE = 3
 
 
@@ -59,3 +61,32 @@ def _anchor_and_neighbours(length: int, clip_length: int, anchor: int,
         neighbours.reverse()
     neighbours = [i for i in neighbours if i != anchor]
     return {anchor, *neighbours[:clip_length - 1]}
+
+
+@TASK_UTILS.register_module()
+class AnchoredFrames:
+    """Frames around the anchor and from afar, as ReferFormer draws them."""
+
+    def __call__(self, length: int, clip_length: int, anchor: int,
+                 rng: np.random.Generator) -> list[int]:
+        """See :func:`sample_frame_indices`."""
+        return sample_frame_indices(length, clip_length, anchor, rng)
+
+
+@TASK_UTILS.register_module()
+class ConsecutiveFrames:
+    """The T frames that begin at the anchor, as MTTR cuts videos into windows (Sec. 4.1).
+
+    With the anchors of an epoch (0, T, 2T, ...) the windows do not overlap, but for the last one,
+    which is moved back into the video. A video shorter than T repeats its last frame.
+    """
+
+    def __call__(self, length: int, clip_length: int, anchor: int,
+                 rng: np.random.Generator) -> list[int]:
+        """T ascending indices in [0, length); nothing is drawn from ``rng``.
+
+        >>> ConsecutiveFrames()(10, 4, 8, None), ConsecutiveFrames()(3, 4, 0, None)
+        ([6, 7, 8, 9], [0, 1, 2, 2])
+        """
+        first = max(0, min(anchor, length - clip_length))
+        return [min(index, length - 1) for index in range(first, first + clip_length)]

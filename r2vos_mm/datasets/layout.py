@@ -129,12 +129,13 @@ class LayoutReader:
         categories: what :func:`read_categories` gave.
         problems: where to note.
         need_masks: leave out frames without a mask and sentences without an object (training).
+        mask_root: folder of the masks. Defaults to ``Annotations`` in ``split_dir``.
     """
 
     def __init__(self, split_dir: Path, *, categories: dict[str, dict[str, str]],
-                 problems: ProblemList, need_masks: bool) -> None:
+                 problems: ProblemList, need_masks: bool, mask_root: Path | None = None) -> None:
         self.frame_root = split_dir / 'JPEGImages'
-        self.mask_root = split_dir / 'Annotations'
+        self.mask_root = mask_root or split_dir / 'Annotations'
         self.categories = categories
         self.problems = problems
         self.need_masks = need_masks
@@ -160,8 +161,11 @@ class LayoutReader:
             missing = 'usable frame' if not frames else 'usable sentence'
             self.problems.add(video_id, f'has no {missing}', 'video skipped')
             return None
-        return VideoRecord(video_id, frames, self.frame_root / video_id, mask_dir, expressions,
-                           self.categories.get(video_id, {}))
+        return VideoRecord(
+            video_id, frames, self.frame_root / video_id, mask_dir,
+            tuple(expression for expression in expressions if not expression.is_absent),
+            self.categories.get(video_id, {}),
+            tuple(expression for expression in expressions if expression.is_absent))
 
     def note_unlisted(self, listed: set[str]) -> None:
         """Notes folders that the annotation file does not list."""

@@ -19,7 +19,7 @@ from .categories import may_contain
 from .lexicon import ATTRIBUTES, RELATIONS, change_one_word
 from .pairs import read_pairs
 from .problems import ProblemList
-from .records import Expression, Pair, VideoRecord
+from .records import NO_TARGET, Expression, Pair, VideoRecord
 
 DEFAULT_SHARES = dict(other_video=0.5, attribute=0.25, relation=0.25)
 MAX_TRIES = 50
@@ -100,16 +100,18 @@ class TrainNegatives(NegativeSource):
     * ``attribute``, ``relation``: a sentence of this video with one word changed, only if its
       object is the only annotated one of its category, and to a word that no sentence of the
       video contains.
+    * ``no_target``: a sentence that the data gives as being about nothing in this video.
     """
 
     _GROUPS = dict(attribute=ATTRIBUTES, relation=RELATIONS)
 
     def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
         super().__init__(per_clip=per_clip, shares=shares)
-        unknown = set(self.kinds) - {'other_video', *self._GROUPS}
+        unknown = set(self.kinds) - {'other_video', NO_TARGET, *self._GROUPS}
         if unknown:
-            raise ValueError(f'TrainNegatives knows other_video, attribute and relation, not '
-                             f'{sorted(unknown)}; other kinds need PairsFileNegatives')
+            raise ValueError(f'TrainNegatives knows other_video, attribute, relation and '
+                             f'{NO_TARGET}, not {sorted(unknown)}; other kinds need '
+                             'PairsFileNegatives')
 
     def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
         """Warns once if categories are missing."""
@@ -125,13 +127,15 @@ class TrainNegatives(NegativeSource):
         """See the class."""
         if kind == 'other_video':
             return self._other_video(video, rng)
+        if kind == NO_TARGET:
+            return _no_target(video, rng)
         return self._changed_word(kind, video, rng)
 
     def _other_video(self, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
         for _ in range(MAX_TRIES):
             other = self.videos[int(rng.integers(len(self.videos)))]
             expression = other.expressions[int(rng.integers(len(other.expressions)))]
-            if other.video_id != video.video_id and not _may_be_true(video, other, expression):
+            if other.source_id != video.source_id and not _may_be_true(video, other, expression):
                 return Pair(expression.sentence, f'{video.video_id}/{other.video_id}:'
                             f'{expression.exp_id}/other_video', expression.exp_id,
                             kind='other_video', is_negative=True)
@@ -192,6 +196,13 @@ class PairsFileNegatives(NegativeSource):
         """See the class."""
         pairs = self.pairs.get((video.video_id, kind))
         return pairs[int(rng.integers(len(pairs)))] if pairs else None
+
+
+def _no_target(video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+    """One of the sentences given as being about nothing in the video."""
+    if not video.absent:
+        return None
+    return Pair.no_target(video.video_id, video.absent[int(rng.integers(len(video.absent)))])
 
 
 def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:

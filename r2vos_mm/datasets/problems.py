@@ -1,5 +1,8 @@
 """Collects what is wrong with the files of a dataset, to say it once."""
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from mmengine.logging import print_log
@@ -11,6 +14,19 @@ class Problem:
     where: str
     what: str
     consequence: str
+
+
+_collected: ContextVar[list[Problem] | None] = ContextVar('collected', default=None)
+
+
+@contextmanager
+def collected_problems() -> Iterator[list[Problem]]:
+    """Inside, reported problems are not logged but added to the list that is given here."""
+    token = _collected.set([])
+    try:
+        yield _collected.get()
+    finally:
+        _collected.reset(token)
 
 
 @dataclass
@@ -41,8 +57,14 @@ class ProblemList:
         return '\n'.join(lines)
 
     def report(self) -> None:
-        """Logs the table as one warning; says nothing if there is nothing to say."""
-        if self.rows:
+        """Logs the table as one warning; says nothing if there is nothing to say.
+
+        Inside :func:`collected_problems` it is collected instead.
+        """
+        collected = _collected.get()
+        if collected is not None:
+            collected += self.rows
+        elif self.rows:
             print_log(
                 f'{len(self.rows)} problem(s) in {self.source}; what can be used is used:\n'
                 f'{self.table()}',

@@ -1,6 +1,6 @@
 """Refer-YouTube-VOS and everything in its layout, with and without negative pairs."""
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from r2vos_mm.registry import DATASETS
 
@@ -9,8 +9,7 @@ from .layout import LayoutReader, read_categories, read_expressions
 from .pairs import read_pairs
 from .problems import ProblemList
 from .records import Pair, VideoRecord
-
-REMOVED_TEST_FILE = 'meta_expressions/test/meta_expressions.json'
+from .scored_videos import scored_videos
 
 
 @DATASETS.register_module()
@@ -18,8 +17,8 @@ class R2VOSDataset(BaseReferringDataset):
     """Videos and sentences in the layout of Refer-YouTube-VOS.
 
     What single files lack is logged once and left out, see :mod:`~r2vos_mm.datasets.layout`.
-    The validation list of Refer-YouTube-VOS names 507 videos, of which 202 are scored: videos
-    that ``meta_expressions/test`` lists are left out, and so are those without a folder.
+    The validation list of Refer-YouTube-VOS names 507 videos, of which 202 are scored; the others
+    are left out, see :mod:`~r2vos_mm.datasets.scored_videos`.
 
     Args:
         split: ``'train'``, ``'valid'`` or another folder of the layout.
@@ -27,6 +26,10 @@ class R2VOSDataset(BaseReferringDataset):
             ``meta_expressions/<split>/meta_expressions.json``.
         pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs`), relative to
             ``data_root``; then videos without a pair are left out. None: each video's sentences.
+        mask_folder: folder of the masks, relative to ``data_root``. Defaults to
+            ``<split>/Annotations``.
+        objects_file: the owners' first release, relative to ``data_root``, for sentences that
+            lack their object: it tells object and category of the same sentence.
         pipeline, test_mode, clip_length, positives_per_clip, negatives, video_subset,
             dataset_name, seed, max_refetch: see :class:`BaseReferringDataset`.
 
@@ -42,6 +45,8 @@ class R2VOSDataset(BaseReferringDataset):
                  split: str = 'train',
                  ann_file: str = '',
                  pairs_file: str | None = None,
+                 mask_folder: str = '',
+                 objects_file: str | None = None,
                  test_mode: bool = False,
                  **kwargs: Any) -> None:
         if pairs_file is not None and not test_mode:
@@ -49,6 +54,8 @@ class R2VOSDataset(BaseReferringDataset):
                              f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)")
         self.split = split
         self.pairs_file = pairs_file
+        self.mask_folder = mask_folder or f'{split}/Annotations'
+        self.objects_file = objects_file
         self._pairs: dict[str, list[Pair]] = {}
         super().__init__(
             data_root=data_root,
@@ -61,14 +68,15 @@ class R2VOSDataset(BaseReferringDataset):
         root = Path(self.data_root)
         problems = ProblemList(self.ann_file)
         entries = read_expressions(Path(self.ann_file))
+        categories = read_categories(root / self.split / 'meta.json', problems)
+        if self.objects_file is not None:
+            entries = with_objects(entries, read_expressions(root / self.objects_file), problems)
+            categories |= read_categories(root / self.objects_file, problems)
         reader = LayoutReader(
-            root / self.split,
-            categories=read_categories(root / self.split / 'meta.json', problems),
-            problems=problems,
-            need_masks=not self.test_mode)
-        removed = self._removed_test_videos(root)
-        records = [reader.read_video(video_id, entries[video_id])
-                   for video_id in sorted(entries) if video_id not in removed]
+            root / self.split, categories=categories, problems=problems,
+            need_masks=not self.test_mode, mask_root=root / self.mask_folder)
+        scored = scored_videos(entries, root, self.split, problems)
+        records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(scored)]
         videos = [record for record in records if record is not None]
         reader.note_unlisted(set(entries))
         if self.pairs_file is not None:
@@ -82,11 +90,6 @@ class R2VOSDataset(BaseReferringDataset):
             return super().test_pairs(video)
         return self._pairs[video.video_id]
 
-    def _removed_test_videos(self, root: Path) -> set[str]:
-        """Videos of the removed test part, which the validation list still contains."""
-        path = root / REMOVED_TEST_FILE
-        return set(read_expressions(path)) if self.split == 'valid' and path.is_file() else set()
-
     def _with_pairs(self, videos: list[VideoRecord], path: Path,
                     problems: ProblemList) -> list[VideoRecord]:
         """Videos that have pairs; notes pairs of unknown videos."""
@@ -95,3 +98,35 @@ class R2VOSDataset(BaseReferringDataset):
             problems.add(str(video_id), f'in {path.name}, but not among the usable videos',
                          f'{len(self._pairs[video_id])} pair(s) skipped')
         return [video for video in videos if video.video_id in self._pairs]
+
+
+def with_objects(entries: Mapping[str, Any], known: Mapping[str, Any],
+                 problems: ProblemList) -> dict[str, Any]:
+    """Entries of the challenge form with the objects of the same sentences in ``known``.
+
+    Sentences are the same if their video, number and text are. Those that have an object keep it;
+    those that ``known`` does not have stay without.
+
+    >>> entries = {'v': {'expressions': {'0': {'exp': 'a dog'}}, 'frames': ['00000']}}
+    >>> known = {'v': {'expressions': {'0': {'exp': 'a dog', 'obj_id': '2'}}}}
+    >>> with_objects(entries, known, ProblemList(''))['v']['expressions']
+    {'0': {'exp': 'a dog', 'obj_id': '2'}}
+    """
+    objects = {(video_id, exp_id, item['exp']): item['obj_id']
+               for video_id, entry in known.items()
+               for exp_id, item in entry.get('expressions', {}).items() if 'obj_id' in item}
+    completed = dict(entries)
+    for video_id, entry in entries.items():
+        listed = entry.get('expressions') if isinstance(entry, dict) else None
+        if not isinstance(listed, dict):
+            continue
+        found = {exp_id: objects.get((video_id, exp_id, item.get('exp')))
+                 for exp_id, item in listed.items() if isinstance(item, dict)}
+        if video_id in known and None in found.values():
+            problems.add(video_id, 'has sentences that the file of objects does not have',
+                         'their objects stay unknown')
+        completed[video_id] = entry | dict(expressions={
+            exp_id: item | dict(obj_id=found[exp_id])
+            if found.get(exp_id) and item.get('obj_id') is None else item
+            for exp_id, item in listed.items()})
+    return completed

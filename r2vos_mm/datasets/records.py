@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 POSITIVE = 'positive'
+NO_TARGET = 'no_target'
 
 
 def normalise_sentence(sentence: str) -> str:
@@ -16,10 +17,14 @@ def normalise_sentence(sentence: str) -> str:
 
 @dataclass(frozen=True)
 class Expression:
-    """One sentence of a video. ``obj_id`` is '' where the file does not tell it."""
+    """One sentence of a video. ``obj_id`` is '' where the file does not tell it.
+
+    ``is_absent`` marks a sentence that the file gives as being about nothing in the video.
+    """
     exp_id: str
     sentence: str
     obj_id: str = ''
+    is_absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,10 @@ class VideoRecord:
     """One video: its frames in temporal order, its sentences, its annotated objects.
 
     ``categories`` maps an object id to its category, for *all* annotated objects, also those no
-    sentence names; it is empty where the data does not tell.
+    sentence names; it is empty where the data does not tell. ``absent`` are sentences given as
+    being about nothing in the video. ``source`` is the video the frames were taken from, where
+    the record is only a part of one: parts of one video stay on one side of a hold-out, and no
+    part lends its sentences to another as negatives.
     """
     video_id: str
     frames: tuple[str, ...]
@@ -35,6 +43,14 @@ class VideoRecord:
     mask_dir: Path | None
     expressions: tuple[Expression, ...]
     categories: dict[str, str] = field(default_factory=dict)
+    absent: tuple[Expression, ...] = ()
+    source: str = ''
+    frame_suffix: str = '.jpg'
+
+    @property
+    def source_id(self) -> str:
+        """The video that the frames come from."""
+        return self.source or self.video_id
 
     @property
     def sentences(self) -> frozenset[str]:
@@ -60,6 +76,12 @@ class Pair:
         """The pair of a video and one of its own sentences."""
         return cls(expression.sentence, f'{video_id}/{expression.exp_id}/p', expression.exp_id,
                    expression.obj_id)
+
+    @classmethod
+    def no_target(cls, video_id: str, expression: Expression) -> 'Pair':
+        """The negative pair of a video and a sentence that is about nothing in it."""
+        return cls(expression.sentence, f'{video_id}/{expression.exp_id}/{NO_TARGET}',
+                   expression.exp_id, kind=NO_TARGET, is_negative=True)
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,11 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
 
     @staticmethod
     def _pad_masks(samples: list[ReferringDataSample], size: tuple[int, int]) -> None:
-        """Pads the ground-truth masks (P, T, H, W) to (P, T, H', W') in place."""
-        for sample in samples:
-            masks = sample.gt_pairs.get('masks') if 'gt_pairs' in sample else None
+        """Pads masks (P, T, H, W) of pairs and instances to (P, T, H', W') in place."""
+        annotations = [sample.get(name) for sample in samples
+                       for name in ('gt_pairs', 'gt_instances') if name in sample]
+        for annotation in annotations:
+            masks = annotation.get('masks')
             if masks is not None and masks.shape[-2:] != size:
                 height, width = masks.shape[-2:]
-                sample.gt_pairs.masks = F.pad(masks, (0, size[1] - width, 0, size[0] - height))
+                annotation.masks = F.pad(masks, (0, size[1] - width, 0, size[0] - height))

@@ -3,13 +3,16 @@ from .features import (
     ClipFeatures,
     CycleOutput,
     GroundedFeatures,
+    InstanceTargets,
     Memory,
     PairTargets,
     SlotPredictions,
     TextFeatures,
 )
+from .multimodal import MultimodalClips, MultimodalMemory
 from .referring_data_sample import ReferringDataSample
 
 __all__ = [
-    'ClipFeatures', 'CycleOutput', 'GroundedFeatures', 'Memory', 'PairTargets',
-    'ReferringDataSample', 'SlotPredictions', 'TextFeatures']
+    'ClipFeatures', 'CycleOutput', 'GroundedFeatures', 'InstanceTargets', 'Memory',
+    'MultimodalClips', 'MultimodalMemory', 'PairTargets', 'ReferringDataSample',
+    'SlotPredictions', 'TextFeatures']

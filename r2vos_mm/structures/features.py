@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -126,13 +127,40 @@ class SlotPredictions:
 
     Attributes:
         scores: (P, T, N) referring logits.
-        boxes: (P, T, N, 4) cxcywh in [0, 1] of the unpadded frame.
+        boxes: (P, T, N, 4) cxcywh in [0, 1] of the unpadded frame; None of methods without boxes.
         masks: (P, T, N, h, w) mask logits at the stride of the mask features.
     """
 
     scores: Tensor
-    boxes: Tensor
+    boxes: Tensor | None
     masks: Tensor
+
+
+@dataclass
+class InstanceTargets:
+    """All annotated instances of a pair's clip, for methods that learn from all of them.
+
+    Attributes:
+        masks: (I, T, H, W) bool, empty where absent.
+        valid: (I, T) bool, True where the instance is visible.
+        referred: the instance that the sentence names; -1 for a negative pair.
+    """
+
+    masks: Tensor
+    valid: Tensor
+    referred: int
+
+    def at_frames(self, frames: Tensor) -> InstanceTargets:
+        """The same in the frames (T',) only."""
+        return InstanceTargets(self.masks[:, frames], self.valid[:, frames], self.referred)
+
+    def labels(self, *, referred: int, other: int) -> Tensor:
+        """(I, T) classes: ``referred`` for the named instance where it is visible, else ``other``.
+        """
+        labels = torch.full_like(self.valid, other, dtype=torch.long)
+        if self.referred >= 0:
+            labels[self.referred] = torch.where(self.valid[self.referred], referred, other)
+        return labels
 
 
 @dataclass
@@ -143,15 +171,36 @@ class PairTargets:
         boxes: (P, T, 4) cxcywh in [0, 1] of the unpadded frame, zeros where absent.
         masks: (P, T, H, W) bool.
         valid: (P, T) bool, True where the object is visible.
+        instances: P times all instances of the pair's clip, where the data carries them.
     """
 
     boxes: Tensor
     masks: Tensor
     valid: Tensor
+    instances: list[InstanceTargets] | None = None
 
     def select(self, index: Tensor) -> PairTargets:
         """The pairs that ``index`` (bool mask or positions) names."""
-        return PairTargets(self.boxes[index], self.masks[index], self.valid[index])
+        instances = self.instances
+        if instances is not None:
+            rows = torch.arange(len(instances), device=index.device)[index]
+            instances = [instances[row] for row in rows.tolist()]
+        return PairTargets(self.boxes[index], self.masks[index], self.valid[index], instances)
+
+    def at_frames(self, frames: Tensor) -> PairTargets:
+        """The same in some frames of each pair.
+
+        Args:
+            frames: (P, T').
+        """
+        frames = frames.to(self.valid.device)
+        rows = torch.arange(len(frames), device=frames.device)[:, None]
+        instances = self.instances
+        if instances is not None:
+            instances = [x.at_frames(some) for x, some in zip(instances, frames, strict=True)]
+        return PairTargets(
+            self.boxes[rows, frames], self.masks[rows, frames], self.valid[rows, frames],
+            instances)
 
     def at_stride(self, stride: int, size: tuple[int, int]) -> PairTargets:
         """The same with masks sub-sampled at offset stride // 2.

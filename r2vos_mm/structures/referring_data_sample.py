@@ -19,12 +19,22 @@ class ReferringDataSample(BaseDataElement):
     * ``boxes``: float32 (P, T, 4), (cx, cy, w, h) in [0, 1] of the unpadded frame, zeros where
       the object is not visible; ``valid``: bool (P, T), object visible. Both come with masks.
 
-    Negative pairs have all-zero masks and boxes and are nowhere valid.
+    Negative pairs have all-zero masks and boxes and are nowhere valid. Where the data tells more,
+    for scoring: ``sentence_types``, list of P int, 0 referring, 1 reasoning, 2 no target (ReVOS).
+
+    ``gt_instances`` (:obj:`InstanceData` of length I), optional, for methods that learn from all
+    annotated objects of a clip: ``masks`` bool (I, T, H, W), ``valid`` bool (I, T) and ``obj_ids``,
+    a list of I str, by which pairs find the instance they refer to.
+
+    ``gt_void`` and ``gt_foreground``, optional: bool (T, H, W), in testing (T, H0, W0), pixels that
+    are left out of scoring (255 in DAVIS), and pixels of any annotated object.
 
     ``pred_pairs`` (:obj:`InstanceData` of length P): ``masks`` and ``ungated_masks`` bool
     (P, T, H0, W0) after and before the verdict, ``scores`` float (P, T), ``boxes`` float
     (P, T, 4) xyxy in pixels of the files, ``consensus`` float (P,), the probability that the
-    sentence belongs to the video, and ``misalignment_logits`` float (P,).
+    sentence belongs to the video, and ``misalignment_logits`` float (P,). Optional, for mAP:
+    ``candidate_masks`` bool (P, T, N, H0, W0), the masks of all N slots before the verdict, and
+    ``candidate_scores`` float (P, T, N).
 
     Examples:
         >>> import torch
@@ -55,6 +65,19 @@ class ReferringDataSample(BaseDataElement):
     @gt_pairs.deleter
     def gt_pairs(self) -> None:
         del self._gt_pairs
+
+    @property
+    def gt_instances(self) -> InstanceData:
+        """All annotated objects of the clip, length I."""
+        return self._gt_instances
+
+    @gt_instances.setter
+    def gt_instances(self, value: InstanceData) -> None:
+        self.set_field(value, '_gt_instances', dtype=InstanceData)
+
+    @gt_instances.deleter
+    def gt_instances(self) -> None:
+        del self._gt_instances
 
     @property
     def pred_pairs(self) -> InstanceData:

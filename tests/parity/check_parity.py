@@ -4,6 +4,10 @@
     python tests/parity/check_parity.py r2vos-train golden/r2vos_train.pt
     python tests/parity/check_parity.py r2vos-neg golden/neg_rank0.pt golden/neg_rank1.pt ...
     python tests/parity/check_parity.py backbone golden/bb_swin_t_T2.pt
+    python tests/parity/check_parity.py referformer-eval golden/rf_r50_eval_div32.pt
+    python tests/parity/check_parity.py referformer-train golden/rf_r50_train_b3_padded.pt
+    python tests/parity/check_parity.py mttr-eval golden/mttr_eval_div32.pt
+    python tests/parity/check_parity.py mttr-train golden/mttr_train_b2_padded.pt
 
 Prints the largest absolute and relative error of every compared quantity; the exit code is 0 when
 all are within their tolerances. ``r2vos-neg`` takes the files of all ranks, in order.
@@ -21,11 +25,21 @@ import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import mttr_fixtures  # noqa: E402
+import referformer_fixtures  # noqa: E402
 from backbone_fixtures import check_backbone  # noqa: E402
 from comparisons import Report  # noqa: E402
 from released_fixtures import check_eval, check_negatives, check_train  # noqa: E402
 
-_ONE_BY_ONE = {'r2vos-eval': check_eval, 'r2vos-train': check_train, 'backbone': check_backbone}
+_ONE_BY_ONE = {
+    'r2vos-eval': check_eval,
+    'r2vos-train': check_train,
+    'backbone': check_backbone,
+    'referformer-eval': referformer_fixtures.check_eval,
+    'referformer-train': referformer_fixtures.check_train,
+    'mttr-eval': mttr_fixtures.check_eval,
+    'mttr-train': mttr_fixtures.check_train,
+}
 _KINDS = (*_ONE_BY_ONE, 'r2vos-neg')
 
 

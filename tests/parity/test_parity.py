@@ -12,7 +12,15 @@ import fixture_recipe
 import pytest
 import torch
 from released_extracts import EXTRACT, NAMES, extract, load_extract
-from released_fixtures import check_eval, check_negatives, check_train
+from released_fixtures import (
+    check_eval,
+    check_negatives,
+    check_train,
+    padded_sizes,
+    run,
+    run_padded,
+)
+from released_model import released_model
 
 
 @pytest.fixture(scope='module')
@@ -33,6 +41,23 @@ def test_outputs_and_verdict(fixtures):
     assert len(report.rows) > 10
 
 
+def test_masks_scores_and_verdict_as_a_user_gets_them(fixtures):
+    """Slot by the mean score, its logits bilinear to the file's size, probability above 1/2."""
+    fixture, size = fixtures['r2vos_eval'], (90, 133)
+    result = released_model().segment([fixture['clip']], [fixture['caption']], size)
+    out = fixture['out']
+    scores = out['pred_logits'][0, ..., 0].sigmoid()
+    slot = scores.mean(0).argmax()
+    logits = torch.nn.functional.interpolate(
+        out['pred_masks'][0, :, slot, None], size=size, mode='bilinear', align_corners=False
+    )
+    assert torch.equal(result.ungated_masks[0], logits[:, 0].sigmoid() > 0.5)
+    torch.testing.assert_close(result.scores[0], scores[:, slot], rtol=0, atol=1e-5)
+    is_negative = out['pair_logits'].item() >= 0.5
+    assert result.consensus.item() == pytest.approx(1 - out['pair_logits'].item(), abs=1e-5)
+    assert result.masks.any() == (not is_negative)
+
+
 def test_slots_losses_and_gradients(fixtures):
     report = check_train(fixtures['r2vos_train'], 'r2vos_train')
     assert report.holds, report
@@ -51,6 +76,37 @@ def test_ranks_together(fixtures):
 def test_backbones(test_data, capsys, name):
     assert check_parity.main(['backbone', str(test_data / 'golden' / f'{name}.pt')]) == 0
     assert capsys.readouterr().out.count('map of stride') == 4
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'cells', 'expected'),
+    [
+        ([(64, 96)], (16, 24), [(64, 96)]),
+        ([(61, 83)], (16, 21), [(61, 83)]),  # ceil(61 / 4) = 16, ceil(83 / 4) = 21: as it is
+        ([(61, 83)], (16, 24), [(64, 96)]),  # 24 cells of 4 pixels: padded to 96
+        ([(62, 94), (40, 50)], (16, 24), [(64, 96), (62, 94)]),  # either
+        ([(33, 33)], (12, 12), [(48, 48)]),  # padded otherwise
+    ],
+)
+def test_padding_is_read_off_the_masks(sizes, cells, expected):
+    clips = [torch.zeros(1, 3, *size) for size in sizes]
+    assert padded_sizes(clips, torch.zeros(2, 1, 5, *cells)) == expected
+
+
+@torch.no_grad()
+def test_padding_that_masks_do_not_tell_is_read_off_the_scores():
+    """Clips of several sizes and captions of several lengths, once padded and once not."""
+    torch.set_num_threads(1)
+    model = released_model(batch_padding=True)
+    clips = [fixture_recipe.clip(1, 2, 30, 62), fixture_recipe.clip(2, 2, 23, 41)]
+    captions = ['a dog', 'the man who is on the left side']
+    for size in ((32, 64), (30, 62)):
+        stored = run(model, clips, captions, [0, 1], size=size, first_padding=True)
+        layer = stored.layers[-1]
+        out = dict(pred_masks=layer.masks, pred_logits=layer.scores[..., None])
+        found = run_padded(model, clips, captions, [0, 1], out)
+        torch.testing.assert_close(found.layers[-1].scores, layer.scores)
+        torch.testing.assert_close(found.cycle.reconstructed, stored.cycle.reconstructed)
 
 
 def test_extract_is_small_and_part_of_the_fixtures(test_data):

@@ -3,6 +3,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ import pytest
 from PIL import Image
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
-from r2vos_mm.datasets.checking import KNOWN_SETS, CheckReport, KnownSet, Tally, check_layout
+from r2vos_mm.datasets.checking import (
+    KNOWN_SETS,
+    CheckReport,
+    KnownSet,
+    Tally,
+    check_layout,
+    check_set,
+)
 from r2vos_mm.datasets.json_file import write_json as save
 from r2vos_mm.datasets.pair_builder import build_r2_pairs
 
@@ -229,3 +237,63 @@ def test_command(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert 'data/ref-youtube-vos is not a folder; it is given out at' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run('other')
+
+
+class TestSetsWithReaders:
+    """MeViS, JHMDB and RefCOCO are checked through the classes that read them."""
+
+    @pytest.fixture
+    def fixtures(self, test_data: Path, tmp_path: Path) -> Path:
+        """A copy that may be damaged."""
+        return Path(shutil.copytree(test_data / 'data/fixtures', tmp_path / 'fixtures'))
+
+    @staticmethod
+    def only(name: str, *parts: str) -> KnownSet:
+        """A known set with the parts that the fixture has, without numbers."""
+        known = KNOWN_SETS[name]
+        return replace(known, counts={part: {} for part in parts},
+                       readers={part: known.readers[part] for part in parts})
+
+    def test_mevis(self, fixtures: Path) -> None:
+        known = self.only('mevis', 'valid_u')
+        report = check_set(fixtures / 'mevis', known=known, sample=None)
+        # Two videos of 6 frames and 1 frame; two sentences about nothing are sentences, too.
+        assert report.is_sound
+        assert tallies(report)['valid_u videos'] == (2, 0, 0, 0)
+        assert tallies(report)['valid_u frames opened'] == (7, 0, 0, 0)
+        assert tallies(report)['valid_u masks opened'] == (7, 0, 0, 0)
+        (fixtures / 'mevis/valid_u/JPEGImages/mv0a/00002.jpg').write_bytes(b'')
+        (fixtures / 'mevis/valid_u/JPEGImages/mv0a/00003.jpg').unlink()
+        report = check_set(fixtures / 'mevis', known=known, sample=None)
+        assert tallies(report)['valid_u frames opened'] == (5, 0, 1, 0)
+        assert tallies(report)['valid_u frames'] == (0, 1, 0, 0)
+        (fixtures / 'mevis/valid_u/mask_dict.json').unlink()
+        assert tallies(check_set(fixtures / 'mevis', known=known))['valid_u mask files'] \
+            == (0, 1, 0, 0)
+
+    def test_numbers(self, fixtures: Path) -> None:
+        known = self.only('mevis', 'valid_u')
+        sentences = tallies(check_set(fixtures / 'mevis', known=known))['valid_u sentences'][0]
+        for wanted, missing in (((7, sentences), 0), (sentences + 2, 2)):
+            known = replace(known, counts=dict(valid_u=dict(sentences=wanted)))
+            report = check_set(fixtures / 'mevis', known=known)
+            assert report.tallies['valid_u sentences'].missing == missing
+
+    def test_jhmdb(self, fixtures: Path) -> None:
+        report = check_set(fixtures / 'jhmdb_sentences', known=self.only('jhmdb-sentences', 'test'))
+        assert tallies(report)['test videos'] == (2, 0, 0, 0)
+        assert tallies(report)['test sentences'] == (6, 0, 0, 0)
+        assert report.is_sound
+
+    def test_refcoco_in_its_converted_form(self, fixtures: Path) -> None:
+        report = check_set(fixtures / 'coco', known=self.only('refcoco', 'val', 'testA'))
+        assert tallies(report)['val annotation files'] == (1, 0, 0, 0)
+        assert tallies(report)['val videos'] == (2, 0, 0, 0)
+        assert tallies(report)['testA annotation files'] == (0, 1, 0, 0)
+        assert 'refcoco/instances.json does not exist' in problems_of(report)[-1]
+
+    def test_a2d(self, fixtures: Path) -> None:
+        pytest.importorskip('h5py')
+        report = check_set(fixtures / 'a2d_sentences', known=self.only('a2d-sentences', 'test'))
+        assert tallies(report)['test sentences'] == (5, 0, 0, 0)
+        assert report.is_sound

@@ -13,6 +13,10 @@ from tiny_sets import write_set
 
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.datasets.preparing import Limits, PrepareReport, prepare
+from r2vos_mm.datasets.preparing.davis import expressions_of, read_texts
+from r2vos_mm.datasets.preparing.parts import TEXT_FILES
+from r2vos_mm.datasets.problems import ProblemList
+from r2vos_mm.datasets.records import normalise_sentence
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'prepare.py'
 JPEG = 'train/JPEGImages/v/00000.jpg'
@@ -33,8 +37,8 @@ def downloads(tmp_path: Path) -> Path:
     return tmp_path / 'downloads'
 
 
-def run(downloads: Path, **kwargs: object) -> PrepareReport:
-    return prepare(downloads, downloads.parent / 'data', progress=False, **kwargs)
+def run(downloads: Path, name: str = 'ref-youtube-vos', **kwargs: object) -> PrepareReport:
+    return prepare(name, downloads, downloads.parent / 'data', progress=False, **kwargs)
 
 
 def files_of(root: Path) -> dict[str, bytes]:
@@ -94,9 +98,9 @@ def test_unpacked_folders_are_linked(whole: Path, downloads: Path) -> None:
 
 def test_what_is_missing_is_named(downloads: Path) -> None:
     zip_of(downloads / 'a.zip', {JPEG: b'x', 'readme.txt': b'', 'valid/Annotations/v/0.png': b''})
-    assert run(downloads).missing == (
-        'meta_expressions/train/meta_expressions.json',
-        'meta_expressions/valid/meta_expressions.json', 'train/Annotations', 'valid/JPEGImages')
+    assert [part.place for part in run(downloads).missing] == [
+        'train/Annotations', 'valid/JPEGImages', 'meta_expressions/train/meta_expressions.json',
+        'meta_expressions/valid/meta_expressions.json']
     assert list(files_of(downloads.parent / 'data')) == [JPEG]
 
 
@@ -191,3 +195,112 @@ def test_command(whole: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch,
     shutil.rmtree(downloads)
     assert tool.main() == 1
     assert 'is not a folder' in capsys.readouterr().err
+
+
+class TestOtherSets:
+
+    MEMBERS = {
+        'mevis': ['MeViS/train/JPEGImages/0a/00000.jpg', 'MeViS/train/mask_dict.json',
+                  'MeViS/valid_u/meta_expressions.json'],
+        'a2d-sentences': ['Release/CLIPS320/-a.mp4', 'a2d/Release/videoset.csv',
+                          'a2d_annotation.txt', 'a2d_annotation_with_instances/-a/00012.h5'],
+        'jhmdb-sentences': ['Rename_Images/run/v/00001.png', 'puppet_mask/run/v/puppet_mask.mat'],
+        'refcoco+': ['refcoco+/refs(unc).p', 'train2014/COCO_train2014_000000000009.jpg'],
+        'ref-davis': ['DAVIS/Annotations_unsupervised/480p/v/00000.png', 'Davis17_annot2.txt',
+                      'DAVIS/davis_semantics.json'],
+    }
+    # Where the owners' archives and the layout differ.
+    MOVED = {'Release/CLIPS320/-a.mp4': 'Release/clips320H/-a.mp4',
+             'a2d_annotation.txt': 'text_annotations/a2d_annotation.txt',
+             'a2d_annotation_with_instances/-a/00012.h5':
+                 'text_annotations/a2d_annotation_with_instances/-a/00012.h5',
+             'Davis17_annot2.txt': 'davis_text_annotations/Davis17_annot2.txt'}
+
+    @pytest.mark.parametrize('name', MEMBERS)
+    def test_members_find_their_places(self, downloads: Path, name: str) -> None:
+        members = self.MEMBERS[name]
+        zip_of(downloads / 'a.zip', dict.fromkeys([*members, 'notes/readme.md'], b'x'))
+        report = run(downloads, name)
+        places = [self.MOVED.get(member, member.removeprefix('MeViS/').removeprefix('a2d/'))
+                  for member in members]
+        assert files_of(downloads.parent / 'data') == dict.fromkeys(places, b'x')
+        assert report.missing
+        assert all(part.page.startswith('http') for part in report.missing)
+        assert run(downloads, name).already == len(members)
+
+    @pytest.mark.parametrize('name', MEMBERS)
+    def test_unpacked_downloads_are_linked(self, downloads: Path, name: str) -> None:
+        for member in self.MEMBERS[name]:
+            path = downloads / 'unpacked' / member
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b'x')
+        report = run(downloads, name)
+        assert (report.linked, report.written) == (len(self.MEMBERS[name]), 0)
+        assert run(downloads, name).already == report.linked
+
+    @pytest.mark.parametrize('name', ['train2014/../COCO_train2014_000000000009.jpg',
+                                      'train2014/COCO_train2014_9.jpg', 'refcoco/refs(google).p'])
+    def test_other_names_are_not_written(self, downloads: Path, name: str) -> None:
+        zip_of(downloads / 'a.zip', {name: b'x'})
+        assert run(downloads, 'refcoco').written == 0
+
+
+class TestDavis:
+
+    @pytest.fixture
+    def davis(self, downloads: Path) -> Path:
+        """Downloads of two videos; the second annotator has no words for object 10 of 'dogs'."""
+        root = downloads / 'DAVIS'
+        for name in ('dogs-scale', 'bear'):
+            for kind, suffix in (('JPEGImages', 'jpg'), ('Annotations_unsupervised', 'png')):
+                (root / kind / '480p' / name).mkdir(parents=True)
+                (root / kind / '480p' / name / f'00000.{suffix}').write_bytes(b'x')
+        (root / 'ImageSets/2017').mkdir(parents=True)
+        (root / 'ImageSets/2017/train.txt').write_text('bear\n')
+        (root / 'ImageSets/2017/val.txt').write_text('dogs-scale\n')
+        (root / 'davis_semantics.json').write_text(
+            '{"bear": {"1": "bear"}, "dogs-scale": {"2": "dog", "10": "scale"}}')
+        for name in ('Davis17_annot1', 'Davis17_annot1_full_video', 'Davis17_annot2_full_video'):
+            (downloads / f'{name}.txt').write_text(
+                f'bear 1 "bear of {name}"\ndog-scale 10 "ten"\ndog-scale 2 "two"\n')
+        (downloads / 'Davis17_annot2.txt').write_text(
+            'bear 1 "an \xe9 "\ndog-scale 2 "two"\n', encoding='latin-1')
+        return downloads
+
+    def test_layout(self, davis: Path) -> None:
+        report = run(davis, 'ref-davis')
+        assert report.missing == ()
+        data = davis.parent / 'data'
+        listed = json.loads((data / 'meta_expressions/valid/meta_expressions.json').read_text())
+        # Object 2 comes before 10, and what is missing leaves its number out: 4 + 2.
+        assert listed['videos'] == {'dogs-scale': dict(frames=['00000'], expressions={
+            **{str(k): dict(exp='two', obj_id='2') for k in range(4)},
+            **{str(k): dict(exp='ten', obj_id='10') for k in (4, 5, 7)}})}
+        assert [row.what for row in report.problems.rows] == [
+            'Davis17_annot2.txt has no sentence for object 10']
+        train = json.loads((data / 'meta_expressions/train/meta_expressions.json').read_text())
+        assert train['videos']['bear']['expressions']['2'] == dict(exp='an \xe9 ', obj_id='1')
+        assert json.loads((data / 'valid/meta.json').read_text())['videos']['dogs-scale'][
+            'objects']['10']['category'] == 'scale'
+        for kind, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
+            assert (data / f'valid/{kind}/dogs-scale/00000.{suffix}').read_bytes() == b'x'
+        assert run(davis, 'ref-davis').written == 0
+
+    def test_a_line_that_is_none(self, davis: Path) -> None:
+        (davis / 'Davis17_annot2.txt').write_text('bear one "a bear"\n')
+        with pytest.raises(ValueError, match=r'Davis17_annot2\.txt, line 1 is not <video>'):
+            run(davis, 'ref-davis')
+
+    def test_the_real_sentences(self, test_data: Path) -> None:
+        """The sentences of the 30 validation videos, in the numbers of the field."""
+        folder = test_data / 'data/refdavis17_val'
+        listed = json.loads((folder / 'meta_expressions.json').read_text())['videos']
+        texts = [read_texts(folder / f'{name}.val.txt', encoding)
+                 for name, encoding in zip(TEXT_FILES, ('utf-8', 'utf-8', 'latin-1', 'latin-1'))]
+        problems = ProblemList('')
+        for video, entry in listed.items():
+            found = expressions_of(video, texts, problems)
+            assert {i: normalise_sentence(item['exp']) for i, item in found.items()} == {
+                i: normalise_sentence(item['exp']) for i, item in entry['expressions'].items()}
+        assert problems.rows == []
+        assert sum(len(entry['expressions']) for entry in listed.values()) == 244

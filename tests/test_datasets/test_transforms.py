@@ -3,6 +3,8 @@ import doctest
 import io
 from pathlib import Path
 
+import cv2
+import mmcv
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ from r2vos_mm.datasets.transforms import (
     text,
 )
 from r2vos_mm.datasets.transforms.formatting import boxes_of_masks, masks_of_objects
+from r2vos_mm.datasets.transforms.loading import jpeg_reduction
 from r2vos_mm.datasets.transforms.text import swap_left_right
 
 
@@ -112,6 +115,67 @@ class TestLoadVideoFrame:
     def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(DataFileError, match=r'cannot read .*b\.jpg.*put the frame there'):
             self.load(tmp_path / 'b.jpg')
+
+
+class TestReducedDecoding:
+    """A JPEG decoded at a part of its size is nearly the same picture behind the resize."""
+
+    SIZE = (480, 640)  # (height, width)
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> str:
+        """Edges and texture down to some pixels, as a camera leaves them."""
+        noise = np.random.default_rng(0).integers(0, 256, (*self.SIZE, 3), dtype=np.uint8)
+        rows, columns = np.mgrid[:self.SIZE[0], :self.SIZE[1]]
+        discs = 90 * ((rows - 240)**2 + (columns - 320)**2 < 150**2) + 60 * (columns % 160 < 70)
+        picture = cv2.GaussianBlur(noise, (0, 0), 1.5) // 2 + discs[..., None].astype(np.uint8)
+        return save(tmp_path / 'a.jpg', picture, quality=95)
+
+    @pytest.mark.parametrize(('scale', 'reduction'), [((320, 240), 2), ((160, 120), 4),
+                                                      ((60, 40), 8), ((321, 241), 1)])
+    def test_close_to_decoding_all(self, path: str, scale: tuple[int, int],
+                                   reduction: int) -> None:
+        results = LoadVideoFrame(largest_scale=scale).transform(dict(img_path=path))
+        height, width = (side // reduction for side in self.SIZE)
+        assert results['img'].shape == (height, width, 3)
+        assert results['img_shape'] == (height, width)
+        assert results['ori_shape'] == self.SIZE
+        full = LoadVideoFrame().transform(dict(img_path=path))['img']
+        target = (width * 3 // 4, height * 3 // 4)
+        expected = cv2.resize(full, target, interpolation=cv2.INTER_AREA).astype(int)
+        difference = np.abs(cv2.resize(results['img'], target) - expected)
+        assert difference.mean() < 2
+
+    @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 900), st.integers(1, 900))
+    def test_nothing_is_enlarged_later(self, width: int, height: int, long: int,
+                                       short: int) -> None:
+        scale = (max(long, short), min(long, short))
+        factor = jpeg_reduction((width, height), scale)
+        wanted = mmcv.image.geometric.rescale_size((width, height), scale)
+        for side, least in zip((width, height), wanted):
+            assert factor == 1 or -(-side // factor) >= least
+
+    def test_masks_follow(self, path: str, tmp_path: Path) -> None:
+        ids = np.zeros(self.SIZE, np.uint8)
+        ids[100:200, 300:] = 3
+        results = LoadVideoFrame(largest_scale=(320, 240)).transform(
+            dict(img_path=path, seg_map_path=save(tmp_path / 'm.png', ids)))
+        np.testing.assert_array_equal(
+            LoadObjectMask().transform(dict(results))['gt_seg_map'], ids[::2, ::2])
+        # Behind a resize the ground truth keeps its size.
+        behind = LoadObjectMask().transform(dict(results, scale=(320, 240)))
+        np.testing.assert_array_equal(behind['gt_seg_map'], ids)
+
+    def test_other_files_and_broken_ones(self, path: str, tmp_path: Path,
+                                         picture: np.ndarray) -> None:
+        load = LoadVideoFrame(largest_scale=(4, 4))
+        png = save(tmp_path / 'a.png', picture)
+        assert load.transform(dict(img_path=png))['img'].shape == (16, 24, 3)
+        content = Path(path).read_bytes()
+        for kept in (100, len(content) // 2):
+            Path(path).write_bytes(content[:kept])
+            with pytest.raises(DataFileError, match=r'a\.jpg is not a complete image'):
+                load.transform(dict(img_path=path))
 
 
 class TestLoadObjectMask:

@@ -56,7 +56,7 @@ def sample_of(
 
 
 def random_sample(index: int) -> ReferringDataSample:
-    """Video ``index``: one positive pair, one to three negatives, noisy masks of its own."""
+    """Video ``index``: one positive pair, one to three negatives, all that can be scored."""
     rng = np.random.default_rng(index)
     video, num_negatives, num_frames = f'video{index}', 1 + index % 3, 2 + index % 4
     pair_ids = [f'{video}/0/p', *(f'{video}/0/n{rank}' for rank in range(num_negatives))]
@@ -65,7 +65,17 @@ def random_sample(index: int) -> ReferringDataSample:
     gt[0, :, 5:15, 8:20] = True
     kinds = ['positive', *(('other_video', 'attribute')[rank % 2] for rank in range(num_negatives))]
     ungated = gt[:1] ^ (rng.random(shape) < 0.1)
-    return sample_of(video, pair_ids, gt, ungated, rng.random(len(pair_ids)).tolist(), kinds=kinds)
+    sample = sample_of(
+        video, pair_ids, gt, ungated, rng.random(len(pair_ids)).tolist(), kinds=kinds
+    )
+    sample.gt_pairs.obj_ids = ['1', *[''] * num_negatives]
+    sample.gt_void = torch.from_numpy(rng.random(shape[1:]) < 0.05)
+    sample.gt_foreground = torch.from_numpy(gt[0] | (rng.random(shape[1:]) < 0.1))
+    sample.gt_pairs.sentence_types = [index % 2] * len(pair_ids)
+    candidates = np.stack([ungated, ~ungated], axis=2)
+    sample.pred_pairs.candidate_masks = torch.from_numpy(candidates)
+    sample.pred_pairs.candidate_scores = torch.from_numpy(rng.random(candidates.shape[:3]))
+    return sample
 
 
 def evaluate(samples: list, **kwargs) -> dict[str, float]:

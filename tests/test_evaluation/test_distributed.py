@@ -12,9 +12,10 @@ from samples import random_sample
 
 from r2vos_mm.evaluation import JFRMetric
 from r2vos_mm.evaluation.metrics.figures import GROUPS
+from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
 
 NUM_SAMPLES = 5
-OPTIONS = dict(groups=GROUPS, protocols=('per_expression', 'from_first_appearance', 'a2d'))
+OPTIONS = dict(groups=GROUPS, protocols=tuple(PROTOCOLS))
 SHARDS = {
     2: {
         # As DefaultSampler deals them: in turns, the first sample again to fill up.
@@ -56,6 +57,9 @@ def test_processes_equal_one(world_size: int, tmp_path: Path):
     mp.start_processes(
         evaluate_shards, (tmp_path, world_size), nprocs=world_size, start_method='fork'
     )
+    assert {'mAP', 'visa_R', 'davis_unsup/J', 'refcoco/oIoU'} <= {
+        key.removeprefix('a2d/') for key in expected
+    }
     for rank in range(world_size):
         figures = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
         for figures_of_shards in figures.values():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from samples import block, evaluate, random_sample, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
@@ -88,6 +90,49 @@ def test_presence(samples):
     assert figures['false_alarm_rate'] == 100
 
 
+class TestVisa:
+    """R, J and F of VISA: means of the types, each with the same weight."""
+
+    def samples(self) -> list:
+        # 400 px each; predicted the object, a half and 100 px outside, something for nothing
+        truths = [FULL, FULL, EMPTY]
+        masks = [FULL, HALF | block(15, 20), block(1, 5)]
+        found = []
+        for index, (truth, mask) in enumerate(zip(truths, masks)):
+            name = f'v{index}'
+            sample = sample_of(name, [f'{name}/0/p'], truth[None], mask[None], [0.9])
+            sample.gt_pairs.sentence_types = [index]
+            # Beside the object there is one of 100 px
+            sample.gt_foreground = torch.from_numpy(FULL | (block(15, 20) & ~block(10, 20)))
+            found.append(sample)
+        return found
+
+    def test_by_hand(self):
+        figures = evaluate(self.samples(), groups=['visa'])
+        # 100 of 500 px are wrong: .8; the sentence without target is left out
+        assert figures['visa_R/referring'] == pytest.approx(100)
+        assert figures['visa_R/reasoning'] == pytest.approx(80)
+        assert figures['visa_R'] == pytest.approx(90)
+        # (I, U) = (400, 400), (200, 500)
+        assert figures['visa_J'] == pytest.approx(100 * (1 + 0.4) / 2)
+        assert figures['visa_J&F'] == pytest.approx((figures['visa_J'] + figures['visa_F']) / 2)
+
+    def test_types_are_optional_and_the_other_objects_are_not(self):
+        samples = self.samples()[:2]
+        for sample in samples:
+            del sample.gt_pairs.sentence_types
+        assert evaluate(samples, groups=['visa'])['visa_R'] == pytest.approx(90)
+        for sample in samples:
+            del sample.gt_foreground
+        assert np.isnan(evaluate(samples, groups=['visa'])['visa_R'])
+
+    def test_unknown_type(self):
+        sample = self.samples()[0]
+        sample.gt_pairs.sentence_types = [5]
+        with pytest.raises(ValueError, match="pair 'v0/0/p' of video 'v0' has sentence type 5"):
+            evaluate([sample], groups=['visa'])
+
+
 def test_groups_choose_the_figures(samples):
     assert set(evaluate(samples, groups=['verdict'])) == {'AUROC', 'AUROC/other_video'}
     assert 'J&F&R' not in evaluate(samples, groups=['quality'])
@@ -106,6 +151,8 @@ def test_report_names_a_protocol_for_every_figure(samples, tmp_path: Path):
             figure['value'] is None
         )
     assert (report['n_pairs'], report['n_negative'], report['n_videos']) == (6, 3, 3)
+    assert report['protocols']['a2d']['n_samples'] == report['protocols']['a2d']['n_frames'] == 3
+    assert len(report['scored_pairs_sha256']) == 64
     assert report['rows'][1]['ungated_J_frames'] == [1.0]
     assert report['rows'][0]['J'] is None
 
@@ -139,14 +186,21 @@ def test_a_cut_csv_is_told_with_its_line(samples, tmp_path: Path):
 
 
 def test_rows_before_a_broken_sample_are_kept(samples, tmp_path: Path):
-    path = tmp_path / 'pairs.csv'
-    samples[2].pred_pairs.consensus[0] = float('nan')
+    path, partial = tmp_path / 'pairs.csv', tmp_path / 'pairs.partial0.csv'
+    good, samples[2].pred_pairs.consensus[0] = deepcopy(samples[2]), float('nan')
     metric = JFRMetric(csv_path=path)
     with pytest.raises(ValueError, match="'c/0/p'"):
         metric.process(None, samples)
-    kept = read_pairs(tmp_path / 'pairs.partial0.csv')
-    assert [row.pair_id for row in kept] == ['a/0/p', 'a/0/n0', 'b/0/p', 'b/0/n0']
+    assert [row.pair_id for row in read_pairs(partial)] == ['a/0/p', 'a/0/n0', 'b/0/p', 'b/0/n0']
     assert not path.exists()
+    # The next evaluation begins anew, and leaves the whole file only.
+    metric = JFRMetric(csv_path=path)
+    metric.process(None, samples[:1])
+    assert len(read_pairs(partial)) == 2
+    metric.process(None, [samples[1], good])
+    metric.evaluate(3)
+    assert not partial.exists()
+    assert len(read_pairs(path)) == 6
 
 
 def test_objects_of_davis_go_to_their_own_csv(tmp_path: Path):

@@ -15,8 +15,11 @@ from mmengine.logging import MMLogger
 from samples import block, evaluate, random_sample, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
+from r2vos_mm.evaluation.metrics import figures as figures_module
 from r2vos_mm.evaluation.metrics import pair_rows
+from r2vos_mm.evaluation.metrics.figures import ScoredSet, as_dictionary, figures_of
 from r2vos_mm.evaluation.metrics.jfr_metric import merge_rows
+from r2vos_mm.evaluation.metrics.protocols import Quality
 from r2vos_mm.evaluation.metrics.scored_sample import read_sample
 from r2vos_mm.registry import METRICS
 
@@ -74,6 +77,14 @@ class TestFigures:
         assert figures['ungated/area_ratio'] == pytest.approx((1 + 0.5) / 2)
         assert figures['ungated/R/other_video'] == pytest.approx(100 * (1 - 60 / 400))
         assert figures['ungated/R/attribute'] == pytest.approx(100)
+
+    def test_what_is_below_zero_is_clipped_in_one_figure_only(self, worked_example):
+        # Negatives of 900 px and none, positives of 400 and 200
+        area = torch.arange(1000).reshape(1, 20, 50) < 900
+        worked_example[0].pred_pairs.ungated_masks[1] = area
+        figures = evaluate(worked_example)
+        assert figures['ungated/R'] == pytest.approx(-50)
+        assert figures['ungated/R_clipped'] == 0
 
     def test_with_gate(self, worked_example):
         figures = evaluate(worked_example)
@@ -221,6 +232,39 @@ def only(samples: list, *, positive: bool) -> list:
         sample.gt_pairs, sample.pred_pairs = sample.gt_pairs[keep], sample.pred_pairs[keep]
         kept.append(sample)
     return kept
+
+
+class TestPublishedMeans:
+    """The means that papers print, from their own parts."""
+
+    @pytest.mark.parametrize(
+        ('parts', 'printed'),
+        [
+            ((56.0, 58.3, 63.2), 59.17),  # R2-VOS, Table C
+            ((59.4, 62.9, 65.5), 62.6),
+        ],
+    )
+    def test_j_and_f_and_r(self, parts, printed, monkeypatch):
+        figures = self.with_parts(monkeypatch, parts[:2], {'R': parts[2]}, 'robustness')
+        assert figures['J&F&R'] == pytest.approx(printed, abs=5e-3)
+
+    def test_mevis(self, monkeypatch):
+        # (53.09 + 41.38 + 92.53) / 3
+        silence = {'N_acc': 41.38, 'T_acc': 92.53}
+        figures = self.with_parts(monkeypatch, (53.09, 53.09), silence, 'no_target')
+        assert figures['mevis'] == pytest.approx(62.33, abs=5e-3)
+
+    def with_parts(self, monkeypatch, quality, others, group) -> dict[str, float]:
+        """Figures where J, F and those of another group are given."""
+        name = {'robustness': '_resistance', 'no_target': '_no_target'}[group]
+        monkeypatch.setattr(figures_module, name, lambda *args: others)
+        region, contour = quality
+        values = {'J': region, 'F': contour, 'J&F': (region + contour) / 2}
+        monkeypatch.setattr(
+            ScoredSet, 'quality', lambda *args: Quality(values, num_samples=1, num_frames=1,
+                                                        left_out=0)
+        )  # fmt: skip
+        return as_dictionary(figures_of(ScoredSet([], groups=['quality', group])))
 
 
 class TestErrors:

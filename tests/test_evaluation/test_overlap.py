@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2vos_mm.evaluation import mttr_overlap_scores, overlap_scores
@@ -39,6 +39,7 @@ def test_exact_form_never_counts_an_iou_of_k(threshold):
     assert above.precision_at[threshold] == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**5), st.integers(0, 10**5)), min_size=1, max_size=30))
 def test_both_forms_agree_but_for_ties(counts):
     inter = [i for i, _ in counts]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from samples import block, evaluate, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
+from r2vos_mm.evaluation.metrics.figures import ScoredSet, as_dictionary, figures_of
+from r2vos_mm.evaluation.metrics.pair_rows import rows_of
+from r2vos_mm.evaluation.metrics.row_files import read_pairs
+from r2vos_mm.evaluation.metrics.scored_sample import read_sample
 
 EMPTY = np.zeros((1, 20, 50), dtype=bool)
 FULL, HALF = block(10, 40), block(10, 20)
@@ -67,6 +74,61 @@ def test_annotated_frames(protocol):
     assert ('mAP_top1' in figures) == (protocol == 'a2d')
 
 
+def test_frames_that_nobody_annotated_are_no_absent_objects():
+    # The middle frame alone is annotated, and its score alone ranks the mask
+    sample = sample_of('a', ['a/0/p'], clip(EMPTY, FULL, EMPTY), clip(FULL, HALF, FULL), [0.9])
+    sample.pred_pairs.scores = torch.tensor([[0.1, 0.8, 0.1]])
+    sample.set_metainfo(dict(annotated_frames=[False, True, False], frame_ids=['1', '2', '3']))
+    assert evaluate([sample], protocols=['per_expression'])['J'] == 50
+    (row,) = rows_of(read_sample(sample).in_annotated_frames(), bound_th=0.008)
+    assert (row.frame_ids, row.gated.areas, row.score) == (('2',), (200,), pytest.approx(0.8))
+    sample.set_metainfo(dict(annotated_frames=[False] * 3))
+    with pytest.raises(ValueError, match="annotated_frames of video 'a' must tell at least one"):
+        evaluate([sample])
+
+
+class TestCandidates:
+    """mAP from all masks that the model had to choose from."""
+
+    def sample(self, consensus: float = 0.9):
+        # Two annotated frames; per frame a right mask (.9, .5) and a wrong one (.2, .7)
+        sample = sample_of('a', ['a/0/p'], clip(EMPTY, FULL, FULL), clip(EMPTY, FULL, EMPTY),
+                           [consensus])  # fmt: skip
+        wrong = ~FULL
+        masks = np.stack([np.concatenate([mask, mask, mask]) for mask in (FULL, wrong)], axis=1)
+        sample.pred_pairs.candidate_masks = torch.from_numpy(masks[None])
+        sample.pred_pairs.candidate_scores = torch.tensor([[[0.0, 1.0], [0.9, 0.2], [0.5, 0.7]]])
+        return sample
+
+    def test_of_all_masks(self):
+        figures = evaluate([self.sample()], protocols=['a2d'])
+        # Ranks: right (.9), wrong (.7), right (.5), wrong: 51 points at 1, 50 at 2/3
+        assert figures['mAP'] == pytest.approx(100 * (51 + 50 * 2 / 3) / 101)
+        assert figures['mAP@0.75'] == pytest.approx(figures['mAP'])
+        # 400 pixels are below 32^2, larger ones are not annotated
+        assert figures['mAP_small'] == pytest.approx(figures['mAP'])
+        assert math.isnan(figures['mAP_large'])
+        assert 'mAP_top1' not in figures
+
+    def test_the_gate_takes_all(self):
+        figures = evaluate([self.sample(consensus=0.1)], protocols=['a2d'])
+        assert figures['mAP'] == 0
+        assert figures['ungated/mAP'] > 80
+
+    def test_the_csv_gives_it_again(self, tmp_path):
+        figures = evaluate([self.sample()], protocols=['a2d'], csv_path=tmp_path / 'pairs.csv')
+        rows = read_pairs(tmp_path / 'pairs.csv')
+        again = as_dictionary(figures_of(ScoredSet(rows, protocols=['a2d'], groups=['quality'])))
+        assert again['mAP'] == figures['mAP']
+        assert rows[0].candidates[1].scores == pytest.approx((0.9, 0.2))
+
+    def test_wrong_candidates(self):
+        sample = self.sample()
+        sample.pred_pairs.candidate_scores = sample.pred_pairs.candidate_scores[..., :1]
+        with pytest.raises(ValueError, match="candidate_masks of video 'a' must be bool"):
+            evaluate([sample])
+
+
 class TestDavisUnsup:
     """Two objects side by side, four sentences each: expression 4 o + k."""
 
@@ -107,9 +169,15 @@ class TestDavisUnsup:
         predictions = [self.LEFT | block(1, 45)] + [EMPTY] * 7
         sample = self.sample(predictions)
         plain = evaluate([sample], protocols=['davis_unsup'])['J']
-        void = np.broadcast_to(block(1, 45) & ~self.LEFT, (8, 1, 20, 50)).copy()
-        sample.gt_pairs.void = void
+        sample.gt_void = torch.from_numpy(block(1, 45) & ~self.LEFT)
         assert plain < evaluate([sample], protocols=['davis_unsup'])['J'] == 12.5
+
+    @pytest.mark.parametrize('void', [torch.zeros(1, 20, 50), torch.zeros(2, 20, 50) > 0])
+    def test_wrong_void(self, void):
+        sample = self.sample([EMPTY] * 8)
+        sample.gt_void = void
+        with pytest.raises(ValueError, match=r"gt_void of video 'a' must be bool \(1, 20, 50\)"):
+            evaluate([sample], protocols=['davis_unsup'])
 
     @pytest.mark.parametrize(
         ('field', 'value', 'message'),

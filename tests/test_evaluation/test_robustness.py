@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2vos_mm.evaluation import pairwise_robustness, relative_robustness, robustness
@@ -58,6 +58,7 @@ def test_positives_without_negatives_stay_out_of_the_denominator():
     assert value == pytest.approx(0.75)
 
 
+@settings(deadline=None)
 @given(
     areas=st.lists(st.floats(1, 1e6), min_size=1, max_size=6),
     counts=st.lists(st.integers(1, 4), min_size=6, max_size=6),
@@ -70,6 +71,18 @@ def test_model_blind_to_the_sentence_has_no_robustness(areas: list[float], count
     assert pairwise_robustness(areas, negatives, positive_of_negative=owners) == pytest.approx(
         0, abs=1e-9
     )
+
+
+def test_a_blind_model_is_judged_by_fractions_whatever_the_lengths():
+    # The full frame of 1,000 px everywhere; the negatives sit on longer clips (2, 3 against 2, 4
+    # frames): R_sum = 1 - 6000 / 5000, R_frac = 1 - 1 / 1
+    forms = robustness(
+        [2000, 3000], [2000, 4000], positive_fractions=[1, 1], negative_fractions=[1, 1],
+        positive_of_negative=[0, 1],
+    )  # fmt: skip
+    assert forms.sum == pytest.approx(-0.2)
+    assert forms.frac == 0
+    assert forms.pair == 0
 
 
 def test_can_be_negative():

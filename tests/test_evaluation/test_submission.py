@@ -137,6 +137,17 @@ def test_missing_videos_give_no_zip_and_keep_the_parts(tmp_path, expressions):
     assert len(images_of(folder / 'sub.zip')) == 18
 
 
+def test_a_kill_after_the_last_video_leaves_the_zip_to_write(tmp_path, expressions, capsys):
+    writer = metric(tmp_path, expressions, layout='mevis')
+    writer.process(None, [video('a', [LEFT] * 8), video('b', [LEFT])])
+    path, left = tmp_path / 'out' / 'sub.zip', tmp_path / 'left.json'
+    options = [str(path), '--layout', 'mevis', '--expressions', str(expressions)]
+    tool.main([*options, '--remaining', str(left)])
+    assert '0 of 2 videos are left\nnothing to run: write the zip' in capsys.readouterr().out
+    tool.main([*options, '--finish'])
+    assert len(images_of(path)) == 18
+
+
 def test_a_kill_leaves_no_half_file(tmp_path, expressions, monkeypatch):
     writer = metric(tmp_path, expressions, layout='mevis')
 
@@ -274,6 +285,8 @@ def test_files_of_refer_youtube_vos(test_data: Path):
     entries = scored_expressions(folder / 'meta_expressions.json', folder / 'valid_202_ids.txt')
     assert len(entries) == 202
     assert len(layout_named('ref_youtube_vos').expected_files(entries)) == 22046
+    # Without a list of ids the package knows them
+    assert scored_expressions(folder / 'meta_expressions.json') == entries
 
 
 def test_files_of_ref_davis(test_data: Path):

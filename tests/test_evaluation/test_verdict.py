@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2vos_mm.evaluation import (
@@ -69,12 +69,14 @@ def test_nan_scores_are_refused():
         auroc([0.5], [float('nan')])
 
 
+@settings(deadline=None)
 @given(positives=SCORES, negatives=SCORES)
 def test_auroc_counts_won_comparisons(positives: list[float], negatives: list[float]):
     wins = sum((p > n) + (p == n) / 2 for p in positives for n in negatives)
     assert auroc(positives, negatives) == pytest.approx(wins / len(positives) / len(negatives))
 
 
+@settings(deadline=None)
 @given(positives=SCORES, negatives=SCORES)
 def test_average_precision_by_definition(positives: list[float], negatives: list[float]):
     expected, recall = 0.0, 0.0

@@ -95,7 +95,7 @@ def test_what_is_missing_counts_as_empty_and_is_told(truth, predictions, capsys)
     ('spoil', 'message'),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:40]), 'is no complete image'),
-        (lambda path: save(path, LEFT, 'RGB'), 'has colours'),
+        (lambda path: save(path, LEFT, 'RGB'), 'is of mode RGB: masks are palette or grey'),
         (lambda path: save(path, LEFT[:, :-1]), 'size (20, 49), the annotation has (20, 50)'),
     ],
 )
@@ -127,11 +127,48 @@ def test_what_is_done_survives_an_interruption(truth, predictions, monkeypatch):
         yield scorer(tasks[0])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate_masks, 'score_videos', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(predictions, truth, '--csv', str(truth / 'rows.csv'))
+    rows = ['--csv', str(truth / 'rows.csv')]
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate_masks, 'score_videos', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(predictions, truth, *rows)
     with (truth / 'rows.partial.csv').open() as file:
         assert [line['pair_id'] for line in csv.DictReader(file)] == ['a/0/p', 'a/1/p']
+    run(predictions, truth, *rows)
+    assert not (truth / 'rows.partial.csv').exists()
+
+
+def test_masks_of_0_and_255_are_no_ids(truth, predictions, capsys):
+    for frame in FRAMES:
+        save(truth / 'Annotations' / 'b' / f'{frame}.png', 255 * LEFT)
+    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
+    output = capsys.readouterr().out
+    assert "Annotations/b has no object ids, but the value 255 (frame 00000)" in output
+
+
+def test_an_object_that_no_frame_has_is_told(truth, predictions, capsys):
+    for frame in FRAMES:
+        save(truth / 'Annotations' / 'a' / f'{frame}.png', LEFT)
+    run(predictions, truth)
+    assert 'a/1: object 2 is in no frame of the annotation -> scored as' in capsys.readouterr().out
+
+
+def test_masks_of_16_bits_are_refused(truth, predictions, capsys):
+    Image.fromarray(LEFT.astype(np.uint16)).save(predictions / 'a' / '0' / '00000.png')
+    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.25 + 0.5 + 1) / 3)
+    assert 'is of mode I;16' in capsys.readouterr().out
+
+
+def test_visa(truth, predictions):
+    figures = run(predictions, truth, '--groups', 'visa')
+    # All predictions lie inside of their objects
+    assert figures['visa_R'] == 100
+    for frame in FRAMES:
+        save(predictions / 'a' / '0' / f'{frame}.png', LEFT + RIGHT)
+    # a/0 now has 100 wrong of 200 annotated pixels
+    assert run(predictions, truth, '--groups', 'visa')['visa_R'] == pytest.approx(
+        100 * (0.5 + 1 + 1) / 3
+    )
 
 
 def test_negative_pairs(truth, predictions):
@@ -210,6 +247,24 @@ def test_davis_unsup(truth, tmp_path: Path):
     figures = run(tmp_path / 'pred', truth, '--protocol', 'davis_unsup')
     assert [figures[f'J&F/annotator{k}'] for k in range(4)] == [100, 100, 50, 0]
     assert figures['J'] == pytest.approx(62.5)
+
+
+def test_davis_unsup_takes_ids_and_no_more_than_twenty(truth, tmp_path: Path, capsys):
+    # The annotators: 0/255, an id of 21, right, an id that comes late
+    for name in ('00000', '00005'):
+        (truth / 'Annotations' / 'b' / f'{name}.png').unlink()
+    late = LEFT + 2 * RIGHT
+    late[18:] = 3
+    for k, (first, second) in enumerate(
+        [(255 * LEFT,) * 2, (21 * LEFT,) * 2, (LEFT + 2 * RIGHT,) * 2, (LEFT + 2 * RIGHT, late)]
+    ):
+        for frame, mask in zip(FRAMES, (first, second)):
+            save(tmp_path / 'pred' / f'anno_{k}' / 'a' / f'{frame}.png', mask)
+    figures = run(tmp_path / 'pred', truth, '--protocol', 'davis_unsup')
+    assert [figures[f'J&F/annotator{k}'] for k in range(4)] == [0, 0, 100, 100]
+    output = capsys.readouterr().out
+    assert 'anno_0/a: value 255 in 2 frames where object ids are expected' in output
+    assert 'anno_1/a: 21 proposals, the protocol takes at most 20 -> counted as empty' in output
 
 
 def test_davis_semi(truth, tmp_path: Path):

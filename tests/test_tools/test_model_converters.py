@@ -2,7 +2,7 @@
 
 import importlib.util
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -98,6 +98,50 @@ def test_relative_initialises(folder, tmp_path, capsys):
     written = torch.load(target, weights_only=True)['state_dict']
     assert 'mask_head.query_position.weight' not in written
     assert torch.equal(written['neck.level_embed'], weights['transformer.level_embed'])
+
+
+def test_relative_initialises_without_its_language_model(folder, tmp_path, capsys):
+    """A model around another language model keeps its own."""
+    tool, target = load_tool('released_r2vos'), tmp_path / 'initial.pth'
+    files = [str(folder / 'small.py'), str(folder / 'released.pth'), str(target)]
+    assert tool.main(['from-referformer', *files, '--without-language-model']) == 0
+    assert 'a RoBERTa of 1 layers.\nIt is left out.' in capsys.readouterr().out
+    written = torch.load(target, weights_only=True)['state_dict']
+    assert not [name for name in written if 'language_model' in name]
+    assert 'text_encoder.projector.0.weight' in written
+    with pytest.raises(SystemExit):
+        tool.main(['from-released', *files, '--without-language-model'])
+
+
+def test_language_model_left_out_by_training_is_found_again(
+    folder, tmp_path, capsys, monkeypatch
+):
+    """On the way back it comes from where the config names it; what the file has wins."""
+    tool, config = load_tool('released_r2vos'), str(folder / 'small.py')
+    ours, trained, back = (str(tmp_path / f'{name}.pth') for name in ('ours', 'trained', 'back'))
+    assert tool.main(['from-released', config, str(folder / 'released.pth'), ours]) == 0
+    state = torch.load(ours, weights_only=True)['state_dict']
+    prefix, pooler = 'text_encoder.language_model.', 'pooler.dense.bias'
+    language = {n.removeprefix(prefix): x for n, x in state.items() if n.startswith(prefix)}
+    kept = {n: x for n, x in state.items() if not n.startswith(prefix)}
+    torch.save(dict(state_dict=kept | {prefix + pooler: language[pooler] + 1}), trained)
+
+    def unreachable(name_or_path: str) -> None:
+        raise OSError(f'{name_or_path} cannot be loaded')
+
+    monkeypatch.setattr(tool, 'load_language_model', unreachable)
+    assert tool.main(['to-released', config, trained, back]) == 1
+    assert 'distilroberta-base cannot be loaded' in capsys.readouterr().err
+    source = SimpleNamespace(model=SimpleNamespace(state_dict=lambda: language))
+    monkeypatch.setattr(tool, 'load_language_model', {'distilroberta-base': source}.get)
+    assert tool.main(['to-released', config, trained, back]) == 0
+    assert 'taking distilroberta-base' in capsys.readouterr().out
+    written = torch.load(back, weights_only=True)['model']
+    expected = torch.load(folder / 'released.pth', weights_only=False)['model']
+    expected.pop('text_encoder.embeddings.position_ids')
+    expected[f'text_encoder.{pooler}'] = expected[f'text_encoder.{pooler}'] + 1
+    assert written.keys() == expected.keys()
+    assert all(torch.equal(written[name], expected[name]) for name in expected)
 
 
 def test_imagenet_resnet(folder, tmp_path, capsys):

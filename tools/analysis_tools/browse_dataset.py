@@ -36,9 +36,9 @@ def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
     """
     sample = item['data_samples']
     frames = item['inputs'].permute(0, 2, 3, 1).numpy()
-    title = f'{sample.get("video_id", "")}  {frames.shape[2]}×{frames.shape[1]}'
-    if sample.get('flip'):
-        title += '  flipped'
+    # The id comes last: over a single frame a long one is cut off.
+    flipped = '  flipped' if sample.get('flip') else ''
+    title = f'{frames.shape[2]}×{frames.shape[1]}{flipped}  {sample.get("video_id", "")}'
     views = pair_views(sample, prediction=False)
     clips = [ClipView(frames, views[i], title=title, frame_ids=sample.get('frame_ids'))
              for i in balanced([bool(view.is_negative) for view in views], rows)]

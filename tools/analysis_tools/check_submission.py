@@ -3,9 +3,11 @@ r"""Check a submission before it is handed in, or list what a killed run still h
     check_submission.py ZIP --layout ref_youtube_vos --expressions meta_expressions.json \
         --videos data/ref-youtube-vos/valid/JPEGImages
     check_submission.py ZIP --layout ... --expressions ... --remaining remaining.json
+    check_submission.py ZIP --layout ... --expressions ... --finish
 
 ``--remaining`` writes the sentences of the videos that are not complete in ``ZIP.parts``. Given to
 the test data set as its ``ann_file``, only these are done; the metric keeps the whole list.
+``--finish`` writes the zip from the parts, for a run that was killed when nothing was left.
 """
 
 from __future__ import annotations
@@ -18,11 +20,24 @@ from pathlib import Path
 from r2vos_mm.engine.launch import UsageError, short_errors
 from r2vos_mm.evaluation.submission import (
     LAYOUTS,
+    Layout,
+    SubmissionWriter,
     check_submission,
     layout_named,
     remaining_expressions,
     scored_expressions,
 )
+
+
+def write_remaining(
+    path: Path, layout: Layout, expressions: dict[str, dict], out: Path
+) -> None:
+    """Write the sentences of the videos that are not complete beside the zip ``path``."""
+    left = remaining_expressions(path, layout, expressions)
+    out.write_text(json.dumps({'videos': left}), encoding='utf-8')
+    print(f'{out}: {len(left)} of {len(expressions)} videos are left')
+    if not left:
+        print('nothing to run: write the zip with --finish')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,17 +50,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--expressions', type=Path, required=True, help='meta_expressions.json')
     parser.add_argument('--videos', type=Path, help='scored videos: a list of ids, or a folder')
     parser.add_argument('--images', type=Path, help='frames, to compare sizes: JPEGImages')
-    parser.add_argument('--remaining', type=Path, help='write what is left to this file, no check')
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument('--remaining', type=Path, help='write what is left to this file, no check')
+    instead.add_argument('--finish', action='store_true', help='write the zip from its parts')
     args = parser.parse_args(argv)
     with short_errors():
         try:
             expressions = scored_expressions(args.expressions, args.videos)
             layout = layout_named(args.layout)
             if args.remaining:
-                left = remaining_expressions(args.zip, layout, expressions)
-                args.remaining.write_text(json.dumps({'videos': left}), encoding='utf-8')
-                print(f'{args.remaining}: {len(left)} of {len(expressions)} videos are left')
+                write_remaining(args.zip, layout, expressions, args.remaining)
                 return
+            if args.finish:
+                SubmissionWriter(
+                    layout=args.layout,
+                    path=args.zip,
+                    expressions=args.expressions,
+                    videos=args.videos,
+                ).finish()
             report = check_submission(args.zip, layout, expressions, images=args.images)
         except ValueError as error:
             raise UsageError(str(error)) from error

@@ -28,7 +28,12 @@ from r2vos_mm.evaluation.metrics.figures import Figure, ScoredSet, figures_of
 from r2vos_mm.evaluation.metrics.pair_rows import PairRow
 from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
 from r2vos_mm.evaluation.metrics.report import format_table, write_report
-from r2vos_mm.evaluation.metrics.row_files import read_pairs, write_objects, write_pairs
+from r2vos_mm.evaluation.metrics.row_files import (
+    append_pairs,
+    read_pairs,
+    write_objects,
+    write_pairs,
+)
 from r2vos_mm.evaluation.offline import (
     Outcome,
     PairScorer,
@@ -73,10 +78,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--groups',
         nargs='+',
         default=[],
-        choices=['no_target', 'presence'],
+        choices=['no_target', 'presence', 'visa'],
         help='further figures',
     )
-    parser.add_argument('--csv', type=Path, help='write one row per pair')
+    parser.add_argument(
+        '--csv', type=Path, help='write one row per pair; NAME.partial.csv until all are done'
+    )
     parser.add_argument('--json', type=Path, help='write all figures with their protocols')
     parser.add_argument('--missing', type=Path, help='write the list of what could not be used')
     parser.add_argument('--strict', action='store_true', help='exit with 1 if anything is missing')
@@ -91,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with short_errors():
         problems = compare(args) if args.compare else evaluate(args)
     if problems and args.strict:
+        print(f'error: {len(problems)} problems with --strict', file=sys.stderr)
         raise SystemExit(1)
 
 
@@ -108,6 +116,7 @@ def evaluate(args: argparse.Namespace) -> list[Problem]:
         print(f'  {figure.key:20}{figure.value:>8.2f}')
     if args.csv:
         write_pairs(args.csv, scored.pairs)
+        partial_csv(args).unlink(missing_ok=True)
         if scored.objects:
             write_objects(args.csv.with_suffix('.objects.csv'), scored.objects)
     if args.json:
@@ -158,24 +167,27 @@ def score(pred: Path, gt: Path, args: argparse.Namespace) -> tuple[Outcome, list
 
 
 def run(scorer: VideoScorer, tasks: list[VideoTask], args: argparse.Namespace) -> Outcome:
-    """Score all videos with a bar on stderr; what is done survives an interruption as CSV."""
+    """Score all videos with a bar on stderr; what is done survives an error or a kill as CSV."""
     outcome = Outcome()
+    partial = partial_csv(args)
+    if partial:
+        partial.unlink(missing_ok=True)
     bar = ProgressBar(len(tasks), file=sys.stderr)
-    try:
-        for part in score_videos(scorer, tasks, processes=min(args.processes, len(tasks))):
-            outcome.add(part)
-            bar.update()
-    except BaseException:
-        if args.csv and outcome.pairs:
-            partial = args.csv.with_suffix('.partial.csv')
-            write_pairs(partial, outcome.pairs)
-            print(f'\nthe {len(outcome.pairs)} pairs done are in {partial}', file=sys.stderr)
-        raise
+    for part in score_videos(scorer, tasks, processes=min(args.processes, len(tasks))):
+        if partial:
+            append_pairs(partial, part.pairs)
+        outcome.add(part)
+        bar.update()
     print(file=sys.stderr)
     outcome.pairs.sort(key=lambda row: row.pair_id)
     outcome.objects.sort(key=lambda row: row.pair_id)
     outcome.problems.sort(key=lambda problem: problem.where)
     return outcome
+
+
+def partial_csv(args: argparse.Namespace) -> Path | None:
+    """File for the rows of the videos that are done, until all are; of one method only."""
+    return args.csv.with_suffix('.partial.csv') if args.csv and not args.compare else None
 
 
 def scored_set(outcome: Outcome, args: argparse.Namespace) -> ScoredSet:

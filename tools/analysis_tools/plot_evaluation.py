@@ -65,6 +65,7 @@ def draw_scores(axes: Axes, rows: Sequence[PairRow]) -> None:
     axes.axvline(0.5, color='0.7', linewidth=0.8, linestyle='--')
     axes.set_xlabel('consensus')
     axes.set_ylabel('pairs')
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=8)
     axes.set_title('Consensus of positive and negative pairs', fontsize=10)
 

@@ -1,6 +1,7 @@
 """Checks whether a data set is complete and sound.
 
     python tools/dataset_converters/check.py ref-youtube-vos
+    python tools/dataset_converters/check.py mevis --full
     python tools/dataset_converters/check.py other --data-root data/mine --full
 
 Reads every JSON file, looks for every file that is listed, opens some of the frames and masks (all
@@ -12,7 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from r2vos_mm.datasets.checking import KNOWN_SETS, check_layout
+import r2vos_mm  # noqa: F401  (makes mmdet importable before the data sets ask for it)
+from r2vos_mm.datasets.checking import KNOWN_SETS, check_set
 
 OTHER = 'other'
 
@@ -49,9 +51,9 @@ def main() -> int:
         print(f'error: {data_root} is not a folder{where}', file=sys.stderr)
         return 1
     try:
-        report = check_layout(data_root, known=known, workers=args.workers,
-                              sample=None if args.full else args.sample)
-    except (OSError, ValueError) as error:
+        report = check_set(data_root, known=known, workers=args.workers,
+                           sample=None if args.full else args.sample)
+    except (ImportError, OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     if report.problems.rows:

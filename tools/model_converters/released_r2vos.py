@@ -8,8 +8,10 @@
         configs/released/r2vos_r50.py referformer_pretrained.pth initial.pth
 
 ``from-released`` and ``to-released`` account for every tensor: what has no place, another shape or
-is missing stops the conversion. ``from-referformer`` makes an initialisation (``load_from``) of the
-parts that both models have and lists the others. Files are read without running code from them.
+is missing stops the conversion. A frozen language model, which checkpoints of training leave out,
+is taken from where the config names it on the way back. ``from-referformer`` makes an
+initialisation (``load_from``) of the parts that both models have and lists the others;
+``--without-language-model`` keeps the config's own. Files are read without running code from them.
 """
 import argparse
 import io
@@ -32,8 +34,10 @@ from r2vos_mm.models.converters import (
     read_released_checkpoint,
     to_released,
 )
+from r2vos_mm.models.text_encoders import load_language_model
 
-_LANGUAGE_LAYER = 'text_encoder.language_model.encoder.layer.'
+_LANGUAGE = 'text_encoder.language_model.'
+_VOCABULARY = f'{_LANGUAGE}embeddings.word_embeddings.weight'
 
 
 def convert_from_released(config: dict, source: Path) -> dict:
@@ -47,14 +51,32 @@ def convert_from_released(config: dict, source: Path) -> dict:
 def convert_to_released(config: dict, source: Path) -> dict:
     """Content of a released checkpoint; raises CheckpointError unless ours fits the config."""
     weights = weights_of(read_checkpoint(source))
+    if _VOCABULARY not in weights:
+        weights = language_weights(config['text_encoder']['name_or_path']) | weights
     load_converted(model_like(config, weights), weights, source=str(source))
     converted = to_released(weights, source=str(source))
     print(converted.describe())
     return dict(model=_compact(converted.weights))
 
 
-def convert_from_referformer(config: dict, source: Path) -> dict:
-    """Weights of a ReferFormer checkpoint that fit the config, the others listed."""
+def language_weights(name_or_path: str) -> dict[str, Tensor]:
+    """Weights of a language model by their names in our checkpoints.
+
+    Raises:
+        OSError: it cannot be reached; says what to do.
+    """
+    print(f'The checkpoint leaves its language model out: taking {name_or_path}.')
+    state = load_language_model(name_or_path).model.state_dict()
+    return {f'{_LANGUAGE}{name}': tensor for name, tensor in state.items()}
+
+
+def convert_from_referformer(config: dict, source: Path, *,
+                             language_model: bool = True) -> dict:
+    """Weights of a ReferFormer checkpoint that fit the config, the others listed.
+
+    Args:
+        language_model: whether that of the file is taken, too.
+    """
     converted = from_released(
         read_released_checkpoint(source), source=str(source), partial=True)
     model = model_like(config, converted.weights)
@@ -64,10 +86,15 @@ def convert_from_referformer(config: dict, source: Path) -> dict:
     print(f'  of another shape or without a place in the config ({len(unused)}): '
           f'{", ".join(unused) or "none"}')
     print(f'  of the config, not in the file ({len(missing)}): {", ".join(missing) or "none"}')
-    layers = {name.split('.')[4] for name in weights if name.startswith(_LANGUAGE_LAYER)}
-    print(f'The language model in it is a RoBERTa of {len(layers)} layers: '
-          'model.text_encoder.name_or_path must name one of that size '
-          '(6 layers: distilroberta-base, 12: roberta-base).')
+    layers = len(model.text_encoder.language_model.encoder.layer)
+    print(f'The language model in it is a RoBERTa of {layers} layers.')
+    if language_model:
+        print('model.text_encoder.name_or_path must name one of that size (6 layers: '
+              'distilroberta-base, 12: roberta-base), or convert --without-language-model.')
+    else:
+        print('It is left out.')
+        weights = {name: tensor for name, tensor in weights.items()
+                   if not name.startswith(_LANGUAGE)}
     return dict(state_dict=_compact(weights), meta=dict(converted_from=source.name))
 
 
@@ -76,7 +103,7 @@ def _compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in weights.items()}
 
 
-DIRECTIONS: dict[str, Callable[[dict, Path], dict]] = {
+DIRECTIONS: dict[str, Callable[..., dict]] = {
     'from-released': convert_from_released, 'to-released': convert_to_released,
     'from-referformer': convert_from_referformer}
 
@@ -90,7 +117,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('source', type=Path, help='checkpoint to read')
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
-    return parser.parse_args(arguments)
+    parser.add_argument('--without-language-model', action='store_true',
+                        help='from-referformer: leave the language model of the file out')
+    args = parser.parse_args(arguments)
+    if args.without_language_model and args.direction != 'from-referformer':
+        parser.error('--without-language-model is for from-referformer')
+    return args
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -101,8 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     try:
         config = Config.fromfile(args.config).model.to_dict()
-        content = DIRECTIONS[args.direction](config, args.source)
-    except (CheckpointError, CheckpointReadError, FileNotFoundError) as error:
+        options = dict(language_model=False) if args.without_language_model else {}
+        content = DIRECTIONS[args.direction](config, args.source, **options)
+    except (CheckpointError, CheckpointReadError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     buffer = io.BytesIO()

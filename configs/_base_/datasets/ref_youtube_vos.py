@@ -6,18 +6,13 @@ clip_length = 5
 holdout_fraction = 0.05
 short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
 train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
+# Before a crop. A long side without a limit: only the short side counts.
+crop_scales = [(100000, side) for side in (400, 500, 600)]
 
+# A choice between two ways, made once per clip, hence outside the broadcasters. Frames are loaded
+# inside it: large ones at half their size where nothing larger is needed. Colours change last, when
+# there are fewest pixels.
 train_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            dict(type='LoadVideoFrame'),
-            dict(type='LoadObjectMask'),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='ClipPhotoMetricDistortion'),
-        ]),
-    # One choice per clip, hence outside the broadcasters.
     dict(
         type='RandomChoice',
         transforms=[
@@ -26,6 +21,9 @@ train_pipeline = [
                     type='TransformBroadcaster',
                     share_random_params=True,
                     transforms=[
+                        dict(type='LoadVideoFrame', largest_scale=train_scales[-1]),
+                        dict(type='LoadObjectMask'),
+                        dict(type='RandomFlip', prob=0.5),
                         dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
                     ])
             ],
@@ -34,11 +32,10 @@ train_pipeline = [
                     type='TransformBroadcaster',
                     share_random_params=True,
                     transforms=[
-                        # A long side without a limit: only the short side counts.
-                        dict(
-                            type='RandomChoiceResize',
-                            scales=[(100000, 400), (100000, 500), (100000, 600)],
-                            keep_ratio=True),
+                        dict(type='LoadVideoFrame', largest_scale=crop_scales[-1]),
+                        dict(type='LoadObjectMask'),
+                        dict(type='RandomFlip', prob=0.5),
+                        dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
                         dict(
                             type='mmdet.RandomCrop',
                             crop_type='absolute_range',
@@ -47,6 +44,10 @@ train_pipeline = [
                     ])
             ],
         ]),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[dict(type='ClipPhotoMetricDistortion')]),
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs'),
 ]

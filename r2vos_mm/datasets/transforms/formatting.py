@@ -1,6 +1,7 @@
 """From lists over frames to what the model and the evaluation get."""
 from typing import Sequence
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -59,9 +60,23 @@ class PackReferringInputs(BaseTransform):
     Required keys (lists over the frames): ``img`` (H, W, 3) BGR, ``clip``, ``img_path``,
     ``img_shape``, ``ori_shape``; optionally ``gt_seg_map``, ``scale_factor``, ``flip``.
 
+    Args:
+        void_id: object id of pixels that are left out of scoring, which go to ``gt_void`` of the
+            sample: 255 for ``Annotations_unsupervised`` of DAVIS. None: there are none.
+        with_foreground: add ``gt_foreground``, the pixels of any annotated object, which the
+            robustness of VISA needs.
+        with_instances: add ``gt_instances``, the masks of every annotated object, for methods that
+            learn from all of them (MTTR).
+
     Raises:
         DataFileError: if the frames of the clip differ in size.
     """
+
+    def __init__(self, *, void_id: int | None = None, with_foreground: bool = False,
+                 with_instances: bool = False) -> None:
+        self.void_id = void_id
+        self.with_foreground = with_foreground
+        self.with_instances = with_instances
 
     def transform(self, results: dict) -> dict:
         """Packs ``results``."""
@@ -78,7 +93,32 @@ class PackReferringInputs(BaseTransform):
             else (1.0, 1.0),
             flip=bool(results['flip'][0]) if 'flip' in results else False))
         sample.gt_pairs = self._pairs(clip.pairs, results.get('gt_seg_map'))
+        self._add_regions(sample, results.get('gt_seg_map'))
+        if self.with_instances and 'gt_seg_map' in results:
+            sample.gt_instances = self._instances(clip.pairs, np.stack(results['gt_seg_map']))
         return dict(inputs=self._images(results['img']), data_samples=sample)
+
+    def _add_regions(self, sample: ReferringDataSample, seg_maps: list[np.ndarray] | None) -> None:
+        """Adds ``gt_void`` and ``gt_foreground`` (T, H, W) bool, as far as they are asked for."""
+        if seg_maps is None or self.void_id is None and not self.with_foreground:
+            return
+        maps = np.stack(seg_maps)
+        void = np.zeros(maps.shape, bool) if self.void_id is None else maps == self.void_id
+        if self.void_id is not None:
+            sample.gt_void = torch.from_numpy(void)
+        if self.with_foreground:
+            sample.gt_foreground = torch.from_numpy((maps > 0) & ~void)
+
+    def _instances(self, pairs: Sequence[Pair], seg_maps: np.ndarray) -> InstanceData:
+        """Every object in the maps (T, H, W), and those of the pairs where they are not seen."""
+        objects = {str(number) for number in np.unique(seg_maps) if number not in (0, self.void_id)}
+        objects |= {pair.obj_id for pair in pairs if pair.obj_id}
+        obj_ids = sorted(objects, key=int)
+        masks = masks_of_objects(seg_maps, obj_ids)
+        return InstanceData(
+            obj_ids=obj_ids,
+            masks=torch.from_numpy(masks),
+            valid=torch.from_numpy(masks.any((-2, -1))))
 
     @staticmethod
     def _check_sizes(clip: Clip, results: dict) -> None:
@@ -94,7 +134,8 @@ class PackReferringInputs(BaseTransform):
         height, width = images[0].shape[:2]
         clip = np.empty((len(images), 3, height, width), np.uint8)
         for frame, image in zip(clip, images):
-            frame[:] = image[..., ::-1].transpose(2, 0, 1)
+            for channel, plane in enumerate(reversed(frame)):
+                cv2.extractChannel(image, channel, plane)
         return torch.from_numpy(clip)
 
     @staticmethod

@@ -1,6 +1,7 @@
 """Colour changes that leave the words of a sentence true."""
 from typing import Sequence
 
+import cv2
 import numpy as np
 from mmcv.transforms.utils import cache_randomness
 from mmdet.datasets.transforms import PhotoMetricDistortion
@@ -33,5 +34,6 @@ class ClipPhotoMetricDistortion(PhotoMetricDistortion):
     def transform(self, results: dict) -> dict:
         """Distorts ``img`` (H, W, 3) uint8 BGR."""
         results = super().transform(results)
-        results['img'] = np.rint(results['img']).clip(0, 255).astype(np.uint8)
+        # Rounds, and values beyond 0 and 255 stay there instead of wrapping around.
+        results['img'] = cv2.add(results['img'], 0, dtype=cv2.CV_8U)
         return results

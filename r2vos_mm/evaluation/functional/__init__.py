@@ -1,7 +1,23 @@
 from .aggregation import FrameStatistics, frame_statistics
 from .bootstrap import Difference, Ratio, bootstrap_weights, paired_difference
-from .foreground import visa_mean, visa_robustness
-from .matching import Assignment, MatchedScores, match_proposals, resolve_overlaps, score_proposals
+from .foreground import (
+    NO_TARGET,
+    REASONING,
+    REFERRING,
+    visa_mean,
+    visa_robustness,
+    visa_robustness_of_counts,
+)
+from .matching import (
+    Assignment,
+    MatchedScores,
+    ProposalScores,
+    assign_scores,
+    match_proposals,
+    proposal_scores,
+    resolve_overlaps,
+    score_proposals,
+)
 from .mean_average_precision import (
     MeanAveragePrecision,
     ScoredMasks,
@@ -30,6 +46,9 @@ from .verdict import (
 )
 
 __all__ = [
+    'NO_TARGET',
+    'REASONING',
+    'REFERRING',
     'Assignment',
     'Difference',
     'FrameStatistics',
@@ -40,10 +59,12 @@ __all__ = [
     'MeanAveragePrecision',
     'OverlapScores',
     'PresenceScores',
+    'ProposalScores',
     'Ratio',
     'Robustness',
     'ScoredMasks',
     'VerdictCurve',
+    'assign_scores',
     'auroc',
     'average_precision',
     'bootstrap_weights',
@@ -61,6 +82,7 @@ __all__ = [
     'paired_difference',
     'pairwise_robustness',
     'presence_scores',
+    'proposal_scores',
     'region_similarity',
     'relative_robustness',
     'resolve_overlaps',
@@ -71,4 +93,5 @@ __all__ = [
     'verdict_curve',
     'visa_mean',
     'visa_robustness',
+    'visa_robustness_of_counts',
 ]

@@ -40,9 +40,24 @@ def visa_robustness(pred: np.ndarray, gt: np.ndarray, foreground: np.ndarray) ->
                 f'{name} has shape {masks.shape}, pred has {pred.shape}: all must be the same '
                 '(T, H, W) or (H, W)'
             )
-    outside = np.count_nonzero(pred & ~gt, axis=(-2, -1))
-    objects = np.count_nonzero(foreground, axis=(-2, -1))
-    return np.maximum(1 - np.atleast_1d(outside) / (np.atleast_1d(objects) + VISA_EPSILON), 0)
+    return visa_robustness_of_counts(
+        np.atleast_1d(np.count_nonzero(pred & ~gt, axis=(-2, -1))),
+        np.atleast_1d(np.count_nonzero(foreground, axis=(-2, -1))),
+    )
+
+
+def visa_robustness_of_counts(outside: Sequence[int], foreground: Sequence[int]) -> np.ndarray:
+    """The same from numbers of pixels.
+
+    Args:
+        outside: (T,) predicted pixels outside of the annotated object.
+        foreground: (T,) pixels of all annotated objects.
+
+    Returns:
+        (T,) float64 in [0, 1].
+    """
+    share = np.asarray(outside) / (np.asarray(foreground) + VISA_EPSILON)
+    return np.maximum(1 - share, 0)
 
 
 def visa_mean(values: Sequence[float], types: Sequence[int]) -> float:

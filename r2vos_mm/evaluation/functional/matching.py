@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -66,6 +67,44 @@ class MatchedScores:
     proposals: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class ProposalScores:
+    """J and F of N proposals against O objects.
+
+    Attributes:
+        region: J, (N, O, T) float64.
+        contour: F, (N, O, T) float64.
+        empty_region: J of an empty mask, (O, T).
+        empty_contour: F of an empty mask, (O, T).
+    """
+
+    region: np.ndarray
+    contour: np.ndarray
+    empty_region: np.ndarray
+    empty_contour: np.ndarray
+
+    def padded(self, number: int) -> ProposalScores:
+        """The same with empty masks added behind the last proposal, up to ``number``."""
+        missing = max(number - len(self.region), 0)
+        return replace(
+            self,
+            region=np.concatenate([self.region, *[self.empty_region[None]] * missing]),
+            contour=np.concatenate([self.contour, *[self.empty_contour[None]] * missing]),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[ProposalScores]) -> ProposalScores:
+        """The frames of all ``parts``; a proposal that a part lacks is empty in it."""
+        number = max(len(part.region) for part in parts)
+        parts = [part.padded(number) for part in parts]
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+                for field in fields(cls)
+            )
+        )
+
+
 def score_proposals(
     proposals: np.ndarray,
     objects: np.ndarray,
@@ -92,18 +131,39 @@ def score_proposals(
             f'{len(proposals)} proposals and {len(objects)} objects: the protocol takes at most '
             f'{MAX_PROPOSALS} proposals and needs an object'
         )
-    missing = max(len(objects) - len(proposals), 0)
-    empty = np.zeros((missing, *objects.shape[1:]), dtype=bool)
+    return assign_scores(proposal_scores(proposals, objects, void=void, bound_th=bound_th))
+
+
+def proposal_scores(
+    proposals: np.ndarray,
+    objects: np.ndarray,
+    *,
+    void: np.ndarray | None = None,
+    bound_th: float = 0.008,
+) -> ProposalScores:
+    """J and F of every proposal against every object, arguments as in :func:`score_proposals`.
+
+    A long video can be scored in parts, which :meth:`ProposalScores.join` puts together.
+    """
+    empty = np.zeros(objects.shape[1:], dtype=bool)
     scores = [
         [score_masks(proposal, truth, void=void, bound_th=bound_th) for truth in objects]
-        for proposal in [*proposals, *empty]
+        for proposal in [*proposals, empty]
     ]
-    quality = [[(s.region.mean() + s.contour.mean()) / 2 for s in row] for row in scores]
-    chosen = match_proposals(np.asarray(quality)).proposals
-    matched = [scores[proposal][index] for index, proposal in enumerate(chosen)]
-    return MatchedScores(
-        np.stack([s.region for s in matched]), np.stack([s.contour for s in matched]), chosen
+    region, contour = (
+        np.array([[getattr(entry, name) for entry in row] for row in scores])
+        for name in ('region', 'contour')
     )
+    return ProposalScores(region[:-1], contour[:-1], region[-1], contour[-1])
+
+
+def assign_scores(scores: ProposalScores) -> MatchedScores:
+    """The scores of each object with the proposal that is assigned to it."""
+    scores = scores.padded(len(scores.empty_region))
+    quality = ((scores.region + scores.contour) / 2).mean(axis=-1)
+    chosen = match_proposals(quality).proposals
+    picked = (list(chosen), range(len(chosen)))
+    return MatchedScores(scores.region[picked], scores.contour[picked], chosen)
 
 
 def resolve_overlaps(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:

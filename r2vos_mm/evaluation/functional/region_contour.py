@@ -56,10 +56,10 @@ def region_similarity(
         TypeError: if a mask is not a bool array.
         ValueError: if the shapes differ or are neither (T, H, W) nor (H, W).
     """
-    pred, gt = _as_clips(pred, gt, void)
+    pred, gt, void = _as_clips(pred, gt, void)
+    pairs = (_without_void(pred, gt, void, frame) for frame in range(len(pred)))
     counts = [
-        (np.count_nonzero(p & g), np.count_nonzero(p), np.count_nonzero(g))
-        for p, g in zip(pred, gt)
+        (np.count_nonzero(p & g), np.count_nonzero(p), np.count_nonzero(g)) for p, g in pairs
     ]
     intersection, pred_area, gt_area = np.array(counts, dtype=np.int64).reshape(-1, 3).T
     return _ratio(intersection, pred_area + gt_area - intersection, if_none=1.0)
@@ -96,14 +96,14 @@ def score_masks(
     pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None, bound_th: float = 0.008
 ) -> MaskScores:
     """J, F and areas of T frames in one pass; arguments are those of :func:`contour_accuracy`."""
-    pred, gt = _as_clips(pred, gt, void)
+    pred, gt, void = _as_clips(pred, gt, void)
     frames, height, width = pred.shape
     radius = boundary_radius((height, width), bound_th)
     scores = MaskScores(
         np.empty(frames), np.empty(frames), *(np.empty(frames, np.int64) for _ in range(3))
     )
     for stack in _stacks(pred.shape):
-        bitmap, inner_columns = _pack_box(pred[stack], gt[stack])
+        bitmap, inner_columns = _pack_box(*_without_void(pred, gt, void, stack))
         areas = bitmaps.count(bitmap)
         scores.pred_area[stack], scores.gt_area[stack] = areas
         intersection = scores.intersection[stack] = bitmaps.count(bitmap[:, 0] & bitmap[:, 1])
@@ -128,8 +128,8 @@ def boundary_radius(size: tuple[int, int], bound_th: float = 0.008) -> int:
 
 def _as_clips(
     pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Check the arguments, take the void pixels out and give both masks as (T, H, W)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The arguments, checked, as (T, H, W)."""
     named = {'pred': pred, 'gt': gt} if void is None else {'pred': pred, 'gt': gt, 'void': void}
     for name, masks in named.items():
         if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_:
@@ -146,9 +146,18 @@ def _as_clips(
         raise ValueError(
             f'masks must be (T, H, W) or (H, W) and not without pixels, got {pred.shape}'
         )
-    if void is not None:
-        pred, gt = pred & ~void, gt & ~void
-    return pred.reshape(-1, *pred.shape[-2:]), gt.reshape(-1, *gt.shape[-2:])
+    clips = (None if m is None else m.reshape(-1, *m.shape[-2:]) for m in (pred, gt, void))
+    return tuple(clips)
+
+
+def _without_void(
+    pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None, frames: int | slice
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both masks in some frames, without the void pixels; not in all, which would take memory."""
+    if void is None:
+        return pred[frames], gt[frames]
+    valid = ~void[frames]
+    return pred[frames] & valid, gt[frames] & valid
 
 
 def _stacks(shape: tuple[int, int, int]) -> Iterator[slice]:

@@ -11,6 +11,8 @@ import numpy as np
 from mmengine.logging import print_log
 
 from r2vos_mm.evaluation.functional import (
+    REASONING,
+    REFERRING,
     auroc,
     average_precision,
     fpr_at_tpr,
@@ -20,6 +22,8 @@ from r2vos_mm.evaluation.functional import (
     presence_scores,
     relative_robustness,
     robustness,
+    visa_mean,
+    visa_robustness_of_counts,
 )
 from r2vos_mm.evaluation.metrics.object_rows import ObjectRow
 from r2vos_mm.evaluation.metrics.pair_rows import PairRow
@@ -29,7 +33,7 @@ GATES = {'gated': '', 'ungated': 'ungated/'}
 GATE_NAMES = {'gated': 'on', 'ungated': 'off'}
 ALL_FRAMES = 'all_frames'
 PER_PAIR = 'per_pair'
-GROUPS = ('quality', 'robustness', 'verdict', 'gate', 'no_target', 'presence')
+GROUPS = ('quality', 'robustness', 'verdict', 'gate', 'no_target', 'presence', 'visa')
 DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
 
 
@@ -133,9 +137,10 @@ def _figures_of_gate(scored: ScoredSet, gate: str) -> list[Figure]:
         values += [(name, value, ALL_FRAMES, 'robustness') for name, value in resistance.items()]
     silence = _no_target(scored, gate) if 'no_target' in groups else {}
     values += [(name, value, ALL_FRAMES, 'no_target') for name, value in silence.items()]
-    if 'presence' in groups:
-        presence = _presence(scored.annotated, gate)
-        values += [(name, value, ALL_FRAMES, 'presence') for name, value in presence.items()]
+    for group, measure in (('presence', _presence), ('visa', _visa)):
+        if group in groups:
+            found = measure(scored.annotated, gate)
+            values += [(name, value, ALL_FRAMES, group) for name, value in found.items()]
     for index, protocol in enumerate(scored.protocols if 'quality' in groups else ()):
         quality = dict(scored.quality(protocol, gate).values)
         if 'J&F' in quality and resistance:
@@ -231,6 +236,34 @@ def _presence(annotated: Sequence[PairRow], gate: str) -> dict[str, float]:
     }
 
 
+def _visa(annotated: Sequence[PairRow], gate: str) -> dict[str, float]:
+    """J, F and R of VISA in percent, over annotated pairs whose other objects are known.
+
+    A sentence without a type counts as referring.
+    """
+    rows = [row for row in annotated if row.foreground_areas is not None]
+    results = [getattr(row, gate) for row in rows]
+    types = [REFERRING if row.sentence_type is None else row.sentence_type for row in rows]
+    values = {
+        'R': [
+            mean(
+                visa_robustness_of_counts(
+                    np.subtract(result.areas, result.intersections), row.foreground_areas
+                )
+            )
+            for row, result in zip(rows, results)
+        ],
+        'J': [mean(result.region) for result in results],
+        'F': [mean(result.contour) for result in results],
+    }
+    figures = {f'visa_{name}': 100 * visa_mean(per_row, types) for name, per_row in values.items()}
+    figures['visa_J&F'] = (figures['visa_J'] + figures['visa_F']) / 2
+    for kind, label in ((REFERRING, 'referring'), (REASONING, 'reasoning')):
+        chosen = [value for value, of in zip(values['R'], types) if of == kind]
+        figures[f'visa_R/{label}'] = 100 * mean(chosen)
+    return figures
+
+
 def _gate_figures(scored: ScoredSet, figures: Sequence[Figure]) -> list[Figure]:
     """How well the verdict ranks and decides, and what the gate does to J&F and R."""
     aligned, misaligned = _consensus(scored.positives), _consensus(scored.negatives)
@@ -281,6 +314,11 @@ def _tell_what_is_absent(scored: ScoredSet) -> None:
         warn(
             'the model gives no consensus: AUROC is NaN, and all other figures are the same with '
             'and without gate'
+        )
+    if 'visa' in groups and all(row.foreground_areas is None for row in scored.annotated):
+        warn(
+            'the samples do not tell the pixels of all objects (gt_foreground): the figures of '
+            'VISA are NaN; PackReferringInputs(with_foreground=True) adds them'
         )
     without = len(positives) - len(scored.annotated)
     if without:

@@ -23,7 +23,7 @@ from r2vos_mm.evaluation.metrics.object_rows import ObjectRow, object_rows
 from r2vos_mm.evaluation.metrics.pair_rows import PairRow, rows_of
 from r2vos_mm.evaluation.metrics.protocols import protocol_named
 from r2vos_mm.evaluation.metrics.report import format_table, write_report
-from r2vos_mm.evaluation.metrics.row_files import write_objects, write_pairs
+from r2vos_mm.evaluation.metrics.row_files import append_pairs, write_objects, write_pairs
 from r2vos_mm.evaluation.metrics.scored_sample import read_sample
 from r2vos_mm.evaluation.submission import SubmissionWriter
 from r2vos_mm.registry import METRICS
@@ -48,9 +48,10 @@ class JFRMetric(BaseMetric):
     ``area_ratio``                      mean over positives of predicted / annotated area, best 1
     ``P@0.5`` ... ``oIoU`` ``mIoU``     percent, instead of these in protocols ``a2d`` and
                                         ``refcoco``; see :func:`r2vos_mm.evaluation.overlap_scores`
-    ``mAP_top1``                        percent, protocol ``a2d``, of the chosen mask of each
-                                        sample; the mAP of the benchmark ranks all masks of a
-                                        sample, see ``evaluate_masks.py``
+    ``mAP`` ``mAP@0.5`` ...             percent, protocol ``a2d``, over all masks of each sample,
+                                        from a model that gives them (``candidate_masks``)
+    ``mAP_top1``                        percent, instead of these, of the chosen masks alone, which
+                                        is not the mAP of the benchmark
     ``J&F/annotator<k>``                percent, protocol ``davis_unsup``
     group ``robustness``
     ``R`` ``R_frac`` ``R_pair``         percent, see :class:`r2vos_mm.evaluation.Robustness`; not
@@ -74,6 +75,9 @@ class JFRMetric(BaseMetric):
     ``tIoU`` ``vIoU``                   percent, see :class:`r2vos_mm.evaluation.PresenceScores`
     ``presence_accuracy``               percent
     ``false_alarm_rate``                percent, over pairs with frames without the object
+    group ``visa``                      needs the pixels of all objects in ``gt_foreground``
+    ``visa_R`` ``visa_J`` ...           percent, see :func:`r2vos_mm.evaluation.visa_robustness`
+    ``visa_R/referring`` ``/reasoning`` percent, one type of sentences
     =================================== ==========================================================
 
     R does not depend on how many negatives were drawn for a sentence, nor on their being drawn
@@ -82,6 +86,9 @@ class JFRMetric(BaseMetric):
     belongs to is read from the pair ids: ``<video>/<sentence>/p`` and ``<video>/<sentence>/n<i>``
     share what is before the last slash. If some negative has no positive by that rule, all are
     weighted alike (``1 - mean negative / mean positive``), R_pair is NaN, and a message says so.
+
+    Where only some frames of a sample are annotated (metainfo ``annotated_frames``), only these are
+    scored, for R and the verdict's areas, too.
 
     A figure is NaN, with a message, when a class of pairs is absent; never 0. Positives without
     annotation count for R and AUROC only. For a model without verdict AUROC is NaN, and gate on and
@@ -97,8 +104,9 @@ class JFRMetric(BaseMetric):
         bound_th: radius of the contour match as a share of the diagonal.
         gate_threshold: consensus from which on the model's gate keeps a pair, for group ``gate``.
         csv_path: file for one row per pair, overwritten by each evaluation. With the protocol
-            ``davis_unsup`` its objects go to ``<name>.objects.csv``. If a sample cannot be scored,
-            what this process has scored before is kept in ``<name>.partial<rank>.csv``.
+            ``davis_unsup`` its objects go to ``<name>.objects.csv``. Until an evaluation is
+            complete, ``<name>.partial<rank>.csv`` holds what each process has scored so far: an
+            error or a kill loses no pair that was done before.
         json_path: file for all figures, each with its protocol, and all rows.
         submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
             evaluation then writes the zip for a server.
@@ -154,11 +162,9 @@ class JFRMetric(BaseMetric):
                 dictionaries.
         """
         for sample in data_samples:
-            try:
-                self.results.append(self._rows_of(sample))
-            except Exception:
-                self._keep_what_is_scored()
-                raise
+            rows = self._rows_of(sample)
+            self._keep(rows)
+            self.results.append(rows)
 
     def _rows_of(self, sample: Any) -> list[PairRow | ObjectRow]:
         """Rows of one sample."""
@@ -167,18 +173,27 @@ class JFRMetric(BaseMetric):
             self.writer.write(read)
         if self.format_only:
             return []
+        read = read.in_annotated_frames()
         rows: list[PairRow | ObjectRow] = [*rows_of(read, bound_th=self.bound_th)]
         if 'davis_unsup' in self.protocols:
             rows += object_rows(read, bound_th=self.bound_th)
         return rows
 
-    def _keep_what_is_scored(self) -> None:
-        """Write the rows so far when the evaluation is about to end with an error."""
-        rows = [row for rows in self.results for row in rows if isinstance(row, PairRow)]
-        if self.csv_path is not None and rows:
-            path = self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
-            write_pairs(path, rows)
-            warn(f'a sample cannot be scored; the {len(rows)} pairs before it are in {path}')
+    @property
+    def _partial_path(self) -> Path | None:
+        """File for what this process has scored before the evaluation is complete."""
+        if self.csv_path is None or self.format_only:
+            return None
+        return self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
+
+    def _keep(self, rows: list[PairRow | ObjectRow]) -> None:
+        """Write the rows of a sample at once, those of an evaluation before are dropped."""
+        path = self._partial_path
+        if path is None:
+            return
+        if not self.results:
+            path.unlink(missing_ok=True)
+        append_pairs(path, [row for row in rows if isinstance(row, PairRow)])
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the rows of all processes and compute.
@@ -189,7 +204,10 @@ class JFRMetric(BaseMetric):
         Args:
             size: number of samples of the dataset; not used.
         """
-        return super().evaluate(sys.maxsize)
+        figures = super().evaluate(sys.maxsize)
+        if self._partial_path is not None:
+            self._partial_path.unlink(missing_ok=True)
+        return figures
 
     def compute_metrics(self, results: list[list[PairRow | ObjectRow]]) -> dict[str, float]:
         """All figures from the rows of all samples.

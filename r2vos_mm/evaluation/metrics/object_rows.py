@@ -78,14 +78,13 @@ def object_rows(sample: ScoredSample, *, bound_th: float) -> list[ObjectRow]:
     objects = {sample.obj_ids[i]: sample.annotated[i] for i in reversed(positives)}
     names = sorted(objects, key=lambda name: (len(name), name))
     truth = np.stack([objects[name] for name in names])
-    void = None if sample.void is None else sample.void[positives].any(axis=0)
     rows = []
     for annotator in range(NUM_ANNOTATORS):
         chosen = [i for i in positives if int(sample.exp_ids[i]) % NUM_ANNOTATORS == annotator]
         if not chosen:
             continue
         gated, ungated = (
-            _results(sample, masks[chosen], chosen, truth, void, bound_th)
+            _results(sample, masks[chosen], chosen, truth, bound_th)
             for masks in (sample.gated, sample.ungated)
         )
         rows += [
@@ -108,14 +107,15 @@ def _results(
     masks: np.ndarray,
     chosen: list[int],
     truth: np.ndarray,
-    void: np.ndarray | None,
     bound_th: float,
 ) -> list[ObjectResult]:
     """Results of all objects for one annotator's masks (N, T, H, W)."""
     scores = np.zeros(masks.shape[:2]) if sample.scores is None else sample.scores[chosen]
     if scores.ndim == 1:
         scores = np.repeat(scores[:, None], masks.shape[1], axis=1)
-    matched = score_proposals(resolve_overlaps(masks, scores), truth, void=void, bound_th=bound_th)
+    matched = score_proposals(
+        resolve_overlaps(masks, scores), truth, void=sample.void, bound_th=bound_th
+    )
     return [
         ObjectResult(tuple(region.tolist()), tuple(contour.tolist()))
         for region, contour in zip(matched.region, matched.contour)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional import score_masks
+from r2vos_mm.evaluation.functional import ScoredMasks, score_masks, scored_masks
 from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample
 
 
@@ -44,6 +44,16 @@ class MaskResult:
                 values[field.name] = tuple(array.tolist())
         return MaskResult(**values)
 
+    @classmethod
+    def join(cls, parts: Sequence[MaskResult]) -> MaskResult:
+        """The frames of all ``parts`` (at least one), which are parts of one pair."""
+        values = {}
+        for field in fields(cls):
+            pieces = [getattr(part, field.name) for part in parts]
+            known = pieces[0] is not None
+            values[field.name] = tuple(v for piece in pieces for v in piece) if known else None
+        return cls(**values)
+
 
 @dataclass(frozen=True)
 class PairRow:
@@ -60,6 +70,10 @@ class PairRow:
             annotation.
         gated: result of the masks after the gate.
         ungated: result of the masks before it.
+        foreground_areas: pixels of any annotated object per frame (T,), None if not known.
+        sentence_type: 0, 1 or 2 (referring, reasoning, no target), None if not known.
+        candidates: all masks that the model had to choose from, before the gate, per frame (T,);
+            None for negatives, without annotation, and if the model gives the chosen ones only.
     """
 
     pair_id: str
@@ -74,6 +88,9 @@ class PairRow:
     gt_areas: tuple[int, ...] | None
     gated: MaskResult
     ungated: MaskResult
+    foreground_areas: tuple[int, ...] | None = None
+    sentence_type: int | None = None
+    candidates: tuple[ScoredMasks, ...] | None = None
 
     @property
     def num_frames(self) -> int:
@@ -107,6 +124,8 @@ class PairRow:
             self.frame_ids,
             self.frame_pixels,
             self.gt_areas,
+            self.foreground_areas,
+            self.sentence_type,
         )
 
 
@@ -129,10 +148,13 @@ def rows_of(sample: ScoredSample, *, bound_th: float) -> list[PairRow]:
     Returns:
         P rows, in the order of the sample.
     """
-    return [_row(sample, index, bound_th) for index in range(len(sample.pair_ids))]
+    foreground = None if sample.foreground is None else count_pixels(sample.foreground)
+    return [_row(sample, index, bound_th, foreground) for index in range(len(sample.pair_ids))]
 
 
-def _row(sample: ScoredSample, index: int, bound_th: float) -> PairRow:
+def _row(
+    sample: ScoredSample, index: int, bound_th: float, foreground: tuple[int, ...] | None
+) -> PairRow:
     """Row of one pair of a sample."""
     scored = sample.annotated is not None and not sample.is_negative[index]
     masks = _PairMasks(
@@ -152,6 +174,22 @@ def _row(sample: ScoredSample, index: int, bound_th: float) -> PairRow:
         gt_areas=count_pixels(masks.gt) if scored else None,
         gated=gated,
         ungated=ungated,
+        foreground_areas=foreground,
+        sentence_type=None if sample.sentence_types is None else sample.sentence_types[index],
+        candidates=_candidates(sample, index, masks.gt),
+    )
+
+
+def _candidates(
+    sample: ScoredSample, index: int, gt: np.ndarray | None
+) -> tuple[ScoredMasks, ...] | None:
+    """All masks of one pair, per frame."""
+    if sample.candidate_masks is None or gt is None:
+        return None
+    masks, scores = sample.candidate_masks[index], sample.candidate_scores[index]
+    return tuple(
+        scored_masks(frame, values.tolist(), truth)
+        for frame, values, truth in zip(masks, scores, gt)
     )
 
 

@@ -176,7 +176,10 @@ def _matched_quality(rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate
 
 
 def _overlap_quality(with_average_precision: bool) -> Callable[..., Quality]:
-    """P@K, overall and mean IoU of annotated frames, and the mAP of the chosen masks if wanted."""
+    """P@K, overall and mean IoU of annotated frames, and mAP if wanted.
+
+    mAP is over all masks of the model if it gives them, else over the chosen ones (``mAP_top1``).
+    """
 
     def measure(rows: Sequence[PairRow], objects: Sequence[ObjectRow], gate: str) -> Quality:
         samples = [sample for row in rows for sample in _frame_overlaps(row, getattr(row, gate))]
@@ -185,7 +188,9 @@ def _overlap_quality(with_average_precision: bool) -> Callable[..., Quality]:
         )
         values = {f'P@{k:g}': 100 * share for k, share in figures.precision_at.items()}
         values['oIoU'], values['mIoU'] = 100 * figures.overall_iou, 100 * figures.mean_iou
-        if with_average_precision:
+        if with_average_precision and rows and all(row.candidates is not None for row in rows):
+            values.update(average_precision_figures(_frame_candidates(rows, gate)))
+        elif with_average_precision:
             masks = [sample.as_scored_masks() for sample in samples]
             values['mAP_top1'] = 100 * mean_average_precision(masks).mean
         return Quality(
@@ -196,6 +201,32 @@ def _overlap_quality(with_average_precision: bool) -> Callable[..., Quality]:
         )
 
     return measure
+
+
+def average_precision_figures(samples: Sequence[ScoredMasks]) -> dict[str, float]:
+    """mAP in percent over all masks of each sample; NaN for sizes that no annotation has."""
+    figures = mean_average_precision(samples)
+    values = {
+        'mAP': figures.mean,
+        'mAP@0.5': figures.at_50,
+        'mAP@0.75': figures.at_75,
+        'mAP_small': figures.small,
+        'mAP_medium': figures.medium,
+        'mAP_large': figures.large,
+    }
+    # pycocotools gives -1 where there is nothing to average.
+    return {name: 100 * value if value >= 0 else float('nan') for name, value in values.items()}
+
+
+def _frame_candidates(rows: Sequence[PairRow], gate: str) -> list[ScoredMasks]:
+    """All masks of the annotated frames; a pair that the gate emptied has none."""
+    samples = []
+    for row in rows:
+        is_closed = not getattr(row, gate).area and row.ungated.area > 0
+        for sample in row.candidates:
+            if sample.gt_area:
+                samples.append(ScoredMasks((), (), (), sample.gt_area) if is_closed else sample)
+    return samples
 
 
 @dataclass(frozen=True)
@@ -261,7 +292,7 @@ PROTOCOLS = {
             'a2d',
             'annotated frames, mean over pairs and frames',
             _overlap_quality(with_average_precision=True),
-            (*_OVERLAP_HEADLINE, 'mAP_top1'),
+            (*_OVERLAP_HEADLINE, 'mAP', 'mAP_top1'),
         ),
         Protocol(
             'refcoco',

@@ -31,7 +31,7 @@ def format_table(scored: ScoredSet, figures: Sequence[Figure]) -> str:
             lines += _protocol_lines(scored, name, f'{name}/' if index else '', values)
     if scored.negatives and {'robustness', 'verdict'} & set(scored.groups):
         lines += _kind_lines(scored, values)
-    for group in ('gate', 'no_target', 'presence'):
+    for group in ('gate', 'no_target', 'presence', 'visa'):
         shown = [figure for figure in figures if figure.group == group]
         if shown:
             lines.append(f'{group}, {shown[0].protocol}:')
@@ -88,8 +88,9 @@ def write_report(
 ) -> None:
     """Write figures with their protocols and all rows as JSON, whole or not at all.
 
-    NaN is written as null. ``pairs_sha256`` is the SHA-256 of the lines ``<pair id>\\t<video>\\t
-    <sentence>\\n`` in the order of pair ids: two reports with the same one are on the same pairs.
+    NaN is written as null. ``scored_pairs_sha256`` is the SHA-256 of the lines ``<pair id>\\t
+    <video>\\t<sentence>\\n`` in the order of pair ids: two reports with the same one are on the
+    same pairs. (A pairs file has a ``pairs_sha256`` of its own, over the sentences as it has them.)
     """
     identity = ''.join(f'{row.pair_id}\t{row.video}\t{row.sentence}\n' for row in scored.pairs)
     content = {
@@ -97,11 +98,11 @@ def write_report(
         'version': __version__,
         'masks': 'bool, size of the annotation',
         'bound_th': bound_th,
-        'protocols': {name: protocol_named(name).summary for name in scored.protocols},
+        'protocols': {name: _measured_on(scored, name) for name in scored.protocols},
         'n_pairs': len(scored.pairs),
         'n_negative': len(scored.negatives),
         'n_videos': scored.num_videos,
-        'pairs_sha256': hashlib.sha256(identity.encode()).hexdigest(),
+        'scored_pairs_sha256': hashlib.sha256(identity.encode()).hexdigest(),
         'figures': [{**vars(figure), 'value': _number(figure.value)} for figure in figures],
         'rows': [pair_record(row) for row in scored.pairs],
         'objects': [object_record(row) for row in scored.objects],
@@ -110,6 +111,17 @@ def write_report(
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
     os.replace(temporary, path)
+
+
+def _measured_on(scored: ScoredSet, name: str) -> dict[str, Any]:
+    """What a protocol is and how much was scored by it, with the gate on."""
+    quality = scored.quality(name, 'gated')
+    return {
+        'summary': protocol_named(name).summary,
+        'n_samples': quality.num_samples,
+        'n_frames': quality.num_frames,
+        'n_left_out': quality.left_out,
+    }
 
 
 def _number(value: Any) -> float | None:

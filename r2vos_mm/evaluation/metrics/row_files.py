@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Sequence, TextIO
 
 import numpy as np
 
+from r2vos_mm.evaluation.functional import ScoredMasks
 from r2vos_mm.evaluation.metrics.object_rows import ObjectRow
 from r2vos_mm.evaluation.metrics.pair_rows import MaskResult, PairRow
 
 SEPARATOR = ';'
+INNER_SEPARATOR = ','  # of the candidates of one frame
 # Of a cell; the default of 128 KiB ends at a few thousand frames.
 _LONGEST_CELL = 1 << 27
 _GATES = {'': 'gated', 'ungated_': 'ungated'}
@@ -22,6 +24,7 @@ _FRAME_FIELDS = {
     'J': ('region', float),
     'F': ('contour', float),
 }
+_CANDIDATE_FIELDS = {'IoU': ('ious', float), 'score': ('scores', float), 'area': ('areas', int)}
 CSV_COLUMNS = (
     'pair_id',
     'video',
@@ -44,6 +47,9 @@ CSV_COLUMNS = (
     'frame_ids',
     'gt_area_frames',
     *(f'{prefix}{name}_frames' for prefix in _GATES for name in _FRAME_FIELDS),
+    'sentence_type',
+    'foreground_area_frames',
+    *(f'candidate_{name}_frames' for name in _CANDIDATE_FIELDS),
 )
 
 
@@ -72,12 +78,29 @@ def pair_record(row: PairRow) -> dict[str, Any]:
         for name, (field, _) in _FRAME_FIELDS.items():
             values = getattr(result, field)
             record[f'{prefix}{name}_frames'] = None if values is None else list(values)
+    record['sentence_type'] = row.sentence_type
+    areas = row.foreground_areas
+    record['foreground_area_frames'] = None if areas is None else list(areas)
+    for name, (field, _) in _CANDIDATE_FIELDS.items():
+        record[f'candidate_{name}_frames'] = (
+            None
+            if row.candidates is None
+            else [list(getattr(frame, field)) for frame in row.candidates]
+        )
     return {name: record[name] for name in CSV_COLUMNS}
 
 
 def write_pairs(path: Path, rows: Sequence[PairRow]) -> None:
     """Write one line per pair; J and F in [0, 1], values per frame joined by ``;``, unknown ''."""
     _write_csv(path, CSV_COLUMNS, [pair_record(row) for row in rows])
+
+
+def append_pairs(path: Path, rows: Sequence[PairRow]) -> None:
+    """Add rows to a CSV of pairs, which begins with the first of them; a kill loses no line."""
+    is_new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a', newline='', encoding='utf-8') as file:
+        _write_lines(file, CSV_COLUMNS, [pair_record(row) for row in rows], header=is_new)
 
 
 def object_record(row: ObjectRow) -> dict[str, Any]:
@@ -135,6 +158,8 @@ def read_pairs(path: Path) -> list[PairRow]:
 
 def _pair_of(record: dict[str, str]) -> PairRow:
     """The row of one line of the CSV."""
+    if None in record.values():
+        raise ValueError('the line is cut off')
     results = {
         gate: MaskResult(
             **{
@@ -155,11 +180,34 @@ def _pair_of(record: dict[str, str]) -> PairRow:
         consensus=float(record['consensus']) if record['consensus'] else None,
         score=float(record['score']) if record['score'] else None,
         gt_areas=_split(record['gt_area_frames'], int),
+        foreground_areas=_split(record['foreground_area_frames'], int),
+        sentence_type=int(record['sentence_type']) if record['sentence_type'] else None,
+        candidates=_candidates_of(record),
         **results,
     )
     if not row.num_frames == int(record['frames']) == len(row.gated.areas):
         raise ValueError(f'pair {row.pair_id!r} does not have its {record["frames"]} frames')
     return row
+
+
+def _candidates_of(record: dict[str, str]) -> tuple[ScoredMasks, ...] | None:
+    """The candidates of one line of the CSV, per frame."""
+    cells = [record[f'candidate_{name}_frames'] for name in _CANDIDATE_FIELDS]
+    if not cells[0]:
+        return None
+    frames = zip(*(cell.split(SEPARATOR) for cell in cells))
+    gt_areas = _split(record['gt_area_frames'], int)
+    kinds = [kind for _, kind in _CANDIDATE_FIELDS.values()]
+    return tuple(
+        ScoredMasks(
+            *(
+                tuple(kind(part) for part in text.split(INNER_SEPARATOR))
+                for text, kind in zip(texts, kinds)
+            ),
+            gt_area,
+        )
+        for texts, gt_area in zip(frames, gt_areas)
+    )
 
 
 def _split(text: str, kind: Callable[[str], Any]) -> tuple | None:
@@ -177,14 +225,25 @@ def _write_csv(path: Path, columns: Sequence[str], records: Sequence[dict[str, A
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     with temporary.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({name: _cell(record[name]) for name in columns} for record in records)
+        _write_lines(file, columns, records, header=True)
     os.replace(temporary, path)
+
+
+def _write_lines(
+    file: TextIO, columns: Sequence[str], records: Sequence[dict[str, Any]], *, header: bool
+) -> None:
+    """Write lines to an open CSV."""
+    writer = csv.DictWriter(file, columns)
+    if header:
+        writer.writeheader()
+    writer.writerows({name: _cell(record[name]) for name in columns} for record in records)
 
 
 def _cell(value: Any) -> Any:
     """A value as text of the CSV."""
     if isinstance(value, list):
-        return SEPARATOR.join(map(str, value))
+        return SEPARATOR.join(
+            INNER_SEPARATOR.join(map(str, part)) if isinstance(part, list) else str(part)
+            for part in value
+        )
     return '' if value is None else value

@@ -19,13 +19,10 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from r2vos_mm.datasets.layout import read_json
-from r2vos_mm.evaluation.functional import (
-    ScoredMasks,
-    mean_average_precision,
-    mttr_overlap_scores,
-)
+from r2vos_mm.evaluation.functional import ScoredMasks, mttr_overlap_scores
 from r2vos_mm.evaluation.metrics.figures import Figure
 from r2vos_mm.evaluation.metrics.pair_rows import MaskResult, PairRow
+from r2vos_mm.evaluation.metrics.protocols import average_precision_figures
 from r2vos_mm.evaluation.offline.mask_files import MaskFileError, decode_rle
 from r2vos_mm.evaluation.offline.scoring import Problem
 
@@ -69,21 +66,15 @@ def score_results(results: Path, annotations: Path) -> CocoOutcome:
 
 def extra_figures(outcome: CocoOutcome, protocol: str) -> list[Figure]:
     """mAP over all masks, and P@K and mean IoU rounded as in the released code, in percent."""
-    average = mean_average_precision(outcome.masks)
     inter = [sum(row.gated.intersections) for row in outcome.rows]
     union = [row.gated.area + row.gt_area - i for row, i in zip(outcome.rows, inter)]
     released = mttr_overlap_scores(inter, union)
     values = {
-        'mAP': average.mean,
-        'mAP@0.5': average.at_50,
-        'mAP@0.75': average.at_75,
-        'mAP_small': average.small,
-        'mAP_medium': average.medium,
-        'mAP_large': average.large,
-        **{f'released/P@{k:g}': share for k, share in released.precision_at.items()},
-        'released/mIoU': released.mean_iou,
+        **average_precision_figures(outcome.masks),
+        **{f'released/P@{k:g}': 100 * share for k, share in released.precision_at.items()},
+        'released/mIoU': 100 * released.mean_iou,
     }
-    return [Figure(key, 100 * value, protocol, '-', 'quality') for key, value in values.items()]
+    return [Figure(key, value, protocol, '-', 'quality') for key, value in values.items()]
 
 
 def _predictions(

@@ -161,8 +161,8 @@ def decode_png(content: bytes, where: str) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as image:
             if image.mode not in _MASK_MODES:
                 raise MaskFileError(
-                    f'{where} has colours (mode {image.mode}): masks are palette or grey PNGs '
-                    'whose values are ids'
+                    f'{where} is of mode {image.mode}: masks are palette or grey PNGs of 8 bits '
+                    'whose values are ids, not colours'
                 )
             return np.array(image, dtype=np.uint8)
     except (OSError, SyntaxError) as error:

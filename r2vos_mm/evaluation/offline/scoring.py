@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Iterator, Sequence
 
 import numpy as np
 
 from r2vos_mm.compat.opencv import one_opencv_thread
-from r2vos_mm.evaluation.functional import score_proposals
+from r2vos_mm.evaluation.functional import (
+    MatchedScores,
+    ProposalScores,
+    assign_scores,
+    proposal_scores,
+)
+from r2vos_mm.evaluation.functional.matching import MAX_PROPOSALS
 from r2vos_mm.evaluation.metrics.object_rows import NUM_ANNOTATORS, ObjectResult, ObjectRow
 from r2vos_mm.evaluation.metrics.pair_rows import (
     MaskResult,
@@ -19,7 +25,16 @@ from r2vos_mm.evaluation.metrics.pair_rows import (
     score_masks_of_pair,
 )
 from r2vos_mm.evaluation.offline.mask_files import MaskFileError, MaskFiles
-from r2vos_mm.evaluation.offline.truth import VOID, PairTask, PngTruth, Truth, VideoTask
+from r2vos_mm.evaluation.offline.truth import (
+    VOID,
+    PairTask,
+    PngTruth,
+    Truth,
+    VideoTask,
+    values_in,
+)
+
+FRAMES_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,74 @@ class Outcome:
         self.problems += other.problems
 
 
+class PredictionReader:
+    """Reads the predictions of one folder part by part, and notes what is missing or broken.
+
+    Args:
+        files: masks of the method.
+        folder: such as ``<video>/<expression>``.
+        task: the video.
+        shape: (H, W) of the annotation.
+        problems: where to note.
+    """
+
+    def __init__(
+        self,
+        files: MaskFiles,
+        folder: str,
+        task: VideoTask,
+        shape: tuple[int, int],
+        problems: list[Problem],
+    ) -> None:
+        self.files, self.folder, self.task = files, folder, task
+        self.shape, self.problems = shape, problems
+        self.missing: list[str] = []
+        self.is_there = files.has_folder(folder)
+        if not self.is_there:
+            problems.append(Problem(folder, 'no predictions', 'counted as empty'))
+
+    def read(self, part: range) -> np.ndarray:
+        """Predicted values (T, H, W) uint8 of some frames; what cannot be used is empty."""
+        values = np.zeros((len(part), *self.shape), dtype=np.uint8)
+        for row, index in enumerate(part if self.is_there else ()):
+            frame = self.task.frames[index]
+            try:
+                mask = self.files.read(self.folder, frame, index)
+            except MaskFileError as error:
+                self._note(frame, str(error))
+                continue
+            if mask is None:
+                self.missing.append(frame)
+            elif mask.shape != self.shape:
+                what = f'size {mask.shape}, the annotation has {self.shape} (height, width)'
+                self._note(frame, what)
+            else:
+                values[row] = mask
+        return values
+
+    def tell_missing(self) -> None:
+        """Note the frames that were missing, all in one problem."""
+        if self.missing:
+            what = (
+                f'{len(self.missing)} of {len(self.task.frames)} frames missing: '
+                f'{", ".join(self.missing[:5])}'
+            )
+            self.problems.append(Problem(self.folder, what, 'counted as empty'))
+
+    def _note(self, frame: str, what: str) -> None:
+        """Note one frame that cannot be used."""
+        self.problems.append(Problem(f'{self.folder}/{frame}', what, 'counted as empty'))
+
+
+def parts_of(task: VideoTask) -> Iterator[range]:
+    """The frames of a video, few at a time: memory does not grow with its length."""
+    total = len(task.frames)
+    return (
+        range(start, min(start + FRAMES_AT_ONCE, total))
+        for start in range(0, total, FRAMES_AT_ONCE)
+    )
+
+
 class VideoScorer(ABC):
     """Scores one video after the other; an object is copied to each process.
 
@@ -80,34 +163,54 @@ class VideoScorer(ABC):
 
     @abstractmethod
     def score(self, task: VideoTask, outcome: Outcome) -> None:
-        """Add the rows and problems of a video to ``outcome``."""
+        """Add the rows and problems of a video to ``outcome``.
 
-    def read_prediction(
-        self, folder: str, task: VideoTask, shape: tuple[int, int], problems: list[Problem]
-    ) -> np.ndarray:
-        """Predicted values (T, H, W) uint8; what is missing or broken is empty and noted."""
-        values = np.zeros((len(task.frames), *shape), dtype=np.uint8)
-        if not self.predictions.has_folder(folder):
-            problems.append(Problem(folder, 'no predictions', 'counted as empty'))
-            return values
-        missing = []
-        for index, frame in enumerate(task.frames):
-            try:
-                mask = self.predictions.read(folder, frame, index)
-            except MaskFileError as error:
-                problems.append(Problem(f'{folder}/{frame}', str(error), 'counted as empty'))
-                continue
-            if mask is None:
-                missing.append(frame)
-            elif mask.shape != shape:
-                what = f'size {mask.shape}, the annotation has {shape} (height, width)'
-                problems.append(Problem(f'{folder}/{frame}', what, 'counted as empty'))
-            else:
-                values[index] = mask
-        if missing:
-            what = f'{len(missing)} of {len(task.frames)} frames missing: {", ".join(missing[:5])}'
-            problems.append(Problem(folder, what, 'counted as empty'))
-        return values
+        Raises:
+            MaskFileError: the annotation cannot be used.
+        """
+
+    def reader(
+        self, folder: str, task: VideoTask, shape: tuple[int, int], outcome: Outcome
+    ) -> PredictionReader:
+        """Reader of the predictions in a folder."""
+        return PredictionReader(self.predictions, folder, task, shape, outcome.problems)
+
+
+@dataclass
+class _PairParts:
+    """What was scored of one pair so far, one entry per part of the video."""
+
+    pair: PairTask
+    reader: PredictionReader
+    results: list[MaskResult] = field(default_factory=list)
+    gt_areas: list[int] = field(default_factory=list)
+
+    def add(self, pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float) -> None:
+        """Score a part: masks (T, H, W) bool, ``gt`` None for negatives."""
+        self.results.append(score_masks_of_pair(pred, gt, bound_th=bound_th))
+        if gt is not None:
+            self.gt_areas += count_pixels(gt)
+
+    def row(self, task: VideoTask, foreground: list[int] | None) -> PairRow:
+        """Row of the whole pair."""
+        self.reader.tell_missing()
+        result, pair = MaskResult.join(self.results), self.pair
+        return PairRow(
+            pair_id=pair.pair_id,
+            video=task.video,
+            kind=pair.kind,
+            sentence=pair.sentence,
+            is_negative=pair.is_negative,
+            frame_ids=task.frames,
+            frame_pixels=int(np.prod(self.reader.shape)),
+            consensus=None,
+            score=None,
+            gt_areas=None if pair.is_negative else tuple(self.gt_areas),
+            gated=result,
+            ungated=result,
+            foreground_areas=None if foreground is None else tuple(foreground),
+            sentence_type=pair.sentence_type,
+        )
 
 
 class PairScorer(VideoScorer):
@@ -119,41 +222,75 @@ class PairScorer(VideoScorer):
     def score(self, task: VideoTask, outcome: Outcome) -> None:
         """See :meth:`VideoScorer.score`."""
         shape = self.truth.shape(task)
-        objects = [self.truth.object_masks(task, index) for index in range(len(task.frames))]
-        for pair in task.pairs:
-            pred = self.read_prediction(pair.folder, task, shape, outcome.problems) > 0
-            gt = None
-            if not pair.is_negative:
-                gt = np.zeros((len(task.frames), *shape), dtype=bool)
-                for index, masks in enumerate(objects):
-                    for name in pair.target:
-                        if name in masks:
-                            gt[index] |= masks[name]
-            outcome.pairs.append(pair_row(task, pair, pred, gt, bound_th=self.bound_th))
+        scored = [
+            _PairParts(pair, self.reader(pair.folder, task, shape, outcome)) for pair in task.pairs
+        ]
+        foreground: list[int] = []
+        found: set[str] = set()
+        for part in parts_of(task):
+            objects = [self.truth.object_masks(task, index) for index in part]
+            for entry in scored:
+                pred = entry.reader.read(part) > 0
+                entry.add(pred, _target_masks(entry.pair, objects, shape), bound_th=self.bound_th)
+            foreground += [_union_area(masks, shape) for masks in objects]
+            found.update(name for masks in objects for name in masks)
+        if not found:
+            self.truth.refuse_binary(task)
+        for entry in scored:
+            known = foreground if self.truth.has_all_objects else None
+            outcome.pairs.append(entry.row(task, known))
+            absent = sorted(set(entry.pair.target) - found)
+            if absent and self.truth.has_all_objects:
+                what = f'object {", ".join(absent)} is in no frame of the annotation'
+                outcome.problems.append(Problem(entry.pair.folder, what, 'scored as never there'))
+
+
+def _target_masks(
+    pair: PairTask, objects: list[dict[str, np.ndarray]], shape: tuple[int, int]
+) -> np.ndarray | None:
+    """Masks (T, H, W) bool of what a sentence is about; None for a negative pair."""
+    if pair.is_negative:
+        return None
+    masks = np.zeros((len(objects), *shape), dtype=bool)
+    for mask, known in zip(masks, objects):
+        for name in set(pair.target) & known.keys():
+            mask |= known[name]
+    return masks
+
+
+def _union_area(masks: dict[str, np.ndarray], shape: tuple[int, int]) -> int:
+    """Pixels of any object of a frame."""
+    return int(np.count_nonzero(np.logical_or.reduce([np.zeros(shape, bool), *masks.values()])))
 
 
 class SemiSupervisedScorer(VideoScorer):
     """Objects of DAVIS given in the first frame: maps of object ids in ``<video>/``.
 
-    Where the annotation has one object and the prediction is 0/255, 255 is that object.
+    The number of objects is the highest id in the first annotated frame. Where that is one and the
+    prediction is 0/255, 255 is that object.
     """
+
+    truth: PngTruth
 
     def score(self, task: VideoTask, outcome: Outcome) -> None:
         """See :meth:`VideoScorer.score`."""
-        frames = range(len(task.frames))
-        objects = [self.truth.object_masks(task, index) for index in frames]
-        names = sorted({name for masks in objects for name in masks}, key=int)
-        shape = self.truth.shape(task)
-        values = self.read_prediction(task.video, task, shape, outcome.problems)
-        if len(names) == 1 and set(np.unique(values)) <= {0, VOID}:
-            values[values == VOID] = int(names[0])
-        empty = np.zeros(shape, dtype=bool)
-        for name in names:
-            pair = PairTask(f'{task.video}/{name}/p', task.video, sentence=f'object {name}')
-            gt = np.stack([masks.get(name, empty) for masks in objects])
-            outcome.pairs.append(
-                pair_row(task, pair, values == int(name), gt, bound_th=self.bound_th)
+        num_objects, shape = self.truth.number_of_objects(task), self.truth.shape(task)
+        reader = self.reader(task.video, task, shape, outcome)
+        scored = {
+            number: _PairParts(
+                PairTask(f'{task.video}/{number}/p', task.video, sentence=f'object {number}'),
+                reader,
             )
+            for number in range(1, num_objects + 1)
+        }
+        for part in parts_of(task):
+            ids = np.stack([self.truth.id_map(task, index) for index in part])
+            values = reader.read(part)
+            if num_objects == 1 and set(values_in(values)) <= {0, VOID}:
+                values[values == VOID] = 1
+            for number, entry in scored.items():
+                entry.add(values == number, ids == number, bound_th=self.bound_th)
+        outcome.pairs += [entry.row(task, None) for entry in scored.values()]
 
 
 class UnsupervisedScorer(VideoScorer):
@@ -167,39 +304,18 @@ class UnsupervisedScorer(VideoScorer):
 
     def score(self, task: VideoTask, outcome: Outcome) -> None:
         """See :meth:`VideoScorer.score`."""
-        ids = np.stack([self.truth.id_map(task, index) for index in range(len(task.frames))])
-        void = ids == VOID
-        num_objects = int(ids[0][~void[0]].max(initial=0))
-        if not num_objects:
-            what = 'the first annotated frame has no object'
-            outcome.problems.append(Problem(task.video, what, 'video not scored'))
-            return
-        objects = np.stack([ids == number for number in range(1, num_objects + 1)])
-        for annotator, folder in self._folders(task.video):
-            values = self.read_prediction(folder, task, ids.shape[1:], outcome.problems)
-            values[values == VOID] = 0
-            proposals = [values == number for number in range(1, int(values.max()) + 1)]
-            stacked = np.stack(proposals) if proposals else np.zeros((0, *ids.shape), dtype=bool)
-            try:
-                matched = score_proposals(stacked, objects, void=void, bound_th=self.bound_th)
-            except ValueError as error:
-                outcome.problems.append(Problem(folder, str(error), 'counted as empty'))
-                matched = score_proposals(stacked[:0], objects, void=void, bound_th=self.bound_th)
-            for index in range(num_objects):
-                result = ObjectResult(
-                    tuple(matched.region[index].tolist()), tuple(matched.contour[index].tolist())
-                )
-                outcome.objects.append(
-                    ObjectRow(
-                        pair_id=f'{task.video}/annotator{annotator}/object{index + 1}',
-                        video=task.video,
-                        obj_id=str(index + 1),
-                        annotator=annotator,
-                        frame_ids=task.frames,
-                        gated=result,
-                        ungated=result,
-                    )
-                )
+        numbers = np.arange(1, self.truth.number_of_objects(task) + 1)[:, None, None, None]
+        shape = self.truth.shape(task)
+        scored = {
+            annotator: _AnnotatorParts(self.reader(folder, task, shape, outcome))
+            for annotator, folder in self._folders(task.video)
+        }
+        for part in parts_of(task):
+            ids = np.stack([self.truth.id_map(task, index) for index in part])
+            for entry in scored.values():
+                entry.add(part, ids == numbers, ids == VOID, bound_th=self.bound_th)
+        for annotator, entry in scored.items():
+            outcome.objects += _object_rows(task, annotator, entry.matched())
 
     def _folders(self, video: str) -> list[tuple[int, str]]:
         """Annotators and the folders of their masks."""
@@ -208,25 +324,58 @@ class UnsupervisedScorer(VideoScorer):
         return [(0, video)]
 
 
-def pair_row(
-    task: VideoTask, pair: PairTask, pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
-) -> PairRow:
-    """Row of one pair from its masks (T, H, W) bool."""
-    result: MaskResult = score_masks_of_pair(pred, gt, bound_th=bound_th)
-    return PairRow(
-        pair_id=pair.pair_id,
-        video=task.video,
-        kind=pair.kind,
-        sentence=pair.sentence,
-        is_negative=pair.is_negative,
-        frame_ids=task.frames,
-        frame_pixels=pred[0].size,
-        consensus=None,
-        score=None,
-        gt_areas=None if gt is None else count_pixels(gt),
-        gated=result,
-        ungated=result,
-    )
+@dataclass
+class _AnnotatorParts:
+    """What was scored of one annotator's maps so far, one entry per part of the video."""
+
+    reader: PredictionReader
+    scores: list[ProposalScores] = field(default_factory=list)
+    highest_id: int = 0
+    void_frames: int = 0
+
+    def add(
+        self, part: range, objects: np.ndarray, void: np.ndarray, *, bound_th: float
+    ) -> None:
+        """Score a part against objects (O, T, H, W), without the void pixels (T, H, W)."""
+        values = self.reader.read(part)
+        self.void_frames += int((values == VOID).any(axis=(1, 2)).sum())
+        values[values == VOID] = 0
+        self.highest_id = max(self.highest_id, int(values.max()))
+        used = int(values.max()) if self.highest_id <= MAX_PROPOSALS else 0
+        proposals = values == np.arange(1, used + 1)[:, None, None, None]
+        self.scores.append(proposal_scores(proposals, objects, void=void, bound_th=bound_th))
+
+    def matched(self) -> MatchedScores:
+        """Scores of the objects; maps that are none count as empty, and that is noted."""
+        self.reader.tell_missing()
+        scores, folder = ProposalScores.join(self.scores), self.reader.folder
+        if self.void_frames:
+            what = f'value {VOID} in {self.void_frames} frames where object ids are expected'
+            self.reader.problems.append(Problem(folder, what, f'{VOID} counted as background'))
+        if self.highest_id > MAX_PROPOSALS:
+            what = f'{self.highest_id} proposals, the protocol takes at most {MAX_PROPOSALS}'
+            self.reader.problems.append(Problem(folder, what, 'counted as empty'))
+            scores = replace(scores, region=scores.region[:0], contour=scores.contour[:0])
+        return assign_scores(scores)
+
+
+def _object_rows(task: VideoTask, annotator: int, matched: MatchedScores) -> list[ObjectRow]:
+    """Rows of the objects of a video for one annotator."""
+    rows = []
+    for number, (region, contour) in enumerate(zip(matched.region, matched.contour), 1):
+        result = ObjectResult(tuple(region.tolist()), tuple(contour.tolist()))
+        rows.append(
+            ObjectRow(
+                pair_id=f'{task.video}/annotator{annotator}/object{number}',
+                video=task.video,
+                obj_id=str(number),
+                annotator=annotator,
+                frame_ids=task.frames,
+                gated=result,
+                ungated=result,
+            )
+        )
+    return rows
 
 
 def score_videos(

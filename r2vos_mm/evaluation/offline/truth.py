@@ -27,6 +27,7 @@ class PairTask:
         pair_id, kind, sentence, is_negative: see :class:`r2vos_mm.evaluation.metrics.PairRow`.
         folder: where its predictions lie.
         target: ids of the objects the sentence is about; none for negatives.
+        sentence_type: ``type_id`` of ReVOS, None where the file has none.
     """
 
     pair_id: str
@@ -35,6 +36,7 @@ class PairTask:
     kind: str = 'positive'
     is_negative: bool = False
     target: tuple[str, ...] = ()
+    sentence_type: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,20 @@ class VideoTask:
     pairs: tuple[PairTask, ...] = ()
 
 
+def values_in(ids: np.ndarray) -> list[int]:
+    """The values that occur in an array of uint8, in order; counting is faster than sorting."""
+    return np.flatnonzero(np.bincount(ids.ravel(), minlength=256)).tolist()
+
+
 class Truth(ABC):
-    """Annotated masks of a data set."""
+    """Annotated masks of a data set.
+
+    Attributes:
+        has_all_objects: whether :meth:`object_masks` gives every annotated object, not only those
+            that a sentence is about.
+    """
+
+    has_all_objects = False
 
     @abstractmethod
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
@@ -61,6 +75,10 @@ class Truth(ABC):
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """(H, W) of the masks of a video."""
 
+    @abstractmethod
+    def refuse_binary(self, task: VideoTask) -> None:
+        """Raise MaskFileError if a video without any object holds masks of 0 and 255."""
+
 
 class PngTruth(Truth):
     """``<root>/<video>/<frame>.png`` with object ids as values, 255 for void.
@@ -68,6 +86,8 @@ class PngTruth(Truth):
     Args:
         root: folder or zip.
     """
+
+    has_all_objects = True
 
     def __init__(self, root: Path) -> None:
         self.files = open_masks(root)
@@ -84,11 +104,33 @@ class PngTruth(Truth):
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """See :meth:`Truth.object_masks`."""
         ids = self.id_map(task, index)
-        return {str(value): ids == value for value in np.unique(ids) if value not in (0, VOID)}
+        return {str(value): ids == value for value in values_in(ids) if value not in (0, VOID)}
 
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """See :meth:`Truth.shape`."""
         return self.id_map(task, 0).shape
+
+    def number_of_objects(self, task: VideoTask) -> int:
+        """The highest id in the first frame, as the DAVIS code has it.
+
+        Raises:
+            MaskFileError: there is none.
+        """
+        ids = self.id_map(task, 0)
+        highest = int(ids[ids != VOID].max(initial=0))
+        if not highest:
+            self.refuse_binary(task)
+            raise MaskFileError(f'the first annotated frame of {task.video} has no object')
+        return highest
+
+    def refuse_binary(self, task: VideoTask) -> None:
+        """See :meth:`Truth.refuse_binary`."""
+        for index, frame in enumerate(task.frames):
+            if (self.id_map(task, index) == VOID).any():
+                raise MaskFileError(
+                    f'the annotation {self.files.path}/{task.video} has no object ids, but the '
+                    f'value {VOID} (frame {frame}): write ids 1, 2, ... instead of 0/{VOID} masks'
+                )
 
 
 class MevisTruth(Truth):
@@ -124,6 +166,9 @@ class MevisTruth(Truth):
                 return tuple(code['size'])
         raise MaskFileError(f'{self.path}: video {task.video} has no mask that tells its size')
 
+    def refuse_binary(self, task: VideoTask) -> None:
+        """See :meth:`Truth.refuse_binary`; a code has no values that could be wrong."""
+
     def _codes(self, name: str) -> list[Any]:
         """The codes of one object."""
         content = _mask_dict(self.path)
@@ -153,6 +198,7 @@ def expression_tasks(expressions: Path) -> list[VideoTask]:
                 folder=f'{video}/{exp_id}',
                 sentence=item.get('exp', ''),
                 target=_target(item, f'{expressions}: video {video!r}, expression {exp_id!r}'),
+                sentence_type=item.get('type_id'),
             )
             for exp_id, item in entry['expressions'].items()
         )

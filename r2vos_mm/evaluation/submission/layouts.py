@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.datasets.layout import read_expressions
+from r2vos_mm.datasets.scored_videos import bundled_ids
 
 NUM_ANNOTATORS = 4
 _REMOVED_TEST_FILE = Path('test', 'meta_expressions.json')
@@ -92,8 +93,9 @@ def object_of(exp_id: str) -> int:
 def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict]:
     """The videos of a ``meta_expressions.json`` that a server scores.
 
-    The list of Refer-YouTube-VOS names the removed test videos, too. They are left out if
-    ``meta_expressions/test/meta_expressions.json`` is beside it, or by ``videos``.
+    The list of Refer-YouTube-VOS names the removed test videos, too. They are left out by
+    ``videos``, else by ``meta_expressions/test/meta_expressions.json`` if that is beside it, else,
+    if it is that list, by the ids of the 202 scored videos that the package has with it.
 
     Args:
         path: the file.
@@ -109,7 +111,10 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
         test_videos = set(read_expressions(removed))
         return {video: entry for video, entry in entries.items() if video not in test_videos}
     if videos is None:
-        return entries
+        scored = bundled_ids()
+        if not scored <= set(entries):
+            return entries
+        return {video: entry for video, entry in entries.items() if video in scored}
     names = (
         {folder.name for folder in videos.iterdir() if folder.is_dir()}
         if videos.is_dir()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.logging import MMLogger
@@ -55,8 +56,8 @@ class PatchEmbed(nn.Module):
         bottom, right = (-side % self.patch_size for side in clips.shape[-2:])
         if bottom or right:
             clips = F.pad(clips, (0, right, 0, bottom))
-        tokens = self.proj(clips.transpose(1, 2))
-        return self.norm(tokens.permute(0, 2, 3, 4, 1))
+        tokens = self.proj(rearrange(clips, 'b t c h w -> b c t h w'))
+        return self.norm(rearrange(tokens, 'b c t h w -> b t h w c'))
 
 
 class PatchMerging(nn.Module):
@@ -73,8 +74,9 @@ class PatchMerging(nn.Module):
         if rows % 2 or columns % 2:
             maps = F.pad(maps, (0, 0, 0, columns % 2, 0, rows % 2))
         # Released weights count the neighbours down the first column, then down the second.
-        neighbours = [maps[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
-        return self.reduction(self.norm(torch.cat(neighbours, dim=-1)))
+        neighbours = rearrange(
+            maps, 'b t (h row) (w column) c -> b t h w (column row c)', row=2, column=2)
+        return self.reduction(self.norm(neighbours))
 
 
 class WindowAttention(nn.Module):
@@ -109,16 +111,16 @@ class WindowAttention(nn.Module):
         Returns:
             (G, B, M, C).
         """
-        count, batch, tokens, channels = windows.shape
-        qkv = self.qkv(windows).view(count * batch, tokens, 3, self.num_heads, -1)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        bias = self._bias(tokens).to(query.dtype)
+        query, key, value = rearrange(
+            self.qkv(windows), 'g b m (part heads d) -> part (g b) heads m d', part=3,
+            heads=self.num_heads)
+        bias = self._bias(windows.shape[2]).to(query.dtype)
         if layout is None:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         else:
             mixed = self._attend_by_group(query, key, value, bias, layout)
-        mixed = mixed.transpose(1, 2).reshape(count, batch, tokens, channels)
-        return self.proj(mixed)
+        return self.proj(rearrange(
+            mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
 
     def _bias(self, tokens: int) -> Tensor:
         """(heads, M, M) the logit added for each pair of tokens."""
@@ -333,7 +335,7 @@ class VideoSwinTransformer(BaseModule):
         """(B, T, h, w, C) -> (B*T, C, h, w)."""
         if self.has_out_norm:
             maps = getattr(self, f'norm{stage}')(maps)
-        return maps.flatten(0, 1).permute(0, 3, 1, 2).contiguous()
+        return rearrange(maps, 'b t h w c -> (b t) c h w').contiguous()
 
     def init_weights(self) -> None:
         """Load the ``Pretrained`` checkpoint, or draw weights as the paper's code base does.

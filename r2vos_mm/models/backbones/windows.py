@@ -10,6 +10,7 @@ from math import prod
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 Size3D = tuple[int, int, int]
@@ -96,11 +97,9 @@ def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
         maps = F.pad(maps, (0, 0, 0, pad_w, 0, pad_h, 0, pad_t))
     if grid.is_shifted:
         maps = maps.roll([-cells for cells in grid.shift], dims=(1, 2, 3))
-    batch, channels = maps.shape[0], maps.shape[-1]
-    (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
-    windows = maps.reshape(batch, gt, wt, gh, wh, gw, ww, channels)
-    windows = windows.permute(1, 3, 5, 0, 2, 4, 6, 7)
-    return windows.reshape(gt * gh * gw, batch, wt * wh * ww, channels)
+    wt, wh, ww = grid.window
+    return rearrange(
+        maps, 'b (gt wt) (gh wh) (gw ww) c -> (gt gh gw) b (wt wh ww) c', wt=wt, wh=wh, ww=ww)
 
 
 def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
@@ -112,10 +111,10 @@ def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
     Returns:
         (B, T, h, w, C).
     """
-    batch, channels = windows.shape[1], windows.shape[-1]
     (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
-    maps = windows.reshape(gt, gh, gw, batch, wt, wh, ww, channels).permute(3, 0, 4, 1, 5, 2, 6, 7)
-    maps = maps.reshape(batch, gt * wt, gh * wh, gw * ww, channels)
+    maps = rearrange(
+        windows, '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c',
+        gt=gt, gh=gh, gw=gw, wt=wt, wh=wh, ww=ww)
     if grid.is_shifted:
         maps = maps.roll(grid.shift, dims=(1, 2, 3))
     frames, rows, columns = grid.size

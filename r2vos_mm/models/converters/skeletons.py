@@ -100,8 +100,9 @@ def _roberta_like(weights: dict[str, Tensor]) -> nn.Module:
             'training leave out a frozen language model that can be had elsewhere; add its '
             'weights under that prefix.') from error
     layers = {name.split('.')[2] for name in shapes if name.startswith('encoder.layer.')}
-    return RobertaModel(RobertaConfig(
+    config = RobertaConfig(
         vocab_size=vocabulary, hidden_size=channels, intermediate_size=hidden,
         num_hidden_layers=len(layers), num_attention_heads=channels // _HEAD_CHANNELS,
         max_position_embeddings=positions, type_vocab_size=kinds, layer_norm_eps=1e-5,
-        pad_token_id=1, bos_token_id=0, eos_token_id=2))
+        pad_token_id=1, bos_token_id=0, eos_token_id=2)
+    return RobertaModel(config, add_pooling_layer='pooler.dense.weight' in shapes)

@@ -1,13 +1,12 @@
 """Swin weights of this package under their released names: inverses of the conversions."""
 from __future__ import annotations
 
+from einops import rearrange
 from torch import Tensor
 
 # Parts of names here and there, in MMDetection's 2-D Swin.
 _SWIN = (('stages.', 'layers.'), ('.w_msa.', '.'), ('.ffn.layers.0.0.', '.mlp.fc1.'),
          ('.ffn.layers.1.', '.mlp.fc2.'), ('patch_embed.projection.', 'patch_embed.proj.'))
-# The four neighbours of patch merging: column-major there, row-major here, channels first.
-_NEIGHBOURS = [0, 2, 1, 3]
 
 
 def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -27,9 +26,8 @@ def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _neighbours_first(tensor: Tensor) -> Tensor:
-    """(..., C * 4) with channels outermost -> (..., 4 * C) with neighbours outermost."""
-    stacked = tensor.unflatten(-1, (-1, 4)).transpose(-1, -2)
-    return stacked[..., _NEIGHBOURS, :].flatten(-2)
+    """Order of patch merging's input: channel, row, column here; column, row, channel there."""
+    return rearrange(tensor, '... (c row column) -> ... (column row c)', row=2, column=2)
 
 
 def restore_video_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from mmdet.models.layers import (
 from r2vos_mm.registry import MODELS
 
 from .attention import MultiheadAttention
+from .cross_modal import CrossModalGrounding, CrossModalPyramid, VisionLanguageBlock
 from .fpn import TopDownPyramid
 from .fusion import MultimodalFusion
 from .grounding import (
@@ -18,7 +19,10 @@ from .grounding import (
     SentenceWordPooling,
     pool_words,
 )
+from .lean_detr import LeanDetrDecoder, LeanDetrEncoder
 from .positions import FramewisePositionalEncoding, word_positions
+from .spatial_decoder import SpatialDecoder
+from .temporal_mixing import TemporalMixing
 
 # mmdet builds these by class, not by registry name; a config must be able to name them.
 for _layer in (DeformableDetrTransformerEncoder, DeformableDetrTransformerDecoder,
@@ -27,7 +31,9 @@ for _layer in (DeformableDetrTransformerEncoder, DeformableDetrTransformerDecode
         MODELS.register_module(module=_layer)
 
 __all__ = [
-    'BatchWordPooling', 'DeformableDetrTransformerDecoder', 'DeformableDetrTransformerEncoder',
-    'DualCrossAttention', 'DynamicFilter', 'EarlyGrounding', 'FramewisePositionalEncoding',
-    'MultiheadAttention', 'MultimodalFusion', 'SentenceWordPooling', 'SinePositionalEncoding3D',
-    'TopDownPyramid', 'pool_words', 'word_positions']
+    'BatchWordPooling', 'CrossModalGrounding', 'CrossModalPyramid',
+    'DeformableDetrTransformerDecoder', 'DeformableDetrTransformerEncoder', 'DualCrossAttention',
+    'DynamicFilter', 'EarlyGrounding', 'FramewisePositionalEncoding', 'LeanDetrDecoder',
+    'LeanDetrEncoder', 'MultiheadAttention', 'MultimodalFusion', 'SentenceWordPooling',
+    'SinePositionalEncoding3D', 'SpatialDecoder', 'TemporalMixing', 'TopDownPyramid',
+    'VisionLanguageBlock', 'pool_words', 'word_positions']

@@ -42,8 +42,19 @@ class TopDownPyramid(BaseModule):
             Mask features (M, C, H/4, W/4).
         """
         laterals = [adapt(x) for adapt, x in zip(self.adapters, memory_maps, strict=True)]
-        features = early
-        for lateral, layer in zip([*laterals, finest], self.layers, strict=True):
+        return self.merge(early, [*laterals, finest])
+
+    def merge(self, features: Tensor, laterals: list[Tensor]) -> Tensor:
+        """Add what comes from above to each lateral.
+
+        Args:
+            features: (M, C, h, w) coarsest map.
+            laterals: (M, C, h, w) finer maps, coarsest first.
+
+        Returns:
+            Mask features (M, C, H/4, W/4).
+        """
+        for lateral, layer in zip(laterals, self.layers, strict=True):
             upsampled = F.interpolate(features, size=lateral.shape[-2:], mode='nearest')
             features = layer(lateral + upsampled)
         return self.mask_features(features)

@@ -14,7 +14,7 @@ from .attention import MultiheadAttention
 from .positions import word_positions
 
 
-class _ResidualFFN(nn.Module):
+class ResidualFFN(nn.Module):
     """x -> LN(x + update) -> LN(. + FFN(.)): the tail of a post-norm transformer layer."""
 
     def __init__(self, channels: int, hidden: int, dropout: float) -> None:
@@ -59,8 +59,8 @@ class DualCrossAttention(BaseModule):
         self.text_query = nn.Linear(channels, channels, bias=projection_bias)
         self.vision_key = nn.Linear(channels, channels, bias=projection_bias)
         self.vision_value = nn.Linear(channels, channels, bias=projection_bias)
-        self.vision_tail = _ResidualFFN(channels, hidden, dropout)
-        self.text_tail = _ResidualFFN(channels, hidden, dropout)
+        self.vision_tail = ResidualFFN(channels, hidden, dropout)
+        self.text_tail = ResidualFFN(channels, hidden, dropout)
 
     def forward(self, vision: Tensor, position: Tensor, vision_padding: Tensor,
                 text: TextFeatures) -> tuple[Tensor, Tensor]:

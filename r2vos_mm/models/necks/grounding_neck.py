@@ -31,13 +31,16 @@ class GroundingNeck(BaseModule):
         num_levels: levels of the encoder.
         grounding_level: encoder level that is grounded (2 = stride 32 where level 0 is stride 8).
         num_groups: groups of the stride-4 lateral's normalisation.
+        temporal_mixing: config of a module that lets the frames of the projected levels see each
+            other, (levels, paddings) -> levels; None where the backbone sees clips, or motion
+            does not matter.
     """
 
     def __init__(self, in_channels: list[int], input_proj: dict, fusion: dict, encoder: dict,
                  grounding: dict, pyramid: dict, positional_encoding: dict,
                  grounding_position: dict, channels: int = 256, num_levels: int = 4,
                  grounding_level: int = 2, num_groups: int = 8,
-                 init_cfg: dict | None = None) -> None:
+                 temporal_mixing: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if not 0 <= grounding_level < num_levels:
             raise ValueError(
@@ -48,6 +51,7 @@ class GroundingNeck(BaseModule):
         self.finest_adapter = ConvModule(
             in_channels[0], channels, 1, act_cfg=None,
             norm_cfg=dict(type='GN', num_groups=num_groups))
+        self.temporal_mixing = MODELS.build(temporal_mixing) if temporal_mixing else None
         self.fusion = MODELS.build(fusion)
         self.encoder = MODELS.build(encoder)
         self.grounding = MODELS.build(grounding)
@@ -70,7 +74,9 @@ class GroundingNeck(BaseModule):
         """
         frames = padding.shape[:2]
         levels = [x.unflatten(0, frames) for x in self.input_proj(tuple(maps[1:]))]
-        paddings = [_resize_padding(padding, level.shape[-2:]) for level in levels]
+        paddings = [resize_padding(padding, level.shape[-2:]) for level in levels]
+        if self.temporal_mixing is not None:
+            levels = self.temporal_mixing(levels, paddings)
         return ClipFeatures(
             finest=self.finest_adapter(maps[0]).unflatten(0, frames),
             levels=levels,
@@ -142,7 +148,7 @@ def _to_tokens(maps: Tensor) -> Tensor:
     return maps.flatten(3).transpose(2, 3)
 
 
-def _resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, T, H, W) bool -> (B, T, h, w) bool, nearest."""
     return F.interpolate(padding.float(), size=tuple(size), mode='nearest').bool()
 

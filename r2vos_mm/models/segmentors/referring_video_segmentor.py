@@ -2,20 +2,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
 
 import torch
-import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmdet.structures.mask import mask2bbox
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from r2vos_mm.registry import MODELS
+from r2vos_mm.registry import MODELS, TASK_UTILS
 from r2vos_mm.structures import (
     ClipFeatures,
     CycleOutput,
     GroundedFeatures,
+    InstanceTargets,
     PairTargets,
     ReferringDataSample,
     SlotPredictions,
@@ -23,6 +25,9 @@ from r2vos_mm.structures import (
 )
 
 _UPSAMPLED_FRAMES = 16
+# Fields of predictions whose second axis is time.
+_PER_FRAME = (
+    'masks', 'ungated_masks', 'scores', 'boxes', 'candidate_masks', 'candidate_scores')
 
 
 @dataclass
@@ -36,6 +41,8 @@ class PredictConfig:
         mask_threshold: probability above which a pixel is foreground.
         gate_threshold: consensus below which the masks are emptied; 0 keeps them all.
         figures: also return the maps of the paper's Figure A.
+        mask_reader: config of the part that makes masks at the size of the files.
+        candidates: also return the masks and scores of all slots, which mAP needs.
     """
 
     window: int | None = None
@@ -43,6 +50,8 @@ class PredictConfig:
     mask_threshold: float = 0.5
     gate_threshold: float = 0.5
     figures: bool = False
+    mask_reader: dict = field(default_factory=lambda: dict(type='BilinearMaskReader'))
+    candidates: bool = False
 
     def __post_init__(self) -> None:
         if (self.window is not None and self.window < 1) or self.pairs_per_pass < 1:
@@ -53,13 +62,16 @@ class PredictConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
                     f'test_cfg.{name} is a probability, got {getattr(self, name)}')
+        self.read_masks = TASK_UTILS.build(self.mask_reader)
 
 
 @MODELS.register_module()
 class ReferringVideoSegmentor(BaseModel):
     """Referring video object segmentation with a verdict on whether the object is there.
 
-    Vision that knows no text runs once per clip; what mixes text in runs per pair.
+    Vision that knows no text runs once per clip; what mixes text in runs per pair. Where only some
+    frames of a clip are annotated (``annotated_frames`` of the samples), the backbone sees all of
+    them and these alone go on from there, as in MTTR and ReferFormer on A2D-Sentences.
 
     Args:
         backbone: (B*T, 3, H, W), or (B, T, 3, H, W) if it ``takes_clips``, to maps of strides 4-32.
@@ -106,21 +118,31 @@ class ReferringVideoSegmentor(BaseModel):
             return self._read_pairs(clips, self.text_encoder(pairs.sentences), pairs.to_clip)[:2]
         raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
 
-    def extract_clips(self, inputs: Tensor, img_shapes: list[tuple[int, int]]) -> ClipFeatures:
+    def extract_clips(self, inputs: Tensor, img_shapes: list[tuple[int, int]], *,
+                      annotated: Tensor | None = None) -> ClipFeatures:
         """Everything that needs no sentence, once per clip.
 
         Args:
             inputs: (B, T, 3, H, W).
             img_shapes: B sizes (H, W) before padding.
+            annotated: (B, T') the frames that go on from the backbone; None for all.
         """
         takes_clips = getattr(self.backbone, 'takes_clips', False)
         maps = self.backbone(inputs if takes_clips else inputs.flatten(0, 1))
-        return self.neck.project(list(maps), padding_mask(inputs, img_shapes))
+        padding = padding_mask(inputs, img_shapes)
+        if annotated is not None:
+            rows = torch.arange(len(inputs), device=inputs.device)[:, None]
+            chosen = (rows * inputs.shape[1] + annotated.to(rows)).flatten()
+            maps = [x[chosen] for x in maps]
+            padding = padding[:, :annotated.shape[1]]  # that of every frame of a clip
+        return self.neck.project(list(maps), padding)
 
     def loss(self, inputs: Tensor, data_samples: list[ReferringDataSample]) -> dict[str, Tensor]:
         """Losses: the mask head sees positive pairs, the cycle head all."""
         pairs = _Pairs.collect(data_samples, inputs.device)
-        clips = self.extract_clips(inputs, [s.img_shape for s in data_samples])
+        annotated = _annotated_frames(data_samples)
+        clips = self.extract_clips(
+            inputs, [s.img_shape for s in data_samples], annotated=annotated)
         text = self.text_encoder(pairs.sentences)
         grounded = self.neck.ground(clips, text, pairs.to_clip)
         losses, reconstructed = {}, None
@@ -130,7 +152,8 @@ class ReferringVideoSegmentor(BaseModel):
                 cycle, text.sentence, pairs.is_negative, pairs.sentences))
             reconstructed = cycle.reconstructed
         losses.update(self._mask_losses(
-            clips, grounded, text.sentence, reconstructed, pairs, _targets(data_samples)))
+            clips, grounded, text.sentence, reconstructed, pairs,
+            _targets(data_samples, annotated)))
         return losses
 
     def _mask_losses(self, clips: ClipFeatures, grounded: GroundedFeatures, sentence: Tensor,
@@ -153,15 +176,21 @@ class ReferringVideoSegmentor(BaseModel):
         """Fill ``pred_pairs`` of every sample; all its sentences share its backbone features."""
         for clip, sample in zip(inputs, data_samples, strict=True):
             height, width = sample.img_shape
-            video = clip[..., :height, :width]
-            windows = (video[frames] for frames in split_windows(len(video), self.test_cfg.window))
-            sample.pred_pairs = self.segment(
-                windows, sample.gt_pairs.sentences, sample.ori_shape)
+            video, chosen = clip[..., :height, :width], _annotated_frames([sample])
+            frames = torch.arange(len(video)) if chosen is None else chosen[0]
+            windows = split_windows(len(video), self.test_cfg.window)
+            wanted = [frames[(w.start <= frames) & (frames < w.stop)] - w.start for w in windows]
+            pairs = self.segment(
+                (video[w] for w, some in zip(windows, wanted) if len(some)),
+                sample.gt_pairs.sentences, sample.ori_shape,
+                annotated=None if chosen is None else [some for some in wanted if len(some)])
+            sample.pred_pairs = pairs if chosen is None else _spread(pairs, frames, len(video))
         return data_samples
 
     @torch.no_grad()
     def segment(self, windows: Iterable[Tensor], sentences: list[str],
-                ori_shape: tuple[int, int]) -> InstanceData:
+                ori_shape: tuple[int, int], *,
+                annotated: Iterable[Tensor] | None = None) -> InstanceData:
         """Segment one video that comes window by window, such as from a decoder.
 
         Backbone features live for one window only; what grows with the video are the slots' masks
@@ -171,18 +200,23 @@ class ReferringVideoSegmentor(BaseModel):
             windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all.
             sentences: P sentences.
             ori_shape: (H0, W0) of the masks.
+            annotated: for each window the (T'_i,) frames that go on from the backbone, of which the
+                result is then; None for all.
 
         Returns:
             P rows as :func:`choose_slots` gives them.
         """
         text = self.text_encoder(sentences)
         read = []
-        for frames in windows:
-            clips = self.extract_clips(frames[None], [tuple(frames.shape[-2:])])
+        for frames, some in zip(windows, annotated or repeat(None)):
+            clips = self.extract_clips(
+                frames[None], [tuple(frames.shape[-2:])],
+                annotated=None if some is None else some[None])
             read.append(self._read_window(clips, text))
         slots = _join([w.slots for w in read], dim=1)
         logits = torch.stack([w.logits for w in read]).mean(0)
-        pairs = choose_slots(slots, logits, ori_shape, config=self.test_cfg)
+        pairs = choose_slots(
+            slots, logits, ori_shape, config=self.test_cfg, input_size=tuple(frames.shape[-2:]))
         if self.test_cfg.figures:
             pairs.grounding_attention = torch.cat([w.attention for w in read], dim=1)
             pairs.early_features = torch.cat([w.early for w in read], dim=1)
@@ -199,7 +233,8 @@ class ReferringVideoSegmentor(BaseModel):
             if cycle is not None:
                 logits = cycle.misalignment_logit.float()
             part = _Window(SlotPredictions(
-                slots.scores.cpu(), slots.boxes.cpu(), slots.masks.cpu()), logits.cpu())
+                slots.scores.cpu(), None if slots.boxes is None else slots.boxes.cpu(),
+                slots.masks.cpu()), logits.cpu())
             if self.test_cfg.figures:
                 part.attention = self.neck.attention_map(grounded, chosen).float().cpu()
                 part.early = grounded.early.float().norm(dim=2).cpu()
@@ -240,46 +275,62 @@ def split_windows(num_frames: int, window: int | None) -> list[slice]:
 
 
 def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape: tuple[int, int],
-                 *, config: PredictConfig) -> InstanceData:
+                 *, config: PredictConfig, input_size: tuple[int, int] | None = None
+                 ) -> InstanceData:
     """One slot per pair for the whole video, its masks at original size, and the gate.
 
     Args:
         slots: predictions of P pairs over all T frames.
         misalignment_logits: (P,) mean over windows.
         ori_shape: (H0, W0).
-        config: thresholds.
+        config: thresholds, and the part that reads masks.
+        input_size: (H, W) of the frames that the model saw; ``ori_shape`` if they were not resized.
 
     Returns:
         P rows: ``masks`` (T, H0, W0) bool after the gate, ``ungated_masks`` before it, ``scores``
-        (T,), ``boxes`` (T, 4) xyxy in pixels, ``consensus``, ``misalignment_logits``.
+        (T,), ``boxes`` (T, 4) xyxy in pixels (around the masks where slots have no boxes),
+        ``consensus``, ``misalignment_logits``; if asked for, ``candidate_masks`` (T, N, H0, W0)
+        and ``candidate_scores`` (T, N).
     """
     scores = slots.scores.sigmoid()
     best = scores.mean(1).argmax(-1)
     rows = torch.arange(len(best))
-    threshold = torch.tensor(config.mask_threshold).logit()
-    masks = _upsample(slots.masks[rows, :, best], ori_shape, float(threshold))
+    masks = _read_masks(slots.masks[rows, :, best], ori_shape, input_size or ori_shape, config)
     consensus = 1 - misalignment_logits.sigmoid()
     kept = consensus >= config.gate_threshold
     height, width = ori_shape
-    boxes = bbox_cxcywh_to_xyxy(slots.boxes[rows, :, best])
+    if slots.boxes is None:
+        boxes = torch.stack([mask2bbox(frames) for frames in masks])
+    else:
+        boxes = bbox_cxcywh_to_xyxy(slots.boxes[rows, :, best])
+        boxes = boxes * boxes.new_tensor([width, height, width, height])
+    candidates = {}
+    if config.candidates:
+        every = slots.masks.transpose(1, 2).flatten(0, 1)  # slots of all pairs
+        read = _read_masks(every, ori_shape, input_size or ori_shape, config)
+        candidates = dict(
+            candidate_masks=read.unflatten(0, (len(best), -1)).transpose(1, 2),
+            candidate_scores=scores)
     return InstanceData(
+        **candidates,
         masks=masks if kept.all() else masks & kept[:, None, None, None],
         ungated_masks=masks,
         scores=scores[rows, :, best],
-        boxes=boxes * boxes.new_tensor([width, height, width, height]),
+        boxes=boxes,
         consensus=consensus,
         misalignment_logits=misalignment_logits)
 
 
-def _upsample(logits: Tensor, size: tuple[int, int], threshold: float) -> Tensor:
+def _read_masks(logits: Tensor, size: tuple[int, int], input_size: tuple[int, int],
+                config: PredictConfig) -> Tensor:
     """(P, T, h, w) logits to (P, T, H0, W0) bool, few frames at a time: float maps are large."""
+    threshold = float(torch.tensor(config.mask_threshold).logit())
     masks = torch.empty(*logits.shape[:2], *size, dtype=torch.bool, device=logits.device)
     for start in range(0, logits.shape[1], _UPSAMPLED_FRAMES):
         frames = slice(start, start + _UPSAMPLED_FRAMES)
         for mask, logit in zip(masks, logits, strict=True):
-            mask[frames] = F.interpolate(
-                logit[frames, None], size=tuple(size), mode='bilinear',
-                align_corners=False)[:, 0] > threshold
+            mask[frames] = config.read_masks(
+                logit[frames], threshold, input_size=input_size, file_size=size)
     return masks
 
 
@@ -327,14 +378,73 @@ class _Window:
 def _join(parts: list[SlotPredictions], *, dim: int) -> SlotPredictions:
     return SlotPredictions(
         torch.cat([p.scores for p in parts], dim=dim),
-        torch.cat([p.boxes for p in parts], dim=dim),
+        None if parts[0].boxes is None else torch.cat([p.boxes for p in parts], dim=dim),
         torch.cat([p.masks for p in parts], dim=dim))
 
 
-def _targets(samples: list[ReferringDataSample]) -> PairTargets:
-    """Targets of all pairs, in the order of the batch; those of negative pairs are empty."""
+def _annotated_frames(samples: list[ReferringDataSample]) -> Tensor | None:
+    """(B, T') annotated frames of B clips, None where all are.
+
+    Raises:
+        ValueError: clips have different numbers of annotated frames.
+    """
+    if not all('annotated_frames' in s for s in samples):
+        return None
+    frames = [_first_annotated(s) for s in samples]
+    if len({len(x) for x in frames}) > 1:
+        raise ValueError(
+            f'clips of one batch have {[len(x) for x in frames]} annotated frames; they need '
+            'equally many: use batch_size=1 or clips of one annotated frame')
+    return torch.stack(frames)
+
+
+def _first_annotated(sample: ReferringDataSample) -> Tensor:
+    """(T',) annotated frames, of repeated ones the first: short clips repeat frames."""
+    first: dict[str, int] = {}
+    for index, (frame, known) in enumerate(
+            zip(sample.frame_ids, sample.annotated_frames, strict=True)):
+        if known:
+            first.setdefault(frame, index)
+    return torch.tensor(list(first.values()))
+
+
+def _spread(pairs: InstanceData, frames: Tensor, length: int) -> InstanceData:
+    """Predictions of some frames as those of all ``length``, empty and of score 0 elsewhere."""
+    for name in _PER_FRAME:
+        if name in pairs:
+            some = pairs[name]
+            whole = some.new_zeros(len(some), length, *some.shape[2:])
+            whole[:, frames] = some
+            pairs[name] = whole
+    return pairs
+
+
+def _targets(samples: list[ReferringDataSample],
+             annotated: Tensor | None = None) -> PairTargets:
+    """Targets of all pairs, in the order of the batch; those of negative pairs are empty.
+
+    Args:
+        samples: B samples.
+        annotated: (B, T') frames that are kept; None for all.
+    """
     pairs = [s.gt_pairs for s in samples]
-    return PairTargets(
+    instances = None
+    if all('gt_instances' in s for s in samples):
+        instances = [target for s in samples for target in _instances(s)]
+    targets = PairTargets(
         boxes=torch.cat([p.boxes for p in pairs]),
         masks=torch.cat([p.masks for p in pairs]),
-        valid=torch.cat([p.valid for p in pairs]))
+        valid=torch.cat([p.valid for p in pairs]),
+        instances=instances)
+    if annotated is None:
+        return targets
+    counts = torch.tensor([len(p) for p in pairs])
+    return targets.at_frames(annotated.repeat_interleave(counts, dim=0))
+
+
+def _instances(sample: ReferringDataSample) -> list[InstanceTargets]:
+    """For each pair of a clip all its instances, and which of them the sentence names."""
+    found, pairs = sample.gt_instances, sample.gt_pairs
+    return [
+        InstanceTargets(found.masks, found.valid, -1 if negative else found.obj_ids.index(obj_id))
+        for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist(), strict=True)]

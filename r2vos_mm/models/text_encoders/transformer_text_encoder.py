@@ -58,6 +58,8 @@ class TransformerTextEncoder(BaseModule):
             self._random_weights = loaded.random_weights
         self.language_model, self.tokenizer = language_model, tokenizer
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
+        if pooling != 'pooler' and hasattr(language_model, 'pooler'):
+            language_model.pooler = None  # dead weights; other models' checkpoints lack them
         self.projector = nn.Sequential(
             nn.Linear(language_model.config.hidden_size, channels),
             nn.LayerNorm(channels, eps=1e-12), nn.Dropout(dropout))

@@ -141,7 +141,7 @@ def test_windows_are_joined_in_order_and_share_slot_and_verdict(model):
 def test_figures_cover_all_frames(model):
     model.test_cfg.figures, model.test_cfg.window = True, 2
     pairs = predicted(model).pred_pairs
-    assert pairs.grounding_attention.shape == pairs.early_features.shape == (4, 5, 2, 2)
+    assert pairs.grounding_attention.shape == pairs.early_features.shape == (4, 5, 4, 4)  # stride 8
     # one share of 1 per window of 1, 2 and 2 frames
     torch.testing.assert_close(
         pairs.grounding_attention.sum((1, 2, 3)), torch.full((4,), 3.0))

@@ -1,90 +1,29 @@
-"""Checks whether a data set in the layout of Refer-YouTube-VOS is complete and sound."""
+"""Checks a data set in the layout of Refer-YouTube-VOS."""
 import hashlib
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
 import numpy as np
 
-from .layout import LayoutReader, is_plain_name, read_categories, read_expressions, read_json
-from .pairs import pairs_sha256, read_pairs
-from .problems import ProblemList
-from .records import VideoRecord
-from .transforms.loading import decode_frame, decode_mask
+from r2vos_mm.datasets.layout import (
+    LayoutReader,
+    is_plain_name,
+    read_categories,
+    read_expressions,
+    read_json,
+)
+from r2vos_mm.datasets.pairs import pairs_sha256, read_pairs
+from r2vos_mm.datasets.problems import ProblemList
+from r2vos_mm.datasets.records import VideoRecord
+from r2vos_mm.datasets.transforms.loading import decode_frame, decode_mask
+
+from .known_sets import KnownSet
+from .report import CheckReport, Tally
 
 _USUAL_SPLITS = ('train', 'valid')
-COLUMNS = ('ok', 'missing', 'broken', 'unused')
-
-
-@dataclass(frozen=True)
-class KnownSet:
-    """What a public data set holds when it is complete.
-
-    Attributes:
-        folder: its usual folder below ``data``.
-        page: where its owners give it out.
-        counts: {split: {'videos' | 'sentences' | 'frames': number}}.
-        scored_sha256: where the validation list names more videos than are scored, SHA-256 of the
-            sorted ids of the scored ones, one a line.
-    """
-    folder: str
-    page: str
-    counts: Mapping[str, Mapping[str, int]]
-    scored_sha256: str = ''
-
-
-# Numbers of Refer-YouTube-VOS: Seo et al., ECCV 2020, and the files themselves; of Ref-DAVIS17: the
-# files. The scored validation videos of Refer-YouTube-VOS are 202 of the 507 listed.
-KNOWN_SETS = {
-    'ref-youtube-vos': KnownSet(
-        'ref-youtube-vos', 'https://youtube-vos.org', dict(
-            train=dict(videos=3471, sentences=12913),
-            valid=dict(videos=202, sentences=834, frames=5486)),
-        scored_sha256='6e9d13a9fdcfbce7b2fd0a48b7809b67e9b33a0d00add51fd7218af5e8e58258'),
-    'ref-davis': KnownSet(
-        'ref-davis', 'https://davischallenge.org', dict(
-            train=dict(videos=60),
-            valid=dict(videos=30, sentences=244, frames=1999))),
-}
-
-
-@dataclass
-class Tally:
-    """How many of one kind of thing are as they should be, and how many are not."""
-    ok: int = 0
-    missing: int = 0
-    broken: int = 0
-    unused: int = 0
-
-
-@dataclass
-class CheckReport:
-    """What a check found.
-
-    Attributes:
-        tallies: {kind of thing, e.g. 'train frames': tally}.
-        problems: one row for each thing that is not as it should be.
-        opened, openable: frames whose files were opened, of how many there are.
-    """
-    problems: ProblemList
-    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    opened: int = 0
-    openable: int = 0
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether nothing is missing or broken."""
-        return not any(tally.missing or tally.broken for tally in self.tallies.values())
-
-    def table(self) -> str:
-        """The tallies, one row each."""
-        width = max(map(len, self.tallies), default=0)
-        lines = [' ' * width + ''.join(f'{name:>9}' for name in COLUMNS)]
-        lines += [f'{what:<{width}}' + ''.join(f'{getattr(tally, name):>9}' for name in COLUMNS)
-                  for what, tally in self.tallies.items()]
-        return '\n'.join(lines)
 
 
 def check_layout(data_root: Path, *, known: KnownSet | None = None, sample: int | None = 200,

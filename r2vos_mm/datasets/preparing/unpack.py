@@ -1,36 +1,27 @@
-"""From the official downloads of Refer-YouTube-VOS to the layout.
+"""From the official downloads to the layout of a data set.
 
 Archives are recognised by what is in them, not by their names, which changed over the years. What
 they hold is never written under the names they give: each wanted member has its place in the
 layout, and only plain files whose place is known are written. So no archive can write elsewhere.
 """
 import os
-import re
 import stat
 import tarfile
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Callable, Iterator
+from typing import IO, Callable, Iterator, Sequence
 
 from rich.progress import track
 
-from .layout import is_plain_name
-from .problems import ProblemList
+from r2vos_mm.datasets.layout import is_plain_name
+from r2vos_mm.datasets.problems import ProblemList
+
+from .davis import convert_davis
+from .parts import PARTS, Part
 
 _SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
-# The challenge's validation masks are those of first frames only: frames without would be left out.
-_WANTED_FILES = re.compile(
-    r'(?:^|/)(meta_expressions/(?:train|valid|test)/meta_expressions\.json'
-    r'|train/meta\.json'
-    r'|(?:train|valid)/JPEGImages/[^/]+/[^/]+\.jpg'
-    r'|train/Annotations/[^/]+/[^/]+\.png)$')
-_WANTED_FOLDERS = ('train/JPEGImages', 'train/Annotations', 'valid/JPEGImages')
-_SINGLE_FILES = (
-    *(f'meta_expressions/{split}/meta_expressions.json' for split in ('train', 'valid', 'test')),
-    'train/meta.json')
-_REQUIRED = (*_SINGLE_FILES[:2], *_WANTED_FOLDERS)
 _CHUNK = 1 << 20
 
 
@@ -49,14 +40,14 @@ class PrepareReport:
         written: files unpacked.
         linked: files and folders that are links now.
         already: files and folders that were there.
-        missing: parts of the layout that no download holds.
+        missing: required parts of the layout that no download holds.
         problems: members that were left out.
     """
     problems: ProblemList
     written: int = 0
     linked: int = 0
     already: int = 0
-    missing: tuple[str, ...] = field(default=())
+    missing: tuple[Part, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -68,13 +59,14 @@ class _Member:
     open: Callable[[], IO[bytes] | None]
 
 
-def prepare(download_dir: Path, data_root: Path, *, limits: Limits = Limits(),
+def prepare(name: str, download_dir: Path, data_root: Path, *, limits: Limits = Limits(),
             progress: bool = True) -> PrepareReport:
     """Unpacks archives and links unpacked folders into the layout; moves and deletes nothing.
 
     What is there already stays, so it can be broken off and started again.
 
     Args:
+        name: data set, one of :data:`PARTS`.
         download_dir: folder with the downloads, as archives (zip, tar) or unpacked, at any depth.
         data_root: folder of the data set; made if it is not there.
         limits: refuse archives that unpack to more.
@@ -87,19 +79,25 @@ def prepare(download_dir: Path, data_root: Path, *, limits: Limits = Limits(),
     if not download_dir.is_dir():
         raise NotADirectoryError(f'{download_dir} is not a folder: put the downloads there')
     report = PrepareReport(ProblemList(str(download_dir)))
-    _link_unpacked(download_dir, data_root, report)
+    parts = PARTS[name]
+    _link_unpacked(parts, download_dir, data_root, report)
     for path in sorted(download_dir.rglob('*')):
         if path.is_file() and path.name.lower().endswith(_SUFFIXES):
-            _unpack(path, data_root, limits, progress, report)
-    report.missing = tuple(part for part in _REQUIRED if not (data_root / part).exists())
+            _unpack(path, parts, data_root, limits, progress, report)
+    report.missing = tuple(
+        part for part in parts if part.required and not (data_root / part.place).exists())
+    if name == 'ref-davis' and not report.missing:
+        convert_davis(data_root, report.problems)
     return report
 
 
-def _link_unpacked(download_dir: Path, data_root: Path, report: PrepareReport) -> None:
+def _link_unpacked(parts: Sequence[Part], download_dir: Path, data_root: Path,
+                   report: PrepareReport) -> None:
     """Links what lies unpacked; of two equal parts the first by name."""
-    for part in (*_WANTED_FOLDERS, *_SINGLE_FILES):
-        target = data_root / part
-        found = sorted(download_dir.rglob(part))
+    for part in parts:
+        target = data_root / part.place
+        found = sorted(path for name in part.known_as for path in download_dir.rglob(name)
+                       if path.is_dir() == bool(part.members))
         if found and target.exists():
             report.already += 1
         elif found:
@@ -108,14 +106,15 @@ def _link_unpacked(download_dir: Path, data_root: Path, report: PrepareReport) -
             report.linked += 1
 
 
-def _unpack(path: Path, data_root: Path, limits: Limits, progress: bool,
+def _unpack(path: Path, parts: Sequence[Part], data_root: Path, limits: Limits, progress: bool,
             report: PrepareReport) -> None:
     """Writes the wanted members of an archive to their places."""
     total = 0
     try:
         with _members(path) as members:
             for member in track(members, path.name, disable=not progress):
-                place = _place(path, member, report)
+                part = next((part for part in parts if part.pattern.search(member.name)), None)
+                place = part and _place(path, part, member, report)
                 if place is None:
                     continue
                 total += member.size
@@ -123,7 +122,7 @@ def _unpack(path: Path, data_root: Path, limits: Limits, progress: bool,
                     raise ValueError(f'{member.name} has {member.size} bytes, together {total}: '
                                      f'more than the allowed {limits.per_file} and {limits.total}')
                 # A part that is a link is a folder of the user's: nothing is added to it.
-                if data_root.joinpath(*place.parts[:2]).is_symlink():
+                if (data_root / part.place).is_symlink():
                     report.already += 1
                 else:
                     _write(member, data_root / place, report)
@@ -133,19 +132,17 @@ def _unpack(path: Path, data_root: Path, limits: Limits, progress: bool,
                          'yourself beside the archives and start again') from error
 
 
-def _place(path: Path, member: _Member, report: PrepareReport) -> PurePosixPath | None:
-    """Where a member belongs in the layout, None if it is not wanted."""
-    match = _WANTED_FILES.search(member.name)
-    if match is None:
-        return None
-    place = PurePosixPath(match[1])
+def _place(path: Path, part: Part, member: _Member,
+           report: PrepareReport) -> PurePosixPath | None:
+    """Where a member of a part belongs in the layout, None if it must not be written."""
+    inner = part.pattern.search(member.name)[1]
     if not member.is_plain_file:
         report.problems.add(path.name, f'{member.name} is a link, not a file', 'left out')
         return None
-    if not all(map(is_plain_name, match[1].split('/'))):
+    if inner and not all(map(is_plain_name, inner.split('/'))):
         report.problems.add(path.name, f'{member.name} is not a plain name', 'left out')
         return None
-    return place
+    return PurePosixPath(part.place, inner)
 
 
 def _write(member: _Member, target: Path, report: PrepareReport) -> None:

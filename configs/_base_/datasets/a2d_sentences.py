@@ -1,0 +1,65 @@
+# A2D-Sentences: each item is one annotated frame. Losses are taken on that frame alone, so a
+# backbone that sees single frames is trained on it alone, too (window 1).
+data_root = 'data/a2d_sentences'
+window = 1
+backend = 'opencv'  # or 'av', 'decord', where they are installed
+short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
+train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
+
+train_pipeline = [
+    dict(type='DecodeVideoFrames', backend=backend),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadTargetMasks'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
+            dict(type='ClipPhotoMetricDistortion'),
+        ]),
+    dict(type='SwapLeftRight'),
+    dict(type='PackTargetInputs'),
+]
+test_pipeline = [
+    dict(type='DecodeVideoFrames', backend=backend),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='LoadTargetMasks'),
+        ]),
+    dict(type='PackTargetInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
+    dataset=dict(
+        type='A2DSentencesDataset',
+        data_root=data_root,
+        split='train',
+        window=window,
+        positives_per_clip=3,
+        negatives=dict(
+            type='TrainNegatives',
+            per_clip=3,
+            shares=dict(other_video=0.5, attribute=0.25, relation=0.25)),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='A2DSentencesDataset',
+        data_root=data_root,
+        split='test',
+        window=window,
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='JFRMetric', protocols=['a2d'], groups=['quality'])
+test_evaluator = val_evaluator

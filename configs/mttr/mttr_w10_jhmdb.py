@@ -1,0 +1,16 @@
+# MTTR on JHMDB-Sentences with the weights of mttr_w10_a2d.py (published: mAP 39.2).
+_base_ = './mttr_w10_a2d.py'
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='JHMDBSentencesDataset',
+        data_root='data/jhmdb_sentences',
+        window=10,
+        pipeline=[
+            dict(
+                type='TransformBroadcaster',
+                transforms=[
+                    dict(type='LoadVideoFrame'),
+                    dict(type='Resize', scale=(576, 320), keep_ratio=True),
+                    dict(type='LoadTargetMasks')]),
+            dict(type='PackTargetInputs')]))

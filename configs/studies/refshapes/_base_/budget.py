@@ -1,0 +1,15 @@
+# What all methods of the study share: data, budget and runtime. 2,000 iterations of 8 clips (two
+# processes of 4) are a quarter of an epoch of RefShapes (63,960 items); the last checkpoint is
+# tested, none is chosen on the validation set.
+_base_ = [
+    '../../../_base_/datasets/refshapes.py', '../../../_base_/schedules/tiny.py',
+    '../../../_base_/default_runtime.py']
+max_iters = 2000
+warmup = 200
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters,
+         eta_min_ratio=0.01)]
+val_dataloader = dict(dataset=dict(indices=8))  # videos, for the log; the test takes all
+default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1, save_best=None))

@@ -1,0 +1,2 @@
+# R2-VOS, preset `paper`, at the size and budget of the study; 3 dynamic filters.
+_base_ = ['../../_base_/models/r2vos_tiny.py', './_base_/budget.py']

@@ -1,0 +1,3 @@
+# ReferFormer at the size and budget of the study. Nothing in it learns from negative pairs.
+_base_ = ['../../_base_/models/referformer_tiny.py', './_base_/budget.py']
+train_dataloader = dict(dataset=dict(negatives=None))

@@ -1,0 +1,230 @@
+"""RefCOCO, RefCOCO+ and RefCOCOg: sentences about objects of single images."""
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from r2vos_mm.registry import DATASETS
+
+from .base_referring_dataset import BaseReferringDataset
+from .layout import is_plain_name, read_json
+from .plain_pickle import read_plain_pickle
+from .problems import ProblemList
+from .records import Expression, Pair, VideoRecord, normalise_sentence
+from .shared_list import SharedList
+from .target_masks import MIN_POLYGON, CodedMasks, targets_of
+
+INSTANCES = 'instances.json'
+IMAGE_NAME = 'COCO_train2014_{:012d}'
+EVALUATION_SPLITS = ('val', 'test', 'testA', 'testB')
+
+
+@dataclass(frozen=True)
+class ReferredImage:
+    """One image: its sentences and the masks of what they are about.
+
+    Attributes:
+        name: file name without suffix.
+        sentences: (id, text, object) of each.
+        codes: {object: polygons or run-length code}.
+        categories: {object: category} of all annotated objects, empty if not all are known.
+    """
+    name: str
+    sentences: list[tuple[str, str, str]] = field(default_factory=list)
+    codes: dict[str, Any] = field(default_factory=dict)
+    categories: dict[str, str] = field(default_factory=dict)
+
+
+@DATASETS.register_module()
+class RefCOCODataset(BaseReferringDataset):
+    """RefCOCO, RefCOCO+ or RefCOCOg, one record per image: a clip of one frame.
+
+    ::
+
+        <data_root>/train2014/COCO_train2014_<12 digits>.jpg
+        <data_root>/<set>/refs(unc).p or refs(umd).p, and instances.json beside it
+        <data_root>/<set>/instances_<set>_<split>.json      ReferFormer's form, instead of these
+
+    An item is an image and a sentence. With ``clip_length`` T the clip is T times the image, for a
+    transform such as ``JitterFrame`` to make a video of. Objects annotated as a crowd are left
+    out, and so are polygons without area.
+
+    The images of the three sets overlap across their splits: an image of one set's training is in
+    another's validation. ``held_out_by`` keeps those out.
+
+    Pipelines need ``LoadTargetMasks`` and ``PackTargetInputs``.
+
+    Args:
+        data_root: COCO's folder.
+        ann_file: ``<set>/refs(...).p`` or ``<set>/instances_<set>_<split>.json``.
+        split: of a pickle, which holds all splits: ``'train'``, ``'val'``, ``'testA'``,
+            ``'testB'`` or ``'test'``.
+        image_folder: folder of the images in ``data_root``.
+        held_out_by: further annotation files, whose images this set must not contain: of a pickle
+            those of all splits but ``train``, of a JSON file all.
+        pipeline, test_mode, clip_length, positives_per_clip, negatives, video_subset,
+            dataset_name, seed, max_refetch: see :class:`BaseReferringDataset`.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file of the dataset is missing or not understood.
+    """
+
+    METAINFO = dict(dataset_name='refcoco')
+
+    def __init__(self, *, data_root: str, ann_file: str, split: str = 'train',
+                 image_folder: str = 'train2014', held_out_by: Sequence[str] = (),
+                 **kwargs: Any) -> None:
+        self.split = split
+        self.image_folder = image_folder
+        self.held_out_by = tuple(held_out_by)
+        self._rows: dict[str, int] = {}
+        self._codes: Sequence[dict[str, Any]] = ()
+        super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
+
+    def load_videos(self) -> list[VideoRecord]:
+        """The usable images in the order of their names; problems are logged once."""
+        root, problems = Path(self.data_root), ProblemList(self.ann_file)
+        images = read_images(Path(self.ann_file), self.split, problems)
+        for name in self.held_out_by:
+            for taken in read_held_out(root / name):
+                images.pop(taken, None)
+        folder = root / self.image_folder
+        if not folder.is_dir():
+            raise FileNotFoundError(f'{folder} is not a folder: put the images of COCO train2014 '
+                                    'there, or set image_folder')
+        found = {path.stem for path in folder.iterdir() if path.suffix == '.jpg'}
+        records = []
+        for name in sorted(images):
+            if name in found:
+                records.append(self._record(images[name], folder))
+            else:
+                problems.add(name, f'{self.image_folder}/{name}.jpg is missing', 'image skipped')
+        problems.report()
+        self._rows = {record.video_id: row for row, record in enumerate(records)}
+        self._codes = SharedList(images[record.video_id].codes for record in records)
+        return records
+
+    @staticmethod
+    def _record(image: ReferredImage, folder: Path) -> VideoRecord:
+        expressions = tuple(Expression(exp_id, normalise_sentence(text), obj_id)
+                            for exp_id, text, obj_id in image.sentences)
+        return VideoRecord(image.name, (image.name, ), folder, None, expressions, image.categories)
+
+    def mask_keys(self, video: VideoRecord, frames: Sequence[str],
+                  pairs: Sequence[Pair]) -> dict[str, Any]:
+        """Codes of the sentences' objects."""
+        targets = targets_of(pairs)
+        codes = self._codes[self._rows[video.video_id]]
+        masks = CodedMasks({target: [codes[target]] for target in targets if target},
+                           f'{self.ann_file}, image {video.video_id}')
+        return dict(targets=[targets] * len(frames), target_masks=[masks] * len(frames))
+
+
+def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
+    """{image name: image} of a pickle with its ``instances.json``, or of a JSON file.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file is missing or not understood.
+    """
+    if path.suffix == '.json':
+        return _from_json(path, problems)
+    return _from_pickle(path, split, problems)
+
+
+def read_held_out(path: Path) -> set[str]:
+    """Names of the images of an annotation file that no training may use.
+
+    Raises:
+        FileNotFoundError, ValueError: if it is missing or not understood.
+    """
+    if path.suffix == '.json':
+        return {Path(image['file_name']).stem for image in _coco(path)['images']}
+    return {IMAGE_NAME.format(int(ref['image_id'])) for ref in _refs(path)
+            if ref.get('split') in EVALUATION_SPLITS}
+
+
+def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
+    content = _coco(path.with_name(INSTANCES))
+    refs = [ref for ref in _refs(path) if ref.get('split') == split]
+    if not refs:
+        splits = sorted({str(ref.get('split')) for ref in _refs(path)})
+        raise ValueError(f'{path} has no split {split!r}; it has {", ".join(splits)}')
+    wanted = {ref['image_id'] for ref in refs}
+    names = {item['id']: item['name'] for item in content.get('categories', ())}
+    annotations, by_image = {}, defaultdict(dict)
+    for item in content['annotations']:
+        if item['image_id'] in wanted:
+            annotations[item['id']] = item
+            by_image[item['image_id']][str(item['id'])] = names.get(item['category_id'], '')
+    images: dict[str, ReferredImage] = {}
+    for ref in refs:
+        # The file_name of a reference ends in the number of the annotation: no image has it.
+        name = IMAGE_NAME.format(int(ref['image_id']))
+        image = images.get(name) or ReferredImage(name, categories=by_image[ref['image_id']])
+        annotation = annotations.get(ref['ann_id'])
+        for sentence in ref['sentences']:
+            if _add(image, str(sentence['sent_id']), sentence.get('raw') or sentence['sent'],
+                    str(ref['ann_id']), annotation, problems):
+                images[name] = image
+    return images
+
+
+def _from_json(path: Path, problems: ProblemList) -> dict[str, ReferredImage]:
+    """ReferFormer's form: an image entry per sentence, and an annotation with the same number."""
+    content = _coco(path)
+    annotations = {item.get('image_id'): item for item in content['annotations']}
+    images: dict[str, ReferredImage] = {}
+    for entry in content['images']:
+        name, annotation = Path(str(entry.get('file_name'))).stem, annotations.get(entry.get('id'))
+        if not is_plain_name(name) or not isinstance(entry.get('caption'), str):
+            problems.add(f'image entry {entry.get("id")}', "has no file_name or no text 'caption'",
+                         'sentence skipped')
+            continue
+        image = images.get(name) or ReferredImage(name)
+        obj_id = str((annotation or {}).get('original_id', entry.get('id')))
+        if _add(image, str(entry['id']), entry['caption'], obj_id, annotation, problems):
+            images[name] = image
+    return images
+
+
+def _add(image: ReferredImage, exp_id: str, text: str, obj_id: str,
+         annotation: Mapping[str, Any] | None, problems: ProblemList) -> bool:
+    """Adds a sentence and the mask of its object, or notes why not; whether it did."""
+    problem = _problem(text, annotation)
+    if problem is not None:
+        problems.add(f'{image.name} sentence {exp_id}', problem, 'sentence skipped')
+        return False
+    image.sentences.append((exp_id, text, obj_id))
+    image.codes[obj_id] = annotation['segmentation']
+    return True
+
+
+def _problem(text: str, annotation: Mapping[str, Any] | None) -> str | None:
+    if not text.strip():
+        return 'sentence is empty'
+    if annotation is None or not annotation.get('segmentation'):
+        return 'has no annotation with a mask'
+    if annotation.get('iscrowd'):
+        return 'is about a crowd'
+    code = annotation['segmentation']
+    if isinstance(code, list) and all(len(polygon) < MIN_POLYGON for polygon in code):
+        return 'its polygons have fewer than three points'
+    return None
+
+
+def _coco(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list)
+                                                for key in ('images', 'annotations')):
+        raise ValueError(f"{path} has no lists 'images' and 'annotations': expected COCO's form")
+    return content
+
+
+def _refs(path: Path) -> list[dict[str, Any]]:
+    content = read_plain_pickle(path)
+    keys = {'image_id', 'ann_id', 'split', 'sentences'}
+    if not isinstance(content, list) or not all(
+            isinstance(ref, dict) and keys <= ref.keys() for ref in content):
+        raise ValueError(f'{path} is not a list of references with {", ".join(sorted(keys))}')
+    return content

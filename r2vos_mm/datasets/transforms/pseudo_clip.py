@@ -1,0 +1,102 @@
+"""Videos made of single images."""
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from r2vos_mm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class JitterFrame(BaseTransform):
+    """Moves, turns and recolours one frame a little, with its map.
+
+    A clip of T times the same image becomes a video if a broadcaster gives every frame a draw of
+    its own (``share_random_params=False``). The ranges are those with which ReferFormer makes
+    clips of RefCOCO's images for joint training. Turns are small and nothing is mirrored, so that
+    the sentence stays true.
+
+    Required keys: ``img`` (H, W, 3) uint8 BGR, optionally ``gt_seg_map`` (H, W) or (H, W, planes)
+    uint8. What comes in at the borders is black, and background of the map.
+
+    Args:
+        rotation: largest turn, degrees.
+        translation: largest shift, as a part of width and height.
+        perspective: largest shift of a corner, as a part of width and height.
+        brightness: largest change of the brightness, of 255.
+        hue: largest change of the hue, degrees (0 to 180 in OpenCV).
+        saturation: largest change of the saturation, of 255.
+        blur_prob: probability of motion blur.
+        blur_sizes: lengths of the blur, pixels, odd.
+        prob: probability that the frame is changed at all.
+    """
+
+    def __init__(self, *, rotation: float = 20.0, translation: float = 0.1,
+                 perspective: float = 0.08, brightness: float = 40.0, hue: float = 5.0,
+                 saturation: float = 5.0, blur_prob: float = 0.25,
+                 blur_sizes: tuple[int, ...] = (9, 11), prob: float = 0.8) -> None:
+        if min(rotation, translation, perspective, brightness, hue, saturation) < 0:
+            raise ValueError('ranges of JitterFrame must not be negative')
+        if not (0 <= blur_prob <= 1 and 0 <= prob <= 1):
+            raise ValueError(f'probabilities must be in [0, 1], got {blur_prob} and {prob}')
+        if perspective >= 0.5:
+            raise ValueError(f'perspective must be below 0.5, got {perspective}')
+        self.rotation = rotation
+        self.translation = translation
+        self.perspective = perspective
+        self.shifts = (hue, saturation, brightness)
+        self.blur_prob = blur_prob
+        self.blur_sizes = blur_sizes
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Jitters ``img`` and ``gt_seg_map``."""
+        if np.random.random() >= self.prob:
+            return results
+        height, width = results['img'].shape[:2]
+        matrix = self._matrix(height, width)
+        image = cv2.warpPerspective(results['img'], matrix, (width, height))
+        results['img'] = self._blurred(self._recoloured(image))
+        if 'gt_seg_map' in results:
+            results['gt_seg_map'] = _warped_map(results['gt_seg_map'], matrix)
+        return results
+
+    def _matrix(self, height: int, width: int) -> np.ndarray:
+        """The 3x3 map of pixels: corners moved one by one, all turned about the centre, shifted."""
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        size = np.array([width, height], np.float32)
+        moved = corners + size * np.random.uniform(-self.perspective, self.perspective, (4, 2))
+        warp = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+        angle = np.random.uniform(-self.rotation, self.rotation)
+        turn = np.eye(3)
+        turn[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
+        turn[:2, 2] += size * np.random.uniform(-self.translation, self.translation, 2)
+        return turn @ warp
+
+    def _recoloured(self, image: np.ndarray) -> np.ndarray:
+        """The image with hue, saturation and value shifted."""
+        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(np.int16)
+        hue, saturation, brightness = (np.random.uniform(-limit, limit) for limit in self.shifts)
+        hsv += np.rint([hue, saturation, brightness]).astype(np.int16)
+        hsv[..., 0] %= 180
+        return cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
+
+    def _blurred(self, image: np.ndarray) -> np.ndarray:
+        """The image as a camera sees it that moves along a line; mostly as it is."""
+        if not self.blur_sizes or np.random.random() >= self.blur_prob:
+            return image
+        length = int(np.random.choice(self.blur_sizes))
+        kernel = np.zeros((length, length), np.float32)
+        kernel[length // 2] = 1.0
+        centre = ((length - 1) / 2, (length - 1) / 2)
+        turn = cv2.getRotationMatrix2D(centre, np.random.uniform(0, 180), 1.0)
+        kernel = cv2.warpAffine(kernel, turn, (length, length))
+        return cv2.filter2D(image, -1, kernel / kernel.sum())
+
+
+def _warped_map(seg_map: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A map of ids or bits, moved plane by plane: ids are not mixed."""
+    height, width = seg_map.shape[:2]
+    planes = seg_map.reshape(height, width, -1)
+    warped = [cv2.warpPerspective(np.ascontiguousarray(planes[..., k]), matrix, (width, height),
+                                  flags=cv2.INTER_NEAREST) for k in range(planes.shape[2])]
+    return np.stack(warped, -1).reshape(seg_map.shape)

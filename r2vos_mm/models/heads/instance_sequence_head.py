@@ -1,0 +1,159 @@
+"""The instance decoder of MTTR and its two heads: which slot is referred to, and its mask."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.layers import MLP
+from mmdet.utils import reduce_mean
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from r2vos_mm.models.necks import xavier_matrices
+from r2vos_mm.models.task_modules import SequenceMatch
+from r2vos_mm.registry import MODELS, TASK_UTILS
+from r2vos_mm.structures import (
+    InstanceTargets,
+    MultimodalMemory,
+    PairTargets,
+    SlotPredictions,
+)
+
+
+@MODELS.register_module()
+class InstanceSequenceHead(BaseModule):
+    """N slots per pair, each an instance of the clip in all frames (MTTR, Sec. 3.3 and 3.4).
+
+    Slots are learned positions that all frames share; a slot's sequence over time is one instance.
+    Masks of *all* instances are supervised, one of which is the referred one. A slot's score is the
+    logit of 'referred' against 'other', the difference of two outputs; there are no boxes.
+
+    Args:
+        decoder: config of the instance decoder.
+        matcher: config of the matching of slots with instances.
+        loss_referred, loss_mask, loss_dice: configs of the losses.
+        channels: C.
+        mask_channels: M of the mask features.
+        num_queries: N.
+        other_weight: weight in ``loss_referred`` of slots that stand for no referred instance.
+    """
+
+    def __init__(self, decoder: dict, matcher: dict, loss_referred: dict, loss_mask: dict,
+                 loss_dice: dict, channels: int = 256, mask_channels: int = 8,
+                 num_queries: int = 50, other_weight: float = 0.1,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.other_weight = other_weight
+        self.decoder = MODELS.build(decoder)
+        self.matcher = TASK_UTILS.build(matcher)
+        self.query_position = nn.Embedding(num_queries, channels)
+        self.referred_branch = nn.Linear(channels, 2)
+        self.kernel_branch = MLP(channels, channels, mask_channels, 2)
+        self.losses = nn.ModuleDict(dict(
+            referred=MODELS.build(loss_referred), mask=MODELS.build(loss_mask),
+            dice=MODELS.build(loss_dice)))
+
+    def init_weights(self) -> None:
+        """Xavier-uniform weights of the decoder, as DETR's."""
+        super().init_weights()
+        xavier_matrices(self.decoder)
+
+    def forward(self, memory: MultimodalMemory, mask_features: Tensor, sentence: Tensor,
+                reconstructed: Tensor | None = None) -> list[SlotPredictions]:
+        """Predictions of every decoder layer, the last one last.
+
+        Args:
+            memory: encoded sequences of P pairs.
+            mask_features: (P, T, M, h, w).
+            sentence, reconstructed: what other heads make their queries of; of no use here.
+        """
+        return [self._predict(layer, mask_features) for layer in self._decode(memory)]
+
+    def last_layer(self, memory: MultimodalMemory, mask_features: Tensor, sentence: Tensor,
+                   reconstructed: Tensor | None = None) -> SlotPredictions:
+        """Predictions of the last decoder layer only: all that testing needs."""
+        return self._predict(self._decode(memory)[-1], mask_features)
+
+    def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
+        """Losses of every decoder layer, each with its own matching.
+
+        Args:
+            predictions: as :meth:`forward` gives them, for P positive pairs.
+            targets: with the instances of their clips, masks at input resolution.
+
+        Returns:
+            ``loss_referred, loss_mask, loss_dice``; earlier layers carry the prefix ``d<layer>.``.
+
+        Raises:
+            ValueError: the instances of the clips are not there.
+        """
+        if targets.instances is None:
+            raise ValueError(
+                'InstanceSequenceHead learns from all instances of a clip, and the samples have '
+                'no gt_instances: set with_instances=True of PackReferringInputs in the training '
+                'pipeline')
+        count = sum(target.valid.numel() for target in targets.instances)
+        normaliser = reduce_mean(targets.valid.new_tensor(count, dtype=torch.float)).clamp(min=1.0)
+        losses: dict[str, Tensor] = {}
+        for layer, prediction in enumerate(predictions):
+            prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
+            matches = self.matcher(prediction, targets.instances)
+            losses[f'{prefix}loss_referred'] = self._referred_loss(
+                prediction.scores, matches, targets.instances)
+            for name, value in self._mask_losses(
+                    prediction.masks, matches, targets.instances, normaliser).items():
+                losses[f'{prefix}loss_{name}'] = value
+        return losses
+
+    def referred_logits(self, embeddings: Tensor) -> Tensor:
+        """(..., C) slot embeddings -> (..., 2) logits of 'referred' and 'other'."""
+        return self.referred_branch(embeddings).float()
+
+    def _decode(self, memory: MultimodalMemory) -> Tensor:
+        """Slot embeddings (layers, P, T, N, C)."""
+        frames = memory.tokens.shape[:2]
+        position = self.query_position.weight[None].expand(frames.numel(), -1, -1)
+        tokens = memory.tokens.flatten(0, 1)
+        embeddings = self.decoder(
+            query=torch.zeros_like(position), query_pos=position, key=tokens, value=tokens,
+            key_pos=memory.position.flatten(0, 1), key_padding_mask=memory.padding.flatten(0, 1))
+        return embeddings.unflatten(1, frames)
+
+    def _predict(self, embeddings: Tensor, mask_features: Tensor) -> SlotPredictions:
+        logits = self.referred_logits(embeddings)
+        kernels = self.kernel_branch(embeddings)
+        masks = torch.einsum('ptnm,ptmhw->ptnhw', kernels, mask_features.to(kernels.dtype))
+        return SlotPredictions(
+            scores=logits[..., 0] - logits[..., 1], boxes=None, masks=masks.float())
+
+    def _referred_loss(self, scores: Tensor, matches: list[SequenceMatch],
+                       targets: list[InstanceTargets]) -> Tensor:
+        """Cross entropy of all slots in all frames, per frame.
+
+        The referred instance's slot counts fully in every frame, also where it says 'other'
+        because the instance is not visible.
+        """
+        labels = torch.zeros_like(scores)
+        weights = torch.full_like(scores, self.other_weight)
+        for row, (match, target) in enumerate(zip(matches, targets, strict=True)):
+            visible = target.labels(referred=1, other=0)[match.instances]  # (K, T)
+            labels[row, :, match.slots] = visible.T.to(labels)
+            weights[row, :, match.slots[match.instances == target.referred]] = 1
+        return self.losses['referred'](
+            scores.flatten()[:, None], labels.flatten()[:, None], weights.flatten()[:, None],
+            avg_factor=scores.shape[:2].numel())
+
+    def _mask_losses(self, masks: Tensor, matches: list[SequenceMatch],
+                     targets: list[InstanceTargets], normaliser: Tensor) -> dict[str, Tensor]:
+        """Losses of the matched masks (P, T, N, h, w) at the size of the targets."""
+        found = torch.cat([
+            mask[:, match.slots].flatten(0, 1) for mask, match in zip(masks, matches, strict=True)])
+        wanted = torch.cat([
+            target.masks[match.instances].transpose(0, 1).flatten(0, 1)
+            for target, match in zip(targets, matches, strict=True)])
+        found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
+        wanted = wanted.flatten(1).to(found.dtype)
+        return dict(
+            mask=self.losses['mask'](
+                found.flatten()[:, None], wanted.flatten()[:, None],
+                avg_factor=normaliser * found.shape[1]),
+            dice=self.losses['dice'](found, wanted, avg_factor=normaliser))

@@ -1,0 +1,90 @@
+"""Matching of slots with all instances of a clip, each as one sequence of masks."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import InstanceData
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from r2vos_mm.registry import TASK_UTILS
+from r2vos_mm.structures import InstanceTargets, SlotPredictions
+
+REFERRED, OTHER = 0, 1  # classes of the costs
+
+
+@dataclass(frozen=True)
+class SequenceMatch:
+    """Which slot stands for which instance of a clip.
+
+    Attributes:
+        slots: (K,) int64, ascending.
+        instances: (K,) int64, the instance of each slot; K is the smaller of N and I.
+    """
+
+    slots: Tensor
+    instances: Tensor
+
+
+@TASK_UTILS.register_module()
+class SequenceMatcher:
+    """Hungarian matching of slots with instances over all frames together (MTTR, Sec. 3.3).
+
+    The cost of a slot for an instance is the mean over frames of a sum of image costs. Masks are
+    compared at the size of the targets, frame by frame: N full-size masks of one frame are in
+    memory at a time.
+
+    Args:
+        costs: configs of costs of the form of ``mmdet.DiceCost``. Predictions carry ``scores``
+            (N, 2), logits of 'referred' and 'other', and ``masks`` (N, H, W) logits; targets carry
+            ``labels`` (I,), 0 for the referred instance where it is visible, else 1, and ``masks``
+            (I, H, W).
+
+    Raises:
+        ValueError: no cost is named.
+    """
+
+    def __init__(self, costs: Sequence[dict[str, Any]]) -> None:
+        if not costs:
+            raise ValueError('SequenceMatcher: costs is empty; name at least one cost')
+        self._costs = [TASK_UTILS.build(cost) for cost in costs]
+
+    def __call__(self, predictions: SlotPredictions,
+                 targets: list[InstanceTargets]) -> list[SequenceMatch]:
+        """Match the slots of P pairs, each with the instances of its clip."""
+        matches = []
+        for scores, masks, target in zip(
+                predictions.scores, predictions.masks, targets, strict=True):
+            slots, instances = linear_sum_assignment(self.costs(scores, masks, target).cpu())
+            matches.append(SequenceMatch(
+                torch.as_tensor(slots, device=scores.device),
+                torch.as_tensor(instances, device=scores.device)))
+        return matches
+
+    @torch.no_grad()
+    def costs(self, scores: Tensor, masks: Tensor, target: InstanceTargets) -> Tensor:
+        """Cost of every slot for every instance, in float32 whatever the autocast state.
+
+        Args:
+            scores: (T, N) referring logits.
+            masks: (T, N, h, w) mask logits.
+            target: I instances.
+
+        Returns:
+            (N, I) float32.
+        """
+        with torch.autocast(masks.device.type, enabled=False):
+            labels = target.labels(referred=REFERRED, other=OTHER)
+            total = masks.new_zeros(masks.shape[1], len(target.masks), dtype=torch.float32)
+            for frame, (score, mask) in enumerate(zip(scores.float(), masks.float())):
+                size = target.masks.shape[-2:]
+                found = InstanceData(
+                    scores=torch.stack((score, torch.zeros_like(score)), dim=-1),
+                    masks=F.interpolate(mask[None], size, mode='bilinear')[0])
+                wanted = InstanceData(labels=labels[:, frame], masks=target.masks[:, frame])
+                total += sum(cost(found, wanted) for cost in self._costs)
+            return total / len(masks)

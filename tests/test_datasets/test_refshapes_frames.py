@@ -1,0 +1,70 @@
+"""RefShapesFrames: shape and texture of every pixel, and the config that learns them."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from PIL import Image
+from toy_models import CONFIGS
+
+from r2vos_mm.datasets import RefShapesFrames
+from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.registry import DATASETS, MODELS
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    make_refshapes(tmp_path / 'set', splits=dict(train=2, valid=1), size=(64, 64), length=3,
+                   workers=1, progress=False)
+    return tmp_path / 'set'
+
+
+@pytest.fixture
+def config(root: Path) -> Config:
+    config = Config.fromfile(CONFIGS / 'backbones/resnet18_refshapes.py')
+    config.merge_from_dict({
+        'train_dataloader.dataset.data_root': str(root),
+        'val_dataloader.dataset.data_root': str(root)})
+    return config
+
+
+def test_every_pixel_has_the_class_of_its_object(root: Path, config: Config):
+    dataset = DATASETS.build(config.val_dataloader.dataset)
+    classes = dataset.metainfo['classes']
+    assert len(classes) == 1 + 3 * 6
+    assert len(dataset) == 1 * 3
+    world = json.loads((root / 'worlds/valid.json').read_text())['videos']
+    entry = dataset.get_data_info(1)
+    mask_file = Path(entry['seg_map_path'])
+    objects = world[mask_file.parent.name]['objects']
+    ids = np.array(Image.open(mask_file))
+    labels = dataset[1]['data_samples'].gt_sem_seg.data[0].numpy()
+    assert {0, *map(int, objects)} >= set(np.unique(ids).tolist())
+    assert (labels[ids == 0] == 0).all()
+    for name, attributes in objects.items():
+        name_of_class = f'{attributes["texture"]} {attributes["shape"]}'
+        assert (labels[ids == int(name)] == classes.index(name_of_class)).all()
+
+
+def test_a_folder_without_a_set_is_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match='worlds/train.json'):
+        RefShapesFrames(data_root=str(tmp_path), split='train')
+
+
+def test_config_trains_and_its_backbone_fits_the_next_stage(config: Config):
+    config.model.backbone.base_channels = 16
+    config.model.decode_head.in_channels = [32, 64]
+    model = MODELS.build(config.model)
+    model.init_weights()
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[4]]), training=True)
+    losses = model(**data, mode='loss')
+    assert losses['decode.loss_ce'].isfinite()
+    losses['decode.loss_ce'].backward()
+    following = Config.fromfile(CONFIGS / 'pretrain/r2vos_tiny_refshapes_stills.py')
+    backbone = following.model.backbone
+    assert backbone.pop('init_cfg')['prefix'] == 'backbone.'
+    assert backbone == Config.fromfile(
+        CONFIGS / 'backbones/resnet18_refshapes.py').model.backbone

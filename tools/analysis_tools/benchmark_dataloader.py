@@ -1,0 +1,446 @@
+"""Clips per second of a training pipeline, and the memory of its workers.
+
+``python tools/analysis_tools/benchmark_dataloader.py configs/r2vos_r50.py`` times the
+``train_dataloader`` of a config as one worker runs it, against the way clips are usually loaded in
+this field (:class:`UsualPipeline`), written here as a yardstick. Both load the same items in turn,
+so that whatever else the machine does slows both; times are those of the processor, without
+waiting. ``--frame-size 1280 720`` first writes the frames of ``--videos`` videos at that size to a
+temporary folder.
+
+``--memory`` measures instead what a set as large as MeViS takes in 4 workers: an index of 1,662
+made-up videos with 23,051 sentences and masks of 6,770 objects is read, and each worker draws from
+all of it.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before a config asks for them)
+from r2vos_mm.compat.opencv import one_opencv_thread
+from r2vos_mm.datasets import BaseReferringDataset
+from r2vos_mm.datasets.json_file import write_json
+from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
+from r2vos_mm.registry import DATASETS
+from r2vos_mm.structures import ReferringDataSample
+
+SHORT_SIDES = (288, 320, 352, 392, 416, 448, 480, 512)
+CROP_SHORT_SIDES = (400, 500, 600)
+CROP_RANGE = (384, 600)
+MAX_LONG_SIDE = 640
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# MeViS: Ding et al., ICCV 2023. Frames per video: its 443k masks by its 8,171 objects, rounded up.
+MEVIS_VIDEOS, MEVIS_SENTENCES, MEVIS_OBJECTS, MEVIS_FRAMES = 1662, 23051, 6770, 60
+MEVIS_CODE_BYTES = 400
+_MIB = 1 << 20
+
+
+class UsualPipeline:
+    """A clip of one sentence as referring video segmentation usually loads it.
+
+    Frames are decoded, flipped and resized by Pillow at their full size, colours are changed
+    before the resize, each mask is a float map of the frame's size, and frames leave as normalised
+    floats. The augmentation is drawn from the distribution of the base config of
+    Refer-YouTube-VOS: flip 1/2, colours, and either a resize to a short side of 288-512 (long side
+    at most 640) or a resize to 400-600, a crop of 384-600 and that resize.
+    """
+
+    def __call__(self, results: dict) -> dict:
+        """``inputs`` (T, 3, H, W) float32 and ``data_samples`` with the first pair."""
+        obj_id = int(results['clip'][0].pairs[0].obj_id)
+        frames = [Image.open(path).convert('RGB') for path in results['img_path']]
+        masks = [np.asarray(Image.open(path)) == obj_id for path in results['seg_map_path']]
+        masks = torch.stack([torch.from_numpy(mask.astype(np.float32)) for mask in masks])
+        if random.random() < 0.5:
+            frames = [frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for frame in frames]
+            masks = masks.flip(-1)
+        draws = _ColourDraws.draw()
+        frames = [_change_colours(frame, draws) for frame in frames]
+        if random.random() < 0.5:
+            frames, masks = self._resize(frames, masks, random.choice(CROP_SHORT_SIDES), None)
+            frames, masks = self._crop(frames, masks)
+        frames, masks = self._resize(frames, masks, random.choice(SHORT_SIDES), MAX_LONG_SIDE)
+        sample = ReferringDataSample()
+        valid = masks.flatten(1).any(1)
+        boxes = torch.stack([_box_of(mask) for mask in masks])
+        sample.gt_pairs = InstanceData(masks=masks[None], boxes=boxes[None], valid=valid[None])
+        return dict(inputs=torch.stack([_to_tensor(frame) for frame in frames]),
+                    data_samples=sample)
+
+    @staticmethod
+    def _resize(frames: list[Image.Image], masks: Tensor, short: int,
+                long: int | None) -> tuple[list[Image.Image], Tensor]:
+        """Frames and masks (T, H, W) with the short side given, the long one limited."""
+        width, height = frames[0].size
+        ratio = short / min(width, height)
+        if long is not None:
+            ratio = min(ratio, long / max(width, height))
+        size = (round(width * ratio), round(height * ratio))
+        return ([frame.resize(size, Image.Resampling.BILINEAR) for frame in frames],
+                interpolate(masks[:, None], size[::-1], mode='nearest')[:, 0])
+
+    @staticmethod
+    def _crop(frames: list[Image.Image], masks: Tensor) -> tuple[list[Image.Image], Tensor]:
+        """The same random part of frames and masks."""
+        width, height = frames[0].size
+        w, h = (random.randint(min(CROP_RANGE[0], side), min(CROP_RANGE[1], side))
+                for side in (width, height))
+        x, y = random.randint(0, width - w), random.randint(0, height - h)
+        return ([frame.crop((x, y, x + w, y + h)) for frame in frames],
+                masks[:, y:y + h, x:x + w])
+
+
+@dataclass(frozen=True)
+class _ColourDraws:
+    """Changes of colour, None for those that are left out."""
+    brightness: float | None
+    contrast: float | None
+    contrast_first: bool
+    saturation: float | None
+    hue: float | None
+
+    @classmethod
+    def draw(cls) -> '_ColourDraws':
+        def maybe(low: float, high: float) -> float | None:
+            return random.uniform(low, high) if random.random() < 0.5 else None
+        return cls(maybe(-32, 32), maybe(0.5, 1.5), random.random() < 0.5, maybe(0.5, 1.5),
+                   maybe(-18, 18))
+
+
+def _change_colours(frame: Image.Image, draws: _ColourDraws) -> Image.Image:
+    """Brightness, contrast, saturation and hue of one frame, in floats."""
+    pixels = np.asarray(frame).astype(np.float32)
+    if draws.brightness is not None:
+        pixels += draws.brightness
+    if draws.contrast is not None and draws.contrast_first:
+        pixels *= draws.contrast
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+    if draws.saturation is not None:
+        pixels[..., 1] = np.minimum(pixels[..., 1] * draws.saturation, 1)
+    if draws.hue is not None:
+        pixels[..., 0] = (pixels[..., 0] + draws.hue) % 360
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_HSV2RGB)
+    if draws.contrast is not None and not draws.contrast_first:
+        pixels *= draws.contrast
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def _box_of(mask: Tensor) -> Tensor:
+    """(x1, y1, x2, y2) around a mask (H, W), zeros if it is empty."""
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    if not len(rows):
+        return torch.zeros(4)
+    return torch.stack([columns[0, 0], rows[0, 0], columns[-1, 0], rows[-1, 0]]).float()
+
+
+def _to_tensor(frame: Image.Image) -> Tensor:
+    """Normalised float32 (3, H, W)."""
+    pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1).contiguous().float().div(255)
+    return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Clips per second of a worker that has a core of its own.
+
+    Attributes:
+        clips_per_second: of the config's pipeline.
+        usual_clips_per_second: of :class:`UsualPipeline`.
+        ratio: the first by the second, median over the rounds.
+        ratio_range: the smallest and largest ratio of a round.
+        pairs_per_clip: sentences of a clip; those of the usual pipeline have one.
+    """
+    clips_per_second: float
+    usual_clips_per_second: float
+    ratio: float
+    ratio_range: tuple[float, float]
+    pairs_per_clip: float
+
+
+def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
+    """Times both pipelines on the same random items, in turn.
+
+    Args:
+        loader: ``train_dataloader`` of a config.
+        items: items in a round.
+        rounds: how often the times are taken.
+    """
+    ours: BaseReferringDataset = DATASETS.build(loader.dataset)
+    usual: BaseReferringDataset = DATASETS.build(
+        {**loader.dataset, 'pipeline': [UsualPipeline()]})
+    rng = np.random.default_rng(0)
+    times = np.zeros((rounds, 2))
+    pairs = []
+    with _one_thread():
+        for dataset in (ours, usual):
+            dataset[0]
+        for row in times:
+            for index in rng.choice(len(ours), items, replace=len(ours) < items).tolist():
+                for column, dataset in enumerate((ours, usual)):
+                    start = time.process_time()
+                    item = dataset[index]
+                    row[column] += time.process_time() - start
+                    if dataset is ours:
+                        pairs.append(len(item['data_samples'].gt_pairs))
+    ratios = times[:, 1] / times[:, 0]
+    clips = items / np.median(times, axis=0)
+    return Speed(*clips.tolist(), float(np.median(ratios)),
+                 (float(ratios.min()), float(ratios.max())), statistics.mean(pairs))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread in PyTorch and OpenCV, as in a worker."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with one_opencv_thread():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def write_resized(source: Path, target: Path, *, size: tuple[int, int], videos: int) -> None:
+    """Writes the first videos of a set in the layout of Refer-YouTube-VOS at another size.
+
+    Args:
+        source: its root; the split is ``train``.
+        target: folder to fill.
+        size: (width, height).
+        videos: how many.
+
+    Raises:
+        FileNotFoundError: if the set has no sentences file.
+    """
+    name = 'meta_expressions/train/meta_expressions.json'
+    listed = json.loads((source / name).read_text(encoding='utf-8'))['videos']
+    kept = {video: listed[video] for video in sorted(listed)[:videos]}
+    write_json(target / name, dict(videos=kept))
+    (target / 'train').mkdir()
+    if (source / 'train/meta.json').is_file():
+        shutil.copy(source / 'train/meta.json', target / 'train/meta.json')
+    for video, entry in kept.items():
+        for frame in entry['frames']:
+            for part, method in ((f'JPEGImages/{video}/{frame}.jpg', Image.Resampling.BICUBIC),
+                                 (f'Annotations/{video}/{frame}.png', Image.Resampling.NEAREST)):
+                path = target / 'train' / part
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with Image.open(source / 'train' / part) as image:
+                    image.resize(size, method).save(path, quality=95)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory in MiB of a process: ``private`` is its own (USS), ``share`` adds its part of what
+    several processes share (PSS), so that the shares of all add up to what the machine needs."""
+    private: float
+    share: float
+
+    @classmethod
+    def of_this_process(cls) -> 'Memory':
+        """From Linux's account of this process.
+
+        Raises:
+            UsageError: there is no such account.
+        """
+        path = Path('/proc/self/smaps_rollup')
+        if not path.is_file():
+            raise UsageError(f'{path} does not exist: --memory needs Linux')
+        rows = {words[0]: int(words[1]) for words in map(str.split, path.read_text().splitlines())
+                if words[-1] == 'kB'}
+        private = sum(size for name, size in rows.items() if name.startswith('Private_'))
+        return cls(private / 1024, rows['Pss:'] / 1024)
+
+
+@dataclass(frozen=True)
+class WorkerMemory:
+    """What workers take.
+
+    Attributes:
+        read_mib: growth of the first process by reading the set.
+        first: workers that have drawn nothing yet.
+        last: the same when each has drawn its items.
+        total_share: of all workers and the first process at the end, MiB.
+    """
+    read_mib: float
+    first: tuple[Memory, ...]
+    last: tuple[Memory, ...]
+    total_share: float
+
+
+def measure_memory(*, workers: int, items: int, videos: int = MEVIS_VIDEOS) -> WorkerMemory:
+    """Reads a made-up set of the size of MeViS and draws ``items`` in each forked worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_made_up_mevis(Path(folder), videos=videos)
+        before = Memory.of_this_process()
+        dataset = DATASETS.build(dict(
+            type='MeViSDataset', data_root=folder, split='train', positives_per_clip=3,
+            negatives=dict(type='TrainNegatives', per_clip=3, shares=dict(other_video=1.)),
+            pipeline=[_only_the_index]))
+    after = Memory.of_this_process()
+    context = multiprocessing.get_context('fork')
+    barrier = context.Barrier(workers)
+    with one_opencv_thread(), context.Pool(
+            workers, initializer=_start_worker, initargs=(dataset, barrier)) as pool:
+        pairs = pool.map(_draw, [(seed, items) for seed in range(workers)], chunksize=1)
+        total = Memory.of_this_process().share + sum(last.share for _, last in pairs)
+    return WorkerMemory(after.private - before.private, tuple(first for first, _ in pairs),
+                        tuple(last for _, last in pairs), total)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(dataset: BaseReferringDataset, barrier: Any) -> None:
+    _worker.update(dataset=dataset, barrier=barrier)
+
+
+def _draw(task: tuple[int, int]) -> tuple[Memory, Memory]:
+    """Draws random items in a worker; its memory before and after, all workers at once."""
+    seed, items = task
+    dataset = _worker['dataset']
+    _worker['barrier'].wait()
+    first = Memory.of_this_process()
+    for index in np.random.default_rng(seed).integers(len(dataset), size=items).tolist():
+        dataset[index]
+    _worker['barrier'].wait()
+    last = Memory.of_this_process()
+    # Nobody leaves before all are measured: what two share would become the other's own.
+    _worker['barrier'].wait()
+    return first, last
+
+
+def _only_the_index(results: dict) -> dict:
+    """A pipeline that reads no file; the dataset has looked up frames, sentences and masks."""
+    count = len(results['clip'][0].pairs)
+    sample = ReferringDataSample()
+    sample.gt_pairs = InstanceData(valid=torch.ones(count, len(results['clip'])))
+    return dict(inputs=(), data_samples=sample)
+
+
+def write_made_up_mevis(root: Path, *, videos: int) -> None:
+    """Writes the annotation files of a training split with as much per video as MeViS has.
+
+    The frames of all videos are the same empty files, and the mask codes are as long as usual
+    but no masks.
+    """
+    frames = [f'{i:05d}' for i in range(MEVIS_FRAMES)]
+    images = root / 'train/JPEGImages'
+    images.mkdir(parents=True)
+    (root / 'frames').mkdir()
+    for frame in frames:
+        (root / 'frames' / f'{frame}.jpg').touch()
+    objects = max(1, round(MEVIS_OBJECTS / MEVIS_VIDEOS))
+    entries, masks = {}, {}
+    for video in range(videos):
+        name = f'{video:012x}'
+        (images / name).symlink_to(root / 'frames')
+        annotations = [video * objects + i for i in range(objects)]
+        entries[name] = dict(vid_id=video, frames=frames, expressions={
+            str(i): dict(exp=f'thing {video} that moves to the left for the time {i}',
+                         obj_id=[i % objects], anno_id=[annotations[i % objects]])
+            for i in range(round(MEVIS_SENTENCES / MEVIS_VIDEOS))})
+        for anno_id in annotations:
+            masks[str(anno_id)] = [
+                dict(size=[1080, 1920], counts=f'{anno_id:06d}{frame}'.ljust(MEVIS_CODE_BYTES, 'a'))
+                for frame in frames]
+    (root / 'train/meta_expressions.json').write_text(json.dumps(dict(videos=entries)))
+    (root / 'train/mask_dict.json').write_text(json.dumps(masks))
+
+
+def speed_table(speed: Speed, name: str) -> str:
+    """The figures as text."""
+    low, high = speed.ratio_range
+    return (f'{name}: {speed.clips_per_second:.1f} clips per second and worker, '
+            f'{speed.pairs_per_clip:.1f} sentences a clip\n'
+            f'usual way: {speed.usual_clips_per_second:.1f} clips per second and worker, '
+            f'1 sentence a clip\n'
+            f'{speed.ratio:.2f} times as many clips ({low:.2f} to {high:.2f} over the rounds)')
+
+
+def memory_table(memory: WorkerMemory) -> str:
+    """The figures as text, one row a worker."""
+    lines = [f'reading the index: {memory.read_mib:.0f} MiB',
+             'worker  private at start  private at end  share at end  (MiB)']
+    lines += [f'{i:>6}{first.private:>18.0f}{last.private:>16.0f}{last.share:>14.0f}'
+              for i, (first, last) in enumerate(zip(memory.first, memory.last))]
+    return '\n'.join([*lines, f'all processes together: {memory.total_share:.0f} MiB'])
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Command line of this tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', nargs='?', help='config file; --memory needs none')
+    parser.add_argument('--items', type=int, help='items a round, or a worker with --memory '
+                        '(default: 20, with --memory 2000)')
+    parser.add_argument('--rounds', type=int, default=5, help='default: %(default)s')
+    parser.add_argument('--frame-size', type=int, nargs=2, metavar=('WIDTH', 'HEIGHT'),
+                        help='time copies of the frames at this size')
+    parser.add_argument('--videos', type=int, default=10,
+                        help='videos to copy with --frame-size (default: %(default)s)')
+    parser.add_argument('--memory', action='store_true', help='measure the memory of workers')
+    parser.add_argument('--workers', type=int, default=4,
+                        help='workers of --memory (default: %(default)s)')
+    parser.add_argument('--out', type=Path, help='JSON file for the figures, too')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='settings that override the config, as key=value')
+    return parser.parse_args(arguments)
+
+
+def _speed_of(args: argparse.Namespace) -> Speed:
+    """Times the config of the command line."""
+    if args.config is None:
+        raise UsageError('name a config, or measure with --memory')
+    cfg = Config.fromfile(existing_file(args.config, what='Config'))
+    cfg.merge_from_dict(args.cfg_options or {})
+    loader = cfg.get('train_dataloader')
+    if loader is None:
+        raise UsageError(f'{args.config} has no train_dataloader')
+    with tempfile.TemporaryDirectory() as folder:
+        if args.frame_size:
+            write_resized(Path(loader.dataset.data_root), Path(folder),
+                          size=tuple(args.frame_size), videos=args.videos)
+            loader.dataset.update(data_root=folder, video_subset=None)
+        return measure_speed(loader, items=args.items or 20, rounds=args.rounds)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure as the command line says."""
+    args = parse_args(arguments)
+    with short_errors():
+        if min(args.items or 1, args.rounds, args.videos, args.workers) < 1:
+            raise UsageError('--items, --rounds, --videos and --workers are at least 1')
+        init_default_scope('r2vos_mm')
+        if args.memory:
+            figures = measure_memory(workers=args.workers, items=args.items or 2000)
+            print(memory_table(figures))
+        else:
+            figures = _speed_of(args)
+            print(speed_table(figures, Path(args.config).stem))
+        if args.out:
+            write_json(args.out, asdict(figures))
+
+
+if __name__ == '__main__':
+    main()
