@@ -14,6 +14,7 @@ from r2vos_mm.engine.launch import (
     short_errors,
 )
 
+_START = 'load_from (the stage before this one; --cfg-options load_from=None starts without it):'
 _PLAIN_WRAPPERS = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 
 
@@ -54,6 +55,8 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.load_from = None
         if args.resume != 'auto':
             cfg.load_from = existing_file(args.resume, what='Checkpoint')
+    elif cfg.get('load_from'):
+        existing_file(cfg.load_from, what=_START)
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from released_toys import released_weights, small_config, write_released
 
+from r2vos_mm.models.converters import command_line
 from r2vos_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -81,9 +82,8 @@ def test_relative_initialises(folder, tmp_path, capsys):
     torch.save(dict(model=relative), tmp_path / 'relative.pth')
     target = tmp_path / 'initial.pth'
     assert (
-        load_tool('released_r2vos').main(
+        load_tool('referformer_to_r2vos').main(
             [
-                'from-referformer',
                 str(folder / 'small.py'),
                 str(tmp_path / 'relative.pth'),
                 str(target),
@@ -102,15 +102,13 @@ def test_relative_initialises(folder, tmp_path, capsys):
 
 def test_relative_initialises_without_its_language_model(folder, tmp_path, capsys):
     """A model around another language model keeps its own."""
-    tool, target = load_tool('released_r2vos'), tmp_path / 'initial.pth'
+    tool, target = load_tool('referformer_to_r2vos'), tmp_path / 'initial.pth'
     files = [str(folder / 'small.py'), str(folder / 'released.pth'), str(target)]
-    assert tool.main(['from-referformer', *files, '--without-language-model']) == 0
+    assert tool.main([*files, '--without-language-model']) == 0
     assert 'a RoBERTa of 1 layers.\nIt is left out.' in capsys.readouterr().out
     written = torch.load(target, weights_only=True)['state_dict']
     assert not [name for name in written if 'language_model' in name]
     assert 'text_encoder.projector.0.weight' in written
-    with pytest.raises(SystemExit):
-        tool.main(['from-released', *files, '--without-language-model'])
 
 
 def test_language_model_left_out_by_training_is_found_again(
@@ -129,11 +127,11 @@ def test_language_model_left_out_by_training_is_found_again(
     def unreachable(name_or_path: str) -> None:
         raise OSError(f'{name_or_path} cannot be loaded')
 
-    monkeypatch.setattr(tool, 'load_language_model', unreachable)
+    monkeypatch.setattr(command_line, 'load_language_model', unreachable)
     assert tool.main(['to-released', config, trained, back]) == 1
     assert 'distilroberta-base cannot be loaded' in capsys.readouterr().err
     source = SimpleNamespace(model=SimpleNamespace(state_dict=lambda: language))
-    monkeypatch.setattr(tool, 'load_language_model', {'distilroberta-base': source}.get)
+    monkeypatch.setattr(command_line, 'load_language_model', {'distilroberta-base': source}.get)
     assert tool.main(['to-released', config, trained, back]) == 0
     assert 'taking distilroberta-base' in capsys.readouterr().out
     written = torch.load(back, weights_only=True)['model']

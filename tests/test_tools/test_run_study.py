@@ -33,7 +33,7 @@ OPTIONS = (
     'train_cfg.max_iters=2', 'train_cfg.val_interval=9', 'train_cfg.val_begin=9',
     'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
     'train_dataloader.batch_size=1', 'default_hooks.checkpoint.interval=1',
-    'default_hooks.logger.interval=1')  # fmt: skip
+    'default_hooks.logger.interval=1', 'model.backbone.init_cfg=None')  # fmt: skip
 
 _SPEC = importlib.util.spec_from_file_location('run_study', TOOL)
 run_study = importlib.util.module_from_spec(_SPEC)

@@ -138,6 +138,10 @@ def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_
     ('options', 'message'),
     [
         (('--resume', 'gone.pth'), 'Checkpoint gone.pth does not exist'),
+        (
+            ('--cfg-options', 'load_from=gone.pth'),
+            r'--cfg-options load_from=None starts without it\): gone.pth does not exist',
+        ),
         (('--amp', '--cfg-options', 'optim_wrapper.type=Other'), 'optim_wrapper of its own, Other'),
         (('--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'), 'no auto_scale_lr'),
     ],

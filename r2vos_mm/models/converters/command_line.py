@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,8 +19,9 @@ from r2vos_mm.models.text_encoders import load_language_model
 from .released_format import ReleasedFormat, read_released_checkpoint
 from .skeletons import load_converted, model_like
 
-_LANGUAGE = 'text_encoder.language_model.'
-_VOCABULARY = f'{_LANGUAGE}embeddings.word_embeddings.weight'
+LANGUAGE = 'text_encoder.language_model.'
+"""How the names of the language model's weights begin."""
+_VOCABULARY = f'{LANGUAGE}embeddings.word_embeddings.weight'
 
 
 def run(released: ReleasedFormat, description: str, arguments: list[str] | None = None) -> int:
@@ -34,15 +36,28 @@ def run(released: ReleasedFormat, description: str, arguments: list[str] | None 
         The exit code: 0 when the target was written.
     """
     args = _parse(description, arguments)
+    if args.direction == 'from-released':
+        return write_converted(args, lambda config: read_released(
+            released, config, args.source, leave_out=args.leave_out))
+    return write_converted(
+        args, lambda config: restore_released(released, config, args.source))
+
+
+def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -> int:
+    """Write what a conversion gives, whole or not at all; errors go to the screen.
+
+    Args:
+        args: ``config`` and ``target``, paths, and ``overwrite``.
+        convert: the model of the config to the content of the target.
+
+    Returns:
+        The exit code: 0 when the target was written.
+    """
     if args.target.exists() and not args.overwrite:
         print(f'{args.target} exists; name another target or add --overwrite.', file=sys.stderr)
         return 1
     try:
-        config = Config.fromfile(args.config).model.to_dict()
-        if args.direction == 'from-released':
-            content = read_released(released, config, args.source, leave_out=args.leave_out)
-        else:
-            content = restore_released(released, config, args.source)
+        content = convert(Config.fromfile(args.config).model.to_dict())
     except (CheckpointError, CheckpointReadError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -77,7 +92,7 @@ def read_released(released: ReleasedFormat, config: dict, source: Path, *,
             raise CheckpointError(f'no weight begins with {leave_out!r}: nothing to leave out')
         print(f'  left out as told ({len(left)}): {", ".join(left)}')
         weights = {name: tensor for name, tensor in weights.items() if name not in left}
-    return dict(state_dict=_compact(weights), meta=dict(converted_from=source.name))
+    return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
 
 
 def restore_released(released: ReleasedFormat, config: dict, source: Path) -> dict:
@@ -95,14 +110,14 @@ def restore_released(released: ReleasedFormat, config: dict, source: Path) -> di
         name = config['text_encoder']['name_or_path']
         print(f'The checkpoint leaves its language model out: taking {name}.')
         language = load_language_model(name).model.state_dict()
-        weights = {f'{_LANGUAGE}{key}': tensor for key, tensor in language.items()} | weights
+        weights = {f'{LANGUAGE}{key}': tensor for key, tensor in language.items()} | weights
     load_converted(model_like(config, weights), weights, source=str(source))
     converted = released.to_there(weights, source=str(source))
     print(converted.describe())
-    return dict(model=_compact(converted.weights))
+    return dict(model=compact(converted.weights))
 
 
-def _compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copies of tensors that view a larger one, which would be saved with all of it."""
     return {name: tensor.clone() for name, tensor in weights.items()}
 

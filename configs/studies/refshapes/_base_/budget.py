@@ -4,6 +4,9 @@
 _base_ = [
     '../../../_base_/datasets/refshapes.py', '../../../_base_/schedules/tiny.py',
     '../../../_base_/default_runtime.py']
+# All backbones start from the same weights, made by configs/backbones/resnet18_refshapes.py.
+backbone_weights = dict(
+    type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_1500.pth', prefix='backbone.')
 max_iters = 2000
 warmup = 200
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
