@@ -34,6 +34,14 @@ def test_weights_and_their_origin_are_all_that_is_kept(tmp_path):
     assert checkpoint['state_dict']['steps'].item() == 3
 
 
+def test_the_file_is_compressed(tmp_path):
+    source, target = tmp_path / 'run.pth', tmp_path / 'model.pth'
+    torch.save(dict(state_dict=dict(a=torch.zeros(50_000))), source)
+    assert publish(str(source), str(target)).returncode == 0
+    assert target.stat().st_size < 5_000  # of 100,000 bytes of float16
+    assert torch.equal(torch.load(target)['state_dict']['a'], torch.zeros(50_000).half())
+
+
 def test_a_file_without_weights_is_refused_by_name(tmp_path):
     source = tmp_path / 'other.pth'
     torch.save(dict(epoch=1), source)

@@ -3,11 +3,12 @@
     python tools/model_converters/publish_model.py work_dirs/run/best_JFR_iter_6000.pth model.pth
 
 Optimizer, schedules, random states and logs are left out; floating point weights are stored in
-float16, half the size (``--precision float32`` keeps them as they are). The file loads like any
-other checkpoint.
+float16, half the size (``--precision float32`` keeps them as they are), and the file is compressed.
+It loads like any other checkpoint.
 """
 import argparse
 import io
+import zipfile
 from pathlib import Path
 
 import torch
@@ -27,6 +28,19 @@ def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
     return dict(state_dict=weights, meta=dict(kept, r2vos_mm=r2vos_mm.__version__))
 
 
+def compressed(archive: bytes) -> bytes:
+    """A file of ``torch.save`` with its members deflated.
+
+    Such files are zip archives; ``torch.load`` reads compressed members, too (not with ``mmap``).
+    """
+    buffer = io.BytesIO()
+    with (zipfile.ZipFile(io.BytesIO(archive)) as source,
+          zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as target):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    return buffer.getvalue()
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -42,8 +56,9 @@ def main() -> None:
         buffer = io.BytesIO()
         torch.save(published(checkpoint, dtype=getattr(torch, args.precision)), buffer)
         args.target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(buffer.getvalue(), args.target)
-        print(f'wrote {args.target}: {len(buffer.getvalue()) / 1e6:.1f} MB')
+        content = compressed(buffer.getvalue())
+        write_atomically(content, args.target)
+        print(f'wrote {args.target}: {len(content) / 1e6:.1f} MB')
 
 
 if __name__ == '__main__':
