@@ -1,14 +1,14 @@
-# The small R2-VOS on the embedded data set, in three stages that take hours on two CPU cores and
-# minutes on a GPU. Each starts from the last checkpoint of the one before:
-#   tools/dist_train.sh configs/backbones/resnet18_refshapes.py 2         shapes and textures
+# The small R2-VOS on the embedded data set. The full schedule has three stages, each from the last
+# checkpoint of the one before; it takes hours on two CPU cores and minutes on a GPU:
+#   tools/dist_train.sh configs/backbones/resnet18_refshapes.py 2          shapes and textures
 #   tools/dist_train.sh configs/pretrain/r2vos_tiny_refshapes_stills.py 2  sentences about stills
-#   tools/dist_train.sh configs/r2vos_tiny_refshapes.py 2                  clips of three frames
+#   tools/dist_train.sh configs/r2vos_tiny_refshapes.py 2 \
+#       --cfg-options load_from=work_dirs/r2vos_tiny_refshapes_stills/iter_3000.pth
 _base_ = [
     './_base_/models/r2vos_tiny.py', './_base_/datasets/refshapes.py',
     './_base_/schedules/tiny.py', './_base_/default_runtime.py']
 max_iters = 1100
 warmup = 100
-load_from = 'work_dirs/r2vos_tiny_refshapes_stills/iter_3000.pth'
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 val_dataloader = dict(dataset=dict(indices=32))  # videos; the test takes all
 optim_wrapper = dict(

@@ -2,7 +2,6 @@
 _base_ = './r2vos_tiny_refshapes.py'
 max_iters = 700
 warmup = 100
-load_from = None
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 train_dataloader = dict(dataset=dict(clip_length=1))
 val_dataloader = dict(dataset=dict(indices=8))  # videos

@@ -4,12 +4,12 @@
 # some minutes, shows that it follows its sentences, tests and draws the checkpoint that comes with
 # the code.
 #
-# Environment: QUICKSTART_MINUTES (8) of training; QUICKSTART_TRAIN (1500) and QUICKSTART_VALID
+# Environment: QUICKSTART_MINUTES (6) of training; QUICKSTART_TRAIN (1500) and QUICKSTART_VALID
 # (100) videos to make; QUICKSTART_WORK (work_dirs/quickstart); PYTHON (a Python 3.11 or 3.12).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-MINUTES=${QUICKSTART_MINUTES:-8}
+MINUTES=${QUICKSTART_MINUTES:-6}
 WORK=${QUICKSTART_WORK:-work_dirs/quickstart}
 SHORT=configs/r2vos_tiny_refshapes_quick.py
 CONFIG=configs/r2vos_tiny_refshapes.py

@@ -14,7 +14,7 @@ from r2vos_mm.engine.launch import (
     short_errors,
 )
 
-_START = 'load_from (the stage before this one; --cfg-options load_from=None starts without it):'
+_START = 'load_from (--cfg-options load_from=None starts without it):'
 _PLAIN_WRAPPERS = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 
 

@@ -5,7 +5,6 @@ _base_ = ['../r2vos_tiny_refshapes.py']
 max_iters = 3000
 warmup = 300
 clip_length = 1
-load_from = None
 model = dict(
     backbone=dict(init_cfg=dict(
         type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_1500.pth',

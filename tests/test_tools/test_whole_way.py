@@ -44,7 +44,7 @@ def options(data: Path, iterations: int) -> list[str]:
         'train_dataloader.batch_size=2', f'train_cfg.max_iters={iterations}',
         f'train_cfg.val_interval={iterations}', 'default_hooks.checkpoint.interval=2',
         'default_hooks.checkpoint.max_keep_ckpts=9', 'default_hooks.logger.interval=1',
-        'log_processor.window_size=1', 'load_from=None']
+        'log_processor.window_size=1']
 
 
 def losses(work_dir: Path) -> dict[int, float]:
