@@ -74,9 +74,9 @@ def test_frames_are_decoded_window_by_window(model, frames, monkeypatch):
     source, seen, done = CountedFrames(frames), [], []
     extract = model.extract_clips
 
-    def spy(inputs, shapes):
+    def spy(inputs, *arguments, **options):
         seen.append((inputs.shape[1], source.decoded))
-        return extract(inputs, shapes)
+        return extract(inputs, *arguments, **options)
 
     monkeypatch.setattr(model, 'extract_clips', spy)
     segment_video(model, source, 'a ball', window=2, on_progress=lambda *step: done.append(step))
@@ -88,8 +88,8 @@ def test_frames_are_decoded_window_by_window(model, frames, monkeypatch):
 def test_a_config_without_window_is_bounded(model, monkeypatch):
     lengths = []
     extract = model.extract_clips
-    monkeypatch.setattr(
-        model, 'extract_clips', lambda x, s: lengths.append(x.shape[1]) or extract(x, s))
+    monkeypatch.setattr(model, 'extract_clips', lambda x, *more, **options: (
+        lengths.append(x.shape[1]) or extract(x, *more, **options)))
     segment_video(model, np.zeros((37, 8, 8, 3), np.uint8), 'a ball')
     assert model.test_cfg.window is None
     assert lengths == [18, 19]
