@@ -28,7 +28,8 @@ class DumpPredictions(DumpResults):
     """Writes predictions to a ``.pkl`` file, one mapping per video, masks as COCO run-length codes.
 
     A mapping holds ``video_id``, ``frame_ids``, ``sentences`` and the fields of ``pred_pairs``;
-    masks (P, T, H0, W0) become P lists of T codes.
+    masks (P, T, H0, W0) become P lists of T codes. The masks of all slots, which mAP needs, are not
+    written.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -36,6 +37,7 @@ class DumpPredictions(DumpResults):
         encoded = []
         for sample in data_samples:
             pairs = dict(sample['pred_pairs'])
+            pairs.pop('candidate_masks', None)
             for name in set(_MASK_FIELDS) & pairs.keys():
                 pairs[name] = [[encode_mask(frame) for frame in pair] for pair in pairs[name]]
             names = {key: sample.get(key) for key in ('video_id', 'frame_ids')}
