@@ -1,6 +1,6 @@
 # The quick start's training: some minutes from scratch, on stills, with a schedule as long.
 _base_ = './r2vos_tiny_refshapes.py'
-max_iters = 700
+max_iters = 520
 warmup = 100
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 train_dataloader = dict(dataset=dict(clip_length=1))

@@ -5,11 +5,13 @@
 # the code.
 #
 # Environment: QUICKSTART_MINUTES (6) of training; QUICKSTART_TRAIN (1500) and QUICKSTART_VALID
-# (100) videos to make; QUICKSTART_WORK (work_dirs/quickstart); PYTHON (a Python 3.11 or 3.12).
+# (100) videos to make; QUICKSTART_TESTED (50) of the latter to test; QUICKSTART_WORK
+# (work_dirs/quickstart); PYTHON (a Python 3.11 or 3.12).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 MINUTES=${QUICKSTART_MINUTES:-6}
+TESTED=${QUICKSTART_TESTED:-50}
 WORK=${QUICKSTART_WORK:-work_dirs/quickstart}
 SHORT=configs/r2vos_tiny_refshapes_quick.py
 CONFIG=configs/r2vos_tiny_refshapes.py
@@ -68,7 +70,7 @@ compare() {
 test_and_draw() {
     logged "$WORK/test.log" env "PYTHON=$PY" tools/dist_test.sh "$CONFIG" "$SHIPPED" "$(processes)" \
         --work-dir "$WORK/test" --out "$WORK/metrics.json" --show-dir "$WORK/pictures" \
-        --cfg-options model.test_cfg.figures=True
+        --cfg-options model.test_cfg.figures=True test_dataloader.dataset.indices="$TESTED"
 }
 
 summarise() {
@@ -97,6 +99,6 @@ step 'Environment .venv with pinned versions' bash tools/setup_env.sh
 step "Synthetic data in $DATA" make_data
 step "Training from scratch, at most $MINUTES min" train
 step 'Right sentences, shuffled sentences and a centre blob' compare
-step "Test and drawing of $SHIPPED" test_and_draw
+step "Test and drawing of $SHIPPED, first $TESTED videos" test_and_draw
 step 'Result of the shipped checkpoint' summarise
 printf '\nfinished in %d min %d s\n' "$((SECONDS / 60))" "$((SECONDS % 60))"
