@@ -14,6 +14,7 @@ from .attention import MultiheadAttention
 from .fpn import TopDownPyramid
 from .grounding import ResidualFFN
 from .positions import word_positions
+from .tokens import per_frame, to_maps, to_tokens
 
 
 @MODELS.register_module()
@@ -135,15 +136,15 @@ class CrossModalGrounding(BaseModule):
     def forward(self, vision: Tensor, position: Tensor, padding: Tensor,
                 text: TextFeatures) -> Tensor:
         """As :meth:`EarlyGrounding.forward`: (P, T, C, h, w) memory and text -> (P, T, C, h, w)."""
-        mixed = self.block(_per_frame(self.lateral, vision), position, padding, text)
-        return _per_frame(self.output, mixed)
+        mixed = self.block(per_frame(self.lateral, vision), position, padding, text)
+        return per_frame(self.output, mixed)
 
     @torch.no_grad()
     def attention_map(self, vision: Tensor, position: Tensor, padding: Tensor,
                       text: TextFeatures) -> Tensor:
         """(P, T, h, w), see :meth:`VisionLanguageBlock.attention_map`."""
         return self.block.attention_map(
-            _per_frame(self.lateral, vision), position, padding, text)
+            per_frame(self.lateral, vision), position, padding, text)
 
 
 @MODELS.register_module()
@@ -188,7 +189,7 @@ class CrossModalPyramid(TopDownPyramid):
         """
         *blocks, last = self.blocks
         laterals = [
-            block(_per_frame(adapt, memory), position, padding, text)
+            block(per_frame(adapt, memory), position, padding, text)
             for adapt, block, (memory, position, padding) in zip(
                 self.adapters, blocks, levels, strict=True)]
         laterals.append(last.attend_text(finest, finest_position, text))
@@ -200,22 +201,6 @@ def init_convolutions(*modules: ConvModule) -> None:
     """Uniform weights scaled by the number of inputs only, as Caffe2's Xavier filling."""
     for module in modules:
         caffe2_xavier_init(module.conv)
-
-
-def to_tokens(maps: Tensor) -> Tensor:
-    """(P, T, C, h, w) -> (P, T*h*w, C)."""
-    return maps.transpose(1, 2).flatten(2).transpose(1, 2)
-
-
-def to_maps(tokens: Tensor, shape: torch.Size) -> Tensor:
-    """(P, T*h*w, C) -> (P, T, C, h, w), the given shape."""
-    frames, _, height, width = shape[1:]
-    return tokens.transpose(1, 2).unflatten(2, (frames, height, width)).transpose(1, 2)
-
-
-def _per_frame(module: nn.Module, maps: Tensor) -> Tensor:
-    """A module of single images on (P, T, C, h, w)."""
-    return module(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
 
 
 def _resize(maps: Tensor, size: list[int], *, mode: str) -> Tensor:

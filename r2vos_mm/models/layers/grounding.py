@@ -12,6 +12,7 @@ from r2vos_mm.structures import TextFeatures
 
 from .attention import MultiheadAttention
 from .positions import word_positions
+from .tokens import per_frame, to_maps, to_tokens
 
 
 class ResidualFFN(nn.Module):
@@ -220,26 +221,18 @@ class EarlyGrounding(BaseModule):
         Returns:
             f_early, (P, T, C, h, w).
         """
-        lateral = self._lateral(vision)
+        lateral = per_frame(self.lateral, vision)
         tokens, words = self.attention(
-            _to_tokens(lateral), _to_tokens(position), padding.flatten(1), text)
-        grounded = tokens.transpose(1, 2).unflatten(2, padding.shape[1:]).transpose(1, 2)
+            to_tokens(lateral), to_tokens(position), padding.flatten(1), text)
+        grounded = to_maps(tokens, vision.shape)
         response = self.dynamic_filter(grounded, words, text.padding)
-        return self.output((grounded + response).flatten(0, 1)).unflatten(0, padding.shape[:2])
+        return per_frame(self.output, grounded + response)
 
     @torch.no_grad()
     def attention_map(self, vision: Tensor, position: Tensor, padding: Tensor,
                       text: TextFeatures) -> Tensor:
         """(P, T, h, w) where the words look, summing to one over the clip."""
-        lateral = self._lateral(vision)
+        lateral = per_frame(self.lateral, vision)
         weights = self.attention.attention_map(
-            _to_tokens(lateral), _to_tokens(position), padding.flatten(1), text)
+            to_tokens(lateral), to_tokens(position), padding.flatten(1), text)
         return weights.unflatten(1, padding.shape[1:])
-
-    def _lateral(self, vision: Tensor) -> Tensor:
-        return self.lateral(vision.flatten(0, 1)).unflatten(0, vision.shape[:2])
-
-
-def _to_tokens(maps: Tensor) -> Tensor:
-    """(P, T, C, h, w) -> (P, T*h*w, C)."""
-    return maps.transpose(1, 2).flatten(2).transpose(1, 2)
