@@ -1,6 +1,7 @@
 # MTTR, which learns from all objects of a clip and has no verdict, hence no negative pairs.
 _base_ = ['../../_base_/models/mttr_tiny.py', './_base_/budget.py']
-model = dict(backbone=dict(init_cfg=_base_.backbone_weights))
+model = dict(
+    backbone=dict(init_cfg=_base_.backbone_weights), neck=dict(temporal_mixing=None))  # stills
 train_dataloader = dict(dataset=dict(
     negatives=None,
     pipeline=[
