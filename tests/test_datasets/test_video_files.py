@@ -98,6 +98,27 @@ def test_av_gives_bgr_as_asked(video: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [frame[0, 0, 0] for frame in decode_frames(video, [0, 1], backend='av')] == [7, 7]
 
 
+@pytest.mark.parametrize('backend', ['av', 'decord'])
+def test_installed_backends_give_the_frames_of_opencv(video: Path, backend: str) -> None:
+    pytest.importorskip(backend, reason=f'{backend} is optional and not installed')
+    expected = decode_frames(video, [4, 0, 2, 9])
+    frames = decode_frames(video, [4, 0, 2, 9], backend=backend)
+    for frame, same in zip(frames, expected, strict=True):
+        assert frame.shape == same.shape
+        assert frame.dtype == np.uint8
+        # their conversions from YUV round differently
+        np.testing.assert_allclose(frame.astype(int), same.astype(int), atol=3)
+
+
+@pytest.mark.parametrize('backend', ['av', 'decord'])
+def test_installed_backends_name_files_that_they_cannot_read(
+        tmp_path: Path, backend: str) -> None:
+    pytest.importorskip(backend, reason=f'{backend} is optional and not installed')
+    (tmp_path / 'text.mp4').write_text('no video')
+    with pytest.raises(DataFileError, match=f'has no video that {backend} can read'):
+        decode_frames(tmp_path / 'text.mp4', [0], backend=backend)
+
+
 def test_the_transform_fills_in_lists_over_the_frames(video: Path) -> None:
     results = DecodeVideoFrames()(dict(video_path=str(video), video_frames=[1, 3]))
     assert levels(results['img']) == [1, 3]
