@@ -1,4 +1,4 @@
-# The small R2-VOS on real video in the layout of Refer-YouTube-VOS, from what it learnt on RefShapes,
+# The small R2-VOS on real video in the layout of Refer-YouTube-VOS, from its RefShapes weights,
 # for a first look at your own data on a CPU. Set train_dataloader.dataset.data_root and
 # val_dataloader.dataset.data_root.
 _base_ = [

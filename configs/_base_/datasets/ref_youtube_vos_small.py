@@ -1,5 +1,5 @@
-# Videos in the layout of Refer-YouTube-VOS, small enough to train on a CPU: for a first look at your
-# own data. Set train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
+# Videos in the layout of Refer-YouTube-VOS, small enough to train on a CPU: for a first look at
+# your own data. Set train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
 _base_ = './ref_youtube_vos.py'
 image_size = (192, 112)  # (w, h)
 clip_length = 3

@@ -12,8 +12,6 @@ class KnownSet:
         page: where its owners give it out.
         counts: {split: {'videos' | 'sentences' | 'frames': number}}; several numbers where there
             are several releases.
-        scored_sha256: where the validation list names more videos than are scored, SHA-256 of the
-            sorted ids of the scored ones, one a line.
         readers: {split: config of the data set class that reads it}, empty for sets in the layout
             of Refer-YouTube-VOS.
         mask_files: {split: file with its masks}, where testing does without.
@@ -21,7 +19,6 @@ class KnownSet:
     folder: str
     page: str
     counts: Mapping[str, Mapping[str, int | tuple[int, ...]]]
-    scored_sha256: str = ''
     readers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mask_files: Mapping[str, str] = field(default_factory=dict)
 
@@ -43,8 +40,7 @@ KNOWN_SETS = {
     'ref-youtube-vos': KnownSet(
         'ref-youtube-vos', 'https://youtube-vos.org', dict(
             train=dict(videos=3471, sentences=12913),
-            valid=dict(videos=202, sentences=834, frames=5486)),
-        scored_sha256='6e9d13a9fdcfbce7b2fd0a48b7809b67e9b33a0d00add51fd7218af5e8e58258'),
+            valid=dict(videos=202, sentences=834, frames=5486))),
     'ref-davis': KnownSet(
         'ref-davis', 'https://davischallenge.org', dict(
             train=dict(videos=60),

@@ -1,5 +1,4 @@
 """Checks a data set in the layout of Refer-YouTube-VOS."""
-import hashlib
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from r2vos_mm.datasets.layout import (
 from r2vos_mm.datasets.pairs import pairs_sha256, read_pairs
 from r2vos_mm.datasets.problems import ProblemList
 from r2vos_mm.datasets.records import VideoRecord
+from r2vos_mm.datasets.scored_videos import scored_videos
 from r2vos_mm.datasets.transforms.loading import decode_frame, decode_mask
 
 from .known_sets import KnownSet
@@ -115,21 +115,8 @@ class _SplitCheck:
 
     def _scored(self, entries: dict[str, dict]) -> dict[str, dict]:
         """The listed videos without those that nobody needs: the removed test part."""
-        wanted = self.expected.get('videos')
-        if self.split != 'valid' or wanted is None or len(entries) <= wanted:
-            return entries
-        removed = self.data_root / 'meta_expressions/test/meta_expressions.json'
-        if removed.is_file():
-            others = set(read_expressions(removed))
-        else:
-            others = {video_id for video_id in entries if not is_plain_name(video_id)
-                      or not (self.folder / 'JPEGImages' / video_id).is_dir()}
-        scored = {video_id: entry for video_id, entry in entries.items() if video_id not in others}
-        ids = ''.join(f'{video_id}\n' for video_id in sorted(scored))
-        if hashlib.sha256(ids.encode()).hexdigest() != self.known.scored_sha256:
-            self._note(self.split, f'the {len(scored)} videos are not the {wanted} scored ones',
-                       self._remedy())
-        return scored
+        scored = scored_videos(entries, self.data_root, self.split, self.report.problems)
+        return {video_id: entry for video_id, entry in entries.items() if video_id in scored}
 
     def _videos(self, entries: dict[str, dict], listed: set[str]) -> list[VideoRecord]:
         """Looks for the files of every video; the usable videos."""
