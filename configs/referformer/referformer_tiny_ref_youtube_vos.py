@@ -1,4 +1,4 @@
-# ReferFormer at the size of r2vos_tiny_ref_youtube_vos.py and with its data. Nothing in it learns from
+# ReferFormer at the size of r2vos_tiny_ref_youtube_vos.py, with its data. Nothing in it learns from
 # negative pairs. Weights to start from (load_from): a run of studies/refshapes/referformer.py.
 _base_ = [
     '../_base_/models/referformer_tiny.py', '../_base_/datasets/ref_youtube_vos_small.py',
