@@ -1,5 +1,6 @@
 # A2D-Sentences: each item is one annotated frame. Losses are taken on that frame alone, so a
 # backbone that sees single frames is trained on it alone, too (window 1).
+_base_ = './loaders.py'
 data_root = 'data/a2d_sentences'
 window = 1
 backend = 'opencv'  # or 'av', 'decord', where they are installed
@@ -33,25 +34,15 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
     dataset=dict(
         type='A2DSentencesDataset',
         data_root=data_root,
         split='train',
         window=window,
         positives_per_clip=3,
-        negatives=dict(
-            type='TrainNegatives',
-            per_clip=3,
-            shares=dict(other_video=0.5, attribute=0.25, relation=0.25)),
+        negatives=_base_.negatives,
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='A2DSentencesDataset',
         data_root=data_root,

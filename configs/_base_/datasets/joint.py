@@ -6,7 +6,6 @@ ann_files = {
     'refcoco': 'refcoco/refs(unc).p',
     'refcoco+': 'refcoco+/refs(unc).p',
     'refcocog': 'refcocog/refs(umd).p'}
-resize = dict(type='RandomChoiceResize', scales=_base_.train_scales, keep_ratio=True)
 
 pseudo_clip_pipeline = [
     # Every frame is moved on its own; flip, size and colours are the same for all.
@@ -26,23 +25,15 @@ pseudo_clip_pipeline = [
         transforms=[
             [
                 dict(
-                    type='TransformBroadcaster', share_random_params=True, transforms=[resize])
+                    type='TransformBroadcaster',
+                    share_random_params=True,
+                    transforms=[_base_.resize])
             ],
             [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[
-                        dict(
-                            type='RandomChoiceResize',
-                            scales=_base_.crop_scales,
-                            keep_ratio=True),
-                        dict(
-                            type='mmdet.RandomCrop',
-                            crop_type='absolute_range',
-                            crop_size=(384, 600)),
-                        resize,
-                    ])
+                    transforms=_base_.crop_and_resize)
             ],
         ]),
     dict(
@@ -62,7 +53,7 @@ images = [
         dataset_name=name,
         clip_length=_base_.clip_length,
         positives_per_clip=3,
-        negatives=_base_.train_dataloader.dataset.negatives,
+        negatives=_base_.negatives,
         pipeline=pseudo_clip_pipeline) for name, ann_file in ann_files.items()]
 train_dataloader = dict(
     dataset=dict(

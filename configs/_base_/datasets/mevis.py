@@ -9,7 +9,6 @@ load_for_crop = [
     dict(type='LoadVideoFrame', largest_scale=_base_.crop_scales[-1]),
     dict(type='LoadTargetMasks'),
     dict(type='RandomFlip', prob=0.5)]
-resize = dict(type='RandomChoiceResize', scales=_base_.train_scales, keep_ratio=True)
 
 train_pipeline = [
     dict(
@@ -19,24 +18,13 @@ train_pipeline = [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[*load_large, resize])
+                    transforms=[*load_large, _base_.resize])
             ],
             [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[
-                        *load_for_crop,
-                        dict(
-                            type='RandomChoiceResize',
-                            scales=_base_.crop_scales,
-                            keep_ratio=True),
-                        dict(
-                            type='mmdet.RandomCrop',
-                            crop_type='absolute_range',
-                            crop_size=(384, 600)),
-                        resize,
-                    ])
+                    transforms=[*load_for_crop, *_base_.crop_and_resize])
             ],
         ]),
     dict(

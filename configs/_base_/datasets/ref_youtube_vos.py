@@ -1,5 +1,6 @@
 # Refer-YouTube-VOS, clips of 5 frames. The validation masks are not public: 5 % of the training
 # videos, chosen by the hash of their ids, are the local validation and stay out of training.
+_base_ = './loaders.py'
 dataset_type = 'R2VOSDataset'
 data_root = 'data/ref-youtube-vos'
 clip_length = 5
@@ -8,6 +9,11 @@ short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
 train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
 # Before a crop. A long side without a limit: only the short side counts.
 crop_scales = [(100000, side) for side in (400, 500, 600)]
+resize = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
+crop_and_resize = [
+    dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
+    dict(type='mmdet.RandomCrop', crop_type='absolute_range', crop_size=(384, 600)),
+    resize]
 
 # A choice between two ways, made once per clip, hence outside the broadcasters. Frames are loaded
 # inside it: large ones at half their size where nothing larger is needed. Colours change last, when
@@ -24,7 +30,7 @@ train_pipeline = [
                         dict(type='LoadVideoFrame', largest_scale=train_scales[-1]),
                         dict(type='LoadObjectMask'),
                         dict(type='RandomFlip', prob=0.5),
-                        dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
+                        resize,
                     ])
             ],
             [
@@ -35,12 +41,7 @@ train_pipeline = [
                         dict(type='LoadVideoFrame', largest_scale=crop_scales[-1]),
                         dict(type='LoadObjectMask'),
                         dict(type='RandomFlip', prob=0.5),
-                        dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
-                        dict(
-                            type='mmdet.RandomCrop',
-                            crop_type='absolute_range',
-                            crop_size=(384, 600)),
-                        dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
+                        *crop_and_resize,
                     ])
             ],
         ]),
@@ -63,10 +64,6 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -74,16 +71,9 @@ train_dataloader = dict(
         video_subset=dict(part='train', fraction=holdout_fraction),
         clip_length=clip_length,
         positives_per_clip=3,
-        negatives=dict(
-            type='TrainNegatives',
-            per_clip=3,
-            shares=dict(other_video=0.5, attribute=0.25, relation=0.25)),
+        negatives=_base_.negatives,
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -93,10 +83,6 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 # The challenge's validation videos: no masks, for a submission.
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,4 +1,5 @@
 # RefCOCO: clips of one frame. 2 images x 8 GPUs.
+_base_ = './loaders.py'
 data_root = 'data/coco'
 train_sides = [480 + 32 * i for i in range(10)]  # 480 to 768
 train_scales = [(800, side) for side in train_sides]  # (long side at most, short side)
@@ -44,9 +45,6 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
     dataset=dict(
         type='RefCOCODataset',
         data_root=data_root,
@@ -55,16 +53,9 @@ train_dataloader = dict(
         dataset_name='refcoco',
         clip_length=1,
         positives_per_clip=3,
-        negatives=dict(
-            type='TrainNegatives',
-            per_clip=3,
-            shares=dict(other_video=0.5, attribute=0.25, relation=0.25)),
+        negatives=_base_.negatives,
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='RefCOCODataset',
         data_root=data_root,

@@ -15,6 +15,6 @@ parts = [
         dataset_name=name,
         clip_length=1,
         positives_per_clip=3,
-        negatives=_base_.train_dataloader.dataset.negatives,
+        negatives=_base_.negatives,
         pipeline=_base_.train_pipeline) for name, ann_file in ann_files.items()]
 train_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=parts))

@@ -1,5 +1,6 @@
 # RefShapes, the embedded set (tools/dataset_converters/make_refshapes.py): 128x128 on disk, proven
 # negatives.
+_base_ = './loaders.py'
 dataset_type = 'R2VOSDataset'
 data_root = 'data/refshapes'
 image_size = (128, 128)  # (w, h)
@@ -42,8 +43,6 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -58,9 +57,8 @@ train_dataloader = dict(
         dataset_name='refshapes',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
     num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    persistent_workers=False,
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
