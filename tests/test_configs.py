@@ -2,12 +2,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
+from r2vos_mm.apis.inference import FrameTransform
 from r2vos_mm.datasets.refshapes import make_refshapes
 from r2vos_mm.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 
@@ -146,3 +148,12 @@ def test_ablations_change_what_they_say():
         assert MODELS.build(config.model.neck.grounding.dynamic_filter).num_filters == count
     assert load('r2vos_r50.py').model.neck.grounding.dynamic_filter.num_filters == 3
     assert load('ablations/r2vos_r50_ungated.py').model.test_cfg.gate_threshold == 0
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_frames_of_ones_own_get_the_size_of_the_test(name: str) -> None:
+    config = load(name)
+    frame = FrameTransform(config)(np.zeros((90, 160, 3), np.uint8))
+    assert frame.dtype == torch.uint8
+    assert frame.shape[0] == 3
+    assert min(frame.shape[1:]) >= 90  # all configs test at 112 pixels or more, or not resized

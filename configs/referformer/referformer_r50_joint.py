@@ -8,6 +8,8 @@ datasets = [
     dict(dataset, positives_per_clip=1, negatives=None)
     for dataset in _base_.train_dataloader.dataset.datasets]
 train_dataloader = dict(dataset=dict(datasets=datasets))
+val_dataloader = dict(dataset=dict(pipeline=_base_.short_side_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.short_side_pipeline))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
     dict(type='MultiStepLR', by_epoch=True, milestones=[8, 10], gamma=0.1, end=max_epochs,

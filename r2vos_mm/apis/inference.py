@@ -30,8 +30,10 @@ from .frames import FrameSource, PathLike, open_frames
 DEFAULT_WINDOW = 36
 PRECISIONS = ('float32', 'bfloat16')
 
-# Files and ground truth are not the business of these frames.
-_NOT_PER_FRAME = ('LoadVideoFrame', 'LoadObjectMask', 'PackReferringInputs')
+# Files, ground truth and sentences are not the business of these frames.
+_NOT_PER_FRAME = (
+    'LoadVideoFrame', 'DecodeVideoFrames', 'LoadObjectMask', 'LoadTargetMasks',
+    'CorruptFrames', 'CorruptSentences', 'PackReferringInputs', 'PackTargetInputs')
 
 
 @dataclass(frozen=True, eq=False)

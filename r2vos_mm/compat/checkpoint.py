@@ -12,7 +12,8 @@ import os
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ class CheckpointContentError(TypeError):
 
 
 # Reading
+
+
+def admitted_classes(classes: Sequence[type]) -> AbstractContextManager:
+    """Inside, ``weights_only=True`` lets these plain classes in.
+
+    PyTorch can do that from 2.5 on; before, files that hold such objects are refused.
+    """
+    return getattr(torch.serialization, 'safe_globals', nullcontext)(list(classes))
 
 
 def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .target_masks import TargetMasks, checked_size
 CLIP_FOLDERS = ('Release/clips320H', 'Release/CLIPS320')
 VIDEO_SET = 'Release/videoset.csv'
 SENTENCES = 'text_annotations/a2d_annotation.txt'
+KNOWN_BAD_INSTANCE = '1 (copy)'
 MISSED = 'text_annotations/a2d_missed_videos.txt'
 INSTANCES = 'text_annotations/a2d_annotation_with_instances'
 LIST_FILE = 'a2d_sentences_single_frame_{split}_annotations.json'
@@ -123,6 +124,10 @@ class A2DSentencesDataset(SentenceClips):
         """See the base class."""
         return InstanceFile(Path(self.data_root) / INSTANCES / video.source / f'{frame}.h5')
 
+    def objects_of(self, video: VideoRecord) -> Sequence[str]:
+        """All instances of the annotated frame, with a sentence or without."""
+        return self.target_masks(video, self._annotated[video.video_id]).instances()
+
 
 @dataclass(frozen=True)
 class InstanceFile(TargetMasks):
@@ -133,11 +138,27 @@ class InstanceFile(TargetMasks):
     """
     path: Path
 
+    def instances(self) -> list[str]:
+        """The numbers of its instances.
+
+        Raises:
+            DataFileError: if it cannot be read.
+        """
+        with _opened(self.path) as file:
+            return self._instances(file)
+
+    def _instances(self, file: Any) -> list[str]:
+        try:
+            return _instances(file)
+        except KeyError as error:
+            raise DataFileError(f'{self.path} has no {error}: download the annotations '
+                                'again') from error
+
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; all-zero if the file does not list the instance."""
         with _opened(self.path) as file:
+            instances = self._instances(file)
             try:
-                instances = _instances(file)
                 masks = np.asarray(file['reMask'])
             except KeyError as error:
                 raise DataFileError(f'{self.path} has no {error}: download the annotations '
@@ -221,7 +242,7 @@ def read_list(path: Path, problems: ProblemList) -> list[Annotated]:
 def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
     """{video: [(instance, query)]} of ``a2d_annotation.txt``, without the missed videos.
 
-    Rows whose instance is no number are left out: one row of the file has '1 (copy)'.
+    Rows whose instance is no number are left out: one row of the owners' file is so.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -235,7 +256,8 @@ def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[in
             continue
         if len(row) < 3 or not row[1].strip().isdecimal() or not is_plain_name(row[0]):
             problems.add(f'{path.name}: line {number}',
-                         f'{",".join(row)[:80]!r} is not video_id,instance_id,query', 'row skipped')
+                         f'{",".join(row)[:80]!r} is not video_id,instance_id,query', 'row skipped',
+                         is_known=row[1:2] == [KNOWN_BAD_INSTANCE])
         elif row[0] not in skipped:
             # A comma in the sentence is no column of its own.
             sentences[row[0]].append((int(row[1]), ','.join(row[2:])))

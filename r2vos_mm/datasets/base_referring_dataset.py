@@ -16,7 +16,8 @@ from r2vos_mm.registry import TASK_UTILS
 
 from .frame_sampling import anchor_frames
 from .negatives import NegativeSource
-from .problems import DataFileError
+from .pairs import read_pairs, with_own_target
+from .problems import DataFileError, ProblemList
 from .records import Clip, Pair, VideoRecord
 from .samplers import EpochIndex
 from .shared_list import SharedList
@@ -56,7 +57,8 @@ class BaseReferringDataset(BaseDataset):
     sentence's object is visible in no frame, or a file is broken, another item is drawn, at most
     ``max_refetch`` times; then a clip without the object is accepted.
 
-    Testing: an item is a video with all its frames and all its pairs.
+    Testing: an item is a video with all its frames and all its pairs: its own sentences, or the
+    pairs of a pairs file.
 
     The pipeline gets lists over the T frames, as ``TransformBroadcaster`` without mapping wants
     them: ``img_path``, ``clip`` (T times the same :class:`Clip`) and, with ground truth,
@@ -70,11 +72,17 @@ class BaseReferringDataset(BaseDataset):
         negatives: config of a :class:`NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
             split of the videos by the hash of their ids; None keeps all.
+        pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs`), relative to
+            ``data_root``; then videos without a pair are left out. None: each video's sentences.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
         max_refetch: how often another item is drawn.
         pipeline, test_mode, data_root, ann_file and further arguments: see
             :class:`mmengine.dataset.BaseDataset`.
+
+    Raises:
+        FileNotFoundError, ValueError: if the pairs file is missing or not understood; ValueError
+            also if it is given for training, or no usable video is left.
     """
 
     def __init__(self,
@@ -84,41 +92,59 @@ class BaseReferringDataset(BaseDataset):
                  positives_per_clip: int = 1,
                  negatives: Mapping | None = None,
                  video_subset: Mapping | None = None,
+                 pairs_file: str | None = None,
                  dataset_name: str = '',
                  seed: int = 0,
                  max_refetch: int = 10,
+                 test_mode: bool = False,
                  **kwargs: Any) -> None:
         if clip_length < 1 or positives_per_clip < 1 or max_refetch < 0:
             raise ValueError('clip_length and positives_per_clip must be at least 1 and '
                              f'max_refetch at least 0, got {clip_length}, {positives_per_clip} and '
                              f'{max_refetch}')
+        if pairs_file is not None and not test_mode:
+            raise ValueError('pairs_file is for test_mode=True; for training use negatives=dict('
+                             f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)")
         self.clip_length = clip_length
         self.frame_sampling = TASK_UTILS.build(
             dict(frame_sampling or dict(type='AnchoredFrames')))
         self.positives_per_clip = positives_per_clip
         self.video_subset = _checked_subset(video_subset)
+        self.pairs_file = pairs_file
+        self._pairs: dict[str, list[Pair]] = {}
         self.dataset_name = dataset_name or self.METAINFO.get('dataset_name', type(self).__name__)
         self.seed = seed
         self.videos: Sequence[VideoRecord] = ()
         self.negatives: NegativeSource | None = None
         if negatives is not None:
             self.negatives = TASK_UTILS.build(dict(negatives))
-        self._reported_files: set[str] = set()
+        self._reported: set[str] = set()
         # So that bare names in the pipeline are found without a Runner, too.
         with DefaultScope.overwrite_default_scope('r2vos_mm'):
-            super().__init__(max_refetch=max_refetch, data_prefix={}, **kwargs)
+            super().__init__(
+                max_refetch=max_refetch, test_mode=test_mode, data_prefix={}, **kwargs)
 
     @abstractmethod
     def load_videos(self) -> list[VideoRecord]:
         """All usable videos, in a fixed order."""
 
     def test_pairs(self, video: VideoRecord) -> list[Pair]:
-        """The pairs of a video in testing; by default its own sentences.
+        """The pairs of a video in testing: those of the pairs file, without one its own sentences.
 
-        Those given as being about nothing in the video come last, as negative pairs.
+        Sentences given as being about nothing in the video come last, as negative pairs.
         """
+        if self.pairs_file is not None:
+            return self._pairs[video.video_id]
         return [*(Pair.positive(video.video_id, expression) for expression in video.expressions),
                 *(Pair.no_target(video.video_id, expression) for expression in video.absent)]
+
+    def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
+        """A pair of the pairs file as it is shown; None, with a note, if it cannot be.
+
+        By default a positive pair has the target of the video's own sentence of that number: what
+        a pairs file calls an object is one number, while a target may be several, or a code.
+        """
+        return pair if pair.is_negative else with_own_target(pair, video, problems)
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """What the pipeline gets of the frames; lists over the T frames are named as it wants."""
@@ -138,7 +164,10 @@ class BaseReferringDataset(BaseDataset):
         Raises:
             ValueError: if no video is left.
         """
-        self.videos = SharedList(video for video in self.load_videos() if self._in_subset(video))
+        videos = self.load_videos()
+        if self.pairs_file is not None:
+            videos = self._with_pairs(videos, Path(self.data_root) / self.pairs_file)
+        self.videos = SharedList(video for video in videos if self._in_subset(video))
         if not self.videos:
             raise ValueError(f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
                              f'{self.video_subset}); the warnings above say why')
@@ -177,13 +206,18 @@ class BaseReferringDataset(BaseDataset):
                     packed = self.pipeline(results)
             except DataFileError as broken:
                 error = broken
-                self._report_once(broken)
+                self._report_once(f'{broken}. Another item is drawn instead')
                 continue
             # Pair 0 is the sentence the item is about.
             if packed['data_samples'].gt_pairs.valid[0].any():
                 return packed
         if packed is None:
             raise error
+        sample = packed['data_samples']
+        self._report_once(
+            f'video {sample.video_id}, expression {sample.gt_pairs.exp_ids[0]}: its object is not '
+            f'to be seen in this clip, nor were those of {self.max_refetch} other items. The clip '
+            'is used as it is; longer clips (clip_length) or weaker crops see more')
         return packed
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
@@ -219,17 +253,30 @@ class BaseReferringDataset(BaseDataset):
             results.update(self.mask_keys(video, frames, pairs))
         return results
 
+    def _with_pairs(self, videos: Sequence[VideoRecord], path: Path) -> list[VideoRecord]:
+        """The videos that have pairs in the file; what of it cannot be shown is logged once."""
+        problems = ProblemList(str(path))
+        pairs = read_pairs(path, problems)
+        for video in videos:
+            shown = [self.shown_pair(video, pair, problems)
+                     for pair in pairs.pop(video.video_id, ())]
+            self._pairs[video.video_id] = [pair for pair in shown if pair is not None]
+        for video_id, unknown in sorted(pairs.items()):
+            problems.add(video_id, f'in {path.name}, but not among the usable videos',
+                         f'{len(unknown)} pair(s) skipped')
+        problems.report()
+        return [video for video in videos if self._pairs[video.video_id]]
+
     def _in_subset(self, video: VideoRecord) -> bool:
         if self.video_subset is None:
             return True
         held_out = is_held_out(video.source_id, self.video_subset['fraction'])
         return held_out == (self.video_subset['part'] == 'holdout')
 
-    def _report_once(self, error: DataFileError) -> None:
-        if str(error) not in self._reported_files:
-            self._reported_files.add(str(error))
-            print_log(f'{error}. Another item is drawn instead', logger='current',
-                      level=logging.WARNING)
+    def _report_once(self, message: str) -> None:
+        if message not in self._reported:
+            self._reported.add(message)
+            print_log(message, logger='current', level=logging.WARNING)
 
 
 def _checked_subset(subset: Mapping | None) -> dict | None:

@@ -31,13 +31,16 @@ class MeViSDataset(BaseReferringDataset):
     about nothing in the video: a negative pair of kind ``no_target`` in testing, and in training
     what ``TrainNegatives`` with a share of ``no_target`` draws.
 
+    Of a ``pairs_file`` positive pairs have the target of the video's own sentence of that number,
+    whatever object the file names.
+
     Pipelines need ``LoadTargetMasks`` and ``PackTargetInputs``.
 
     Args:
         split: ``'train'``, ``'valid_u'``, ``'valid'`` (without masks) or another folder.
         ann_file: sentences, relative to ``data_root``. Defaults to
             ``<split>/meta_expressions.json``.
-        pipeline, test_mode, clip_length, positives_per_clip, negatives, video_subset,
+        pipeline, test_mode, pairs_file, clip_length, positives_per_clip, negatives, video_subset,
             dataset_name, seed, max_refetch: see :class:`BaseReferringDataset`.
 
     Raises:

@@ -8,7 +8,7 @@ those for n = 3, and a further video changes only the pairs it wins.
 """
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -20,9 +20,14 @@ from .nouns import LEXICON_VERSION, NOUNS, noun_uses, replace_noun
 from .pair_sources import PairSource, SourceSentence, read_source
 from .pairs import FORMAT, pairs_sha256
 from .problems import ProblemList
-from .records import POSITIVE, normalise_sentence
+from .records import NO_TARGET, POSITIVE, normalise_sentence
 
 DEFAULT_SEED = 'r2-2023'
+# Names of data sets by the usual names of their folders, and how names of pairs files call them.
+DATASET_OF_FOLDER = {
+    'ref-youtube-vos': 'refer-youtube-vos', 'refer_youtube_vos': 'refer-youtube-vos',
+    'ref-davis': 'ref-davis17'}
+SHORT_NAMES = {'refer-youtube-vos': 'rytvos', 'valid': 'val'}
 _ATTRIBUTE_WORDS = frozenset(word for group in ATTRIBUTES for word in group)
 
 
@@ -70,7 +75,9 @@ def build_r2_pairs(expressions: str | Path,
                    kind: str = 'easy',
                    seed: str = DEFAULT_SEED,
                    exclude: Collection[str] = (),
-                   name: str | None = None) -> R2Pairs:
+                   name: str | None = None,
+                   dataset: str | None = None,
+                   split: str | None = None) -> R2Pairs:
     """Every sentence with its own video, and negative pairs for it.
 
     * ``easy``: the frames of another video in which, by its annotated categories, the object
@@ -80,6 +87,9 @@ def build_r2_pairs(expressions: str | Path,
     * ``hard``: another video with an object of the same category, whose sentences share no colour
       or attribute word with this one; those with the most different sentences (words inserted,
       deleted or replaced) first. They may be true: they are marked ``"certain": false``.
+
+    Sentences that the file gives as being about nothing in their video (MeViS, version 2) are
+    negative pairs of kind ``no_target`` with it, beside those that are built.
 
     Args:
         expressions: sentences, and
@@ -91,35 +101,85 @@ def build_r2_pairs(expressions: str | Path,
         seed: text that goes into the hash.
         exclude: ids of negative pairs that were looked at and found true. The next candidate
             takes the place, under its own rank: the id of a pair always means the same pair.
-        name: name of the set. Defaults to ``r2-<folder of expressions>-<kind>-n<negatives>``.
+        name: name of the set. Defaults to
+            ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
+        dataset: the data set that the sentences are of, and
+        split: its part, as the file names them. Default to what the place of ``expressions`` tells,
+            see :func:`origin_of`.
 
     Raises:
         FileNotFoundError, ValueError: if a file or an argument cannot be used.
     """
-    if kind not in _ORDERS:
-        raise ValueError(f"kind must be one of {', '.join(_ORDERS)}, got {kind!r}")
-    if negatives_per_positive < 0:
-        raise ValueError(f'negatives_per_positive must be at least 0, got {negatives_per_positive}')
+    _check(kind, negatives_per_positive)
     expressions = Path(expressions)
     categories = Path(categories) if categories is not None else None
     source = read_source(expressions, categories=categories, video_ids=video_ids)
     built = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
-    kind_name = f'{kind}-lexical' if source.is_lexical else kind
-    params = dict(seed=seed, n_neg=negatives_per_positive, kind=kind, groups=GROUPS_VERSION)
-    if source.is_lexical or kind == 'swap':
-        params.update(lexicon=LEXICON_VERSION)
+    found = origin_of(expressions)
+    origin = Origin(dataset or found.dataset, split or found.split)
     content = dict(
         format=FORMAT,
-        name=name or f'r2-{expressions.resolve().parent.name}-{kind_name}-n'
-        f'{negatives_per_positive}',
-        params=params | dict(categories='lexical' if source.is_lexical else 'annotated',
-                             exclude=sorted(exclude)),
-        source=_source_hashes(expressions, categories, source),
+        name=name or _default_name(origin, source, kind, negatives_per_positive),
+        params=_params(source, kind, seed, negatives_per_positive, exclude),
+        source=asdict(origin) | _source_hashes(expressions, categories, source),
         counts=_counts(built, source),
         short=built.short,
         pairs_sha256=pairs_sha256(built.rows),
         pairs=built.rows)
     return R2Pairs(content, _meta_expressions(source, built.rows), source.problems)
+
+
+def _check(kind: str, wanted: int) -> None:
+    if kind not in _ORDERS:
+        raise ValueError(f"kind must be one of {', '.join(_ORDERS)}, got {kind!r}")
+    if wanted < 0:
+        raise ValueError(f'negatives_per_positive must be at least 0, got {wanted}')
+
+
+def _default_name(origin: 'Origin', source: PairSource, kind: str, wanted: int) -> str:
+    """The name of a set that got none."""
+    kind_name = f'{kind}-lexical' if source.is_lexical else kind
+    return f'r2-{origin.short_name}{len(source.videos)}-{kind_name}-n{wanted}'
+
+
+def _params(source: PairSource, kind: str, seed: str, wanted: int,
+            exclude: Collection[str]) -> dict[str, Any]:
+    """The ``params`` of the file: all that the pairs depend on beside the sentences."""
+    params = dict(seed=seed, n_neg=wanted, kind=kind, groups=GROUPS_VERSION)
+    if source.is_lexical or kind == 'swap':
+        params.update(lexicon=LEXICON_VERSION)
+    return params | dict(categories='lexical' if source.is_lexical else 'annotated',
+                         exclude=sorted(exclude))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where sentences come from: a data set and its part, None where that is not known."""
+    dataset: str
+    split: str | None
+
+    @property
+    def short_name(self) -> str:
+        """Both in the name of a pairs file, as ``rytvos-val``."""
+        return '-'.join(SHORT_NAMES.get(part, part) for part in (self.dataset, self.split) if part)
+
+
+def origin_of(expressions: Path) -> Origin:
+    """Data set and part by the place of a sentences file; elsewhere the name of its folder.
+
+    >>> origin_of(Path('/data/ref-youtube-vos/meta_expressions/valid/meta_expressions.json'))
+    Origin(dataset='refer-youtube-vos', split='valid')
+    >>> origin_of(Path('/data/mevis/valid_u/meta_expressions.json'))
+    Origin(dataset='mevis', split='valid_u')
+    >>> origin_of(Path('/downloads/meta_expressions.json'))
+    Origin(dataset='downloads', split=None)
+    """
+    folder, split = expressions.resolve().parent, None
+    if folder.parent.name == 'meta_expressions':
+        folder, split = folder.parent.parent, folder.name
+    elif folder.name.split('_')[0] in ('train', 'valid', 'test'):
+        folder, split = folder.parent, folder.name
+    return Origin(DATASET_OF_FOLDER.get(folder.name, folder.name), split)
 
 
 @dataclass(frozen=True)
@@ -143,13 +203,17 @@ def _build(source: PairSource, kind: str, seed: str, wanted: int,
             rows.extend(negatives)
             if len(negatives) < wanted:
                 short[f'{video.video_id}/{sentence.exp_id}'] = len(negatives)
+        about_nothing = [_row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
+                         for sentence in video.absent]
+        rows.extend(row for row in about_nothing if row['pair_id'] not in exclude)
     return _Built(rows, short)
 
 
 def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> dict[str, Any]:
     label = int(kind == POSITIVE)
+    ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
-        pair_id=f'{sentence.video_id}/{sentence.exp_id}/' + ('p' if label else f'n{rank}'),
+        pair_id=f'{sentence.video_id}/{sentence.exp_id}/{ending}',
         video=shown.video_id, exp_video=sentence.video_id, exp_id=sentence.exp_id, exp=shown.exp,
         obj_id=sentence.obj_id, category=sentence.category, label=label, kind=kind, rank=rank)
     return row | dict(certain=False) if kind == 'hard' else row

@@ -29,10 +29,12 @@ class SourceVideo:
     """One video: its sentences by number, and the categories of *all* its annotated objects.
 
     ``categories`` is empty where nothing is known: then nothing is known to be absent either.
-    ``entry`` is the video's entry of the sentences file, in the challenge form.
+    ``absent`` are sentences given as being about nothing in the video (MeViS). ``entry`` is the
+    video's entry of the sentences file, in the challenge form.
     """
     video_id: str
     sentences: tuple[SourceSentence, ...]
+    absent: tuple[SourceSentence, ...]
     categories: frozenset[str]
     entry: Mapping[str, Any]
 
@@ -75,14 +77,18 @@ def read_source(expressions: Path, *, categories: Path | None = None,
     known = _objects_by_sentence(categories)
     videos = {}
     for video_id in sorted(entries):
-        sentences = _sentences(video_id, entries[video_id], known, annotated, problems)
-        if sentences:
-            found = annotated.get(video_id, {}).values()
-            videos[video_id] = SourceVideo(
-                video_id, sentences,
-                _nouns_of(sentences) if is_lexical else frozenset(map(canonical, found)),
-                entries[video_id])
-            if not videos[video_id].categories:
+        usable = _usable_items(video_id, entries[video_id], problems)
+        absent = tuple(SourceSentence(video_id, exp_id, item['exp'], '', '')
+                       for exp_id, item in usable.items() if _is_absent(item))
+        sentences = tuple(_sentence(video_id, exp_id, item, known, annotated, problems)
+                          for exp_id, item in usable.items() if not _is_absent(item))
+        if is_lexical:
+            found = _nouns_of(sentences)
+        else:
+            found = frozenset(map(canonical, annotated.get(video_id, {}).values()))
+        if usable:
+            videos[video_id] = SourceVideo(video_id, sentences, absent, found, entries[video_id])
+            if not found:
                 problems.add(video_id, 'has no categories', 'shown with its own sentences only')
     if not videos:
         found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
@@ -127,33 +133,43 @@ def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
             for exp_id, item in entry.get('expressions', {}).items()}
 
 
-def _sentences(video_id: str, entry: Any, known: Mapping[tuple[str, str, str], str],
-               annotated: Mapping[str, Mapping[str, str]],
-               problems: ProblemList) -> tuple[SourceSentence, ...]:
-    """The usable sentences of a video by number."""
+def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str, dict]:
+    """The entries of a video's usable sentences, by number."""
     listed = entry.get('expressions') if isinstance(entry, dict) else None
     if not is_plain_name(video_id) or not isinstance(listed, dict):
         problems.add(str(video_id), "has no plain name or no dict 'expressions'", 'video skipped')
-        return ()
-    sentences = []
+        return {}
+    usable = {}
     for exp_id in sorted(listed, key=frame_order):
-        item, where = listed[exp_id], f'{video_id} expression {exp_id}'
-        exp = item.get('exp') if isinstance(item, dict) else None
-        if not is_plain_name(exp_id) or not isinstance(exp, str) or not exp.strip():
-            problems.add(where, "has no plain name or no text 'exp'", 'sentence skipped')
-        elif item.get('obj_id') == []:
-            problems.add(where, 'is about no object', 'sentence skipped')
+        exp = listed[exp_id].get('exp') if isinstance(listed[exp_id], dict) else None
+        if is_plain_name(exp_id) and isinstance(exp, str) and exp.strip():
+            usable[exp_id] = listed[exp_id]
         else:
-            obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
-            if annotated:
-                category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
-            else:
-                category = next((use.category for use in noun_uses(exp)), '')
-            sentences.append(SourceSentence(video_id, exp_id, exp, obj_id, category))
-            if not category:
-                problems.add(where, f'{exp!r} is about an object of unknown category',
-                             'no negative pairs')
-    return tuple(sentences)
+            problems.add(f'{video_id} expression {exp_id}',
+                         "has no plain name or no text 'exp'", 'sentence skipped')
+    return usable
+
+
+def _is_absent(item: Mapping[str, Any]) -> bool:
+    """Whether a sentence is given as being about nothing: an empty list, of masks if it has one."""
+    return item.get('anno_id', item.get('obj_id')) == []
+
+
+def _sentence(video_id: str, exp_id: str, item: Mapping[str, Any],
+              known: Mapping[tuple[str, str, str], str],
+              annotated: Mapping[str, Mapping[str, str]],
+              problems: ProblemList) -> SourceSentence:
+    """A sentence with its object and category, as far as they are known."""
+    exp = item['exp']
+    obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
+    if annotated:
+        category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
+    else:
+        category = next((use.category for use in noun_uses(exp)), '')
+    if not category:
+        problems.add(f'{video_id} expression {exp_id}',
+                     f'{exp!r} is about an object of unknown category', 'no negative pairs')
+    return SourceSentence(video_id, exp_id, exp, obj_id, category)
 
 
 def _object_of(item: Mapping[str, Any]) -> str:

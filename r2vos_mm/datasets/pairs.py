@@ -11,12 +11,13 @@
 """
 import hashlib
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 from .layout import frame_order, is_plain_name, read_json
 from .problems import ProblemList
-from .records import POSITIVE, Pair, normalise_sentence
+from .records import POSITIVE, Pair, VideoRecord, normalise_sentence
 
 FORMAT = 'r2-pairs/1'
 _TEXT_KEYS = ('pair_id', 'video', 'exp_id', 'exp', 'kind')
@@ -45,6 +46,29 @@ def read_pairs(path: Path, problems: ProblemList) -> dict[str, list[Pair]]:
         else:
             pairs[row['video']].append(_pair(row))
     return dict(pairs)
+
+
+def with_own_target(pair: Pair, video: VideoRecord, problems: ProblemList) -> Pair | None:
+    """A positive pair with the target of the video's own sentence of that number.
+
+    A sentence that the data gives as being about nothing in the video makes a negative pair. None
+    if the video has no such sentence or another one under the number. All of this is noted.
+    """
+    where = f'{video.video_id} expression {pair.exp_id}'
+    own = next((expression for expression in (*video.expressions, *video.absent)
+                if expression.exp_id == pair.exp_id), None)
+    if own is None:
+        problems.add(where, 'in the pairs file, but not among the usable sentences', 'pair skipped')
+        return None
+    if own.sentence != pair.sentence:
+        problems.add(where, f'is {pair.sentence!r} in the pairs file, but {own.sentence!r} in the '
+                     'sentences file', 'pair skipped')
+        return None
+    if own.is_absent:
+        problems.add(where, 'positive in the pairs file, but about nothing in the video',
+                     'shown as a negative pair')
+        return Pair.no_target(video.video_id, own)
+    return replace(pair, obj_id=own.obj_id)
 
 
 def pairs_sha256(pairs: Iterable[Mapping[str, Any]]) -> str:

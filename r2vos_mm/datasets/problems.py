@@ -10,10 +10,14 @@ from mmengine.logging import print_log
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, at which video (or file), what is done about it."""
+    """What is wrong, at which video (or file), what is done about it.
+
+    ``is_known``: the owners' files have it, so a copy with it is complete.
+    """
     where: str
     what: str
     consequence: str
+    is_known: bool = False
 
 
 _collected: ContextVar[list[Problem] | None] = ContextVar('collected', default=None)
@@ -42,9 +46,9 @@ class ProblemList:
     rows: list[Problem] = field(default_factory=list)
     max_rows: int = 50
 
-    def add(self, where: str, what: str, consequence: str) -> None:
+    def add(self, where: str, what: str, consequence: str, *, is_known: bool = False) -> None:
         """Notes one problem."""
-        self.rows.append(Problem(where, what, consequence))
+        self.rows.append(Problem(where, what, consequence, is_known))
 
     def table(self) -> str:
         """The problems, one aligned row each."""

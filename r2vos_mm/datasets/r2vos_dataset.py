@@ -6,7 +6,6 @@ from r2vos_mm.registry import DATASETS
 
 from .base_referring_dataset import BaseReferringDataset
 from .layout import LayoutReader, read_categories, read_expressions
-from .pairs import read_pairs
 from .problems import ProblemList
 from .records import Pair, VideoRecord
 from .scored_videos import scored_videos
@@ -24,13 +23,11 @@ class R2VOSDataset(BaseReferringDataset):
         split: ``'train'``, ``'valid'`` or another folder of the layout.
         ann_file: sentences, relative to ``data_root``. Defaults to
             ``meta_expressions/<split>/meta_expressions.json``.
-        pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs`), relative to
-            ``data_root``; then videos without a pair are left out. None: each video's sentences.
         mask_folder: folder of the masks, relative to ``data_root``. Defaults to
             ``<split>/Annotations``.
         objects_file: the owners' first release, relative to ``data_root``, for sentences that
             lack their object: it tells object and category of the same sentence.
-        pipeline, test_mode, clip_length, positives_per_clip, negatives, video_subset,
+        pipeline, test_mode, pairs_file, clip_length, positives_per_clip, negatives, video_subset,
             dataset_name, seed, max_refetch: see :class:`BaseReferringDataset`.
 
     Raises:
@@ -44,23 +41,15 @@ class R2VOSDataset(BaseReferringDataset):
                  data_root: str,
                  split: str = 'train',
                  ann_file: str = '',
-                 pairs_file: str | None = None,
                  mask_folder: str = '',
                  objects_file: str | None = None,
-                 test_mode: bool = False,
                  **kwargs: Any) -> None:
-        if pairs_file is not None and not test_mode:
-            raise ValueError('pairs_file is for test_mode=True; for training use negatives=dict('
-                             f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)")
         self.split = split
-        self.pairs_file = pairs_file
         self.mask_folder = mask_folder or f'{split}/Annotations'
         self.objects_file = objects_file
-        self._pairs: dict[str, list[Pair]] = {}
         super().__init__(
             data_root=data_root,
             ann_file=ann_file or f'meta_expressions/{split}/meta_expressions.json',
-            test_mode=test_mode,
             **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
@@ -79,25 +68,12 @@ class R2VOSDataset(BaseReferringDataset):
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(scored)]
         videos = [record for record in records if record is not None]
         reader.note_unlisted(set(entries))
-        if self.pairs_file is not None:
-            videos = self._with_pairs(videos, root / self.pairs_file, problems)
         problems.report()
         return videos
 
-    def test_pairs(self, video: VideoRecord) -> list[Pair]:
-        """The pairs of the pairs file, without one the video's own sentences."""
-        if self.pairs_file is None:
-            return super().test_pairs(video)
-        return self._pairs[video.video_id]
-
-    def _with_pairs(self, videos: list[VideoRecord], path: Path,
-                    problems: ProblemList) -> list[VideoRecord]:
-        """Videos that have pairs; notes pairs of unknown videos."""
-        self._pairs = read_pairs(path, problems)
-        for video_id in sorted(set(self._pairs) - {video.video_id for video in videos}):
-            problems.add(str(video_id), f'in {path.name}, but not among the usable videos',
-                         f'{len(self._pairs[video_id])} pair(s) skipped')
-        return [video for video in videos if video.video_id in self._pairs]
+    def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
+        """The pair as the file has it: it tells objects that validation sentences do not."""
+        return pair
 
 
 def with_objects(entries: Mapping[str, Any], known: Mapping[str, Any],

@@ -17,6 +17,9 @@ from .target_masks import MIN_POLYGON, CodedMasks, targets_of
 
 INSTANCES = 'instances.json'
 IMAGE_NAME = 'COCO_train2014_{:012d}'
+# Left out by intention; the owners' files have both.
+CROWD = 'is about a crowd'
+DEGENERATE = 'its polygons have fewer than three points'
 EVALUATION_SPLITS = ('val', 'test', 'testA', 'testB')
 
 
@@ -193,7 +196,8 @@ def _add(image: ReferredImage, exp_id: str, text: str, obj_id: str,
     """Adds a sentence and the mask of its object, or notes why not; whether it did."""
     problem = _problem(text, annotation)
     if problem is not None:
-        problems.add(f'{image.name} sentence {exp_id}', problem, 'sentence skipped')
+        problems.add(f'{image.name} sentence {exp_id}', problem, 'sentence skipped',
+                     is_known=problem in (CROWD, DEGENERATE))
         return False
     image.sentences.append((exp_id, text, obj_id))
     image.codes[obj_id] = annotation['segmentation']
@@ -206,10 +210,10 @@ def _problem(text: str, annotation: Mapping[str, Any] | None) -> str | None:
     if annotation is None or not annotation.get('segmentation'):
         return 'has no annotation with a mask'
     if annotation.get('iscrowd'):
-        return 'is about a crowd'
+        return CROWD
     code = annotation['segmentation']
     if isinstance(code, list) and all(len(polygon) < MIN_POLYGON for polygon in code):
-        return 'its polygons have fewer than three points'
+        return DEGENERATE
     return None
 
 

@@ -98,8 +98,8 @@ class ClipSampler(Sampler):
             yield EpochIndex(order[offset], epoch)
 
     def __len__(self) -> int:
-        """Items of one epoch over all processes, as MMEngine's ``InfiniteSampler`` tells it."""
-        return self.size
+        """Items of one epoch for this process, rounded up: ``len(dataloader)`` is an epoch."""
+        return -(-self.size // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Does nothing: the stream counts its epochs itself."""

@@ -31,8 +31,8 @@ class SentenceClips(BaseReferringDataset):
     Args:
         window: frames T around the annotated one, in training the ``clip_length``, too. With one,
             every frame of a sample is annotated.
-        with_instances: load the masks of all objects of the frame that have a sentence, not only of
-            those the item's sentences are about (``PackTargetInputs`` has an option of that name).
+        with_instances: load the masks of all objects of the frame, not only of those the item's
+            sentences are about (``PackTargetInputs`` has an option of that name).
         kwargs: see :class:`BaseReferringDataset`.
     """
 
@@ -53,6 +53,10 @@ class SentenceClips(BaseReferringDataset):
         """The masks of the annotated frame of a record."""
         raise NotImplementedError
 
+    def objects_of(self, video: VideoRecord) -> Sequence[str]:
+        """Ids of the objects of a record's annotated frame: those with a sentence."""
+        return [expression.obj_id for expression in video.expressions]
+
     def mask_keys(self, video: VideoRecord, frames: Sequence[str],
                   pairs: Sequence[Pair]) -> dict[str, Any]:
         """Masks of the annotated frame, nothing to see in the others."""
@@ -61,7 +65,6 @@ class SentenceClips(BaseReferringDataset):
                  for frame, known in zip(frames, annotated)]
         targets = targets_of(pairs)
         if self.with_instances:
-            targets = tuple(dict.fromkeys(
-                (*targets, *(expression.obj_id for expression in video.expressions))))
+            targets = tuple(dict.fromkeys((*targets, *self.objects_of(video))))
         return dict(targets=[targets] * len(frames), target_masks=masks,
                     is_annotated=annotated)

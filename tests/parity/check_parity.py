@@ -9,17 +9,17 @@
     python tests/parity/check_parity.py mttr-eval golden/mttr_eval_div32.pt
     python tests/parity/check_parity.py mttr-train golden/mttr_train_b2_padded.pt
 
-Prints the largest absolute and relative error of every compared quantity; the exit code is 0 when
-all are within their tolerances. ``r2vos-neg`` takes the files of all ranks, in order.
+Prints the largest absolute and relative error of every compared quantity. The exit code is 0 when
+all are within their tolerances, 1 when one is not, and 2 when they could not be compared: a file is
+absent, damaged or no fixture of that kind. ``r2vos-neg`` takes the files of all ranks, in order.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
-
-import torch
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
 
@@ -29,6 +29,7 @@ import mttr_fixtures  # noqa: E402
 import referformer_fixtures  # noqa: E402
 from backbone_fixtures import check_backbone  # noqa: E402
 from comparisons import Report  # noqa: E402
+from fixture_files import FixtureError, read_fixture  # noqa: E402
 from released_fixtures import check_eval, check_negatives, check_train  # noqa: E402
 
 _ONE_BY_ONE = {
@@ -44,8 +45,12 @@ _KINDS = (*_ONE_BY_ONE, 'r2vos-neg')
 
 
 def check(kind: str, files: list[Path]) -> list[Report]:
-    """Reports of all fixtures of a kind."""
-    fixtures = [torch.load(file, map_location='cpu', weights_only=True) for file in files]
+    """Reports of all fixtures of a kind.
+
+    Raises:
+        FixtureError: a file is no fixture of that kind.
+    """
+    fixtures = [read_fixture(file) for file in files]
     names = [file.name for file in files]
     if kind == 'r2vos-neg':
         return [check_negatives(fixtures, names)]
@@ -53,18 +58,24 @@ def check(kind: str, files: list[Path]) -> list[Report]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when everything is within its tolerance."""
+    """Run the command line; 0 when everything is within its tolerance, 1 or 2 when not."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('kind', choices=_KINDS)
     parser.add_argument('fixtures', nargs='+', type=Path, metavar='FIXTURE')
     args = parser.parse_args(arguments)
-    missing = [str(file) for file in args.fixtures if not file.is_file()]
-    if missing:
-        print(f'no such file: {", ".join(missing)}', file=sys.stderr)
+    try:
+        reports = check(args.kind, args.fixtures)
+    except FixtureError as error:
+        print(error, file=sys.stderr)
         return 2
-    reports = check(args.kind, args.fixtures)
+    # Entries of wrong types fail anywhere; an exception of its own would exit with 1.
+    except Exception:
+        traceback.print_exc()
+        print(f'{", ".join(map(str, args.fixtures))}: not comparable as {args.kind}',
+              file=sys.stderr)
+        return 2
     print(*reports, sep='\n')
     return 0 if all(report.holds for report in reports) else 1
 

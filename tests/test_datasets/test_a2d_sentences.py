@@ -111,6 +111,18 @@ def test_missing_files_cost_their_frame(root: Path, warnings_logged: Callable) -
     assert '00003.h5 is missing' in warnings_logged()[0]
 
 
+def test_all_instances_of_the_frame_for_methods_that_learn_from_them(root: Path) -> None:
+    """Instance 1 of frame 2 has no sentence in this list."""
+    write_json(root / 'a2d_sentences_single_frame_train_annotations.json', [['a', '-one', 2, 0]])
+    pipeline = [dict(type='DecodeVideoFrames'),
+                dict(type='TransformBroadcaster', transforms=[dict(type='LoadTargetMasks')]),
+                dict(type='PackTargetInputs', with_instances=True)]
+    sample = build(root, with_instances=True, pipeline=pipeline)[0]['data_samples']
+    assert sample.gt_pairs.obj_ids == ['0']
+    assert sample.gt_instances.obj_ids == ['0', '1']
+    assert sample.gt_instances.masks.flatten(1).any(1).all()
+
+
 def test_files_of_another_form(root: Path) -> None:
     path = root / MASKS / '-one/00002.h5'
     source = InstanceFile(path)

@@ -160,6 +160,8 @@ class TestKnownSets:
             'meta_expressions/valid/meta_expressions.json: does not exist']
         assert report.problems.rows[0].consequence == 'see https://example.org'
         assert report.tallies['train videos'] == Tally(ok=3, missing=1)
+        more = check_layout(tiny_set, known=self.known(train=dict(videos=2)))
+        assert more.tallies['train videos'] == Tally(ok=3, unused=1)
         assert report.tallies['valid sentences file'] == Tally(missing=1)
         assert not report.is_sound
 
@@ -291,3 +293,16 @@ class TestSetsWithReaders:
         report = check_set(fixtures / 'a2d_sentences', known=self.only('a2d-sentences', 'test'))
         assert tallies(report)['test sentences'] == (5, 0, 0, 0)
         assert report.is_sound
+
+    def test_faults_of_the_owners_files_are_none_of_the_copy(self, fixtures: Path) -> None:
+        pytest.importorskip('h5py')
+        root = fixtures / 'a2d_sentences'
+        for path in root.glob('a2d_sentences_single_frame_*'):
+            path.unlink()  # without these lists the file of sentences is read
+        known = self.only('a2d-sentences', 'test')
+        report = check_set(root, known=known)
+        assert report.is_sound
+        assert tallies(report)['test entries'][3] == 1  # the row of '1 (copy)'
+        with (root / 'text_annotations/a2d_annotation.txt').open('a') as file:
+            file.write('T6bNPuKV-wY,one,a bird\n')
+        assert not check_set(root, known=known).is_sound

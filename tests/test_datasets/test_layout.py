@@ -106,6 +106,19 @@ def test_missing_files_cost_their_frame(root: Path, kind: str, name: str) -> Non
     assert problems == [f'v: {kind}/v/{name} is missing -> frame skipped']
 
 
+def test_masks_of_first_frames_are_no_truth(tmp_path: Path) -> None:
+    """The challenge gives out the masks of the frames in which objects appear first."""
+    root = write_set(tmp_path / 'set', {'v': (3, {'1': 'dog'}, [('a dog', '1')])})
+    names = sorted(path.stem for path in (root / 'train/JPEGImages/v').iterdir())
+    for name in names[1:]:
+        (root / f'train/Annotations/v/{name}.png').unlink()
+    entry = ENTRY | dict(frames=names)
+    record, problems = read(root, entry, need_masks=False)
+    assert (record.frames, record.mask_dir) == (tuple(names), None)
+    assert problems == ['v: 1 of 3 frames have a mask -> masks unused']
+    assert read(root, entry)[0].frames == (names[0], )  # in training frames with a mask are used
+
+
 def test_missing_folders_cost_the_video(root: Path) -> None:
     assert read(root, video_id='w') == (
         None, ['w: listed, but JPEGImages/w is missing -> video skipped'])

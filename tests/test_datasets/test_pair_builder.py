@@ -248,7 +248,7 @@ class TestSources:
         # The nouns of the tiny set are its categories.
         assert shown(pairs) == shown(build(tiny_set))
         assert pairs.content['params']['categories'] == 'lexical'
-        assert pairs.content['name'] == 'r2-train-easy-lexical-n1'
+        assert pairs.content['name'] == 'r2-tiny-train3-easy-lexical-n1'
 
     def test_sentences_about_nothing_or_several(self, tmp_path: Path) -> None:
         path = write_json(
@@ -267,7 +267,22 @@ class TestSources:
         )
         pairs = build_r2_pairs(path)
         assert [(row['exp'], row['obj_id']) for row in rows_of(pairs, 1)] == [('two dogs', '')]
-        assert pairs.problems.rows[0].what == 'is about no object'
+        # What the data gives as being about nothing in the video needs no other video.
+        assert [(row['pair_id'], row['video'], row['exp'], row['obj_id'], row['kind'])
+                for row in rows_of(pairs)] == [('v/1/no_target', 'v', 'a cat', '', 'no_target')]
+        assert pairs.counts == dict(positive=1, negative=1, short=1, videos=1)
+        assert rows_of(build_r2_pairs(path, exclude=['v/1/no_target'])) == []
+
+    def test_nouns_of_sentences_about_nothing_are_not_in_the_video(self, tmp_path: Path) -> None:
+        def video(exp: str, about: list[int]) -> dict:
+            return dict(exp=exp, obj_id=about, anno_id=about)
+
+        path = write_json(tmp_path / 'm.json', dict(videos={
+            'v': dict(frames=['0'], expressions={'0': video('a dog', [1])}),
+            'w': dict(frames=['0'], expressions={'0': video('a bus', [2]),
+                                                 '1': video('a dog', [])})}))
+        assert shown(build_r2_pairs(path)) == {
+            'v/0/n0': 'w', 'w/0/n0': 'v', 'w/1/no_target': 'w'}
 
     def test_a_video_without_categories_is_never_shown_wrongly(self, tiny_set: Path) -> None:
         content = json.loads((tiny_set / 'train/meta.json').read_text())
@@ -506,6 +521,32 @@ class TestCommand:
         assert 5 < content['counts']['videos'] < 20
         assert sum(len(dataset.test_pairs(video)) for video in dataset.videos) == len(
             content['pairs'])
+
+    @pytest.mark.parametrize('share', ['5', '0', '1', 'nan', 'all'])
+    def test_the_holdout_is_a_fraction(self, tool: object, tmp_path: Path, share: str,
+                                       monkeypatch: pytest.MonkeyPatch,
+                                       capsys: pytest.CaptureFixture) -> None:
+        with pytest.raises(SystemExit) as stop:
+            self.run(tool, monkeypatch, '--expressions', tmp_path / 'm.json', '--holdout', share,
+                     '--negatives-per-positive', 1, '--out', tmp_path / 'p.json')
+        assert stop.value.code == 2
+        assert f'--holdout: {share} is not a number between 0 and 1' in capsys.readouterr().err
+
+    @pytest.mark.parametrize(('options', 'name', 'origin'), [
+        ((), 'r2-tiny-train3-easy-n1', ('tiny', 'train')),
+        (('--dataset', 'refer-youtube-vos', '--split', 'valid'), 'r2-rytvos-val3-easy-n1',
+         ('refer-youtube-vos', 'valid'))])
+    def test_the_file_tells_where_it_is_from(self, tool: object, tiny_set: Path, options: tuple,
+                                             name: str, origin: tuple,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+        self.run(tool, monkeypatch, '--expressions',
+                 tiny_set / 'meta_expressions/train/meta_expressions.json', '--categories',
+                 tiny_set / 'train/meta.json', '--negatives-per-positive', 1, *options,
+                 '--out', tiny_set / 'p.json')
+        content = json.loads((tiny_set / 'p.json').read_text())
+        assert content['name'] == name
+        assert (content['source']['dataset'], content['source']['split']) == origin
+        assert content['pairs_sha256'] == build(tiny_set).sha256
 
     def test_refusal_is_one_line(
         self,

@@ -94,6 +94,10 @@ def test_unpacked_folders_are_linked(whole: Path, downloads: Path) -> None:
     (downloads / 'a.zip').unlink()
     assert files_of(downloads) == before
     assert run(downloads).already == 6
+    # Downloads that were moved leave links that lead nowhere, which the next call replaces.
+    (downloads / 'unpacked').rename(downloads / 'elsewhere')
+    assert run(downloads).linked == 6
+    assert (data / JPEG.replace('/v/', '/v0/')).is_file()
 
 
 def test_what_is_missing_is_named(downloads: Path) -> None:

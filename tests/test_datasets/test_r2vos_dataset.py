@@ -174,9 +174,13 @@ class TestMissingObjects:
         assert [dataset[i]['data_samples'].video_id for i in range(4)] == ['b'] * 4
         assert dataset[0]['data_samples'].gt_pairs.valid.all()
 
-    def test_after_some_draws_absence_is_accepted(self, tmp_path: Path) -> None:
+    def test_after_some_draws_absence_is_accepted_and_said_once(
+            self, tmp_path: Path, warnings_logged: Callable) -> None:
         dataset = build(self.never(tmp_path, 1), max_refetch=0)
-        sample = dataset[0]['data_samples']
+        sample = [dataset[0], dataset[0]][0]['data_samples']
+        assert len(warnings_logged()) == 1
+        assert warnings_logged()[0].startswith(
+            'video a, expression 0: its object is not to be seen in this clip')
         assert sample.video_id == 'a'
         assert not sample.gt_pairs.valid.any()
         assert not sample.gt_pairs.masks.any()

@@ -36,6 +36,14 @@ def test_processes_share_one_stream(size: int, world: int) -> None:
     assert merged == stream(size, 12 * world)
 
 
+@given(st.integers(1, 30), st.integers(1, 8))
+def test_an_epoch_is_shared_by_the_processes(size: int, world: int) -> None:
+    sampler = ClipSampler(range(size), seed=0)
+    sampler.world_size = world
+    # the fewest steps after which all items were seen
+    assert (len(sampler) - 1) * world < size <= len(sampler) * world
+
+
 def test_every_epoch_is_another_permutation() -> None:
     epochs = [stream(20, 80)[20 * i:20 * (i + 1)] for i in range(4)]
     for number, epoch in enumerate(epochs):

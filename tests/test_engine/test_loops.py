@@ -17,6 +17,15 @@ def test_lengths_are_epochs_times_batches(make_runner, form):
     assert (loop.max_iters, loop.val_begin, loop.val_interval) == (15, 10, 10)
 
 
+def test_processes_share_an_epoch(make_runner, monkeypatch):
+    """Two processes that see 2 of 10 items a step are through after three steps."""
+    monkeypatch.setattr('r2vos_mm.datasets.samplers.get_dist_info', lambda: (0, 2))
+    runner = make_runner(
+        train_cfg=dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=4),
+        param_scheduler=[])
+    assert runner.train_loop.max_iters == 12
+
+
 def test_trains_that_long(make_runner):
     runner = make_runner(
         train_cfg=dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=2),

@@ -146,15 +146,35 @@ def test_imagenet_resnet(folder, tmp_path, capsys):
     tool, config = load_tool('imagenet_to_r2vos'), folder / 'small.py'
     backbone = MODELS.build(Config.fromfile(config).model.backbone)
     state = {name: value + 1 for name, value in backbone.state_dict().items()}
-    torch.save(state | {'fc.weight': torch.zeros(9, 3)}, tmp_path / 'in.pth')
+    torch.save(state | {'fc.weight': torch.zeros(9, 3), 'epoch': 3}, tmp_path / 'in.pth')
     target = tmp_path / 'out.pth'
     assert tool.main([str(config), str(tmp_path / 'in.pth'), str(target)]) == 0
-    assert 'left out: fc.weight' in capsys.readouterr().out
+    assert 'left out of the file (2): fc.weight (1), epoch (1)' in capsys.readouterr().out
     backbone.load_state_dict(torch.load(target, weights_only=True)['state_dict'], strict=True)
     del state['layer1.0.conv1.weight']
     torch.save(state, tmp_path / 'in.pth')
     assert tool.main([str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'new.pth')]) == 1
     assert 'layer1.0.conv1.weight is missing' in capsys.readouterr().err
+
+
+def test_imagenet_refuses_what_does_not_fit(folder, tmp_path, capsys):
+    tool, target = load_tool('imagenet_to_r2vos'), tmp_path / 'out.pth'
+    config, source = str(folder / 'small.py'), str(tmp_path / 'in.pth')
+    state = MODELS.build(Config.fromfile(config).model.backbone).state_dict()
+    torch.save(state | {'bn1.bias': torch.zeros(1)}, source)
+    for files, message in (
+        ([config, source], 'bn1.bias has shape (1,), the model needs'),
+        ([config, str(folder / 'released.pth')], 'released.pth'),
+        ([str(tmp_path / 'none.py'), source], 'none.py cannot be read'),
+        ([source, source], 'in.pth cannot be read'),
+    ):
+        assert tool.main([*files, str(target)]) == 1
+        assert message in capsys.readouterr().err
+        assert not target.exists()
+    target.write_text('precious')
+    assert tool.main([config, source, str(target)]) == 1
+    assert '--overwrite' in capsys.readouterr().err
+    assert target.read_text() == 'precious'
 
 
 def test_imagenet_swin(tmp_path, capsys):
@@ -184,7 +204,7 @@ def test_imagenet_swin(tmp_path, capsys):
     assert tool.main([str(tmp_path / 'swin.py'), str(tmp_path / 'in.pth'), str(target)]) == 0
     text = capsys.readouterr().out
     assert 'norm.weight' in text
-    assert 'start fresh: norm0.weight' in text
+    assert 'norm0.weight (1)' in text.split('start fresh')[1]
     written = torch.load(target, weights_only=True)['state_dict']
     left = MODELS.build(backbone).load_state_dict(written, strict=False)
     assert not left.unexpected_keys

@@ -11,12 +11,12 @@ import argparse
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
@@ -24,6 +24,13 @@ from r2vos_mm.engine.launch import existing_file, short_errors
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, TextFeatures
+
+try:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    _plain_attention = partial(sdpa_kernel, SDPBackend.MATH)
+except ImportError:  # PyTorch before 2.3
+    _plain_attention = partial(
+        torch.backends.cuda.sdp_kernel, enable_flash=False, enable_mem_efficient=False)
 
 HEADER = ('| config | parameters | trained | backbone | per clip | per further sentence |\n'
           '|---|---|---|---|---|---|')
@@ -92,7 +99,7 @@ def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int)
                         torch.zeros(1, _WORDS, dtype=torch.bool))
     padding = torch.zeros(1, frames, *size, dtype=torch.bool)
     # the fused attention of the CPU is not counted; its plain form is
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    with _plain_attention(), FlopCounterMode(display=False) as counter:
         clips = model.neck.project(maps, padding)
         projections = count(counter)
         read_sentence(model, clips, text)

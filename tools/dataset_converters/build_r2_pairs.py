@@ -4,10 +4,11 @@
         --expressions meta_expressions/valid/meta_expressions.json \
         --categories valid/meta.json --negatives-per-positive 3 --out pairs/valid-easy-n3.json
 
-The pairs file is the pairs_file of R2VOSDataset. See docs/datasets.md.
+The pairs file is the pairs_file of R2VOSDataset or MeViSDataset. See docs/datasets.md.
 """
 import argparse
 import json
+import math
 import statistics
 import sys
 from pathlib import Path
@@ -16,6 +17,22 @@ from r2vos_mm.datasets.base_referring_dataset import is_held_out
 from r2vos_mm.datasets.json_file import write_json
 from r2vos_mm.datasets.layout import read_expressions
 from r2vos_mm.datasets.pair_builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+
+
+def fraction(text: str) -> float:
+    """A number between 0 and 1, both excluded.
+
+    Raises:
+        ArgumentTypeError: if it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(
+            f'{text} is not a number between 0 and 1, e.g. 0.05 for five percent')
+    return value
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     videos = parser.add_mutually_exclusive_group()
     videos.add_argument('--video-ids', type=Path, metavar='FILE',
                         help='the videos to use, one id a line (default: all)')
-    videos.add_argument('--holdout', type=float, metavar='FRACTION',
+    videos.add_argument('--holdout', type=fraction, metavar='FRACTION',
                         help="use the videos that video_subset=dict(part='holdout', "
                         'fraction=FRACTION) of the dataset keeps')
     parser.add_argument('--negatives-per-positive', type=int, required=True, metavar='N')
@@ -39,7 +56,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', default=DEFAULT_SEED, help='any text (default: %(default)s)')
     parser.add_argument('--exclude', type=Path, metavar='FILE',
                         help='JSON list of ids of negative pairs that are in fact true')
-    parser.add_argument('--name', help='name of the set, written into the file')
+    parser.add_argument('--name', help='name of the set, written into the file (default: '
+                        'r2-<dataset>-<split><number of videos>-<kind>-n<N>)')
+    parser.add_argument('--dataset', help='the data set, written into the file (default: by the '
+                        'folders that --expressions lies in)')
+    parser.add_argument('--split', help='its part, e.g. valid (default: by these folders, too)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='the pairs file')
     parser.add_argument('--meta-expressions-out', type=Path, metavar='FILE',
                         help='also a meta_expressions.json with the negatives among the sentences, '
@@ -72,6 +93,8 @@ def summary(pairs: R2Pairs) -> str:
     counts, uses = pairs.counts, pairs.video_uses()
     lines = [f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}'
                                                       for key, value in counts.items())]
+    if pairs.content['source']['split'] is None:
+        lines.append('unknown which part of the data set this is: name it with --split')
     if uses:
         lines.append(f'negatives show {len(uses)} videos, the most used one {max(uses.values())} '
                      f'times (median {statistics.median(uses.values()):g})')
@@ -88,7 +111,8 @@ def main() -> int:
         pairs = build_r2_pairs(
             args.expressions, categories=args.categories, video_ids=chosen_videos(args),
             negatives_per_positive=args.negatives_per_positive, kind=args.kind, seed=args.seed,
-            exclude=read_exclude(args.exclude), name=args.name)
+            exclude=read_exclude(args.exclude), name=args.name, dataset=args.dataset,
+            split=args.split)
         write_json(args.out, pairs.content)
         if args.meta_expressions_out:
             write_json(args.meta_expressions_out, pairs.meta_expressions)

@@ -1,63 +1,46 @@
-"""Convert a published Video Swin checkpoint to the names of ``VideoSwinTransformer``.
+"""Make a published Video Swin checkpoint ready for ``backbone.init_cfg``.
 
     python tools/model_converters/video_swin_to_r2vos.py \\
-        swin_tiny_patch244_window877_kinetics400_1k.pth video_swin_t_k400.pth
+        configs/r2vos_swin_t.py swin_tiny_patch244_window877_kinetics400_1k.pth \\
+        pretrained/video_swin_t.pth
 
-Takes the public Kinetics-400 checkpoints and the backbone inside R2-VOS, ReferFormer and MTTR
-checkpoints. ``init_cfg=dict(type='Pretrained', checkpoint=...)`` reads those files as they are; a
-converted one is smaller and loads with ``load_state_dict(strict=True)``.
+The backbone is that of the config. Takes the public Kinetics-400 checkpoints and the backbone
+inside R2-VOS, ReferFormer and MTTR checkpoints. What is left out and what starts fresh is listed;
+a tensor that is missing or has another shape stops the conversion.
+``init_cfg=dict(type='Pretrained', checkpoint=...)`` reads those files as they are, by the same
+rules; a converted one is smaller and names its tensors as ``VideoSwinTransformer`` does.
 """
-import argparse
 import sys
 from pathlib import Path
 
-import torch
+from torch import nn
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
 from r2vos_mm.models.backbones import (
     CheckpointError,
-    ConvertedWeights,
-    convert_video_swin,
-    read_state_dict,
+    FittedWeights,
+    VideoSwinTransformer,
+    fit_video_swin,
 )
+from r2vos_mm.models.converters.command_line import run_backbone
 
 
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='checkpoint to read')
-    parser.add_argument('target', type=Path, help='file to write')
-    parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
-    return parser.parse_args(arguments)
-
-
-def convert(source: Path, target: Path) -> ConvertedWeights:
-    """Write the backbone of ``source`` to ``target``.
+def fit(backbone: nn.Module, source: Path) -> FittedWeights:
+    """Weights of ``backbone`` in a file.
 
     Raises:
-        CheckpointError: if the source holds no Video Swin.
+        CheckpointError: the config has another backbone, or names or shapes differ.
     """
-    converted = convert_video_swin(read_state_dict(source), source=str(source))
-    # Cloned, because a tensor that views a larger one is saved with all of it.
-    weights = {name: tensor.clone() for name, tensor in converted.weights.items()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=weights, meta=dict(converted_from=source.name)), target)
-    return converted
+    if not isinstance(backbone, VideoSwinTransformer):
+        raise CheckpointError(
+            f'The backbone of the config is a {type(backbone).__name__}, no VideoSwinTransformer; '
+            'imagenet_to_r2vos.py is for ResNet and 2-D Swin.')
+    return fit_video_swin(backbone, source)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 when the target was written."""
-    args = parse_args(arguments)
-    if args.target.exists() and not args.overwrite:
-        print(f'{args.target} exists; name another target or add --overwrite.', file=sys.stderr)
-        return 1
-    try:
-        converted = convert(args.source, args.target)
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f'Wrote {args.target}: {converted.describe()}')
-    return 0
+    return run_backbone(fit, __doc__, arguments)
 
 
 if __name__ == '__main__':

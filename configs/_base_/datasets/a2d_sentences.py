@@ -6,18 +6,36 @@ window = 1
 backend = 'opencv'  # or 'av', 'decord', where they are installed
 short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
 train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
+crop_scales = [(100000, side) for side in (400, 500, 600)]
+masks_and_flip = [dict(type='LoadTargetMasks'), dict(type='RandomFlip', prob=0.5)]
+resize = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
+crop_and_resize = [
+    dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
+    dict(type='mmdet.RandomCrop', crop_type='absolute_range', crop_size=(384, 600)),
+    resize]
 
 train_pipeline = [
     dict(type='DecodeVideoFrames', backend=backend),
     dict(
+        type='RandomChoice',
+        transforms=[
+            [
+                dict(
+                    type='TransformBroadcaster',
+                    share_random_params=True,
+                    transforms=[*masks_and_flip, resize])
+            ],
+            [
+                dict(
+                    type='TransformBroadcaster',
+                    share_random_params=True,
+                    transforms=[*masks_and_flip, *crop_and_resize])
+            ],
+        ]),
+    dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[
-            dict(type='LoadTargetMasks'),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True),
-            dict(type='ClipPhotoMetricDistortion'),
-        ]),
+        transforms=[dict(type='ClipPhotoMetricDistortion')]),
     dict(type='SwapLeftRight'),
     dict(type='PackTargetInputs'),
 ]

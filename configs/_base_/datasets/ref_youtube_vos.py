@@ -62,6 +62,18 @@ test_pipeline = [
         ]),
     dict(type='PackReferringInputs'),
 ]
+# As the released codes of the field test: the short side is 360 whatever the long one, by Pillow,
+# which averages when it shrinks.
+short_side_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadVideoFrame'),
+            dict(type='Resize', scale=(100000, 360), keep_ratio=True, backend='pillow'),
+            dict(type='LoadObjectMask'),
+        ]),
+    dict(type='PackReferringInputs'),
+]
 
 train_dataloader = dict(
     dataset=dict(

@@ -2,13 +2,14 @@
 # your own data. Set train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
 _base_ = './ref_youtube_vos.py'
 image_size = (192, 112)  # (w, h)
+before_crop = (275, 160)  # of which the crop leaves 70 % at least
 clip_length = 3
 
 train_pipeline = [
     dict(
         type='TransformBroadcaster', share_random_params=True,
         transforms=[
-            dict(type='LoadVideoFrame'),
+            dict(type='LoadVideoFrame', largest_scale=before_crop),
             dict(type='LoadObjectMask'),
             dict(type='RandomFlip', prob=0.5),
             dict(type='mmdet.RandomCrop', crop_type='relative_range', crop_size=(0.7, 0.7)),

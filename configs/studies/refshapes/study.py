@@ -15,7 +15,9 @@ tables = [
         name='methods',
         title='Methods (form of Table C)',
         gates=['off', 'on'],
-        columns=['J&F&R', 'J', 'F', 'R', *[f'R/{kind}' for kind in strengths], 'AUROC'],
+        columns=[
+            'J&F&R', 'J', 'F', 'R', *[f'R/{kind}' for kind in strengths],
+            'AUROC', *[f'AUROC/{kind}' for kind in strengths]],
         rows=[
             dict(label='MTTR', config='mttr.py'),
             dict(label='ReferFormer', config='referformer.py'),

@@ -210,6 +210,7 @@ class _SplitCheck:
                 tally = self._tally(what)
                 # What was found to be missing or broken is in these columns already.
                 tally.missing += max(0, wanted - counts[what] - tally.missing - tally.broken)
+                tally.unused += max(0, counts[what] - wanted)
                 self._note(self.split, f'{counts[what]} {what}, the complete set has {wanted}',
                            self._remedy())
 

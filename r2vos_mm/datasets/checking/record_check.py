@@ -88,7 +88,7 @@ class _PartCheck:
         what = next((kind for kind in ('sentence', 'frame', 'video', 'image', 'folder')
                      if row.consequence.startswith(kind)), 'entrie')
         tally = self._tally({'image': 'videos', 'folder': 'videos'}.get(what, f'{what}s'))
-        if 'unused' in row.consequence or 'crowd' in row.what:
+        if row.is_known or 'unused' in row.consequence:
             tally.unused += 1
         elif 'missing' in row.what or 'has no folder' in row.what:
             tally.missing += 1

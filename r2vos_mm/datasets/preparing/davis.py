@@ -102,9 +102,16 @@ def _link_video(data_root: Path, split: str, name: str) -> list[str]:
     for part, source in (('JPEGImages', _FRAMES), ('Annotations', masks)):
         link = data_root / split / part / name
         if not link.exists() and (davis / source / name).is_dir():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(davis / source / name, link.parent))
+            make_link(link, Path(os.path.relpath(davis / source / name, link.parent)))
     return sorted(path.stem for path in (davis / _FRAMES / name).glob('*.jpg'))
+
+
+def make_link(link: Path, target: Path) -> None:
+    """Makes a link, in place of one that leads nowhere since its target was moved."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(target)
 
 
 def _objects(categories: Any, frames: Sequence[str]) -> dict[str, Any]:

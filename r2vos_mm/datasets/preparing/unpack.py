@@ -18,7 +18,7 @@ from rich.progress import track
 from r2vos_mm.datasets.layout import is_plain_name
 from r2vos_mm.datasets.problems import ProblemList
 
-from .davis import convert_davis
+from .davis import convert_davis, make_link
 from .parts import PARTS, Part
 
 _SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
@@ -27,8 +27,8 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to, in bytes."""
-    per_file: int = 1 << 28
+    """What an archive may unpack to, in bytes; the masks of MeViS are one file of some 100 MB."""
+    per_file: int = 1 << 32
     total: int = 1 << 36
 
 
@@ -101,8 +101,7 @@ def _link_unpacked(parts: Sequence[Part], download_dir: Path, data_root: Path,
         if found and target.exists():
             report.already += 1
         elif found:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(found[0].resolve())
+            make_link(target, found[0].resolve())
             report.linked += 1
 
 

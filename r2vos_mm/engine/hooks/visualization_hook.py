@@ -162,7 +162,7 @@ class ReferringVisualizationHook(Hook):
 
 def sample_frames(sample: ReferringDataSample, data_batch: Optional[dict],
                   position: int) -> Sequence[np.ndarray]:
-    """The frames of a sample: from its files, else the inputs before the preprocessor.
+    """The frames of a sample: its files, else (video files) the inputs before the preprocessor.
 
     Args:
         sample: with ``frame_paths`` in its metainfo, or without.
@@ -173,15 +173,17 @@ def sample_frames(sample: ReferringDataSample, data_batch: Optional[dict],
         A sequence of T RGB frames (H, W, 3) uint8.
 
     Raises:
-        ValueError: there are neither paths nor uint8 inputs.
+        ValueError: there are neither files nor uint8 inputs.
     """
     paths = sample.get('frame_paths')
-    if paths is not None:
+    # frames of a video file have no files of their own
+    if paths is not None and Path(paths[0]).is_file():
         return FrameFiles(paths)
     inputs = (data_batch or {}).get('inputs')
     clip = inputs[position] if inputs is not None else None
     if not isinstance(clip, torch.Tensor) or clip.dtype != torch.uint8:
-        raise ValueError('it has no frame_paths in its metainfo, and the batch has no uint8 inputs')
+        raise ValueError(f'its frames are no files ({paths and paths[0]}), and the batch has no '
+                         'uint8 inputs')
     return clip.permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -13,9 +13,10 @@ from math import isqrt
 
 import numpy as np
 
+from r2vos_mm.compat.numpy_bits import bitwise_count
+
 WORD = np.dtype('<u8')
 WORD_BITS = 64
-_BITS_OF_BYTE = np.array([bin(byte).count('1') for byte in range(256)], dtype=np.uint8)
 
 
 def pack(masks: np.ndarray) -> np.ndarray:
@@ -31,11 +32,7 @@ def pack(masks: np.ndarray) -> np.ndarray:
 
 def count(bitmap: np.ndarray) -> np.ndarray:
     """Number of set pixels, (K, ..., H) -> (...) int64."""
-    if hasattr(np, 'bitwise_count'):
-        bits = np.bitwise_count(bitmap)
-    else:  # NumPy < 2
-        bits = _BITS_OF_BYTE[bitmap.view(np.uint8)]
-    return bits.sum(axis=(0, -1), dtype=np.int64)
+    return bitwise_count(bitmap).sum(axis=(0, -1), dtype=np.int64)
 
 
 def boundaries(bitmap: np.ndarray, inner_columns: np.ndarray) -> np.ndarray:

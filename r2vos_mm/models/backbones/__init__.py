@@ -2,15 +2,20 @@
 from .checkpoints import (
     CheckpointError,
     ConvertedWeights,
-    LoadReport,
+    FittedWeights,
+    StoredState,
     convert_swin,
     convert_video_swin,
+    fit_video_swin,
+    fit_weights,
     load_video_swin,
+    read_state,
     read_state_dict,
 )
 from .video_swin import VideoSwinTransformer
 
 __all__ = [
-    'CheckpointError', 'ConvertedWeights', 'LoadReport', 'VideoSwinTransformer', 'convert_swin',
-    'convert_video_swin', 'load_video_swin', 'read_state_dict'
+    'CheckpointError', 'ConvertedWeights', 'FittedWeights', 'StoredState', 'VideoSwinTransformer',
+    'convert_swin', 'convert_video_swin', 'fit_video_swin', 'fit_weights', 'load_video_swin',
+    'read_state', 'read_state_dict'
 ]

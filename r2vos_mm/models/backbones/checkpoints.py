@@ -12,13 +12,15 @@ ReferFormer     ``backbone.0.body.``  ``downsamples.i.``        (C, 3, 1, 4, 4)
 MTTR, this one  ``backbone.``         ``downsamples.i.``        (C, 3, 1, 4, 4)
 ==============  ====================  ========================  =====================
 """
+import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 # Entries under which training code keeps a state dict.
@@ -38,6 +40,18 @@ class CheckpointError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class StoredState:
+    """The state dict of a file.
+
+    Args:
+        tensors: by name.
+        others: names of entries that are no tensors, which cannot be weights.
+    """
+    tensors: dict[str, Tensor]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ConvertedWeights:
     """What a conversion made of a file.
 
@@ -49,34 +63,28 @@ class ConvertedWeights:
     weights: dict[str, Tensor]
     ignored: tuple[str, ...]
 
-    def describe(self) -> str:
-        """A line for a log; numbers in names are folded into ``*`` and counted."""
-        return (f'{len(self.weights)} tensors of the backbone; left out ({len(self.ignored)}): '
-                f'{_fold(self.ignored)}')
-
 
 @dataclass(frozen=True)
-class LoadReport:
-    """Where every tensor of a file and of a model went.
+class FittedWeights:
+    """Weights of a file that fit a model, and where every tensor of both went.
 
     Args:
-        path: the file.
-        loaded: names copied into the model.
+        source: what to call the file.
+        weights: those with a place in the model, under its names.
         unused: names in the file without a place in the model.
         missing: names in the model that keep their initial values.
     """
-    path: str
-    loaded: tuple[str, ...]
+    source: str
+    weights: dict[str, Tensor]
     unused: tuple[str, ...]
     missing: tuple[str, ...]
 
     def describe(self) -> str:
         """A few lines for a log; numbers in names are folded into ``*`` and counted."""
         return '\n'.join([
-            f'Loaded {len(self.loaded)} tensors of the backbone from {self.path}.',
-            f'  unused in the file ({len(self.unused)}): {_fold(self.unused)}',
-            f'  missing in the file, left at their initial values ({len(self.missing)}): '
-            f'{_fold(self.missing)}',
+            f'{len(self.weights)} tensors of the backbone from {self.source}',
+            f'  left out of the file ({len(self.unused)}): {_fold(self.unused)}',
+            f'  missing in the file, start fresh ({len(self.missing)}): {_fold(self.missing)}',
         ])
 
 
@@ -87,7 +95,16 @@ def _fold(names: Iterable[str]) -> str:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read the tensors of a local checkpoint file without running code from it.
+    """The tensors of :func:`read_state`; a warning names the entries that are none."""
+    stored = read_state(path)
+    if stored.others:
+        print_log(f'{path}: no tensors, left out: {", ".join(stored.others)}', logger='current',
+                  level=logging.WARNING)
+    return stored.tensors
+
+
+def read_state(path: str | Path) -> StoredState:
+    """Read the state dict of a local checkpoint file without running code from it.
 
     Args:
         path: a file written by ``torch.save``: a state dict, or a dict that keeps one under
@@ -113,9 +130,10 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if isinstance(content, dict):
         content = next((content[name] for name in _CONTAINERS
                         if isinstance(content.get(name), dict)), content)
-        state = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-        if state:
-            return state
+        tensors = {name: value for name, value in content.items()
+                   if isinstance(name, str) and isinstance(value, Tensor)}
+        if tensors:
+            return StoredState(tensors, tuple(str(n) for n in content if n not in tensors))
     raise CheckpointError(f'{path} holds no state dict, neither at its top level nor under '
                           f'{", ".join(_CONTAINERS)}; give a file of model weights.')
 
@@ -206,43 +224,82 @@ def convert_swin(state: dict[str, Tensor], *, source: str = 'the state dict') ->
     return ConvertedWeights(weights, trunk.ignored)
 
 
-def load_video_swin(model: nn.Module, path: str | Path) -> LoadReport:
+def load_video_swin(model: nn.Module, path: str | Path) -> FittedWeights:
     """Load a checkpoint file into a ``VideoSwinTransformer``.
-
-    Norms on the returned maps may be missing in the file, and the file may hold such norms or
-    later stages that the model does not build. Every other difference is an error, raised before
-    the model is touched.
 
     Args:
         model: the backbone, of the size that the file was trained with.
         path: local file.
 
     Raises:
+        CheckpointError: as :func:`fit_video_swin`, before the model is touched.
+    """
+    fitted = fit_video_swin(model, path)
+    model.load_state_dict(fitted.weights, strict=False)
+    return fitted
+
+
+def fit_video_swin(model: nn.Module, path: str | Path) -> FittedWeights:
+    """Weights of a checkpoint file that belong into a ``VideoSwinTransformer``.
+
+    Norms on the returned maps may be missing in the file, and the file may hold such norms or
+    later stages that the model does not build. Every other difference is an error.
+
+    Args:
+        model: the backbone, of the size that the file was trained with; it is left alone.
+        path: local file.
+
+    Raises:
         CheckpointError: naming the file and the first names that do not fit.
     """
-    converted = convert_video_swin(read_state_dict(path), source=str(path))
+    stored, names = read_state(path), list(model.state_dict())
+    converted = convert_video_swin(stored.tensors, source=str(path))
+    return fit_weights(
+        model, converted.weights, source=str(path), ignored=(*converted.ignored, *stored.others),
+        may_be_unused=lambda name: _OUTPUT_NORM.match(name) or _behind_last_stage(name, names),
+        may_be_missing=_OUTPUT_NORM.match,
+        advice='Set embed_dims, depths, num_heads and window_size to those of the checkpoint, or '
+        'give the checkpoint of this size.')
+
+
+def fit_weights(model: nn.Module, weights: dict[str, Tensor], *, source: str,
+                ignored: Iterable[str], may_be_unused: Callable[[str], object],
+                may_be_missing: Callable[[str], object], advice: str) -> FittedWeights:
+    """Compare every name and shape of converted weights with those of a model.
+
+    Args:
+        model: the backbone; it is left alone.
+        weights: under the names of the model.
+        source: what to call their origin in messages.
+        ignored: names that the conversion left out before.
+        may_be_unused: whether a weight may lack a place in the model.
+        may_be_missing: whether a tensor of the model may keep its initial values.
+        advice: what the message about weights that do not fit ends with.
+
+    Raises:
+        CheckpointError: naming the source and the first names that do not fit.
+    """
     expected = model.state_dict()
-    unused = [name for name in converted.weights if name not in expected]
-    missing = [name for name in expected if name not in converted.weights]
-    weights = {name: tensor for name, tensor in converted.weights.items() if name in expected}
+    unused = [name for name in weights if name not in expected]
+    missing = [name for name in expected if name not in weights]
+    fitting = {name: tensor for name, tensor in weights.items() if name in expected}
     problems = [f'{name} has shape {tuple(tensor.shape)}, the model needs '
-                f'{tuple(expected[name].shape)}' for name, tensor in weights.items()
+                f'{tuple(expected[name].shape)}' for name, tensor in fitting.items()
                 if tensor.shape != expected[name].shape]
-    problems += [f'{name} is missing' for name in missing if not _OUTPUT_NORM.match(name)]
+    problems += [f'{name} is missing' for name in missing if not may_be_missing(name)]
     problems += [f'{name} has no place in the model' for name in unused
-                 if not (_OUTPUT_NORM.match(name) or _behind_last_stage(name, expected))]
+                 if not may_be_unused(name)]
     if problems:
-        raise CheckpointError(
-            f'{path} does not fit the backbone in {len(problems)} places: '
-            f'{"; ".join(problems[:3])}. Set embed_dims, depths, num_heads and window_size to '
-            'those of the checkpoint, or give the checkpoint of this size.')
-    model.load_state_dict(weights, strict=False)
-    return LoadReport(str(path), tuple(weights), (*unused, *converted.ignored), tuple(missing))
+        raise CheckpointError(f'{source} does not fit the backbone in {len(problems)} places: '
+                              f'{"; ".join(problems[:3])}. {advice}')
+    return FittedWeights(source, fitting, (*unused, *ignored), tuple(missing))
 
 
 def _behind_last_stage(name: str, expected: Iterable[str]) -> bool:
     """Whether ``name`` belongs to a stage, or the merging before it, that is not built at all."""
     kind, stage = name.split('.')[:2]
+    if not stage.isdecimal():
+        return False
     built = {other.split('.')[1] for other in expected if other.startswith('layers.')}
     if kind == 'layers':
         return stage not in built

@@ -1,4 +1,4 @@
-"""The command line of the converters of released checkpoints."""
+"""The command lines of the converters of checkpoints."""
 from __future__ import annotations
 
 import argparse
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from torch import Tensor
+from torch import Tensor, nn
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, read_checkpoint, write_atomically
 from r2vos_mm.compat.state_dict import weights_of
-from r2vos_mm.models.backbones.checkpoints import CheckpointError
+from r2vos_mm.models.backbones.checkpoints import CheckpointError, FittedWeights
 from r2vos_mm.models.text_encoders import load_language_model
+from r2vos_mm.registry import MODELS
 
 from .released_format import ReleasedFormat, read_released_checkpoint
 from .skeletons import load_converted, model_like
@@ -43,6 +44,45 @@ def run(released: ReleasedFormat, description: str, arguments: list[str] | None 
         args, lambda config: restore_released(released, config, args.source))
 
 
+def run_backbone(fit: Callable[[nn.Module, Path], FittedWeights], description: str,
+                 arguments: list[str] | None = None) -> int:
+    """Convert one checkpoint of a backbone to that of a config.
+
+    Args:
+        fit: gives the weights of a file that belong into a backbone. Raises ``CheckpointError``
+            when they do not fit.
+        description: what ``--help`` says.
+        arguments: of the command line; None takes those of the program.
+
+    Returns:
+        The exit code: 0 when the target was written.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _add_files(parser, config='config whose backbone the weights are for')
+    args = parser.parse_args(arguments)
+    return write_converted(args, lambda config: read_backbone(fit, config, args.source))
+
+
+def read_backbone(fit: Callable[[nn.Module, Path], FittedWeights], config: dict,
+                  source: Path) -> dict:
+    """Content of a checkpoint of a backbone, where every tensor went printed.
+
+    Args:
+        fit: see :func:`run_backbone`.
+        config: config of the segmentor with the backbone, whose own initialisation is left out.
+        source: the file to convert.
+
+    Raises:
+        CheckpointError: the weights do not fit the backbone, or the config has none.
+    """
+    if 'backbone' not in config:
+        raise CheckpointError('The model of the config has no backbone to convert weights for.')
+    fitted = fit(MODELS.build(dict(config['backbone'], init_cfg=None)), source)
+    print(fitted.describe())
+    return dict(state_dict=compact(fitted.weights), meta=dict(converted_from=source.name))
+
+
 def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -> int:
     """Write what a conversion gives, whole or not at all; errors go to the screen.
 
@@ -57,15 +97,29 @@ def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -
         print(f'{args.target} exists; name another target or add --overwrite.', file=sys.stderr)
         return 1
     try:
-        content = convert(Config.fromfile(args.config).model.to_dict())
+        buffer = io.BytesIO()
+        torch.save(convert(_model_config(args.config)), buffer)
+        write_atomically(buffer.getvalue(), args.target)
     except (CheckpointError, CheckpointReadError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomically(buffer.getvalue(), args.target)
     print(f'Wrote {args.target}.')
     return 0
+
+
+def _model_config(path: Path) -> dict:
+    """The model's part of a config file.
+
+    Raises:
+        CheckpointError: there is no such file, it is no config, or describes no model.
+    """
+    try:
+        config = Config.fromfile(path)
+    except OSError as error:
+        raise CheckpointError(f'Config {path} cannot be read: {error}') from error
+    if 'model' not in config:
+        raise CheckpointError(f'{path} describes no model; give the config of a training.')
+    return config.model.to_dict()
 
 
 def read_released(released: ReleasedFormat, config: dict, source: Path, *,
@@ -126,13 +180,18 @@ def _parse(description: str, arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('direction', choices=('from-released', 'to-released'))
-    parser.add_argument('config', type=Path, help='config of the same backbone')
-    parser.add_argument('source', type=Path, help='checkpoint to read')
-    parser.add_argument('target', type=Path, help='file to write')
-    parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
+    _add_files(parser, config='config of the same backbone')
     parser.add_argument('--leave-out', metavar='NAME',
                         help='from-released: leave out weights whose names begin so')
     args = parser.parse_args(arguments)
     if args.leave_out is not None and args.direction != 'from-released':
         parser.error('--leave-out is for from-released')
     return args
+
+
+def _add_files(parser: argparse.ArgumentParser, *, config: str) -> None:
+    """Add what :func:`write_converted` needs, ``config`` being the help of that argument."""
+    parser.add_argument('config', type=Path, help=config)
+    parser.add_argument('source', type=Path, help='checkpoint to read')
+    parser.add_argument('target', type=Path, help='file to write')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing target')

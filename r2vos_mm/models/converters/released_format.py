@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from r2vos_mm.compat.checkpoint import admitted_classes
 from r2vos_mm.models.backbones.checkpoints import (
     CheckpointError,
     ConvertedWeights,
@@ -81,9 +81,7 @@ def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is absent, damaged, holds other objects, or no tensors.
     """
-    # older versions of PyTorch cannot let a class in: there such a file is refused
-    admit = getattr(torch.serialization, 'safe_globals', nullcontext)
-    with admit([argparse.Namespace]):
+    with admitted_classes([argparse.Namespace]):
         return read_state_dict(path)
 
 

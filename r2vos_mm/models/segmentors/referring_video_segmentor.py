@@ -27,7 +27,8 @@ from r2vos_mm.structures import (
 _UPSAMPLED_FRAMES = 16
 # Fields of predictions whose second axis is time.
 _PER_FRAME = (
-    'masks', 'ungated_masks', 'scores', 'boxes', 'candidate_masks', 'candidate_scores')
+    'masks', 'ungated_masks', 'scores', 'boxes', 'candidate_masks', 'candidate_scores',
+    'grounding_attention', 'early_features')
 
 
 @dataclass

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from torch import Tensor
 
 from r2vos_mm.models.backbones import (
@@ -11,6 +12,7 @@ from r2vos_mm.models.backbones import (
     convert_swin,
     convert_video_swin,
     load_video_swin,
+    read_state,
     read_state_dict,
 )
 
@@ -59,13 +61,13 @@ def test_report_accounts_for_every_key(kinetics_file: Path) -> None:
     model = tiny(out_norm=dict(type='LN'))
     report = load_video_swin(model, kinetics_file)
     in_file = set(read_state_dict(kinetics_file))
-    assert len(report.loaded) + len(report.unused) == len(in_file)
+    assert len(report.weights) + len(report.unused) == len(in_file)
     assert set(report.unused) == {
         'backbone.layers.0.blocks.0.attn.relative_position_index', 'backbone.norm.weight',
         'backbone.norm.bias', 'cls_head.fc_cls.weight'}
     assert set(report.missing) == {f'norm{stage}.{leaf}' for stage in range(4)
                                    for leaf in ('weight', 'bias')}
-    assert set(report.loaded) | set(report.missing) == set(model.state_dict())
+    assert set(report.weights) | set(report.missing) == set(model.state_dict())
     text = report.describe()
     assert str(kinetics_file) in text
     assert 'backbone.layers.*.blocks.*.attn.relative_position_index (1)' in text
@@ -150,6 +152,23 @@ def test_file_without_weights_is_refused(tmp_path: Path, content: object) -> Non
     torch.save(content, path)
     with pytest.raises(CheckpointError, match='empty.pth holds no state dict'):
         read_state_dict(path)
+
+
+def test_entries_that_are_no_tensors_are_named(kinetics_file: Path,
+                                               caplog: pytest.LogCaptureFixture) -> None:
+    state = torch.load(kinetics_file, weights_only=True)['state_dict']
+    torch.save(dict(state_dict=state | {'epoch': 3, 'names': ['a'], 5: None}), kinetics_file)
+    stored = read_state(kinetics_file)
+    assert stored.others == ('epoch', 'names', '5')
+    assert stored.tensors.keys() == state.keys()
+    assert set(stored.others) < set(load_video_swin(tiny(), kinetics_file).unused)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        assert read_state_dict(kinetics_file).keys() == state.keys()
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert 'k400.pth: no tensors, left out: epoch, names, 5' in caplog.text
 
 
 def test_foreign_model_is_refused() -> None:

@@ -82,6 +82,18 @@ def test_predictions_keep_their_place_in_time(model, window):
     assert not found.scores[:, :2].any()
 
 
+def test_figures_keep_their_place_in_time():
+    torch.set_num_threads(1)
+    model = build_toy_segmentor(Config.fromfile(CONFIGS / '_base_/models/r2vos_tiny.py').model)
+    model.eval().test_cfg.figures = True
+    data = dict(inputs=[clip(0, 3, 3, *SIZE)], data_samples=[annotated(False, False, True)])
+    pairs = model.test_step(data)[0].pred_pairs
+    for name in ('grounding_attention', 'early_features'):
+        assert pairs[name].shape[:2] == (2, 3)
+        assert pairs[name][:, 2].any()
+        assert not pairs[name][:, :2].any()
+
+
 def test_slots_without_boxes_get_those_of_their_masks(model):
     data = dict(inputs=[clip(0, 2, 3, *SIZE)],
                 data_samples=[sample(SENTENCES, [False, False], size=SIZE)])

@@ -1,0 +1,16 @@
+"""What NumPy has from version 2 on.
+
+Reason: ``np.bitwise_count`` came with NumPy 2, and 1.26 is allowed.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+_BITS_OF_BYTE = np.array([bin(byte).count('1') for byte in range(256)], dtype=np.uint8)
+
+
+def bitwise_count(values: np.ndarray) -> np.ndarray:
+    """Number of set bits of unsigned integers (..., K); of each byte of them before NumPy 2."""
+    if hasattr(np, 'bitwise_count'):
+        return np.bitwise_count(values)
+    return _BITS_OF_BYTE[values.view(np.uint8)]
