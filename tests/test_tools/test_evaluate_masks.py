@@ -230,6 +230,20 @@ def test_mevis(tmp_path: Path):
     assert figures['J'] == pytest.approx(100 * (0.75 + 1) / 2)
     assert figures['N_acc'] == figures['T_acc'] == 100
     assert figures['mevis'] == pytest.approx((figures['J&F'] + 200) / 3)
+    # The same as pairs, whose rows name no object: the target is that of the sentence.
+    rows = [
+        {'pair_id': 'm/0/p', 'video': 'm', 'exp_id': '0', 'exp': 'both', 'obj_id': '',
+         'label': 1, 'kind': 'positive'},
+        {'pair_id': 'm/0/n0', 'video': 'm', 'exp_video': 'm', 'exp_id': '1', 'exp': 'nobody',
+         'rank': 0, 'label': 0, 'kind': 'no_target'}]  # fmt: skip
+    pairs = tmp_path / 'pairs.json'
+    pairs.write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': rows}))
+    (tmp_path / 'pred/m/1').rename(tmp_path / 'pred/m/m_1_n0')
+    evaluate_masks.main(
+        [str(tmp_path / 'pred'), str(root), '--pairs', str(pairs), '--json', str(report)]
+    )
+    figures = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    assert (figures['J'], figures['R']) == (pytest.approx(75), pytest.approx(100))
 
 
 def test_davis_unsup(truth, tmp_path: Path):

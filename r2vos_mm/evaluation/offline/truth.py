@@ -210,19 +210,21 @@ def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
     """Positive and negative pairs of a pairs file, by the video they are shown on.
 
     Predictions of a positive pair lie in ``<video>/<exp_id>``, those of a negative one in
-    ``<video>/<exp_video>_<exp_id>_n<rank>``.
+    ``<video>/<exp_video>_<exp_id>_n<rank>``. Where a row names no object (MeViS, whose targets are
+    unions), the target is that of the video's own sentence.
     """
     content = read_json(pairs)
     if not isinstance(content, dict) or content.get('format') != 'r2-pairs/1':
         raise ValueError(f'{pairs} is not a pairs file of the format r2-pairs/1')
-    frames = {
-        video: tuple(entry['frames']) for video, entry in read_expressions(expressions).items()
-    }
+    entries = read_expressions(expressions)
+    frames = {video: tuple(entry['frames']) for video, entry in entries.items()}
     by_video: dict[str, list[PairTask]] = defaultdict(list)
     seen: set[str] = set()
     for number, row in enumerate(content.get('pairs', [])):
         try:
-            video, task = row['video'], _pair_task(row, f'{pairs}: pair {row["pair_id"]!r}')
+            video = row['video']
+            own = entries.get(video, {}).get('expressions', {}).get(row['exp_id'], {})
+            task = _pair_task(row, own, f'{pairs}: pair {row["pair_id"]!r}')
         except (KeyError, TypeError) as error:
             raise ValueError(f'{pairs}: row {number} is no pair, {error!r}') from error
         if task.pair_id in seen:
@@ -235,8 +237,8 @@ def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
     return [VideoTask(video, frames[video], tuple(by_video[video])) for video in sorted(by_video)]
 
 
-def _pair_task(row: dict, where: str) -> PairTask:
-    """The task of one row of a pairs file."""
+def _pair_task(row: dict, own: dict, where: str) -> PairTask:
+    """The task of one row of a pairs file; ``own``: the video's sentence of that number."""
     negative = row['label'] == 0
     key = f'{row["exp_video"]}_{row["exp_id"]}_n{row["rank"]}' if negative else row['exp_id']
     return PairTask(
@@ -245,7 +247,7 @@ def _pair_task(row: dict, where: str) -> PairTask:
         sentence=row['exp'],
         kind=row['kind'],
         is_negative=negative,
-        target=() if negative else _target(row, where),
+        target=() if negative else _target(row if row.get('obj_id') else own, where),
     )
 
 
