@@ -1,6 +1,7 @@
-"""Single frames of RefShapes with the shape and texture of every pixel, to pre-train backbones."""
+"""Single frames of RefShapes with the look of every pixel's object, to pre-train backbones."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -9,30 +10,37 @@ from mmseg.datasets import BaseSegDataset
 from r2vos_mm.registry import DATASETS
 
 from .layout import read_json
-from .refshapes.world import SHAPES, TEXTURES
+from .refshapes.world import ATTRIBUTES
 
 
 @DATASETS.register_module()
 class RefShapesFrames(BaseSegDataset):
-    """Semantic segmentation of RefShapes: background and every pair of texture and shape.
+    """Semantic segmentation of RefShapes: background and every combination of some attributes.
 
     What pre-training on ImageNet is to a backbone of the paper, this is to one that meets nothing
-    but RefShapes: it learns to tell shapes and textures apart before sentences name them. Reads
+    but RefShapes: it learns to tell objects apart before sentences name them. Reads
     the frames and masks of the set and the attributes of its objects (``worlds``); no sentences.
 
     Args:
         data_root: folder of the set.
         split: ``'train'`` or ``'valid'``.
+        attributes: what makes a class, of ``size`` (2 values), ``texture`` (3), ``colour`` and
+            ``shape`` (6). The classes are the background and all combinations, the last attribute
+            changing fastest.
         **kwargs: see ``mmseg.BaseSegDataset``.
     """
 
-    METAINFO = dict(
-        classes=('background', *(f'{texture} {shape}' for texture, shape
-                                 in product(TEXTURES, SHAPES))))
-
-    def __init__(self, data_root: str, split: str = 'train', **kwargs: object) -> None:
+    def __init__(self, data_root: str, split: str = 'train', *,
+                 attributes: Sequence[str] = ('texture', 'shape'), **kwargs: object) -> None:
+        unknown = sorted(set(attributes) - set(ATTRIBUTES))
+        if unknown:
+            raise ValueError(f'unknown attributes {", ".join(unknown)}: there are '
+                             f'{", ".join(ATTRIBUTES)}')
         self.split = split
-        super().__init__(data_root=data_root, **kwargs)
+        self.attributes = tuple(attributes)
+        words = product(*(ATTRIBUTES[field] for field in self.attributes))
+        classes = ('background', *map(' '.join, words))
+        super().__init__(data_root=data_root, metainfo=dict(classes=classes), **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """One entry per frame.
@@ -50,7 +58,8 @@ class RefShapesFrames(BaseSegDataset):
         return entries
 
     def _class_index(self, attributes: dict) -> int:
-        return self._metainfo['classes'].index(f'{attributes["texture"]} {attributes["shape"]}')
+        name = ' '.join(attributes[field] for field in self.attributes)
+        return self._metainfo['classes'].index(name)
 
     def _entry(self, frame: Path, labels: dict[int, int]) -> dict:
         video = frame.parent

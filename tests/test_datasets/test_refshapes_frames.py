@@ -48,6 +48,19 @@ def test_every_pixel_has_the_class_of_its_object(root: Path, config: Config):
         assert (labels[ids == int(name)] == classes.index(name_of_class)).all()
 
 
+def test_any_attributes_make_the_classes(root: Path, config: Config):
+    reader = dict(config.val_dataloader.dataset, attributes=['colour', 'size'])
+    dataset = DATASETS.build(reader)
+    assert len(dataset.metainfo['classes']) == 1 + 6 * 2
+    entry = dataset.get_data_info(0)
+    world = json.loads((root / 'worlds/valid.json').read_text())['videos']
+    for name, look in world[Path(entry['seg_map_path']).parent.name]['objects'].items():
+        label = entry['label_map'][int(name)]
+        assert dataset.metainfo['classes'][label] == f'{look["colour"]} {look["size"]}'
+    with pytest.raises(ValueError, match='unknown attributes hue: there are size, texture'):
+        DATASETS.build(dict(reader, attributes=['hue']))
+
+
 def test_a_folder_without_a_set_is_named(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match='worlds/train.json'):
         RefShapesFrames(data_root=str(tmp_path), split='train')
