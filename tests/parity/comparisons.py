@@ -98,7 +98,10 @@ class Report:
 
     def equal(self, name: str, found: list, expected: list) -> None:
         """Integers, exactly."""
-        errors = [abs(a - b) for a, b in zip(found, expected, strict=True)]
+        if len(found) != len(expected) or not expected:
+            self._fail(name, f'{len(found)} numbers, expected {len(expected)}')
+            return
+        errors = [abs(a - b) for a, b in zip(found, expected)]
         self.rows.append(Comparison(name, max(errors), float(any(errors)), 0, 'absolute'))
 
     def _fail(self, name: str, detail: str) -> None:

@@ -19,6 +19,7 @@ from r2vos_mm.registry import MODELS
 
 from .released_format import ReleasedFormat, read_released_checkpoint
 from .skeletons import load_converted, model_like
+from .swin_names import window_positions
 
 LANGUAGE = 'text_encoder.language_model.'
 """How the names of the language model's weights begin."""
@@ -168,7 +169,8 @@ def restore_released(released: ReleasedFormat, config: dict, source: Path) -> di
     load_converted(model_like(config, weights), weights, source=str(source))
     converted = released.to_there(weights, source=str(source))
     print(converted.describe())
-    return dict(model=compact(converted.weights))
+    weights = converted.weights | window_positions(converted.weights)
+    return {released.container: compact(weights)}
 
 
 def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:

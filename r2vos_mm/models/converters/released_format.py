@@ -94,12 +94,14 @@ class ReleasedFormat:
         table: names of everything but the backbone.
         advice: what a message about weights that do not fit ends with.
         backbone: what the names of the backbone begin with.
+        container: entry of the file under which the weights are.
     """
 
     method: str
     table: NameTable
     advice: str
     backbone: str = 'backbone.0.body.'
+    container: str = 'model'
 
     def to_here(self, state: dict[str, Tensor], *, source: str = 'the state dict',
                 partial: bool = False) -> ReleasedConversion:

@@ -47,7 +47,7 @@ _SPATIAL_DECODER = [
 MTTR_TABLE = NameTable([*_TEXT, *_ENCODER, *_DECODER, *_HEADS, *_SPATIAL_DECODER])
 RELEASED_MTTR = ReleasedFormat(
     'MTTR', MTTR_TABLE, 'Give a checkpoint of the released MTTR model, unchanged.',
-    backbone='backbone.')
+    backbone='backbone.', container='model_state_dict')
 
 
 def from_mttr(state: dict[str, Tensor], *, source: str = 'the state dict') -> ReleasedConversion:

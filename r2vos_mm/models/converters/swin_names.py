@@ -1,9 +1,17 @@
 """Swin weights of this package under their released names: inverses of the conversions."""
 from __future__ import annotations
 
+import math
+
+import torch
 from einops import rearrange
 from torch import Tensor
 
+from r2vos_mm.models.backbones.windows import relative_position_index
+
+_BIASES, _POSITIONS = '.relative_position_bias_table', '.relative_position_index'
+# Windows of the published backbones by the rows of their tables, (2t-1)(2h-1)(2w-1).
+_WINDOWS = {13 * 13: (1, 7, 7), 15 * 13 * 13: (8, 7, 7)}
 # Parts of names here and there, in MMDetection's 2-D Swin.
 _SWIN = (('stages.', 'layers.'), ('.w_msa.', '.'), ('.ffn.layers.0.0.', '.mlp.fc1.'),
          ('.ffn.layers.1.', '.mlp.fc2.'), ('patch_embed.projection.', 'patch_embed.proj.'))
@@ -33,7 +41,27 @@ def _neighbours_first(tensor: Tensor) -> Tensor:
 def restore_video_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Names of the Video Swin in released checkpoints: those of this package.
 
-    The released model also stores the relative positions within a window, which it computes itself
-    when it is built; they are not written.
+    See :func:`window_positions` for the buffers that are stored there, too.
     """
     return dict(state)
+
+
+def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The buffers of relative positions that a released Swin or Video Swin stores.
+
+    Nothing in them was learnt: they follow from the window, which the number of rows of a table of
+    biases tells (7x7, and 8x7x7 in Video Swin). Code that loads strictly asks for them.
+
+    Args:
+        state: weights by released name.
+
+    Returns:
+        int64 (M, M) for each table in ``state``, M the tokens of a window.
+    """
+    buffers = {}
+    for name, table in state.items():
+        window = _WINDOWS.get(len(table)) if name.endswith(_BIASES) else None
+        if window is not None:
+            buffers[name.removesuffix(_BIASES) + _POSITIONS] = relative_position_index(
+                window, math.prod(window), torch.device('cpu'))
+    return buffers

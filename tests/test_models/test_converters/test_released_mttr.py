@@ -11,12 +11,15 @@ from toy_models import CONFIGS
 
 from r2vos_mm.models.backbones import CheckpointError
 from r2vos_mm.models.converters import (
+    command_line,
     from_mttr,
     load_converted,
     model_like,
     read_released_checkpoint,
     to_mttr,
 )
+from r2vos_mm.models.converters.released_mttr import RELEASED_MTTR
+from r2vos_mm.models.converters.swin_names import window_positions
 
 POSITIONS = 'transformer.text_encoder.embeddings.position_ids'
 
@@ -48,6 +51,34 @@ def test_all_474_tensors_go_there_and_back(names):
     back = to_mttr(converted.weights).weights
     assert {name: tuple(tensor.shape) for name, tensor in back.items()} == {
         name: shape for name, shape in names.items() if name not in implied}
+    # a file has these, too, computed: the public code loads strictly
+    assert {name: tuple(tensor.shape) for name, tensor in window_positions(back).items()} == {
+        name: names[name] for name in implied}
+
+
+def test_relative_positions_of_a_window_of_seven_by_seven():
+    """Row (row offset + 6) * 13 + column offset + 6 of the table, for query minus key."""
+    found = window_positions({'a.relative_position_bias_table': torch.zeros(169, 3),
+                              'b.relative_position_bias_table': torch.zeros(9, 3)})
+    index = found.pop('a.relative_position_index')
+    assert not found
+    assert (index.shape, index.dtype) == ((49, 49), torch.int64)
+    assert index[0, 0] == 6 * 13 + 6
+    assert index[0, 1] == 6 * 13 + 5
+    assert index[7, 0] == 7 * 13 + 6
+    assert index[48, 0] == 12 * 13 + 12
+
+
+def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
+    monkeypatch.setattr(command_line, 'model_like', lambda config, weights: None)
+    monkeypatch.setattr(command_line, 'load_converted', lambda *args, **kwargs: None)
+    ours = from_mttr({name: torch.zeros(shape) for name, shape in names.items()
+                      if 'text_encoder.encoder' not in name}).weights
+    torch.save(dict(state_dict=ours), tmp_path / 'ours.pth')
+    content = command_line.restore_released(RELEASED_MTTR, {}, tmp_path / 'ours.pth')
+    assert list(content) == ['model_state_dict']
+    assert content['model_state_dict'].keys() == {
+        name for name in names if 'text_encoder.encoder' not in name}
 
 
 def test_weights_fit_the_config_completely(names):
