@@ -180,7 +180,7 @@ def ref_youtube_vos_parts(dataset: dict) -> list[dict]:
     if path.name != 'study.py' and not {'models', 'schedules', 'backbones'} & set(path.parts)))
 def test_the_hold_out_stays_out_of_every_training(path: str) -> None:
     config = Config.fromfile(CONFIGS / path)
-    if 'train_dataloader' not in config:
+    if 'dataset' not in config.get('train_dataloader', ()):
         return
     training = ref_youtube_vos_parts(config.train_dataloader.dataset)
     for part in training:
