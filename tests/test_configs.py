@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmcv.image.geometric import rescale_size
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
@@ -150,10 +151,24 @@ def test_ablations_change_what_they_say():
     assert load('ablations/r2vos_r50_ungated.py').model.test_cfg.gate_threshold == 0
 
 
+def resizes_in(part: object) -> Iterator[dict]:
+    """Every ``Resize`` of a pipeline."""
+    if isinstance(part, dict):
+        if part.get('type') == 'Resize':
+            yield part
+        part = part.values()
+    elif not isinstance(part, (list, tuple)):
+        return
+    for inner in part:
+        yield from resizes_in(inner)
+
+
 @pytest.mark.parametrize('name', FILES)
 def test_frames_of_ones_own_get_the_size_of_the_test(name: str) -> None:
     config = load(name)
+    [resize] = resizes_in(config.test_dataloader.dataset.pipeline)
     frame = FrameTransform(config)(np.zeros((90, 160, 3), np.uint8))
-    assert frame.dtype == torch.uint8
-    assert frame.shape[0] == 3
-    assert min(frame.shape[1:]) >= 90  # all configs test at 112 pixels or more, or not resized
+    width, height = resize.scale
+    if resize.get('keep_ratio'):
+        width, height = rescale_size((160, 90), tuple(resize.scale))
+    assert (frame.dtype, frame.shape) == (torch.uint8, (3, height, width))

@@ -2,6 +2,8 @@
 import csv
 import importlib
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -144,25 +146,23 @@ class InstanceFile(TargetMasks):
         Raises:
             DataFileError: if it cannot be read.
         """
-        with _opened(self.path) as file:
-            return self._instances(file)
-
-    def _instances(self, file: Any) -> list[str]:
-        try:
+        with self._content() as file:
             return _instances(file)
-        except KeyError as error:
-            raise DataFileError(f'{self.path} has no {error}: download the annotations '
-                                'again') from error
 
-    def read(self, target: str, height: int, width: int) -> np.ndarray:
-        """See the base class; all-zero if the file does not list the instance."""
+    @contextmanager
+    def _content(self) -> Iterator[Any]:
+        """The open file; what it lacks becomes a ``DataFileError``."""
         with _opened(self.path) as file:
-            instances = self._instances(file)
             try:
-                masks = np.asarray(file['reMask'])
+                yield file
             except KeyError as error:
                 raise DataFileError(f'{self.path} has no {error}: download the annotations '
                                     'again') from error
+
+    def read(self, target: str, height: int, width: int) -> np.ndarray:
+        """See the base class; all-zero if the file does not list the instance."""
+        with self._content() as file:
+            instances, masks = _instances(file), np.asarray(file['reMask'])
         # (W, H) of a single instance, (N, W, H) of several.
         masks = masks.reshape(-1, *masks.shape[-2:]).transpose(0, 2, 1)
         if target not in instances:
@@ -269,6 +269,7 @@ def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> li
 
     Raises:
         FileNotFoundError: if there is no file of sentences.
+        DataFileError: if a frame file cannot be read.
     """
     sentences = read_sentences(root, problems)
     entries = []
@@ -278,8 +279,7 @@ def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> li
             if not path.stem.isdecimal():
                 problems.add(video, f'{path.name} is not named by a frame number', 'file skipped')
                 continue
-            with _opened(path) as file:
-                present = _instances(file)
+            present = InstanceFile(path).instances()
             entries += [Annotated(query, video, int(path.stem), instance)
                         for instance, query in sentences[video] if str(instance) in present]
     return entries

@@ -200,8 +200,8 @@ class BaseReferringDataset(BaseDataset):
         for attempt in range(self.max_refetch + 1):
             rng = np.random.default_rng((self.seed, index.epoch, index.origin, attempt))
             item = self.get_data_info(int(rng.integers(len(self))) if attempt else int(index))
-            results = self._train_results(item, rng)
             try:
+                results = self._train_results(item, rng)
                 with seeded_globals(int(rng.integers(2**32))):
                     packed = self.pipeline(results)
             except DataFileError as broken:
@@ -216,8 +216,8 @@ class BaseReferringDataset(BaseDataset):
         sample = packed['data_samples']
         self._report_once(
             f'video {sample.video_id}, expression {sample.gt_pairs.exp_ids[0]}: its object is not '
-            f'to be seen in this clip, nor were those of {self.max_refetch} other items. The clip '
-            'is used as it is; longer clips (clip_length) or weaker crops see more')
+            'to be seen in this clip, nor were those of items drawn instead (max_refetch). It is '
+            'used as it is; longer clips (clip_length) or weaker crops see more')
         return packed
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:

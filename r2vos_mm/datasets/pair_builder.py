@@ -329,11 +329,16 @@ def _source_hashes(expressions: Path, categories: Path | None,
 
 
 def _meta_expressions(source: PairSource, rows: list[dict]) -> dict[str, Any]:
-    """The sentences file with a further sentence for each negative pair."""
+    """The sentences file with a further sentence for each negative pair.
+
+    A video's own sentence about nothing (MeViS) is one of them and only under its new number.
+    """
     videos = {video.video_id: dict(video.entry, expressions=dict(video.entry['expressions']))
               for video in source.videos.values()}
     for row in rows:
         if row['label'] == 0:
             exp_id = f"{row['exp_video']}_{row['exp_id']}_n{row['rank']}"
+            if row['kind'] == NO_TARGET:
+                del videos[row['video']]['expressions'][row['exp_id']]
             videos[row['video']]['expressions'][exp_id] = dict(exp=row['exp'], label=0)
     return dict(videos=videos)

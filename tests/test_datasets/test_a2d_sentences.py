@@ -123,6 +123,15 @@ def test_all_instances_of_the_frame_for_methods_that_learn_from_them(root: Path)
     assert sample.gt_instances.masks.flatten(1).any(1).all()
 
 
+def test_a_broken_file_of_masks_costs_its_item_only(root: Path) -> None:
+    write_json(root / 'a2d_sentences_single_frame_train_annotations.json',
+               [['a', '-one', 2, 0], ['b', '-one', 5, 0]])
+    dataset = build(root, with_instances=True)
+    (root / MASKS / '-one/00002.h5').write_bytes(pickle.dumps(dict(reMask=square(1).T)))
+    frames = {dataset[i]['data_samples'].video_id for i in range(len(dataset))}
+    assert frames == {'v_-one_f_5'}
+
+
 def test_files_of_another_form(root: Path) -> None:
     path = root / MASKS / '-one/00002.h5'
     source = InstanceFile(path)

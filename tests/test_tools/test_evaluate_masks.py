@@ -209,7 +209,7 @@ def test_wrong_pairs(truth, predictions, capsys, row, message):
     assert message in capsys.readouterr().err
 
 
-def test_mevis(tmp_path: Path):
+def test_mevis(tmp_path: Path, capsys: pytest.CaptureFixture):
     root = tmp_path / 'valid_u'
     root.mkdir()
     videos = {'m': {'frames': ['00000', '00001'], 'expressions': {
@@ -230,9 +230,9 @@ def test_mevis(tmp_path: Path):
     assert figures['J'] == pytest.approx(100 * (0.75 + 1) / 2)
     assert figures['N_acc'] == figures['T_acc'] == 100
     assert figures['mevis'] == pytest.approx((figures['J&F'] + 200) / 3)
-    # The same as pairs, whose rows name no object: the target is that of the sentence.
+    # The same as pairs: the target is that of the sentence, whatever object a row names.
     rows = [
-        {'pair_id': 'm/0/p', 'video': 'm', 'exp_id': '0', 'exp': 'both', 'obj_id': '',
+        {'pair_id': 'm/0/p', 'video': 'm', 'exp_id': '0', 'exp': 'both', 'obj_id': '1',
          'label': 1, 'kind': 'positive'},
         {'pair_id': 'm/0/n0', 'video': 'm', 'exp_video': 'm', 'exp_id': '1', 'exp': 'nobody',
          'rank': 0, 'label': 0, 'kind': 'no_target'}]  # fmt: skip
@@ -244,6 +244,11 @@ def test_mevis(tmp_path: Path):
     )
     figures = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
     assert (figures['J'], figures['R']) == (pytest.approx(75), pytest.approx(100))
+    rows[0]['exp'] = 'both of them'
+    pairs.write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': rows}))
+    with pytest.raises(SystemExit):
+        evaluate_masks.main([str(tmp_path / 'pred'), str(root), '--pairs', str(pairs)])
+    assert 'of different versions' in capsys.readouterr().err
 
 
 def test_davis_unsup(truth, tmp_path: Path):

@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to, in bytes; the masks of MeViS are one file of some 100 MB."""
+    """What an archive may unpack to, in bytes; MeViS has one file of several hundred MB."""
     per_file: int = 1 << 32
     total: int = 1 << 36
 

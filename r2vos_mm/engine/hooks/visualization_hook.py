@@ -177,7 +177,7 @@ def sample_frames(sample: ReferringDataSample, data_batch: Optional[dict],
     """
     paths = sample.get('frame_paths')
     # frames of a video file have no files of their own
-    if paths is not None and Path(paths[0]).is_file():
+    if paths and Path(paths[0]).is_file():
         return FrameFiles(paths)
     inputs = (data_batch or {}).get('inputs')
     clip = inputs[position] if inputs is not None else None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from r2vos_mm.datasets.layout import frame_order, read_expressions, read_json
+from r2vos_mm.datasets.records import normalise_sentence
 from r2vos_mm.evaluation.offline.mask_files import MaskFileError, decode_rle, open_masks
 
 VOID = 255
@@ -210,8 +211,8 @@ def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
     """Positive and negative pairs of a pairs file, by the video they are shown on.
 
     Predictions of a positive pair lie in ``<video>/<exp_id>``, those of a negative one in
-    ``<video>/<exp_video>_<exp_id>_n<rank>``. Where a row names no object (MeViS, whose targets are
-    unions), the target is that of the video's own sentence.
+    ``<video>/<exp_video>_<exp_id>_n<rank>``. In MeViS, whose targets are unions, the target is that
+    of the video's own sentence, as in ``MeViSDataset``.
     """
     content = read_json(pairs)
     if not isinstance(content, dict) or content.get('format') != 'r2-pairs/1':
@@ -239,15 +240,23 @@ def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
 
 def _pair_task(row: dict, own: dict, where: str) -> PairTask:
     """The task of one row of a pairs file; ``own``: the video's sentence of that number."""
-    negative = row['label'] == 0
-    key = f'{row["exp_video"]}_{row["exp_id"]}_n{row["rank"]}' if negative else row['exp_id']
+    shown = row['label'] == 1
+    key = row['exp_id'] if shown else f'{row["exp_video"]}_{row["exp_id"]}_n{row["rank"]}'
+    if shown and 'anno_id' in own:
+        if normalise_sentence(own['exp']) != normalise_sentence(row['exp']):
+            raise ValueError(
+                f'{where} has the sentence {row["exp"]!r}, the video has {own["exp"]!r} under that '
+                'number: pairs and sentences are of different versions'
+            )
+        row = row | own
+    negative = not shown or own.get('anno_id') == []
     return PairTask(
         pair_id=row['pair_id'],
         folder=f'{row["video"]}/{key}',
         sentence=row['exp'],
         kind=row['kind'],
         is_negative=negative,
-        target=() if negative else _target(row if row.get('obj_id') else own, where),
+        target=() if negative else _target(row, where),
     )
 
 

@@ -112,13 +112,13 @@ def _model_config(path: Path) -> dict:
     """The model's part of a config file.
 
     Raises:
-        CheckpointError: there is no such file, it is no config, or describes no model.
+        CheckpointError: there is no such file, it is no Python, or describes no model.
     """
     try:
         config = Config.fromfile(path)
-    except OSError as error:
+    except (OSError, SyntaxError) as error:
         raise CheckpointError(f'Config {path} cannot be read: {error}') from error
-    if 'model' not in config:
+    if not isinstance(config.get('model'), dict):
         raise CheckpointError(f'{path} describes no model; give the config of a training.')
     return config.model.to_dict()
 
