@@ -1,18 +1,10 @@
 # A2D-Sentences: each item is one annotated frame. Losses are taken on that frame alone, so a
 # backbone that sees single frames is trained on it alone, too (window 1).
-_base_ = './loaders.py'
+_base_ = ['./loaders.py', './clip_sizes.py']
 data_root = 'data/a2d_sentences'
 window = 1
 backend = 'opencv'  # or 'av', 'decord', where they are installed
-short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
-train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
-crop_scales = [(100000, side) for side in (400, 500, 600)]
 masks_and_flip = [dict(type='LoadTargetMasks'), dict(type='RandomFlip', prob=0.5)]
-resize = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
-crop_and_resize = [
-    dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
-    dict(type='mmdet.RandomCrop', crop_type='absolute_range', crop_size=(384, 600)),
-    resize]
 
 train_pipeline = [
     dict(type='DecodeVideoFrames', backend=backend),
@@ -23,13 +15,13 @@ train_pipeline = [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[*masks_and_flip, resize])
+                    transforms=[*masks_and_flip, _base_.resize])
             ],
             [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[*masks_and_flip, *crop_and_resize])
+                    transforms=[*masks_and_flip, *_base_.crop_and_resize])
             ],
         ]),
     dict(

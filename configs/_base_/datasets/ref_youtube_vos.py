@@ -1,19 +1,10 @@
 # Refer-YouTube-VOS, clips of 5 frames. The validation masks are not public: 5 % of the training
 # videos, chosen by the hash of their ids, are the local validation and stay out of training.
-_base_ = './loaders.py'
+_base_ = ['./loaders.py', './clip_sizes.py']
 dataset_type = 'R2VOSDataset'
 data_root = 'data/ref-youtube-vos'
 clip_length = 5
 holdout_fraction = 0.05
-short_sides = (288, 320, 352, 392, 416, 448, 480, 512)
-train_scales = [(640, side) for side in short_sides]  # (long side at most, short side)
-# Before a crop. A long side without a limit: only the short side counts.
-crop_scales = [(100000, side) for side in (400, 500, 600)]
-resize = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
-crop_and_resize = [
-    dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
-    dict(type='mmdet.RandomCrop', crop_type='absolute_range', crop_size=(384, 600)),
-    resize]
 
 # A choice between two ways, made once per clip, hence outside the broadcasters. Frames are loaded
 # inside it: large ones at half their size where nothing larger is needed. Colours change last, when
@@ -27,10 +18,10 @@ train_pipeline = [
                     type='TransformBroadcaster',
                     share_random_params=True,
                     transforms=[
-                        dict(type='LoadVideoFrame', largest_scale=train_scales[-1]),
+                        dict(type='LoadVideoFrame', largest_scale=_base_.train_scales[-1]),
                         dict(type='LoadObjectMask'),
                         dict(type='RandomFlip', prob=0.5),
-                        resize,
+                        _base_.resize,
                     ])
             ],
             [
@@ -38,10 +29,10 @@ train_pipeline = [
                     type='TransformBroadcaster',
                     share_random_params=True,
                     transforms=[
-                        dict(type='LoadVideoFrame', largest_scale=crop_scales[-1]),
+                        dict(type='LoadVideoFrame', largest_scale=_base_.crop_scales[-1]),
                         dict(type='LoadObjectMask'),
                         dict(type='RandomFlip', prob=0.5),
-                        *crop_and_resize,
+                        *_base_.crop_and_resize,
                     ])
             ],
         ]),
