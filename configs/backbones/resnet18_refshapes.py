@@ -1,10 +1,10 @@
 # First stage of r2vos_tiny_refshapes.py: its backbone, before it meets sentences, learns which
-# shape and which texture every pixel has.
+# colour, texture and shape every pixel has.
 # In the paper's models ImageNet and Kinetics do this.
 _base_ = ['../_base_/models/r2vos_tiny.py', '../_base_/default_runtime.py']
-max_iters = 1500
+max_iters = 2400
 warmup = 100
-num_classes = 19  # background, 3 textures x 6 shapes
+num_classes = 109  # background, 6 colours x 3 textures x 6 shapes
 model = dict(
     _delete_=True,
     type='mmseg.EncoderDecoder',
@@ -26,13 +26,18 @@ train_pipeline = [
     dict(type='mmseg.LoadImageFromFile'),
     dict(type='mmseg.LoadAnnotations'),
     dict(type='mmseg.RandomFlip', prob=0.5),
-    dict(type='mmseg.PhotoMetricDistortion', hue_delta=4),
+    dict(
+        type='mmseg.PhotoMetricDistortion', brightness_delta=20, contrast_range=(0.8, 1.2),
+        saturation_range=(0.8, 1.2), hue_delta=4),
+    dict(type='ThinSegMap', stride=4),  # 109 full maps cost more than the backbone
     dict(type='mmseg.PackSegInputs')]
 test_pipeline = [
     dict(type='mmseg.LoadImageFromFile'),
     dict(type='mmseg.LoadAnnotations'),
     dict(type='mmseg.PackSegInputs')]
-dataset = dict(type='RefShapesFrames', data_root='data/refshapes')
+dataset = dict(
+    type='RefShapesFrames', data_root='data/refshapes',
+    attributes=['colour', 'texture', 'shape'])
 train_dataloader = dict(
     batch_size=16, num_workers=1, persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True, seed=0),

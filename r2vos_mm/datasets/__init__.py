@@ -20,6 +20,7 @@ from .transforms import (
     LoadVideoFrame,
     PackReferringInputs,
     SwapLeftRight,
+    ThinSegMap,
 )
 from .video_files import DecodeVideoFrames
 
@@ -29,5 +30,6 @@ __all__ = [
     'Expression', 'JHMDBSentencesDataset', 'JitterFrame', 'LoadObjectMask', 'LoadTargetMasks',
     'LoadVideoFrame', 'MeViSDataset', 'PackReferringInputs', 'PackTargetInputs', 'Pair',
     'PairsFileNegatives', 'R2VOSDataset', 'RefCOCODataset', 'RefDAVIS17Dataset', 'RefShapesFrames',
-    'SwapLeftRight', 'TrainNegatives', 'VideoRecord', 'normalise_sentence', 'sample_frame_indices'
+    'SwapLeftRight', 'ThinSegMap', 'TrainNegatives', 'VideoRecord', 'normalise_sentence',
+    'sample_frame_indices'
 ]

@@ -1,4 +1,4 @@
-"""RefShapesFrames: shape and texture of every pixel, and the config that learns them."""
+"""RefShapesFrames: the look of every pixel, and the config that learns it."""
 import json
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 from PIL import Image
 from toy_models import CONFIGS
 
@@ -33,7 +34,7 @@ def config(root: Path) -> Config:
 def test_every_pixel_has_the_class_of_its_object(root: Path, config: Config):
     dataset = DATASETS.build(config.val_dataloader.dataset)
     classes = dataset.metainfo['classes']
-    assert len(classes) == 1 + 3 * 6
+    assert len(classes) == 1 + 6 * 3 * 6
     assert len(dataset) == 1 * 3
     world = json.loads((root / 'worlds/valid.json').read_text())['videos']
     entry = dataset.get_data_info(1)
@@ -44,7 +45,7 @@ def test_every_pixel_has_the_class_of_its_object(root: Path, config: Config):
     assert {0, *map(int, objects)} >= set(np.unique(ids).tolist())
     assert (labels[ids == 0] == 0).all()
     for name, attributes in objects.items():
-        name_of_class = f'{attributes["texture"]} {attributes["shape"]}'
+        name_of_class = ' '.join(attributes[field] for field in ('colour', 'texture', 'shape'))
         assert (labels[ids == int(name)] == classes.index(name_of_class)).all()
 
 
@@ -71,11 +72,14 @@ def test_config_trains_and_its_backbone_fits_the_next_stage(config: Config):
     config.model.decode_head.in_channels = [32, 64]
     model = MODELS.build(config.model)
     model.init_weights()
-    dataset = DATASETS.build(config.train_dataloader.dataset)
+    with DefaultScope.overwrite_default_scope('r2vos_mm'):
+        dataset = DATASETS.build(config.train_dataloader.dataset)
     data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[4]]), training=True)
     losses = model(**data, mode='loss')
     assert losses['decode.loss_ce'].isfinite()
     losses['decode.loss_ce'].backward()
+    thin = [item['data_samples'].gt_sem_seg.shape[-2:] for item in (dataset[0], dataset[4])]
+    assert thin == [(16, 16)] * 2  # 64 pixels, every fourth
     following = Config.fromfile(CONFIGS / 'pretrain/r2vos_tiny_refshapes_stills.py')
     backbone = following.model.backbone
     assert backbone.pop('init_cfg')['prefix'] == 'backbone.'

@@ -21,6 +21,7 @@ from r2vos_mm.datasets.transforms import (
     LoadVideoFrame,
     PackReferringInputs,
     SwapLeftRight,
+    ThinSegMap,
     text,
 )
 from r2vos_mm.datasets.transforms.formatting import boxes_of_masks, masks_of_objects
@@ -255,6 +256,23 @@ class TestSwapLeftRight:
     def test_without_a_flip_in_the_pipeline(self, seg_maps: np.ndarray) -> None:
         results = clip_results(['left'], ['1'], seg_maps)
         assert SwapLeftRight().transform(results)['clip'][0].pairs[0].sentence == 'left'
+
+
+class TestThinSegMap:
+
+    def test_keeps_the_middle_of_every_block(self) -> None:
+        labels = np.arange(8 * 12).reshape(8, 12)
+        thin = ThinSegMap(stride=4).transform(dict(gt_seg_map=labels))['gt_seg_map']
+        # rows 2, 6 and columns 2, 6, 10 of twelve labels a row
+        assert thin.tolist() == [[26, 30, 34], [74, 78, 82]]
+
+    def test_stride_one_changes_nothing(self, seg_maps: np.ndarray) -> None:
+        thin = ThinSegMap(stride=1).transform(dict(gt_seg_map=seg_maps[0]))['gt_seg_map']
+        assert (thin == seg_maps[0]).all()
+
+    def test_a_stride_is_a_whole_number_of_pixels(self) -> None:
+        with pytest.raises(ValueError, match='stride must be at least 1, got 0'):
+            ThinSegMap(stride=0)
 
 
 class TestPackReferringInputs:

@@ -17,9 +17,10 @@ from .formatting import PackReferringInputs
 from .loading import LoadObjectMask, LoadVideoFrame
 from .photometric import ClipPhotoMetricDistortion
 from .pseudo_clip import JitterFrame
+from .seg_map import ThinSegMap
 from .text import SwapLeftRight
 
 __all__ = [
     'ClipPhotoMetricDistortion', 'CorruptFrames', 'CorruptSentences', 'JitterFrame',
-    'LoadObjectMask', 'LoadVideoFrame', 'PackReferringInputs', 'SwapLeftRight'
+    'LoadObjectMask', 'LoadVideoFrame', 'PackReferringInputs', 'SwapLeftRight', 'ThinSegMap'
 ]

@@ -7,7 +7,7 @@ _base_ = [
     '../../../_base_/default_runtime.py']
 # All backbones start from the same weights, made by configs/backbones/resnet18_refshapes.py.
 backbone_weights = dict(
-    type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_1500.pth', prefix='backbone.')
+    type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_2400.pth', prefix='backbone.')
 max_iters = 500
 warmup = 100
 train_dataloader = dict(dataset=dict(clip_length=1))
