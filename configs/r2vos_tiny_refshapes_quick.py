@@ -3,7 +3,7 @@ _base_ = './r2vos_tiny_refshapes.py'
 max_iters = 520
 warmup = 100
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-train_dataloader = dict(dataset=dict(clip_length=1))
+train_dataloader = dict(batch_size=4, dataset=dict(clip_length=1))
 val_dataloader = dict(dataset=dict(indices=8))  # videos
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4),
