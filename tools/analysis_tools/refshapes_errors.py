@@ -1,0 +1,240 @@
+"""Which sentences of RefShapes find their object, and what the others find instead.
+
+``python tools/analysis_tools/refshapes_errors.py CONFIG CHECKPOINT`` tests the true sentences of
+some videos of the config's test set and prints
+
+* per kind of sentence (appearance, position, motion, relation): J, the share that finds the right
+  object, and the share that finds none;
+* per attribute (size, texture, colour, shape): of the sentences about appearance that name it and
+  find a wrong object, how many find one that differs in it.
+
+The object found is the one whose true masks have the highest J with the prediction; below J 10
+none is. All masks are taken before the gate.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import DictAction
+from mmengine.utils import track_iter_progress
+from rich.console import Console
+from rich.table import Table
+
+from r2vos_mm.apis import init_model
+from r2vos_mm.apis.inference import PRECISIONS, autocast
+from r2vos_mm.datasets import BaseReferringDataset
+from r2vos_mm.datasets.layout import read_json
+from r2vos_mm.datasets.refshapes.world import ATTRIBUTES
+from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
+from r2vos_mm.evaluation import region_similarity
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.registry import DATASETS
+from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.visualization import spread
+
+LOWEST_J = 0.1
+"""A mask that overlaps less with every object has found none."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one sentence.
+
+    Attributes:
+        kind: of the sentence, as in ``worlds``.
+        score: J with the masks of its object, in [0, 1].
+        target: its object.
+        found: the object that the prediction overlaps most, None if it overlaps none.
+        named: attributes of its object that the sentence names.
+        differing: those in which the object found differs.
+    """
+
+    kind: str
+    score: float
+    target: str
+    found: str | None
+    named: tuple[str, ...]
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KindFigures:
+    """Figures of the sentences of one kind; J and the shares in percent."""
+
+    sentences: int
+    J: float
+    right_object: float
+    no_object: float
+
+
+@dataclass(frozen=True)
+class AttributeFigures:
+    """Of the sentences about appearance that name an attribute: how many find a wrong object,
+    and how many find one that differs in the attribute."""
+
+    sentences: int
+    wrong_object: int
+    differs: int
+
+
+def overlaps(prediction: np.ndarray, objects: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Mean J over frames of a mask (T, H, W) with those of each object, (T, H, W) bool."""
+    return {name: float(region_similarity(prediction, mask).mean())
+            for name, mask in objects.items()}
+
+
+def judge(expression: Mapping, world_objects: Mapping[str, Mapping], target: str,
+          scores: Mapping[str, float]) -> Outcome:
+    """The outcome of a sentence.
+
+    Args:
+        expression: its entry in ``worlds``: ``exp`` and ``kind``.
+        world_objects: attributes of the objects of the video.
+        target: object of the sentence.
+        scores: J of the prediction with each object, see :func:`overlaps`.
+    """
+    best = max(scores, key=scores.__getitem__)
+    found = best if scores[best] >= LOWEST_J else None
+    look = world_objects[target]
+    words = expression['exp'].split()
+    named = tuple(field for field in ATTRIBUTES if look[field] in words)
+    differing = () if found is None else tuple(
+        field for field in named if world_objects[found][field] != look[field])
+    return Outcome(expression['kind'], scores[target], target, found, named, differing)
+
+
+def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]:
+    """The outcomes of a tested video's true sentences, in their order.
+
+    Args:
+        sample: with ``gt_pairs`` and ``pred_pairs``.
+        world: entry of the video in ``worlds``.
+    """
+    pairs = sample.gt_pairs
+    rows = [row for row, negative in enumerate(pairs.is_negative) if not negative]
+    objects = {pairs.obj_ids[row]: pairs.masks[row].numpy() for row in rows}
+    masks = sample.pred_pairs.ungated_masks.numpy()
+    return [
+        judge(world['expressions'][pairs.exp_ids[row]], world['objects'], pairs.obj_ids[row],
+              overlaps(masks[row], objects))
+        for row in rows]
+
+
+def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
+    """The figures of some sentences, at least one."""
+    return KindFigures(
+        len(outcomes), *(100 * float(np.mean(column)) for column in zip(
+            *((o.score, o.found == o.target, o.found is None) for o in outcomes))))
+
+
+def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
+    """The figures of each kind of sentence, and of all."""
+    groups = {kind: [o for o in outcomes if o.kind == kind]
+              for kind in sorted({o.kind for o in outcomes})}
+    return {kind: kind_figures(group) for kind, group in (groups | dict(all=outcomes)).items()}
+
+
+def by_attribute(outcomes: Sequence[Outcome]) -> dict[str, AttributeFigures]:
+    """What wrong objects of sentences about appearance differ in."""
+    figures = {}
+    for field in ATTRIBUTES:
+        naming = [o for o in outcomes if o.kind == 'appearance' and field in o.named]
+        wrong = [o for o in naming if o.found not in (o.target, None)]
+        figures[field] = AttributeFigures(
+            len(naming), len(wrong), sum(field in o.differing for o in wrong))
+    return figures
+
+
+def measure(model: ReferringVideoSegmentor, dataset: BaseReferringDataset,
+            worlds: Mapping[str, Mapping], *, num_videos: int) -> list[Outcome]:
+    """The outcomes on ``num_videos`` videos spread over the dataset.
+
+    Args:
+        model: ready to test.
+        dataset: RefShapes in test mode.
+        worlds: video id to its entry in ``worlds``.
+        num_videos: at least 1.
+    """
+    outcomes = []
+    for item in track_iter_progress(spread(len(dataset), num_videos)):
+        data = dataset[item]
+        batch = dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
+        sample = model.test_step(batch)[0]
+        outcomes += video_outcomes(sample, worlds[sample.video_id])
+    return outcomes
+
+
+def read_worlds(dataset: BaseReferringDataset) -> dict[str, Mapping]:
+    """The worlds of the dataset's videos.
+
+    Raises:
+        UsageError: the dataset is not RefShapes.
+    """
+    path = Path(dataset.data_root) / 'worlds' / f'{dataset.split}.json'
+    if not path.exists():
+        raise UsageError(f'the test set of the config is not RefShapes: there is no {path}. Make '
+                         'one with tools/dataset_converters/make_refshapes.py')
+    return read_json(path)['videos']
+
+
+def print_tables(outcomes: Sequence[Outcome]) -> None:
+    """Both tables on the terminal."""
+    kinds = Table('sentences about', '', 'J', 'right object', 'no object')
+    for kind, row in by_kind(outcomes).items():
+        kinds.add_row(kind, str(row.sentences), f'{row.J:.1f}', f'{row.right_object:.0f} %',
+                      f'{row.no_object:.0f} %')
+    attributes = Table('appearance naming', '', 'wrong object', 'which differs in it')
+    for field, row in by_attribute(outcomes).items():
+        attributes.add_row(field, str(row.sentences), str(row.wrong_object), str(row.differs))
+    console = Console()
+    console.print(kinds)
+    console.print(attributes)
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Command line of this tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('--num-videos', type=int, default=20,
+                        help='videos, spread over the test set (default: %(default)s)')
+    parser.add_argument('--device', default='auto', help='(default: %(default)s)')
+    parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
+    parser.add_argument('--out', type=Path, help='JSON file for the figures')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='settings that override the config, as key=value')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure as the command line says."""
+    args = parse_args(arguments)
+    with short_errors():
+        if args.num_videos < 1:
+            raise UsageError('--num-videos is at least 1')
+        model = init_model(
+            existing_file(args.config, what='Config'),
+            existing_file(args.checkpoint, what='Checkpoint'), device=args.device,
+            cfg_options=args.cfg_options)
+        # Without its pairs file the set shows the true sentences only.
+        dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, pairs_file=None))
+        worlds = read_worlds(dataset)
+        with torch.no_grad(), autocast(model, args.precision):
+            outcomes = measure(model, dataset, worlds, num_videos=args.num_videos)
+        print_tables(outcomes)
+        if args.out is not None:
+            figures = dict(
+                kinds={kind: asdict(row) for kind, row in by_kind(outcomes).items()},
+                attributes={field: asdict(row) for field, row in by_attribute(outcomes).items()})
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(figures, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
