@@ -1,6 +1,6 @@
 # The small R2-VOS on the embedded data set. The full schedule has three stages, each from the last
 # checkpoint of the one before; it takes two hours on two CPU cores:
-#   tools/dist_train.sh configs/backbones/resnet18_refshapes.py 2          shapes and textures
+#   tools/dist_train.sh configs/backbones/resnet18_refshapes.py 2          looks of objects
 #   tools/dist_train.sh configs/pretrain/r2vos_tiny_refshapes_stills.py 2  sentences about stills
 #   tools/dist_train.sh configs/r2vos_tiny_refshapes.py 2 \
 #       --cfg-options load_from=work_dirs/r2vos_tiny_refshapes_stills/iter_5000.pth
