@@ -42,7 +42,7 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
         'a red ball', 'the dog, on the left']
     assert (record['video'], record['size'], len(record['frames'])) == ('ball', [40, 60], 4)
     for entry in record['sentences']:
-        assert entry['found'] == (entry['consensus'] >= 0.5)
+        assert entry['found'] == (entry['consensus'] >= record['gate_threshold'])
         assert np.shape(entry['boxes']) == (4, 4)
         assert np.mean(entry['scores']) == pytest.approx(entry['score'], abs=1e-3)
         masks = [cv2.imread(str(out / entry['masks'] / f'{name}.png'), cv2.IMREAD_UNCHANGED)
