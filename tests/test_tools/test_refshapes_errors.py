@@ -128,6 +128,11 @@ def test_another_set_is_refused(data: Path, checkpoint: Path, capsys) -> None:
     assert 'is not RefShapes: there is no' in capsys.readouterr().err
 
 
+def test_a_set_of_another_layout_is_refused() -> None:
+    with pytest.raises(errors.UsageError, match='not RefShapes but object'):
+        errors.read_worlds(object())
+
+
 def test_no_videos_are_refused(data: Path, checkpoint: Path, capsys) -> None:
     with pytest.raises(SystemExit):
         run(data, checkpoint, '--num-videos', '0')

@@ -12,25 +12,22 @@ The object found is the one whose true masks have the highest J with the predict
 none is. All masks are taken before the gate.
 """
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 from rich.console import Console
 from rich.table import Table
 
-from r2vos_mm.apis import init_model
-from r2vos_mm.apis.inference import PRECISIONS, autocast
-from r2vos_mm.datasets import BaseReferringDataset
+from r2vos_mm.apis.inference import autocast
+from r2vos_mm.apis.model_tools import model_of, model_parser, write_figures
+from r2vos_mm.datasets import BaseReferringDataset, R2VOSDataset
 from r2vos_mm.datasets.layout import read_json
 from r2vos_mm.datasets.refshapes.world import ATTRIBUTES
-from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
+from r2vos_mm.engine.launch import UsageError, short_errors
 from r2vos_mm.evaluation import region_similarity
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.registry import DATASETS
@@ -175,6 +172,9 @@ def read_worlds(dataset: BaseReferringDataset) -> dict[str, Mapping]:
     Raises:
         UsageError: the dataset is not RefShapes.
     """
+    if not isinstance(dataset, R2VOSDataset):
+        raise UsageError('the test set of the config is not RefShapes but '
+                         f'{type(dataset).__name__}: take a config of RefShapes')
     path = Path(dataset.data_root) / 'worlds' / f'{dataset.split}.json'
     if not path.exists():
         raise UsageError(f'the test set of the config is not RefShapes: there is no {path}. Make '
@@ -196,44 +196,20 @@ def print_tables(outcomes: Sequence[Outcome]) -> None:
     console.print(attributes)
 
 
-def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
-    parser.add_argument('--num-videos', type=int, default=20,
-                        help='videos, spread over the test set (default: %(default)s)')
-    parser.add_argument('--device', default='auto', help='(default: %(default)s)')
-    parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
-    parser.add_argument('--out', type=Path, help='JSON file for the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
-    return parser.parse_args(arguments)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the command line says."""
-    args = parse_args(arguments)
+    args = model_parser(__doc__).parse_args(arguments)
     with short_errors():
-        if args.num_videos < 1:
-            raise UsageError('--num-videos is at least 1')
-        model = init_model(
-            existing_file(args.config, what='Config'),
-            existing_file(args.checkpoint, what='Checkpoint'), device=args.device,
-            cfg_options=args.cfg_options)
+        model = model_of(args)
         # Without its pairs file the set shows the true sentences only.
         dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, pairs_file=None))
         worlds = read_worlds(dataset)
         with torch.no_grad(), autocast(model, args.precision):
             outcomes = measure(model, dataset, worlds, num_videos=args.num_videos)
         print_tables(outcomes)
-        if args.out is not None:
-            figures = dict(
-                kinds={kind: asdict(row) for kind, row in by_kind(outcomes).items()},
-                attributes={field: asdict(row) for field, row in by_attribute(outcomes).items()})
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(figures, indent=2) + '\n')
+        write_figures(args.out, dict(
+            kinds={kind: asdict(row) for kind, row in by_kind(outcomes).items()},
+            attributes={field: asdict(row) for field, row in by_attribute(outcomes).items()}))
 
 
 if __name__ == '__main__':

@@ -15,24 +15,21 @@ is to be answered with the wrong object, not with an empty mask.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from mmengine.structures import InstanceData
 from mmengine.utils import track_iter_progress
 from rich.console import Console
 from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 
-from r2vos_mm.apis import init_model
-from r2vos_mm.apis.inference import PRECISIONS, autocast
+from r2vos_mm.apis.inference import autocast
+from r2vos_mm.apis.model_tools import model_of, model_parser, write_figures
 from r2vos_mm.datasets import BaseReferringDataset, Pair
-from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
+from r2vos_mm.engine.launch import UsageError, short_errors
 from r2vos_mm.evaluation import region_similarity
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.registry import DATASETS
@@ -183,18 +180,8 @@ def measure(model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, nu
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Command line of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
-    parser.add_argument('--num-videos', type=int, default=20,
-                        help='videos, spread over the test set (default: %(default)s)')
+    parser = model_parser(__doc__)
     parser.add_argument('--seed', type=int, default=0, help='of the shuffling')
-    parser.add_argument('--device', default='auto', help='(default: %(default)s)')
-    parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
-    parser.add_argument('--out', type=Path, help='JSON file for the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
     return parser.parse_args(arguments)
 
 
@@ -214,19 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the command line says."""
     args = parse_args(arguments)
     with short_errors():
-        if args.num_videos < 1:
-            raise UsageError('--num-videos is at least 1')
-        model = init_model(
-            existing_file(args.config, what='Config'),
-            existing_file(args.checkpoint, what='Checkpoint'), device=args.device,
-            cfg_options=args.cfg_options)
+        model = model_of(args)
         dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
         with torch.no_grad(), autocast(model, args.precision):
             figures = measure(model, dataset, num_videos=args.num_videos, seed=args.seed)
         print_table(figures)
-        if args.out is not None:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(asdict(figures), indent=2) + '\n')
+        write_figures(args.out, asdict(figures))
 
 
 if __name__ == '__main__':
