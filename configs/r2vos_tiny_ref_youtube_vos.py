@@ -2,8 +2,11 @@
 # for a first look at your own data on a CPU. Set train_dataloader.dataset.data_root and
 # val_dataloader.dataset.data_root.
 _base_ = [
-    './_base_/models/r2vos_tiny.py', './_base_/datasets/ref_youtube_vos_small.py',
-    './_base_/schedules/tiny_400.py', './_base_/default_runtime.py']
+    './_base_/models/r2vos_tiny.py',
+    './_base_/datasets/ref_youtube_vos_small.py',
+    './_base_/schedules/tiny_400.py',
+    './_base_/default_runtime.py',
+]
 # Videos here are longer than RefShapes' eight frames.
 model = dict(test_cfg=dict(window=8))
 load_from = 'configs/checkpoints/r2vos_tiny_refshapes.pth'

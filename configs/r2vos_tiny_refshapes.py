@@ -5,8 +5,11 @@
 #   tools/dist_train.sh configs/r2vos_tiny_refshapes.py 2 \
 #       --cfg-options load_from=work_dirs/r2vos_tiny_refshapes_stills/iter_5000.pth
 _base_ = [
-    './_base_/models/r2vos_tiny.py', './_base_/datasets/refshapes.py',
-    './_base_/schedules/tiny.py', './_base_/default_runtime.py']
+    './_base_/models/r2vos_tiny.py',
+    './_base_/datasets/refshapes.py',
+    './_base_/schedules/tiny.py',
+    './_base_/default_runtime.py',
+]
 # Of the thresholds 0.1, 0.15, ..., 0.6 the one with the best J&F&R on 60 training videos.
 gate_threshold = 0.3
 model = dict(test_cfg=dict(gate_threshold=gate_threshold))
@@ -19,13 +22,13 @@ train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 # Objects move by a cell of the grounding map from one frame to the next: with gaps between the
 # frames of a clip, 'moving left' is out of the reach of TemporalMixing.
 train_dataloader = dict(
-    batch_size=3,
-    dataset=dict(clip_length=4, frame_sampling=dict(type='ConsecutiveFrames')))
+    batch_size=3, dataset=dict(clip_length=4, frame_sampling=dict(type='ConsecutiveFrames'))
+)
 val_dataloader = dict(dataset=dict(indices=32))  # videos; the test takes all
 optim_wrapper = dict(
-    optimizer=dict(lr=4e-4),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))))
+    optimizer=dict(lr=4e-4), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5)))
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters,
-         eta_min_ratio=0.01)]
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+]

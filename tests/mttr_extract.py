@@ -5,6 +5,7 @@
 makes it anew from the folder of the full fixtures. Outputs, matches, losses and norms of gradients
 are kept, of the last layer's mask logits every 97th value; clips are named by their seeds.
 """
+
 from __future__ import annotations
 
 import sys
@@ -17,8 +18,18 @@ from torch import Tensor
 
 EXTRACT = Path(__file__).parent / 'data/released_mttr.pt'
 NAMES = ('mttr_eval_div32', 'mttr_train_b2_padded')
-_KEPT = ('caption', 'captions', 'slot', 'orig_size', 'valid_indices', 'matched_per_layer', 'losses',
-         'weights', 'total', 'grad_norms')
+_KEPT = (
+    'caption',
+    'captions',
+    'slot',
+    'orig_size',
+    'valid_indices',
+    'matched_per_layer',
+    'losses',
+    'weights',
+    'total',
+    'grad_norms',
+)
 
 
 def load_extract() -> dict[str, dict]:
@@ -37,7 +48,8 @@ def extract(fixture: dict) -> dict:
     kept['out'] = dict(
         pred_is_referred=out['pred_is_referred'],
         mask_sample=mask_sample(out['pred_masks'].transpose(0, 1)),
-        aux_outputs=[dict(pred_is_referred=x['pred_is_referred']) for x in out['aux_outputs']])
+        aux_outputs=[dict(pred_is_referred=x['pred_is_referred']) for x in out['aux_outputs']],
+    )
     if 'post_masks' in fixture:
         kept['post_masks'] = fixture['post_masks'].bool()
     if 'targets' in fixture:
@@ -55,13 +67,15 @@ def mask_sample(masks: Tensor) -> Tensor:
 def _seed(expected: Tensor) -> int:
     frames, _, height, width = expected.shape
     return next(
-        seed for seed in range(1000) if torch.equal(clip(seed, frames, height, width), expected))
+        seed for seed in range(1000) if torch.equal(clip(seed, frames, height, width), expected)
+    )
 
 
 def main(folder: Path, target: Path) -> None:
     """Write the extract of a folder of full fixtures."""
     fixtures = {
-        name: extract(torch.load(folder / f'{name}.pt', weights_only=True)) for name in NAMES}
+        name: extract(torch.load(folder / f'{name}.pt', weights_only=True)) for name in NAMES
+    }
     names = released_shapes(folder / 'mttr_video_swin_t.names.txt')
     torch.save(dict(fixtures=fixtures, names=names), target)
 

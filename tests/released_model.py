@@ -1,4 +1,5 @@
 """The released ResNet-50 R2-VOS in the parts of this package, with the weights of the fixtures."""
+
 from __future__ import annotations
 
 from functools import cache

@@ -1,4 +1,5 @@
 """Every config loads, its parts are registered, and its model trains and predicts at toy size."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +15,20 @@ from r2vos_mm.apis.inference import FrameTransform
 from r2vos_mm.datasets.refshapes import make_refshapes
 from r2vos_mm.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 
-FILES = sorted(p.relative_to(CONFIGS).as_posix() for p in CONFIGS.rglob('*.py')
-               if not {'_base_', 'backbones'} & set(p.parts) and p.name != 'study.py')
+FILES = sorted(
+    p.relative_to(CONFIGS).as_posix()
+    for p in CONFIGS.rglob('*.py')
+    if not {'_base_', 'backbones'} & set(p.parts) and p.name != 'study.py'
+)
 SENTENCES = ['a red circle', 'the small dog on the left', 'a boat', 'a man who runs']
 # Transformers and backbones stay as deep as it takes to have every kind of layer.
 FEWER_LAYERS = {
-    'backbone.depths': (1, 1, 1, 1), 'backbone.depth': 18, 'neck.encoder.num_layers': 1,
-    'backbone.init_cfg': None, 'text_encoder.init_cfg': None}
+    'backbone.depths': (1, 1, 1, 1),
+    'backbone.depth': 18,
+    'neck.encoder.num_layers': 1,
+    'backbone.init_cfg': None,
+    'text_encoder.init_cfg': None,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +104,8 @@ def test_model_trains_and_predicts(name: str):
     model.init_weights()
     data = dict(
         inputs=[clip(0, 2, 3, 64, 64)],
-        data_samples=[sample(SENTENCES, [False, False, False, True])])
+        data_samples=[sample(SENTENCES, [False, False, False, True])],
+    )
     model.train()
     inputs = model.data_preprocessor(data, training=True)
     losses = model(**inputs, mode='loss')
@@ -121,8 +130,14 @@ def test_optimiser_settings_name_parameters(name: str):
 
 @pytest.mark.parametrize('name', [f for f in FILES if 'refshapes' in f])
 def test_config_trains_on_refshapes(name: str, tmp_path: Path):
-    make_refshapes(tmp_path / 'set', splits=dict(train=3, valid=2), size=(64, 64), length=4,
-                   workers=1, progress=False)
+    make_refshapes(
+        tmp_path / 'set',
+        splits=dict(train=3, valid=2),
+        size=(64, 64),
+        length=4,
+        workers=1,
+        progress=False,
+    )
     config = load(name)
     sets = {}
     for part in ('train', 'val'):

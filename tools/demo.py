@@ -39,22 +39,33 @@ _DEFAULT_FPS = 6.0
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Command line of this tool."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('video', help='video file or folder of images')
     parser.add_argument('sentences', nargs='+', metavar='sentence', help='what to look for')
     parser.add_argument('--config', default=str(_CONFIG), help='(default: %(default)s)')
-    parser.add_argument('--checkpoint',
-                        help='(default: the one that comes with the default config)')
+    parser.add_argument(
+        '--checkpoint', help='(default: the one that comes with the default config)'
+    )
     parser.add_argument('--out-dir', type=Path, help='(default: work_dirs/demo/<video>)')
-    parser.add_argument('--window', type=int,
-                        help='frames that go through the model together; fewer need less memory')
+    parser.add_argument(
+        '--window',
+        type=int,
+        help='frames that go through the model together; fewer need less memory',
+    )
     parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:1 (default: %(default)s)')
     parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
-    parser.add_argument('--fps', type=float,
-                        help=f"frames a second of the overlay (default: the video's, or "
-                        f'{_DEFAULT_FPS:g})')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
+    parser.add_argument(
+        '--fps',
+        type=float,
+        help=f"frames a second of the overlay (default: the video's, or {_DEFAULT_FPS:g})",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key=value',
+    )
     args = parser.parse_args(arguments)
     if args.checkpoint is None and Path(args.config).resolve() != _CONFIG:
         parser.error('--config needs the --checkpoint that was trained with it')
@@ -101,14 +112,23 @@ def slug(sentence: str) -> str:
 def as_record(result: VideoSegmentation, mask_folders: Sequence[str]) -> dict:
     """What ``result.json`` holds: everything but the masks, which it points to."""
     return dict(
-        video=result.video, size=list(result.masks.shape[-2:]), frames=result.frame_names,
+        video=result.video,
+        size=list(result.masks.shape[-2:]),
+        frames=result.frame_names,
         gate_threshold=result.gate_threshold,
         sentences=[
-            dict(sentence=sentence, found=bool(result.found[p]),
-                 consensus=_rounded(result.consensus[p]) if result.judged else None,
-                 score=_rounded(result.scores[p].mean()), scores=_rounded(result.scores[p]),
-                 boxes=_rounded(result.boxes[p], 2), masks=mask_folders[p])
-            for p, sentence in enumerate(result.sentences)])
+            dict(
+                sentence=sentence,
+                found=bool(result.found[p]),
+                consensus=_rounded(result.consensus[p]) if result.judged else None,
+                score=_rounded(result.scores[p].mean()),
+                scores=_rounded(result.scores[p]),
+                boxes=_rounded(result.boxes[p], 2),
+                masks=mask_folders[p],
+            )
+            for p, sentence in enumerate(result.sentences)
+        ],
+    )
 
 
 def _rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
@@ -122,9 +142,12 @@ def summary(result: VideoSegmentation) -> Table:
         verdict = 'in the video' if result.found[p] else 'not in the video'
         frames = int(result.masks[p].any((-2, -1)).sum())
         table.add_row(
-            sentence, verdict if result.judged else '-',
+            sentence,
+            verdict if result.judged else '-',
             f'{result.consensus[p]:.2f}' if result.judged else '-',
-            f'{result.scores[p].mean():.2f}', f'{frames} of {len(result.frame_names)}')
+            f'{result.scores[p].mean():.2f}',
+            f'{frames} of {len(result.frame_names)}',
+        )
     return table
 
 
@@ -134,14 +157,16 @@ def progress_bar(num_frames: int) -> Callable[[int, int], None]:
     return lambda done, total: bar.update(done - bar.completed)
 
 
-def write_all(result: VideoSegmentation, source: FrameSource, folder: Path, *,
-              fps: float | None) -> None:
+def write_all(
+    result: VideoSegmentation, source: FrameSource, folder: Path, *, fps: float | None
+) -> None:
     """Write overlay, masks and JSON into ``folder``."""
     masks = write_masks(result, folder / 'masks')
     record = as_record(result, [str(path.relative_to(folder)) for path in masks])
     (folder / 'result.json').write_text(json.dumps(record) + '\n')
-    grid = video_grid(source, result.views(), title=result.video, frame_ids=result.frame_names,
-                      style=Style())
+    grid = video_grid(
+        source, result.views(), title=result.video, frame_ids=result.frame_names, style=Style()
+    )
     write_video(folder / 'overlay.mp4', grid, fps=fps or result.fps or _DEFAULT_FPS)
 
 
@@ -155,8 +180,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = init_model(config, checkpoint, device=args.device, cfg_options=args.cfg_options)
         try:
             result = segment_video(
-                model, source, args.sentences, window=args.window, precision=args.precision,
-                on_progress=progress_bar(len(source)))
+                model,
+                source,
+                args.sentences,
+                window=args.window,
+                precision=args.precision,
+                on_progress=progress_bar(len(source)),
+            )
         except DataFileError as error:
             raise UsageError(str(error)) from error
         folder = args.out_dir or Path('work_dirs', 'demo', source.title)

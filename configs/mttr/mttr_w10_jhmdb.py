@@ -12,5 +12,10 @@ test_dataloader = dict(
                 transforms=[
                     dict(type='LoadVideoFrame'),
                     dict(type='Resize', scale=(576, 320), keep_ratio=True),
-                    dict(type='LoadTargetMasks')]),
-            dict(type='PackTargetInputs')]))
+                    dict(type='LoadTargetMasks'),
+                ],
+            ),
+            dict(type='PackTargetInputs'),
+        ],
+    )
+)

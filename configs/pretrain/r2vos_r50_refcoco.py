@@ -2,12 +2,22 @@
 # encoder is trained; the best checkpoint of RefCOCO's validation goes on to ../r2vos_r50.py:
 # load_from=<that checkpoint>. 2 images x 8 GPUs.
 _base_ = [
-    '../_base_/models/r2vos_r50.py', '../_base_/datasets/refcoco_all.py',
-    '../_base_/schedules/main_6e.py', '../_base_/default_runtime.py']
+    '../_base_/models/r2vos_r50.py',
+    '../_base_/datasets/refcoco_all.py',
+    '../_base_/schedules/main_6e.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(text_encoder=dict(frozen=False))
 train_cfg = dict(max_epochs=12)
 param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, milestones=[8, 10], gamma=0.1, end=12,
-         convert_to_iter_based=True)]
+    dict(
+        type='MultiStepLR',
+        by_epoch=True,
+        milestones=[8, 10],
+        gamma=0.1,
+        end=12,
+        convert_to_iter_based=True,
+    )
+]
 default_hooks = dict(checkpoint=dict(save_best='oIoU'))
 auto_scale_lr = dict(base_batch_size=16)

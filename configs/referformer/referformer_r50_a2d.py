@@ -1,8 +1,11 @@
 # ReferFormer on A2D-Sentences from RefCOCO weights (load_from): the backbone sees windows of 5
 # frames, of which the annotated one goes on. Tests return all slots, which mAP is computed of.
 _base_ = [
-    '../_base_/models/referformer_r50.py', '../_base_/datasets/a2d_sentences.py',
-    '../_base_/schedules/main_6e.py', '../_base_/default_runtime.py']
+    '../_base_/models/referformer_r50.py',
+    '../_base_/datasets/a2d_sentences.py',
+    '../_base_/schedules/main_6e.py',
+    '../_base_/default_runtime.py',
+]
 window = 5
 model = dict(test_cfg=dict(candidates=True, mask_reader=dict(type='InputSizeMaskReader')))
 train_dataloader = dict(dataset=dict(window=window, positives_per_clip=1, negatives=None))

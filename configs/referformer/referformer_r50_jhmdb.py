@@ -1,7 +1,10 @@
 # ReferFormer on JHMDB-Sentences, with the weights of referformer_r50_a2d.py.
 _base_ = [
-    '../_base_/models/referformer_r50.py', '../_base_/datasets/jhmdb_sentences.py',
-    '../_base_/schedules/main_6e.py', '../_base_/default_runtime.py']
+    '../_base_/models/referformer_r50.py',
+    '../_base_/datasets/jhmdb_sentences.py',
+    '../_base_/schedules/main_6e.py',
+    '../_base_/default_runtime.py',
+]
 window = 5
 model = dict(test_cfg=dict(candidates=True, mask_reader=dict(type='InputSizeMaskReader')))
 train_dataloader = dict(dataset=dict(window=window, positives_per_clip=1, negatives=None))

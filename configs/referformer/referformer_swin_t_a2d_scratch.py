@@ -10,15 +10,25 @@ model = dict(
     neck=dict(
         encoder=dict(layer_cfg=dict(self_attn_cfg=undropped, ffn_cfg=ffn)),
         grounding=dict(block=undropped),
-        pyramid=dict(block=undropped)),
-    mask_head=dict(decoder=dict(
-        layer_cfg=dict(self_attn_cfg=undropped, cross_attn_cfg=undropped, ffn_cfg=ffn))))
+        pyramid=dict(block=undropped),
+    ),
+    mask_head=dict(
+        decoder=dict(layer_cfg=dict(self_attn_cfg=undropped, cross_attn_cfg=undropped, ffn_cfg=ffn))
+    ),
+)
 train_dataloader = dict(batch_size=1, dataset=dict(window=window))
 val_dataloader = dict(dataset=dict(window=window))
 test_dataloader = dict(dataset=dict(window=window))
 train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(optimizer=dict(weight_decay=1e-4))
 param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, milestones=[8, 10], gamma=0.1, end=max_epochs,
-         convert_to_iter_based=True)]
+    dict(
+        type='MultiStepLR',
+        by_epoch=True,
+        milestones=[8, 10],
+        gamma=0.1,
+        end=max_epochs,
+        convert_to_iter_based=True,
+    )
+]
 auto_scale_lr = dict(base_batch_size=8)

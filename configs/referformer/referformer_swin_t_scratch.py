@@ -3,5 +3,12 @@ _base_ = './referformer_swin_t.py'
 max_epochs = 10
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, milestones=[6, 8], gamma=0.1, end=max_epochs,
-         convert_to_iter_based=True)]
+    dict(
+        type='MultiStepLR',
+        by_epoch=True,
+        milestones=[6, 8],
+        gamma=0.1,
+        end=max_epochs,
+        convert_to_iter_based=True,
+    )
+]

@@ -2,4 +2,5 @@
 _base_ = '../r2vos_tiny_refshapes.py'
 corruption = dict(type='CorruptFrames', kind='noise', severity=3)
 test_dataloader = dict(
-    dataset=dict(pipeline=[_base_.test_pipeline[0], corruption, _base_.test_pipeline[1]]))
+    dataset=dict(pipeline=[_base_.test_pipeline[0], corruption, _base_.test_pipeline[1]])
+)

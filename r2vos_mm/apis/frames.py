@@ -1,4 +1,5 @@
 """Frames of a folder, a video file or an array, decoded one by one and as often as wanted."""
+
 from __future__ import annotations
 
 import importlib
@@ -47,7 +48,8 @@ class FrameSource:
             if frame.shape != shape:
                 raise DataFileError(
                     f'{self.where(index)} has size {frame.shape[:2]}, the frames before it '
-                    f'{shape[:2]} (height, width): frames of one video have one size')
+                    f'{shape[:2]} (height, width): frames of one video have one size'
+                )
             yield frame
 
     @abstractmethod
@@ -69,17 +71,25 @@ class FolderFrames(FrameSource):
     def __init__(self, folder: PathLike) -> None:
         folder = Path(folder)
         self.paths = sorted(
-            (path for path in folder.iterdir()
-             if path.suffix.lower() in _IMAGES and not path.name.startswith('.')),
-            key=lambda path: natural_key(path.name))
+            (
+                path
+                for path in folder.iterdir()
+                if path.suffix.lower() in _IMAGES and not path.name.startswith('.')
+            ),
+            key=lambda path: natural_key(path.name),
+        )
         if not self.paths:
-            raise DataFileError(f'folder {folder} has no frames: put images there '
-                                f'({", ".join(_IMAGES)}), or name the folder that has them')
+            raise DataFileError(
+                f'folder {folder} has no frames: put images there '
+                f'({", ".join(_IMAGES)}), or name the folder that has them'
+            )
         self.title, self.names = folder.resolve().name, [path.stem for path in self.paths]
         twice, count = Counter(self.names).most_common(1)[0]
         if count > 1:
-            raise DataFileError(f'folder {folder} has two images named {twice!r}: keep frames and '
-                                'masks in different folders')
+            raise DataFileError(
+                f'folder {folder} has two images named {twice!r}: keep frames and '
+                'masks in different folders'
+            )
 
     def decode(self) -> Iterator[np.ndarray]:
         """The images as RGB arrays; raises DataFileError, which names a broken file."""
@@ -103,12 +113,21 @@ class ArrayFrames(FrameSource):
         if len(frames) == 0:
             raise ValueError('there are no frames: give at least one array (H, W, 3) of uint8')
         for index, frame in enumerate(frames):
-            if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 \
-                    or frame.shape[2] != 3 or frame.size == 0:
-                what = f'{frame.dtype} {frame.shape}' if isinstance(frame, np.ndarray) \
+            if (
+                not isinstance(frame, np.ndarray)
+                or frame.dtype != np.uint8
+                or frame.ndim != 3
+                or frame.shape[2] != 3
+                or frame.size == 0
+            ):
+                what = (
+                    f'{frame.dtype} {frame.shape}'
+                    if isinstance(frame, np.ndarray)
                     else type(frame).__name__
-                raise ValueError(f'frame {index} is {what}: frames are RGB arrays (H, W, 3) of '
-                                 'uint8')
+                )
+                raise ValueError(
+                    f'frame {index} is {what}: frames are RGB arrays (H, W, 3) of uint8'
+                )
         self.frames, self.title = frames, 'video'
         self.names = [f'{index:05d}' for index in range(len(frames))]
 
@@ -167,8 +186,7 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     >>> sorted(['f10.jpg', 'f9.jpg'], key=natural_key)
     ['f9.jpg', 'f10.jpg']
     """
-    return [(int(part), '') if part.isdecimal() else (0, part)
-            for part in re.split(r'(\d+)', name)]
+    return [(int(part), '') if part.isdecimal() else (0, part) for part in re.split(r'(\d+)', name)]
 
 
 def _working_reader(path: Path) -> tuple[Callable[[Path], Iterator[np.ndarray]], int]:
@@ -178,8 +196,10 @@ def _working_reader(path: Path) -> tuple[Callable[[Path], Iterator[np.ndarray]],
         if count:
             return read, count
     hint = '' if _has_av() else ' or install PyAV, which reads more formats (pip install av)'
-    raise DataFileError(f'{path} ({path.stat().st_size} bytes) has no video that can be read: it '
-                        f'is damaged, cut off or no video. Copy it again, convert it to mp4{hint}')
+    raise DataFileError(
+        f'{path} ({path.stat().st_size} bytes) has no video that can be read: it '
+        f'is damaged, cut off or no video. Copy it again, convert it to mp4{hint}'
+    )
 
 
 def _has_av() -> bool:

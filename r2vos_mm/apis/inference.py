@@ -1,4 +1,5 @@
 """A model from a config and a checkpoint, and masks of a video from the model."""
+
 from __future__ import annotations
 
 import contextlib
@@ -32,8 +33,15 @@ PRECISIONS = ('float32', 'bfloat16')
 
 # Files, ground truth and sentences are not the business of these frames.
 _NOT_PER_FRAME = (
-    'LoadVideoFrame', 'DecodeVideoFrames', 'LoadObjectMask', 'LoadTargetMasks',
-    'CorruptFrames', 'CorruptSentences', 'PackReferringInputs', 'PackTargetInputs')
+    'LoadVideoFrame',
+    'DecodeVideoFrames',
+    'LoadObjectMask',
+    'LoadTargetMasks',
+    'CorruptFrames',
+    'CorruptSentences',
+    'PackReferringInputs',
+    'PackTargetInputs',
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +84,27 @@ class VideoSegmentation:
         """The P sentences as the functions of :mod:`r2vos_mm.visualization` draw them."""
         height, width = self.masks.shape[-2:]
         boxes = self.boxes / np.float32([width, height, width, height])
-        return [PairView(sentence, masks=self.masks[p], rejected_masks=self.ungated_masks[p],
-                         boxes=boxes[p], scores=self.scores[p], threshold=self.gate_threshold,
-                         consensus=float(self.consensus[p]) if self.judged else None)
-                for p, sentence in enumerate(self.sentences)]
+        return [
+            PairView(
+                sentence,
+                masks=self.masks[p],
+                rejected_masks=self.ungated_masks[p],
+                boxes=boxes[p],
+                scores=self.scores[p],
+                threshold=self.gate_threshold,
+                consensus=float(self.consensus[p]) if self.judged else None,
+            )
+            for p, sentence in enumerate(self.sentences)
+        ]
 
 
-def init_model(config: PathLike | Config, checkpoint: PathLike | None = None, *,
-               device: str | torch.device = 'auto',
-               cfg_options: Mapping | None = None) -> ReferringVideoSegmentor:
+def init_model(
+    config: PathLike | Config,
+    checkpoint: PathLike | None = None,
+    *,
+    device: str | torch.device = 'auto',
+    cfg_options: Mapping | None = None,
+) -> ReferringVideoSegmentor:
     """Build a model for inference; its config is its attribute ``cfg``.
 
     Args:
@@ -121,17 +141,23 @@ def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
     """Load every weight of a checkpoint into the model it belongs to; errors: `init_model`."""
     content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
     if not isinstance(content, Mapping):
-        raise CheckpointReadError(f'{checkpoint} holds a {type(content).__name__}, a checkpoint '
-                                  'holds a mapping with a state_dict')
+        raise CheckpointReadError(
+            f'{checkpoint} holds a {type(content).__name__}, a checkpoint '
+            'holds a mapping with a state_dict'
+        )
     check_weights(model, content, source=str(checkpoint), strict=True)
     model.load_state_dict(weights_of(content), strict=False)
 
 
-def segment_video(model: ReferringVideoSegmentor,
-                  frames: FrameSource | PathLike | Sequence[np.ndarray],
-                  sentences: str | Sequence[str], *, window: int | None = None,
-                  precision: str | None = None,
-                  on_progress: Callable[[int, int], None] | None = None) -> VideoSegmentation:
+def segment_video(
+    model: ReferringVideoSegmentor,
+    frames: FrameSource | PathLike | Sequence[np.ndarray],
+    sentences: str | Sequence[str],
+    *,
+    window: int | None = None,
+    precision: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> VideoSegmentation:
     """Find what sentences name in a video.
 
     Frames are decoded, resized and seen by the model a window at a time. With the length of the
@@ -167,8 +193,7 @@ def segment_video(model: ReferringVideoSegmentor,
     size = next(iter(source)).shape[:2]
     window = window or model.test_cfg.window or DEFAULT_WINDOW
     with autocast(model, precision):
-        pairs = model.segment(
-            _windows(model, source, resize, window, on_progress), texts, size)
+        pairs = model.segment(_windows(model, source, resize, window, on_progress), texts, size)
     return _result(source, texts, pairs, model.test_cfg.gate_threshold)
 
 
@@ -187,8 +212,9 @@ def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
     return [normalise_sentence(sentence) for sentence in given]
 
 
-def autocast(model: ReferringVideoSegmentor,
-             precision: str | None = None) -> contextlib.AbstractContextManager:
+def autocast(
+    model: ReferringVideoSegmentor, precision: str | None = None
+) -> contextlib.AbstractContextManager:
     """Context in which the model runs in ``precision``; see :func:`segment_video`.
 
     Raises:
@@ -217,19 +243,21 @@ class FrameTransform:
         dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
         pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
         if not pipeline:
-            raise ValueError(f'config {cfg.filename} has neither test_dataloader.dataset.pipeline '
-                             'nor test_pipeline, so the size of the frames is unknown')
+            raise ValueError(
+                f'config {cfg.filename} has neither test_dataloader.dataset.pipeline '
+                'nor test_pipeline, so the size of the frames is unknown'
+            )
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'r2vos_mm')):
-            self.steps = Compose([
-                step for step in _flat(pipeline) if _type_name(step) not in _NOT_PER_FRAME])
+            self.steps = Compose(
+                [step for step in _flat(pipeline) if _type_name(step) not in _NOT_PER_FRAME]
+            )
 
     def __call__(self, frame: np.ndarray) -> Tensor:
         """(H0, W0, 3) uint8 RGB to (3, H, W) uint8 RGB."""
         shape = frame.shape[:2]
         image = np.ascontiguousarray(frame[..., ::-1])
         results = self.steps(dict(img=image, img_shape=shape, ori_shape=shape))
-        return torch.from_numpy(
-            np.ascontiguousarray(results['img'][..., ::-1].transpose(2, 0, 1)))
+        return torch.from_numpy(np.ascontiguousarray(results['img'][..., ::-1].transpose(2, 0, 1)))
 
 
 def _flat(pipeline: Sequence[Mapping]) -> Iterator[Mapping]:
@@ -246,8 +274,13 @@ def _type_name(step: Mapping) -> str:
     return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
 
 
-def _windows(model: ReferringVideoSegmentor, source: FrameSource, resize: FrameTransform,
-             window: int, on_progress: Callable[[int, int], None] | None) -> Iterator[Tensor]:
+def _windows(
+    model: ReferringVideoSegmentor,
+    source: FrameSource,
+    resize: FrameTransform,
+    window: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> Iterator[Tensor]:
     """Windows (T_i, 3, H, W), normalised and on the model's device."""
     frames = iter(source)
     for part in split_windows(len(source), window):
@@ -259,11 +292,18 @@ def _windows(model: ReferringVideoSegmentor, source: FrameSource, resize: FrameT
             on_progress(part.stop, len(source))
 
 
-def _result(source: FrameSource, sentences: list[str], pairs: InstanceData,
-            threshold: float) -> VideoSegmentation:
+def _result(
+    source: FrameSource, sentences: list[str], pairs: InstanceData, threshold: float
+) -> VideoSegmentation:
     arrays = {name: pairs[name].float().numpy() for name in ('scores', 'boxes', 'consensus')}
     return VideoSegmentation(
-        video=source.title, frame_names=source.names, sentences=sentences,
-        masks=pairs.masks.numpy(), ungated_masks=pairs.ungated_masks.numpy(), **arrays,
+        video=source.title,
+        frame_names=source.names,
+        sentences=sentences,
+        masks=pairs.masks.numpy(),
+        ungated_masks=pairs.ungated_masks.numpy(),
+        **arrays,
         judged=not bool(torch.isneginf(pairs.misalignment_logits).all()),
-        gate_threshold=threshold, fps=source.fps)
+        gate_threshold=threshold,
+        fps=source.fps,
+    )

@@ -1,4 +1,5 @@
 """What the command lines of tools that run a tested model on some videos have in common."""
+
 import argparse
 import json
 from collections.abc import Mapping
@@ -15,16 +16,25 @@ from .inference import PRECISIONS, init_model
 def model_parser(description: str) -> argparse.ArgumentParser:
     """A parser of config, checkpoint, number of videos, device, precision, output and overrides."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file or URL')
-    parser.add_argument('--num-videos', type=int, default=20,
-                        help='videos, spread over the test set (default: %(default)s)')
+    parser.add_argument(
+        '--num-videos',
+        type=int,
+        default=20,
+        help='videos, spread over the test set (default: %(default)s)',
+    )
     parser.add_argument('--device', default='auto', help='(default: %(default)s)')
     parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
     parser.add_argument('--out', type=Path, help='JSON file for the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key=value',
+    )
     return parser
 
 
@@ -39,8 +49,10 @@ def model_of(args: argparse.Namespace) -> ReferringVideoSegmentor:
         raise UsageError('--num-videos is at least 1')
     return init_model(
         existing_file(args.config, what='Config'),
-        existing_file(args.checkpoint, what='Checkpoint'), device=args.device,
-        cfg_options=args.cfg_options)
+        existing_file(args.checkpoint, what='Checkpoint'),
+        device=args.device,
+        cfg_options=args.cfg_options,
+    )
 
 
 def write_figures(path: Path | None, figures: Mapping) -> None:

@@ -2,6 +2,7 @@
 
 Reason: ``np.bitwise_count`` came with NumPy 2, and 1.26 is allowed.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Datasets of clips and pairs, their transforms, samplers and negative pairs."""
+
 from .a2d_sentences_dataset import A2DSentencesDataset
 from .base_referring_dataset import BaseReferringDataset
 from .frame_sampling import sample_frame_indices
@@ -25,11 +26,34 @@ from .transforms import (
 from .video_files import DecodeVideoFrames
 
 __all__ = [
-    'A2DSentencesDataset', 'BaseReferringDataset', 'Clip', 'ClipPhotoMetricDistortion',
-    'ClipSampler', 'DataFileError', 'DecodeVideoFrames', 'EpochClipSampler', 'EpochIndex',
-    'Expression', 'JHMDBSentencesDataset', 'JitterFrame', 'LoadObjectMask', 'LoadTargetMasks',
-    'LoadVideoFrame', 'MeViSDataset', 'PackReferringInputs', 'PackTargetInputs', 'Pair',
-    'PairsFileNegatives', 'R2VOSDataset', 'RefCOCODataset', 'RefDAVIS17Dataset', 'RefShapesFrames',
-    'SwapLeftRight', 'ThinSegMap', 'TrainNegatives', 'VideoRecord', 'normalise_sentence',
-    'sample_frame_indices'
+    'A2DSentencesDataset',
+    'BaseReferringDataset',
+    'Clip',
+    'ClipPhotoMetricDistortion',
+    'ClipSampler',
+    'DataFileError',
+    'DecodeVideoFrames',
+    'EpochClipSampler',
+    'EpochIndex',
+    'Expression',
+    'JHMDBSentencesDataset',
+    'JitterFrame',
+    'LoadObjectMask',
+    'LoadTargetMasks',
+    'LoadVideoFrame',
+    'MeViSDataset',
+    'PackReferringInputs',
+    'PackTargetInputs',
+    'Pair',
+    'PairsFileNegatives',
+    'R2VOSDataset',
+    'RefCOCODataset',
+    'RefDAVIS17Dataset',
+    'RefShapesFrames',
+    'SwapLeftRight',
+    'ThinSegMap',
+    'TrainNegatives',
+    'VideoRecord',
+    'normalise_sentence',
+    'sample_frame_indices',
 ]

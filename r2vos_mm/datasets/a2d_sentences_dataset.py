@@ -1,13 +1,14 @@
 """A2D-Sentences: actors and actions in videos, a few annotated frames each."""
+
 import csv
 import importlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ _VIDEO_SET_COLUMNS = 9
 @dataclass(frozen=True)
 class Annotated:
     """One entry of the list: a sentence about an instance in an annotated frame (from 1)."""
+
     query: str
     video: str
     frame: int
@@ -72,14 +74,16 @@ class A2DSentencesDataset(SentenceClips):
 
     METAINFO = dict(dataset_name='a2d_sentences')
 
-    def __init__(self, *, data_root: str, split: str = 'train', ann_file: str = '',
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *, data_root: str, split: str = 'train', ann_file: str = '', **kwargs: Any
+    ) -> None:
         if split not in SUBSETS:
             raise ValueError(f'A2D-Sentences has the splits {", ".join(SUBSETS)}, not {split!r}')
         self.split = split
         h5py_module()  # before an epoch begins, not in a worker
         super().__init__(
-            data_root=data_root, ann_file=ann_file or LIST_FILE.format(split=split), **kwargs)
+            data_root=data_root, ann_file=ann_file or LIST_FILE.format(split=split), **kwargs
+        )
 
     def load_videos(self) -> list[VideoRecord]:
         """A record for each annotated frame of the split; problems are logged once."""
@@ -97,8 +101,13 @@ class A2DSentencesDataset(SentenceClips):
         problems.report()
         return [record for record in records if record is not None]
 
-    def _record(self, folder: Path, lengths: dict[str, int], listed: Sequence[Annotated],
-                problems: ProblemList) -> VideoRecord | None:
+    def _record(
+        self,
+        folder: Path,
+        lengths: dict[str, int],
+        listed: Sequence[Annotated],
+        problems: ProblemList,
+    ) -> VideoRecord | None:
         """The record of one annotated frame, None (noted) if a file is missing."""
         video, frame = listed[0].video, listed[0].frame
         masks = Path(self.data_root) / INSTANCES / video / f'{frame:05d}.h5'
@@ -109,18 +118,24 @@ class A2DSentencesDataset(SentenceClips):
                 return None
         if video not in lengths:
             problems.add(video, f'is not in {VIDEO_SET} as {self.split}', 'its length is unknown')
-        expressions = {entry.instance: Expression(
-            f'i_{entry.instance}', normalise_sentence(entry.query), str(entry.instance))
-            for entry in listed}
+        expressions = {
+            entry.instance: Expression(
+                f'i_{entry.instance}', normalise_sentence(entry.query), str(entry.instance)
+            )
+            for entry in listed
+        }
         record = VideoRecord(f'v_{video}_f_{frame}', (), path, None, tuple(expressions.values()))
         return self.clip_record(
-            record, video=video, frame=frame, total=max(lengths.get(video, frame), frame))
+            record, video=video, frame=frame, total=max(lengths.get(video, frame), frame)
+        )
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """The file and the indices of the frames, for ``DecodeVideoFrames``."""
-        return dict(video_path=str(video.frame_dir),
-                    video_frames=[int(frame) - 1 for frame in frames],
-                    img_path=[f'{video.frame_dir}#{frame}' for frame in frames])
+        return dict(
+            video_path=str(video.frame_dir),
+            video_frames=[int(frame) - 1 for frame in frames],
+            img_path=[f'{video.frame_dir}#{frame}' for frame in frames],
+        )
 
     def target_masks(self, video: VideoRecord, frame: str) -> TargetMasks:
         """See the base class."""
@@ -138,6 +153,7 @@ class InstanceFile(TargetMasks):
     Attributes:
         path: the file.
     """
+
     path: Path
 
     def instances(self) -> list[str]:
@@ -156,8 +172,9 @@ class InstanceFile(TargetMasks):
             try:
                 yield file
             except KeyError as error:
-                raise DataFileError(f'{self.path} has no {error}: download the annotations '
-                                    'again') from error
+                raise DataFileError(
+                    f'{self.path} has no {error}: download the annotations again'
+                ) from error
 
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; all-zero if the file does not list the instance."""
@@ -168,8 +185,10 @@ class InstanceFile(TargetMasks):
         if target not in instances:
             return np.zeros((height, width), bool)
         if len(masks) != len(instances):
-            raise DataFileError(f'{self.path} has {len(masks)} masks for {len(instances)} '
-                                'instances: download the annotations again')
+            raise DataFileError(
+                f'{self.path} has {len(masks)} masks for {len(instances)} '
+                'instances: download the annotations again'
+            )
         return checked_size(masks[instances.index(target)] > 0, height, width, str(self.path))
 
 
@@ -182,8 +201,10 @@ def h5py_module() -> ModuleType:
     try:
         return importlib.import_module('h5py')
     except ImportError as error:
-        raise ImportError('the masks of A2D-Sentences are h5 files: pip install h5py, or '
-                          "pip install 'r2vos_mm[a2d]'") from error
+        raise ImportError(
+            'the masks of A2D-Sentences are h5 files: pip install h5py, or '
+            "pip install 'r2vos_mm[a2d]'"
+        ) from error
 
 
 def clip_folder(root: Path) -> Path:
@@ -195,8 +216,10 @@ def clip_folder(root: Path) -> Path:
     for name in CLIP_FOLDERS:
         if (root / name).is_dir():
             return root / name
-    raise FileNotFoundError(f'{root} has no folder {" or ".join(CLIP_FOLDERS)}: unpack the videos '
-                            'of A2D there, see docs/datasets.md')
+    raise FileNotFoundError(
+        f'{root} has no folder {" or ".join(CLIP_FOLDERS)}: unpack the videos '
+        'of A2D there, see docs/datasets.md'
+    )
 
 
 def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int]:
@@ -234,8 +257,11 @@ def read_list(path: Path, problems: ProblemList) -> list[Annotated]:
         if usable:
             entries.append(entry)
         else:
-            problems.add(f'{path.name}: entry {number}',
-                         f'{str(row)[:80]} is not [query, video, frame, instance]', 'entry skipped')
+            problems.add(
+                f'{path.name}: entry {number}',
+                f'{str(row)[:80]} is not [query, video, frame, instance]',
+                'entry skipped',
+            )
     return entries
 
 
@@ -255,9 +281,12 @@ def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[in
         if number == 1 and row[:1] == ['video_id']:
             continue
         if len(row) < 3 or not row[1].strip().isdecimal() or not is_plain_name(row[0]):
-            problems.add(f'{path.name}: line {number}',
-                         f'{",".join(row)[:80]!r} is not video_id,instance_id,query', 'row skipped',
-                         is_known=row[1:2] == [KNOWN_BAD_INSTANCE])
+            problems.add(
+                f'{path.name}: line {number}',
+                f'{",".join(row)[:80]!r} is not video_id,instance_id,query',
+                'row skipped',
+                is_known=row[1:2] == [KNOWN_BAD_INSTANCE],
+            )
         elif row[0] not in skipped:
             # A comma in the sentence is no column of its own.
             sentences[row[0]].append((int(row[1]), ','.join(row[2:])))
@@ -280,8 +309,11 @@ def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> li
                 problems.add(video, f'{path.name} is not named by a frame number', 'file skipped')
                 continue
             present = InstanceFile(path).instances()
-            entries += [Annotated(query, video, int(path.stem), instance)
-                        for instance, query in sentences[video] if str(instance) in present]
+            entries += [
+                Annotated(query, video, int(path.stem), instance)
+                for instance, query in sentences[video]
+                if str(instance) in present
+            ]
     return entries
 
 
@@ -290,8 +322,9 @@ def _opened(path: Path) -> Any:
     try:
         return h5py_module().File(path, 'r')
     except OSError as error:
-        raise DataFileError(f'{path} cannot be read ({error}): download the annotations '
-                            'again') from error
+        raise DataFileError(
+            f'{path} cannot be read ({error}): download the annotations again'
+        ) from error
 
 
 def _instances(file: Any) -> list[str]:
@@ -303,5 +336,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8-sig')
     except FileNotFoundError:
-        raise FileNotFoundError(f'{path} does not exist. Check data_root of the dataset, or '
-                                'prepare the data as docs/datasets.md says') from None
+        raise FileNotFoundError(
+            f'{path} does not exist. Check data_root of the dataset, or '
+            'prepare the data as docs/datasets.md says'
+        ) from None

@@ -1,11 +1,13 @@
 """Items of referring datasets: clips with their pairs, reproducible draw by draw."""
+
 import hashlib
 import logging
 import random
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -85,29 +87,34 @@ class BaseReferringDataset(BaseDataset):
             also if it is given for training, or no usable video is left.
     """
 
-    def __init__(self,
-                 *,
-                 clip_length: int = 5,
-                 frame_sampling: Mapping | None = None,
-                 positives_per_clip: int = 1,
-                 negatives: Mapping | None = None,
-                 video_subset: Mapping | None = None,
-                 pairs_file: str | None = None,
-                 dataset_name: str = '',
-                 seed: int = 0,
-                 max_refetch: int = 10,
-                 test_mode: bool = False,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        clip_length: int = 5,
+        frame_sampling: Mapping | None = None,
+        positives_per_clip: int = 1,
+        negatives: Mapping | None = None,
+        video_subset: Mapping | None = None,
+        pairs_file: str | None = None,
+        dataset_name: str = '',
+        seed: int = 0,
+        max_refetch: int = 10,
+        test_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if clip_length < 1 or positives_per_clip < 1 or max_refetch < 0:
-            raise ValueError('clip_length and positives_per_clip must be at least 1 and '
-                             f'max_refetch at least 0, got {clip_length}, {positives_per_clip} and '
-                             f'{max_refetch}')
+            raise ValueError(
+                'clip_length and positives_per_clip must be at least 1 and '
+                f'max_refetch at least 0, got {clip_length}, {positives_per_clip} and '
+                f'{max_refetch}'
+            )
         if pairs_file is not None and not test_mode:
-            raise ValueError('pairs_file is for test_mode=True; for training use negatives=dict('
-                             f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)")
+            raise ValueError(
+                'pairs_file is for test_mode=True; for training use negatives=dict('
+                f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)"
+            )
         self.clip_length = clip_length
-        self.frame_sampling = TASK_UTILS.build(
-            dict(frame_sampling or dict(type='AnchoredFrames')))
+        self.frame_sampling = TASK_UTILS.build(dict(frame_sampling or dict(type='AnchoredFrames')))
         self.positives_per_clip = positives_per_clip
         self.video_subset = _checked_subset(video_subset)
         self.pairs_file = pairs_file
@@ -121,8 +128,7 @@ class BaseReferringDataset(BaseDataset):
         self._reported: set[str] = set()
         # So that bare names in the pipeline are found without a Runner, too.
         with DefaultScope.overwrite_default_scope('r2vos_mm'):
-            super().__init__(
-                max_refetch=max_refetch, test_mode=test_mode, data_prefix={}, **kwargs)
+            super().__init__(max_refetch=max_refetch, test_mode=test_mode, data_prefix={}, **kwargs)
 
     @abstractmethod
     def load_videos(self) -> list[VideoRecord]:
@@ -135,8 +141,10 @@ class BaseReferringDataset(BaseDataset):
         """
         if self.pairs_file is not None:
             return self._pairs[video.video_id]
-        return [*(Pair.positive(video.video_id, expression) for expression in video.expressions),
-                *(Pair.no_target(video.video_id, expression) for expression in video.absent)]
+        return [
+            *(Pair.positive(video.video_id, expression) for expression in video.expressions),
+            *(Pair.no_target(video.video_id, expression) for expression in video.absent),
+        ]
 
     def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
         """A pair of the pairs file as it is shown; None, with a note, if it cannot be.
@@ -148,11 +156,13 @@ class BaseReferringDataset(BaseDataset):
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """What the pipeline gets of the frames; lists over the T frames are named as it wants."""
-        return dict(img_path=[str(video.frame_dir / f'{frame}{video.frame_suffix}')
-                              for frame in frames])
+        return dict(
+            img_path=[str(video.frame_dir / f'{frame}{video.frame_suffix}') for frame in frames]
+        )
 
-    def mask_keys(self, video: VideoRecord, frames: Sequence[str],
-                  pairs: Sequence[Pair]) -> dict[str, Any]:
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+    ) -> dict[str, Any]:
         """What the pipeline gets of the ground truth; nothing where there is none."""
         if video.mask_dir is None:
             return {}
@@ -169,8 +179,10 @@ class BaseReferringDataset(BaseDataset):
             videos = self._with_pairs(videos, Path(self.data_root) / self.pairs_file)
         self.videos = SharedList(video for video in videos if self._in_subset(video))
         if not self.videos:
-            raise ValueError(f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
-                             f'{self.video_subset}); the warnings above say why')
+            raise ValueError(
+                f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
+                f'{self.video_subset}); the warnings above say why'
+            )
         if self.test_mode:
             return [dict(video=index) for index in range(len(self.videos))]
         if self.negatives is not None:
@@ -217,14 +229,14 @@ class BaseReferringDataset(BaseDataset):
         self._report_once(
             f'video {sample.video_id}, expression {sample.gt_pairs.exp_ids[0]}: its object is not '
             'to be seen in this clip, nor were those of items drawn instead (max_refetch). It is '
-            'used as it is; longer clips (clip_length) or weaker crops see more')
+            'used as it is; longer clips (clip_length) or weaker crops see more'
+        )
         return packed
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
         """Paths and clip of a training item, all draws from ``rng``."""
         video = self.videos[item['video']]
-        indices = self.frame_sampling(
-            len(video.frames), self.clip_length, item['anchor'], rng)
+        indices = self.frame_sampling(len(video.frames), self.clip_length, item['anchor'], rng)
         pairs = self._positives(video, item['expression'], rng)
         if self.negatives is not None:
             pairs += self.negatives.draw(video, rng)
@@ -258,12 +270,16 @@ class BaseReferringDataset(BaseDataset):
         problems = ProblemList(str(path))
         pairs = read_pairs(path, problems)
         for video in videos:
-            shown = [self.shown_pair(video, pair, problems)
-                     for pair in pairs.pop(video.video_id, ())]
+            shown = [
+                self.shown_pair(video, pair, problems) for pair in pairs.pop(video.video_id, ())
+            ]
             self._pairs[video.video_id] = [pair for pair in shown if pair is not None]
         for video_id, unknown in sorted(pairs.items()):
-            problems.add(video_id, f'in {path.name}, but not among the usable videos',
-                         f'{len(unknown)} pair(s) skipped')
+            problems.add(
+                video_id,
+                f'in {path.name}, but not among the usable videos',
+                f'{len(unknown)} pair(s) skipped',
+            )
         problems.report()
         return [video for video in videos if self._pairs[video.video_id]]
 
@@ -282,8 +298,13 @@ class BaseReferringDataset(BaseDataset):
 def _checked_subset(subset: Mapping | None) -> dict | None:
     if subset is None:
         return None
-    if (set(subset) != {'part', 'fraction'} or subset['part'] not in SUBSET_PARTS
-            or not 0 < subset['fraction'] < 1):
-        raise ValueError("video_subset must be dict(part='train'|'holdout', fraction=<0..1>), got "
-                         f'{dict(subset)}')
+    if (
+        set(subset) != {'part', 'fraction'}
+        or subset['part'] not in SUBSET_PARTS
+        or not 0 < subset['fraction'] < 1
+    ):
+        raise ValueError(
+            "video_subset must be dict(part='train'|'holdout', fraction=<0..1>), got "
+            f'{dict(subset)}'
+        )
     return dict(subset)

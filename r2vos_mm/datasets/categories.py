@@ -5,42 +5,108 @@ the negative pairs: categories that annotators and viewers mix up form groups, a
 come with things that people ride, hold or wear. Names of other data sets are mapped to those of
 YouTube-VOS first.
 """
+
+from collections.abc import Iterable
 from functools import cache
-from typing import Iterable
 
 GROUPS_VERSION = 'v1'
-GROUPS: tuple[frozenset[str], ...] = tuple(map(frozenset, (
-    ('person', 'hand'),
-    ('sedan', 'truck', 'bus'),
-    ('ape', 'monkey'),
-    ('bird', 'duck', 'eagle', 'owl', 'parrot', 'penguin'),
-    ('cat', 'lion', 'tiger', 'leopard'),
-    ('fish', 'shark', 'whale', 'dolphin', 'earless_seal'),
-    ('lizard', 'crocodile'),
-    ('bike', 'motorbike'),
-    ('skateboard', 'snowboard', 'surfboard'),
-    ('bear', 'giant_panda'),
-    ('mouse', 'squirrel'),
-    ('horse', 'zebra'),
-    ('sheep', 'deer', 'cow'),
-    ('dog', 'fox'),
-)))
+GROUPS: tuple[frozenset[str], ...] = tuple(
+    map(
+        frozenset,
+        (
+            ('person', 'hand'),
+            ('sedan', 'truck', 'bus'),
+            ('ape', 'monkey'),
+            ('bird', 'duck', 'eagle', 'owl', 'parrot', 'penguin'),
+            ('cat', 'lion', 'tiger', 'leopard'),
+            ('fish', 'shark', 'whale', 'dolphin', 'earless_seal'),
+            ('lizard', 'crocodile'),
+            ('bike', 'motorbike'),
+            ('skateboard', 'snowboard', 'surfboard'),
+            ('bear', 'giant_panda'),
+            ('mouse', 'squirrel'),
+            ('horse', 'zebra'),
+            ('sheep', 'deer', 'cow'),
+            ('dog', 'fox'),
+        ),
+    )
+)
 PEOPLE = frozenset(('person', 'hand'))
-COMPANIONS_OF_PEOPLE = frozenset((
-    'skateboard', 'surfboard', 'snowboard', 'tennis_racket', 'paddle', 'bike', 'motorbike',
-    'parachute', 'hat', 'umbrella', 'frisbee', 'knife', 'guitar', 'microphone', 'eyeglasses',
-    'boat', 'bucket', 'sign', 'cloth', 'flag', 'handbag', 'bag', 'ball', 'rope', 'paper', 'camera',
-    'backpack', 'cup', 'ring', 'jacket', 'tie', 'mirror', 'necktie', 'stuffed_toy', 'toilet',
-    'sedan', 'truck', 'bus', 'train', 'airplane', 'others'))
+COMPANIONS_OF_PEOPLE = frozenset(
+    (
+        'skateboard',
+        'surfboard',
+        'snowboard',
+        'tennis_racket',
+        'paddle',
+        'bike',
+        'motorbike',
+        'parachute',
+        'hat',
+        'umbrella',
+        'frisbee',
+        'knife',
+        'guitar',
+        'microphone',
+        'eyeglasses',
+        'boat',
+        'bucket',
+        'sign',
+        'cloth',
+        'flag',
+        'handbag',
+        'bag',
+        'ball',
+        'rope',
+        'paper',
+        'camera',
+        'backpack',
+        'cup',
+        'ring',
+        'jacket',
+        'tie',
+        'mirror',
+        'necktie',
+        'stuffed_toy',
+        'toilet',
+        'sedan',
+        'truck',
+        'bus',
+        'train',
+        'airplane',
+        'others',
+    )
+)
 
 # Names of DAVIS 2017 and of everyday use; what people hold and YouTube-VOS has no name for is
 # one of its 'others'. The spelling gaint_panda is that of YouTube-VOS.
 _ALIASES = dict(
-    aeroplane='airplane', bicycle='bike', car='sedan', cell_phone='others', cellphone='others',
-    gaint_panda='giant_panda', goose='duck', gun='others', kart='others', kite='parachute',
-    leash='rope', motorcycle='motorbike', oar='paddle', plane='airplane', scooter='motorbike',
-    ski='snowboard', ski_poles='others', skis='snowboard', stick='others', stroller='others',
-    swan='duck', swing='others', tractor='truck', violin='others', wheelchair='others')
+    aeroplane='airplane',
+    bicycle='bike',
+    car='sedan',
+    cell_phone='others',
+    cellphone='others',
+    gaint_panda='giant_panda',
+    goose='duck',
+    gun='others',
+    kart='others',
+    kite='parachute',
+    leash='rope',
+    motorcycle='motorbike',
+    oar='paddle',
+    plane='airplane',
+    scooter='motorbike',
+    ski='snowboard',
+    ski_poles='others',
+    skis='snowboard',
+    stick='others',
+    stroller='others',
+    swan='duck',
+    swing='others',
+    tractor='truck',
+    violin='others',
+    wheelchair='others',
+)
 
 
 @cache

@@ -1,4 +1,5 @@
 """Which frames of a video make a training clip."""
+
 import numpy as np
 
 from r2vos_mm.registry import TASK_UTILS
@@ -14,8 +15,9 @@ def anchor_frames(length: int, clip_length: int) -> range:
     return range(0, length, clip_length)
 
 
-def sample_frame_indices(length: int, clip_length: int, anchor: int,
-                         rng: np.random.Generator) -> list[int]:
+def sample_frame_indices(
+    length: int, clip_length: int, anchor: int, rng: np.random.Generator
+) -> list[int]:
     """Frames of one clip: the anchor, a close frame on either side, the rest from farther off.
 
     ReferFormer's scheme (its training set for Refer-YouTube-VOS): with distances r1, r2 drawn
@@ -38,8 +40,10 @@ def sample_frame_indices(length: int, clip_length: int, anchor: int,
         ValueError: if a length is below 1 or the anchor lies outside the video.
     """
     if length < 1 or clip_length < 1 or not 0 <= anchor < length:
-        raise ValueError(f'cannot sample {clip_length} frames around frame {anchor} of a video '
-                         f'with {length} frames')
+        raise ValueError(
+            f'cannot sample {clip_length} frames around frame {anchor} of a video '
+            f'with {length} frames'
+        )
     if length <= clip_length:
         return sorted(i % length for i in range(clip_length))
     chosen = _anchor_and_neighbours(length, clip_length, anchor, rng)
@@ -52,23 +56,25 @@ def sample_frame_indices(length: int, clip_length: int, anchor: int,
     return sorted(chosen)
 
 
-def _anchor_and_neighbours(length: int, clip_length: int, anchor: int,
-                           rng: np.random.Generator) -> set[int]:
+def _anchor_and_neighbours(
+    length: int, clip_length: int, anchor: int, rng: np.random.Generator
+) -> set[int]:
     """The anchor and, as far as T and the ends of the video allow, a frame on either side."""
     before, after = rng.integers(1, NEIGHBOUR_DISTANCE + 1, size=2)
     neighbours = [max(0, anchor - int(before)), min(length - 1, anchor + int(after))]
     if rng.integers(2):
         neighbours.reverse()
     neighbours = [i for i in neighbours if i != anchor]
-    return {anchor, *neighbours[:clip_length - 1]}
+    return {anchor, *neighbours[: clip_length - 1]}
 
 
 @TASK_UTILS.register_module()
 class AnchoredFrames:
     """Frames around the anchor and from afar, as ReferFormer draws them."""
 
-    def __call__(self, length: int, clip_length: int, anchor: int,
-                 rng: np.random.Generator) -> list[int]:
+    def __call__(
+        self, length: int, clip_length: int, anchor: int, rng: np.random.Generator
+    ) -> list[int]:
         """See :func:`sample_frame_indices`."""
         return sample_frame_indices(length, clip_length, anchor, rng)
 
@@ -81,8 +87,9 @@ class ConsecutiveFrames:
     which is moved back into the video. A video shorter than T repeats its last frame.
     """
 
-    def __call__(self, length: int, clip_length: int, anchor: int,
-                 rng: np.random.Generator) -> list[int]:
+    def __call__(
+        self, length: int, clip_length: int, anchor: int, rng: np.random.Generator
+    ) -> list[int]:
         """T ascending indices in [0, length); nothing is drawn from ``rng``.
 
         >>> ConsecutiveFrames()(10, 4, 8, None), ConsecutiveFrames()(3, 4, 0, None)

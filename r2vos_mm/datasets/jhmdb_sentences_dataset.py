@@ -1,4 +1,5 @@
 """JHMDB-Sentences: people in action, evaluation only."""
+
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -50,23 +51,30 @@ class JHMDBSentencesDataset(SentenceClips):
 
     METAINFO = dict(dataset_name='jhmdb_sentences')
 
-    def __init__(self, *, data_root: str, ann_file: str = LIST_FILE, test_mode: bool = True,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *, data_root: str, ann_file: str = LIST_FILE, test_mode: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(data_root=data_root, ann_file=ann_file, test_mode=test_mode, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
         """A record for each frame of the list; problems are logged once."""
         content = read_json(Path(self.ann_file))
         if not isinstance(content, list):
-            raise ValueError(f'{self.ann_file} is not a list of [video, frame path, mask path, '
-                             'number of frames, sentence]')
+            raise ValueError(
+                f'{self.ann_file} is not a list of [video, frame path, mask path, '
+                'number of frames, sentence]'
+            )
         problems = ProblemList(self.ann_file)
         by_frame: dict[tuple[str, int], list[_Listed]] = defaultdict(list)
         for number, row in enumerate(content):
             listed = _read_row(row)
             if listed is None:
-                problems.add(f'entry {number}', f'{str(row)[:80]} is not [video, frame path, mask '
-                             'path, number of frames, sentence]', 'entry skipped')
+                problems.add(
+                    f'entry {number}',
+                    f'{str(row)[:80]} is not [video, frame path, mask '
+                    'path, number of frames, sentence]',
+                    'entry skipped',
+                )
             else:
                 by_frame[listed.video, listed.frame].append(listed)
         records = [self._record(listed, problems) for listed in by_frame.values()]
@@ -82,10 +90,13 @@ class JHMDBSentencesDataset(SentenceClips):
             if not path.is_file():
                 problems.add(first.video, f'{path} is missing', f'frame {first.frame} skipped')
                 return None
-        expressions = tuple(Expression(str(i), normalise_sentence(item.query), PERSON)
-                            for i, item in enumerate(listed))
-        record = VideoRecord(f'v_{first.video}_f_{first.frame}', (), folder, masks, expressions,
-                             frame_suffix='.png')
+        expressions = tuple(
+            Expression(str(i), normalise_sentence(item.query), PERSON)
+            for i, item in enumerate(listed)
+        )
+        record = VideoRecord(
+            f'v_{first.video}_f_{first.frame}', (), folder, masks, expressions, frame_suffix='.png'
+        )
         return self.clip_record(record, video=first.video, frame=first.frame, total=first.total)
 
     def target_masks(self, video: VideoRecord, frame: str) -> TargetMasks:
@@ -101,6 +112,7 @@ class PuppetMask(TargetMasks):
         path: ``puppet_mask.mat``.
         index: number of the frame from 0.
     """
+
     path: Path
     index: int
 
@@ -108,20 +120,31 @@ class PuppetMask(TargetMasks):
         """See the base class; the file may have fewer masks than there are frames."""
         try:
             masks = np.asarray(loadmat(str(self.path), variable_names=['part_mask'])['part_mask'])
-        except (OSError, KeyError, TypeError, ValueError, NotImplementedError, MatReadError,
-                zlib.error) as error:
-            raise DataFileError(f'{self.path} cannot be read as part_mask (H, W, T) ({error}): '
-                                'download it again') from error
+        except (
+            OSError,
+            KeyError,
+            TypeError,
+            ValueError,
+            NotImplementedError,
+            MatReadError,
+            zlib.error,
+        ) as error:
+            raise DataFileError(
+                f'{self.path} cannot be read as part_mask (H, W, T) ({error}): download it again'
+            ) from error
         masks = masks.reshape(*masks.shape[:2], -1)  # a single mask has lost its last axis
         if self.index >= masks.shape[2]:
-            raise DataFileError(f'{self.path} has {masks.shape[2]} masks, none for frame '
-                                f'{self.index + 1}: take the frame from the list')
+            raise DataFileError(
+                f'{self.path} has {masks.shape[2]} masks, none for frame '
+                f'{self.index + 1}: take the frame from the list'
+            )
         return checked_size(masks[..., self.index] > 0, height, width, str(self.path))
 
 
 @dataclass(frozen=True)
 class _Listed:
     """A row of the list; ``frame`` counts from 1."""
+
     video: str
     action: str
     frame: int
@@ -138,8 +161,13 @@ def _read_row(row: Any) -> _Listed | None:
         video, frame_path, _, total, query = row
         *_, action, folder, name = PurePosixPath(frame_path).parts
         listed = _Listed(folder, action, int(PurePosixPath(name).stem), int(total), query)
-        usable = (folder == video and is_plain_name(action) and is_plain_name(folder)
-                  and bool(query.strip()) and 1 <= listed.frame <= listed.total)
+        usable = (
+            folder == video
+            and is_plain_name(action)
+            and is_plain_name(folder)
+            and bool(query.strip())
+            and 1 <= listed.frame <= listed.total
+        )
     except (AttributeError, TypeError, ValueError):
         return None
     return listed if usable else None

@@ -1,4 +1,5 @@
 """Writing JSON files."""
+
 import json
 import os
 from pathlib import Path

@@ -10,6 +10,7 @@
 Whatever single video, frame or sentence cannot be used is left out and noted in a
 :class:`ProblemList`; only a file that cannot be understood at all is an error.
 """
+
 import json
 import os
 import sys
@@ -34,16 +35,21 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path} does not exist. Check data_root, split and ann_file of the dataset, or '
-            'prepare the data as docs/datasets.md says') from None
+            'prepare the data as docs/datasets.md says'
+        ) from None
     except ValueError as error:
-        raise ValueError(f'{path} is not valid JSON ({error}). Download or write it again') \
-            from error
+        raise ValueError(
+            f'{path} is not valid JSON ({error}). Download or write it again'
+        ) from error
 
 
 def is_plain_name(name: Any) -> bool:
     """Whether a name of a data file can be joined to a folder without leaving it."""
-    return (isinstance(name, str) and name not in ('', '.', '..')
-            and not any(char in name for char in '/\\\0:'))
+    return (
+        isinstance(name, str)
+        and name not in ('', '.', '..')
+        and not any(char in name for char in '/\\\0:')
+    )
 
 
 def read_expressions(path: Path) -> dict[str, dict]:
@@ -58,10 +64,14 @@ def read_expressions(path: Path) -> dict[str, dict]:
     videos = content.get('videos') if isinstance(content, dict) else None
     if not isinstance(videos, dict):
         keys = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} has no dict 'videos' (found: {str(keys)[:200]}). Expected "
-                         '{"videos": {<video>: {"expressions": {...}, "frames": [...]}}}')
-    return {video_id: from_object_form(entry) if _is_object_form(entry) else entry
-            for video_id, entry in videos.items()}
+        raise ValueError(
+            f"{path} has no dict 'videos' (found: {str(keys)[:200]}). Expected "
+            '{"videos": {<video>: {"expressions": {...}, "frames": [...]}}}'
+        )
+    return {
+        video_id: from_object_form(entry) if _is_object_form(entry) else entry
+        for video_id, entry in videos.items()
+    }
 
 
 def from_object_form(entry: dict) -> dict:
@@ -73,18 +83,25 @@ def from_object_form(entry: dict) -> dict:
     >>> from_object_form({'objects': {'1': {'expressions': ['a dog'], 'frames': ['00000']}}})
     {'expressions': {'0': {'exp': 'a dog', 'obj_id': '1'}}, 'frames': ['00000']}
     """
-    sentences = [dict(exp=sentence, obj_id=obj_id)
-                 for obj_id in sorted(entry['objects'], key=frame_order)
-                 for sentence in entry['objects'][obj_id].get('expressions', ())]
+    sentences = [
+        dict(exp=sentence, obj_id=obj_id)
+        for obj_id in sorted(entry['objects'], key=frame_order)
+        for sentence in entry['objects'][obj_id].get('expressions', ())
+    ]
     frames = {frame for item in entry['objects'].values() for frame in item.get('frames', ())}
-    return dict(expressions={str(i): sentence for i, sentence in enumerate(sentences)},
-                frames=sorted(frames))
+    return dict(
+        expressions={str(i): sentence for i, sentence in enumerate(sentences)},
+        frames=sorted(frames),
+    )
 
 
 def _is_object_form(entry: Any) -> bool:
-    return (isinstance(entry, dict) and 'expressions' not in entry
-            and isinstance(entry.get('objects'), dict)
-            and all(isinstance(item, dict) for item in entry['objects'].values()))
+    return (
+        isinstance(entry, dict)
+        and 'expressions' not in entry
+        and isinstance(entry.get('objects'), dict)
+        and all(isinstance(item, dict) for item in entry['objects'].values())
+    )
 
 
 def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
@@ -104,7 +121,8 @@ def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, st
         objects = video.get('objects') if isinstance(video, dict) else None
         if isinstance(objects, dict):
             categories[video_id] = {
-                str(obj_id): entry['category'] for obj_id, entry in objects.items()
+                str(obj_id): entry['category']
+                for obj_id, entry in objects.items()
                 if isinstance(entry, dict) and isinstance(entry.get('category'), str)
             }
         else:
@@ -132,16 +150,25 @@ class LayoutReader:
         mask_root: folder of the masks. Defaults to ``Annotations`` in ``split_dir``.
     """
 
-    def __init__(self, split_dir: Path, *, categories: dict[str, dict[str, str]],
-                 problems: ProblemList, need_masks: bool, mask_root: Path | None = None) -> None:
+    def __init__(
+        self,
+        split_dir: Path,
+        *,
+        categories: dict[str, dict[str, str]],
+        problems: ProblemList,
+        need_masks: bool,
+        mask_root: Path | None = None,
+    ) -> None:
         self.frame_root = split_dir / 'JPEGImages'
         self.mask_root = mask_root or split_dir / 'Annotations'
         self.categories = categories
         self.problems = problems
         self.need_masks = need_masks
         if not self.frame_root.is_dir():
-            raise FileNotFoundError(f'{self.frame_root} is not a folder. Check data_root and split '
-                                    'of the dataset; the frames belong there, one folder a video')
+            raise FileNotFoundError(
+                f'{self.frame_root} is not a folder. Check data_root and split '
+                'of the dataset; the frames belong there, one folder a video'
+            )
 
     def read_video(self, video_id: str, entry: Any) -> VideoRecord | None:
         """One video, or None (noted) if nothing of it can be used."""
@@ -161,10 +188,14 @@ class LayoutReader:
             self.problems.add(video_id, f'has no {missing}', 'video skipped')
             return None
         return VideoRecord(
-            video_id, frames, self.frame_root / video_id, mask_dir,
+            video_id,
+            frames,
+            self.frame_root / video_id,
+            mask_dir,
             tuple(expression for expression in expressions if not expression.is_absent),
             self.categories.get(video_id, {}),
-            tuple(expression for expression in expressions if expression.is_absent))
+            tuple(expression for expression in expressions if expression.is_absent),
+        )
 
     def note_unlisted(self, listed: set[str]) -> None:
         """Notes folders that the annotation file does not list."""
@@ -195,8 +226,9 @@ class LayoutReader:
         names = {name for name in listed if is_plain_name(name)}
         with_mask = names & {path.stem for path in folder.glob('*.png')}
         if not self.need_masks and 2 * len(with_mask) < len(names):
-            self.problems.add(video_id, f'{len(with_mask)} of {len(names)} frames have a mask',
-                              'masks unused')
+            self.problems.add(
+                video_id, f'{len(with_mask)} of {len(names)} frames have a mask', 'masks unused'
+            )
             return None
         return folder
 
@@ -205,18 +237,21 @@ class LayoutReader:
         names = {name for name in listed if is_plain_name(name)}
         for name in listed:
             if not is_plain_name(name):
-                self.problems.add(video_id, f'frame name {name!r} is not a plain file name',
-                                  'frame skipped')
+                self.problems.add(
+                    video_id, f'frame name {name!r} is not a plain file name', 'frame skipped'
+                )
         images = set(os.listdir(self.frame_root / video_id))
         masks = None if mask_dir is None else set(os.listdir(mask_dir))
         frames = []
         for name in sorted(names, key=frame_order):
             if f'{name}.jpg' not in images:
-                self.problems.add(video_id, f'JPEGImages/{video_id}/{name}.jpg is missing',
-                                  'frame skipped')
+                self.problems.add(
+                    video_id, f'JPEGImages/{video_id}/{name}.jpg is missing', 'frame skipped'
+                )
             elif masks is not None and f'{name}.png' not in masks:
-                self.problems.add(video_id, f'Annotations/{video_id}/{name}.png is missing',
-                                  'frame skipped')
+                self.problems.add(
+                    video_id, f'Annotations/{video_id}/{name}.png is missing', 'frame skipped'
+                )
             else:
                 frames.append(name)
         return tuple(frames)

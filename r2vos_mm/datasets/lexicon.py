@@ -1,25 +1,75 @@
 """Closed lists of words, to turn a sentence about an object into one that is not true of it."""
+
 import re
 
 import numpy as np
 
-_COLOURS = ('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'black', 'white',
-            'grey', 'gray')
-_CONFUSABLE = frozenset(map(frozenset, (
-    ('grey', 'gray'), ('grey', 'white'), ('gray', 'white'), ('grey', 'black'), ('gray', 'black'),
-    ('grey', 'blue'), ('gray', 'blue'), ('brown', 'black'), ('brown', 'orange'), ('brown', 'red'),
-    ('brown', 'yellow'), ('brown', 'grey'), ('brown', 'gray'), ('orange', 'red'),
-    ('orange', 'yellow'), ('pink', 'red'), ('pink', 'purple'), ('pink', 'white'),
-    ('blue', 'purple'), ('blue', 'green'), ('yellow', 'white'), ('yellow', 'green'),
-    ('blue', 'black'))))
+_COLOURS = (
+    'red',
+    'orange',
+    'yellow',
+    'green',
+    'blue',
+    'purple',
+    'pink',
+    'brown',
+    'black',
+    'white',
+    'grey',
+    'gray',
+)
+_CONFUSABLE = frozenset(
+    map(
+        frozenset,
+        (
+            ('grey', 'gray'),
+            ('grey', 'white'),
+            ('gray', 'white'),
+            ('grey', 'black'),
+            ('gray', 'black'),
+            ('grey', 'blue'),
+            ('gray', 'blue'),
+            ('brown', 'black'),
+            ('brown', 'orange'),
+            ('brown', 'red'),
+            ('brown', 'yellow'),
+            ('brown', 'grey'),
+            ('brown', 'gray'),
+            ('orange', 'red'),
+            ('orange', 'yellow'),
+            ('pink', 'red'),
+            ('pink', 'purple'),
+            ('pink', 'white'),
+            ('blue', 'purple'),
+            ('blue', 'green'),
+            ('yellow', 'white'),
+            ('yellow', 'green'),
+            ('blue', 'black'),
+        ),
+    )
+)
 
 ATTRIBUTES: tuple[tuple[str, ...], ...] = (
-    _COLOURS, ('small', 'big'), ('little', 'large'), ('young', 'old'), ('tall', 'short'),
-    ('light', 'dark'), ('long', 'short'))
+    _COLOURS,
+    ('small', 'big'),
+    ('little', 'large'),
+    ('young', 'old'),
+    ('tall', 'short'),
+    ('light', 'dark'),
+    ('long', 'short'),
+)
 RELATIONS: tuple[tuple[str, ...], ...] = (
-    ('left', 'right'), ('in front of', 'behind'), ('above', 'below'), ('on top of', 'under'),
-    ('towards', 'away from'), ('up', 'down'), ('leftmost', 'rightmost'), ('inside', 'outside'),
-    ('first', 'last'), ('front', 'back'))
+    ('left', 'right'),
+    ('in front of', 'behind'),
+    ('above', 'below'),
+    ('on top of', 'under'),
+    ('towards', 'away from'),
+    ('up', 'down'),
+    ('leftmost', 'rightmost'),
+    ('inside', 'outside'),
+    ('first', 'last'),
+    ('front', 'back'),
+)
 
 
 def has_words(text: str, words: str) -> bool:
@@ -27,8 +77,9 @@ def has_words(text: str, words: str) -> bool:
     return re.search(rf'\b{re.escape(words)}\b', text) is not None
 
 
-def change_one_word(sentence: str, groups: tuple[tuple[str, ...], ...], *, avoid: str,
-                    rng: np.random.Generator) -> str | None:
+def change_one_word(
+    sentence: str, groups: tuple[tuple[str, ...], ...], *, avoid: str, rng: np.random.Generator
+) -> str | None:
     """The sentence with one word (or phrase) replaced by another of its group.
 
     Args:
@@ -40,10 +91,17 @@ def change_one_word(sentence: str, groups: tuple[tuple[str, ...], ...], *, avoid
     Returns:
         The changed sentence, or None if no word of the groups stands in it.
     """
-    changes = [(old, new) for group in groups for old in group if has_words(sentence, old)
-               for new in group
-               if old != new and frozenset((old, new)) not in _CONFUSABLE
-               and not has_words(sentence, new) and not has_words(avoid, new)]
+    changes = [
+        (old, new)
+        for group in groups
+        for old in group
+        if has_words(sentence, old)
+        for new in group
+        if old != new
+        and frozenset((old, new)) not in _CONFUSABLE
+        and not has_words(sentence, new)
+        and not has_words(avoid, new)
+    ]
     if not changes:
         return None
     old, new = changes[int(rng.integers(len(changes)))]

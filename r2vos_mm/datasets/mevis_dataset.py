@@ -1,7 +1,9 @@
 """MeViS: sentences about motion, each about any number of objects."""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 from r2vos_mm.registry import DATASETS
 
@@ -49,12 +51,14 @@ class MeViSDataset(BaseReferringDataset):
 
     METAINFO = dict(dataset_name='mevis')
 
-    def __init__(self, *, data_root: str, split: str = 'train', ann_file: str = '',
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *, data_root: str, split: str = 'train', ann_file: str = '', **kwargs: Any
+    ) -> None:
         self.split = split
         self._masks: _MaskCodes | None = None
         super().__init__(
-            data_root=data_root, ann_file=ann_file or f'{split}/meta_expressions.json', **kwargs)
+            data_root=data_root, ann_file=ann_file or f'{split}/meta_expressions.json', **kwargs
+        )
 
     def load_videos(self) -> list[VideoRecord]:
         """The usable videos of the split in the order of their ids; problems are logged once."""
@@ -67,17 +71,23 @@ class MeViSDataset(BaseReferringDataset):
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(entries)]
         reader.note_unlisted(set(entries))
         problems.report()
-        return [record for record in records
-                if record is not None and (self.test_mode or record.expressions)]
+        return [
+            record
+            for record in records
+            if record is not None and (self.test_mode or record.expressions)
+        ]
 
-    def mask_keys(self, video: VideoRecord, frames: Sequence[str],
-                  pairs: Sequence[Pair]) -> dict[str, Any]:
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+    ) -> dict[str, Any]:
         """Codes of the sentences' annotations in each frame."""
         if self._masks is None:
             return {}
         targets = targets_of(pairs)
-        return dict(targets=[targets] * len(frames),
-                    target_masks=self._masks.of_clip(video.video_id, frames, targets))
+        return dict(
+            targets=[targets] * len(frames),
+            target_masks=self._masks.of_clip(video.video_id, frames, targets),
+        )
 
 
 class _MaskCodes:
@@ -97,26 +107,40 @@ class _MaskCodes:
         """Raises FileNotFoundError or ValueError if the file cannot be used."""
         content = read_json(path)
         if not isinstance(content, dict) or not all(isinstance(v, list) for v in content.values()):
-            raise ValueError(f'{path} is not a dict of lists: expected {{<anno_id>: [<run-length '
-                             'code or null>, ...]}}. Download it again')
-        index = {video_id: {frame: i for i, frame in enumerate(entry.get('frames', ()))}
-                 for video_id, entry in entries.items() if isinstance(entry, dict)}
+            raise ValueError(
+                f'{path} is not a dict of lists: expected {{<anno_id>: [<run-length '
+                'code or null>, ...]}}. Download it again'
+            )
+        index = {
+            video_id: {frame: i for i, frame in enumerate(entry.get('frames', ()))}
+            for video_id, entry in entries.items()
+            if isinstance(entry, dict)
+        }
         return cls(content, index)
 
     def __contains__(self, anno_id: str) -> bool:
         return anno_id in self._rows
 
-    def of_clip(self, video_id: str, frames: Sequence[str],
-                targets: Sequence[str]) -> list[CodedMasks]:
+    def of_clip(
+        self, video_id: str, frames: Sequence[str], targets: Sequence[str]
+    ) -> list[CodedMasks]:
         """The codes of each target in T frames; null codes and missing entries show nothing."""
-        lists = {target: [self._codes[self._rows[anno_id]] for anno_id in target.split(JOINT)]
-                 for target in targets if target}
+        lists = {
+            target: [self._codes[self._rows[anno_id]] for anno_id in target.split(JOINT)]
+            for target in targets
+            if target
+        }
         clip = []
         for frame in frames:
             position = self.frame_index[video_id][frame]
-            codes = {target: [codes[position] for codes in annotations
-                              if position < len(codes) and codes[position] is not None]
-                     for target, annotations in lists.items()}
+            codes = {
+                target: [
+                    codes[position]
+                    for codes in annotations
+                    if position < len(codes) and codes[position] is not None
+                ]
+                for target, annotations in lists.items()
+            }
             clip.append(CodedMasks(codes, f'{MASK_FILE}, video {video_id}, frame {frame}'))
         return clip
 
@@ -124,6 +148,7 @@ class _MaskCodes:
 @dataclass(frozen=True)
 class _Target:
     """What a sentence is about: annotations joined by '+', or nothing, or why it is unusable."""
+
     obj_id: str = ''
     is_absent: bool = False
     problem: str | None = None
@@ -138,8 +163,9 @@ class _MeViSReader(LayoutReader):
         need_masks: leave out sentences without target (training).
     """
 
-    def __init__(self, split_dir: Path, masks: _MaskCodes | None, problems: ProblemList, *,
-                 need_masks: bool) -> None:
+    def __init__(
+        self, split_dir: Path, masks: _MaskCodes | None, problems: ProblemList, *, need_masks: bool
+    ) -> None:
         super().__init__(split_dir, categories={}, problems=problems, need_masks=False)
         self.masks = masks
         self.need_targets = need_masks
@@ -154,8 +180,11 @@ class _MeViSReader(LayoutReader):
             if problem is not None:
                 self.problems.add(f'{video_id} expression {exp_id}', problem, 'sentence skipped')
             else:
-                expressions.append(Expression(
-                    exp_id, normalise_sentence(entry['exp']), target.obj_id, target.is_absent))
+                expressions.append(
+                    Expression(
+                        exp_id, normalise_sentence(entry['exp']), target.obj_id, target.is_absent
+                    )
+                )
         return tuple(expressions)
 
     @staticmethod

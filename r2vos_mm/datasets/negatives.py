@@ -4,11 +4,12 @@ They come in three strengths: ``other_video`` (a sentence of another video), ``a
 ``relation`` (a sentence of this very video with one word changed). A share per strength is
 config, so that training decides how fine the distinction has to be.
 """
+
 import logging
 from abc import ABCMeta, abstractmethod
 from collections import Counter, defaultdict
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Container, Mapping, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -25,12 +26,69 @@ DEFAULT_SHARES = dict(other_video=0.5, attribute=0.25, relation=0.25)
 MAX_TRIES = 50
 MAX_REPEATS = 4
 # Words that sentences about different things share.
-_FUNCTION_WORDS = frozenset((
-    'a', 'an', 'and', 'are', 'as', 'at', 'behind', 'being', 'beside', 'black', 'blue', 'brown',
-    'by', 'from', 'front', 'green', 'grey', 'has', 'he', 'her', 'his', 'in', 'into', 'is', 'it',
-    'its', 'left', 'moving', 'near', 'next', 'of', 'off', 'on', 'one', 'other', 'out', 'over',
-    'red', 'right', 'she', 'side', 'small', 'standing', 'that', 'the', 'their', 'there', 'this',
-    'to', 'top', 'two', 'under', 'up', 'walking', 'was', 'white', 'who', 'with', 'yellow'))
+_FUNCTION_WORDS = frozenset(
+    (
+        'a',
+        'an',
+        'and',
+        'are',
+        'as',
+        'at',
+        'behind',
+        'being',
+        'beside',
+        'black',
+        'blue',
+        'brown',
+        'by',
+        'from',
+        'front',
+        'green',
+        'grey',
+        'has',
+        'he',
+        'her',
+        'his',
+        'in',
+        'into',
+        'is',
+        'it',
+        'its',
+        'left',
+        'moving',
+        'near',
+        'next',
+        'of',
+        'off',
+        'on',
+        'one',
+        'other',
+        'out',
+        'over',
+        'red',
+        'right',
+        'she',
+        'side',
+        'small',
+        'standing',
+        'that',
+        'the',
+        'their',
+        'there',
+        'this',
+        'to',
+        'top',
+        'two',
+        'under',
+        'up',
+        'walking',
+        'was',
+        'white',
+        'who',
+        'with',
+        'yellow',
+    )
+)
 
 
 class NegativeSource(metaclass=ABCMeta):
@@ -45,8 +103,10 @@ class NegativeSource(metaclass=ABCMeta):
     def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
         shares = {kind: share for kind, share in shares.items() if share != 0}
         if per_clip < 0 or not shares or min(shares.values()) < 0:
-            raise ValueError(f'negatives need per_clip >= 0 and shares >= 0, not all zero; got '
-                             f'per_clip={per_clip}, shares={shares}')
+            raise ValueError(
+                f'negatives need per_clip >= 0 and shares >= 0, not all zero; got '
+                f'per_clip={per_clip}, shares={shares}'
+            )
         self.per_clip = per_clip
         self.kinds = tuple(shares)
         self.probabilities = np.array(list(shares.values())) / sum(shares.values())
@@ -65,8 +125,9 @@ class NegativeSource(metaclass=ABCMeta):
                 pairs[pair.sentence] = pair
         return list(pairs.values())
 
-    def _draw_new(self, video: VideoRecord, taken: Container[str],
-                  rng: np.random.Generator) -> Pair | None:
+    def _draw_new(
+        self, video: VideoRecord, taken: Container[str], rng: np.random.Generator
+    ) -> Pair | None:
         """A pair whose sentence is not taken, of the kind the shares choose if it has one."""
         for kind in self._weighted_order(rng):
             for _ in range(MAX_REPEATS):
@@ -109,9 +170,11 @@ class TrainNegatives(NegativeSource):
         super().__init__(per_clip=per_clip, shares=shares)
         unknown = set(self.kinds) - {'other_video', NO_TARGET, *self._GROUPS}
         if unknown:
-            raise ValueError(f'TrainNegatives knows other_video, attribute, relation and '
-                             f'{NO_TARGET}, not {sorted(unknown)}; other kinds need '
-                             'PairsFileNegatives')
+            raise ValueError(
+                f'TrainNegatives knows other_video, attribute, relation and '
+                f'{NO_TARGET}, not {sorted(unknown)}; other kinds need '
+                'PairsFileNegatives'
+            )
 
     def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
         """Warns once if categories are missing."""
@@ -121,7 +184,10 @@ class TrainNegatives(NegativeSource):
             print_log(
                 f'{unknown} of {len(videos)} videos in {data_root} have no categories in meta.json:'
                 ' their negative sentences are chosen by comparing words. Add meta.json for '
-                'negatives chosen by category', logger='current', level=logging.WARNING)
+                'negatives chosen by category',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
         """See the class."""
@@ -136,22 +202,31 @@ class TrainNegatives(NegativeSource):
             other = self.videos[int(rng.integers(len(self.videos)))]
             expression = other.expressions[int(rng.integers(len(other.expressions)))]
             if other.source_id != video.source_id and not _may_be_true(video, other, expression):
-                return Pair(expression.sentence, f'{video.video_id}/{other.video_id}:'
-                            f'{expression.exp_id}/other_video', expression.exp_id,
-                            kind='other_video', is_negative=True)
+                return Pair(
+                    expression.sentence,
+                    f'{video.video_id}/{other.video_id}:{expression.exp_id}/other_video',
+                    expression.exp_id,
+                    kind='other_video',
+                    is_negative=True,
+                )
         return None
 
-    def _changed_word(self, kind: str, video: VideoRecord,
-                      rng: np.random.Generator) -> Pair | None:
+    def _changed_word(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
         text = '\n'.join(expression.sentence for expression in video.expressions)
         for index in rng.permutation(len(video.expressions)):
             expression = video.expressions[int(index)]
             if _is_only_one_of_its_category(video, expression.obj_id):
-                changed = change_one_word(expression.sentence, self._GROUPS[kind], avoid=text,
-                                          rng=rng)
+                changed = change_one_word(
+                    expression.sentence, self._GROUPS[kind], avoid=text, rng=rng
+                )
                 if changed is not None:
-                    return Pair(changed, f'{video.video_id}/{expression.exp_id}/{kind}',
-                                expression.exp_id, kind=kind, is_negative=True)
+                    return Pair(
+                        changed,
+                        f'{video.video_id}/{expression.exp_id}/{kind}',
+                        expression.exp_id,
+                        kind=kind,
+                        is_negative=True,
+                    )
         return None
 
 
@@ -164,8 +239,9 @@ class PairsFileNegatives(NegativeSource):
         per_clip, shares: see :class:`NegativeSource`; the kinds are those of the file.
     """
 
-    def __init__(self, *, pairs_file: str, per_clip: int = 1,
-                 shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
+    def __init__(
+        self, *, pairs_file: str, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES
+    ) -> None:
         super().__init__(per_clip=per_clip, shares=shares)
         self.pairs_file = pairs_file
         self.pairs: dict[tuple[str, str], list[Pair]] = {}
@@ -188,8 +264,10 @@ class PairsFileNegatives(NegativeSource):
                     by_kind[video.video_id, pair.kind].append(pair)
         problems.report()
         if not by_kind:
-            raise ValueError(f'{path} has no negative pair of kind {", ".join(self.kinds)} for any '
-                             'of the videos. Check shares and pairs_file of the negatives')
+            raise ValueError(
+                f'{path} has no negative pair of kind {", ".join(self.kinds)} for any '
+                'of the videos. Check shares and pairs_file of the negatives'
+            )
         self.pairs = dict(by_kind)
 
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:

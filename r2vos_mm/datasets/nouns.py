@@ -1,4 +1,5 @@
 """Closed list of the nouns that name a category, to find and to change what a sentence is about."""
+
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -59,8 +60,25 @@ NOUNS: dict[str, tuple[str, ...]] = {
     'parachute': ('parachute',),
     'parrot': ('parrot', 'parakeet', 'cockatoo', 'macaw'),
     'penguin': ('penguin',),
-    'person': ('person', 'man', 'woman', 'boy', 'girl', 'child', 'kid', 'lady', 'guy', 'rider',
-               'skateboarder', 'surfer', 'player', 'skier', 'snowboarder', 'cyclist', 'dancer'),
+    'person': (
+        'person',
+        'man',
+        'woman',
+        'boy',
+        'girl',
+        'child',
+        'kid',
+        'lady',
+        'guy',
+        'rider',
+        'skateboarder',
+        'surfer',
+        'player',
+        'skier',
+        'snowboarder',
+        'cyclist',
+        'dancer',
+    ),
     'plant': ('plant',),
     'rabbit': ('rabbit', 'bunny'),
     'raccoon': ('raccoon',),
@@ -89,9 +107,23 @@ NOUNS: dict[str, tuple[str, ...]] = {
 }
 
 _IRREGULAR = dict(
-    bunny='bunnies', butterfly='butterflies', calf='calves', child='children', goose='geese',
-    knife='knives', lady='ladies', lorry='lorries', man='men', mouse='mice', ox='oxen',
-    person='people', pony='ponies', puppy='puppies', wallaby='wallabies', woman='women')
+    bunny='bunnies',
+    butterfly='butterflies',
+    calf='calves',
+    child='children',
+    goose='geese',
+    knife='knives',
+    lady='ladies',
+    lorry='lorries',
+    man='men',
+    mouse='mice',
+    ox='oxen',
+    person='people',
+    pony='ponies',
+    puppy='puppies',
+    wallaby='wallabies',
+    woman='women',
+)
 _UNCHANGED = ('aircraft', 'deer', 'elk', 'fish', 'moose', 'sheep')
 
 
@@ -109,6 +141,7 @@ def plural(noun: str) -> str:
 @dataclass(frozen=True)
 class NounUse:
     """A noun in a sentence: its category, and where it stands (``sentence[start:end]``)."""
+
     noun: str
     category: str
     start: int
@@ -149,7 +182,7 @@ def noun_uses(sentence: str) -> list[NounUse]:
     uses: list[NounUse] = []
     for match in _pattern().finditer(sentence):
         form, start = _forms()[match[1].lower()], match.start()
-        if uses and not sentence[uses[-1].end:start].strip():
+        if uses and not sentence[uses[-1].end : start].strip():
             start = uses.pop().start
         uses.append(NounUse(form.noun, form.category, start, match.end(), form.is_plural))
     return uses
@@ -165,7 +198,7 @@ def replace_noun(sentence: str, use: NounUse, noun: str) -> str:
     >>> [replace_noun(sentence, use, 'elephant') for use in noun_uses(sentence)]
     ['two elephants next to a dog', 'two Dogs next to an elephant']
     """
-    before, after = sentence[:use.start], sentence[use.end:]
+    before, after = sentence[: use.start], sentence[use.end :]
     if use.is_plural:
         return before + plural(noun) + after
     ending = 'n' if noun[0] in 'aeiou' else ''

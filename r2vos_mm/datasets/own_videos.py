@@ -10,11 +10,13 @@ The table is a CSV file with a header line; ``category`` is optional::
 A row without sentence only tells the category of an object that no sentence is about. Negative
 pairs need to know of it.
 """
+
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,6 +34,7 @@ _OTHER_IMAGES = ('.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 @dataclass(frozen=True)
 class Row:
     """One line of the table; what it does not tell is ''."""
+
     line: int
     video: str
     obj_id: str
@@ -48,14 +51,17 @@ class MetaFiles:
         meta: content of ``meta.json``.
         problems: rows, frames and folders that were left out.
     """
+
     meta_expressions: dict[str, Any]
     meta: dict[str, Any]
     problems: ProblemList
 
     def save(self, data_root: Path, split: str) -> list[Path]:
         """Writes both files to their place in the layout; returns where that is."""
-        paths = [data_root / 'meta_expressions' / split / 'meta_expressions.json',
-                 data_root / split / 'meta.json']
+        paths = [
+            data_root / 'meta_expressions' / split / 'meta_expressions.json',
+            data_root / split / 'meta.json',
+        ]
         for path, content in zip(paths, (self.meta_expressions, self.meta)):
             write_json(path, content)
         return paths
@@ -63,17 +69,21 @@ class MetaFiles:
     def summary(self) -> str:
         """What is in the files, one line."""
         videos = self.meta_expressions['videos'].values()
-        objects = [item for video in self.meta['videos'].values()
-                   for item in video['objects'].values()]
+        objects = [
+            item for video in self.meta['videos'].values() for item in video['objects'].values()
+        ]
         named = sum('category' in item for item in objects)
-        return (f'{len(videos)} videos, {sum(len(video["frames"]) for video in videos)} frames, '
-                f'{len(objects)} objects ({named} with category), '
-                f'{sum(len(video["expressions"]) for video in videos)} sentences')
+        return (
+            f'{len(videos)} videos, {sum(len(video["frames"]) for video in videos)} frames, '
+            f'{len(objects)} objects ({named} with category), '
+            f'{sum(len(video["expressions"]) for video in videos)} sentences'
+        )
 
 
 @dataclass(frozen=True)
 class _VideoFiles:
     """Usable frames in order, and {object: frames in which it is seen}; None without masks."""
+
     frames: list[str]
     seen: dict[str, list[str]] | None
 
@@ -94,8 +104,10 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
         rows[row.video].append(row)
     frame_root = data_root / split / 'JPEGImages'
     if not frame_root.is_dir():
-        raise FileNotFoundError(f'{frame_root} is not a folder: put the frames there, one folder a '
-                                'video, JPEGImages/<video>/<frame>.jpg')
+        raise FileNotFoundError(
+            f'{frame_root} is not a folder: put the frames there, one folder a '
+            'video, JPEGImages/<video>/<frame>.jpg'
+        )
     wants_categories = any(row.category for listed in rows.values() for row in listed)
     expressions, objects = {}, {}
     for video in sorted(rows):
@@ -129,12 +141,18 @@ def read_table(path: Path) -> list[Row]:
     names = [(name or '').strip().lower() for name in reader.fieldnames or ()]
     missing = [name for name in COLUMNS if name not in names]
     if missing:
-        raise ValueError(f'{path} has no column {", ".join(missing)} in its first line, which is '
-                         f'{header[:100]!r}. Expected: video,obj_id,category,exp')
+        raise ValueError(
+            f'{path} has no column {", ".join(missing)} in its first line, which is '
+            f'{header[:100]!r}. Expected: video,obj_id,category,exp'
+        )
     reader.fieldnames = names
-    rows = [Row(reader.line_num, *((item.get(name) or '').strip()
-                                   for name in ('video', 'obj_id', 'category', 'exp')))
-            for item in reader]
+    rows = [
+        Row(
+            reader.line_num,
+            *((item.get(name) or '').strip() for name in ('video', 'obj_id', 'category', 'exp')),
+        )
+        for item in reader
+    ]
     if not rows:
         raise ValueError(f'{path} has no row below its first line')
     return rows
@@ -149,8 +167,9 @@ def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFil
     frames = sorted((path.stem for path in frame_dir.glob('*.jpg')), key=frame_order)
     others = [path.name for path in frame_dir.iterdir() if path.suffix.lower() in _OTHER_IMAGES]
     if others:
-        problems.add(video, f'{len(others)} frame(s) are not .jpg, e.g. {min(others)}',
-                     'frames skipped')
+        problems.add(
+            video, f'{len(others)} frame(s) are not .jpg, e.g. {min(others)}', 'frames skipped'
+        )
     files = _VideoFiles(frames, None)
     if mask_dir.is_dir():
         files = _read_masks(frame_dir, mask_dir, frames, problems)
@@ -160,8 +179,9 @@ def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFil
     return files
 
 
-def _read_masks(frame_dir: Path, mask_dir: Path, frames: Iterable[str],
-                problems: ProblemList) -> _VideoFiles:
+def _read_masks(
+    frame_dir: Path, mask_dir: Path, frames: Iterable[str], problems: ProblemList
+) -> _VideoFiles:
     """Frames that have a mask, and the frames in which each object is seen."""
     usable, seen, without, broken = [], defaultdict(list), [], []
     for frame in frames:
@@ -179,11 +199,17 @@ def _read_masks(frame_dir: Path, mask_dir: Path, frames: Iterable[str],
             if obj_id > 0:
                 seen[str(obj_id)].append(frame)
     if without:
-        problems.add(mask_dir.name, f'{len(without)} frame(s) have no mask, e.g. {without[0]}',
-                     'frames skipped')
+        problems.add(
+            mask_dir.name,
+            f'{len(without)} frame(s) have no mask, e.g. {without[0]}',
+            'frames skipped',
+        )
     if broken:
-        problems.add(mask_dir.name, f'{len(broken)} mask(s) cannot be used, e.g. {broken[0]}',
-                     'frames skipped')
+        problems.add(
+            mask_dir.name,
+            f'{len(broken)} mask(s) cannot be used, e.g. {broken[0]}',
+            'frames skipped',
+        )
     return _VideoFiles(usable, dict(seen))
 
 
@@ -197,13 +223,15 @@ def _read_ids(mask: Path, frame: Path) -> np.ndarray:
         width, height = image.size
     ids = decode_mask(mask.read_bytes())
     if ids.shape != (height, width):
-        raise ValueError(f'its size (height, width) is {ids.shape}, that of the frame '
-                         f'{(height, width)}')
+        raise ValueError(
+            f'its size (height, width) is {ids.shape}, that of the frame {(height, width)}'
+        )
     return ids
 
 
-def _expressions(rows: Iterable[Row], files: _VideoFiles,
-                 problems: ProblemList) -> dict[str, dict[str, str]]:
+def _expressions(
+    rows: Iterable[Row], files: _VideoFiles, problems: ProblemList
+) -> dict[str, dict[str, str]]:
     """The sentences of a video, numbered in the order of the table."""
     sentences = {}
     for row in rows:
@@ -229,21 +257,30 @@ def _row_problem(row: Row, files: _VideoFiles) -> str | None:
     return None
 
 
-def _objects(rows: Iterable[Row], files: _VideoFiles, wants_categories: bool,
-             problems: ProblemList) -> dict[str, dict[str, Any]]:
+def _objects(
+    rows: Iterable[Row], files: _VideoFiles, wants_categories: bool, problems: ProblemList
+) -> dict[str, dict[str, Any]]:
     """The objects of a video for ``meta.json``: category, and frames from the first one on."""
     categories: dict[str, str] = {}
     for row in rows:
         if row.category and row.obj_id.isdecimal():
             known = categories.setdefault(str(int(row.obj_id)), row.category)
             if known != row.category:
-                problems.add(f'line {row.line} ({row.video})', f'object {row.obj_id} is a {known} '
-                             f'in a row before, here a {row.category}', f'taken as {known}')
+                problems.add(
+                    f'line {row.line} ({row.video})',
+                    f'object {row.obj_id} is a {known} in a row before, here a {row.category}',
+                    f'taken as {known}',
+                )
     seen = files.seen if files.seen is not None else dict.fromkeys(categories, files.frames)
     nameless = sorted(seen.keys() - categories.keys(), key=frame_order)
     if nameless and wants_categories:
-        problems.add(rows[0].video, f'object(s) {", ".join(nameless[:10])} have no category',
-                     'unknown to negative pairs: add a row, which needs no sentence')
-    return {obj_id: (dict(category=categories[obj_id]) if obj_id in categories else {})
-            | dict(frames=files.frames[files.frames.index(seen[obj_id][0]):])
-            for obj_id in sorted(seen, key=frame_order)}
+        problems.add(
+            rows[0].video,
+            f'object(s) {", ".join(nameless[:10])} have no category',
+            'unknown to negative pairs: add a row, which needs no sentence',
+        )
+    return {
+        obj_id: (dict(category=categories[obj_id]) if obj_id in categories else {})
+        | dict(frames=files.frames[files.frames.index(seen[obj_id][0]) :])
+        for obj_id in sorted(seen, key=frame_order)
+    }

@@ -6,13 +6,15 @@ candidates are put in order by a hash of the seed, the sentence and the candidat
 not depend on a generator, a library or the order of the files, the negatives for n = 1 are among
 those for n = 3, and a further video changes only the pairs it wins.
 """
+
 import hashlib
 from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Collection, Sequence
+from typing import Any
 
 from .categories import GROUPS_VERSION, closure, may_contain
 from .lexicon import ATTRIBUTES
@@ -25,8 +27,10 @@ from .records import NO_TARGET, POSITIVE, normalise_sentence
 DEFAULT_SEED = 'r2-2023'
 # Names of data sets by the usual names of their folders, and how names of pairs files call them.
 DATASET_OF_FOLDER = {
-    'ref-youtube-vos': 'refer-youtube-vos', 'refer_youtube_vos': 'refer-youtube-vos',
-    'ref-davis': 'ref-davis17'}
+    'ref-youtube-vos': 'refer-youtube-vos',
+    'refer_youtube_vos': 'refer-youtube-vos',
+    'ref-davis': 'ref-davis17',
+}
 SHORT_NAMES = {'refer-youtube-vos': 'rytvos', 'valid': 'val'}
 _ATTRIBUTE_WORDS = frozenset(word for group in ATTRIBUTES for word in group)
 
@@ -41,6 +45,7 @@ class R2Pairs:
             inference scripts that know nothing of pairs.
         problems: what the input lacked.
     """
+
     content: dict[str, Any]
     meta_expressions: dict[str, Any]
     problems: ProblemList
@@ -63,21 +68,24 @@ class R2Pairs:
 @dataclass(frozen=True)
 class _Candidate:
     """A video and the sentence to show it with."""
+
     video_id: str
     exp: str
 
 
-def build_r2_pairs(expressions: str | Path,
-                   *,
-                   categories: str | Path | None = None,
-                   video_ids: Collection[str] | None = None,
-                   negatives_per_positive: int = 1,
-                   kind: str = 'easy',
-                   seed: str = DEFAULT_SEED,
-                   exclude: Collection[str] = (),
-                   name: str | None = None,
-                   dataset: str | None = None,
-                   split: str | None = None) -> R2Pairs:
+def build_r2_pairs(
+    expressions: str | Path,
+    *,
+    categories: str | Path | None = None,
+    video_ids: Collection[str] | None = None,
+    negatives_per_positive: int = 1,
+    kind: str = 'easy',
+    seed: str = DEFAULT_SEED,
+    exclude: Collection[str] = (),
+    name: str | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+) -> R2Pairs:
     """Every sentence with its own video, and negative pairs for it.
 
     * ``easy``: the frames of another video in which, by its annotated categories, the object
@@ -125,13 +133,14 @@ def build_r2_pairs(expressions: str | Path,
         counts=_counts(built, source),
         short=built.short,
         pairs_sha256=pairs_sha256(built.rows),
-        pairs=built.rows)
+        pairs=built.rows,
+    )
     return R2Pairs(content, _meta_expressions(source, built.rows), source.problems)
 
 
 def _check(kind: str, wanted: int) -> None:
     if kind not in _ORDERS:
-        raise ValueError(f"kind must be one of {', '.join(_ORDERS)}, got {kind!r}")
+        raise ValueError(f'kind must be one of {", ".join(_ORDERS)}, got {kind!r}')
     if wanted < 0:
         raise ValueError(f'negatives_per_positive must be at least 0, got {wanted}')
 
@@ -142,19 +151,22 @@ def _default_name(origin: 'Origin', source: PairSource, kind: str, wanted: int) 
     return f'r2-{origin.short_name}{len(source.videos)}-{kind_name}-n{wanted}'
 
 
-def _params(source: PairSource, kind: str, seed: str, wanted: int,
-            exclude: Collection[str]) -> dict[str, Any]:
+def _params(
+    source: PairSource, kind: str, seed: str, wanted: int, exclude: Collection[str]
+) -> dict[str, Any]:
     """The ``params`` of the file: all that the pairs depend on beside the sentences."""
     params = dict(seed=seed, n_neg=wanted, kind=kind, groups=GROUPS_VERSION)
     if source.is_lexical or kind == 'swap':
         params.update(lexicon=LEXICON_VERSION)
-    return params | dict(categories='lexical' if source.is_lexical else 'annotated',
-                         exclude=sorted(exclude))
+    return params | dict(
+        categories='lexical' if source.is_lexical else 'annotated', exclude=sorted(exclude)
+    )
 
 
 @dataclass(frozen=True)
 class Origin:
     """Where sentences come from: a data set and its part, None where that is not known."""
+
     dataset: str
     split: str | None
 
@@ -185,26 +197,36 @@ def origin_of(expressions: Path) -> Origin:
 @dataclass(frozen=True)
 class _Built:
     """The rows of the file; ``short``: negatives of the sentences that have too few of them."""
+
     rows: list[dict]
     short: dict[str, int]
 
 
-def _build(source: PairSource, kind: str, seed: str, wanted: int,
-           exclude: frozenset[str]) -> _Built:
+def _build(
+    source: PairSource, kind: str, seed: str, wanted: int, exclude: frozenset[str]
+) -> _Built:
     in_order = _ORDERS[kind](source, seed)
     rows, short = [], {}
     for video in source.videos.values():
         for sentence in video.sentences:
             rows.append(_row(sentence, _Candidate(video.video_id, sentence.exp), POSITIVE, 0))
-            negatives = list(islice((
-                row for rank, candidate in enumerate(in_order(sentence))
-                if (row := _row(sentence, candidate, kind, rank))['pair_id'] not in exclude
-            ), wanted))
+            negatives = list(
+                islice(
+                    (
+                        row
+                        for rank, candidate in enumerate(in_order(sentence))
+                        if (row := _row(sentence, candidate, kind, rank))['pair_id'] not in exclude
+                    ),
+                    wanted,
+                )
+            )
             rows.extend(negatives)
             if len(negatives) < wanted:
                 short[f'{video.video_id}/{sentence.exp_id}'] = len(negatives)
-        about_nothing = [_row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
-                         for sentence in video.absent]
+        about_nothing = [
+            _row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
+            for sentence in video.absent
+        ]
         rows.extend(row for row in about_nothing if row['pair_id'] not in exclude)
     return _Built(rows, short)
 
@@ -214,8 +236,16 @@ def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> d
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
         pair_id=f'{sentence.video_id}/{sentence.exp_id}/{ending}',
-        video=shown.video_id, exp_video=sentence.video_id, exp_id=sentence.exp_id, exp=shown.exp,
-        obj_id=sentence.obj_id, category=sentence.category, label=label, kind=kind, rank=rank)
+        video=shown.video_id,
+        exp_video=sentence.video_id,
+        exp_id=sentence.exp_id,
+        exp=shown.exp,
+        obj_id=sentence.obj_id,
+        category=sentence.category,
+        label=label,
+        kind=kind,
+        rank=rank,
+    )
     return row | dict(certain=False) if kind == 'hard' else row
 
 
@@ -232,16 +262,24 @@ def _easy_order(source: PairSource, seed: str) -> _Order:
 
     @cache
     def videos_without(category: str) -> list[str]:
-        return [video.video_id for video in source.videos.values()
-                if video.categories and not may_contain(video.categories, category)]
+        return [
+            video.video_id
+            for video in source.videos.values()
+            if video.categories and not may_contain(video.categories, category)
+        ]
 
     def in_order(sentence: SourceSentence) -> list[_Candidate]:
         if not sentence.category:
             return []
-        others = (video_id for video_id in videos_without(sentence.category)
-                  if video_id != sentence.video_id)
-        return [_Candidate(video_id, sentence.exp)
-                for video_id in sorted(others, key=lambda other: _digest(seed, sentence, other))]
+        others = (
+            video_id
+            for video_id in videos_without(sentence.category)
+            if video_id != sentence.video_id
+        )
+        return [
+            _Candidate(video_id, sentence.exp)
+            for video_id in sorted(others, key=lambda other: _digest(seed, sentence, other))
+        ]
 
     return in_order
 
@@ -257,11 +295,18 @@ def _swap_order(source: PairSource, seed: str) -> _Order:
         video = source.videos[sentence.video_id]
         text = ' '.join(other.exp for other in video.sentences)
         taken = {use.category for use in noun_uses(text)} | video.categories
-        nouns = sorted((noun for category, nouns in NOUNS.items()
-                        if not may_contain(taken | own, category) for noun in nouns),
-                       key=lambda noun: _digest(seed, sentence, noun))
-        return [_Candidate(sentence.video_id, replace_noun(sentence.exp, use, noun))
-                for noun in nouns]
+        nouns = sorted(
+            (
+                noun
+                for category, nouns in NOUNS.items()
+                if not may_contain(taken | own, category)
+                for noun in nouns
+            ),
+            key=lambda noun: _digest(seed, sentence, noun),
+        )
+        return [
+            _Candidate(sentence.video_id, replace_noun(sentence.exp, use, noun)) for noun in nouns
+        ]
 
     return in_order
 
@@ -271,9 +316,13 @@ def _hard_order(source: PairSource, seed: str) -> _Order:
 
     @cache
     def sentences_about(category: str) -> dict[str, list[tuple[str, ...]]]:
-        return {video.video_id: [_words(other) for other in video.sentences
-                                 if other.category == category]
-                for video in source.videos.values() if category in video.categories}
+        return {
+            video.video_id: [
+                _words(other) for other in video.sentences if other.category == category
+            ]
+            for video in source.videos.values()
+            if category in video.categories
+        }
 
     def in_order(sentence: SourceSentence) -> list[_Candidate]:
         words = _words(sentence)
@@ -289,7 +338,8 @@ def _hard_order(source: PairSource, seed: str) -> _Order:
 
 
 _ORDERS: dict[str, Callable[[PairSource, str], _Order]] = dict(
-    easy=_easy_order, swap=_swap_order, hard=_hard_order)
+    easy=_easy_order, swap=_swap_order, hard=_hard_order
+)
 KINDS = tuple(_ORDERS)
 
 
@@ -313,12 +363,14 @@ def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
 
 def _counts(built: _Built, source: PairSource) -> dict[str, int]:
     labels = Counter(row['label'] for row in built.rows)
-    return dict(positive=labels[1], negative=labels[0], short=len(built.short),
-                videos=len(source.videos))
+    return dict(
+        positive=labels[1], negative=labels[0], short=len(built.short), videos=len(source.videos)
+    )
 
 
-def _source_hashes(expressions: Path, categories: Path | None,
-                   source: PairSource) -> dict[str, str]:
+def _source_hashes(
+    expressions: Path, categories: Path | None, source: PairSource
+) -> dict[str, str]:
     """What the pairs were made from: SHA-256 of the files, and of the sorted video ids by line."""
     files = dict(expressions_sha256=expressions)
     if categories is not None:
@@ -333,11 +385,13 @@ def _meta_expressions(source: PairSource, rows: list[dict]) -> dict[str, Any]:
 
     A video's own sentence about nothing (MeViS) is one of them and only under its new number.
     """
-    videos = {video.video_id: dict(video.entry, expressions=dict(video.entry['expressions']))
-              for video in source.videos.values()}
+    videos = {
+        video.video_id: dict(video.entry, expressions=dict(video.entry['expressions']))
+        for video in source.videos.values()
+    }
     for row in rows:
         if row['label'] == 0:
-            exp_id = f"{row['exp_video']}_{row['exp_id']}_n{row['rank']}"
+            exp_id = f'{row["exp_video"]}_{row["exp_id"]}_n{row["rank"]}'
             if row['kind'] == NO_TARGET:
                 del videos[row['video']]['expressions'][row['exp_id']]
             videos[row['video']]['expressions'][exp_id] = dict(exp=row['exp'], label=0)

@@ -4,9 +4,11 @@ Sentences: the challenge form of Refer-YouTube-VOS (without objects), the form w
 MeViS (lists of objects), and the owners' first release, by object and with categories. Categories:
 a ``meta.json``, the first release, or DAVIS's ``{video: {object: category}}``.
 """
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Collection, Mapping
+from typing import Any
 
 from .categories import canonical
 from .layout import frame_order, is_plain_name, read_categories, read_expressions, read_json
@@ -17,6 +19,7 @@ from .problems import ProblemList
 @dataclass(frozen=True)
 class SourceSentence:
     """One sentence as the file has it. Object and category are '' where they are not known."""
+
     video_id: str
     exp_id: str
     exp: str
@@ -32,6 +35,7 @@ class SourceVideo:
     ``absent`` are sentences given as being about nothing in the video (MeViS). ``entry`` is the
     video's entry of the sentences file, in the challenge form.
     """
+
     video_id: str
     sentences: tuple[SourceSentence, ...]
     absent: tuple[SourceSentence, ...]
@@ -48,13 +52,15 @@ class PairSource:
         is_lexical: categories are nouns found in the sentences, for want of annotated ones.
         problems: what was left out, and why.
     """
+
     videos: dict[str, SourceVideo]
     is_lexical: bool
     problems: ProblemList = field(compare=False)
 
 
-def read_source(expressions: Path, *, categories: Path | None = None,
-                video_ids: Collection[str] | None = None) -> PairSource:
+def read_source(
+    expressions: Path, *, categories: Path | None = None, video_ids: Collection[str] | None = None
+) -> PairSource:
     """Reads sentences and categories.
 
     A sentence without object gets that of the same sentence in the categories file, if this is
@@ -78,10 +84,16 @@ def read_source(expressions: Path, *, categories: Path | None = None,
     videos = {}
     for video_id in sorted(entries):
         usable = _usable_items(video_id, entries[video_id], problems)
-        absent = tuple(SourceSentence(video_id, exp_id, item['exp'], '', '')
-                       for exp_id, item in usable.items() if _is_absent(item))
-        sentences = tuple(_sentence(video_id, exp_id, item, known, annotated, problems)
-                          for exp_id, item in usable.items() if not _is_absent(item))
+        absent = tuple(
+            SourceSentence(video_id, exp_id, item['exp'], '', '')
+            for exp_id, item in usable.items()
+            if _is_absent(item)
+        )
+        sentences = tuple(
+            _sentence(video_id, exp_id, item, known, annotated, problems)
+            for exp_id, item in usable.items()
+            if not _is_absent(item)
+        )
         if is_lexical:
             found = _nouns_of(sentences)
         else:
@@ -94,13 +106,16 @@ def read_source(expressions: Path, *, categories: Path | None = None,
         found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
         raise ValueError(f'{expressions} has no usable sentence ({found or "no video"})')
     if categories is not None and not any(annotated.get(video_id) for video_id in videos):
-        raise ValueError(f'{categories} has no category of any video of {expressions}. Is it the '
-                         'file of another part?')
+        raise ValueError(
+            f'{categories} has no category of any video of {expressions}. Is it the '
+            'file of another part?'
+        )
     return PairSource(videos, is_lexical, problems)
 
 
-def _selected(entries: dict[str, Any], video_ids: Collection[str] | None,
-              problems: ProblemList) -> dict[str, Any]:
+def _selected(
+    entries: dict[str, Any], video_ids: Collection[str] | None, problems: ProblemList
+) -> dict[str, Any]:
     if video_ids is None:
         return entries
     for video_id in sorted(set(video_ids) - entries.keys()):
@@ -113,14 +128,23 @@ def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, st
     content = read_json(path)
     videos = content.get('videos') if isinstance(content, dict) else None
     if isinstance(videos, dict):
-        has_objects = any(isinstance(entry, dict) and 'objects' in entry
-                          for entry in videos.values())
+        has_objects = any(
+            isinstance(entry, dict) and 'objects' in entry for entry in videos.values()
+        )
         return read_categories(path, problems) if has_objects else {}
     if isinstance(content, dict) and all(isinstance(entry, dict) for entry in content.values()):
-        return {video_id: {str(obj_id): category for obj_id, category in entry.items()
-                           if isinstance(category, str)} for video_id, entry in content.items()}
-    raise ValueError(f"{path} has no categories: expected a meta.json with 'videos' and their "
-                     "'objects', or {<video>: {<object>: <category>}}")
+        return {
+            video_id: {
+                str(obj_id): category
+                for obj_id, category in entry.items()
+                if isinstance(category, str)
+            }
+            for video_id, entry in content.items()
+        }
+    raise ValueError(
+        f"{path} has no categories: expected a meta.json with 'videos' and their "
+        "'objects', or {<video>: {<object>: <category>}}"
+    )
 
 
 def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
@@ -128,9 +152,11 @@ def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
     content = read_json(path) if path is not None else {}
     if 'videos' not in content:
         return {}
-    return {(video_id, exp_id, item['exp']): item['obj_id']
-            for video_id, entry in read_expressions(path).items()
-            for exp_id, item in entry.get('expressions', {}).items()}
+    return {
+        (video_id, exp_id, item['exp']): item['obj_id']
+        for video_id, entry in read_expressions(path).items()
+        for exp_id, item in entry.get('expressions', {}).items()
+    }
 
 
 def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str, dict]:
@@ -145,8 +171,11 @@ def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str,
         if is_plain_name(exp_id) and isinstance(exp, str) and exp.strip():
             usable[exp_id] = listed[exp_id]
         else:
-            problems.add(f'{video_id} expression {exp_id}',
-                         "has no plain name or no text 'exp'", 'sentence skipped')
+            problems.add(
+                f'{video_id} expression {exp_id}',
+                "has no plain name or no text 'exp'",
+                'sentence skipped',
+            )
     return usable
 
 
@@ -155,10 +184,14 @@ def _is_absent(item: Mapping[str, Any]) -> bool:
     return item.get('anno_id', item.get('obj_id')) == []
 
 
-def _sentence(video_id: str, exp_id: str, item: Mapping[str, Any],
-              known: Mapping[tuple[str, str, str], str],
-              annotated: Mapping[str, Mapping[str, str]],
-              problems: ProblemList) -> SourceSentence:
+def _sentence(
+    video_id: str,
+    exp_id: str,
+    item: Mapping[str, Any],
+    known: Mapping[tuple[str, str, str], str],
+    annotated: Mapping[str, Mapping[str, str]],
+    problems: ProblemList,
+) -> SourceSentence:
     """A sentence with its object and category, as far as they are known."""
     exp = item['exp']
     obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
@@ -167,8 +200,11 @@ def _sentence(video_id: str, exp_id: str, item: Mapping[str, Any],
     else:
         category = next((use.category for use in noun_uses(exp)), '')
     if not category:
-        problems.add(f'{video_id} expression {exp_id}',
-                     f'{exp!r} is about an object of unknown category', 'no negative pairs')
+        problems.add(
+            f'{video_id} expression {exp_id}',
+            f'{exp!r} is about an object of unknown category',
+            'no negative pairs',
+        )
     return SourceSentence(video_id, exp_id, exp, obj_id, category)
 
 

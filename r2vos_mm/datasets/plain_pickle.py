@@ -1,4 +1,5 @@
 """Pickles of plain data, read without running what else a pickle may ask for."""
+
 import pickle
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,12 @@ def read_plain_pickle(path: Path) -> Any:
         with path.open('rb') as file:
             return _PlainUnpickler(file, encoding='latin1').load()
     except FileNotFoundError:
-        raise FileNotFoundError(f'{path} does not exist. Check data_root and ann_file of the '
-                                'dataset, or prepare the data as docs/datasets.md says') from None
+        raise FileNotFoundError(
+            f'{path} does not exist. Check data_root and ann_file of the '
+            'dataset, or prepare the data as docs/datasets.md says'
+        ) from None
     except Exception as error:  # a broken pickle can raise anything
-        raise ValueError(f'{path} is not a pickle of plain data ({error}); nothing in it was run. '
-                         'Download it again from its owners') from error
+        raise ValueError(
+            f'{path} is not a pickle of plain data ({error}); nothing in it was run. '
+            'Download it again from its owners'
+        ) from error

@@ -1,4 +1,5 @@
 """Collects what is wrong with the files of a dataset, to say it once."""
+
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ class Problem:
 
     ``is_known``: the owners' files have it, so a copy with it is complete.
     """
+
     where: str
     what: str
     consequence: str
@@ -42,6 +44,7 @@ class ProblemList:
         rows: what was found.
         max_rows: rows shown in the record; all remain in ``rows``.
     """
+
     source: str
     rows: list[Problem] = field(default_factory=list)
     max_rows: int = 50
@@ -52,10 +55,12 @@ class ProblemList:
 
     def table(self) -> str:
         """The problems, one aligned row each."""
-        shown = self.rows[:self.max_rows]
+        shown = self.rows[: self.max_rows]
         widths = [max(len(getattr(row, name)) for row in shown) for name in ('where', 'what')]
-        lines = [f'  {row.where:<{widths[0]}}  {row.what:<{widths[1]}}  -> {row.consequence}'
-                 for row in shown]
+        lines = [
+            f'  {row.where:<{widths[0]}}  {row.what:<{widths[1]}}  -> {row.consequence}'
+            for row in shown
+        ]
         if len(self.rows) > len(shown):
             lines.append(f'  ... and {len(self.rows) - len(shown)} more')
         return '\n'.join(lines)
@@ -73,7 +78,8 @@ class ProblemList:
                 f'{len(self.rows)} problem(s) in {self.source}; what can be used is used:\n'
                 f'{self.table()}',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )
 
 
 class DataFileError(RuntimeError):

@@ -1,6 +1,8 @@
 """Refer-YouTube-VOS and everything in its layout, with and without negative pairs."""
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from r2vos_mm.registry import DATASETS
 
@@ -36,21 +38,24 @@ class R2VOSDataset(BaseReferringDataset):
 
     METAINFO = dict(dataset_name='ref_youtube_vos')
 
-    def __init__(self,
-                 *,
-                 data_root: str,
-                 split: str = 'train',
-                 ann_file: str = '',
-                 mask_folder: str = '',
-                 objects_file: str | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        split: str = 'train',
+        ann_file: str = '',
+        mask_folder: str = '',
+        objects_file: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.split = split
         self.mask_folder = mask_folder or f'{split}/Annotations'
         self.objects_file = objects_file
         super().__init__(
             data_root=data_root,
             ann_file=ann_file or f'meta_expressions/{split}/meta_expressions.json',
-            **kwargs)
+            **kwargs,
+        )
 
     def load_videos(self) -> list[VideoRecord]:
         """The usable videos of the split in the order of their ids; problems are logged once."""
@@ -62,8 +67,12 @@ class R2VOSDataset(BaseReferringDataset):
             entries = with_objects(entries, read_expressions(root / self.objects_file), problems)
             categories |= read_categories(root / self.objects_file, problems)
         reader = LayoutReader(
-            root / self.split, categories=categories, problems=problems,
-            need_masks=not self.test_mode, mask_root=root / self.mask_folder)
+            root / self.split,
+            categories=categories,
+            problems=problems,
+            need_masks=not self.test_mode,
+            mask_root=root / self.mask_folder,
+        )
         scored = scored_videos(entries, root, self.split, problems)
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(scored)]
         videos = [record for record in records if record is not None]
@@ -76,8 +85,9 @@ class R2VOSDataset(BaseReferringDataset):
         return pair
 
 
-def with_objects(entries: Mapping[str, Any], known: Mapping[str, Any],
-                 problems: ProblemList) -> dict[str, Any]:
+def with_objects(
+    entries: Mapping[str, Any], known: Mapping[str, Any], problems: ProblemList
+) -> dict[str, Any]:
     """Entries of the challenge form with the objects of the same sentences in ``known``.
 
     Sentences are the same if their video, number and text are. Those that have an object keep it;
@@ -88,21 +98,34 @@ def with_objects(entries: Mapping[str, Any], known: Mapping[str, Any],
     >>> with_objects(entries, known, ProblemList(''))['v']['expressions']
     {'0': {'exp': 'a dog', 'obj_id': '2'}}
     """
-    objects = {(video_id, exp_id, item['exp']): item['obj_id']
-               for video_id, entry in known.items()
-               for exp_id, item in entry.get('expressions', {}).items() if 'obj_id' in item}
+    objects = {
+        (video_id, exp_id, item['exp']): item['obj_id']
+        for video_id, entry in known.items()
+        for exp_id, item in entry.get('expressions', {}).items()
+        if 'obj_id' in item
+    }
     completed = dict(entries)
     for video_id, entry in entries.items():
         listed = entry.get('expressions') if isinstance(entry, dict) else None
         if not isinstance(listed, dict):
             continue
-        found = {exp_id: objects.get((video_id, exp_id, item.get('exp')))
-                 for exp_id, item in listed.items() if isinstance(item, dict)}
+        found = {
+            exp_id: objects.get((video_id, exp_id, item.get('exp')))
+            for exp_id, item in listed.items()
+            if isinstance(item, dict)
+        }
         if video_id in known and None in found.values():
-            problems.add(video_id, 'has sentences that the file of objects does not have',
-                         'their objects stay unknown')
-        completed[video_id] = entry | dict(expressions={
-            exp_id: item | dict(obj_id=found[exp_id])
-            if found.get(exp_id) and item.get('obj_id') is None else item
-            for exp_id, item in listed.items()})
+            problems.add(
+                video_id,
+                'has sentences that the file of objects does not have',
+                'their objects stay unknown',
+            )
+        completed[video_id] = entry | dict(
+            expressions={
+                exp_id: item | dict(obj_id=found[exp_id])
+                if found.get(exp_id) and item.get('obj_id') is None
+                else item
+                for exp_id, item in listed.items()
+            }
+        )
     return completed

@@ -1,4 +1,5 @@
 """What a referring dataset knows about its videos, and what one item of it is."""
+
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Expression:
 
     ``is_absent`` marks a sentence that the file gives as being about nothing in the video.
     """
+
     exp_id: str
     sentence: str
     obj_id: str = ''
@@ -37,6 +39,7 @@ class VideoRecord:
     the record is only a part of one: parts of one video stay on one side of a hold-out, and no
     part lends its sentences to another as negatives.
     """
+
     video_id: str
     frames: tuple[str, ...]
     frame_dir: Path
@@ -64,6 +67,7 @@ class Pair:
 
     A negative pair keeps in ``exp_id`` where its sentence came from; it has no object.
     """
+
     sentence: str
     pair_id: str
     exp_id: str
@@ -74,19 +78,29 @@ class Pair:
     @classmethod
     def positive(cls, video_id: str, expression: Expression) -> 'Pair':
         """The pair of a video and one of its own sentences."""
-        return cls(expression.sentence, f'{video_id}/{expression.exp_id}/p', expression.exp_id,
-                   expression.obj_id)
+        return cls(
+            expression.sentence,
+            f'{video_id}/{expression.exp_id}/p',
+            expression.exp_id,
+            expression.obj_id,
+        )
 
     @classmethod
     def no_target(cls, video_id: str, expression: Expression) -> 'Pair':
         """The negative pair of a video and a sentence that is about nothing in it."""
-        return cls(expression.sentence, f'{video_id}/{expression.exp_id}/{NO_TARGET}',
-                   expression.exp_id, kind=NO_TARGET, is_negative=True)
+        return cls(
+            expression.sentence,
+            f'{video_id}/{expression.exp_id}/{NO_TARGET}',
+            expression.exp_id,
+            kind=NO_TARGET,
+            is_negative=True,
+        )
 
 
 @dataclass(frozen=True)
 class Clip:
     """What a pipeline gets beside the paths: which frames, and the P pairs of the item."""
+
     video_id: str
     dataset: str
     frame_ids: tuple[str, ...]

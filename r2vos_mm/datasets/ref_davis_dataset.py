@@ -1,4 +1,5 @@
 """Ref-DAVIS17: four sentences for each object, by two annotators."""
+
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,8 +38,9 @@ class RefDAVIS17Dataset(R2VOSDataset):
     def __init__(self, *, annotators: Sequence[int] = range(ANNOTATORS), **kwargs: Any) -> None:
         unknown = sorted(set(annotators) - set(range(ANNOTATORS)))
         if unknown or not annotators:
-            raise ValueError(f'annotators of Ref-DAVIS17 are 0 to {ANNOTATORS - 1}, got '
-                             f'{list(annotators)}')
+            raise ValueError(
+                f'annotators of Ref-DAVIS17 are 0 to {ANNOTATORS - 1}, got {list(annotators)}'
+            )
         self.annotators = frozenset(annotators)
         super().__init__(**kwargs)
 
@@ -47,9 +49,11 @@ class RefDAVIS17Dataset(R2VOSDataset):
         records = []
         for video in super().load_videos():
             expressions = tuple(
-                expression for expression in video.expressions
+                expression
+                for expression in video.expressions
                 if not expression.exp_id.isdecimal()
-                or int(expression.exp_id) % ANNOTATORS in self.annotators)
+                or int(expression.exp_id) % ANNOTATORS in self.annotators
+            )
             if expressions:
                 records.append(replace(video, expressions=expressions))
         return records

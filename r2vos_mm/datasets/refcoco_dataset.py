@@ -1,4 +1,5 @@
 """RefCOCO, RefCOCO+ and RefCOCOg: sentences about objects of single images."""
+
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class ReferredImage:
         codes: {object: polygons or run-length code}.
         categories: {object: category} of all annotated objects, empty if not all are known.
     """
+
     name: str
     sentences: list[tuple[str, str, str]] = field(default_factory=list)
     codes: dict[str, Any] = field(default_factory=dict)
@@ -75,9 +77,16 @@ class RefCOCODataset(BaseReferringDataset):
 
     METAINFO = dict(dataset_name='refcoco')
 
-    def __init__(self, *, data_root: str, ann_file: str, split: str = 'train',
-                 image_folder: str = 'train2014', held_out_by: Sequence[str] = (),
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        ann_file: str,
+        split: str = 'train',
+        image_folder: str = 'train2014',
+        held_out_by: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         self.split = split
         self.image_folder = image_folder
         self.held_out_by = tuple(held_out_by)
@@ -94,8 +103,10 @@ class RefCOCODataset(BaseReferringDataset):
                 images.pop(taken, None)
         folder = root / self.image_folder
         if not folder.is_dir():
-            raise FileNotFoundError(f'{folder} is not a folder: put the images of COCO train2014 '
-                                    'there, or set image_folder')
+            raise FileNotFoundError(
+                f'{folder} is not a folder: put the images of COCO train2014 '
+                'there, or set image_folder'
+            )
         found = {path.stem for path in folder.iterdir() if path.suffix == '.jpg'}
         records = []
         for name in sorted(images):
@@ -110,17 +121,22 @@ class RefCOCODataset(BaseReferringDataset):
 
     @staticmethod
     def _record(image: ReferredImage, folder: Path) -> VideoRecord:
-        expressions = tuple(Expression(exp_id, normalise_sentence(text), obj_id)
-                            for exp_id, text, obj_id in image.sentences)
-        return VideoRecord(image.name, (image.name, ), folder, None, expressions, image.categories)
+        expressions = tuple(
+            Expression(exp_id, normalise_sentence(text), obj_id)
+            for exp_id, text, obj_id in image.sentences
+        )
+        return VideoRecord(image.name, (image.name,), folder, None, expressions, image.categories)
 
-    def mask_keys(self, video: VideoRecord, frames: Sequence[str],
-                  pairs: Sequence[Pair]) -> dict[str, Any]:
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+    ) -> dict[str, Any]:
         """Codes of the sentences' objects."""
         targets = targets_of(pairs)
         codes = self._codes[self._rows[video.video_id]]
-        masks = CodedMasks({target: [codes[target]] for target in targets if target},
-                           f'{self.ann_file}, image {video.video_id}')
+        masks = CodedMasks(
+            {target: [codes[target]] for target in targets if target},
+            f'{self.ann_file}, image {video.video_id}',
+        )
         return dict(targets=[targets] * len(frames), target_masks=[masks] * len(frames))
 
 
@@ -143,8 +159,11 @@ def read_held_out(path: Path) -> set[str]:
     """
     if path.suffix == '.json':
         return {Path(image['file_name']).stem for image in _coco(path)['images']}
-    return {IMAGE_NAME.format(int(ref['image_id'])) for ref in _refs(path)
-            if ref.get('split') in EVALUATION_SPLITS}
+    return {
+        IMAGE_NAME.format(int(ref['image_id']))
+        for ref in _refs(path)
+        if ref.get('split') in EVALUATION_SPLITS
+    }
 
 
 def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
@@ -167,8 +186,14 @@ def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, Ref
         image = images.get(name) or ReferredImage(name, categories=by_image[ref['image_id']])
         annotation = annotations.get(ref['ann_id'])
         for sentence in ref['sentences']:
-            if _add(image, str(sentence['sent_id']), sentence.get('raw') or sentence['sent'],
-                    str(ref['ann_id']), annotation, problems):
+            if _add(
+                image,
+                str(sentence['sent_id']),
+                sentence.get('raw') or sentence['sent'],
+                str(ref['ann_id']),
+                annotation,
+                problems,
+            ):
                 images[name] = image
     return images
 
@@ -181,8 +206,11 @@ def _from_json(path: Path, problems: ProblemList) -> dict[str, ReferredImage]:
     for entry in content['images']:
         name, annotation = Path(str(entry.get('file_name'))).stem, annotations.get(entry.get('id'))
         if not is_plain_name(name) or not isinstance(entry.get('caption'), str):
-            problems.add(f'image entry {entry.get("id")}', "has no file_name or no text 'caption'",
-                         'sentence skipped')
+            problems.add(
+                f'image entry {entry.get("id")}',
+                "has no file_name or no text 'caption'",
+                'sentence skipped',
+            )
             continue
         image = images.get(name) or ReferredImage(name)
         obj_id = str((annotation or {}).get('original_id', entry.get('id')))
@@ -191,13 +219,23 @@ def _from_json(path: Path, problems: ProblemList) -> dict[str, ReferredImage]:
     return images
 
 
-def _add(image: ReferredImage, exp_id: str, text: str, obj_id: str,
-         annotation: Mapping[str, Any] | None, problems: ProblemList) -> bool:
+def _add(
+    image: ReferredImage,
+    exp_id: str,
+    text: str,
+    obj_id: str,
+    annotation: Mapping[str, Any] | None,
+    problems: ProblemList,
+) -> bool:
     """Adds a sentence and the mask of its object, or notes why not; whether it did."""
     problem = _problem(text, annotation)
     if problem is not None:
-        problems.add(f'{image.name} sentence {exp_id}', problem, 'sentence skipped',
-                     is_known=problem in (CROWD, DEGENERATE))
+        problems.add(
+            f'{image.name} sentence {exp_id}',
+            problem,
+            'sentence skipped',
+            is_known=problem in (CROWD, DEGENERATE),
+        )
         return False
     image.sentences.append((exp_id, text, obj_id))
     image.codes[obj_id] = annotation['segmentation']
@@ -219,8 +257,9 @@ def _problem(text: str, annotation: Mapping[str, Any] | None) -> str | None:
 
 def _coco(path: Path) -> dict[str, Any]:
     content = read_json(path)
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), list)
-                                                for key in ('images', 'annotations')):
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in ('images', 'annotations')
+    ):
         raise ValueError(f"{path} has no lists 'images' and 'annotations': expected COCO's form")
     return content
 
@@ -229,6 +268,7 @@ def _refs(path: Path) -> list[dict[str, Any]]:
     content = read_plain_pickle(path)
     keys = {'image_id', 'ann_id', 'split', 'sentences'}
     if not isinstance(content, list) or not all(
-            isinstance(ref, dict) and keys <= ref.keys() for ref in content):
+        isinstance(ref, dict) and keys <= ref.keys() for ref in content
+    ):
         raise ValueError(f'{path} is not a list of references with {", ".join(sorted(keys))}')
     return content

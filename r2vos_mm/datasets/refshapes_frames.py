@@ -1,4 +1,5 @@
 """Single frames of RefShapes with the look of every pixel's object, to pre-train backbones."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -30,12 +31,19 @@ class RefShapesFrames(BaseSegDataset):
         **kwargs: see ``mmseg.BaseSegDataset``.
     """
 
-    def __init__(self, data_root: str, split: str = 'train', *,
-                 attributes: Sequence[str] = ('texture', 'shape'), **kwargs: object) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'train',
+        *,
+        attributes: Sequence[str] = ('texture', 'shape'),
+        **kwargs: object,
+    ) -> None:
         unknown = sorted(set(attributes) - set(ATTRIBUTES))
         if unknown:
-            raise ValueError(f'unknown attributes {", ".join(unknown)}: there are '
-                             f'{", ".join(ATTRIBUTES)}')
+            raise ValueError(
+                f'unknown attributes {", ".join(unknown)}: there are {", ".join(ATTRIBUTES)}'
+            )
         self.split = split
         self.attributes = tuple(attributes)
         words = product(*(ATTRIBUTES[field] for field in self.attributes))
@@ -65,5 +73,9 @@ class RefShapesFrames(BaseSegDataset):
         video = frame.parent
         mask = video.parent.parent / 'Annotations' / video.name / f'{frame.stem}.png'
         return dict(
-            img_path=str(frame), seg_map_path=str(mask), label_map=labels,
-            reduce_zero_label=False, seg_fields=[])
+            img_path=str(frame),
+            seg_map_path=str(mask),
+            label_map=labels,
+            reduce_zero_label=False,
+            seg_fields=[],
+        )

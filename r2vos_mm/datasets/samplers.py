@@ -1,6 +1,7 @@
 """Samplers that hand the epoch to the dataset and can start in the middle of training."""
+
 import itertools
-from typing import Iterator, Sized
+from collections.abc import Iterator, Sized
 
 import torch
 from mmengine.dataset import DefaultSampler
@@ -26,6 +27,7 @@ class EpochIndex(int):
     >>> inner, inner.epoch, inner.origin
     (2, 2, 7)
     """
+
     epoch: int
     origin: int
 

@@ -3,6 +3,7 @@
 The list names 507 videos. 202 are scored; the other 305 were the test part, and the file that told
 them was removed from the official download.
 """
+
 from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
@@ -21,8 +22,9 @@ def bundled_ids() -> frozenset[str]:
     return frozenset(text.split())
 
 
-def scored_videos(listed: Mapping[str, Any], data_root: Path, split: str,
-                  problems: ProblemList) -> set[str]:
+def scored_videos(
+    listed: Mapping[str, Any], data_root: Path, split: str, problems: ProblemList
+) -> set[str]:
     """The listed videos that are scored; all of them in any set but the challenge's validation.
 
     In this order: those that the removed test file does not list, if it is there; if there are as
@@ -46,15 +48,22 @@ def scored_videos(listed: Mapping[str, Any], data_root: Path, split: str,
 def _folders(frame_root: Path) -> set[str]:
     if not frame_root.is_dir():
         return set()
-    return {path.name for path in frame_root.iterdir()
-            if path.is_dir() and not path.name.startswith('.')}
+    return {
+        path.name
+        for path in frame_root.iterdir()
+        if path.is_dir() and not path.name.startswith('.')
+    }
 
 
-def _note_difference(chosen: Collection[str], known: Collection[str],
-                     problems: ProblemList) -> None:
+def _note_difference(
+    chosen: Collection[str], known: Collection[str], problems: ProblemList
+) -> None:
     missing, extra = sorted(set(known) - set(chosen)), sorted(set(chosen) - set(known))
     for ids, what in ((missing, 'missing'), (extra, 'not among them, but used')):
         if ids:
-            problems.add('the scored videos', f'{len(ids)} of {len(known)} are {what}: '
-                         f'{", ".join(ids[:5])}{", ..." if len(ids) > 5 else ""}',
-                         'numbers are not comparable with published ones')
+            problems.add(
+                'the scored videos',
+                f'{len(ids)} of {len(known)} are {what}: '
+                f'{", ".join(ids[:5])}{", ..." if len(ids) > 5 else ""}',
+                'numbers are not comparable with published ones',
+            )

@@ -1,4 +1,5 @@
 """Clips around single annotated frames, as A2D-Sentences and JHMDB-Sentences are scored."""
+
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,8 +42,9 @@ class SentenceClips(BaseReferringDataset):
         self._annotated: dict[str, str] = {}
         super().__init__(clip_length=window, **kwargs)
 
-    def clip_record(self, record: VideoRecord, *, video: str, frame: int,
-                    total: int) -> VideoRecord:
+    def clip_record(
+        self, record: VideoRecord, *, video: str, frame: int, total: int
+    ) -> VideoRecord:
         """A record of the window around ``frame``, which counts from 1, of ``total`` frames."""
         frame = min(frame, total)
         names = tuple(f'{number:05d}' for number in window_around(frame, total, self.clip_length))
@@ -57,14 +59,16 @@ class SentenceClips(BaseReferringDataset):
         """Ids of the objects of a record's annotated frame: those with a sentence."""
         return [expression.obj_id for expression in video.expressions]
 
-    def mask_keys(self, video: VideoRecord, frames: Sequence[str],
-                  pairs: Sequence[Pair]) -> dict[str, Any]:
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+    ) -> dict[str, Any]:
         """Masks of the annotated frame, nothing to see in the others."""
         annotated = [frame == self._annotated[video.video_id] for frame in frames]
-        masks = [self.target_masks(video, frame) if known else UNSEEN
-                 for frame, known in zip(frames, annotated)]
+        masks = [
+            self.target_masks(video, frame) if known else UNSEEN
+            for frame, known in zip(frames, annotated)
+        ]
         targets = targets_of(pairs)
         if self.with_instances:
             targets = tuple(dict.fromkeys((*targets, *self.objects_of(video))))
-        return dict(targets=[targets] * len(frames), target_masks=masks,
-                    is_annotated=annotated)
+        return dict(targets=[targets] * len(frames), target_masks=masks, is_annotated=annotated)

@@ -1,4 +1,5 @@
 """A list that worker processes share instead of copying."""
+
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar, overload
@@ -48,7 +49,7 @@ class SharedList(Sequence[T], Generic[T]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         position = range(len(self))[index]
-        start, end = self._ends[position:position + 2]
+        start, end = self._ends[position : position + 2]
         return pickle.loads(memoryview(self._buffer[start:end]))
 
     def __iter__(self) -> Iterator[T]:

@@ -4,9 +4,11 @@ Sentences of such sets may be about several objects, and objects may overlap. So
 not hold object ids but one bit for each *target*, a target being what a sentence is about; image
 transforms treat it as any segmentation map.
 """
+
 from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +48,7 @@ class CodedMasks(TargetMasks):
         codes: {target: the codes whose union it is}; a target without codes is not visible.
         where: what to call the frame in errors.
     """
+
     codes: Mapping[str, Sequence[Any]]
     where: str
 
@@ -75,8 +78,9 @@ def decode_code(code: Any, height: int, width: int, where: str) -> np.ndarray:
             code = coco_mask.frPyObjects(code, *code['size'])
         mask = coco_mask.decode(code).astype(bool)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataFileError(f'{where}: its mask code cannot be decoded ({error}): download the '
-                            'annotations again') from error
+        raise DataFileError(
+            f'{where}: its mask code cannot be decoded ({error}): download the annotations again'
+        ) from error
     return checked_size(mask, height, width, where)
 
 
@@ -87,9 +91,11 @@ def checked_size(mask: np.ndarray, height: int, width: int, where: str) -> np.nd
         DataFileError: if it does not.
     """
     if mask.shape != (height, width):
-        raise DataFileError(f'{where}: its mask has size {mask.shape}, the frame '
-                            f'{(height, width)} (height, width): frames and masks must come from '
-                            'the same release')
+        raise DataFileError(
+            f'{where}: its mask has size {mask.shape}, the frame '
+            f'{(height, width)} (height, width): frames and masks must come from '
+            'the same release'
+        )
     return mask
 
 
@@ -111,7 +117,7 @@ def unpack_bits(maps: np.ndarray, count: int) -> np.ndarray:
 
 def targets_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
     """The targets of the positive pairs, each once, in order; at least one ('')."""
-    return tuple(dict.fromkeys(pair.obj_id for pair in pairs if not pair.is_negative)) or ('', )
+    return tuple(dict.fromkeys(pair.obj_id for pair in pairs if not pair.is_negative)) or ('',)
 
 
 @TRANSFORMS.register_module()
@@ -166,8 +172,11 @@ class PackTargetInputs(PackReferringInputs):
     def _targets(maps: np.ndarray, targets: Sequence[str]) -> InstanceData:
         """All targets as instances of the clip."""
         masks = unpack_bits(maps, len(targets))
-        return InstanceData(obj_ids=list(targets), masks=torch.from_numpy(masks),
-                            valid=torch.from_numpy(masks.any((-2, -1))))
+        return InstanceData(
+            obj_ids=list(targets),
+            masks=torch.from_numpy(masks),
+            valid=torch.from_numpy(masks.any((-2, -1))),
+        )
 
     @staticmethod
     def _add_masks(pairs: InstanceData, maps: np.ndarray, targets: Sequence[str]) -> None:
@@ -175,7 +184,9 @@ class PackTargetInputs(PackReferringInputs):
         masks = unpack_bits(maps, len(targets))
         nothing = np.zeros_like(masks[:1])
         masks = np.concatenate([masks, nothing])
-        index = [len(targets) if negative else targets.index(obj_id)
-                 for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist())]
+        index = [
+            len(targets) if negative else targets.index(obj_id)
+            for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist())
+        ]
         for name, values in zip(('masks', 'boxes', 'valid'), (masks, *boxes_of_masks(masks))):
             pairs[name] = torch.from_numpy(values[index])

@@ -1,4 +1,5 @@
 """Frames of video files: one decoding function, with a reader chosen by config."""
+
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from r2vos_mm.registry import TRANSFORMS
 from .problems import DataFileError
 
 
-def decode_frames(path: Path, indices: Sequence[int], *,
-                  backend: str = 'opencv') -> list[np.ndarray]:
+def decode_frames(
+    path: Path, indices: Sequence[int], *, backend: str = 'opencv'
+) -> list[np.ndarray]:
     """Frames of a video file.
 
     The file is decoded from its start: seeking lands on other frames in many files. An index
@@ -34,8 +36,9 @@ def decode_frames(path: Path, indices: Sequence[int], *,
         ValueError: if there is no such backend.
     """
     if backend not in READERS:
-        raise ValueError(f'unknown backend {backend!r} for video files; there are '
-                         f'{", ".join(READERS)}')
+        raise ValueError(
+            f'unknown backend {backend!r} for video files; there are {", ".join(READERS)}'
+        )
     if not path.is_file():
         raise DataFileError(f'cannot read {path}: put the video there, or take it from the list')
     wanted, frames, last = set(indices), {}, None
@@ -46,8 +49,10 @@ def decode_frames(path: Path, indices: Sequence[int], *,
         if index >= max(wanted):
             break
     if last is None:
-        raise DataFileError(f'{path} ({path.stat().st_size} bytes) has no video that {backend} can '
-                            'read: copy it again, or convert it to mp4')
+        raise DataFileError(
+            f'{path} ({path.stat().st_size} bytes) has no video that {backend} can '
+            'read: copy it again, or convert it to mp4'
+        )
     return [frames.get(index, last) for index in indices]
 
 
@@ -84,7 +89,8 @@ def _read_decord(path: Path) -> Iterator[np.ndarray]:
 
 
 READERS: dict[str, Callable[[Path], Iterator[np.ndarray]]] = dict(
-    opencv=_read_opencv, av=_read_av, decord=_read_decord)
+    opencv=_read_opencv, av=_read_av, decord=_read_decord
+)
 """Readers of video files: path to frames (H, W, 3) uint8 BGR, none where they cannot read it."""
 
 
@@ -92,8 +98,10 @@ def _module(name: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"backend='{name}' needs a package that is not installed: pip install "
-                          f"{package}, or use backend='opencv'") from error
+        raise ImportError(
+            f"backend='{name}' needs a package that is not installed: pip install "
+            f"{package}, or use backend='opencv'"
+        ) from error
 
 
 @TRANSFORMS.register_module()
@@ -114,8 +122,9 @@ class DecodeVideoFrames(BaseTransform):
 
     def __init__(self, *, backend: str = 'opencv') -> None:
         if backend not in READERS:
-            raise ValueError(f'unknown backend {backend!r} for video files; there are '
-                             f'{", ".join(READERS)}')
+            raise ValueError(
+                f'unknown backend {backend!r} for video files; there are {", ".join(READERS)}'
+            )
         self.backend = backend
 
     def transform(self, results: dict) -> dict:

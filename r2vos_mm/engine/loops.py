@@ -1,4 +1,5 @@
 """Training loops."""
+
 from __future__ import annotations
 
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -22,11 +23,22 @@ class EpochCountedTrainLoop(IterBasedTrainLoop):
         val_interval: epochs between two validations.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *, max_epochs: int,
-                 val_begin: int = 1, val_interval: int = 1) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        *,
+        max_epochs: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+    ) -> None:
         if isinstance(dataloader, dict):
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed)
         length = len(dataloader)
         super().__init__(
-            runner, dataloader, max_iters=max_epochs * length, val_begin=val_begin * length,
-            val_interval=val_interval * length)
+            runner,
+            dataloader,
+            max_iters=max_epochs * length,
+            val_begin=val_begin * length,
+            val_interval=val_interval * length,
+        )

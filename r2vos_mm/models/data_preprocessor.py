@@ -1,6 +1,7 @@
 """Clips of bytes to one normalised and padded batch."""
+
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,20 +28,26 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
         non_blocking: copy to the device without waiting.
     """
 
-    def __init__(self,
-                 *,
-                 mean: Sequence[float] = (123.675, 116.28, 103.53),
-                 std: Sequence[float] = (58.395, 57.12, 57.375),
-                 pad_size_divisor: int = 32,
-                 test_pad_size_divisor: int = 1,
-                 non_blocking: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        pad_size_divisor: int = 32,
+        test_pad_size_divisor: int = 1,
+        non_blocking: bool = False,
+    ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or len(std) != 3:
-            raise ValueError('mean and std of ReferringDataPreprocessor need 3 values each (RGB), '
-                             f'got {tuple(mean)} and {tuple(std)}')
+            raise ValueError(
+                'mean and std of ReferringDataPreprocessor need 3 values each (RGB), '
+                f'got {tuple(mean)} and {tuple(std)}'
+            )
         if pad_size_divisor < 1 or test_pad_size_divisor < 1:
-            raise ValueError('pad_size_divisor and test_pad_size_divisor must be at least 1, got '
-                             f'{pad_size_divisor} and {test_pad_size_divisor}')
+            raise ValueError(
+                'pad_size_divisor and test_pad_size_divisor must be at least 1, got '
+                f'{pad_size_divisor} and {test_pad_size_divisor}'
+            )
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
         self.pad_size_divisor = pad_size_divisor
@@ -68,7 +75,8 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
         if samples is not None:
             for sample, clip in zip(samples, clips):
                 sample.set_metainfo(
-                    dict(img_shape=tuple(clip.shape[-2:]), batch_input_shape=size, pad_shape=size))
+                    dict(img_shape=tuple(clip.shape[-2:]), batch_input_shape=size, pad_shape=size)
+                )
             if training:
                 samples = self.cast_data(list(samples))
                 self._pad_masks(samples, size)
@@ -79,10 +87,14 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
         """The smallest (H', W') of multiples of ``divisor`` that holds every clip."""
         lengths = sorted({len(clip) for clip in clips})
         if len(lengths) > 1:
-            raise ValueError(f'clips of one batch have different numbers of frames: {lengths}. '
-                             'Use one clip_length, or batch_size=1 for whole videos')
-        return (divisor * math.ceil(max(clip.shape[-2] for clip in clips) / divisor),
-                divisor * math.ceil(max(clip.shape[-1] for clip in clips) / divisor))
+            raise ValueError(
+                f'clips of one batch have different numbers of frames: {lengths}. '
+                'Use one clip_length, or batch_size=1 for whole videos'
+            )
+        return (
+            divisor * math.ceil(max(clip.shape[-2] for clip in clips) / divisor),
+            divisor * math.ceil(max(clip.shape[-1] for clip in clips) / divisor),
+        )
 
     def _stack(self, clips: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Normalised clips (B, T, 3, H', W'), zeros where padded."""
@@ -97,8 +109,12 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
     @staticmethod
     def _pad_masks(samples: list[ReferringDataSample], size: tuple[int, int]) -> None:
         """Pads masks (P, T, H, W) of pairs and instances to (P, T, H', W') in place."""
-        annotations = [sample.get(name) for sample in samples
-                       for name in ('gt_pairs', 'gt_instances') if name in sample]
+        annotations = [
+            sample.get(name)
+            for sample in samples
+            for name in ('gt_pairs', 'gt_instances')
+            if name in sample
+        ]
         for annotation in annotations:
             masks = annotation.get('masks')
             if masks is not None and masks.shape[-2:] != size:

@@ -1,4 +1,5 @@
 """The data passed between the parts: samples of clips and pairs, and features of the model."""
+
 from .features import (
     ClipFeatures,
     CycleOutput,
@@ -13,6 +14,15 @@ from .multimodal import MultimodalClips, MultimodalMemory
 from .referring_data_sample import ReferringDataSample
 
 __all__ = [
-    'ClipFeatures', 'CycleOutput', 'GroundedFeatures', 'InstanceTargets', 'Memory',
-    'MultimodalClips', 'MultimodalMemory', 'PairTargets', 'ReferringDataSample',
-    'SlotPredictions', 'TextFeatures']
+    'ClipFeatures',
+    'CycleOutput',
+    'GroundedFeatures',
+    'InstanceTargets',
+    'Memory',
+    'MultimodalClips',
+    'MultimodalMemory',
+    'PairTargets',
+    'ReferringDataSample',
+    'SlotPredictions',
+    'TextFeatures',
+]

@@ -2,6 +2,7 @@
 
 Letters: B clips, T frames, P pairs, N queries, L words, C channels, h x w cells of a level.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -73,14 +74,18 @@ class Memory:
         """(P, T, C, h, w) map of one level."""
         sizes = [h * w for h, w in self.shapes]
         start = sum(sizes[:index])
-        cells = self.tokens[:, :, start:start + sizes[index]]
+        cells = self.tokens[:, :, start : start + sizes[index]]
         return cells.transpose(2, 3).unflatten(3, self.shapes[index])
 
     def select(self, index: Tensor) -> Memory:
         """The pairs that ``index`` (bool mask or positions) names."""
         return Memory(
-            self.tokens[index], self.padding[index], self.shapes, self.valid_ratios[index],
-            self.image_sizes[index])
+            self.tokens[index],
+            self.padding[index],
+            self.shapes,
+            self.valid_ratios[index],
+            self.image_sizes[index],
+        )
 
 
 @dataclass
@@ -104,8 +109,12 @@ class GroundedFeatures:
     def select(self, index: Tensor) -> GroundedFeatures:
         """The pairs that ``index`` (bool mask or positions) names."""
         return GroundedFeatures(
-            self.early[index], self.padding[index], self.position[index],
-            self.memory.select(index), self.pair_to_clip[index])
+            self.early[index],
+            self.padding[index],
+            self.position[index],
+            self.memory.select(index),
+            self.pair_to_clip[index],
+        )
 
 
 @dataclass
@@ -155,8 +164,7 @@ class InstanceTargets:
         return InstanceTargets(self.masks[:, frames], self.valid[:, frames], self.referred)
 
     def labels(self, *, referred: int, other: int) -> Tensor:
-        """(I, T) classes: ``referred`` for the named instance where it is visible, else ``other``.
-        """
+        """(I, T) classes: ``referred`` where the named instance is visible, else ``other``."""
         labels = torch.full_like(self.valid, other, dtype=torch.long)
         if self.referred >= 0:
             labels[self.referred] = torch.where(self.valid[self.referred], referred, other)
@@ -199,8 +207,8 @@ class PairTargets:
         if instances is not None:
             instances = [x.at_frames(some) for x, some in zip(instances, frames, strict=True)]
         return PairTargets(
-            self.boxes[rows, frames], self.masks[rows, frames], self.valid[rows, frames],
-            instances)
+            self.boxes[rows, frames], self.masks[rows, frames], self.valid[rows, frames], instances
+        )
 
     def at_stride(self, stride: int, size: tuple[int, int]) -> PairTargets:
         """The same with masks sub-sampled at offset stride // 2.
@@ -209,7 +217,7 @@ class PairTargets:
             stride: pixels per cell.
             size: (h, w) of the predictions; cells beyond the input are background.
         """
-        masks = self.masks[:, :, stride // 2::stride, stride // 2::stride]
+        masks = self.masks[:, :, stride // 2 :: stride, stride // 2 :: stride]
         missing = size[0] - masks.shape[-2], size[1] - masks.shape[-1]
         if any(missing):
             masks = F.pad(masks, (0, missing[1], 0, missing[0]))

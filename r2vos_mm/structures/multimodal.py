@@ -2,6 +2,7 @@
 
 Letters: B clips, T frames, P pairs, L words, S cells of the encoded map, C channels.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

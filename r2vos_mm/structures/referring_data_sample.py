@@ -1,4 +1,5 @@
 """The data sample of referring video segmentation: one clip and its sentences."""
+
 from mmengine.structures import BaseDataElement, InstanceData
 
 

@@ -1,7 +1,6 @@
 """Masks, boxes and heat on single frames: pure functions on RGB arrays."""
-from __future__ import annotations
 
-from typing import Optional, Tuple
+from __future__ import annotations
 
 import cv2
 import matplotlib
@@ -14,41 +13,54 @@ _DASH, _PERIOD = 6, 11
 
 def check_frame(frame: np.ndarray) -> None:
     """Raises unless ``frame`` is a non-empty RGB image (H, W, 3) uint8."""
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 \
-            or frame.shape[2] != 3 or frame.size == 0:
+    if (
+        not isinstance(frame, np.ndarray)
+        or frame.dtype != np.uint8
+        or frame.ndim != 3
+        or frame.shape[2] != 3
+        or frame.size == 0
+    ):
         what = f'{frame.dtype} {frame.shape}' if isinstance(frame, np.ndarray) else type(frame)
         raise ValueError(f'A frame is an RGB array (H, W, 3) of uint8, got {what}')
 
 
-def display_size(shape: Tuple[int, int], style: Style) -> Tuple[int, int]:
+def display_size(shape: tuple[int, int], style: Style) -> tuple[int, int]:
     """Height and width to draw a frame of ``shape`` (H, W) at, its aspect ratio kept."""
     scale = max(1.0, style.shorter / min(shape))
     scale = min(scale, style.longer / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def resize_frame(frame: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def resize_frame(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """``frame`` (H, W, 3) uint8 at ``size`` (h, w)."""
     check_frame(frame)
     shrinks = size[0] < frame.shape[0]
-    return cv2.resize(frame, size[::-1],
-                      interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return cv2.resize(
+        frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
-def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """``mask`` (H, W) bool at ``size`` (h, w); an object that is there never shrinks to nothing."""
     if mask.ndim != 2:
         raise ValueError(f'A mask is an array (H, W) of bool, got shape {mask.shape}')
     shrinks = size[0] < mask.shape[0]
-    soft = cv2.resize(mask.astype(np.float32), size[::-1],
-                      interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    soft = cv2.resize(
+        mask.astype(np.float32),
+        size[::-1],
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
     return soft >= min(0.5, soft.max()) if soft.any() else np.zeros(size, bool)
 
 
-def overlay_masks(frame: np.ndarray, *, mask: Optional[np.ndarray] = None,
-                  true_mask: Optional[np.ndarray] = None,
-                  rejected_mask: Optional[np.ndarray] = None,
-                  style: Style = Style()) -> np.ndarray:
+def overlay_masks(
+    frame: np.ndarray,
+    *,
+    mask: np.ndarray | None = None,
+    true_mask: np.ndarray | None = None,
+    rejected_mask: np.ndarray | None = None,
+    style: Style = Style(),
+) -> np.ndarray:
     """Predicted mask as a translucent fill with a contour, true mask as a contour, over a frame.
 
     Args:
@@ -68,8 +80,10 @@ def overlay_masks(frame: np.ndarray, *, mask: Optional[np.ndarray] = None,
     image = frame.copy()
     for name, item in (('mask', mask), ('true_mask', true_mask), ('rejected_mask', rejected_mask)):
         if item is not None and item.shape != frame.shape[:2]:
-            raise ValueError(f'{name} {item.shape} and frame {frame.shape[:2]} differ in size: '
-                             'bring the mask to the frame with resize_mask')
+            raise ValueError(
+                f'{name} {item.shape} and frame {frame.shape[:2]} differ in size: '
+                'bring the mask to the frame with resize_mask'
+            )
     if mask is not None:
         fill_mask(image, mask, style.prediction, alpha=style.alpha)
         draw_contour(image, mask, style.prediction, shadow=False)
@@ -87,8 +101,14 @@ def fill_mask(image: np.ndarray, mask: np.ndarray, colour: Colour, *, alpha: flo
     image[mask] = np.rint(blend).astype(np.uint8)
 
 
-def draw_contour(image: np.ndarray, mask: np.ndarray, colour: Colour, *, dashed: bool = False,
-                 shadow: bool = True) -> None:
+def draw_contour(
+    image: np.ndarray,
+    mask: np.ndarray,
+    colour: Colour,
+    *,
+    dashed: bool = False,
+    shadow: bool = True,
+) -> None:
     """Outlines ``mask`` (H, W), its holes too, in ``image`` (H, W, 3), in place.
 
     A half transparent dark line under the coloured one keeps the contour visible on a background of
@@ -96,8 +116,11 @@ def draw_contour(image: np.ndarray, mask: np.ndarray, colour: Colour, *, dashed:
     """
     thickness = line_thickness(image)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    strokes = [line[i:i + _DASH] for line in outlines for i in range(0, len(line), _PERIOD)] \
-        if dashed else list(outlines)
+    strokes = (
+        [line[i : i + _DASH] for line in outlines for i in range(0, len(line), _PERIOD)]
+        if dashed
+        else list(outlines)
+    )
     if shadow and strokes:
         dark = cv2.polylines(image.copy(), strokes, not dashed, (0, 0, 0), thickness + 2)
         cv2.addWeighted(dark, 0.5, image, 0.5, 0, dst=image)
@@ -123,8 +146,15 @@ def draw_box(image: np.ndarray, box: np.ndarray, colour: Colour) -> None:
     cv2.rectangle(image, start, end, colour, line_thickness(image))
 
 
-def overlay_heat(frame: np.ndarray, heat: np.ndarray, *, low: float, high: float,
-                 opacity: float = 0.65, colour_map: str = 'inferno') -> np.ndarray:
+def overlay_heat(
+    frame: np.ndarray,
+    heat: np.ndarray,
+    *,
+    low: float,
+    high: float,
+    opacity: float = 0.65,
+    colour_map: str = 'inferno',
+) -> np.ndarray:
     """A map of cells as colours over the grey frame.
 
     Args:

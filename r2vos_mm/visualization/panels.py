@@ -1,7 +1,8 @@
 """Frames with headers, strips, grids, sheets and the grounding figure, all as RGB arrays."""
+
 from __future__ import annotations
 
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from PIL.ImageFont import FreeTypeFont
@@ -35,7 +36,7 @@ def verdict_colour(view: PairView, style: Style) -> Colour:
     return style.negative if view.found is None and view.is_negative else style.neutral
 
 
-def verdict_labels(view: PairView) -> List[str]:
+def verdict_labels(view: PairView) -> list[str]:
     """What the header says beside the sentence: verdict with consensus, then the truth.
 
     >>> verdict_labels(PairView('a red ball', consensus=0.04, is_negative=True, kind='attribute'))
@@ -46,8 +47,10 @@ def verdict_labels(view: PairView) -> List[str]:
     labels = []
     if view.found is not None:
         mark = {True: '✓ ', False: '✗ ', None: ''}[view.correct]
-        labels += [f'{mark}{"in the video" if view.found else "not in the video"}',
-                   f'consensus {view.consensus:.2f}']
+        labels += [
+            f'{mark}{"in the video" if view.found else "not in the video"}',
+            f'consensus {view.consensus:.2f}',
+        ]
     if view.is_negative is not None:
         named = view.kind and view.kind not in ('positive', 'negative')
         truth = 'negative' if view.is_negative else 'positive'
@@ -55,8 +58,9 @@ def verdict_labels(view: PairView) -> List[str]:
     return labels
 
 
-def header_band(view: PairView, width: int, *, title: str = '', height: int = 0,
-                style: Style = Style()) -> np.ndarray:
+def header_band(
+    view: PairView, width: int, *, title: str = '', height: int = 0, style: Style = Style()
+) -> np.ndarray:
     """Verdict, truth and sentence on a pale band under a bar of the verdict's colour.
 
     Args:
@@ -75,9 +79,12 @@ def header_band(view: PairView, width: int, *, title: str = '', height: int = 0,
     pale = tuple(round(0.92 * p + 0.08 * c) for p, c in zip(style.paper, colour))
     labels = verdict_labels(view)
     chips = [text_chip(title, bold, fill=pale, colour=style.ink)] if title else []
-    chips += [text_chip(text, bold, fill=colour) if index == 0
-              else text_chip(text, font, fill=pale, colour=style.faint)
-              for index, text in enumerate(labels)]
+    chips += [
+        text_chip(text, bold, fill=colour)
+        if index == 0
+        else text_chip(text, font, fill=pale, colour=style.faint)
+        for index, text in enumerate(labels)
+    ]
     places, chips_height = _flow(chips, width - 2 * _PAD)
     lines = wrap_text(f'“{view.sentence}”', font, width - 2 * _INDENT, max_lines=style.max_lines)
     natural = _BAR + _PAD + chips_height + line_height(font) * len(lines) + _PAD
@@ -85,12 +92,12 @@ def header_band(view: PairView, width: int, *, title: str = '', height: int = 0,
     band[:] = pale
     band[:_BAR] = colour
     for chip, (x, y) in zip(chips, places):
-        paste(band, chip[:, :width - 2 * _PAD], (_PAD + x, _BAR + _PAD + y))
+        paste(band, chip[:, : width - 2 * _PAD], (_PAD + x, _BAR + _PAD + y))
     draw_lines(band, lines, (_INDENT, _BAR + _PAD + chips_height), font, colour=style.ink)
     return band
 
 
-def _flow(chips: Sequence[np.ndarray], width: int) -> Tuple[List[Tuple[int, int]], int]:
+def _flow(chips: Sequence[np.ndarray], width: int) -> tuple[list[tuple[int, int]], int]:
     """Corners (x, y) of chips set in rows of ``width`` pixels, and the height they take."""
     places, x, y, row = [], 0, 0, 0
     for chip in chips:
@@ -101,9 +108,15 @@ def _flow(chips: Sequence[np.ndarray], width: int) -> Tuple[List[Tuple[int, int]
     return places, y + row + (4 if chips else 0)
 
 
-def draw_frame(frame: np.ndarray, view: PairView, index: int, *,
-               size: Optional[Tuple[int, int]] = None, label: str = '',
-               style: Style = Style()) -> np.ndarray:
+def draw_frame(
+    frame: np.ndarray,
+    view: PairView,
+    index: int,
+    *,
+    size: tuple[int, int] | None = None,
+    label: str = '',
+    style: Style = Style(),
+) -> np.ndarray:
     """Frame ``index`` of a clip with its masks, boxes and score, without a header.
 
     Args:
@@ -120,9 +133,12 @@ def draw_frame(frame: np.ndarray, view: PairView, index: int, *,
     check_frame(frame)
     size = size or display_size(frame.shape[:2], style)
     image = overlay_masks(
-        resize_frame(frame, size), mask=_mask_at(view.masks, index, size),
-        true_mask=_mask_at(view.true_masks, index, size), style=style,
-        rejected_mask=_mask_at(view.rejected_masks if view.found is False else None, index, size))
+        resize_frame(frame, size),
+        mask=_mask_at(view.masks, index, size),
+        true_mask=_mask_at(view.true_masks, index, size),
+        style=style,
+        rejected_mask=_mask_at(view.rejected_masks if view.found is False else None, index, size),
+    )
     if view.true_boxes is not None and view.masks is None:
         draw_box(image, view.true_boxes[index], style.truth)
     if view.boxes is not None and view.found is not False:
@@ -136,8 +152,7 @@ def draw_frame(frame: np.ndarray, view: PairView, index: int, *,
     return image
 
 
-def _mask_at(masks: Optional[np.ndarray], index: int,
-             size: Tuple[int, int]) -> Optional[np.ndarray]:
+def _mask_at(masks: np.ndarray | None, index: int, size: tuple[int, int]) -> np.ndarray | None:
     if masks is None:
         return None
     if not 0 <= index < len(masks):
@@ -145,8 +160,9 @@ def _mask_at(masks: Optional[np.ndarray], index: int,
     return resize_mask(masks[index], size)
 
 
-def clip_strip(clip: ClipView, *, columns: int = 6, width: int = 0,
-               style: Style = Style()) -> np.ndarray:
+def clip_strip(
+    clip: ClipView, *, columns: int = 6, width: int = 0, style: Style = Style()
+) -> np.ndarray:
     """One pair: the header over up to ``columns`` frames side by side.
 
     Args:
@@ -168,8 +184,9 @@ def clip_strip(clip: ClipView, *, columns: int = 6, width: int = 0,
     return np.concatenate([band, strip])
 
 
-def contact_sheet(clips: Sequence[ClipView], *, columns: int = 6,
-                  style: Style = Style().small()) -> np.ndarray:
+def contact_sheet(
+    clips: Sequence[ClipView], *, columns: int = 6, style: Style = Style().small()
+) -> np.ndarray:
     """Positives, then negatives: one row a pair, its frames in columns, a legend at the end.
 
     Args:
@@ -189,12 +206,13 @@ def contact_sheet(clips: Sequence[ClipView], *, columns: int = 6,
     negatives = [clip for clip in clips if clip.pair.is_negative]
     positives = [clip for clip in clips if not clip.pair.is_negative]
     parts = []
-    for name, group in (('Sentences about an object of the video', positives),
-                        ('Sentences about nothing in the video (negatives)', negatives)):
+    for name, group in (
+        ('Sentences about an object of the video', positives),
+        ('Sentences about nothing in the video (negatives)', negatives),
+    ):
         if group:
             parts.append(_section_title(f'{name}: {len(group)}', width, style))
-            parts += [clip_strip(clip, columns=columns, width=width, style=style)
-                      for clip in group]
+            parts += [clip_strip(clip, columns=columns, width=width, style=style) for clip in group]
     parts.append(legend([clip.pair for clip in clips], width, style=style))
     return stack(parts, style)
 
@@ -238,14 +256,19 @@ def _legend_entry(colour: Colour, text: str, font: FreeTypeFont, style: Style) -
     chip = text_chip(text, font, fill=style.paper, colour=style.ink)
     side = chip.shape[0] - 6
     swatch = _blank(chip.shape[0], side + 6, style)
-    swatch[2:4 + side, 2:4 + side] = style.faint
-    swatch[3:3 + side, 3:3 + side] = colour
+    swatch[2 : 4 + side, 2 : 4 + side] = style.faint
+    swatch[3 : 3 + side, 3 : 3 + side] = colour
     return np.concatenate([swatch, chip], axis=1)
 
 
-def video_grid(frames: Iterable[np.ndarray], views: Sequence[PairView], *, title: str = '',
-               frame_ids: Optional[Sequence[str]] = None,
-               style: Style = Style()) -> Iterator[np.ndarray]:
+def video_grid(
+    frames: Iterable[np.ndarray],
+    views: Sequence[PairView],
+    *,
+    title: str = '',
+    frame_ids: Sequence[str] | None = None,
+    style: Style = Style(),
+) -> Iterator[np.ndarray]:
     """Frames of one video with a cell per pair, to be written with ``write_video``.
 
     Headers and legend are drawn once, frames are read as they are needed.
@@ -263,34 +286,40 @@ def video_grid(frames: Iterable[np.ndarray], views: Sequence[PairView], *, title
     if not views:
         raise ValueError('A video is drawn with at least one pair')
     columns = int(np.ceil(np.sqrt(len(views))))
-    headers: List[np.ndarray] = []
+    headers: list[np.ndarray] = []
     for index, frame in enumerate(frames):
         check_frame(frame)
         if not headers:
             size = _cell_size(frame.shape[:2], columns, style)
             headers = _row_headers(views, columns, max(size[1], 200), title, style)
-            key = legend(views, columns * (headers[0].shape[1] + style.gap) - style.gap,
-                         style=style)
+            key = legend(
+                views, columns * (headers[0].shape[1] + style.gap) - style.gap, style=style
+            )
         label = str(frame_ids[index]) if frame_ids is not None else ''
-        cells = [_cell(header, draw_frame(frame, view, index, size=size, label=label, style=style),
-                       style) for header, view in zip(headers, views)]
-        rows = [beside(cells[i:i + columns], style) for i in range(0, len(cells), columns)]
+        cells = [
+            _cell(
+                header, draw_frame(frame, view, index, size=size, label=label, style=style), style
+            )
+            for header, view in zip(headers, views)
+        ]
+        rows = [beside(cells[i : i + columns], style) for i in range(0, len(cells), columns)]
         yield stack([*rows, key], style)
 
 
-def _cell_size(shape: Tuple[int, int], columns: int, style: Style) -> Tuple[int, int]:
+def _cell_size(shape: tuple[int, int], columns: int, style: Style) -> tuple[int, int]:
     height, width = display_size(shape, style)
     limit = style.longer if columns == 1 else max(style.longer // 2, style.shorter)
     scale = min(1.0, limit / max(height, width))
     return round(height * scale), round(width * scale)
 
 
-def _row_headers(views: Sequence[PairView], columns: int, width: int, title: str,
-                 style: Style) -> List[np.ndarray]:
+def _row_headers(
+    views: Sequence[PairView], columns: int, width: int, title: str, style: Style
+) -> list[np.ndarray]:
     """Header bands of the cells, those of a row equally high."""
     bands = []
     for start in range(0, len(views), columns):
-        row = views[start:start + columns]
+        row = views[start : start + columns]
         height = max(len(header_band(v, width, title=title, style=style)) for v in row)
         bands += [header_band(v, width, title=title, height=height, style=style) for v in row]
     return bands
@@ -300,8 +329,9 @@ def _cell(header: np.ndarray, image: np.ndarray, style: Style) -> np.ndarray:
     return np.concatenate([header, _pad_to(image, header.shape[1], style)])
 
 
-def grounding_figure(clip: ClipView, *, columns: int = 4,
-                     style: Style = Style().small()) -> np.ndarray:
+def grounding_figure(
+    clip: ClipView, *, columns: int = 4, style: Style = Style().small()
+) -> np.ndarray:
     """Where the sentence grounds: frames, attention and grounded features in three rows.
 
     The attention between words and pixels (summed over words) and the norm of the text-conditioned
@@ -319,18 +349,27 @@ def grounding_figure(clip: ClipView, *, columns: int = 4,
     Raises:
         ValueError: the pair has neither map.
     """
-    maps = [(name, heat) for name, heat in (
-        ('grounding attention, summed over words', clip.pair.grounding_attention),
-        ('norm of the grounded features f_early', clip.pair.early_features)) if heat is not None]
+    maps = [
+        (name, heat)
+        for name, heat in (
+            ('grounding attention, summed over words', clip.pair.grounding_attention),
+            ('norm of the grounded features f_early', clip.pair.early_features),
+        )
+        if heat is not None
+    ]
     if not maps:
-        raise ValueError('The pair has neither grounding_attention nor early_features: let the '
-                         'segmentor return its grounding maps')
+        raise ValueError(
+            'The pair has neither grounding_attention nor early_features: let the '
+            'segmentor return its grounding maps'
+        )
     parts = [clip_strip(clip, columns=columns, style=style)]
     chosen = spread(len(clip.frames), columns)
     for name, heat in maps:
         low, high = float(np.min(heat)), float(np.max(heat))
-        cells = [overlay_heat(_display(clip.frames[i], style), heat[i], low=low, high=high)
-                 for i in chosen]
+        cells = [
+            overlay_heat(_display(clip.frames[i], style), heat[i], low=low, high=high)
+            for i in chosen
+        ]
         parts += [_heat_title(name, low, high, parts[0].shape[1], style), beside(cells, style)]
     return stack(parts, style)
 
@@ -344,10 +383,14 @@ def _heat_title(name: str, low: float, high: float, width: int, style: Style) ->
     font, bold = style.font(12), style.font(12, bold=True)
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (line_height(font) + 4, 1))
     bar = overlay_heat(np.zeros((*ramp.shape, 3), np.uint8), ramp, low=0, high=1, opacity=1)
-    ends = [text_chip(f'{value:.3g}', font, fill=style.paper, colour=style.faint)
-            for value in (low, high)]
-    chips = [text_chip(name, bold, fill=style.paper, colour=style.ink),
-             np.concatenate([ends[0], bar, ends[1]], axis=1)]
+    ends = [
+        text_chip(f'{value:.3g}', font, fill=style.paper, colour=style.faint)
+        for value in (low, high)
+    ]
+    chips = [
+        text_chip(name, bold, fill=style.paper, colour=style.ink),
+        np.concatenate([ends[0], bar, ends[1]], axis=1),
+    ]
     places, height = _flow(chips, width - _PAD)
     image = _blank(height, width, style)
     for chip, place in zip(chips, places):
@@ -379,7 +422,7 @@ def stack(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
 
 def _pad_to(image: np.ndarray, width: int, style: Style) -> np.ndarray:
     padded = _blank(len(image), width, style)
-    padded[:, :image.shape[1]] = image
+    padded[:, : image.shape[1]] = image
     return padded
 
 

@@ -1,15 +1,15 @@
 """Colours, sizes and fonts shared by everything that is drawn."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional, Tuple
 
 import matplotlib
 from PIL import ImageFont
 
-Colour = Tuple[int, int, int]
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Style:
     longer: int = 640
     gap: int = 6
     max_lines: int = 3
-    font_path: Optional[str] = None
+    font_path: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
@@ -59,7 +59,8 @@ class Style:
         if min(self.shorter, self.longer, self.max_lines) < 1 or self.gap < 0:
             raise ValueError(
                 'Style.shorter, .longer and .max_lines are at least 1 and .gap at least 0, got '
-                f'{self.shorter}, {self.longer}, {self.max_lines} and {self.gap}')
+                f'{self.shorter}, {self.longer}, {self.max_lines} and {self.gap}'
+            )
 
     def small(self) -> Style:
         """The same style with cells small enough to stand in rows of a sheet."""
@@ -80,5 +81,7 @@ def _load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
     try:
         return ImageFont.truetype(path, size)
     except OSError as error:
-        raise FileNotFoundError(f'Cannot read the font {path!r}: give Style.font_path a TrueType '
-                                'file, or None for the bundled DejaVu Sans') from error
+        raise FileNotFoundError(
+            f'Cannot read the font {path!r}: give Style.font_path a TrueType '
+            'file, or None for the bundled DejaVu Sans'
+        ) from error

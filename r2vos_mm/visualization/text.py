@@ -1,8 +1,9 @@
 """Unicode text on numpy images. cv2.putText knows ASCII only, so PIL draws."""
+
 from __future__ import annotations
 
 import unicodedata
-from typing import List, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,7 +19,7 @@ def clean_text(text: str) -> str:
     return ' '.join(''.join(printable).split())
 
 
-def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, *, max_lines: int) -> List[str]:
+def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, *, max_lines: int) -> list[str]:
     """Breaks ``text`` into lines of at most ``width`` pixels.
 
     Lines break at spaces; a word wider than the line breaks between characters (there are languages
@@ -30,7 +31,7 @@ def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, *, max_lines:
         width: pixels.
         max_lines: at least 1.
     """
-    lines: List[str] = []
+    lines: list[str] = []
     rest = clean_text(text)
     while rest and len(lines) < max_lines:
         line, rest = _split_line(rest, font, width)
@@ -40,7 +41,7 @@ def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, *, max_lines:
     return lines
 
 
-def _split_line(text: str, font: ImageFont.FreeTypeFont, width: int) -> Tuple[str, str]:
+def _split_line(text: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str, str]:
     count = _fitting_characters(text, font, width)
     if count == len(text):
         return text, ''
@@ -73,8 +74,14 @@ def line_height(font: ImageFont.FreeTypeFont) -> int:
     return ascent + descent + 1
 
 
-def draw_lines(image: np.ndarray, lines: Sequence[str], origin: Tuple[int, int],
-               font: ImageFont.FreeTypeFont, *, colour: Colour) -> None:
+def draw_lines(
+    image: np.ndarray,
+    lines: Sequence[str],
+    origin: tuple[int, int],
+    font: ImageFont.FreeTypeFont,
+    *,
+    colour: Colour,
+) -> None:
     """Writes lines into ``image`` (H, W, 3) uint8, in place, from ``origin`` (x, y) down."""
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
@@ -85,8 +92,9 @@ def draw_lines(image: np.ndarray, lines: Sequence[str], origin: Tuple[int, int],
     image[:] = np.asarray(canvas)
 
 
-def text_chip(text: str, font: ImageFont.FreeTypeFont, *, fill: Colour,
-              colour: Colour = (255, 255, 255)) -> np.ndarray:
+def text_chip(
+    text: str, font: ImageFont.FreeTypeFont, *, fill: Colour, colour: Colour = (255, 255, 255)
+) -> np.ndarray:
     """A filled label around ``text``: (h, w, 3) uint8, two to five pixels of margin."""
     width = int(np.ceil(font.getlength(text))) + 10
     chip = np.empty((line_height(font) + 4, width, 3), np.uint8)
@@ -95,12 +103,13 @@ def text_chip(text: str, font: ImageFont.FreeTypeFont, *, fill: Colour,
     return chip
 
 
-def paste(image: np.ndarray, patch: np.ndarray, origin: Tuple[int, int], *,
-          opacity: float = 1.0) -> None:
+def paste(
+    image: np.ndarray, patch: np.ndarray, origin: tuple[int, int], *, opacity: float = 1.0
+) -> None:
     """Puts ``patch`` (h, w, 3) into ``image`` (H, W, 3) in place, its corner at (x, y), cropped."""
     x, y = origin
-    target = image[y:y + patch.shape[0], x:x + patch.shape[1]]
-    source = patch[:target.shape[0], :target.shape[1]]
+    target = image[y : y + patch.shape[0], x : x + patch.shape[1]]
+    source = patch[: target.shape[0], : target.shape[1]]
     if opacity < 1:
         source = np.rint(opacity * source + (1 - opacity) * target).astype(np.uint8)
     target[:] = source

@@ -1,8 +1,10 @@
 """What is drawn, as plain numpy values taken out of a data sample."""
+
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +12,16 @@ from mmengine.structures import InstanceData
 
 from r2vos_mm.structures import ReferringDataSample
 
-_FRAME_FIELDS = ('masks', 'true_masks', 'rejected_masks', 'boxes', 'true_boxes', 'scores',
-                 'grounding_attention', 'early_features')
+_FRAME_FIELDS = (
+    'masks',
+    'true_masks',
+    'rejected_masks',
+    'boxes',
+    'true_boxes',
+    'scores',
+    'grounding_attention',
+    'early_features',
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,26 +46,26 @@ class PairView:
     """
 
     sentence: str
-    masks: Optional[np.ndarray] = None
-    true_masks: Optional[np.ndarray] = None
-    rejected_masks: Optional[np.ndarray] = None
-    boxes: Optional[np.ndarray] = None
-    true_boxes: Optional[np.ndarray] = None
-    scores: Optional[np.ndarray] = None
-    consensus: Optional[float] = None
-    is_negative: Optional[bool] = None
+    masks: np.ndarray | None = None
+    true_masks: np.ndarray | None = None
+    rejected_masks: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    true_boxes: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    consensus: float | None = None
+    is_negative: bool | None = None
     kind: str = ''
-    grounding_attention: Optional[np.ndarray] = None
-    early_features: Optional[np.ndarray] = None
+    grounding_attention: np.ndarray | None = None
+    early_features: np.ndarray | None = None
     threshold: float = 0.5
 
     @property
-    def found(self) -> Optional[bool]:
+    def found(self) -> bool | None:
         """The verdict: the object is in the video. None when there is no consensus."""
         return None if self.consensus is None else self.consensus >= self.threshold
 
     @property
-    def correct(self) -> Optional[bool]:
+    def correct(self) -> bool | None:
         """Whether the verdict agrees with the truth. None when either is unknown."""
         if self.found is None or self.is_negative is None:
             return None
@@ -63,8 +73,11 @@ class PairView:
 
     def select(self, frames: Sequence[int]) -> PairView:
         """The same pair at some of its frames."""
-        cut = {name: getattr(self, name)[list(frames)] for name in _FRAME_FIELDS
-               if getattr(self, name) is not None}
+        cut = {
+            name: getattr(self, name)[list(frames)]
+            for name in _FRAME_FIELDS
+            if getattr(self, name) is not None
+        }
         return replace(self, **cut)
 
 
@@ -82,7 +95,7 @@ class ClipView:
     frames: Sequence[np.ndarray]
     pair: PairView
     title: str = ''
-    frame_ids: Optional[Sequence[str]] = None
+    frame_ids: Sequence[str] | None = None
 
     def select(self, frames: Sequence[int]) -> ClipView:
         """The same clip at some of its frames, those held in memory."""
@@ -90,8 +103,13 @@ class ClipView:
         return ClipView([self.frames[i] for i in frames], self.pair.select(frames), self.title, ids)
 
 
-def pair_views(sample: ReferringDataSample, *, threshold: float = 0.5, truth: bool = True,
-               prediction: bool = True) -> List[PairView]:
+def pair_views(
+    sample: ReferringDataSample,
+    *,
+    threshold: float = 0.5,
+    truth: bool = True,
+    prediction: bool = True,
+) -> list[PairView]:
     """All pairs of a data sample, in its order.
 
     Args:
@@ -106,16 +124,23 @@ def pair_views(sample: ReferringDataSample, *, threshold: float = 0.5, truth: bo
     """
     true_pairs = sample.get('gt_pairs')
     if true_pairs is None or 'sentences' not in true_pairs:
-        raise ValueError(f'Sample {sample.get("video_id")!r} has no gt_pairs.sentences: there is '
-                         'nothing to draw masks for')
+        raise ValueError(
+            f'Sample {sample.get("video_id")!r} has no gt_pairs.sentences: there is '
+            'nothing to draw masks for'
+        )
     columns = {}
     if truth:
         columns.update(_true_columns(true_pairs))
     if prediction and sample.get('pred_pairs') is not None:
         columns.update(_predicted_columns(sample.pred_pairs, sample.get('ori_shape')))
-    return [PairView(sentence=sentence, threshold=threshold,
-                     **{name: _item(column, index) for name, column in columns.items()})
-            for index, sentence in enumerate(true_pairs.sentences)]
+    return [
+        PairView(
+            sentence=sentence,
+            threshold=threshold,
+            **{name: _item(column, index) for name, column in columns.items()},
+        )
+        for index, sentence in enumerate(true_pairs.sentences)
+    ]
 
 
 def _true_columns(pairs: InstanceData) -> dict:
@@ -129,7 +154,7 @@ def _true_columns(pairs: InstanceData) -> dict:
     return columns
 
 
-def _predicted_columns(pairs: InstanceData, shape: Optional[Tuple[int, int]]) -> dict:
+def _predicted_columns(pairs: InstanceData, shape: tuple[int, int] | None) -> dict:
     same = ('masks', 'scores', 'grounding_attention', 'early_features')
     columns = {name: _array(pairs, name) for name in same}
     columns['rejected_masks'] = _array(pairs, 'ungated_masks')
@@ -140,16 +165,15 @@ def _predicted_columns(pairs: InstanceData, shape: Optional[Tuple[int, int]]) ->
     return columns
 
 
-def _verdicts(pairs: InstanceData) -> Optional[List[Optional[float]]]:
+def _verdicts(pairs: InstanceData) -> list[float | None] | None:
     """Consensus of P pairs; None where the model judges nothing (its logit is minus infinity)."""
     consensus, logits = _array(pairs, 'consensus'), _array(pairs, 'misalignment_logits')
     if consensus is None or logits is None:
         return consensus if consensus is None else consensus.tolist()
-    return [None if np.isneginf(logit) else float(value)
-            for value, logit in zip(consensus, logits)]
+    return [None if np.isneginf(logit) else float(value) for value, logit in zip(consensus, logits)]
 
 
-def _array(pairs: InstanceData, name: str) -> Optional[np.ndarray]:
+def _array(pairs: InstanceData, name: str) -> np.ndarray | None:
     if name not in pairs:
         return None
     value = pairs[name]
@@ -166,7 +190,7 @@ def _item(column: Any, index: int) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def spread(length: int, count: int) -> List[int]:
+def spread(length: int, count: int) -> list[int]:
     """At most ``count`` indices spread evenly over ``range(length)``, first and last included.
 
     >>> spread(9, 3), spread(2, 5), spread(7, 1)
@@ -181,7 +205,7 @@ def spread(length: int, count: int) -> List[int]:
     return [round(i * (length - 1) / (count - 1)) for i in range(count)]
 
 
-def balanced(negative: Sequence[bool], count: int) -> List[int]:
+def balanced(negative: Sequence[bool], count: int) -> list[int]:
     """At most ``count`` positions, half of them negatives where there are enough of both.
 
     Either half is spread evenly over its kind, since neighbours tend to be alike.

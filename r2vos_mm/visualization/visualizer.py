@@ -1,7 +1,9 @@
 """The visualizer that a config names."""
+
 from __future__ import annotations
 
-from typing import Any, Iterator, List, Optional, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.visualization import Visualizer
@@ -30,8 +32,15 @@ class ReferringVisualizer(Visualizer):
         kwargs: for :class:`mmengine.visualization.Visualizer` (``vis_backends``, ``save_dir``).
     """
 
-    def __init__(self, name: str = 'visualizer', *, threshold: float = 0.5, max_pairs: int = 6,
-                 style: Optional[dict] = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        *,
+        threshold: float = 0.5,
+        max_pairs: int = 6,
+        style: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name, **kwargs)
         if max_pairs < 1:
             raise ValueError(f'ReferringVisualizer.max_pairs is at least 1, got {max_pairs}')
@@ -39,16 +48,24 @@ class ReferringVisualizer(Visualizer):
         self.max_pairs = max_pairs
         self.style = Style(**(style or {}))
 
-    def pair_views(self, data_sample: ReferringDataSample, *, draw_gt: bool = True,
-                   draw_pred: bool = True) -> List[PairView]:
+    def pair_views(
+        self, data_sample: ReferringDataSample, *, draw_gt: bool = True, draw_pred: bool = True
+    ) -> list[PairView]:
         """At most ``max_pairs`` pairs of the sample, ready to draw."""
-        views = pair_views(data_sample, threshold=self.threshold, truth=draw_gt,
-                           prediction=draw_pred)
+        views = pair_views(
+            data_sample, threshold=self.threshold, truth=draw_gt, prediction=draw_pred
+        )
         chosen = balanced([bool(view.is_negative) for view in views], self.max_pairs)
         return [views[i] for i in chosen]
 
-    def clip_views(self, frames: Sequence[np.ndarray], data_sample: ReferringDataSample, *,
-                   draw_gt: bool = True, draw_pred: bool = True) -> List[ClipView]:
+    def clip_views(
+        self,
+        frames: Sequence[np.ndarray],
+        data_sample: ReferringDataSample,
+        *,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+    ) -> list[ClipView]:
         """The chosen pairs as rows of a contact sheet.
 
         Args:
@@ -57,21 +74,47 @@ class ReferringVisualizer(Visualizer):
             draw_gt: with the truth.
             draw_pred: with the predictions.
         """
-        return [ClipView(frames, view, title=str(data_sample.get('video_id', '')),
-                         frame_ids=data_sample.get('frame_ids'))
-                for view in self.pair_views(data_sample, draw_gt=draw_gt, draw_pred=draw_pred)]
+        return [
+            ClipView(
+                frames,
+                view,
+                title=str(data_sample.get('video_id', '')),
+                frame_ids=data_sample.get('frame_ids'),
+            )
+            for view in self.pair_views(data_sample, draw_gt=draw_gt, draw_pred=draw_pred)
+        ]
 
-    def draw_video(self, frames: Sequence[np.ndarray], data_sample: ReferringDataSample, *,
-                   draw_gt: bool = True, draw_pred: bool = True) -> Iterator[np.ndarray]:
+    def draw_video(
+        self,
+        frames: Sequence[np.ndarray],
+        data_sample: ReferringDataSample,
+        *,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+    ) -> Iterator[np.ndarray]:
         """One image (h, w, 3) uint8 RGB a frame, with a cell a pair; see :func:`video_grid`."""
         views = self.pair_views(data_sample, draw_gt=draw_gt, draw_pred=draw_pred)
-        return video_grid(frames, views, title=str(data_sample.get('video_id', '')),
-                          frame_ids=data_sample.get('frame_ids'), style=self.style)
+        return video_grid(
+            frames,
+            views,
+            title=str(data_sample.get('video_id', '')),
+            frame_ids=data_sample.get('frame_ids'),
+            style=self.style,
+        )
 
-    def add_datasample(self, name: str, image: Sequence[np.ndarray],
-                       data_sample: ReferringDataSample, *, draw_gt: bool = True,
-                       draw_pred: bool = True, show: bool = False, wait_time: float = 0,
-                       out_file: Optional[str] = None, step: int = 0) -> None:
+    def add_datasample(
+        self,
+        name: str,
+        image: Sequence[np.ndarray],
+        data_sample: ReferringDataSample,
+        *,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        step: int = 0,
+    ) -> None:
         """Draws the contact sheet of one video.
 
         Args:
@@ -87,7 +130,8 @@ class ReferringVisualizer(Visualizer):
         """
         sheet = contact_sheet(
             self.clip_views(image, data_sample, draw_gt=draw_gt, draw_pred=draw_pred),
-            style=self.style.small())
+            style=self.style.small(),
+        )
         self.set_image(sheet)
         if show:
             self.show(sheet, win_name=name, wait_time=wait_time)

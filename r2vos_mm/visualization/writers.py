@@ -1,14 +1,15 @@
 """Frames from files, images and videos to files; a file appears whole or not at all."""
+
 from __future__ import annotations
 
 import contextlib
 import importlib
 import os
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Union
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 
 from .overlay import check_frame
 
-PathLike = Union[str, Path]
+PathLike = str | Path
 
 _PALETTE_FRAMES = 8
 _PALETTE_PIXELS = 12_000  # of each of those frames: k-means on all of them takes about a second
@@ -126,8 +127,9 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
 def _write_h264(av: ModuleType, path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     first = _even(next(frames))
     with av.open(str(path), 'w', options={'movflags': 'faststart'}) as container:
-        stream = container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000),
-                                      options={'crf': '20'})
+        stream = container.add_stream(
+            'libx264', rate=Fraction(fps).limit_denominator(1000), options={'crf': '20'}
+        )
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = 'yuv420p'
         for image in _chain(first, frames):
@@ -157,11 +159,17 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     images = [Image.fromarray(frame) for frame in frames]
     palette = _shared_palette(images)
     indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    indexed[0].save(path, save_all=True, append_images=indexed[1:], loop=0,
-                    duration=max(20, round(1000 / fps)), optimize=False)
+    indexed[0].save(
+        path,
+        save_all=True,
+        append_images=indexed[1:],
+        loop=0,
+        duration=max(20, round(1000 / fps)),
+        optimize=False,
+    )
 
 
-def _shared_palette(images: List[Image.Image]) -> Image.Image:
+def _shared_palette(images: list[Image.Image]) -> Image.Image:
     """256 colours for all frames, from a few of them.
 
     Maximum coverage keeps the few pixels of a contour's colour, which median cut averages away; the
@@ -173,5 +181,7 @@ def _shared_palette(images: List[Image.Image]) -> Image.Image:
     return Image.fromarray(sample).quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
 
 
-_WRITERS: Dict[str, Callable[[Path, Iterator[np.ndarray], float], None]] = {
-    '.mp4': _write_mp4, '.gif': _write_gif}
+_WRITERS: dict[str, Callable[[Path, Iterator[np.ndarray], float], None]] = {
+    '.mp4': _write_mp4,
+    '.gif': _write_gif,
+}

@@ -73,8 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     # Entries of wrong types fail anywhere; an exception of its own would exit with 1.
     except Exception:
         traceback.print_exc()
-        print(f'{", ".join(map(str, args.fixtures))}: not comparable as {args.kind}',
-              file=sys.stderr)
+        print(
+            f'{", ".join(map(str, args.fixtures))}: not comparable as {args.kind}', file=sys.stderr
+        )
         return 2
     print(*reports, sep='\n')
     return 0 if all(report.holds for report in reports) else 1

@@ -3,6 +3,7 @@
 A fixture is a dict as the reference data has it: one caption per clip, clips padded to the largest,
 tensors with the frames first.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -57,13 +58,16 @@ def check_train(fixture: dict, name: str) -> Report:
     losses = {
         f'loss_{theirs}{suffix}': losses[f'{prefix}loss_{ours}']
         for prefix, suffix in layer_names(len(found.layers))
-        for theirs, ours in TERMS.items()}
+        for theirs, ours in TERMS.items()
+    }
     expected = {key: value * fixture['weights'][key] for key, value in fixture['losses'].items()}
-    report.numbers('losses', {key: value.item() for key, value in losses.items()}, expected,
-                   tolerance=LOSS)
+    report.numbers(
+        'losses', {key: value.item() for key, value in losses.items()}, expected, tolerance=LOSS
+    )
     total = sum(losses.values())
-    report.numbers('total loss', dict(total=total.item()), dict(total=fixture['total']),
-                   tolerance=LOSS)
+    report.numbers(
+        'total loss', dict(total=total.item()), dict(total=fixture['total']), tolerance=LOSS
+    )
     # All slots start at zero, so the first self-attention gives the same whatever its queries and
     # keys: their gradient is rounding noise of the whole one, against which it is measured.
     whole = sum(norm**2 for norm in fixture['grad_norms'].values()) ** 0.5
@@ -72,21 +76,25 @@ def check_train(fixture: dict, name: str) -> Report:
     return report
 
 
-def run(model: nn.Module, clips: list[Tensor], captions: list[str],
-        annotated: Tensor | None) -> Pass:
+def run(
+    model: nn.Module, clips: list[Tensor], captions: list[str], annotated: Tensor | None
+) -> Pass:
     """Every decoder layer of B clips, padded to the largest, with a caption each."""
     height, width = (max(x.shape[axis] for x in clips) for axis in (-2, -1))
     inputs = torch.stack(
-        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips])
+        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips]
+    )
     if annotated is not None:
         annotated = annotated[None].expand(len(clips), -1)
     features = model.extract_clips(
-        inputs, [tuple(x.shape[-2:]) for x in clips], annotated=annotated)
+        inputs, [tuple(x.shape[-2:]) for x in clips], annotated=annotated
+    )
     grounded = model.neck.ground(features, model.text_encoder(captions), torch.arange(len(clips)))
     mask_features = model.neck.mask_features(features, grounded)
     logits = []
     handle = model.mask_head.referred_branch.register_forward_hook(
-        lambda module, inputs, output: logits.append(output))
+        lambda module, inputs, output: logits.append(output)
+    )
     layers = model.mask_head(grounded.memory, mask_features, None)
     handle.remove()
     return Pass(layers, logits)
@@ -96,39 +104,62 @@ def compare_outputs(report: Report, found: Pass, out: dict) -> None:
     """Outputs of all decoder layers; an extract has a sample of the last one's masks."""
     layers = [*out['aux_outputs'], out]
     for index, (ours, logits, theirs) in enumerate(
-            zip(found.layers, found.logits, layers, strict=True)):
-        report.maps(f'layer {index} logits', logits, theirs['pred_is_referred'].transpose(0, 1),
-                    tolerance=OUTPUT)
+        zip(found.layers, found.logits, layers, strict=True)
+    ):
+        report.maps(
+            f'layer {index} logits',
+            logits,
+            theirs['pred_is_referred'].transpose(0, 1),
+            tolerance=OUTPUT,
+        )
         if 'pred_masks' in theirs:
-            report.maps(f'layer {index} mask logits', ours.masks,
-                        theirs['pred_masks'].transpose(0, 1), tolerance=MASKS)
+            report.maps(
+                f'layer {index} mask logits',
+                ours.masks,
+                theirs['pred_masks'].transpose(0, 1),
+                tolerance=MASKS,
+            )
         if 'mask_sample' in theirs:
-            report.maps(f'layer {index} mask logits', mask_sample(ours.masks),
-                        theirs['mask_sample'], tolerance=MASKS)
+            report.maps(
+                f'layer {index} mask logits',
+                mask_sample(ours.masks),
+                theirs['mask_sample'],
+                tolerance=MASKS,
+            )
 
 
-def compare_masks(report: Report, model: nn.Module, layer: SlotPredictions,
-                  fixture: dict) -> None:
+def compare_masks(report: Report, model: nn.Module, layer: SlotPredictions, fixture: dict) -> None:
     """Masks of the chosen slot at the size of the files."""
     pairs = choose_slots(
-        layer, torch.full((1,), float('-inf')), tuple(fixture['orig_size']),
-        config=model.test_cfg, input_size=tuple(fixture['clip'].shape[-2:]))
+        layer,
+        torch.full((1,), float('-inf')),
+        tuple(fixture['orig_size']),
+        config=model.test_cfg,
+        input_size=tuple(fixture['clip'].shape[-2:]),
+    )
     expected = fixture['post_masks'].bool().view_as(pairs.masks[0])
     turned = (pairs.masks[0] != expected).float().mean()
     report.maps('share of turned pixels', turned, torch.zeros(()), tolerance=TURNED)
 
 
-def compare_matches(report: Report, model: nn.Module, found: Pass, targets: PairTargets,
-                    fixture: dict) -> None:
+def compare_matches(
+    report: Report, model: nn.Module, found: Pass, targets: PairTargets, fixture: dict
+) -> None:
     """Slots and their instances, layer by layer; clips in a row."""
     for index, (layer, expected) in enumerate(
-            zip(found.layers, fixture['matched_per_layer'], strict=True)):
+        zip(found.layers, fixture['matched_per_layer'], strict=True)
+    ):
         matches = model.mask_head.matcher(layer, targets.instances)
         report.equal(
             f'layer {index} matched slots',
-            [row for match in matches for part in (match.slots, match.instances)
-             for row in part.tolist()],
-            [row for clip in expected for part in clip for row in part])
+            [
+                row
+                for match in matches
+                for part in (match.slots, match.instances)
+                for row in part.tolist()
+            ],
+            [row for clip in expected for part in clip for row in part],
+        )
 
 
 def layer_names(count: int) -> list[tuple[str, str]]:
@@ -139,19 +170,21 @@ def layer_names(count: int) -> list[tuple[str, str]]:
 def stack_targets(targets: list[tuple[dict[str, Tensor], ...]]) -> PairTargets:
     """Targets by frame and clip as instances of clips, masks padded to the largest."""
     height, width = (
-        max(x['masks'].shape[axis] for frame in targets for x in frame) for axis in (1, 2))
+        max(x['masks'].shape[axis] for frame in targets for x in frame) for axis in (1, 2)
+    )
     instances = []
     for frames in zip(*targets, strict=True):
         masks = torch.stack([x['masks'].bool() for x in frames], dim=1)
-        masks = nn.functional.pad(
-            masks, (0, width - masks.shape[-1], 0, height - masks.shape[-2]))
+        masks = nn.functional.pad(masks, (0, width - masks.shape[-1], 0, height - masks.shape[-2]))
         valid, referred = masks.flatten(2).any(-1), int(frames[0]['referred_instance_idx'])
         # where it is not said, the referred instance counts as visible
         valid[referred] = torch.stack(
-            [x.get('is_ref_inst_visible', torch.tensor(True)) for x in frames])
+            [x.get('is_ref_inst_visible', torch.tensor(True)) for x in frames]
+        )
         instances.append(InstanceTargets(masks, valid, referred))
     return PairTargets(
         boxes=torch.zeros(len(instances), len(targets), 4),
         masks=torch.stack([x.masks[x.referred] for x in instances]),
         valid=torch.stack([x.valid[x.referred] for x in instances]),
-        instances=instances)
+        instances=instances,
+    )

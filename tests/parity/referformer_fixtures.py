@@ -40,8 +40,11 @@ def check_eval(fixture: dict, name: str) -> Report:
         report.equal('chosen slot', chosen.tolist(), [fixture['slot']])
     if 'ytvos_masks' in fixture:
         pairs = choose_slots(
-            layers[-1], torch.full((1,), float('-inf')), tuple(fixture['orig_size']),
-            config=model.test_cfg)
+            layers[-1],
+            torch.full((1,), float('-inf')),
+            tuple(fixture['orig_size']),
+            config=model.test_cfg,
+        )
         turned = (pairs.masks[0] != fixture['ytvos_masks'].bool()).float().mean()
         report.maps('share of turned pixels', turned, torch.zeros(()), tolerance=_TURNED)
     return report
@@ -53,41 +56,68 @@ def check_train(fixture: dict, name: str) -> Report:
     trains_text = any(key.startswith('text_encoder.') for key in norms)
     report, model = Report(name), referformer_model(_backbone(fixture), trains_text=trains_text)
     out, clips = fixture['out'], fixture['clips']
-    annotated = [target['valid_indices'].flatten() for target in fixture['targets']
-                 if 'valid_indices' in target]  # the frames that go on from the backbone
-    layers = run_padded(model, clips, fixture['captions'], out,
-                        annotated=torch.stack(annotated) if annotated else None)
+    annotated = [
+        target['valid_indices'].flatten()
+        for target in fixture['targets']
+        if 'valid_indices' in target
+    ]  # the frames that go on from the backbone
+    layers = run_padded(
+        model,
+        clips,
+        fixture['captions'],
+        out,
+        annotated=torch.stack(annotated) if annotated else None,
+    )
     compare_outputs(report, layers, out)
     targets = stack_targets(fixture['targets'])
     expected = fixture.get('matched_per_layer', [])[:-1]
     for index, matched in [*enumerate(expected), (len(layers) - 1, fixture['matched'])]:
-        report.equal(f'layer {index} matched slots', matched_slots(model, layers[index], targets),
-                     [slot for slot, _ in matched])
+        report.equal(
+            f'layer {index} matched slots',
+            matched_slots(model, layers[index], targets),
+            [slot for slot, _ in matched],
+        )
     losses = mask_losses(model, layers, targets)
     compare_losses(report, losses, fixture)
     compare_gradients(report, model, sum(losses.values()), norms, restore=to_referformer)
     return report
 
 
-def run(model: nn.Module, clips: list[Tensor], captions: list[str], *, size: tuple[int, int],
-        annotated: Tensor | None = None) -> list[SlotPredictions]:
+def run(
+    model: nn.Module,
+    clips: list[Tensor],
+    captions: list[str],
+    *,
+    size: tuple[int, int],
+    annotated: Tensor | None = None,
+) -> list[SlotPredictions]:
     """Every decoder layer of B clips, padded to ``size``, with a caption each."""
     height, width = size
     inputs = torch.stack(
-        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips])
+        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips]
+    )
     text = model.text_encoder(captions)
     features = model.extract_clips(
-        inputs, [tuple(x.shape[-2:]) for x in clips], annotated=annotated)
+        inputs, [tuple(x.shape[-2:]) for x in clips], annotated=annotated
+    )
     grounded = model.neck.ground(features, text, torch.arange(len(clips)))
     mask_features = model.neck.mask_features(features, grounded)
     return model.mask_head(grounded.memory, mask_features, text.sentence)
 
 
-def run_padded(model: nn.Module, clips: list[Tensor], captions: list[str], out: dict, *,
-               annotated: Tensor | None = None) -> list[SlotPredictions]:
+def run_padded(
+    model: nn.Module,
+    clips: list[Tensor],
+    captions: list[str],
+    out: dict,
+    *,
+    annotated: Tensor | None = None,
+) -> list[SlotPredictions]:
     """The pass whose padding explains the scores in ``out``."""
-    passes = [run(model, clips, captions, size=size, annotated=annotated)
-              for size in padded_sizes(clips, out['pred_masks'])]
+    passes = [
+        run(model, clips, captions, size=size, annotated=annotated)
+        for size in padded_sizes(clips, out['pred_masks'])
+    ]
     expected = out['pred_logits'][..., 0]
     return min(passes, key=lambda x: (x[-1].scores - expected).detach().abs().max().item())
 
@@ -97,23 +127,32 @@ def compare_outputs(report: Report, layers: list[SlotPredictions], out: dict) ->
     for index, (ours, theirs) in enumerate(zip(layers, [*out['aux_outputs'], out], strict=True)):
         layer = f'layer {index}'
         report.maps(
-            f'{layer} logits', ours.scores[..., None], theirs['pred_logits'], tolerance=OUTPUT)
+            f'{layer} logits', ours.scores[..., None], theirs['pred_logits'], tolerance=OUTPUT
+        )
         report.maps(f'{layer} boxes', ours.boxes, theirs['pred_boxes'], tolerance=OUTPUT)
         if 'pred_masks' in theirs:
             report.maps(f'{layer} mask logits', ours.masks, theirs['pred_masks'], tolerance=MASKS)
     if 'reference_points' in out:  # those that the last layer started from
-        report.maps('reference points', layers[-2].boxes[..., :2], out['reference_points'],
-                    tolerance=OUTPUT)
+        report.maps(
+            'reference points', layers[-2].boxes[..., :2], out['reference_points'], tolerance=OUTPUT
+        )
 
 
 def compare_losses(report: Report, losses: dict[str, Tensor], fixture: dict) -> None:
     """Weighted losses and their sum."""
     weights = fixture['weights']
     report.numbers(
-        'losses', {key: value.item() for key, value in losses.items()},
-        {key: value * weights[key] for key, value in fixture['losses'].items()}, tolerance=LOSS)
-    report.numbers('total loss', dict(total=sum(losses.values()).item()),
-                   dict(total=fixture['total']), tolerance=LOSS)
+        'losses',
+        {key: value.item() for key, value in losses.items()},
+        {key: value * weights[key] for key, value in fixture['losses'].items()},
+        tolerance=LOSS,
+    )
+    report.numbers(
+        'total loss',
+        dict(total=sum(losses.values()).item()),
+        dict(total=fixture['total']),
+        tolerance=LOSS,
+    )
 
 
 def _backbone(fixture: dict) -> str:

@@ -9,8 +9,13 @@ from torch import Tensor
 from r2vos_mm.models.backbones import VideoSwinTransformer
 
 # Windows that are shifted, grouped by mask and padded; maps smaller than a window behind them.
-TINY = dict(embed_dims=8, depths=(2, 1, 2, 1), num_heads=(1, 2, 2, 4), window_size=(2, 3, 3),
-            drop_path_rate=0.0)  # each device would draw other blocks
+TINY = dict(
+    embed_dims=8,
+    depths=(2, 1, 2, 1),
+    num_heads=(1, 2, 2, 4),
+    window_size=(2, 3, 3),
+    drop_path_rate=0.0,
+)  # each device would draw other blocks
 CLIPS = (2, 3, 3, 40, 56)
 # Errors allowed in float32, relative to the largest value of a map or gradient. On the CPU float32
 # differs from float64 by less than a tenth of it.
@@ -18,8 +23,9 @@ BOUND = 1e-4
 GPU = (pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'))
 
 
-def maps_and_gradients(device: str, *, with_cp: bool = False,
-                       dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+def maps_and_gradients(
+    device: str, *, with_cp: bool = False, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
     """Four maps, and the gradients of a scalar of them to the clips and all parameters.
 
     The same weights and clips whatever the device: they are drawn on the CPU. Every parameter gets
@@ -52,11 +58,14 @@ def assert_near(found: dict[str, Tensor], expected: dict[str, Tensor], bound: fl
         assert error <= bound * scale, (name, error / scale)
 
 
-@pytest.mark.parametrize(('device', 'with_cp'), [
-    ('cpu', True),  # the same comparison where there is no GPU
-    pytest.param('cuda', False, marks=GPU),
-    pytest.param('cuda', True, marks=GPU),
-])
+@pytest.mark.parametrize(
+    ('device', 'with_cp'),
+    [
+        ('cpu', True),  # the same comparison where there is no GPU
+        pytest.param('cuda', False, marks=GPU),
+        pytest.param('cuda', True, marks=GPU),
+    ],
+)
 def test_device_and_checkpointing_change_nothing(device: str, with_cp: bool) -> None:
     torch.set_num_threads(1)
     found = maps_and_gradients(device, with_cp=with_cp)

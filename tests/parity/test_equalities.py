@@ -5,6 +5,7 @@ itself without padding: group norm averages over padded cells, convolutions carr
 them and back over the border, and the backbone's windows see them. That lies in the architecture;
 released models behave so too.
 """
+
 import os
 from pathlib import Path
 
@@ -31,11 +32,17 @@ def model(request: pytest.FixtureRequest) -> nn.Module:
 def narrow_model(preset: str) -> nn.Module:
     """A preset with a narrow backbone and fewer layers, random weights, in eval mode."""
     config = Config.fromfile(Path(CONFIGS, '_base_/models', preset))
-    config.merge_from_dict({
-        'model.backbone.depth': 18, 'model.backbone.base_channels': 4,
-        'model.backbone.init_cfg': None, 'model.neck.in_channels': [4, 8, 16, 32],
-        'model.neck.input_proj.in_channels': [8, 16, 32], 'model.neck.encoder.num_layers': 1,
-        'model.mask_head.decoder.num_layers': 2})
+    config.merge_from_dict(
+        {
+            'model.backbone.depth': 18,
+            'model.backbone.base_channels': 4,
+            'model.backbone.init_cfg': None,
+            'model.neck.in_channels': [4, 8, 16, 32],
+            'model.neck.input_proj.in_channels': [8, 16, 32],
+            'model.neck.encoder.num_layers': 1,
+            'model.mask_head.decoder.num_layers': 2,
+        }
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_toy_segmentor(config.model)
@@ -47,8 +54,14 @@ def narrow_model(preset: str) -> nn.Module:
 
 
 @torch.no_grad()
-def outputs(model: nn.Module, clips: Tensor, sentences: list[str], to_clip: list[int], *,
-            sizes: list[tuple[int, int]] | None = None) -> dict[str, Tensor]:
+def outputs(
+    model: nn.Module,
+    clips: Tensor,
+    sentences: list[str],
+    to_clip: list[int],
+    *,
+    sizes: list[tuple[int, int]] | None = None,
+) -> dict[str, Tensor]:
     """Scores, boxes, masks, reconstructions and verdicts of P pairs.
 
     ``sizes`` are those of the clips before padding, by default as they are.
@@ -58,10 +71,18 @@ def outputs(model: nn.Module, clips: Tensor, sentences: list[str], to_clip: list
     grounded = model.neck.ground(features, text, torch.tensor(to_clip))
     cycle = model.cycle_head(grounded.early, grounded.padding, grounded.position, text.sentence)
     slots = model.mask_head.last_layer(
-        grounded.memory, model.neck.mask_features(features, grounded), text.sentence,
-        cycle.reconstructed)
-    return dict(scores=slots.scores, boxes=slots.boxes, masks=slots.masks,
-                reconstructed=cycle.reconstructed, verdict=cycle.misalignment_logit)
+        grounded.memory,
+        model.neck.mask_features(features, grounded),
+        text.sentence,
+        cycle.reconstructed,
+    )
+    return dict(
+        scores=slots.scores,
+        boxes=slots.boxes,
+        masks=slots.masks,
+        reconstructed=cycle.reconstructed,
+        verdict=cycle.misalignment_logit,
+    )
 
 
 def clips(count: int) -> Tensor:
@@ -105,7 +126,8 @@ def loss_and_gradients(model: nn.Module, rows: slice) -> dict[str, dict[str, Ten
         sample(SENTENCES[:3], [False, False, True]),
         sample(SENTENCES[1:], [False, True, True]),
         sample(SENTENCES[2:], [False, False]),
-        sample(SENTENCES[3:], [False], present=False)]
+        sample(SENTENCES[3:], [False], present=False),
+    ]
     samples[0].gt_pairs.valid[1, 0] = False
     data = dict(inputs=[clip(k, 2, 3, 64, 64) for k in range(4)][rows], data_samples=samples[rows])
     losses = model(**inner.data_preprocessor(data, training=True), mode='loss')
@@ -113,14 +135,16 @@ def loss_and_gradients(model: nn.Module, rows: slice) -> dict[str, dict[str, Ten
     sum(losses.values()).backward()
     return dict(
         losses={name: value.detach() for name, value in losses.items()},
-        gradients={name: p.grad for name, p in inner.named_parameters() if p.grad is not None})
+        gradients={name: p.grad for name, p in inner.named_parameters() if p.grad is not None},
+    )
 
 
 def train_in_process(rank: int, folder: str, preset: str) -> None:
     torch.set_num_threads(1)
     os.environ.setdefault('GLOO_SOCKET_IFNAME', 'lo')
     distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+        'gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2
+    )
     model = DistributedDataParallel(narrow_model(preset), broadcast_buffers=False)
     # three clips there, one here
     results = loss_and_gradients(model, slice(0, 3) if rank == 0 else slice(3, 4))
@@ -179,7 +203,8 @@ def test_compiled_parts_equal_eager_ones(model):
 @pytest.mark.cuda
 @pytest.mark.skipif(
     not (has_compiled_ops() and torch.cuda.is_available()),
-    reason='needs MMCV with compiled operators and a GPU, the only device they have kernels for')
+    reason='needs MMCV with compiled operators and a GPU, the only device they have kernels for',
+)
 def test_compiled_operators_equal_pytorch_path():
     """Deformable attention and focal loss: values and gradients."""
     from mmcv.ops.focal_loss import sigmoid_focal_loss as compiled_focal_loss
@@ -187,19 +212,24 @@ def test_compiled_operators_equal_pytorch_path():
         MultiScaleDeformableAttnFunction,
         multi_scale_deformable_attn_pytorch,
     )
+
     generator = torch.Generator().manual_seed(0)
     shapes = torch.tensor([[6, 8], [3, 4]]).cuda()
     start = torch.tensor([0, 48]).cuda()
     value, places, weights = (
         torch.rand(*shape, generator=generator).cuda().requires_grad_()
-        for shape in ((2, 60, 4, 8), (2, 5, 4, 2, 3, 2), (2, 5, 4, 2, 3)))
+        for shape in ((2, 60, 4, 8), (2, 5, 4, 2, 3, 2), (2, 5, 4, 2, 3))
+    )
     compiled = MultiScaleDeformableAttnFunction.apply(value, shapes, start, places, weights, 64)
     plain = multi_scale_deformable_attn_pytorch(value, shapes, places, weights)
     compare(compiled, plain, [value, places, weights])
     logits = torch.randn(20, 3, generator=generator).cuda().requires_grad_()
     labels = torch.randint(0, 4, (20,), generator=generator).cuda()
-    compare(compiled_focal_loss(logits, labels, 2.0, 0.25, None, 'none'),
-            sigmoid_focal_loss(logits, labels, 2.0, 0.25, None, 'none'), [logits])
+    compare(
+        compiled_focal_loss(logits, labels, 2.0, 0.25, None, 'none'),
+        sigmoid_focal_loss(logits, labels, 2.0, 0.25, None, 'none'),
+        [logits],
+    )
 
 
 def compare(compiled: Tensor, plain: Tensor, inputs: list[Tensor]) -> None:

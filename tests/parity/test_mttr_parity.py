@@ -1,4 +1,5 @@
 """MTTR's released numbers, from the folder of reference data or the extract kept here."""
+
 from __future__ import annotations
 
 import os
@@ -16,8 +17,10 @@ def fixtures() -> dict[str, dict]:
     torch.set_num_threads(1)
     folder = os.environ.get('R2VOS_TEST_DATA')
     if folder:
-        return {name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
-                for name in NAMES}
+        return {
+            name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
+            for name in NAMES
+        }
     return load_extract()['fixtures']
 
 

@@ -20,8 +20,10 @@ def fixtures() -> dict[str, dict]:
     torch.set_num_threads(1)
     folder = os.environ.get('R2VOS_TEST_DATA')
     if folder:
-        return {name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
-                for name in NAMES}
+        return {
+            name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
+            for name in NAMES
+        }
     return load_extract()['fixtures']
 
 

@@ -1,4 +1,5 @@
 """A model with random weights at 64 x 64, and frames for it."""
+
 from pathlib import Path
 
 import cv2
@@ -32,7 +33,7 @@ def frames() -> np.ndarray:
     """(5, 48, 80, 3) uint8 RGB: a red square moves right over blue."""
     video = np.full((5, 48, 80, 3), (20, 40, 200), np.uint8)
     for index, frame in enumerate(video):
-        frame[16:32, 8 + 10 * index:24 + 10 * index] = (220, 30, 30)
+        frame[16:32, 8 + 10 * index : 24 + 10 * index] = (220, 30, 30)
     return video
 
 

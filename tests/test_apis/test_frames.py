@@ -112,12 +112,15 @@ def test_pyav_reads_what_opencv_cannot(tmp_path, monkeypatch):
     assert [int(frame[0, 0, 0]) for frame in source] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(('arrays', 'message'), [
-    ([], 'there are no frames'),
-    ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)], r'frame 1 is uint8 \(4, 4\)'),
-    (np.zeros((2, 4, 4, 3), np.float32), r'frame 0 is float32'),
-    (['a.jpg'], 'frame 0 is str'),
-])
+@pytest.mark.parametrize(
+    ('arrays', 'message'),
+    [
+        ([], 'there are no frames'),
+        ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)], r'frame 1 is uint8 \(4, 4\)'),
+        (np.zeros((2, 4, 4, 3), np.float32), r'frame 0 is float32'),
+        (['a.jpg'], 'frame 0 is str'),
+    ],
+)
 def test_wrong_arrays(arrays, message):
     with pytest.raises(ValueError, match=message):
         open_frames(arrays)

@@ -25,16 +25,19 @@ def test_same_as_testing(model, folder):
     names = ('8', '9', '10', '11', '12')
     clip = Clip('clip', 'test', names, pairs)
     item = Compose(model.cfg.test_dataloader.dataset.pipeline)(
-        dict(img_path=[str(folder / f'{name}.png') for name in names], clip=[clip] * 5))
+        dict(img_path=[str(folder / f'{name}.png') for name in names], clip=[clip] * 5)
+    )
     assert item['inputs'].shape == (5, 3, 64, 64)
-    expected = model.test_step(
-        dict(inputs=[item['inputs']], data_samples=[item['data_samples']]))[0].pred_pairs
+    expected = model.test_step(dict(inputs=[item['inputs']], data_samples=[item['data_samples']]))[
+        0
+    ].pred_pairs
     result = segment_video(model, folder, SENTENCES, precision='float32')
     assert result.masks.shape == (2, 5, 48, 80)
     assert result.masks.dtype == bool
     for name in ('masks', 'ungated_masks', 'scores', 'boxes', 'consensus'):
         np.testing.assert_allclose(
-            getattr(result, name), expected[name].numpy(), rtol=1e-5, atol=1e-5, err_msg=name)
+            getattr(result, name), expected[name].numpy(), rtol=1e-5, atol=1e-5, err_msg=name
+        )
     assert (result.video, result.frame_names) == ('clip', list(names))
 
 
@@ -45,13 +48,16 @@ def test_sentences_are_read_as_in_training(model, frames):
     np.testing.assert_array_equal(plain.scores, shouted.scores)
 
 
-@pytest.mark.parametrize(('sentences', 'options', 'message'), [
-    ([], {}, 'there are no sentences'),
-    (['a ball', ' '], {}, "sentence 1 of 2 is ' '"),
-    (['a ball', None], {}, 'sentence 1 of 2 is None'),
-    ('a ball', dict(window=0), 'window is at least 1'),
-    ('a ball', dict(precision='float16'), "precision='float16' is unknown"),
-])
+@pytest.mark.parametrize(
+    ('sentences', 'options', 'message'),
+    [
+        ([], {}, 'there are no sentences'),
+        (['a ball', ' '], {}, "sentence 1 of 2 is ' '"),
+        (['a ball', None], {}, 'sentence 1 of 2 is None'),
+        ('a ball', dict(window=0), 'window is at least 1'),
+        ('a ball', dict(precision='float16'), "precision='float16' is unknown"),
+    ],
+)
 def test_mistakes(model, frames, sentences, options, message):
     with pytest.raises(ValueError, match=message):
         segment_video(model, frames, sentences, **options)
@@ -88,8 +94,11 @@ def test_frames_are_decoded_window_by_window(model, frames, monkeypatch):
 def test_a_config_without_window_is_bounded(model, monkeypatch):
     lengths = []
     extract = model.extract_clips
-    monkeypatch.setattr(model, 'extract_clips', lambda x, *more, **options: (
-        lengths.append(x.shape[1]) or extract(x, *more, **options)))
+    monkeypatch.setattr(
+        model,
+        'extract_clips',
+        lambda x, *more, **options: lengths.append(x.shape[1]) or extract(x, *more, **options),
+    )
     segment_video(model, np.zeros((37, 8, 8, 3), np.uint8), 'a ball')
     assert model.test_cfg.window is None
     assert lengths == [18, 19]
@@ -100,8 +109,12 @@ def test_masks_of_many_frames_are_enlarged_as_one():
     logits = torch.randn(2, 20, 2, 6, 5, generator=torch.Generator().manual_seed(0))
     scores = torch.zeros(2, 20, 2)
     scores[..., 1] = 1
-    pairs = choose_slots(SlotPredictions(scores, torch.rand(2, 20, 2, 4), logits), torch.zeros(2),
-                         (11, 13), config=PredictConfig())
+    pairs = choose_slots(
+        SlotPredictions(scores, torch.rand(2, 20, 2, 4), logits),
+        torch.zeros(2),
+        (11, 13),
+        config=PredictConfig(),
+    )
     expected = F.interpolate(logits[:, :, 1], size=(11, 13), mode='bilinear') > 0
     assert torch.equal(pairs.masks, expected)
 
@@ -114,13 +127,15 @@ def test_verdict_empties_masks(model, frames):
     assert result.ungated_masks.any()
     view = result.views()[1]
     assert (view.sentence, view.found) == (SENTENCES[1], False)
-    np.testing.assert_allclose(
-        view.boxes * [80, 48, 80, 48], result.boxes[1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(view.boxes * [80, 48, 80, 48], result.boxes[1], rtol=1e-4, atol=1e-4)
 
 
 def test_model_without_verdict(frames):
-    model = init_model(CONFIG, device='cpu', cfg_options={
-        'model.cycle_head': None, 'model.mask_head.mixes_reconstruction': False})
+    model = init_model(
+        CONFIG,
+        device='cpu',
+        cfg_options={'model.cycle_head': None, 'model.mask_head.mixes_reconstruction': False},
+    )
     result = segment_video(model, frames[:1], 'a ball')
     assert not result.judged
     assert result.found.all()
@@ -131,7 +146,8 @@ def test_precision(model, frames):
     """The config tests in bfloat16; it changes numbers a little."""
     exact, half, default = (
         segment_video(model, frames[:2], 'a red square', precision=precision)
-        for precision in ('float32', 'bfloat16', None))
+        for precision in ('float32', 'bfloat16', None)
+    )
     np.testing.assert_array_equal(half.scores, default.scores)
     assert not np.array_equal(half.scores, exact.scores)
     np.testing.assert_allclose(half.consensus, exact.consensus, atol=0.05)
@@ -146,8 +162,9 @@ class TestInitModel:
         model = init_model(str(CONFIG), path, device='cpu')
         assert not model.training
         weights = model.state_dict()
-        assert all(torch.equal(weights[key], value)
-                   for key, value in random_model.state_dict().items())
+        assert all(
+            torch.equal(weights[key], value) for key, value in random_model.state_dict().items()
+        )
 
     def test_other_models_weights_are_refused(self, random_model, tmp_path):
         path = tmp_path / 'other.pth'
@@ -170,10 +187,13 @@ class TestInitModel:
         with pytest.raises(CheckpointReadError, match=r'list\.pth holds a list'):
             init_model(CONFIG, path, device='cpu')
 
-    @pytest.mark.parametrize(('config', 'checkpoint', 'message'), [
-        ('nowhere.py', None, r'Config nowhere\.py does not exist'),
-        (CONFIG, 'nowhere.pth', r'Checkpoint nowhere\.pth does not exist'),
-    ])
+    @pytest.mark.parametrize(
+        ('config', 'checkpoint', 'message'),
+        [
+            ('nowhere.py', None, r'Config nowhere\.py does not exist'),
+            (CONFIG, 'nowhere.pth', r'Checkpoint nowhere\.pth does not exist'),
+        ],
+    )
     def test_missing_files(self, config, checkpoint, message):
         with pytest.raises(FileNotFoundError, match=message):
             init_model(config, checkpoint, device='cpu')

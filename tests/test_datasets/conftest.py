@@ -1,6 +1,7 @@
 """Fixtures of the tests of datasets."""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from hypothesis import settings

@@ -1,9 +1,10 @@
 """A2D-Sentences: the list and how it is made, windows around annotated frames, h5 masks."""
+
 import builtins
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from r2vos_mm.registry import DATASETS
 PIPELINE = [
     dict(type='DecodeVideoFrames'),
     dict(type='TransformBroadcaster', transforms=[dict(type='LoadTargetMasks')]),
-    dict(type='PackTargetInputs')]
+    dict(type='PackTargetInputs'),
+]
 MASKS = 'text_annotations/a2d_annotation_with_instances'
 
 
@@ -34,10 +36,13 @@ def root(tmp_path: Path, fake_h5py: None) -> Path:  # noqa: F811
 def test_the_list_is_made_by_mttrs_rule(root: Path, warnings_logged: Callable) -> None:
     dataset = build(root)
     # Frame 2 lists instances 0 and 1, frame 5 only 0: three items.
-    assert [(video.video_id, [(e.exp_id, e.sentence) for e in video.expressions])
-            for video in dataset.videos] == [
+    assert [
+        (video.video_id, [(e.exp_id, e.sentence) for e in video.expressions])
+        for video in dataset.videos
+    ] == [
         ('v_-one_f_2', [('i_0', 'the dog, running'), ('i_1', 'a cat')]),
-        ('v_-one_f_5', [('i_0', 'the dog, running')])]
+        ('v_-one_f_5', [('i_0', 'the dog, running')]),
+    ]
     assert len(dataset) == 3
     # The row '1 (copy)' is left out, and so is the missed video.
     assert "'-one,1 (copy),a bird' is not video_id,instance_id,query" in warnings_logged()[0]
@@ -45,9 +50,11 @@ def test_the_list_is_made_by_mttrs_rule(root: Path, warnings_logged: Callable) -
 
 
 def test_the_list_of_mttr_is_preferred(root: Path) -> None:
-    write_json(root / 'a2d_sentences_single_frame_train_annotations.json',
-               [['another text', '-one', 5, 0], ['no frame', '-one', 'x', 0]])
-    video, = build(root).videos
+    write_json(
+        root / 'a2d_sentences_single_frame_train_annotations.json',
+        [['another text', '-one', 5, 0], ['no frame', '-one', 'x', 0]],
+    )
+    (video,) = build(root).videos
     assert [e.sentence for e in video.expressions] == ['another text']
 
 
@@ -61,8 +68,14 @@ def test_masks_are_turned_to_height_and_width(root: Path) -> None:
     assert (single[0, 0].numpy() == square(4)).all()
 
 
-@pytest.mark.parametrize(('window', 'frames'), [
-    (1, [[2], [5]]), (4, [[1, 2, 3], [3, 4, 5, 6]]), (7, [[1, 2, 3, 4, 5], [2, 3, 4, 5, 6, 7, 8]])])
+@pytest.mark.parametrize(
+    ('window', 'frames'),
+    [
+        (1, [[2], [5]]),
+        (4, [[1, 2, 3], [3, 4, 5, 6]]),
+        (7, [[1, 2, 3, 4, 5], [2, 3, 4, 5, 6, 7, 8]]),
+    ],
+)
 def test_windows_lie_around_the_annotated_frame(root: Path, window: int, frames: list) -> None:
     dataset = build(root, window=window, test_mode=True)
     for index, expected in enumerate(frames):
@@ -94,7 +107,7 @@ def test_the_table_may_promise_more_frames_than_the_file_has(root: Path) -> None
 
 
 def test_parts_of_one_video_lend_each_other_no_negatives(root: Path) -> None:
-    dataset = build(root, negatives=dict(type='TrainNegatives', shares=dict(other_video=1.)))
+    dataset = build(root, negatives=dict(type='TrainNegatives', shares=dict(other_video=1.0)))
     assert all(dataset[i]['data_samples'].gt_pairs.kinds == ['positive'] for i in range(3))
 
 
@@ -105,8 +118,10 @@ def test_the_folder_of_the_videos_has_two_names(tmp_path: Path, fake_h5py: None)
 
 
 def test_missing_files_cost_their_frame(root: Path, warnings_logged: Callable) -> None:
-    write_json(root / 'a2d_sentences_single_frame_train_annotations.json',
-               [['a', '-one', 2, 0], ['b', '-one', 3, 0]])
+    write_json(
+        root / 'a2d_sentences_single_frame_train_annotations.json',
+        [['a', '-one', 2, 0], ['b', '-one', 3, 0]],
+    )
     assert len(build(root)) == 1
     assert '00003.h5 is missing' in warnings_logged()[0]
 
@@ -114,9 +129,11 @@ def test_missing_files_cost_their_frame(root: Path, warnings_logged: Callable) -
 def test_all_instances_of_the_frame_for_methods_that_learn_from_them(root: Path) -> None:
     """Instance 1 of frame 2 has no sentence in this list."""
     write_json(root / 'a2d_sentences_single_frame_train_annotations.json', [['a', '-one', 2, 0]])
-    pipeline = [dict(type='DecodeVideoFrames'),
-                dict(type='TransformBroadcaster', transforms=[dict(type='LoadTargetMasks')]),
-                dict(type='PackTargetInputs', with_instances=True)]
+    pipeline = [
+        dict(type='DecodeVideoFrames'),
+        dict(type='TransformBroadcaster', transforms=[dict(type='LoadTargetMasks')]),
+        dict(type='PackTargetInputs', with_instances=True),
+    ]
     sample = build(root, with_instances=True, pipeline=pipeline)[0]['data_samples']
     assert sample.gt_pairs.obj_ids == ['0']
     assert sample.gt_instances.obj_ids == ['0', '1']
@@ -124,8 +141,10 @@ def test_all_instances_of_the_frame_for_methods_that_learn_from_them(root: Path)
 
 
 def test_a_broken_file_of_masks_costs_its_item_only(root: Path) -> None:
-    write_json(root / 'a2d_sentences_single_frame_train_annotations.json',
-               [['a', '-one', 2, 0], ['b', '-one', 5, 0]])
+    write_json(
+        root / 'a2d_sentences_single_frame_train_annotations.json',
+        [['a', '-one', 2, 0], ['b', '-one', 5, 0]],
+    )
     dataset = build(root, with_instances=True)
     (root / MASKS / '-one/00002.h5').write_bytes(pickle.dumps(dict(reMask=square(1).T)))
     frames = {dataset[i]['data_samples'].video_id for i in range(len(dataset))}
@@ -138,16 +157,17 @@ def test_files_of_another_form(root: Path) -> None:
     assert not source.read('7', 24, 32).any()
     with pytest.raises(DataFileError, match=r'00002\.h5: its mask has size \(24, 32\)'):
         source.read('0', 48, 32)
-    path.write_bytes(pickle.dumps(dict(instance=np.arange(3.), reMask=square(1).T[None])))
+    path.write_bytes(pickle.dumps(dict(instance=np.arange(3.0), reMask=square(1).T[None])))
     with pytest.raises(DataFileError, match='1 masks for 3 instances'):
         source.read('0', 24, 32)
-    path.write_bytes(pickle.dumps(dict(instance=np.arange(1.))))
+    path.write_bytes(pickle.dumps(dict(instance=np.arange(1.0))))
     with pytest.raises(DataFileError, match="has no 'reMask'"):
         source.read('0', 24, 32)
 
 
 def test_without_h5py_the_error_says_what_to_install(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real_import = builtins.__import__
 
     def no_h5py(name: str, *args: object, **kwargs: object) -> object:
@@ -173,8 +193,9 @@ def test_reference_data(test_data: Path) -> None:
     for split, count in (('train', 9), ('test', 5)):
         listed, rebuilt = (build(root, split=split, ann_file=name) for name in ('', 'none.json'))
         assert len(listed) == len(rebuilt) == count
-        assert {(v.video_id, v.expressions) for v in listed.videos} \
-            == {(v.video_id, v.expressions) for v in rebuilt.videos}
+        assert {(v.video_id, v.expressions) for v in listed.videos} == {
+            (v.video_id, v.expressions) for v in rebuilt.videos
+        }
     pairs = build(root, split='test', test_mode=True)[2]['data_samples'].gt_pairs
     assert pairs.masks.shape == (1, 1, 48, 80)
     assert pairs.masks.sum() == 167
@@ -183,6 +204,7 @@ def test_reference_data(test_data: Path) -> None:
 def test_the_official_file_of_sentences(test_data: Path, tmp_path: Path) -> None:
     from r2vos_mm.datasets.a2d_sentences_dataset import MISSED, SENTENCES, read_sentences
     from r2vos_mm.datasets.problems import ProblemList
+
     source = test_data / 'data/a2d_jhmdb_sentences'
     (tmp_path / 'text_annotations').mkdir()
     (tmp_path / SENTENCES).symlink_to(source / 'a2d_annotation.txt')

@@ -1,4 +1,5 @@
 """Checking a data set: every kind of fault is found, and nothing else."""
+
 import importlib.util
 import json
 import shutil
@@ -28,8 +29,10 @@ SENTENCES = 'meta_expressions/train/meta_expressions.json'
 
 def tallies(report: CheckReport) -> dict[str, tuple[int, ...]]:
     """(ok, missing, broken, unused) by kind of thing."""
-    return {what: (tally.ok, tally.missing, tally.broken, tally.unused)
-            for what, tally in report.tallies.items()}
+    return {
+        what: (tally.ok, tally.missing, tally.broken, tally.unused)
+        for what, tally in report.tallies.items()
+    }
 
 
 def problems_of(report: CheckReport) -> list[str]:
@@ -37,9 +40,14 @@ def problems_of(report: CheckReport) -> list[str]:
 
 
 # The tiny set: 3 videos, 5 sentences, 10 frames.
-SOUND = {'train sentences file': (1, 0, 0, 0), 'train categories file': (1, 0, 0, 0),
-         'train videos': (3, 0, 0, 0), 'train sentences': (5, 0, 0, 0),
-         'train frames': (10, 0, 0, 0), 'train masks': (10, 0, 0, 0)}
+SOUND = {
+    'train sentences file': (1, 0, 0, 0),
+    'train categories file': (1, 0, 0, 0),
+    'train videos': (3, 0, 0, 0),
+    'train sentences': (5, 0, 0, 0),
+    'train frames': (10, 0, 0, 0),
+    'train masks': (10, 0, 0, 0),
+}
 
 
 @pytest.mark.parametrize(('sample', 'opened'), [(None, 10), (200, 10), (3, 3), (0, 0)])
@@ -59,8 +67,11 @@ def test_missing_and_unused_files(tiny_set: Path) -> None:
     (images / 'stray').mkdir()
     report = check_layout(tiny_set)
     assert tallies(report) == SOUND | {
-        'train videos': (2, 1, 0, 1), 'train sentences': (4, 0, 0, 0),
-        'train frames': (6, 1, 0, 1), 'train masks': (6, 1, 0, 0)}
+        'train videos': (2, 1, 0, 1),
+        'train sentences': (4, 0, 0, 0),
+        'train frames': (6, 1, 0, 1),
+        'train masks': (6, 1, 0, 0),
+    }
     assert not report.is_sound
     assert len(problems_of(report)) == 4
 
@@ -104,8 +115,10 @@ def test_sentences(tmp_path: Path) -> None:
     assert problems_of(report)[-1] == 'v expression 2: object 2 is in no mask'
 
 
-@pytest.mark.parametrize(('path', 'row'), [(SENTENCES, 'train sentences file'),
-                                           ('train/meta.json', 'train categories file')])
+@pytest.mark.parametrize(
+    ('path', 'row'),
+    [(SENTENCES, 'train sentences file'), ('train/meta.json', 'train categories file')],
+)
 def test_broken_json(tiny_set: Path, path: str, row: str) -> None:
     (tiny_set / path).write_text('{')
     report = check_layout(tiny_set)
@@ -118,8 +131,10 @@ def test_splits_and_folders(tiny_set: Path, tmp_path: Path) -> None:
         shutil.copytree(tiny_set / 'meta_expressions/train', tiny_set / 'meta_expressions' / split)
     report = check_layout(tiny_set)
     assert tallies(report) == SOUND | {
-        'valid sentences file': (1, 0, 0, 0), 'valid videos': (0, 3, 0, 0),
-        'other sentences file': (0, 0, 0, 1)}
+        'valid sentences file': (1, 0, 0, 0),
+        'valid videos': (0, 3, 0, 0),
+        'other sentences file': (0, 0, 0, 1),
+    }
     (tmp_path / 'empty').mkdir()
     assert not check_layout(tmp_path / 'empty').is_sound
 
@@ -142,22 +157,29 @@ def test_pairs_files(tiny_set: Path) -> None:
     report = check_layout(tiny_set)
     assert tallies(report)['pairs files'] == (1, 0, 2, 0)
     assert problems_of(report)[0] == (
-        'pairs/edited.json: its pairs are not those of its pairs_sha256: it was edited')
+        'pairs/edited.json: its pairs are not those of its pairs_sha256: it was edited'
+    )
 
 
 class TestKnownSets:
-
     @staticmethod
     def known(**counts: dict) -> KnownSet:
         return KnownSet('x', 'https://example.org', counts)
 
     def test_numbers(self, tiny_set: Path) -> None:
-        assert problems_of(check_layout(tiny_set, known=self.known(
-            train=dict(videos=3, sentences=5, frames=10)))) == []
+        assert (
+            problems_of(
+                check_layout(
+                    tiny_set, known=self.known(train=dict(videos=3, sentences=5, frames=10))
+                )
+            )
+            == []
+        )
         report = check_layout(tiny_set, known=self.known(train=dict(videos=4), valid={}))
         assert problems_of(report) == [
             'train: 3 videos, the complete set has 4',
-            'meta_expressions/valid/meta_expressions.json: does not exist']
+            'meta_expressions/valid/meta_expressions.json: does not exist',
+        ]
         assert report.problems.rows[0].consequence == 'see https://example.org'
         assert report.tallies['train videos'] == Tally(ok=3, missing=1)
         more = check_layout(tiny_set, known=self.known(train=dict(videos=2)))
@@ -188,8 +210,9 @@ class TestKnownSets:
         assert tallies(report)['valid videos'] == (3, 0, 0, 0)
         assert problems_of(report) == []
         # The same with the list of the removed videos, and a folder of one of them.
-        write_json(valid / 'meta_expressions/test/meta_expressions.json',
-                   dict(videos=dict(t0={}, t1={})))
+        write_json(
+            valid / 'meta_expressions/test/meta_expressions.json', dict(videos=dict(t0={}, t1={}))
+        )
         write_frame(valid, 'valid', 't0', '00000', [])
         assert tallies(check_layout(valid, known=known))['valid videos'] == (3, 0, 0, 0)
 
@@ -204,15 +227,22 @@ def test_quirks(test_data: Path) -> None:
     """Every fault of the set made of faults; all else in it is unusual, but sound."""
     report = check_layout(test_data / 'data/fixtures/rytvos_quirks', sample=None)
     assert tallies(report) == {
-        'train sentences file': (1, 0, 0, 0), 'train categories file': (1, 0, 0, 0),
-        'train videos': (12, 1, 0, 1), 'train sentences': (15, 0, 2, 0),
-        'train frames': (31, 1, 0, 0), 'train masks': (31, 1, 0, 0),
-        'valid sentences file': (1, 0, 0, 0), 'valid videos': (2, 3, 0, 0),
-        'valid sentences': (4, 0, 0, 0), 'valid frames': (5, 0, 0, 0)}
+        'train sentences file': (1, 0, 0, 0),
+        'train categories file': (1, 0, 0, 0),
+        'train videos': (12, 1, 0, 1),
+        'train sentences': (15, 0, 2, 0),
+        'train frames': (31, 1, 0, 0),
+        'train masks': (31, 1, 0, 0),
+        'valid sentences file': (1, 0, 0, 0),
+        'valid videos': (2, 3, 0, 0),
+        'valid sentences': (4, 0, 0, 0),
+        'valid frames': (5, 0, 0, 0),
+    }
 
 
-def test_command(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                 capsys: pytest.CaptureFixture) -> None:
+def test_command(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     spec = importlib.util.spec_from_file_location('check_tool', TOOL)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
@@ -247,8 +277,11 @@ class TestSetsWithReaders:
     def only(name: str, *parts: str) -> KnownSet:
         """A known set with the parts that the fixture has, without numbers."""
         known = KNOWN_SETS[name]
-        return replace(known, counts={part: {} for part in parts},
-                       readers={part: known.readers[part] for part in parts})
+        return replace(
+            known,
+            counts={part: {} for part in parts},
+            readers={part: known.readers[part] for part in parts},
+        )
 
     def test_mevis(self, fixtures: Path) -> None:
         known = self.only('mevis', 'valid_u')
@@ -264,8 +297,12 @@ class TestSetsWithReaders:
         assert tallies(report)['valid_u frames opened'] == (5, 0, 1, 0)
         assert tallies(report)['valid_u frames'] == (0, 1, 0, 0)
         (fixtures / 'mevis/valid_u/mask_dict.json').unlink()
-        assert tallies(check_set(fixtures / 'mevis', known=known))['valid_u mask files'] \
-            == (0, 1, 0, 0)
+        assert tallies(check_set(fixtures / 'mevis', known=known))['valid_u mask files'] == (
+            0,
+            1,
+            0,
+            0,
+        )
 
     def test_numbers(self, fixtures: Path) -> None:
         known = self.only('mevis', 'valid_u')

@@ -1,4 +1,5 @@
 """Corrupted frames and sentences: reproducible, of the stated strength, alike over a clip."""
+
 import doctest
 import math
 
@@ -21,7 +22,8 @@ from r2vos_mm.datasets.transforms.corruptions import (
 )
 
 SENTENCES = st.lists(st.text('abcxyz', min_size=1, max_size=6), min_size=1, max_size=25).map(
-    ' '.join)
+    ' '.join
+)
 
 
 def picture(height: int = 112, width: int = 160) -> np.ndarray:
@@ -32,8 +34,9 @@ def picture(height: int = 112, width: int = 160) -> np.ndarray:
 
 
 def results(frames: int = 3, sentences: tuple[str, ...] = ('a red dog',)) -> dict:
-    pairs = tuple(Pair(text, f'p{i}', str(i), is_negative=bool(i)) for i, text in
-                  enumerate(sentences))
+    pairs = tuple(
+        Pair(text, f'p{i}', str(i), is_negative=bool(i)) for i, text in enumerate(sentences)
+    )
     clip = Clip('video', 'set', tuple(f'{i:05d}' for i in range(frames)), pairs)
     return dict(img=[picture() for _ in range(frames)], clip=[clip] * frames)
 
@@ -43,7 +46,6 @@ def test_examples_of_the_docstrings() -> None:
 
 
 class TestFrames:
-
     @pytest.mark.parametrize('kind', FRAME_CORRUPTIONS)
     def test_worse_with_severity(self, kind: str) -> None:
         original, distances = picture().astype(int), []
@@ -58,8 +60,9 @@ class TestFrames:
 
     @pytest.mark.parametrize('kind', FRAME_CORRUPTIONS)
     def test_a_clip_is_corrupted_alike_and_again_the_same(self, kind: str) -> None:
-        once, again = (CorruptFrames(kind=kind, severity=3).transform(results())['img']
-                       for _ in range(2))
+        once, again = (
+            CorruptFrames(kind=kind, severity=3).transform(results())['img'] for _ in range(2)
+        )
         np.testing.assert_array_equal(once, again)
         other = CorruptFrames(kind=kind, severity=3, seed=1).transform(results())['img']
         is_random = kind in ('noise', 'fog')
@@ -90,7 +93,6 @@ class TestFrames:
 
 
 class TestSentences:
-
     @given(SENTENCES, st.sampled_from(SEVERITIES), st.integers(0, 3))
     def test_dropped_words(self, sentence: str, severity: int, seed: int) -> None:
         words, left = sentence.split(), drop_words(sentence, severity, seed).split()
@@ -100,21 +102,27 @@ class TestSentences:
         assert all(word in rest for word in left)  # in the order they had
 
     @given(SENTENCES, st.sampled_from(SEVERITIES), st.integers(0, 3))
-    def test_swapped_words_are_the_same_words(self, sentence: str, severity: int,
-                                              seed: int) -> None:
+    def test_swapped_words_are_the_same_words(
+        self, sentence: str, severity: int, seed: int
+    ) -> None:
         assert sorted(swap_words(sentence, severity, seed).split()) == sorted(sentence.split())
 
     @given(SENTENCES, st.sampled_from(SEVERITIES), st.integers(0, 3))
-    def test_typos_change_as_many_words_as_stated(self, sentence: str, severity: int,
-                                                  seed: int) -> None:
+    def test_typos_change_as_many_words_as_stated(
+        self, sentence: str, severity: int, seed: int
+    ) -> None:
         words, typed = sentence.split(), make_typos(sentence, severity, seed).split()
         changed = [pair for pair in zip(words, typed) if pair[0] != pair[1]]
         assert len(typed) == len(words)
         assert all(abs(len(typo) - len(word)) <= 1 for word, typo in changed)
         assert len(changed) == math.ceil(severity / 10 * len(words))
 
-    @given(SENTENCES, st.sampled_from(SEVERITIES), st.integers(0, 3),
-           st.sampled_from(sorted(SENTENCE_CORRUPTIONS)))
+    @given(
+        SENTENCES,
+        st.sampled_from(SEVERITIES),
+        st.integers(0, 3),
+        st.sampled_from(sorted(SENTENCE_CORRUPTIONS)),
+    )
     def test_pure_functions(self, sentence: str, severity: int, seed: int, kind: str) -> None:
         change = SENTENCE_CORRUPTIONS[kind]
         np.random.seed(severity)
@@ -127,7 +135,8 @@ class TestSentences:
 
     def test_all_pairs_of_a_clip(self) -> None:
         clips = CorruptSentences(kind='drop', severity=5).transform(
-            results(2, ('a red dog there', 'one cat')))['clip']
+            results(2, ('a red dog there', 'one cat'))
+        )['clip']
         assert [len(pair.sentence.split()) for pair in clips[0].pairs] == [2, 1]
         assert [pair.pair_id for pair in clips[0].pairs] == ['p0', 'p1']
         assert len(clips) == 2

@@ -1,4 +1,5 @@
 """The base configs of datasets load and give batches."""
+
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,21 @@ def refshapes_like(tmp_path: Path) -> Path:
     """The tiny set as train and valid split with pairs files."""
     for split in ('train', 'valid'):
         write_set(tmp_path, split=split)
-        rows = [dict(pair_id=f'{video}/{i}/{kind}', video=video, exp_video=video, exp_id=str(i),
-                     exp=exp if kind == 'positive' else f'no {exp}', obj_id=obj,
-                     label=int(kind == 'positive'), kind=kind)
-                for video, (_, _, sentences) in VIDEOS.items()
-                for i, (exp, obj) in enumerate(sentences)
-                for kind in ('positive', 'other_video', 'attribute', 'relation')]
+        rows = [
+            dict(
+                pair_id=f'{video}/{i}/{kind}',
+                video=video,
+                exp_video=video,
+                exp_id=str(i),
+                exp=exp if kind == 'positive' else f'no {exp}',
+                obj_id=obj,
+                label=int(kind == 'positive'),
+                kind=kind,
+            )
+            for video, (_, _, sentences) in VIDEOS.items()
+            for i, (exp, obj) in enumerate(sentences)
+            for kind in ('positive', 'other_video', 'attribute', 'relation')
+        ]
         write_json(tmp_path / f'pairs/{split}.json', dict(format='r2-pairs/1', pairs=rows))
     return tmp_path
 
@@ -34,7 +44,8 @@ def test_refshapes(refshapes_like: Path) -> None:
     config = Config.fromfile(CONFIGS / 'refshapes.py')
     dataset = built(config.train_dataloader, refshapes_like)
     sampler = DATA_SAMPLERS.build(
-        dict(config.train_dataloader.sampler), default_args=dict(dataset=dataset))
+        dict(config.train_dataloader.sampler), default_args=dict(dataset=dataset)
+    )
     indices = iter(sampler)
     batch = pseudo_collate([dataset[next(indices)] for _ in range(4)])
     width, height = config.image_size
@@ -65,5 +76,7 @@ def test_ref_youtube_vos(tiny_set: Path) -> None:
 
     test_set = built(config.val_dataloader, tiny_set, video_subset=None)
     assert test_set[0]['data_samples'].img_shape == (360, 480)
-    assert config.train_dataloader.dataset.video_subset.fraction \
+    assert (
+        config.train_dataloader.dataset.video_subset.fraction
         == config.val_dataloader.dataset.video_subset.fraction
+    )

@@ -1,8 +1,9 @@
 """What the files of Refer-YouTube-VOS are known to have; docs/datasets.md lists all of it."""
+
 import json
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from tiny_sets import write_frame, write_json, write_set
@@ -11,10 +12,13 @@ from r2vos_mm.datasets import EpochIndex, R2VOSDataset
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [
-    dict(type='TransformBroadcaster', transforms=[
-        dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')]),
-    dict(type='PackReferringInputs')]
-OTHER_VIDEO = dict(type='TrainNegatives', per_clip=4, shares=dict(other_video=1.))
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')],
+    ),
+    dict(type='PackReferringInputs'),
+]
+OTHER_VIDEO = dict(type='TrainNegatives', per_clip=4, shares=dict(other_video=1.0))
 
 
 def build(root: Path, **kwargs: object) -> R2VOSDataset:
@@ -35,7 +39,8 @@ def negatives(dataset: R2VOSDataset) -> dict[str, set[str]]:
         sample = dataset[EpochIndex(index, epoch=epoch)]['data_samples']
         pairs = sample.gt_pairs
         found.setdefault(sample.video_id, set()).update(
-            text for text, negative in zip(pairs.sentences, pairs.is_negative) if negative)
+            text for text, negative in zip(pairs.sentences, pairs.is_negative) if negative
+        )
     return found
 
 
@@ -43,7 +48,10 @@ def test_meta_json_may_be_missing(tiny_set: Path, warnings_logged: Callable) -> 
     (tiny_set / 'train/meta.json').unlink()
     dataset = build(tiny_set, negatives=OTHER_VIDEO)
     assert {video.video_id: video.categories for video in dataset.videos} == {
-        'v0': {}, 'v1': {}, 'v2': {}}
+        'v0': {},
+        'v1': {},
+        'v2': {},
+    }
     assert all(dataset[i]['data_samples'].gt_pairs.valid[0].any() for i in range(len(dataset)))
     assert '3 of 3 videos' in warnings_logged()[-1]
 
@@ -61,7 +69,11 @@ def test_categories_of_any_name(tiny_set: Path) -> None:
 
     change(tiny_set / 'train/meta.json', rename)
     assert negatives(build(tiny_set, negatives=OTHER_VIDEO))['v2'] == {
-        'a dog on the left', 'a red cat', 'the dog', 'a small train'}
+        'a dog on the left',
+        'a red cat',
+        'the dog',
+        'a small train',
+    }
 
 
 def test_visibility_comes_from_the_masks(tmp_path: Path) -> None:
@@ -70,8 +82,9 @@ def test_visibility_comes_from_the_masks(tmp_path: Path) -> None:
     for frame in ('00000', '00010'):
         write_frame(root, 'train', 'v', frame, [])
     frames = ['00005', '00010', '00015']
-    change(root / 'train/meta.json',
-           lambda videos: videos['v']['objects']['1'].update(frames=frames))
+    change(
+        root / 'train/meta.json', lambda videos: videos['v']['objects']['1'].update(frames=frames)
+    )
     pairs = build(root, test_mode=True)[0]['data_samples'].gt_pairs
     assert pairs.valid.tolist() == [[False, True, False, True]]
     assert pairs.boxes[0, 2].tolist() == [0, 0, 0, 0]
@@ -81,8 +94,14 @@ def test_frames_keep_the_names_that_are_listed(tmp_path: Path) -> None:
     root = tmp_path
     for frame in ('00095', '00100', '00120'):
         write_frame(root, 'valid', 'v', frame, ['1'])
-    write_json(root / 'meta_expressions/valid/meta_expressions.json', dict(videos=dict(v=dict(
-        frames=['00120', '00095', '00100'], expressions={'0': dict(exp='a dog')}))))
+    write_json(
+        root / 'meta_expressions/valid/meta_expressions.json',
+        dict(
+            videos=dict(
+                v=dict(frames=['00120', '00095', '00100'], expressions={'0': dict(exp='a dog')})
+            )
+        ),
+    )
     sample = build(root, split='valid', test_mode=True)[0]['data_samples']
     assert sample.frame_ids == ['00095', '00100', '00120']
     assert [Path(path).stem for path in sample.frame_paths] == sample.frame_ids
@@ -97,9 +116,13 @@ def test_sentences_have_one_form_in_training_and_testing(tmp_path: Path, test_mo
 
 def test_one_sentence_may_be_about_two_objects(tmp_path: Path) -> None:
     """Both are items; each with its own mask; never is one a negative of the other's video."""
-    root = write_set(tmp_path, {
-        'v': (2, {'1': 'dog', '2': 'dog'}, [('a dog', '1'), ('A dog ', '2')]),
-        'w': (2, {'1': 'cat'}, [('a dog', '1'), ('a cat', '1')])})
+    root = write_set(
+        tmp_path,
+        {
+            'v': (2, {'1': 'dog', '2': 'dog'}, [('a dog', '1'), ('A dog ', '2')]),
+            'w': (2, {'1': 'cat'}, [('a dog', '1'), ('a cat', '1')]),
+        },
+    )
     dataset = build(root, negatives=OTHER_VIDEO)
     assert len(dataset) == 4
     masks = [dataset[i]['data_samples'].gt_pairs.masks[0] for i in range(2)]
@@ -109,9 +132,13 @@ def test_one_sentence_may_be_about_two_objects(tmp_path: Path) -> None:
 
 
 def test_objects_without_a_sentence_count_for_negatives(tmp_path: Path) -> None:
-    root = write_set(tmp_path, {
-        'v': (2, {'1': 'dog', '2': 'zebra'}, [('a dog', '1')]),
-        'w': (2, {'1': 'zebra'}, [('a zebra', '1')])})
+    root = write_set(
+        tmp_path,
+        {
+            'v': (2, {'1': 'dog', '2': 'zebra'}, [('a dog', '1')]),
+            'w': (2, {'1': 'zebra'}, [('a zebra', '1')]),
+        },
+    )
     dataset = build(root, negatives=OTHER_VIDEO)
     assert len(dataset) == 2
     assert dataset.videos[0].categories == {'1': 'dog', '2': 'zebra'}

@@ -1,4 +1,5 @@
 """Which frames make a clip."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +11,12 @@ from r2vos_mm.datasets.frame_sampling import anchor_frames, sample_frame_indices
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[int, int, int, int]:
     length = draw(st.integers(1, 40))
-    return (length, draw(st.integers(1, 12)), draw(st.integers(0, length - 1)),
-            draw(st.integers(0, 2**32)))
+    return (
+        length,
+        draw(st.integers(1, 12)),
+        draw(st.integers(0, length - 1)),
+        draw(st.integers(0, 2**32)),
+    )
 
 
 @given(cases())
@@ -32,8 +37,10 @@ def test_clips_are_sorted_hold_the_anchor_and_repeat_only_what_they_must(case: t
 @given(cases())
 def test_pure_function_of_the_generator(case: tuple) -> None:
     length, clip_length, anchor, seed = case
-    first, second = (sample_frame_indices(length, clip_length, anchor, np.random.default_rng(seed))
-                     for _ in range(2))
+    first, second = (
+        sample_frame_indices(length, clip_length, anchor, np.random.default_rng(seed))
+        for _ in range(2)
+    )
     assert first == second
 
 
@@ -54,18 +61,27 @@ def test_other_frames_lie_outside_the_neighbourhood(seed: int) -> None:
     assert len(near) >= 3
 
 
-@pytest.mark.parametrize(('length', 'clip_length', 'expected'), [
-    (1, 1, [0]), (1, 5, [0] * 5), (2, 1, None), (2, 3, [0, 0, 1]), (2, 8, [0] * 4 + [1] * 4),
-    (3, 3, [0, 1, 2]), (3, 8, [0, 0, 0, 1, 1, 1, 2, 2]),
-])
+@pytest.mark.parametrize(
+    ('length', 'clip_length', 'expected'),
+    [
+        (1, 1, [0]),
+        (1, 5, [0] * 5),
+        (2, 1, None),
+        (2, 3, [0, 0, 1]),
+        (2, 8, [0] * 4 + [1] * 4),
+        (3, 3, [0, 1, 2]),
+        (3, 8, [0, 0, 0, 1, 1, 1, 2, 2]),
+    ],
+)
 def test_short_videos(length: int, clip_length: int, expected: list[int] | None) -> None:
     for anchor in range(length):
         indices = sample_frame_indices(length, clip_length, anchor, np.random.default_rng(0))
         assert indices == ([anchor] if expected is None else expected)
 
 
-@pytest.mark.parametrize(('length', 'clip_length', 'anchor'), [
-    (0, 1, 0), (3, 0, 0), (3, 1, 3), (3, 1, -1)])
+@pytest.mark.parametrize(
+    ('length', 'clip_length', 'anchor'), [(0, 1, 0), (3, 0, 0), (3, 1, 3), (3, 1, -1)]
+)
 def test_impossible_wishes(length: int, clip_length: int, anchor: int) -> None:
     with pytest.raises(ValueError, match=f'video with {length} frames'):
         sample_frame_indices(length, clip_length, anchor, np.random.default_rng(0))

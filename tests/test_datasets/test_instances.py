@@ -1,4 +1,5 @@
 """All annotated objects of a clip, and windows of consecutive frames."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,15 +10,24 @@ from r2vos_mm.datasets.records import Clip, Pair
 from r2vos_mm.datasets.target_masks import PackTargetInputs, pack_bits
 from r2vos_mm.datasets.transforms import PackReferringInputs
 
-PAIRS = (Pair('a dog', 'v/0/p', '0', '2'), Pair('a cat', 'v/1/n', '1', '', 'other_video', True),
-         Pair('a bird', 'v/2/p', '2', '9'))
+PAIRS = (
+    Pair('a dog', 'v/0/p', '0', '2'),
+    Pair('a cat', 'v/1/n', '1', '', 'other_video', True),
+    Pair('a bird', 'v/2/p', '2', '9'),
+)
 
 
 def results(**keys: object) -> dict:
     clip = Clip('v', 'toy', ('00000', '00001'), PAIRS)
     frame = np.zeros((2, 3, 3), np.uint8)
-    return dict(img=[frame] * 2, clip=[clip] * 2, img_path=['a', 'b'], img_shape=[(2, 3)] * 2,
-                ori_shape=[(2, 3)] * 2, **keys)
+    return dict(
+        img=[frame] * 2,
+        clip=[clip] * 2,
+        img_path=['a', 'b'],
+        img_shape=[(2, 3)] * 2,
+        ori_shape=[(2, 3)] * 2,
+        **keys,
+    )
 
 
 def test_every_object_of_the_maps_and_of_the_pairs():
@@ -44,7 +54,8 @@ def test_targets_beside_those_of_the_pairs():
     masks = np.zeros((3, 2, 3), bool)
     masks[0, 0], masks[2, 1, 1:] = True, True
     packed = PackTargetInputs(with_instances=True).transform(
-        results(gt_seg_map=[pack_bits(masks), pack_bits(masks)], targets=[('2', '9', '5')] * 2))
+        results(gt_seg_map=[pack_bits(masks), pack_bits(masks)], targets=[('2', '9', '5')] * 2)
+    )
     found = packed['data_samples'].gt_instances
     assert found.obj_ids == ['2', '9', '5']
     assert found.masks[:, 1].numpy().tolist() == masks.tolist()
@@ -53,8 +64,10 @@ def test_targets_beside_those_of_the_pairs():
 
 @given(st.integers(1, 40), st.integers(1, 12))
 def test_windows_of_an_epoch_cover_the_video(length, window):
-    windows = [ConsecutiveFrames()(length, window, anchor, None)
-               for anchor in anchor_frames(length, window)]
+    windows = [
+        ConsecutiveFrames()(length, window, anchor, None)
+        for anchor in anchor_frames(length, window)
+    ]
     assert all(len(frames) == window for frames in windows)
     assert {frame for frames in windows for frame in frames} == set(range(length))
     for frames in windows:

@@ -1,6 +1,7 @@
 """JHMDB-Sentences: the frames of MTTR's list and the masks of .mat files."""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from public_sets import square, write_jhmdb
@@ -12,14 +13,18 @@ from r2vos_mm.datasets.jhmdb_sentences_dataset import PuppetMask
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [
-    dict(type='TransformBroadcaster',
-         transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')]),
-    dict(type='PackTargetInputs')]
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+    ),
+    dict(type='PackTargetInputs'),
+]
 
 
 def build(root: Path, **kwargs: object) -> JHMDBSentencesDataset:
     return DATASETS.build(
-        dict(type='JHMDBSentencesDataset', data_root=str(root), pipeline=PIPELINE) | kwargs)
+        dict(type='JHMDBSentencesDataset', data_root=str(root), pipeline=PIPELINE) | kwargs
+    )
 
 
 def test_one_item_for_each_frame_of_the_list(tmp_path: Path, warnings_logged: Callable) -> None:
@@ -30,14 +35,16 @@ def test_one_item_for_each_frame_of_the_list(tmp_path: Path, warnings_logged: Ca
     # Mask i of the file, from 0, has its square at column i, and frames count from 1.
     for sample, column in zip(samples, (0, 4)):
         assert (sample.gt_pairs.masks[0, 0].numpy() == square(column)).all()
-    assert "entry 2" in warnings_logged()[0]
+    assert 'entry 2' in warnings_logged()[0]
 
 
 def test_windows_stay_within_the_frames_that_have_masks(tmp_path: Path) -> None:
     # 6 images but 5 masks, as the list says.
     dataset = build(write_jhmdb(tmp_path), window=5)
     assert [dataset[i]['data_samples'].frame_ids for i in range(2)] == [
-        ['00001', '00002', '00003'], ['00003', '00004', '00005']]
+        ['00001', '00002', '00003'],
+        ['00003', '00004', '00005'],
+    ]
     assert dataset[1]['data_samples'].annotated_frames == [False, False, True]
 
 

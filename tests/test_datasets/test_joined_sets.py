@@ -1,4 +1,5 @@
 """Sets joined in configs: epochs reach every part, and what is held out stays out."""
+
 import copy
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ def _scope() -> Iterator[None]:
 
 def small(part: object) -> object:
     """A config with all sizes in pixels a tenth of what they are."""
+
     def tenth(value: object) -> object:
         if isinstance(value, (list, tuple)):
             return type(value)(map(tenth, value))
@@ -57,8 +59,11 @@ def joint(root: Path) -> dict:
     config = dataset_config('joint')
     for name, part in zip(('refcoco', 'refcoco+', 'refcocog'), config['datasets']):
         write_refcoco(root / 'coco', name=name)
-        part.update(data_root=str(root / 'coco'), ann_file=f'{name}/refs(unc).p',
-                    held_out_by=[f'{name}/refs(unc).p'])
+        part.update(
+            data_root=str(root / 'coco'),
+            ann_file=f'{name}/refs(unc).p',
+            held_out_by=[f'{name}/refs(unc).p'],
+        )
     config['datasets'][3].update(data_root=str(root / 'video'), video_subset=None)
     return config
 
@@ -71,7 +76,11 @@ def test_joint_training(tmp_path: Path) -> None:
     loader = DataLoader(dataset, batch_size=1, sampler=sampler, collate_fn=pseudo_collate)
     samples = [batch['data_samples'][0] for batch in islice(loader, len(dataset))]
     assert Counter(sample.dataset for sample in samples) == {
-        'refcoco': 4, 'refcoco+': 4, 'refcocog': 4, 'ref_youtube_vos': 8}
+        'refcoco': 4,
+        'refcoco+': 4,
+        'refcocog': 4,
+        'ref_youtube_vos': 8,
+    }
     assert all(len(sample.frame_ids) == 5 for sample in samples)
     assert all(sample.gt_pairs.valid[0].any() for sample in samples)
     moved = [sample.gt_pairs.boxes[0] for sample in samples if sample.dataset == 'refcoco']
@@ -104,8 +113,11 @@ def test_the_image_sets_of_pre_training(tmp_path: Path) -> None:
     for part in config['datasets']:
         name = part['dataset_name']
         write_refcoco(tmp_path, name=name)
-        part.update(data_root=str(tmp_path), ann_file=f'{name}/refs(unc).p',
-                    held_out_by=[f'{name}/refs(unc).p'])
+        part.update(
+            data_root=str(tmp_path),
+            ann_file=f'{name}/refs(unc).p',
+            held_out_by=[f'{name}/refs(unc).p'],
+        )
     dataset = DATASETS.build(config)
     assert len(dataset) == 12
     for index in range(len(dataset)):
@@ -114,13 +126,23 @@ def test_the_image_sets_of_pre_training(tmp_path: Path) -> None:
         assert item['data_samples'].gt_pairs.valid[0].all()
 
 
-@pytest.mark.parametrize(('name', 'writer', 'changes'), [
-    ('mevis', write_mevis, dict(split='valid_u')),
-    ('a2d_sentences', write_a2d, {}),
-    ('refcoco', write_refcoco, {}), ('refcocoplus', write_refcoco, dict(ann_file=None)),
-    ('refcocog', write_refcoco, dict(ann_file=None))])
-def test_base_configs_of_training(tmp_path: Path, fake_h5py: None, name: str,  # noqa: F811
-                                  writer: object, changes: dict) -> None:
+@pytest.mark.parametrize(
+    ('name', 'writer', 'changes'),
+    [
+        ('mevis', write_mevis, dict(split='valid_u')),
+        ('a2d_sentences', write_a2d, {}),
+        ('refcoco', write_refcoco, {}),
+        ('refcocoplus', write_refcoco, dict(ann_file=None)),
+        ('refcocog', write_refcoco, dict(ann_file=None)),
+    ],
+)
+def test_base_configs_of_training(
+    tmp_path: Path,
+    fake_h5py: None,  # noqa: F811
+    name: str,
+    writer: object,
+    changes: dict,
+) -> None:
     writer(tmp_path)
     if 'ann_file' in changes:
         changes = dict(ann_file='refcoco/refs(unc).p')
@@ -132,15 +154,25 @@ def test_base_configs_of_training(tmp_path: Path, fake_h5py: None, name: str,  #
         assert pairs.valid[0].any()
 
 
-@pytest.mark.parametrize(('name', 'loader', 'writer', 'changes'), [
-    ('mevis', 'val', write_mevis, {}), ('a2d_sentences', 'test', write_a2d, {}),
-    ('jhmdb_sentences', 'test', write_jhmdb, {}),
-    ('refcoco', 'val', write_refcoco, {})])
-def test_base_configs_of_testing(tmp_path: Path, fake_h5py: None, name: str,  # noqa: F811
-                                 loader: str, writer: object, changes: dict) -> None:
+@pytest.mark.parametrize(
+    ('name', 'loader', 'writer', 'changes'),
+    [
+        ('mevis', 'val', write_mevis, {}),
+        ('a2d_sentences', 'test', write_a2d, {}),
+        ('jhmdb_sentences', 'test', write_jhmdb, {}),
+        ('refcoco', 'val', write_refcoco, {}),
+    ],
+)
+def test_base_configs_of_testing(
+    tmp_path: Path,
+    fake_h5py: None,  # noqa: F811
+    name: str,
+    loader: str,
+    writer: object,
+    changes: dict,
+) -> None:
     writer(tmp_path)
-    dataset = DATASETS.build(
-        dataset_config(name, loader) | dict(data_root=str(tmp_path)) | changes)
+    dataset = DATASETS.build(dataset_config(name, loader) | dict(data_root=str(tmp_path)) | changes)
     sample = dataset[0]['data_samples']
     # Annotation keeps the size of the files.
     assert sample.gt_pairs.masks.shape[-2:] == sample.ori_shape == (24, 32)
@@ -151,7 +183,8 @@ def test_ref_davis17(tmp_path: Path) -> None:
     write_set(tmp_path, split='valid')
     config = dataset_config('ref_davis17', 'test')
     dataset = DATASETS.build(
-        config | dict(data_root=str(tmp_path), mask_folder='valid/Annotations'))
+        config | dict(data_root=str(tmp_path), mask_folder='valid/Annotations')
+    )
     sample = dataset[0]['data_samples']
     assert (sample.dataset, len(sample.gt_pairs)) == ('ref_davis17', 3)
     assert 'gt_void' in sample
@@ -159,25 +192,44 @@ def test_ref_davis17(tmp_path: Path) -> None:
 
 def test_r2_youtube_vos(tmp_path: Path) -> None:
     write_set(tmp_path, split='valid')
-    rows = [dict(pair_id=f'{video}/{kind}', video=video, exp_video=video, exp_id='0', exp='a dog',
-                 label=int(kind == 'positive'), kind=kind)
-            for video in VIDEOS for kind in ('positive', 'easy')]
+    rows = [
+        dict(
+            pair_id=f'{video}/{kind}',
+            video=video,
+            exp_video=video,
+            exp_id='0',
+            exp='a dog',
+            label=int(kind == 'positive'),
+            kind=kind,
+        )
+        for video in VIDEOS
+        for kind in ('positive', 'easy')
+    ]
     config = dataset_config('r2_youtube_vos', 'test')
     write_json(tmp_path / config['pairs_file'], dict(format='r2-pairs/1', pairs=rows))
     dataset = DATASETS.build(config | dict(data_root=str(tmp_path)))
     assert [dataset[i]['data_samples'].gt_pairs.kinds for i in range(3)] == [
-        ['positive', 'easy']] * 3
+        ['positive', 'easy']
+    ] * 3
 
 
 def ref_youtube_vos_parts(dataset: dict) -> list[dict]:
     """The parts of a dataset config that read Refer-YouTube-VOS's training videos."""
-    return [part for part in (dataset, *dataset.get('datasets', ()))
-            if part.get('data_root') == REF_YOUTUBE_VOS and part.get('split') == 'train']
+    return [
+        part
+        for part in (dataset, *dataset.get('datasets', ()))
+        if part.get('data_root') == REF_YOUTUBE_VOS and part.get('split') == 'train'
+    ]
 
 
-@pytest.mark.parametrize('path', sorted(
-    path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob('*.py')
-    if path.name != 'study.py' and not {'models', 'schedules', 'backbones'} & set(path.parts)))
+@pytest.mark.parametrize(
+    'path',
+    sorted(
+        path.relative_to(CONFIGS).as_posix()
+        for path in CONFIGS.rglob('*.py')
+        if path.name != 'study.py' and not {'models', 'schedules', 'backbones'} & set(path.parts)
+    ),
+)
 def test_the_hold_out_stays_out_of_every_training(path: str) -> None:
     config = Config.fromfile(CONFIGS / path)
     if 'dataset' not in config.get('train_dataloader', ()):
@@ -194,10 +246,19 @@ def test_the_hold_out_stays_out_of_every_training(path: str) -> None:
 def test_the_hold_out_is_the_same_on_every_machine(tmp_path: Path) -> None:
     """The ids below were held out by the rule, first 64 bits of SHA-256 below 5 % of 2^64."""
     import hashlib
+
     ids = [f'{i:010x}' for i in range(400)]
-    by_hand = {i for i in ids if int(hashlib.sha256(i.encode()).hexdigest()[:16], 16) < .05 * 2**64}
-    root = write_set(tmp_path, {i: (1, {'1': 'dog'}, [('a dog', '1')]) for i in sorted(by_hand)[:2]
-                                + sorted(set(ids) - by_hand)[:2]})
-    dataset = R2VOSDataset(data_root=str(root), pipeline=[],
-                           video_subset=dict(part='holdout', fraction=.05))
+    by_hand = {
+        i for i in ids if int(hashlib.sha256(i.encode()).hexdigest()[:16], 16) < 0.05 * 2**64
+    }
+    root = write_set(
+        tmp_path,
+        {
+            i: (1, {'1': 'dog'}, [('a dog', '1')])
+            for i in sorted(by_hand)[:2] + sorted(set(ids) - by_hand)[:2]
+        },
+    )
+    dataset = R2VOSDataset(
+        data_root=str(root), pipeline=[], video_subset=dict(part='holdout', fraction=0.05)
+    )
     assert {video.video_id for video in dataset.videos} == set(sorted(by_hand)[:2])

@@ -1,4 +1,5 @@
 """Reading the layout of Refer-YouTube-VOS, with everything that can be wrong in it."""
+
 import doctest
 import json
 import shutil
@@ -19,12 +20,14 @@ def root(tmp_path: Path) -> Path:
     return write_set(tmp_path / 'set', {'v': (2, {'1': 'dog'}, [('a dog', '1')])})
 
 
-def read(root: Path, entry: object = ENTRY, *, video_id: str = 'v',
-         need_masks: bool = True) -> tuple[records.VideoRecord | None, list[str]]:
+def read(
+    root: Path, entry: object = ENTRY, *, video_id: str = 'v', need_masks: bool = True
+) -> tuple[records.VideoRecord | None, list[str]]:
     """The record, and the problems as 'where: what -> consequence'."""
     problems = ProblemList('')
-    reader = LayoutReader(root / 'train', categories={'v': {'1': 'dog'}}, problems=problems,
-                          need_masks=need_masks)
+    reader = LayoutReader(
+        root / 'train', categories={'v': {'1': 'dog'}}, problems=problems, need_masks=need_masks
+    )
     record = reader.read_video(video_id, entry)
     return record, [f'{row.where}: {row.what} -> {row.consequence}' for row in problems.rows]
 
@@ -38,8 +41,13 @@ def test_a_sound_video(root: Path) -> None:
     record, problems = read(root)
     assert problems == []
     assert record == records.VideoRecord(
-        'v', ('00000', '00005'), root / 'train/JPEGImages/v', root / 'train/Annotations/v',
-        (records.Expression('0', 'a dog', '1'), ), {'1': 'dog'})
+        'v',
+        ('00000', '00005'),
+        root / 'train/JPEGImages/v',
+        root / 'train/Annotations/v',
+        (records.Expression('0', 'a dog', '1'),),
+        {'1': 'dog'},
+    )
 
 
 @pytest.mark.parametrize('name', ['', '.', '..', 'a/b', '/etc', 'a\\b', '../x', 'c:x', 'a\0', 5])
@@ -49,7 +57,7 @@ def test_names_never_leave_their_folder(root: Path, name: object) -> None:
     assert record is None
     assert problems == [f'{name}: video id is not a plain folder name -> video skipped']
     record, problems = read(root, ENTRY | dict(frames=['00000', name]))
-    assert record.frames == ('00000', )
+    assert record.frames == ('00000',)
     assert problems == [f'v: frame name {name!r} is not a plain file name -> frame skipped']
 
 
@@ -63,46 +71,58 @@ def test_frames_are_put_in_order_once(root: Path) -> None:
     assert record.frames == ('00000', '00005')
 
 
-@pytest.mark.parametrize(('entry', 'problem'), [
-    ([], 'v: entry is a list, not a dict -> video skipped'),
-    (dict(frames=['00000'], sentences={}),
-     "v: has no dict 'expressions' (keys: frames, sentences) -> video skipped"),
-    (dict(expressions={}), "v: has no list 'frames' (keys: expressions) -> video skipped"),
-    (ENTRY | dict(frames=[]), 'v: has no usable frame -> video skipped'),
-    (ENTRY | dict(expressions={}), 'v: has no usable sentence -> video skipped')])
+@pytest.mark.parametrize(
+    ('entry', 'problem'),
+    [
+        ([], 'v: entry is a list, not a dict -> video skipped'),
+        (
+            dict(frames=['00000'], sentences={}),
+            "v: has no dict 'expressions' (keys: frames, sentences) -> video skipped",
+        ),
+        (dict(expressions={}), "v: has no list 'frames' (keys: expressions) -> video skipped"),
+        (ENTRY | dict(frames=[]), 'v: has no usable frame -> video skipped'),
+        (ENTRY | dict(expressions={}), 'v: has no usable sentence -> video skipped'),
+    ],
+)
 def test_entries_of_another_form(root: Path, entry: object, problem: str) -> None:
     assert read(root, entry) == (None, [problem])
 
 
-@pytest.mark.parametrize(('expression', 'problem'), [
-    (dict(exp='', obj_id='1'), 'sentence is empty'),
-    (dict(exp=' \t\n', obj_id='1'), 'sentence is empty'),
-    (dict(sentence='a dog', obj_id='1'), "has no text 'exp'"),
-    (dict(exp=None, obj_id='1'), "has no text 'exp'"), ('a dog', "has no text 'exp'"),
-    (dict(exp='a dog'), "has no 'obj_id'"),
-    (dict(exp='a dog', obj_id='dog'), "obj_id 'dog' is not a number from 1 to 255"),
-    (dict(exp='a dog', obj_id='0'), "obj_id '0' is not a number from 1 to 255"),
-    (dict(exp='a dog', obj_id=256), 'obj_id 256 is not a number from 1 to 255')])
+@pytest.mark.parametrize(
+    ('expression', 'problem'),
+    [
+        (dict(exp='', obj_id='1'), 'sentence is empty'),
+        (dict(exp=' \t\n', obj_id='1'), 'sentence is empty'),
+        (dict(sentence='a dog', obj_id='1'), "has no text 'exp'"),
+        (dict(exp=None, obj_id='1'), "has no text 'exp'"),
+        ('a dog', "has no text 'exp'"),
+        (dict(exp='a dog'), "has no 'obj_id'"),
+        (dict(exp='a dog', obj_id='dog'), "obj_id 'dog' is not a number from 1 to 255"),
+        (dict(exp='a dog', obj_id='0'), "obj_id '0' is not a number from 1 to 255"),
+        (dict(exp='a dog', obj_id=256), 'obj_id 256 is not a number from 1 to 255'),
+    ],
+)
 def test_sentences_that_cannot_be_used(root: Path, expression: object, problem: str) -> None:
     entry = ENTRY | dict(expressions={'0': expression, '1': dict(exp='the dog', obj_id=1)})
     record, problems = read(root, entry)
-    assert record.expressions == (records.Expression('1', 'the dog', '1'), )
+    assert record.expressions == (records.Expression('1', 'the dog', '1'),)
     assert problems == [f'v expression 0: {problem} -> sentence skipped']
 
 
 def test_in_testing_the_object_may_be_unknown(root: Path) -> None:
     entry = ENTRY | dict(expressions={'0': dict(exp='a dog')})
     record, problems = read(root, entry, need_masks=False)
-    assert record.expressions == (records.Expression('0', 'a dog', ''), )
+    assert record.expressions == (records.Expression('0', 'a dog', ''),)
     assert problems == []
 
 
-@pytest.mark.parametrize(('kind', 'name'), [('JPEGImages', '00005.jpg'),
-                                            ('Annotations', '00005.png')])
+@pytest.mark.parametrize(
+    ('kind', 'name'), [('JPEGImages', '00005.jpg'), ('Annotations', '00005.png')]
+)
 def test_missing_files_cost_their_frame(root: Path, kind: str, name: str) -> None:
     (root / 'train' / kind / 'v' / name).unlink()
     record, problems = read(root)
-    assert record.frames == ('00000', )
+    assert record.frames == ('00000',)
     assert problems == [f'v: {kind}/v/{name} is missing -> frame skipped']
 
 
@@ -116,12 +136,14 @@ def test_masks_of_first_frames_are_no_truth(tmp_path: Path) -> None:
     record, problems = read(root, entry, need_masks=False)
     assert (record.frames, record.mask_dir) == (tuple(names), None)
     assert problems == ['v: 1 of 3 frames have a mask -> masks unused']
-    assert read(root, entry)[0].frames == (names[0], )  # in training frames with a mask are used
+    assert read(root, entry)[0].frames == (names[0],)  # in training frames with a mask are used
 
 
 def test_missing_folders_cost_the_video(root: Path) -> None:
     assert read(root, video_id='w') == (
-        None, ['w: listed, but JPEGImages/w is missing -> video skipped'])
+        None,
+        ['w: listed, but JPEGImages/w is missing -> video skipped'],
+    )
     shutil.rmtree(root / 'train/Annotations/v')
     assert read(root) == (None, ['v: has no folder Annotations/v -> video skipped'])
     record, problems = read(root, need_masks=False)
@@ -133,8 +155,9 @@ def test_missing_folders_cost_the_video(root: Path) -> None:
 
 def test_unlisted_folders_are_noted(root: Path) -> None:
     problems = ProblemList('')
-    LayoutReader(root / 'train', categories={}, problems=problems,
-                 need_masks=True).note_unlisted(set())
+    LayoutReader(root / 'train', categories={}, problems=problems, need_masks=True).note_unlisted(
+        set()
+    )
     assert [(row.where, row.what) for row in problems.rows] == [('v', 'folder, but not listed')]
 
 
@@ -154,14 +177,21 @@ def test_files_that_are_missing_or_no_json(tmp_path: Path) -> None:
 
 
 def test_the_first_release_lists_by_object(tmp_path: Path) -> None:
-    objects = {'10': dict(expressions=['c'], frames=['00005']),
-               '2': dict(expressions=['a', 'b'], expressions_first_frame=['x'],
-                         frames=['00000', '00005'])}
+    objects = {
+        '10': dict(expressions=['c'], frames=['00005']),
+        '2': dict(expressions=['a', 'b'], expressions_first_frame=['x'], frames=['00000', '00005']),
+    }
     path = write_json(tmp_path / 'm.json', dict(videos={'v': dict(objects=objects)}))
-    assert read_expressions(path) == {'v': dict(
-        expressions={'0': dict(exp='a', obj_id='2'), '1': dict(exp='b', obj_id='2'),
-                     '2': dict(exp='c', obj_id='10')},
-        frames=['00000', '00005'])}
+    assert read_expressions(path) == {
+        'v': dict(
+            expressions={
+                '0': dict(exp='a', obj_id='2'),
+                '1': dict(exp='b', obj_id='2'),
+                '2': dict(exp='c', obj_id='10'),
+            },
+            frames=['00000', '00005'],
+        )
+    }
 
 
 def test_first_release_and_challenge_have_the_same_sentences(test_data: Path) -> None:
@@ -184,7 +214,8 @@ def test_categories(tmp_path: Path) -> None:
     write_json(path, dict(videos=dict(a=good, b={})))
     assert read_categories(path, problems) == {'a': {'1': 'dog'}}
     assert [(row.where, row.what) for row in problems.rows] == [
-        ('meta.json: b', "has no dict 'objects'")]
+        ('meta.json: b', "has no dict 'objects'")
+    ]
     path.write_text(json.dumps([]))
     assert read_categories(path, problems) == {}
     assert problems.rows[-1].what == "has no dict 'videos'"
@@ -195,5 +226,7 @@ def test_the_report_is_one_record_and_limited() -> None:
     for number in range(5):
         problems.add(f'v{number}', 'is missing', 'video skipped')
     assert problems.table().splitlines() == [
-        '  v0  is missing  -> video skipped', '  v1  is missing  -> video skipped',
-        '  ... and 3 more']
+        '  v0  is missing  -> video skipped',
+        '  v1  is missing  -> video skipped',
+        '  ... and 3 more',
+    ]

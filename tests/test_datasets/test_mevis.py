@@ -1,8 +1,9 @@
 """MeViS: unions of objects, sentences about nothing, masks as run-length codes."""
+
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import pytest
@@ -13,10 +14,15 @@ from r2vos_mm.datasets import MeViSDataset
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [
-    dict(type='TransformBroadcaster', share_random_params=True,
-         transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')]),
-    dict(type='SwapLeftRight'), dict(type='PackTargetInputs')]
-NEGATIVES = dict(type='TrainNegatives', per_clip=1, shares=dict(no_target=1.))
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+    ),
+    dict(type='SwapLeftRight'),
+    dict(type='PackTargetInputs'),
+]
+NEGATIVES = dict(type='TrainNegatives', per_clip=1, shares=dict(no_target=1.0))
 
 
 def build(root: Path, **kwargs: object) -> MeViSDataset:
@@ -70,8 +76,11 @@ def test_items_of_training_are_sentences_with_a_target(root: Path) -> None:
 
 def test_sentences_about_nothing_are_negatives_of_training(root: Path) -> None:
     dataset = build(root, clip_length=2, negatives=NEGATIVES)
-    kinds = Counter((dataset[i]['data_samples'].video_id, kind) for i in range(len(dataset))
-                    for kind in dataset[i]['data_samples'].gt_pairs.kinds)
+    kinds = Counter(
+        (dataset[i]['data_samples'].video_id, kind)
+        for i in range(len(dataset))
+        for kind in dataset[i]['data_samples'].gt_pairs.kinds
+    )
     # The second video has none.
     assert kinds == {('a', 'positive'): 6, ('a', 'no_target'): 6, ('b', 'positive'): 1}
 
@@ -82,12 +91,26 @@ def test_more_targets_than_bits_of_a_byte(tmp_path: Path) -> None:
     write_json(root / 'valid_u/mask_dict.json', codes)
     path = root / 'valid_u/meta_expressions.json'
     content = json.loads(path.read_text())
-    content['videos'] = dict(a=content['videos']['a'] | dict(
-        expressions={str(i): dict(exp=f'number {i}', obj_id=[i], anno_id=[i]) for i in range(20)}))
+    content['videos'] = dict(
+        a=content['videos']['a']
+        | dict(
+            expressions={
+                str(i): dict(exp=f'number {i}', obj_id=[i], anno_id=[i]) for i in range(20)
+            }
+        )
+    )
     write_json(path, content)
-    resized = [dict(type='TransformBroadcaster', transforms=[
-        *PIPELINE[0]['transforms'], dict(type='Resize', scale=(64, 48)),
-        dict(type='RandomFlip', prob=1.)]), *PIPELINE[1:]]
+    resized = [
+        dict(
+            type='TransformBroadcaster',
+            transforms=[
+                *PIPELINE[0]['transforms'],
+                dict(type='Resize', scale=(64, 48)),
+                dict(type='RandomFlip', prob=1.0),
+            ],
+        ),
+        *PIPELINE[1:],
+    ]
     dataset = build(root, clip_length=3, positives_per_clip=20, pipeline=resized)
     pairs = dataset[0]['data_samples'].gt_pairs
     assert len(pairs) == 20
@@ -113,12 +136,19 @@ def test_the_validation_of_the_server_has_no_masks(tmp_path: Path) -> None:
         build(root, split='valid')
 
 
-@pytest.mark.parametrize(('change', 'problem'), [
-    (dict(anno_id=[99]), 'annotation 99 is not in mask_dict.json'),
-    (dict(anno_id=11), 'anno_id 11 is not a list'), (dict(anno_id=None), "has no 'anno_id'"),
-    (dict(exp=' '), 'sentence is empty'), (dict(exp=3), "has no text 'exp'")])
-def test_sentences_that_cannot_be_used(root: Path, warnings_logged: Callable, change: dict,
-                                       problem: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'problem'),
+    [
+        (dict(anno_id=[99]), 'annotation 99 is not in mask_dict.json'),
+        (dict(anno_id=11), 'anno_id 11 is not a list'),
+        (dict(anno_id=None), "has no 'anno_id'"),
+        (dict(exp=' '), 'sentence is empty'),
+        (dict(exp=3), "has no text 'exp'"),
+    ],
+)
+def test_sentences_that_cannot_be_used(
+    root: Path, warnings_logged: Callable, change: dict, problem: str
+) -> None:
     path = root / 'valid_u/meta_expressions.json'
     content = json.loads(path.read_text())
     content['videos']['a']['expressions']['0'].update(change)
@@ -137,8 +167,7 @@ def test_reference_data(test_data: Path) -> None:
     dataset = build(test_data / 'data/fixtures/mevis', test_mode=True)
     samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
     assert [len(sample.frame_ids) for sample in samples] == [6, 1]
-    assert all(sample.gt_pairs.kinds == ['positive', 'positive', 'no_target']
-               for sample in samples)
+    assert all(sample.gt_pairs.kinds == ['positive', 'positive', 'no_target'] for sample in samples)
     pairs = samples[0].gt_pairs
     assert (pairs.masks[0] <= pairs.masks[1]).all()
     assert not pairs.masks[2].any()

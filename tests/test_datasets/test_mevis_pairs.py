@@ -1,6 +1,7 @@
 """MeViS tested with a pairs file: targets of its own sentences, negatives, unusable rows."""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 import torch
@@ -12,14 +13,28 @@ from r2vos_mm.datasets import MeViSDataset
 from r2vos_mm.datasets.pair_builder import build_r2_pairs
 from r2vos_mm.evaluation import JFRMetric
 
-PIPELINE = [dict(type='TransformBroadcaster',
-                 transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')]),
-            dict(type='PackTargetInputs')]
-BOTH = dict(pair_id='a/1/p', video='a', exp_video='a', exp_id='1', exp='both moving', obj_id='',
-            label=1, kind='positive', rank=0)
+PIPELINE = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+    ),
+    dict(type='PackTargetInputs'),
+]
+BOTH = dict(
+    pair_id='a/1/p',
+    video='a',
+    exp_video='a',
+    exp_id='1',
+    exp='both moving',
+    obj_id='',
+    label=1,
+    kind='positive',
+    rank=0,
+)
 GIRAFFE = BOTH | dict(pair_id='a/2/p', exp_id='2', exp='a giraffe')
-CAT = BOTH | dict(pair_id='b/0/n0', exp_video='b', exp_id='0', exp='a cat running', label=0,
-                  kind='easy')
+CAT = BOTH | dict(
+    pair_id='b/0/n0', exp_video='b', exp_id='0', exp='a cat running', label=0, kind='easy'
+)
 
 
 @pytest.fixture
@@ -60,16 +75,29 @@ def test_a_sentence_about_nothing_is_never_positive(root: Path, warnings_logged:
     assert pairs.kinds == ['positive', 'no_target']
     assert pairs.is_negative.tolist() == [False, True]
     assert not pairs.masks[1].any()
-    assert 'a expression 2  positive in the pairs file, but about nothing in the video  -> shown ' \
+    assert (
+        'a expression 2  positive in the pairs file, but about nothing in the video  -> shown '
         'as a negative pair' in warnings_logged()[0]
+    )
 
 
-@pytest.mark.parametrize(('change', 'problem'), [
-    (dict(video='gone'), 'gone  in p.json, but not among the usable videos  -> 1 pair(s) skipped'),
-    (dict(exp_id='9'), 'a expression 9  in the pairs file, but not among the usable sentences'),
-    (dict(exp='all still'), "a expression 1  is 'all still' in the pairs file, but 'both moving'")])
-def test_what_cannot_be_shown_is_told(root: Path, warnings_logged: Callable, change: dict,
-                                      problem: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'problem'),
+    [
+        (
+            dict(video='gone'),
+            'gone  in p.json, but not among the usable videos  -> 1 pair(s) skipped',
+        ),
+        (dict(exp_id='9'), 'a expression 9  in the pairs file, but not among the usable sentences'),
+        (
+            dict(exp='all still'),
+            "a expression 1  is 'all still' in the pairs file, but 'both moving'",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_told(
+    root: Path, warnings_logged: Callable, change: dict, problem: str
+) -> None:
     dataset = build(root, BOTH | change, CAT)
     assert dataset[0]['data_samples'].gt_pairs.pair_ids == ['b/0/n0']
     assert str(root / 'pairs/p.json') in warnings_logged()[0]
@@ -100,18 +128,28 @@ def test_built_pairs_are_scored(test_data: Path, tmp_path: Path) -> None:
     assert built.counts == dict(positive=4, negative=2, short=4, videos=2)
     assert built.content['name'] == 'r2-mevis-valid_u2-easy-lexical-n1'
     path = write_json(tmp_path / 'p.json', built.content)
-    dataset = MeViSDataset(data_root=str(root), split='valid_u', pairs_file=str(path),
-                           test_mode=True, pipeline=PIPELINE)
+    dataset = MeViSDataset(
+        data_root=str(root),
+        split='valid_u',
+        pairs_file=str(path),
+        test_mode=True,
+        pipeline=PIPELINE,
+    )
     own = MeViSDataset(data_root=str(root), split='valid_u', test_mode=True, pipeline=PIPELINE)
     assert [dataset.test_pairs(video) for video in dataset.videos] == [
-        own.test_pairs(video) for video in own.videos]
+        own.test_pairs(video) for video in own.videos
+    ]
     metric = JFRMetric()
     for item in dataset:
         sample = item['data_samples']
         masks, negative = sample.gt_pairs.masks, torch.as_tensor(sample.gt_pairs.is_negative)
         sample.pred_pairs = InstanceData(
-            masks=masks, ungated_masks=masks, scores=torch.ones(masks.shape[:2]),
-            consensus=1 - negative.float(), misalignment_logits=negative.float())
+            masks=masks,
+            ungated_masks=masks,
+            scores=torch.ones(masks.shape[:2]),
+            consensus=1 - negative.float(),
+            misalignment_logits=negative.float(),
+        )
         metric.process({}, [sample.to_dict()])
     figures = metric.evaluate(len(dataset))
     # Every target is found, and nothing for the sentences about nothing.

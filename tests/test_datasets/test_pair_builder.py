@@ -268,8 +268,10 @@ class TestSources:
         pairs = build_r2_pairs(path)
         assert [(row['exp'], row['obj_id']) for row in rows_of(pairs, 1)] == [('two dogs', '')]
         # What the data gives as being about nothing in the video needs no other video.
-        assert [(row['pair_id'], row['video'], row['exp'], row['obj_id'], row['kind'])
-                for row in rows_of(pairs)] == [('v/1/no_target', 'v', 'a cat', '', 'no_target')]
+        assert [
+            (row['pair_id'], row['video'], row['exp'], row['obj_id'], row['kind'])
+            for row in rows_of(pairs)
+        ] == [('v/1/no_target', 'v', 'a cat', '', 'no_target')]
         assert pairs.counts == dict(positive=1, negative=1, short=1, videos=1)
         assert rows_of(build_r2_pairs(path, exclude=['v/1/no_target'])) == []
 
@@ -277,12 +279,19 @@ class TestSources:
         def video(exp: str, about: list[int]) -> dict:
             return dict(exp=exp, obj_id=about, anno_id=about)
 
-        path = write_json(tmp_path / 'm.json', dict(videos={
-            'v': dict(frames=['0'], expressions={'0': video('a dog', [1])}),
-            'w': dict(frames=['0'], expressions={'0': video('a bus', [2]),
-                                                 '1': video('a dog', [])})}))
-        assert shown(build_r2_pairs(path)) == {
-            'v/0/n0': 'w', 'w/0/n0': 'v', 'w/1/no_target': 'w'}
+        path = write_json(
+            tmp_path / 'm.json',
+            dict(
+                videos={
+                    'v': dict(frames=['0'], expressions={'0': video('a dog', [1])}),
+                    'w': dict(
+                        frames=['0'],
+                        expressions={'0': video('a bus', [2]), '1': video('a dog', [])},
+                    ),
+                }
+            ),
+        )
+        assert shown(build_r2_pairs(path)) == {'v/0/n0': 'w', 'w/0/n0': 'v', 'w/1/no_target': 'w'}
 
     def test_a_video_without_categories_is_never_shown_wrongly(self, tiny_set: Path) -> None:
         content = json.loads((tiny_set / 'train/meta.json').read_text())
@@ -505,44 +514,98 @@ class TestCommand:
         assert 'mine: 4 positive, 3 negative, 1 short, 2 videos' in text
         assert f'pairs_sha256 {expected.sha256}' in text
 
-    def test_pairs_of_the_holdout(self, tool: object, tmp_path: Path,
-                                  monkeypatch: pytest.MonkeyPatch) -> None:
-        root = animals(tmp_path / 'set', {
-            f'v{i}': (('dog', 'bus', 'owl')[i % 3], 'it') for i in range(40)})
-        self.run(tool, monkeypatch, '--expressions',
-                 root / 'meta_expressions/train/meta_expressions.json', '--categories',
-                 root / 'train/meta.json', '--negatives-per-positive', 1, '--holdout', 0.3,
-                 '--out', root / 'pairs/holdout.json')
+    def test_pairs_of_the_holdout(
+        self, tool: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = animals(
+            tmp_path / 'set', {f'v{i}': (('dog', 'bus', 'owl')[i % 3], 'it') for i in range(40)}
+        )
+        self.run(
+            tool,
+            monkeypatch,
+            '--expressions',
+            root / 'meta_expressions/train/meta_expressions.json',
+            '--categories',
+            root / 'train/meta.json',
+            '--negatives-per-positive',
+            1,
+            '--holdout',
+            0.3,
+            '--out',
+            root / 'pairs/holdout.json',
+        )
         dataset = R2VOSDataset(
-            data_root=str(root), pairs_file='pairs/holdout.json', pipeline=[], test_mode=True,
-            video_subset=dict(part='holdout', fraction=0.3))
+            data_root=str(root),
+            pairs_file='pairs/holdout.json',
+            pipeline=[],
+            test_mode=True,
+            video_subset=dict(part='holdout', fraction=0.3),
+        )
         content = json.loads((root / 'pairs/holdout.json').read_text())
         # No pair is lost: the videos of the pairs are those of the dataset.
         assert 5 < content['counts']['videos'] < 20
         assert sum(len(dataset.test_pairs(video)) for video in dataset.videos) == len(
-            content['pairs'])
+            content['pairs']
+        )
 
     @pytest.mark.parametrize('share', ['5', '0', '1', 'nan', 'all'])
-    def test_the_holdout_is_a_fraction(self, tool: object, tmp_path: Path, share: str,
-                                       monkeypatch: pytest.MonkeyPatch,
-                                       capsys: pytest.CaptureFixture) -> None:
+    def test_the_holdout_is_a_fraction(
+        self,
+        tool: object,
+        tmp_path: Path,
+        share: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture,
+    ) -> None:
         with pytest.raises(SystemExit) as stop:
-            self.run(tool, monkeypatch, '--expressions', tmp_path / 'm.json', '--holdout', share,
-                     '--negatives-per-positive', 1, '--out', tmp_path / 'p.json')
+            self.run(
+                tool,
+                monkeypatch,
+                '--expressions',
+                tmp_path / 'm.json',
+                '--holdout',
+                share,
+                '--negatives-per-positive',
+                1,
+                '--out',
+                tmp_path / 'p.json',
+            )
         assert stop.value.code == 2
         assert f'--holdout: {share} is not a number between 0 and 1' in capsys.readouterr().err
 
-    @pytest.mark.parametrize(('options', 'name', 'origin'), [
-        ((), 'r2-tiny-train3-easy-n1', ('tiny', 'train')),
-        (('--dataset', 'refer-youtube-vos', '--split', 'valid'), 'r2-rytvos-val3-easy-n1',
-         ('refer-youtube-vos', 'valid'))])
-    def test_the_file_tells_where_it_is_from(self, tool: object, tiny_set: Path, options: tuple,
-                                             name: str, origin: tuple,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
-        self.run(tool, monkeypatch, '--expressions',
-                 tiny_set / 'meta_expressions/train/meta_expressions.json', '--categories',
-                 tiny_set / 'train/meta.json', '--negatives-per-positive', 1, *options,
-                 '--out', tiny_set / 'p.json')
+    @pytest.mark.parametrize(
+        ('options', 'name', 'origin'),
+        [
+            ((), 'r2-tiny-train3-easy-n1', ('tiny', 'train')),
+            (
+                ('--dataset', 'refer-youtube-vos', '--split', 'valid'),
+                'r2-rytvos-val3-easy-n1',
+                ('refer-youtube-vos', 'valid'),
+            ),
+        ],
+    )
+    def test_the_file_tells_where_it_is_from(
+        self,
+        tool: object,
+        tiny_set: Path,
+        options: tuple,
+        name: str,
+        origin: tuple,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.run(
+            tool,
+            monkeypatch,
+            '--expressions',
+            tiny_set / 'meta_expressions/train/meta_expressions.json',
+            '--categories',
+            tiny_set / 'train/meta.json',
+            '--negatives-per-positive',
+            1,
+            *options,
+            '--out',
+            tiny_set / 'p.json',
+        )
         content = json.loads((tiny_set / 'p.json').read_text())
         assert content['name'] == name
         assert (content['source']['dataset'], content['source']['split']) == origin

@@ -1,4 +1,5 @@
 """From downloads to the layout, and from archives nowhere else."""
+
 import importlib.util
 import io
 import json
@@ -42,8 +43,11 @@ def run(downloads: Path, name: str = 'ref-youtube-vos', **kwargs: object) -> Pre
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes()
-            for path in root.rglob('*') if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob('*')
+        if path.is_file()
+    }
 
 
 def zip_of(path: Path, members: dict[str, bytes]) -> None:
@@ -55,13 +59,15 @@ def zip_of(path: Path, members: dict[str, bytes]) -> None:
 @pytest.mark.parametrize('form', ['zip', 'gztar'])
 def test_archives_of_any_name_and_depth(whole: Path, downloads: Path, form: str) -> None:
     for part in ('train', 'valid', 'meta_expressions'):
-        shutil.make_archive(str(downloads / f'rvos_{part}'), form, whole.parent,
-                            f'whole/{part}')
+        shutil.make_archive(str(downloads / f'rvos_{part}'), form, whole.parent, f'whole/{part}')
     report = run(downloads)
     expected = files_of(whole)
     # The challenge's validation masks are those of first frames; they are not taken.
-    expected = {name: content for name, content in expected.items()
-                if not name.startswith('valid/Annotations')}
+    expected = {
+        name: content
+        for name, content in expected.items()
+        if not name.startswith('valid/Annotations')
+    }
     data = downloads.parent / 'data'
     assert files_of(data) == expected
     assert (report.written, report.linked, report.missing) == (len(expected), 0, ())
@@ -103,23 +109,29 @@ def test_unpacked_folders_are_linked(whole: Path, downloads: Path) -> None:
 def test_what_is_missing_is_named(downloads: Path) -> None:
     zip_of(downloads / 'a.zip', {JPEG: b'x', 'readme.txt': b'', 'valid/Annotations/v/0.png': b''})
     assert [part.place for part in run(downloads).missing] == [
-        'train/Annotations', 'valid/JPEGImages', 'meta_expressions/train/meta_expressions.json',
-        'meta_expressions/valid/meta_expressions.json']
+        'train/Annotations',
+        'valid/JPEGImages',
+        'meta_expressions/train/meta_expressions.json',
+        'meta_expressions/valid/meta_expressions.json',
+    ]
     assert list(files_of(downloads.parent / 'data')) == [JPEG]
 
 
 class TestHostileArchives:
-
-    @pytest.mark.parametrize('name', [
-        '../train/meta.json', '/train/meta.json', '../../../etc/passwd', 'x/../train/meta.json'])
+    @pytest.mark.parametrize(
+        'name',
+        ['../train/meta.json', '/train/meta.json', '../../../etc/passwd', 'x/../train/meta.json'],
+    )
     def test_names_do_not_choose_the_place(self, downloads: Path, name: str) -> None:
         zip_of(downloads / 'a.zip', {name: b'{}'})
         run(downloads)
         written = files_of(downloads.parent)
         assert set(written) - {'downloads/a.zip'} <= {'data/train/meta.json'}
 
-    @pytest.mark.parametrize('name', [
-        'train/JPEGImages/../x.jpg', 'train/JPEGImages/v/a\\b.jpg', 'train/JPEGImages/c:/x.jpg'])
+    @pytest.mark.parametrize(
+        'name',
+        ['train/JPEGImages/../x.jpg', 'train/JPEGImages/v/a\\b.jpg', 'train/JPEGImages/c:/x.jpg'],
+    )
     def test_names_that_are_not_plain(self, downloads: Path, name: str) -> None:
         zip_of(downloads / 'a.zip', {name: b'x'})
         report = run(downloads)
@@ -128,8 +140,11 @@ class TestHostileArchives:
 
     def test_links_in_archives(self, downloads: Path) -> None:
         with tarfile.open(downloads / 'a.tar', 'w') as archive:
-            for kind, name in ((tarfile.SYMTYPE, '00000'), (tarfile.LNKTYPE, '00005'),
-                               (tarfile.FIFOTYPE, '00010')):
+            for kind, name in (
+                (tarfile.SYMTYPE, '00000'),
+                (tarfile.LNKTYPE, '00005'),
+                (tarfile.FIFOTYPE, '00010'),
+            ):
                 info = tarfile.TarInfo(JPEG.replace('00000', name))
                 info.type, info.linkname = kind, '/etc/passwd'
                 archive.addfile(info)
@@ -159,7 +174,7 @@ class TestHostileArchives:
         form = 'zip' if name == 'a.zip' else 'gztar'
         shutil.make_archive(str(downloads / 'a'), form, whole)
         path = downloads / name
-        path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(ValueError, match=r'cannot be unpacked .*Download it again'):
             run(downloads)
         assert not list((downloads.parent).rglob('*.part'))
@@ -170,22 +185,32 @@ class TestHostileArchives:
         content = bytearray(path.read_bytes())
         directory = content.index(b'PK\x01\x02')
         # The uncompressed size in the central directory, at offset 24: 4 instead of 10.
-        content[directory + 24:directory + 28] = (4).to_bytes(4, 'little')
+        content[directory + 24 : directory + 28] = (4).to_bytes(4, 'little')
         path.write_bytes(content)
         with pytest.raises(ValueError, match='cannot be unpacked'):
             run(downloads)
         assert files_of(downloads.parent / 'data') == {}
 
 
-def test_command(whole: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch,
-                 capsys: pytest.CaptureFixture) -> None:
+def test_command(
+    whole: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     spec = importlib.util.spec_from_file_location('prepare_tool', TOOL)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     data = downloads.parent / 'data'
-    monkeypatch.setattr('sys.argv', [
-        'prepare.py', 'ref-youtube-vos', '--download-dir', str(downloads), '--data-root', str(data),
-        '--quiet'])
+    monkeypatch.setattr(
+        'sys.argv',
+        [
+            'prepare.py',
+            'ref-youtube-vos',
+            '--download-dir',
+            str(downloads),
+            '--data-root',
+            str(data),
+            '--quiet',
+        ],
+    )
     shutil.make_archive(str(downloads / 'train'), 'zip', whole, 'train')
     assert tool.main() == 1
     told = capsys.readouterr()
@@ -202,31 +227,45 @@ def test_command(whole: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 class TestOtherSets:
-
     MEMBERS = {
-        'mevis': ['MeViS/train/JPEGImages/0a/00000.jpg', 'MeViS/train/mask_dict.json',
-                  'MeViS/valid_u/meta_expressions.json'],
-        'a2d-sentences': ['Release/CLIPS320/-a.mp4', 'a2d/Release/videoset.csv',
-                          'a2d_annotation.txt', 'a2d_annotation_with_instances/-a/00012.h5'],
+        'mevis': [
+            'MeViS/train/JPEGImages/0a/00000.jpg',
+            'MeViS/train/mask_dict.json',
+            'MeViS/valid_u/meta_expressions.json',
+        ],
+        'a2d-sentences': [
+            'Release/CLIPS320/-a.mp4',
+            'a2d/Release/videoset.csv',
+            'a2d_annotation.txt',
+            'a2d_annotation_with_instances/-a/00012.h5',
+        ],
         'jhmdb-sentences': ['Rename_Images/run/v/00001.png', 'puppet_mask/run/v/puppet_mask.mat'],
         'refcoco+': ['refcoco+/refs(unc).p', 'train2014/COCO_train2014_000000000009.jpg'],
-        'ref-davis': ['DAVIS/Annotations_unsupervised/480p/v/00000.png', 'Davis17_annot2.txt',
-                      'DAVIS/davis_semantics.json'],
+        'ref-davis': [
+            'DAVIS/Annotations_unsupervised/480p/v/00000.png',
+            'Davis17_annot2.txt',
+            'DAVIS/davis_semantics.json',
+        ],
     }
     # Where the owners' archives and the layout differ.
-    MOVED = {'Release/CLIPS320/-a.mp4': 'Release/clips320H/-a.mp4',
-             'a2d_annotation.txt': 'text_annotations/a2d_annotation.txt',
-             'a2d_annotation_with_instances/-a/00012.h5':
-                 'text_annotations/a2d_annotation_with_instances/-a/00012.h5',
-             'Davis17_annot2.txt': 'davis_text_annotations/Davis17_annot2.txt'}
+    MOVED = {
+        'Release/CLIPS320/-a.mp4': 'Release/clips320H/-a.mp4',
+        'a2d_annotation.txt': 'text_annotations/a2d_annotation.txt',
+        'a2d_annotation_with_instances/-a/00012.h5': (
+            'text_annotations/a2d_annotation_with_instances/-a/00012.h5'
+        ),
+        'Davis17_annot2.txt': 'davis_text_annotations/Davis17_annot2.txt',
+    }
 
     @pytest.mark.parametrize('name', MEMBERS)
     def test_members_find_their_places(self, downloads: Path, name: str) -> None:
         members = self.MEMBERS[name]
         zip_of(downloads / 'a.zip', dict.fromkeys([*members, 'notes/readme.md'], b'x'))
         report = run(downloads, name)
-        places = [self.MOVED.get(member, member.removeprefix('MeViS/').removeprefix('a2d/'))
-                  for member in members]
+        places = [
+            self.MOVED.get(member, member.removeprefix('MeViS/').removeprefix('a2d/'))
+            for member in members
+        ]
         assert files_of(downloads.parent / 'data') == dict.fromkeys(places, b'x')
         assert report.missing
         assert all(part.page.startswith('http') for part in report.missing)
@@ -242,15 +281,20 @@ class TestOtherSets:
         assert (report.linked, report.written) == (len(self.MEMBERS[name]), 0)
         assert run(downloads, name).already == report.linked
 
-    @pytest.mark.parametrize('name', ['train2014/../COCO_train2014_000000000009.jpg',
-                                      'train2014/COCO_train2014_9.jpg', 'refcoco/refs(google).p'])
+    @pytest.mark.parametrize(
+        'name',
+        [
+            'train2014/../COCO_train2014_000000000009.jpg',
+            'train2014/COCO_train2014_9.jpg',
+            'refcoco/refs(google).p',
+        ],
+    )
     def test_other_names_are_not_written(self, downloads: Path, name: str) -> None:
         zip_of(downloads / 'a.zip', {name: b'x'})
         assert run(downloads, 'refcoco').written == 0
 
 
 class TestDavis:
-
     @pytest.fixture
     def davis(self, downloads: Path) -> Path:
         """Downloads of two videos; the second annotator has no words for object 10 of 'dogs'."""
@@ -263,12 +307,15 @@ class TestDavis:
         (root / 'ImageSets/2017/train.txt').write_text('bear\n')
         (root / 'ImageSets/2017/val.txt').write_text('dogs-scale\n')
         (root / 'davis_semantics.json').write_text(
-            '{"bear": {"1": "bear"}, "dogs-scale": {"2": "dog", "10": "scale"}}')
+            '{"bear": {"1": "bear"}, "dogs-scale": {"2": "dog", "10": "scale"}}'
+        )
         for name in ('Davis17_annot1', 'Davis17_annot1_full_video', 'Davis17_annot2_full_video'):
             (downloads / f'{name}.txt').write_text(
-                f'bear 1 "bear of {name}"\ndog-scale 10 "ten"\ndog-scale 2 "two"\n')
+                f'bear 1 "bear of {name}"\ndog-scale 10 "ten"\ndog-scale 2 "two"\n'
+            )
         (downloads / 'Davis17_annot2.txt').write_text(
-            'bear 1 "an \xe9 "\ndog-scale 2 "two"\n', encoding='latin-1')
+            'bear 1 "an \xe9 "\ndog-scale 2 "two"\n', encoding='latin-1'
+        )
         return downloads
 
     def test_layout(self, davis: Path) -> None:
@@ -277,15 +324,26 @@ class TestDavis:
         data = davis.parent / 'data'
         listed = json.loads((data / 'meta_expressions/valid/meta_expressions.json').read_text())
         # Object 2 comes before 10, and what is missing leaves its number out: 4 + 2.
-        assert listed['videos'] == {'dogs-scale': dict(frames=['00000'], expressions={
-            **{str(k): dict(exp='two', obj_id='2') for k in range(4)},
-            **{str(k): dict(exp='ten', obj_id='10') for k in (4, 5, 7)}})}
+        assert listed['videos'] == {
+            'dogs-scale': dict(
+                frames=['00000'],
+                expressions={
+                    **{str(k): dict(exp='two', obj_id='2') for k in range(4)},
+                    **{str(k): dict(exp='ten', obj_id='10') for k in (4, 5, 7)},
+                },
+            )
+        }
         assert [row.what for row in report.problems.rows] == [
-            'Davis17_annot2.txt has no sentence for object 10']
+            'Davis17_annot2.txt has no sentence for object 10'
+        ]
         train = json.loads((data / 'meta_expressions/train/meta_expressions.json').read_text())
         assert train['videos']['bear']['expressions']['2'] == dict(exp='an \xe9 ', obj_id='1')
-        assert json.loads((data / 'valid/meta.json').read_text())['videos']['dogs-scale'][
-            'objects']['10']['category'] == 'scale'
+        assert (
+            json.loads((data / 'valid/meta.json').read_text())['videos']['dogs-scale']['objects'][
+                '10'
+            ]['category']
+            == 'scale'
+        )
         for kind, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
             assert (data / f'valid/{kind}/dogs-scale/00000.{suffix}').read_bytes() == b'x'
         assert run(davis, 'ref-davis').written == 0
@@ -299,12 +357,15 @@ class TestDavis:
         """The sentences of the 30 validation videos, in the numbers of the field."""
         folder = test_data / 'data/refdavis17_val'
         listed = json.loads((folder / 'meta_expressions.json').read_text())['videos']
-        texts = [read_texts(folder / f'{name}.val.txt', encoding)
-                 for name, encoding in zip(TEXT_FILES, ('utf-8', 'utf-8', 'latin-1', 'latin-1'))]
+        texts = [
+            read_texts(folder / f'{name}.val.txt', encoding)
+            for name, encoding in zip(TEXT_FILES, ('utf-8', 'utf-8', 'latin-1', 'latin-1'))
+        ]
         problems = ProblemList('')
         for video, entry in listed.items():
             found = expressions_of(video, texts, problems)
             assert {i: normalise_sentence(item['exp']) for i, item in found.items()} == {
-                i: normalise_sentence(item['exp']) for i, item in entry['expressions'].items()}
+                i: normalise_sentence(item['exp']) for i, item in entry['expressions'].items()
+            }
         assert problems.rows == []
         assert sum(len(entry['expressions']) for entry in listed.values()) == 244

@@ -1,4 +1,5 @@
 """Clips made of an image: the map follows the image, and nothing is mirrored."""
+
 import cv2
 import numpy as np
 import pytest
@@ -39,8 +40,9 @@ def test_the_map_follows_the_image(seed: int) -> None:
 def test_planes_are_moved_alike(seed: int) -> None:
     image, mask = picture()
     with seeded_globals(seed):
-        planes = JitterFrame(**COLOURLESS)(
-            dict(img=image, gt_seg_map=np.stack([mask] * 5, -1)))['gt_seg_map']
+        planes = JitterFrame(**COLOURLESS)(dict(img=image, gt_seg_map=np.stack([mask] * 5, -1)))[
+            'gt_seg_map'
+        ]
     assert planes.shape == (64, 64, 5)
     assert (planes == jittered(seed, **COLOURLESS)['gt_seg_map'][..., None]).all()
 
@@ -50,8 +52,9 @@ def test_nothing_is_mirrored(seed: int) -> None:
     """The determinant of the linear part is that of a turn and a mild stretch: positive."""
     with seeded_globals(seed):
         matrix = JitterFrame()._matrix(48, 64)
-    corners = cv2.perspectiveTransform(
-        np.float32([[[0, 0], [64, 0], [64, 48], [0, 48]]]), matrix)[0]
+    corners = cv2.perspectiveTransform(np.float32([[[0, 0], [64, 0], [64, 48], [0, 48]]]), matrix)[
+        0
+    ]
     (ax, ay), (bx, by) = corners[1] - corners[0], corners[3] - corners[0]
     assert ax * by - ay * bx > 0
 
@@ -75,12 +78,14 @@ def test_blur_keeps_the_brightness() -> None:
     still = dict(COLOURLESS, rotation=0, translation=0, perspective=0)
     blurred = jittered(3, **(still | dict(blur_prob=1)))['img'].astype(float)
     image = picture()[0].astype(float)
-    assert blurred.mean() == pytest.approx(image.mean(), rel=.02)
-    assert np.abs(np.diff(blurred[..., 0], axis=1)).max() < np.abs(
-        np.diff(image[..., 0], axis=1)).max()
+    assert blurred.mean() == pytest.approx(image.mean(), rel=0.02)
+    assert (
+        np.abs(np.diff(blurred[..., 0], axis=1)).max()
+        < np.abs(np.diff(image[..., 0], axis=1)).max()
+    )
 
 
-@pytest.mark.parametrize('options', [dict(rotation=-1), dict(prob=2), dict(perspective=.5)])
+@pytest.mark.parametrize('options', [dict(rotation=-1), dict(prob=2), dict(perspective=0.5)])
 def test_bad_options(options: dict) -> None:
     with pytest.raises(ValueError, match='must'):
         JitterFrame(**options)

@@ -1,10 +1,11 @@
 """Items of the dataset: what they hold, and that they depend on nothing but seed, epoch, index."""
+
 import json
 import random
 import shutil
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import pytest
@@ -18,17 +19,23 @@ from r2vos_mm.datasets.base_referring_dataset import is_held_out, seeded_globals
 from r2vos_mm.registry import DATASETS
 
 LOAD = [dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')]
-AUGMENT = [dict(type='RandomFlip', prob=0.5), dict(type='ClipPhotoMetricDistortion'),
-           dict(type='mmdet.RandomCrop', crop_type='relative_range', crop_size=(.8, .8)),
-           dict(type='Resize', scale=(32, 24))]
+AUGMENT = [
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='ClipPhotoMetricDistortion'),
+    dict(type='mmdet.RandomCrop', crop_type='relative_range', crop_size=(0.8, 0.8)),
+    dict(type='Resize', scale=(32, 24)),
+]
 NEGATIVES = dict(type='TrainNegatives', per_clip=2)
 
 
 def pipeline(*transforms: dict) -> list[dict]:
     return [
-        dict(type='TransformBroadcaster', share_random_params=True,
-             transforms=[*LOAD, *transforms]),
-        dict(type='SwapLeftRight'), dict(type='PackReferringInputs')]
+        dict(
+            type='TransformBroadcaster', share_random_params=True, transforms=[*LOAD, *transforms]
+        ),
+        dict(type='SwapLeftRight'),
+        dict(type='PackReferringInputs'),
+    ]
 
 
 def build(root: Path, **kwargs: object) -> R2VOSDataset:
@@ -40,13 +47,18 @@ def fingerprint(item: dict) -> tuple:
     """Everything that may differ between two draws of an item."""
     sample = item['data_samples']
     pairs = sample.gt_pairs
-    return (item['inputs'].numpy().tobytes(), sample.video_id, tuple(sample.frame_ids),
-            tuple(pairs.sentences), tuple(pairs.kinds), pairs.masks.numpy().tobytes(),
-            pairs.boxes.numpy().tobytes())
+    return (
+        item['inputs'].numpy().tobytes(),
+        sample.video_id,
+        tuple(sample.frame_ids),
+        tuple(pairs.sentences),
+        tuple(pairs.kinds),
+        pairs.masks.numpy().tobytes(),
+        pairs.boxes.numpy().tobytes(),
+    )
 
 
 class TestTrainingItems:
-
     def test_an_epoch_counts_video_sentence_and_anchor(self, tiny_set: Path) -> None:
         # sum over sentences of ceil(n / T) with T = 3: v0 3 * 2, v1 1 * 1, v2 1 * 1
         assert len(build(tiny_set)) == 8
@@ -77,8 +89,16 @@ class TestTrainingItems:
             assert not pairs.boxes[~positive].any()
 
     def test_equal_sentences_share_no_clip(self, tmp_path: Path) -> None:
-        root = write_set(tmp_path, {'v': (3, {'1': 'dog', '2': 'dog'},
-                                          [('a  Dog', '1'), ('a dog', '2'), ('the dog', '2')])})
+        root = write_set(
+            tmp_path,
+            {
+                'v': (
+                    3,
+                    {'1': 'dog', '2': 'dog'},
+                    [('a  Dog', '1'), ('a dog', '2'), ('the dog', '2')],
+                )
+            },
+        )
         dataset = build(root, positives_per_clip=3)
         assert sorted(dataset[0]['data_samples'].gt_pairs.sentences) == ['a dog', 'the dog']
 
@@ -91,20 +111,32 @@ class TestTrainingItems:
         assert sample.frame_ids == ['00000'] * 3
 
     def test_annotated_pairs_file_negatives(self, tiny_set: Path) -> None:
-        rows = [dict(pair_id='n', video='v0', exp_video='v1', exp_id='0', exp='a small train',
-                     label=0, kind='other_video')]
+        rows = [
+            dict(
+                pair_id='n',
+                video='v0',
+                exp_video='v1',
+                exp_id='0',
+                exp='a small train',
+                label=0,
+                kind='other_video',
+            )
+        ]
         write_json(tiny_set / 'pairs/train.json', dict(format='r2-pairs/1', pairs=rows))
-        dataset = build(tiny_set, negatives=dict(type='PairsFileNegatives',
-                                                 pairs_file='pairs/train.json'))
-        assert dataset[0]['data_samples'].gt_pairs.sentences == ['a dog on the left',
-                                                                 'a small train']
+        dataset = build(
+            tiny_set, negatives=dict(type='PairsFileNegatives', pairs_file='pairs/train.json')
+        )
+        assert dataset[0]['data_samples'].gt_pairs.sentences == [
+            'a dog on the left',
+            'a small train',
+        ]
 
 
 class TestReproducibility:
-
     def dataset(self, root: Path, **kwargs: object) -> R2VOSDataset:
-        return build(root, positives_per_clip=2, negatives=NEGATIVES,
-                     pipeline=pipeline(*AUGMENT), **kwargs)
+        return build(
+            root, positives_per_clip=2, negatives=NEGATIVES, pipeline=pipeline(*AUGMENT), **kwargs
+        )
 
     def test_items_are_functions_of_seed_epoch_and_index(self, tiny_set: Path) -> None:
         first, second = self.dataset(tiny_set), self.dataset(tiny_set)
@@ -137,18 +169,28 @@ class TestReproducibility:
             1 / (0 * np.random.rand())
         assert np.random.rand() == expected
 
-    @pytest.mark.parametrize('wrap', [lambda dataset: dataset,
-                                      lambda dataset: ConcatDataset([dataset, dataset])])
+    @pytest.mark.parametrize(
+        'wrap', [lambda dataset: dataset, lambda dataset: ConcatDataset([dataset, dataset])]
+    )
     def test_the_number_of_workers_does_not_matter(self, tiny_set: Path, wrap: Callable) -> None:
         dataset = wrap(self.dataset(tiny_set))
 
         def batches(workers: int) -> list:
             loader = DataLoader(
-                dataset, batch_size=2, sampler=ClipSampler(dataset, seed=0), num_workers=workers,
-                collate_fn=pseudo_collate, persistent_workers=workers > 0)
-            return [tuple(fingerprint(dict(inputs=inputs, data_samples=sample))
-                          for inputs, sample in zip(batch['inputs'], batch['data_samples']))
-                    for batch in islice(loader, len(dataset))]  # two epochs
+                dataset,
+                batch_size=2,
+                sampler=ClipSampler(dataset, seed=0),
+                num_workers=workers,
+                collate_fn=pseudo_collate,
+                persistent_workers=workers > 0,
+            )
+            return [
+                tuple(
+                    fingerprint(dict(inputs=inputs, data_samples=sample))
+                    for inputs, sample in zip(batch['inputs'], batch['data_samples'])
+                )
+                for batch in islice(loader, len(dataset))
+            ]  # two epochs
 
         alone = batches(0)
         assert batches(2) == alone
@@ -157,11 +199,15 @@ class TestReproducibility:
 
 
 class TestMissingObjects:
-
     def never(self, tmp_path: Path, sentences: int) -> Path:
         """A video whose sentences' object 3 is in no mask, and a sound one."""
-        root = write_set(tmp_path, {'a': (4, {'1': 'dog'}, [('a cat', '1')] * sentences),
-                                    'b': (4, {'1': 'dog'}, [('a dog', '1')])})
+        root = write_set(
+            tmp_path,
+            {
+                'a': (4, {'1': 'dog'}, [('a cat', '1')] * sentences),
+                'b': (4, {'1': 'dog'}, [('a dog', '1')]),
+            },
+        )
         path = root / 'meta_expressions/train/meta_expressions.json'
         content = json.loads(path.read_text())
         for entry in content['videos']['a']['expressions'].values():
@@ -175,12 +221,14 @@ class TestMissingObjects:
         assert dataset[0]['data_samples'].gt_pairs.valid.all()
 
     def test_after_some_draws_absence_is_accepted_and_said_once(
-            self, tmp_path: Path, warnings_logged: Callable) -> None:
+        self, tmp_path: Path, warnings_logged: Callable
+    ) -> None:
         dataset = build(self.never(tmp_path, 1), max_refetch=0)
         sample = [dataset[0], dataset[0]][0]['data_samples']
         assert len(warnings_logged()) == 1
         assert warnings_logged()[0].startswith(
-            'video a, expression 0: its object is not to be seen in this clip')
+            'video a, expression 0: its object is not to be seen in this clip'
+        )
         assert sample.video_id == 'a'
         assert not sample.gt_pairs.valid.any()
         assert not sample.gt_pairs.masks.any()
@@ -197,9 +245,9 @@ class TestMissingObjects:
 
 
 class TestBrokenFiles:
-
-    def test_training_goes_on_and_tells_once(self, tiny_set: Path,
-                                             warnings_logged: Callable) -> None:
+    def test_training_goes_on_and_tells_once(
+        self, tiny_set: Path, warnings_logged: Callable
+    ) -> None:
         dataset = build(tiny_set)
         path = tiny_set / 'train/JPEGImages/v2/00000.jpg'
         path.write_bytes(path.read_bytes()[:200])
@@ -229,19 +277,26 @@ class TestBrokenFiles:
 
 
 class TestTesting:
-
     def test_a_video_with_all_frames_and_sentences(self, tiny_set: Path) -> None:
-        transforms = [dict(type='LoadVideoFrame'), dict(type='Resize', scale=(16, 12)),
-                      dict(type='LoadObjectMask')]
-        dataset = build(tiny_set, test_mode=True, pipeline=[
-            dict(type='TransformBroadcaster', transforms=transforms),
-            dict(type='PackReferringInputs')])
+        transforms = [
+            dict(type='LoadVideoFrame'),
+            dict(type='Resize', scale=(16, 12)),
+            dict(type='LoadObjectMask'),
+        ]
+        dataset = build(
+            tiny_set,
+            test_mode=True,
+            pipeline=[
+                dict(type='TransformBroadcaster', transforms=transforms),
+                dict(type='PackReferringInputs'),
+            ],
+        )
         assert [dataset[i]['data_samples'].video_id for i in range(len(dataset))] == list(VIDEOS)
         item = dataset[0]
         sample = item['data_samples']
         assert item['inputs'].shape == (6, 3, 12, 16)
         assert (sample.img_shape, sample.ori_shape) == ((12, 16), (24, 32))
-        assert sample.scale_factor == (.5, .5)
+        assert sample.scale_factor == (0.5, 0.5)
         assert sample.gt_pairs.sentences == [exp for exp, _ in VIDEOS['v0'][2]]
         assert sample.gt_pairs.masks.shape == (3, 6, 24, 32)
         assert sample.gt_pairs.masks.sum() == 3 * 6 * 36
@@ -257,11 +312,13 @@ class TestTesting:
 
     def test_pairs_file(self, tiny_set: Path, warnings_logged: Callable) -> None:
         common = dict(exp_video='v0', exp_id='0', exp='a dog on the left')
-        rows = [common | dict(pair_id='p', video='v0', obj_id='1', label=1, kind='positive'),
-                common | dict(pair_id='n', video='v1', label=0, kind='easy'),
-                common | dict(pair_id='m', video='v0', exp='a dog on the right', label=0,
-                              kind='relation'),
-                common | dict(pair_id='x', video='gone', label=0, kind='easy')]
+        rows = [
+            common | dict(pair_id='p', video='v0', obj_id='1', label=1, kind='positive'),
+            common | dict(pair_id='n', video='v1', label=0, kind='easy'),
+            common
+            | dict(pair_id='m', video='v0', exp='a dog on the right', label=0, kind='relation'),
+            common | dict(pair_id='x', video='gone', label=0, kind='easy'),
+        ]
         write_json(tiny_set / 'pairs/valid.json', dict(format='r2-pairs/1', pairs=rows))
         dataset = build(tiny_set, test_mode=True, pairs_file='pairs/valid.json')
         samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
@@ -271,8 +328,10 @@ class TestTesting:
         assert pairs.masks.flatten(1).any(1).tolist() == [True, False]
         assert samples[1].gt_pairs.is_negative.tolist() == [True]
         assert 'masks' in samples[1].gt_pairs
-        assert 'gone  in valid.json, but not among the usable videos  -> 1 pair(s) skipped' \
+        assert (
+            'gone  in valid.json, but not among the usable videos  -> 1 pair(s) skipped'
             in warnings_logged()[0]
+        )
 
     def test_pairs_files_are_for_testing(self, tiny_set: Path) -> None:
         with pytest.raises(ValueError, match="type='PairsFileNegatives', pairs_file='p.json'"):
@@ -287,52 +346,63 @@ class TestTesting:
 
 
 class TestSubsets:
-
     def test_the_parts_are_disjoint_and_together_all(self, tmp_path: Path) -> None:
-        root = write_set(tmp_path, {f'v{i}': (1, {'1': 'dog'}, [('a dog', '1')])
-                                    for i in range(30)})
+        root = write_set(
+            tmp_path, {f'v{i}': (1, {'1': 'dog'}, [('a dog', '1')]) for i in range(30)}
+        )
         train, holdout = (
-            {video.video_id for video in
-             build(root, video_subset=dict(part=part, fraction=.3)).videos}
-            for part in ('train', 'holdout'))
+            {
+                video.video_id
+                for video in build(root, video_subset=dict(part=part, fraction=0.3)).videos
+            }
+            for part in ('train', 'holdout')
+        )
         assert train | holdout == {f'v{i}' for i in range(30)}
         assert not train & holdout
 
     def test_share_of_the_holdout(self) -> None:
-        held_out = [i for i in range(4000) if is_held_out(f'video{i}', .05)]
+        held_out = [i for i in range(4000) if is_held_out(f'video{i}', 0.05)]
         # Binomial: mean 200, standard deviation 13.8
         assert 150 < len(held_out) < 250
-        assert set(held_out) <= {i for i in range(4000) if is_held_out(f'video{i}', .1)}
+        assert set(held_out) <= {i for i in range(4000) if is_held_out(f'video{i}', 0.1)}
 
-    @pytest.mark.parametrize('subset', [
-        dict(part='test', fraction=.1), dict(part='train', fraction=0), dict(part='train')])
+    @pytest.mark.parametrize(
+        'subset',
+        [dict(part='test', fraction=0.1), dict(part='train', fraction=0), dict(part='train')],
+    )
     def test_bad_subset(self, tiny_set: Path, subset: dict) -> None:
         with pytest.raises(ValueError, match='video_subset must be dict'):
             build(tiny_set, video_subset=subset)
 
 
-@pytest.mark.parametrize('kwargs', [dict(clip_length=0), dict(positives_per_clip=0),
-                                    dict(max_refetch=-1)])
+@pytest.mark.parametrize(
+    'kwargs', [dict(clip_length=0), dict(positives_per_clip=0), dict(max_refetch=-1)]
+)
 def test_bad_numbers(tiny_set: Path, kwargs: dict) -> None:
     with pytest.raises(ValueError, match='clip_length and positives_per_clip must be at least 1'):
         build(tiny_set, **kwargs)
 
 
 class TestReferenceData:
-
     def test_quirks(self, test_data: Path, warnings_logged: Callable) -> None:
-        dataset = build(test_data / 'data/fixtures/rytvos_quirks', negatives=NEGATIVES,
-                        pipeline=pipeline(*AUGMENT))
+        dataset = build(
+            test_data / 'data/fixtures/rytvos_quirks',
+            negatives=NEGATIVES,
+            pipeline=pipeline(*AUGMENT),
+        )
         assert len(dataset.videos) == 12
         for epoch in range(2):
             for index in range(len(dataset)):
                 pairs = dataset[EpochIndex(index, epoch=epoch)]['data_samples'].gt_pairs
                 assert pairs.valid[0].any()
         table = warnings_logged()[0]
-        for video, words in dict(q06missingmask='00005.png is missing',
-                                 q07missingjpg='00010.jpg is missing',
-                                 q08nofolder='listed, but', q10unlisted='not listed',
-                                 q14unicode='sentence is empty').items():
+        for video, words in dict(
+            q06missingmask='00005.png is missing',
+            q07missingjpg='00010.jpg is missing',
+            q08nofolder='listed, but',
+            q10unlisted='not listed',
+            q14unicode='sentence is empty',
+        ).items():
             assert any(video in line and words in line for line in table.splitlines())
         assert '5 problem(s)' in table
         assert len([message for message in warnings_logged() if 'problem' in message]) == 1
@@ -340,7 +410,9 @@ class TestReferenceData:
     def test_quirks_in_testing(self, test_data: Path, warnings_logged: Callable) -> None:
         dataset = build(test_data / 'data/fixtures/rytvos_quirks', split='valid', test_mode=True)
         assert [dataset[i]['data_samples'].frame_ids for i in range(2)] == [
-            ['00000', '00005', '00010'], ['00095', '00100']]
+            ['00000', '00005', '00010'],
+            ['00095', '00100'],
+        ]
         assert '3 problem(s)' in warnings_logged()[0]
 
     def test_the_mini_set_has_as_many_items_as_referformer_counts(self, test_data: Path) -> None:

@@ -1,4 +1,5 @@
 """Ref-DAVIS17: four sentences an object, void pixels, annotations of another folder."""
+
 import json
 from pathlib import Path
 
@@ -16,11 +17,22 @@ UNSUPERVISED = 'DAVIS/Annotations_unsupervised/480p'
 
 def build(root: Path, *, void_id: int | None = None, **kwargs: object) -> RefDAVIS17Dataset:
     pipeline = [
-        dict(type='TransformBroadcaster',
-             transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')]),
-        dict(type='PackReferringInputs', void_id=void_id)]
-    return DATASETS.build(dict(type='RefDAVIS17Dataset', data_root=str(root), split='valid',
-                               test_mode=True, pipeline=pipeline) | kwargs)
+        dict(
+            type='TransformBroadcaster',
+            transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')],
+        ),
+        dict(type='PackReferringInputs', void_id=void_id),
+    ]
+    return DATASETS.build(
+        dict(
+            type='RefDAVIS17Dataset',
+            data_root=str(root),
+            split='valid',
+            test_mode=True,
+            pipeline=pipeline,
+        )
+        | kwargs
+    )
 
 
 @pytest.fixture
@@ -76,7 +88,10 @@ def test_more_than_nine_objects_are_ordered_by_number(tmp_path: Path) -> None:
 def test_the_official_sentences(test_data: Path) -> None:
     path = test_data / 'data/refdavis17_val/meta_expressions.json'
     videos = json.loads(path.read_text())['videos']
-    numbers = [(int(exp_id), int(entry['obj_id'])) for video in videos.values()
-               for exp_id, entry in video['expressions'].items()]
+    numbers = [
+        (int(exp_id), int(entry['obj_id']))
+        for video in videos.values()
+        for exp_id, entry in video['expressions'].items()
+    ]
     assert (len(videos), len(numbers)) == (30, 244)
     assert all(exp_id // 4 + 1 == obj_id for exp_id, obj_id in numbers)

@@ -1,9 +1,10 @@
 """RefCOCO: images as clips of one frame, pickles that run nothing, no leakage between sets."""
+
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from public_sets import write_refcoco
@@ -14,16 +15,24 @@ from r2vos_mm.datasets.plain_pickle import read_plain_pickle
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [
-    dict(type='TransformBroadcaster', transforms=[
-        dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')]),
-    dict(type='PackTargetInputs')]
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+    ),
+    dict(type='PackTargetInputs'),
+]
 FORMS = ['refcoco/refs(unc).p', 'refcoco/instances_refcoco_train.json']
 IMAGE = 'COCO_train2014_{:012d}'.format
 
 
 def build(root: Path, ann_file: str = FORMS[0], **kwargs: object) -> RefCOCODataset:
-    options = dict(type='RefCOCODataset', data_root=str(root), ann_file=ann_file, clip_length=1,
-                   pipeline=PIPELINE)
+    options = dict(
+        type='RefCOCODataset',
+        data_root=str(root),
+        ann_file=ann_file,
+        clip_length=1,
+        pipeline=PIPELINE,
+    )
     return DATASETS.build(options | kwargs)
 
 
@@ -38,14 +47,19 @@ def test_an_item_is_an_image_and_a_sentence(root: Path, ann_file: str) -> None:
     assert len(dataset) == 4
     samples = [dataset[i]['data_samples'] for i in range(4)]
     assert [(s.video_id, s.gt_pairs.sentences[0]) for s in samples] == [
-        (IMAGE(5), 'the left dog'), (IMAGE(5), 'a dog'), (IMAGE(5), 'cat'), (IMAGE(6), 'a dog')]
+        (IMAGE(5), 'the left dog'),
+        (IMAGE(5), 'a dog'),
+        (IMAGE(5), 'cat'),
+        (IMAGE(6), 'a dog'),
+    ]
     assert [s.gt_pairs.obj_ids for s in samples] == [['1'], ['1'], ['2'], ['3']]
     assert all(s.gt_pairs.masks.sum() == 36 for s in samples)
 
 
 @pytest.mark.parametrize('ann_file', FORMS)
-def test_crowds_and_lines_are_left_out(root: Path, warnings_logged: Callable,
-                                       ann_file: str) -> None:
+def test_crowds_and_lines_are_left_out(
+    root: Path, warnings_logged: Callable, ann_file: str
+) -> None:
     build(root, ann_file)
     table = warnings_logged()[0]
     assert 'is about a crowd' in table
@@ -115,15 +129,18 @@ class Attack:
         self.target = target
 
     def __reduce__(self) -> tuple:
-        return os.system, (f'touch {self.target}', )
+        return os.system, (f'touch {self.target}',)
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles_run_nothing(tmp_path: Path, protocol: int) -> None:
     path, target = tmp_path / 'refs.p', tmp_path / 'attacked'
     path.write_bytes(pickle.dumps([dict(image_id=Attack(target))], protocol=protocol))
-    with pytest.raises(ValueError, match=r'refs\.p is not a pickle of plain data \(it asks for '
-                       r'posix\.system\); nothing in it was run'):
+    with pytest.raises(
+        ValueError,
+        match=r'refs\.p is not a pickle of plain data \(it asks for '
+        r'posix\.system\); nothing in it was run',
+    ):
         read_plain_pickle(path)
     assert not target.exists()
 
@@ -163,11 +180,14 @@ def test_plain_data_of_another_form(root: Path) -> None:
 
 
 def test_reference_data(test_data: Path) -> None:
-    dataset = build(test_data / 'data/fixtures/coco', 'refcoco/instances_refcoco_val.json',
-                    test_mode=True)
+    dataset = build(
+        test_data / 'data/fixtures/coco', 'refcoco/instances_refcoco_val.json', test_mode=True
+    )
     samples = [dataset[i] for i in range(2)]
     assert [s['data_samples'].gt_pairs.sentences for s in samples] == [
-        ['brown bear', 'bear on the right'], ['toy train']]
+        ['brown bear', 'bear on the right'],
+        ['toy train'],
+    ]
     # The area that the file states is that of the polygon's corners, that of the pixels is near.
     areas = [s['data_samples'].gt_pairs.masks[0].sum().item() for s in samples]
-    assert areas == pytest.approx([1105, 1297], rel=.1)
+    assert areas == pytest.approx([1105, 1297], rel=0.1)

@@ -1,4 +1,5 @@
 """RefShapes on disk: layout, determinism, the pairs file, re-running, and the command line."""
+
 import hashlib
 import json
 import os
@@ -15,13 +16,21 @@ from PIL import Image
 from r2vos_mm.datasets.refshapes import SceneParams, build_scene, davis_palette, make_refshapes
 
 REPOSITORY = Path(__file__).parents[2]
-SMALL = {'splits': {'train': 6, 'valid': 3}, 'size': (48, 64), 'length': 6, 'seed': 3,
-         'progress': False}
+SMALL = {
+    'splits': {'train': 6, 'valid': 3},
+    'size': (48, 64),
+    'length': 6,
+    'seed': 3,
+    'progress': False,
+}
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes()
-            for path in sorted(root.rglob('*')) if path.is_file()}
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob('*'))
+        if path.is_file()
+    }
 
 
 def load(root: Path, *parts: str) -> dict:
@@ -95,8 +104,9 @@ def test_same_bytes_for_any_number_of_workers(made: Path, tmp_path: Path) -> Non
 def test_other_seed_other_videos(made: Path, tmp_path: Path) -> None:
     make_refshapes(tmp_path, workers=1, **{**SMALL, 'seed': 4, 'splits': {'valid': 3}})
     old = set(load(made, 'meta_expressions', 'valid', 'meta_expressions.json')['videos'])
-    assert not old & set(load(tmp_path, 'meta_expressions', 'valid',
-                              'meta_expressions.json')['videos'])
+    assert not old & set(
+        load(tmp_path, 'meta_expressions', 'valid', 'meta_expressions.json')['videos']
+    )
 
 
 def test_a_longer_split_starts_with_the_shorter_one(made: Path, tmp_path: Path) -> None:
@@ -112,11 +122,13 @@ def test_pairs_file_agrees_with_the_expressions(made: Path, split: str) -> None:
     content = load(made, 'pairs', f'{split}.json')
     videos = load(made, 'meta_expressions', split, 'meta_expressions.json')['videos']
     assert content['format'] == 'r2-pairs/1'
-    positives = {(pair['exp_video'], pair['exp_id']): pair for pair in content['pairs']
-                 if pair['label'] == 1}
+    positives = {
+        (pair['exp_video'], pair['exp_id']): pair for pair in content['pairs'] if pair['label'] == 1
+    }
     assert len(positives) == content['counts']['positive']
-    assert set(positives) == {(video, number) for video, entry in videos.items()
-                              for number in entry['expressions']}
+    assert set(positives) == {
+        (video, number) for video, entry in videos.items() for number in entry['expressions']
+    }
     assert len({pair['pair_id'] for pair in content['pairs']}) == len(content['pairs'])
     for pair in content['pairs']:
         own = videos[pair['exp_video']]['expressions'][pair['exp_id']]
@@ -129,8 +141,10 @@ def test_pairs_hash_follows_the_rule(made: Path) -> None:
     content = load(made, 'pairs', 'train.json')
     rows = []
     for pair in content['pairs']:
-        line = (f"{pair['video']}\t{pair['exp_video']}\t{pair['exp_id']}\t{pair['label']}\t"
-                f"{pair['kind']}\t{pair['rank']}\t{pair['exp']}\n")
+        line = (
+            f'{pair["video"]}\t{pair["exp_video"]}\t{pair["exp_id"]}\t{pair["label"]}\t'
+            f'{pair["kind"]}\t{pair["rank"]}\t{pair["exp"]}\n'
+        )
         rows.append((pair['exp_video'], int(pair['exp_id']), 1 - pair['label'], pair['rank'], line))
     joined = ''.join(row[-1] for row in sorted(rows))
     assert content['pairs_sha256'] == hashlib.sha256(joined.encode()).hexdigest()
@@ -160,8 +174,9 @@ def test_more_negatives_on_request(tmp_path: Path) -> None:
 
 
 def test_one_frame_has_no_sentence_about_time(tmp_path: Path) -> None:
-    make_refshapes(tmp_path, workers=1, progress=False, splits={'train': 8}, length=1,
-                   size=(64, 64))
+    make_refshapes(
+        tmp_path, workers=1, progress=False, splits={'train': 8}, length=1, size=(64, 64)
+    )
     text = (tmp_path / 'pairs' / 'train.json').read_text()
     assert not re.search(r'mov|going|circl(es|ing)|stay|still|view|scene|pass', text)
     kinds = load(tmp_path, 'refshapes.json')['counts']['train']['expression_kinds']
@@ -169,10 +184,13 @@ def test_one_frame_has_no_sentence_about_time(tmp_path: Path) -> None:
     assert 'relation' in kinds
 
 
-@pytest.mark.parametrize(('size', 'length', 'num_objects'), [
-    ((16, 16), 2, (1, 2)), ((16, 40), 3, (2, 5)), ((33, 31), 6, (8, 8))])
-def test_tiny_and_crowded_scenes(size: tuple[int, int], length: int,
-                                 num_objects: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ('size', 'length', 'num_objects'),
+    [((16, 16), 2, (1, 2)), ((16, 40), 3, (2, 5)), ((33, 31), 6, (8, 8))],
+)
+def test_tiny_and_crowded_scenes(
+    size: tuple[int, int], length: int, num_objects: tuple[int, int]
+) -> None:
     params = SceneParams(size=size, length=length, num_objects=num_objects)
     scene = build_scene(params, seed=0, split='train', index=0)
     assert scene.rendering.frames.shape == (length, *size, 3)
@@ -204,8 +222,9 @@ def test_rerun_is_a_no_op_and_other_parameters_are_refused(tmp_path: Path) -> No
     changed = make_refshapes(tmp_path, overwrite=True, **{**wanted, 'seed': 9})
     assert changed.created
     videos = load(tmp_path, 'meta_expressions', 'valid', 'meta_expressions.json')['videos']
-    assert sorted(videos) == sorted(path.name for path in
-                                    (tmp_path / 'valid' / 'JPEGImages').iterdir())
+    assert sorted(videos) == sorted(
+        path.name for path in (tmp_path / 'valid' / 'JPEGImages').iterdir()
+    )
 
 
 def test_an_interrupted_run_is_made_anew(tmp_path: Path) -> None:
@@ -230,10 +249,20 @@ def test_foreign_data_is_never_touched(tmp_path: Path) -> None:
     assert list(contents(tmp_path)) == ['train/JPEGImages/precious.jpg']
 
 
-@pytest.mark.parametrize('change', [
-    {'size': (8, 64)}, {'length': 0}, {'num_objects': (3, 2)}, {'sentences_per_object': 0},
-    {'seed': -1}, {'splits': {}}, {'splits': {'../x': 2}}, {'splits': {'train': 0}},
-    {'negatives_per_kind': -1}])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'size': (8, 64)},
+        {'length': 0},
+        {'num_objects': (3, 2)},
+        {'sentences_per_object': 0},
+        {'seed': -1},
+        {'splits': {}},
+        {'splits': {'../x': 2}},
+        {'splits': {'train': 0}},
+        {'negatives_per_kind': -1},
+    ],
+)
 def test_bad_parameters_are_named(tmp_path: Path, change: dict) -> None:
     with pytest.raises(ValueError, match=f'RefShapes.*{next(iter(change))}'):
         make_refshapes(tmp_path / 'x', workers=1, **{**SMALL, **change})
@@ -242,15 +271,33 @@ def test_bad_parameters_are_named(tmp_path: Path, change: dict) -> None:
 
 def arguments(root: Path, *extra: str) -> list[str]:
     tool = REPOSITORY / 'tools' / 'dataset_converters' / 'make_refshapes.py'
-    return [str(tool), str(root), '--train', '3', '--valid', '2', '--size', '32', '48',
-            '--length', '4', '--quiet', *extra]
+    return [
+        str(tool),
+        str(root),
+        '--train',
+        '3',
+        '--valid',
+        '2',
+        '--size',
+        '32',
+        '48',
+        '--length',
+        '4',
+        '--quiet',
+        *extra,
+    ]
 
 
 def test_command_line(tmp_path: Path) -> None:
     path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
-    done = subprocess.run([sys.executable, *arguments(tmp_path / 'set')], cwd=tmp_path,
-                          capture_output=True, text=True, check=False,
-                          env={**os.environ, 'PYTHONPATH': path})
+    done = subprocess.run(
+        [sys.executable, *arguments(tmp_path / 'set')],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': path},
+    )
     assert done.returncode == 0, done.stderr
     assert 'made in' in done.stdout
     assert 'train: videos 3' in done.stdout
@@ -258,7 +305,8 @@ def test_command_line(tmp_path: Path) -> None:
 
 
 def test_command_line_explains_a_refusal(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     for extra, status in (((), 0), ((), 0), (('--seed', '1'), 1), (('--length', '0'), 1)):
         command = arguments(tmp_path / 'set', '--workers', '1', *extra)
         monkeypatch.setattr(sys, 'argv', command)

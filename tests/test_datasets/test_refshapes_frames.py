@@ -1,4 +1,5 @@
 """RefShapesFrames: the look of every pixel, and the config that learns it."""
+
 import json
 from pathlib import Path
 
@@ -17,17 +18,26 @@ from r2vos_mm.registry import DATASETS, MODELS
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    make_refshapes(tmp_path / 'set', splits=dict(train=2, valid=1), size=(64, 64), length=3,
-                   workers=1, progress=False)
+    make_refshapes(
+        tmp_path / 'set',
+        splits=dict(train=2, valid=1),
+        size=(64, 64),
+        length=3,
+        workers=1,
+        progress=False,
+    )
     return tmp_path / 'set'
 
 
 @pytest.fixture
 def config(root: Path) -> Config:
     config = Config.fromfile(CONFIGS / 'backbones/resnet18_refshapes.py')
-    config.merge_from_dict({
-        'train_dataloader.dataset.data_root': str(root),
-        'val_dataloader.dataset.data_root': str(root)})
+    config.merge_from_dict(
+        {
+            'train_dataloader.dataset.data_root': str(root),
+            'val_dataloader.dataset.data_root': str(root),
+        }
+    )
     return config
 
 
@@ -83,5 +93,4 @@ def test_config_trains_and_its_backbone_fits_the_next_stage(config: Config):
     following = Config.fromfile(CONFIGS / 'pretrain/r2vos_tiny_refshapes_stills.py')
     backbone = following.model.backbone
     assert backbone.pop('init_cfg')['prefix'] == 'backbone.'
-    assert backbone == Config.fromfile(
-        CONFIGS / 'backbones/resnet18_refshapes.py').model.backbone
+    assert backbone == Config.fromfile(CONFIGS / 'backbones/resnet18_refshapes.py').model.backbone

@@ -1,4 +1,5 @@
 """Samplers that know the epoch and can start anywhere."""
+
 import copy
 import doctest
 import pickle
@@ -12,8 +13,9 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 from r2vos_mm.datasets import ClipSampler, EpochClipSampler, EpochIndex, R2VOSDataset, samplers
 
 
-def stream(size: int, count: int, *, rank: int = 0, world: int = 1, skipped: int = 0,
-           seed: int = 3) -> list[tuple[int, int]]:
+def stream(
+    size: int, count: int, *, rank: int = 0, world: int = 1, skipped: int = 0, seed: int = 3
+) -> list[tuple[int, int]]:
     sampler = ClipSampler(range(size), seed=seed)
     sampler.rank, sampler.world_size = rank, world
     sampler.skip(skipped)
@@ -45,7 +47,7 @@ def test_an_epoch_is_shared_by_the_processes(size: int, world: int) -> None:
 
 
 def test_every_epoch_is_another_permutation() -> None:
-    epochs = [stream(20, 80)[20 * i:20 * (i + 1)] for i in range(4)]
+    epochs = [stream(20, 80)[20 * i : 20 * (i + 1)] for i in range(4)]
     for number, epoch in enumerate(epochs):
         assert sorted(index for index, _ in epoch) == list(range(20))
         assert {epoch_of for _, epoch_of in epoch} == {number}
@@ -76,8 +78,9 @@ def test_epoch_sampler_tells_the_epoch() -> None:
     assert {index.epoch for index in indices} == {4}
 
 
-@pytest.mark.parametrize('duplicate', [copy.copy, copy.deepcopy,
-                                       lambda index: pickle.loads(pickle.dumps(index))])
+@pytest.mark.parametrize(
+    'duplicate', [copy.copy, copy.deepcopy, lambda index: pickle.loads(pickle.dumps(index))]
+)
 def test_indices_travel_to_workers(duplicate: object) -> None:
     index = duplicate(EpochIndex(9, epoch=2) - 4)
     assert (index, index.epoch, index.origin) == (5, 2, 9)
@@ -100,8 +103,10 @@ class Echo(R2VOSDataset):
         return idx
 
 
-@pytest.mark.parametrize(('wrapped', 'local'), [
-    (lambda: ConcatDataset([Echo(3), Echo(5)]), 4), (lambda: RepeatDataset(Echo(5), 2), 2)])
+@pytest.mark.parametrize(
+    ('wrapped', 'local'),
+    [(lambda: ConcatDataset([Echo(3), Echo(5)]), 4), (lambda: RepeatDataset(Echo(5), 2), 2)],
+)
 def test_the_epoch_passes_mmengines_wrappers(wrapped: object, local: int) -> None:
     index = wrapped()[EpochIndex(7, epoch=6)]
     assert (index, index.epoch, index.origin) == (local, 6, 7)

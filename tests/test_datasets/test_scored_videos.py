@@ -1,9 +1,10 @@
 """The validation list of Refer-YouTube-VOS: 202 scored of 507, and the objects of its sentences."""
+
 import doctest
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from tiny_sets import write_frame, write_json, write_set
@@ -15,8 +16,13 @@ from r2vos_mm.datasets.r2vos_dataset import with_objects
 from r2vos_mm.datasets.scored_videos import bundled_ids, scored_videos
 from r2vos_mm.registry import DATASETS
 
-PIPELINE = [dict(type='TransformBroadcaster', transforms=[
-    dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')]), dict(type='PackReferringInputs')]
+PIPELINE = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')],
+    ),
+    dict(type='PackReferringInputs'),
+]
 SHA256 = '6e9d13a9fdcfbce7b2fd0a48b7809b67e9b33a0d00add51fd7218af5e8e58258'
 
 
@@ -54,8 +60,10 @@ def test_second_the_folders_if_they_are_as_many(listed: dict, tmp_path: Path) ->
     ids, notes = chosen(listed, tmp_path)
     assert ids == {path.name for path in (tmp_path / 'valid/JPEGImages').iterdir()}
     missing = min(bundled_ids())
-    assert notes == [f'1 of 202 are missing: {missing}',
-                     '1 of 202 are not among them, but used: test000000']
+    assert notes == [
+        f'1 of 202 are missing: {missing}',
+        '1 of 202 are not among them, but used: test000000',
+    ]
 
 
 def test_third_the_bundled_ids(listed: dict, tmp_path: Path) -> None:
@@ -80,40 +88,61 @@ def test_other_sets_are_used_whole(tmp_path: Path) -> None:
     assert chosen(only_scored, tmp_path) == (set(only_scored), [])
 
 
-def test_videos_without_scores_are_no_problem(listed: dict, tmp_path: Path,
-                                              warnings_logged: Callable) -> None:
+def test_videos_without_scores_are_no_problem(
+    listed: dict, tmp_path: Path, warnings_logged: Callable
+) -> None:
     names = sorted(bundled_ids())
     for name in names[:2]:
         write_frame(tmp_path, 'valid', name, '00000', ['1'])
     make_folders(tmp_path, names[2:])
     entry = dict(frames=['00000'], expressions={'0': dict(exp='a dog')})
-    write_json(tmp_path / 'meta_expressions/valid/meta_expressions.json',
-               dict(videos=dict.fromkeys(listed, entry)))
-    dataset = DATASETS.build(dict(type='R2VOSDataset', data_root=str(tmp_path), split='valid',
-                                  test_mode=True, pipeline=PIPELINE))
+    write_json(
+        tmp_path / 'meta_expressions/valid/meta_expressions.json',
+        dict(videos=dict.fromkeys(listed, entry)),
+    )
+    dataset = DATASETS.build(
+        dict(
+            type='R2VOSDataset',
+            data_root=str(tmp_path),
+            split='valid',
+            test_mode=True,
+            pipeline=PIPELINE,
+        )
+    )
     assert [video.video_id for video in dataset.videos] == names[:2]
     assert not any('test0' in message for message in warnings_logged())
 
 
 class TestObjects:
-
     def first_release(self, root: Path) -> R2VOSDataset:
         """The set of one video, whose sentences lack their objects, with the first release."""
-        write_set(root, {'v': (2, {'1': 'dog', '2': 'cat'}, [('a dog', '1'), ('a cat', '2')])},
-                  split='valid')
+        write_set(
+            root,
+            {'v': (2, {'1': 'dog', '2': 'cat'}, [('a dog', '1'), ('a cat', '2')])},
+            split='valid',
+        )
         path = root / 'meta_expressions/valid/meta_expressions.json'
         content = json.loads(path.read_text())
         for entry in content['videos']['v']['expressions'].values():
             del entry['obj_id']
         write_json(path, content)
         (root / 'valid/meta.json').unlink()
-        objects = {number: dict(category=name, expressions=[f'a {name}'], frames=['00000'])
-                   for number, name in (('1', 'dog'), ('2', 'eyeglasses'))}
+        objects = {
+            number: dict(category=name, expressions=[f'a {name}'], frames=['00000'])
+            for number, name in (('1', 'dog'), ('2', 'eyeglasses'))
+        }
         objects['2']['expressions'] = ['a cat']
         write_json(root / 'first.json', dict(videos=dict(v=dict(objects=objects))))
-        return DATASETS.build(dict(
-            type='R2VOSDataset', data_root=str(root), split='valid', test_mode=True,
-            objects_file='first.json', pipeline=PIPELINE))
+        return DATASETS.build(
+            dict(
+                type='R2VOSDataset',
+                data_root=str(root),
+                split='valid',
+                test_mode=True,
+                objects_file='first.json',
+                pipeline=PIPELINE,
+            )
+        )
 
     def test_example_of_the_docstring(self) -> None:
         assert doctest.testmod(r2vos_dataset).failed == 0
@@ -131,7 +160,8 @@ class TestObjects:
         entries = dict(v=dict(expressions={'0': dict(exp='a cow')}, frames=[]))
         known = dict(v=dict(expressions={'0': dict(exp='a dog', obj_id='1')}))
         assert with_objects(entries, known, problems)['v']['expressions'] == {
-            '0': dict(exp='a cow')}
+            '0': dict(exp='a cow')
+        }
         assert [row.where for row in problems.rows] == ['v']
 
     def test_all_sentences_of_the_official_list(self, test_data: Path) -> None:
@@ -141,8 +171,11 @@ class TestObjects:
         problems = ProblemList('')
         completed = with_objects(entries, read_expressions(first), problems)
         categories = read_categories(first, problems)
-        known = [(video_id, item.get('obj_id')) for video_id, entry in completed.items()
-                 for item in entry['expressions'].values()]
+        known = [
+            (video_id, item.get('obj_id'))
+            for video_id, entry in completed.items()
+            for item in entry['expressions'].values()
+        ]
         assert (len(completed), len(known)) == (507, 2096)
         assert all(obj_id in categories[video_id] for video_id, obj_id in known)
         assert not problems.rows

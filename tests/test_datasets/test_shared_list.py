@@ -1,4 +1,5 @@
 """A list that keeps its items as bytes."""
+
 import pickle
 from pathlib import Path
 

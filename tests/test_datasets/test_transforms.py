@@ -1,4 +1,5 @@
 """Transforms of clips, alone and with the image transforms of MMCV and MMDetection."""
+
 import doctest
 import io
 from pathlib import Path
@@ -55,16 +56,33 @@ def broadcast(*transforms: dict) -> dict:
 
 def clip_results(sentences: list[str], obj_ids: list[str], seg_maps: np.ndarray) -> dict:
     """Results of a loaded clip: images whose red channel repeats the object ids."""
-    pairs = tuple(Pair(sentence, f'p{i}', str(i), obj_id, is_negative=not obj_id,
-                       kind='positive' if obj_id else 'other_video')
-                  for i, (sentence, obj_id) in enumerate(zip(sentences, obj_ids)))
+    pairs = tuple(
+        Pair(
+            sentence,
+            f'p{i}',
+            str(i),
+            obj_id,
+            is_negative=not obj_id,
+            kind='positive' if obj_id else 'other_video',
+        )
+        for i, (sentence, obj_id) in enumerate(zip(sentences, obj_ids))
+    )
     count, height, width = seg_maps.shape
-    images = [np.stack([np.full((height, width), 7), np.full((height, width), 50),
-                        seg_map * 40], -1).astype(np.uint8) for seg_map in seg_maps]  # BGR
+    images = [
+        np.stack(
+            [np.full((height, width), 7), np.full((height, width), 50), seg_map * 40], -1
+        ).astype(np.uint8)
+        for seg_map in seg_maps
+    ]  # BGR
     clip = Clip('video', 'set', tuple(f'{i:05d}' for i in range(count)), pairs)
-    return dict(img=images, gt_seg_map=list(seg_maps), clip=[clip] * count,
-                img_path=[f'{i}.jpg' for i in range(count)],
-                img_shape=[(height, width)] * count, ori_shape=[(height, width)] * count)
+    return dict(
+        img=images,
+        gt_seg_map=list(seg_maps),
+        clip=[clip] * count,
+        img_path=[f'{i}.jpg' for i in range(count)],
+        img_shape=[(height, width)] * count,
+        ori_shape=[(height, width)] * count,
+    )
 
 
 @pytest.fixture
@@ -77,7 +95,6 @@ def seg_maps() -> np.ndarray:
 
 
 class TestLoadVideoFrame:
-
     def load(self, path: object) -> dict:
         return LoadVideoFrame().transform(dict(img_path=str(path)))
 
@@ -87,8 +104,9 @@ class TestLoadVideoFrame:
         assert results['img_shape'] == results['ori_shape'] == (16, 24)
 
     @pytest.mark.parametrize('mode', ['L', 'CMYK'])
-    def test_grey_and_cmyk_have_three_channels(self, tmp_path: Path, picture: np.ndarray,
-                          mode: str) -> None:
+    def test_grey_and_cmyk_have_three_channels(
+        self, tmp_path: Path, picture: np.ndarray, mode: str
+    ) -> None:
         path = save(tmp_path / 'a.jpg', picture, mode, quality=95)
         image = self.load(path)['img']
         expected = np.asarray(Image.open(path).convert('RGB'))[..., ::-1]
@@ -96,16 +114,18 @@ class TestLoadVideoFrame:
         assert image.dtype == np.uint8
         np.testing.assert_allclose(image.astype(int), expected, atol=3)
 
-    def test_bytes_behind_the_end_of_a_jpeg_are_harmless(self, tmp_path: Path,
-                                    picture: np.ndarray) -> None:
+    def test_bytes_behind_the_end_of_a_jpeg_are_harmless(
+        self, tmp_path: Path, picture: np.ndarray
+    ) -> None:
         path = Path(save(tmp_path / 'a.jpg', picture, quality=95))
         expected = self.load(path)['img']
         path.write_bytes(path.read_bytes() + b'camera notes')
         np.testing.assert_allclose(self.load(path)['img'].astype(int), expected, atol=3)
 
     @pytest.mark.parametrize('kept', [0, 2, 100, 400])
-    def test_truncated_files_are_named(self, tmp_path: Path, picture: np.ndarray,
-                  kept: int) -> None:
+    def test_truncated_files_are_named(
+        self, tmp_path: Path, picture: np.ndarray, kept: int
+    ) -> None:
         path = Path(save(tmp_path / 'a.jpg', picture, quality=95))
         content = path.read_bytes()
         assert len(content) > 500
@@ -127,15 +147,15 @@ class TestReducedDecoding:
     def path(self, tmp_path: Path) -> str:
         """Edges and texture down to some pixels, as a camera leaves them."""
         noise = np.random.default_rng(0).integers(0, 256, (*self.SIZE, 3), dtype=np.uint8)
-        rows, columns = np.mgrid[:self.SIZE[0], :self.SIZE[1]]
-        discs = 90 * ((rows - 240)**2 + (columns - 320)**2 < 150**2) + 60 * (columns % 160 < 70)
+        rows, columns = np.mgrid[: self.SIZE[0], : self.SIZE[1]]
+        discs = 90 * ((rows - 240) ** 2 + (columns - 320) ** 2 < 150**2) + 60 * (columns % 160 < 70)
         picture = cv2.GaussianBlur(noise, (0, 0), 1.5) // 2 + discs[..., None].astype(np.uint8)
         return save(tmp_path / 'a.jpg', picture, quality=95)
 
-    @pytest.mark.parametrize(('scale', 'reduction'), [((320, 240), 2), ((160, 120), 4),
-                                                      ((60, 40), 8), ((321, 241), 1)])
-    def test_close_to_decoding_all(self, path: str, scale: tuple[int, int],
-                                   reduction: int) -> None:
+    @pytest.mark.parametrize(
+        ('scale', 'reduction'), [((320, 240), 2), ((160, 120), 4), ((60, 40), 8), ((321, 241), 1)]
+    )
+    def test_close_to_decoding_all(self, path: str, scale: tuple[int, int], reduction: int) -> None:
         results = LoadVideoFrame(largest_scale=scale).transform(dict(img_path=path))
         height, width = (side // reduction for side in self.SIZE)
         assert results['img'].shape == (height, width, 3)
@@ -148,8 +168,9 @@ class TestReducedDecoding:
         assert difference.mean() < 2
 
     @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 900), st.integers(1, 900))
-    def test_nothing_is_enlarged_later(self, width: int, height: int, long: int,
-                                       short: int) -> None:
+    def test_nothing_is_enlarged_later(
+        self, width: int, height: int, long: int, short: int
+    ) -> None:
         scale = (max(long, short), min(long, short))
         factor = jpeg_reduction((width, height), scale)
         wanted = mmcv.image.geometric.rescale_size((width, height), scale)
@@ -160,15 +181,18 @@ class TestReducedDecoding:
         ids = np.zeros(self.SIZE, np.uint8)
         ids[100:200, 300:] = 3
         results = LoadVideoFrame(largest_scale=(320, 240)).transform(
-            dict(img_path=path, seg_map_path=save(tmp_path / 'm.png', ids)))
+            dict(img_path=path, seg_map_path=save(tmp_path / 'm.png', ids))
+        )
         np.testing.assert_array_equal(
-            LoadObjectMask().transform(dict(results))['gt_seg_map'], ids[::2, ::2])
+            LoadObjectMask().transform(dict(results))['gt_seg_map'], ids[::2, ::2]
+        )
         # Behind a resize the ground truth keeps its size.
         behind = LoadObjectMask().transform(dict(results, scale=(320, 240)))
         np.testing.assert_array_equal(behind['gt_seg_map'], ids)
 
-    def test_other_files_and_broken_ones(self, path: str, tmp_path: Path,
-                                         picture: np.ndarray) -> None:
+    def test_other_files_and_broken_ones(
+        self, path: str, tmp_path: Path, picture: np.ndarray
+    ) -> None:
         load = LoadVideoFrame(largest_scale=(4, 4))
         png = save(tmp_path / 'a.png', picture)
         assert load.transform(dict(img_path=png))['img'].shape == (16, 24, 3)
@@ -180,7 +204,6 @@ class TestReducedDecoding:
 
 
 class TestLoadObjectMask:
-
     IDS = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
     def load(self, path: object, shape: tuple[int, int] = (3, 4)) -> dict:
@@ -224,29 +247,45 @@ class TestLoadObjectMask:
 
 
 class TestSwapLeftRight:
-
     def test_examples_of_the_docstring(self) -> None:
         assert doctest.testmod(text).failed == 0
 
-    @pytest.mark.parametrize(('sentence', 'expected'), [
-        ('dog on the left', 'dog on the right'), ('right, behind', 'left, behind'),
-        ('leftmost of the left', 'rightmost of the right'), ('going rightwards', 'going leftwards'),
-        ('a leftward move', 'a rightward move'), ('left-hand side', 'right-hand side'),
-        ('upright', 'upright'), ('brightest', 'brightest'), ('leftover food', 'leftover food'),
-        ('', '')])
+    @pytest.mark.parametrize(
+        ('sentence', 'expected'),
+        [
+            ('dog on the left', 'dog on the right'),
+            ('right, behind', 'left, behind'),
+            ('leftmost of the left', 'rightmost of the right'),
+            ('going rightwards', 'going leftwards'),
+            ('a leftward move', 'a rightward move'),
+            ('left-hand side', 'right-hand side'),
+            ('upright', 'upright'),
+            ('brightest', 'brightest'),
+            ('leftover food', 'leftover food'),
+            ('', ''),
+        ],
+    )
     def test_whole_words(self, sentence: str, expected: str) -> None:
         assert swap_left_right(sentence) == expected
 
-    @given(st.lists(st.sampled_from(['left', 'right', 'leftmost', 'dog', 'bright', ',']))
-           .map(' '.join))
+    @given(
+        st.lists(st.sampled_from(['left', 'right', 'leftmost', 'dog', 'bright', ','])).map(' '.join)
+    )
     def test_twice_is_nothing(self, sentence: str) -> None:
         assert swap_left_right(swap_left_right(sentence)) == sentence
 
-    @pytest.mark.parametrize(('flip', 'direction', 'expected'), [
-        (True, 'horizontal', 'right'), (True, 'diagonal', 'right'), (True, 'vertical', 'left'),
-        (False, None, 'left')])
-    def test_follows_the_flip(self, seg_maps: np.ndarray, flip: bool, direction: str | None,
-         expected: str) -> None:
+    @pytest.mark.parametrize(
+        ('flip', 'direction', 'expected'),
+        [
+            (True, 'horizontal', 'right'),
+            (True, 'diagonal', 'right'),
+            (True, 'vertical', 'left'),
+            (False, None, 'left'),
+        ],
+    )
+    def test_follows_the_flip(
+        self, seg_maps: np.ndarray, flip: bool, direction: str | None, expected: str
+    ) -> None:
         results = clip_results(['left', 'left'], ['1', ''], seg_maps)
         results.update(flip=[flip] * 2, flip_direction=[direction] * 2)
         clips = SwapLeftRight().transform(results)['clip']
@@ -259,7 +298,6 @@ class TestSwapLeftRight:
 
 
 class TestThinSegMap:
-
     def test_keeps_the_middle_of_every_block(self) -> None:
         labels = np.arange(8 * 12).reshape(8, 12)
         thin = ThinSegMap(stride=4).transform(dict(gt_seg_map=labels))['gt_seg_map']
@@ -276,7 +314,6 @@ class TestThinSegMap:
 
 
 class TestPackReferringInputs:
-
     def test_everything_of_the_sample(self, seg_maps: np.ndarray) -> None:
         results = clip_results(['the right one', 'a dog', 'none'], ['4', '1', ''], seg_maps)
         packed = PackReferringInputs().transform(results)
@@ -286,23 +323,32 @@ class TestPackReferringInputs:
         assert inputs[:, 2].eq(7).all()  # blue comes last
         np.testing.assert_array_equal(inputs[:, 0].numpy(), seg_maps * 40)
         assert sample.metainfo == dict(
-            video_id='video', dataset='set', frame_ids=['00000', '00001'],
-            frame_paths=['0.jpg', '1.jpg'], img_shape=(20, 30),
-            ori_shape=(20, 30), scale_factor=(1., 1.), flip=False)
+            video_id='video',
+            dataset='set',
+            frame_ids=['00000', '00001'],
+            frame_paths=['0.jpg', '1.jpg'],
+            img_shape=(20, 30),
+            ori_shape=(20, 30),
+            scale_factor=(1.0, 1.0),
+            flip=False,
+        )
         pairs = sample.gt_pairs
         assert pairs.sentences == ['the right one', 'a dog', 'none']
         assert (pairs.exp_ids, pairs.obj_ids) == (['0', '1', '2'], ['4', '1', ''])
-        assert (pairs.pair_ids, pairs.kinds) == (['p0', 'p1', 'p2'],
-                            ['positive', 'positive', 'other_video'])
+        assert (pairs.pair_ids, pairs.kinds) == (
+            ['p0', 'p1', 'p2'],
+            ['positive', 'positive', 'other_video'],
+        )
         assert pairs.is_negative.tolist() == [False, False, True]
         assert pairs.valid.tolist() == [[True, False], [True, True], [False, False]]
         np.testing.assert_array_equal(pairs.masks[0].numpy(), seg_maps == 4)
         np.testing.assert_array_equal(pairs.masks[1].numpy(), seg_maps == 1)
         assert not pairs.masks[2].any()
         # object 4: columns 20..26 of 30, rows 10..14 of 20 -> cx 23.5/30, cy 12.5/20, 7/30, 5/20
-        torch.testing.assert_close(pairs.boxes[0, 0],
-              torch.tensor([23.5 / 30, 12.5 / 20, 7 / 30, 5 / 20]))
-        assert pairs.boxes[0, 1].tolist() == pairs.boxes[2, 0].tolist() == [0.] * 4
+        torch.testing.assert_close(
+            pairs.boxes[0, 0], torch.tensor([23.5 / 30, 12.5 / 20, 7 / 30, 5 / 20])
+        )
+        assert pairs.boxes[0, 1].tolist() == pairs.boxes[2, 0].tolist() == [0.0] * 4
         assert pairs.boxes.dtype == torch.float32
         assert pairs.masks.dtype == pairs.valid.dtype == torch.bool
 
@@ -321,8 +367,9 @@ class TestPackReferringInputs:
             PackReferringInputs().transform(results)
 
     @given(st.integers(1, 6), st.integers(1, 7), st.data())
-    def test_boxes_hold_exactly_the_mask(self, height: int, width: int,
-                    data: st.DataObject) -> None:
+    def test_boxes_hold_exactly_the_mask(
+        self, height: int, width: int, data: st.DataObject
+    ) -> None:
         size = height * width
         bits = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
         mask = np.array(bits).reshape(1, 1, height, width)
@@ -332,8 +379,9 @@ class TestPackReferringInputs:
         if mask.any():
             rows, columns = np.nonzero(mask[0, 0])
             expected = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-            np.testing.assert_allclose((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), expected,
-                  atol=1e-5)
+            np.testing.assert_allclose(
+                (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), expected, atol=1e-5
+            )
         else:
             assert (cx, cy, w, h) == (0, 0, 0, 0)
 
@@ -342,13 +390,16 @@ class TestPackReferringInputs:
 
 
 class TestWithImageTransforms:
-
     def test_a_crop_keeps_pairs_whose_object_it_cuts_off(self, seg_maps: np.ndarray) -> None:
         for seed in range(8):
             results = run(
-                [broadcast(dict(type='mmdet.RandomCrop', crop_size=(8, 8))),
-                 dict(type='PackReferringInputs')],
-                clip_results(['a', 'b', 'a'], ['4', '1', '4'], seg_maps), seed)
+                [
+                    broadcast(dict(type='mmdet.RandomCrop', crop_size=(8, 8))),
+                    dict(type='PackReferringInputs'),
+                ],
+                clip_results(['a', 'b', 'a'], ['4', '1', '4'], seg_maps),
+                seed,
+            )
             pairs = results['data_samples'].gt_pairs
             assert pairs.sentences == ['a', 'b', 'a']
             assert results['data_samples'].img_shape == (8, 8)
@@ -363,14 +414,25 @@ class TestWithImageTransforms:
         flips = set()
         for seed in range(12):
             results = run(
-                [broadcast(dict(type='RandomFlip', prob=0.5),
-      dict(type='ClipPhotoMetricDistortion'),
-      dict(type='mmdet.RandomCrop', crop_type='relative_range',
-           crop_size=(.5, .5)),
-      dict(type='RandomChoiceResize', scales=[(40, 20), (60, 30)],
-           keep_ratio=True)),
-                 dict(type='SwapLeftRight'), dict(type='PackReferringInputs')],
-                clip_results(['left'], ['1'], same), seed)
+                [
+                    broadcast(
+                        dict(type='RandomFlip', prob=0.5),
+                        dict(type='ClipPhotoMetricDistortion'),
+                        dict(
+                            type='mmdet.RandomCrop',
+                            crop_type='relative_range',
+                            crop_size=(0.5, 0.5),
+                        ),
+                        dict(
+                            type='RandomChoiceResize', scales=[(40, 20), (60, 30)], keep_ratio=True
+                        ),
+                    ),
+                    dict(type='SwapLeftRight'),
+                    dict(type='PackReferringInputs'),
+                ],
+                clip_results(['left'], ['1'], same),
+                seed,
+            )
             inputs, sample = results['inputs'], results['data_samples']
             assert all(torch.equal(frame, inputs[0]) for frame in inputs)
             assert sample.gt_pairs.sentences == ['right' if sample.flip else 'left']
@@ -379,14 +441,16 @@ class TestWithImageTransforms:
         assert flips == {True, False}
 
     def test_flipped_masks_are_mirrored(self, seg_maps: np.ndarray) -> None:
-        results = run([broadcast(dict(type='RandomFlip', prob=1.)),
-                       dict(type='PackReferringInputs')], clip_results(['a'], ['1'], seg_maps))
-        np.testing.assert_array_equal(results['data_samples'].gt_pairs.masks[0].numpy(),
-                 (seg_maps == 1)[..., ::-1])
+        results = run(
+            [broadcast(dict(type='RandomFlip', prob=1.0)), dict(type='PackReferringInputs')],
+            clip_results(['a'], ['1'], seg_maps),
+        )
+        np.testing.assert_array_equal(
+            results['data_samples'].gt_pairs.masks[0].numpy(), (seg_maps == 1)[..., ::-1]
+        )
 
 
 class TestClipPhotoMetricDistortion:
-
     def test_colours_stay_in_their_order(self) -> None:
         """A red image stays mainly red, whatever is drawn: channels are never swapped."""
         red = np.zeros((4, 4, 3), np.uint8)
@@ -409,10 +473,12 @@ class TestClipPhotoMetricDistortion:
             assert white.min() > 15  # at least (250 - 200) * 0.5 = 25, up to rounding
 
 
-def test_complete_jpeg_needs_no_second_decoder(picture: np.ndarray,
-                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_jpeg_needs_no_second_decoder(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, 'JPEG')
     monkeypatch.setattr(Image, 'open', lambda *args: pytest.fail('Pillow was asked'))
     from r2vos_mm.datasets.transforms.loading import decode_frame
+
     assert decode_frame(buffer.getvalue()).shape == (16, 24, 3)

@@ -1,4 +1,5 @@
 """Frames of video files."""
+
 import sys
 import types
 from collections.abc import Iterator
@@ -111,8 +112,7 @@ def test_installed_backends_give_the_frames_of_opencv(video: Path, backend: str)
 
 
 @pytest.mark.parametrize('backend', ['av', 'decord'])
-def test_installed_backends_name_files_that_they_cannot_read(
-        tmp_path: Path, backend: str) -> None:
+def test_installed_backends_name_files_that_they_cannot_read(tmp_path: Path, backend: str) -> None:
     pytest.importorskip(backend, reason=f'{backend} is optional and not installed')
     (tmp_path / 'text.mp4').write_text('no video')
     with pytest.raises(DataFileError, match=f'has no video that {backend} can read'):

@@ -1,4 +1,5 @@
 """A training whose length is told in epochs and counted in iterations."""
+
 import pytest
 from torch.utils.data import DataLoader
 
@@ -6,9 +7,11 @@ from torch.utils.data import DataLoader
 @pytest.mark.parametrize('form', ['config', 'loader'])
 def test_lengths_are_epochs_times_batches(make_runner, form):
     runner = make_runner(
-        train_cfg=dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=3, val_begin=2,
-                       val_interval=2),
-        param_scheduler=[])
+        train_cfg=dict(
+            _delete_=True, type='EpochCountedTrainLoop', max_epochs=3, val_begin=2, val_interval=2
+        ),
+        param_scheduler=[],
+    )
     if form == 'loader':
         runner._train_dataloader = runner.build_dataloader(runner._train_dataloader)
         assert isinstance(runner._train_dataloader, DataLoader)
@@ -22,14 +25,16 @@ def test_processes_share_an_epoch(make_runner, monkeypatch):
     monkeypatch.setattr('r2vos_mm.datasets.samplers.get_dist_info', lambda: (0, 2))
     runner = make_runner(
         train_cfg=dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=4),
-        param_scheduler=[])
+        param_scheduler=[],
+    )
     assert runner.train_loop.max_iters == 12
 
 
 def test_trains_that_long(make_runner):
     runner = make_runner(
         train_cfg=dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=2),
-        default_hooks=dict(checkpoint=None))
+        default_hooks=dict(checkpoint=None),
+    )
     runner.train()
     assert runner.iter == 10
 
@@ -38,8 +43,17 @@ def test_schedules_in_epochs_become_schedules_in_iterations(make_runner):
     runner = make_runner(
         train_cfg=dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=3),
         default_hooks=dict(checkpoint=None),
-        param_scheduler=[dict(type='MultiStepLR', by_epoch=True, milestones=[1, 2], gamma=0.1,
-                              end=3, convert_to_iter_based=True)])
+        param_scheduler=[
+            dict(
+                type='MultiStepLR',
+                by_epoch=True,
+                milestones=[1, 2],
+                gamma=0.1,
+                end=3,
+                convert_to_iter_based=True,
+            )
+        ],
+    )
     runner.train()
     scheduler = runner.param_schedulers[0]
     assert not scheduler.by_epoch

@@ -94,7 +94,8 @@ def test_the_end_of_a_log_is_that_of_the_last_start(tmp_path: Path):
     folder = RunFolder(Run('ours', Path('ours.py'), 0, 1, tmp_path, (), settings))
     failed = 'E11 api.py:1] failed (exitcode: 1)\nits traceback\n'
     folder.log('train').write_text(
-        f'==== start: one\nfirst cause\n{failed}==== start: two\na\nb\nsecond cause\n{failed}')
+        f'==== start: one\nfirst cause\n{failed}==== start: two\na\nb\nsecond cause\n{failed}'
+    )
     assert folder.tail('train', 2).splitlines()[:2] == ['b', 'second cause']
 
 

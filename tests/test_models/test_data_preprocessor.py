@@ -1,4 +1,5 @@
 """Normalising, padding and stacking clips."""
+
 import pytest
 import torch
 from mmengine.structures import InstanceData
@@ -6,7 +7,7 @@ from mmengine.structures import InstanceData
 from r2vos_mm.models.data_preprocessor import ReferringDataPreprocessor
 from r2vos_mm.structures import ReferringDataSample
 
-MEAN, STD = (10., 20., 30.), (2., 4., 5.)
+MEAN, STD = (10.0, 20.0, 30.0), (2.0, 4.0, 5.0)
 
 
 def preprocessor(**kwargs: int) -> ReferringDataPreprocessor:
@@ -27,14 +28,15 @@ def test_each_channel_is_normalised() -> None:
     out = preprocessor(pad_size_divisor=1)(dict(inputs=[clip(4, 6)]), training=True)
     assert out['inputs'].shape == (1, 2, 3, 4, 6)
     # (40 - mean) / std
-    assert out['inputs'][0, 0, :, 0, 0].tolist() == [15., 5., 2.]
+    assert out['inputs'][0, 0, :, 0, 0].tolist() == [15.0, 5.0, 2.0]
     assert out['data_samples'] is None
 
 
 def test_clips_of_different_size_are_padded_with_zeros_to_the_divisor() -> None:
     samples = [sample(5, 9), sample(8, 3)]
     out = preprocessor(pad_size_divisor=4)(
-        dict(inputs=[clip(5, 9), clip(8, 3)], data_samples=samples), training=True)
+        dict(inputs=[clip(5, 9), clip(8, 3)], data_samples=samples), training=True
+    )
     # max height 8 -> 8, max width 9 -> 12
     assert out['inputs'].shape == (2, 2, 3, 8, 12)
     assert out['inputs'][0, ..., :5, :9].ne(0).all()
@@ -81,10 +83,13 @@ def test_different_lengths_are_refused() -> None:
         preprocessor()(dict(inputs=[clip(5, 9), clip(5, 9, frames=1)]))
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(mean=(1., )), 'need 3 values'),
-    (dict(pad_size_divisor=0), 'at least 1'),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(mean=(1.0,)), 'need 3 values'),
+        (dict(pad_size_divisor=0), 'at least 1'),
+    ],
+)
 def test_bad_arguments(kwargs: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ReferringDataPreprocessor(**kwargs)

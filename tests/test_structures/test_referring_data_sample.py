@@ -1,4 +1,5 @@
 """The sample holds its two kinds of pairs, typed."""
+
 import doctest
 
 import pytest

@@ -31,8 +31,10 @@ def small_set(tmp_path: Path) -> Path:
                 ids = np.zeros((30, 40), np.uint8)
                 ids[5:25, :20] = 1
                 Image.fromarray(ids).convert(mode).save(path)
-        videos[name] = dict(frames=[f'{i:05d}' for i in range(3)],
-                            expressions={'0': dict(exp=f'thing {name}', obj_id='1')})
+        videos[name] = dict(
+            frames=[f'{i:05d}' for i in range(3)],
+            expressions={'0': dict(exp=f'thing {name}', obj_id='1')},
+        )
     path = tmp_path / 'meta_expressions/train/meta_expressions.json'
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(dict(videos=videos)))
@@ -41,7 +43,7 @@ def small_set(tmp_path: Path) -> Path:
 
 def test_the_usual_pipeline(small_set: Path) -> None:
     """Every draw gives a normalised clip whose masks lie in it."""
-    clip = Clip('a', 'set', ('00000', '00001'), (Pair('thing', 'p', '0', '1'), ))
+    clip = Clip('a', 'set', ('00000', '00001'), (Pair('thing', 'p', '0', '1'),))
     paths = [small_set / 'train/JPEGImages/a' / f'{frame}.jpg' for frame in clip.frame_ids]
     masks = [small_set / 'train/Annotations/a' / f'{frame}.png' for frame in clip.frame_ids]
     for _ in range(6):
@@ -60,7 +62,8 @@ def test_speed(small_set: Path, tmp_path: Path) -> None:
     tool.write_resized(small_set, tmp_path / 'large', size=(80, 60), videos=1)
     config = Config.fromfile(CONFIG)
     config.train_dataloader.dataset.update(
-        data_root=str(tmp_path / 'large'), video_subset=None, negatives=None)
+        data_root=str(tmp_path / 'large'), video_subset=None, negatives=None
+    )
     speed = tool.measure_speed(config.train_dataloader, items=2, rounds=2)
     assert speed.clips_per_second > 0
     assert speed.ratio_range[0] <= speed.ratio <= speed.ratio_range[1]

@@ -1,4 +1,5 @@
 """The benchmark at a tiny size; its subprocesses are real."""
+
 import importlib.util
 import json
 import sys
@@ -9,8 +10,21 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs' / 'r2vos_tiny_refshapes.py')
-SMALL = ['--size', '32', '32', '--frames', '1', '--warm-up', '0', '--repeats', '1', '--threads',
-         '1', '--device', 'cpu']
+SMALL = [
+    '--size',
+    '32',
+    '32',
+    '--frames',
+    '1',
+    '--warm-up',
+    '0',
+    '--repeats',
+    '1',
+    '--threads',
+    '1',
+    '--device',
+    'cpu',
+]
 _FILE = ROOT / 'tools' / 'analysis_tools' / 'benchmark_model.py'
 _SPEC = importlib.util.spec_from_file_location('benchmark_model', _FILE)
 benchmark = importlib.util.module_from_spec(_SPEC)
@@ -34,10 +48,22 @@ def test_a_phase_in_its_own_process(tmp_path, capsys):
 @pytest.mark.parametrize('phase', ['train-step', 'test-video'])
 def test_random_text_encoder(phase):
     """In this process, and in bfloat16; the hub's model is never asked for."""
-    args = benchmark.parse_args([
-        CONFIG, *SMALL, '--clips', '2', '--negatives', '0', '--precision', 'bfloat16',
-        '--random-text-encoder', '--cfg-options', 'model.text_encoder.pooling=pooler',
-        'model.text_encoder.name_or_path=nowhere'])
+    args = benchmark.parse_args(
+        [
+            CONFIG,
+            *SMALL,
+            '--clips',
+            '2',
+            '--negatives',
+            '0',
+            '--precision',
+            'bfloat16',
+            '--random-text-encoder',
+            '--cfg-options',
+            'model.text_encoder.pooling=pooler',
+            'model.text_encoder.name_or_path=nowhere',
+        ]
+    )
     figures = benchmark.measure(phase, args)
     assert figures.seconds > 0
     assert 82 < figures.parameters - figures.trained < 84  # distilroberta-base has 82.1 M
@@ -65,13 +91,23 @@ def test_random_pairs():
     assert not torch.equal(pairs.masks[0], pairs.masks[1])
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['nowhere.py'], 'error: Config nowhere.py does not exist'),
-    ([CONFIG, '--frames', '0'], 'error: --size and --frames'),
-    ([CONFIG, '--train-step', *SMALL, '--cfg-options',
-      'model.text_encoder.name_or_path=package:nowhere'],
-     'error: train-step ended with status 2: text encoder'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['nowhere.py'], 'error: Config nowhere.py does not exist'),
+        ([CONFIG, '--frames', '0'], 'error: --size and --frames'),
+        (
+            [
+                CONFIG,
+                '--train-step',
+                *SMALL,
+                '--cfg-options',
+                'model.text_encoder.name_or_path=package:nowhere',
+            ],
+            'error: train-step ended with status 2: text encoder',
+        ),
+    ],
+)
 def test_mistakes_are_told_in_one_line(arguments, message, capsys):
     with pytest.raises(SystemExit) as exit_info:
         benchmark.main(arguments)

@@ -25,8 +25,12 @@ class TwoPairs:
         masks[0, :, 4:12, 6:12] = True
         sample = ReferringDataSample(metainfo={'video_id': f'v{index}', 'flip': True})
         sample.gt_pairs = InstanceData(
-            sentences=['a ball', 'a dog'], masks=masks, boxes=torch.zeros(2, 2, 4),
-            is_negative=torch.tensor([False, True]), kinds=['positive', 'attribute'])
+            sentences=['a ball', 'a dog'],
+            masks=masks,
+            boxes=torch.zeros(2, 2, 4),
+            is_negative=torch.tensor([False, True]),
+            kinds=['positive', 'attribute'],
+        )
         return {'inputs': torch.zeros(2, 3, 16, 24, dtype=torch.uint8), 'data_samples': sample}
 
 
@@ -34,8 +38,9 @@ class TwoPairs:
 def config(tmp_path, monkeypatch) -> Path:
     monkeypatch.setitem(DATASETS.module_dict, 'TwoPairs', TwoPairs)
     path = tmp_path / 'two_pairs.py'
-    path.write_text("default_scope = 'r2vos_mm'\n"
-                    "train_dataloader = dict(dataset=dict(type='TwoPairs'))\n")
+    path.write_text(
+        "default_scope = 'r2vos_mm'\ntrain_dataloader = dict(dataset=dict(type='TwoPairs'))\n"
+    )
     return path
 
 

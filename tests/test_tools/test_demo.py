@@ -1,4 +1,5 @@
 """The demo as it is called from a shell, in this process, with random weights."""
+
 import importlib.util
 import json
 from pathlib import Path
@@ -35,18 +36,37 @@ def video(tmp_path) -> Path:
 
 def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
     out = tmp_path / 'out'
-    demo.main([str(video), 'A red  ball', 'the dog, on the left', '--checkpoint', checkpoint,
-               '--out-dir', str(out), '--window', '2', '--device', 'cpu', '--cfg-options', SMALL])
+    demo.main(
+        [
+            str(video),
+            'A red  ball',
+            'the dog, on the left',
+            '--checkpoint',
+            checkpoint,
+            '--out-dir',
+            str(out),
+            '--window',
+            '2',
+            '--device',
+            'cpu',
+            '--cfg-options',
+            SMALL,
+        ]
+    )
     record = json.loads((out / 'result.json').read_text())
     assert [entry['sentence'] for entry in record['sentences']] == [
-        'a red ball', 'the dog, on the left']
+        'a red ball',
+        'the dog, on the left',
+    ]
     assert (record['video'], record['size'], len(record['frames'])) == ('ball', [40, 60], 4)
     for entry in record['sentences']:
         assert entry['found'] == (entry['consensus'] >= record['gate_threshold'])
         assert np.shape(entry['boxes']) == (4, 4)
         assert np.mean(entry['scores']) == pytest.approx(entry['score'], abs=1e-3)
-        masks = [cv2.imread(str(out / entry['masks'] / f'{name}.png'), cv2.IMREAD_UNCHANGED)
-                 for name in record['frames']]
+        masks = [
+            cv2.imread(str(out / entry['masks'] / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+            for name in record['frames']
+        ]
         assert all(mask.shape == (40, 60) and set(np.unique(mask)) <= {0, 255} for mask in masks)
     assert record['sentences'][1]['masks'] == 'masks/1_the_dog_on_the_left'
     overlay = open_frames(out / 'overlay.mp4')
@@ -57,15 +77,20 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
     assert 'consensus' in printed
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['nowhere.mp4', 'a ball'], 'error: nowhere.mp4 does not exist'),
-    (['{video}', ' '], "error: sentence 0 of 1 is ' '"),
-    (['{video}', 'a ball', '--window', '0'], 'error: --window is at least 1'),
-    (['{empty}', 'a ball'], 'has no frames'),
-    (['{video}', 'a ball', '--checkpoint', 'nowhere.pth'],
-     'error: Checkpoint nowhere.pth does not exist'),
-    (['{video}', 'a ball', '--config', 'other.py'], '--config needs the --checkpoint'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['nowhere.mp4', 'a ball'], 'error: nowhere.mp4 does not exist'),
+        (['{video}', ' '], "error: sentence 0 of 1 is ' '"),
+        (['{video}', 'a ball', '--window', '0'], 'error: --window is at least 1'),
+        (['{empty}', 'a ball'], 'has no frames'),
+        (
+            ['{video}', 'a ball', '--checkpoint', 'nowhere.pth'],
+            'error: Checkpoint nowhere.pth does not exist',
+        ),
+        (['{video}', 'a ball', '--config', 'other.py'], '--config needs the --checkpoint'),
+    ],
+)
 def test_mistakes_are_told_in_one_line(video, checkpoint, arguments, message, tmp_path, capsys):
     empty = tmp_path / 'empty'
     empty.mkdir()

@@ -143,7 +143,7 @@ def test_masks_of_0_and_255_are_no_ids(truth, predictions, capsys):
         save(truth / 'Annotations' / 'b' / f'{frame}.png', 255 * LEFT)
     assert run(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
     output = capsys.readouterr().out
-    assert "Annotations/b has no object ids, but the value 255 (frame 00000)" in output
+    assert 'Annotations/b has no object ids, but the value 255 (frame 00000)' in output
 
 
 def test_an_object_that_no_frame_has_is_told(truth, predictions, capsys):

@@ -111,9 +111,7 @@ def test_relative_initialises_without_its_language_model(folder, tmp_path, capsy
     assert 'text_encoder.projector.0.weight' in written
 
 
-def test_language_model_left_out_by_training_is_found_again(
-    folder, tmp_path, capsys, monkeypatch
-):
+def test_language_model_left_out_by_training_is_found_again(folder, tmp_path, capsys, monkeypatch):
     """On the way back it comes from where the config names it; what the file has wins."""
     tool, config = load_tool('released_r2vos'), str(folder / 'small.py')
     ours, trained, back = (str(tmp_path / f'{name}.pth') for name in ('ours', 'trained', 'back'))

@@ -38,8 +38,12 @@ def test_a_run_begun_anew_replaces_the_old_one(tmp_path):
 
 
 def test_validations_by_epoch_stand_at_their_iteration(tmp_path):
-    file = start(tmp_path, 'a', [train(100, 1.0), {'J&F': 0.3, 'step': 1}, train(200, 1.0),
-                                 {'J&F': 0.4, 'step': 2}], tail='{"loss": 1.')
+    file = start(
+        tmp_path,
+        'a',
+        [train(100, 1.0), {'J&F': 0.3, 'step': 1}, train(200, 1.0), {'J&F': 0.4, 'step': 2}],
+        tail='{"loss": 1.',
+    )
     steps, values = plot_losses.read_run(file).curve('J&F')
     assert steps.tolist() == [100, 200]
     assert values.tolist() == [0.3, 0.4]
@@ -57,8 +61,9 @@ def test_panels_of_losses_and_metrics(tmp_path):
     start(tmp_path, 'a', [train(10, 2.0), {'val/J&F': 0.3, 'R': float('nan'), 'step': 10}])
     run = plot_losses.read_run(tmp_path)
     assert plot_losses.default_losses([run]) == ['loss', 'loss_mask']
-    figure = plot_losses.plot([run], losses=['loss', 'loss_mask', 'no_such'],
-                              metrics=['J&F', 'AUROC'])
+    figure = plot_losses.plot(
+        [run], losses=['loss', 'loss_mask', 'no_such'], metrics=['J&F', 'AUROC']
+    )
     assert [axes.get_title() for axes in figure.axes] == ['loss', 'loss_mask', 'val/J&F']
     with pytest.raises(plot_losses.UsageError, match='loss_mask'):
         plot_losses.plot([run], losses=['no_such'], metrics=[])

@@ -1,4 +1,5 @@
 """tools/model_converters/publish_model.py as a user calls it."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +11,21 @@ TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'publish_model
 
 def publish(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(TOOL), *arguments], capture_output=True, text=True, check=False)
+        [sys.executable, str(TOOL), *arguments], capture_output=True, text=True, check=False
+    )
 
 
 def test_weights_and_their_origin_are_all_that_is_kept(tmp_path):
     source, target = tmp_path / 'run.pth', tmp_path / 'out' / 'model.pth'
     weight = torch.tensor([1.0, 0.1])
     torch.save(
-        dict(state_dict=dict(a=weight, steps=torch.tensor(3)), optimizer=dict(state={}),
-             meta=dict(iter=7, seed=5, cfg='_base_ = []')), source)
+        dict(
+            state_dict=dict(a=weight, steps=torch.tensor(3)),
+            optimizer=dict(state={}),
+            meta=dict(iter=7, seed=5, cfg='_base_ = []'),
+        ),
+        source,
+    )
 
     result = publish(str(source), str(target))
 
@@ -30,7 +37,7 @@ def test_weights_and_their_origin_are_all_that_is_kept(tmp_path):
     assert 'cfg' not in checkpoint['meta']
     assert checkpoint['state_dict']['a'].dtype == torch.float16
     # float16 has 11 significant bits: relative error at most 2^-11
-    assert torch.allclose(checkpoint['state_dict']['a'].float(), weight, rtol=2 ** -11, atol=0)
+    assert torch.allclose(checkpoint['state_dict']['a'].float(), weight, rtol=2**-11, atol=0)
     assert checkpoint['state_dict']['steps'].item() == 3
 
 

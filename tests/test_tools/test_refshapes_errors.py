@@ -1,4 +1,5 @@
 """Errors by kind of sentence and attribute on RefShapes, by hand and as a user calls the tool."""
+
 import importlib.util
 import json
 import sys
@@ -23,21 +24,31 @@ _SPEC.loader.exec_module(errors)
 
 OBJECTS = {
     '1': dict(size='small', texture='plain', colour='red', shape='ring'),
-    '2': dict(size='small', texture='striped', colour='blue', shape='ring')}
+    '2': dict(size='small', texture='striped', colour='blue', shape='ring'),
+}
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    make_refshapes(tmp_path / 'data', splits=dict(valid=3), size=(64, 64), length=3,
-                   workers=1, progress=False)
+    make_refshapes(
+        tmp_path / 'data', splits=dict(valid=3), size=(64, 64), length=3, workers=1, progress=False
+    )
     return tmp_path / 'data'
 
 
 def run(data: Path, checkpoint: Path, *options: str) -> None:
-    errors.main([
-        str(CONFIG), str(checkpoint), '--device', 'cpu', *options, '--cfg-options',
-        f'test_dataloader.dataset.data_root={data}',
-        'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)'])
+    errors.main(
+        [
+            str(CONFIG),
+            str(checkpoint),
+            '--device',
+            'cpu',
+            *options,
+            '--cfg-options',
+            f'test_dataloader.dataset.data_root={data}',
+            'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)',
+        ]
+    )
 
 
 @pytest.fixture
@@ -78,15 +89,19 @@ def test_figures() -> None:
     outcomes = [
         judged('the red ring', {'1': 0.8, '2': 0.0}),
         judged('the plain ring', {'1': 0.2, '2': 0.5}),
-        judged('the ring moving up', {'1': 0.05, '2': 0.0}, kind='motion')]
+        judged('the ring moving up', {'1': 0.05, '2': 0.0}, kind='motion'),
+    ]
     kinds = errors.by_kind(outcomes)
     assert list(kinds) == ['appearance', 'motion', 'all']
     assert kinds['appearance'] == errors.KindFigures(2, pytest.approx(50), 50, 0)
     assert kinds['motion'] == errors.KindFigures(1, pytest.approx(5), 0, 100)
     assert pytest.approx(35) == kinds['all'].J
     assert errors.by_attribute(outcomes) == dict(
-        size=errors.AttributeFigures(0, 0, 0), texture=errors.AttributeFigures(1, 1, 1),
-        colour=errors.AttributeFigures(1, 0, 0), shape=errors.AttributeFigures(2, 1, 0))
+        size=errors.AttributeFigures(0, 0, 0),
+        texture=errors.AttributeFigures(1, 1, 1),
+        colour=errors.AttributeFigures(1, 0, 0),
+        shape=errors.AttributeFigures(2, 1, 0),
+    )
 
 
 def test_negative_pairs_are_left_out() -> None:
@@ -94,10 +109,11 @@ def test_negative_pairs_are_left_out() -> None:
     masks[0] = True
     sample = ReferringDataSample()
     sample.gt_pairs = errors_data(
-        is_negative=[False, True], obj_ids=['1', ''], exp_ids=['0', '7'], masks=masks)
+        is_negative=[False, True], obj_ids=['1', ''], exp_ids=['0', '7'], masks=masks
+    )
     sample.pred_pairs = errors_data(ungated_masks=masks)
     world = dict(expressions={'0': dict(exp='the ring', kind='appearance')}, objects=OBJECTS)
-    outcome, = errors.video_outcomes(sample, world)
+    (outcome,) = errors.video_outcomes(sample, world)
     assert (outcome.found, outcome.score) == ('1', 1.0)
 
 

@@ -48,7 +48,7 @@ def study(tmp_path: Path) -> Path:
         workers=1)  # fmt: skip
     base = f'_base_ = {str(CONFIGS / "r2vos.py")!r}\n'
     (tmp_path / 'with_cycle.py').write_text(base)
-    (tmp_path / 'broken.py').write_text(base + "model = dict(cycle_head=dict(no_such=1))\n")
+    (tmp_path / 'broken.py').write_text(base + 'model = dict(cycle_head=dict(no_such=1))\n')
     (tmp_path / 'study.py').write_text(STUDY)
     return tmp_path / 'study.py'
 

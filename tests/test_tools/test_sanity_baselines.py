@@ -1,4 +1,5 @@
 """The sanity check on RefShapes, and its parts by hand."""
+
 import importlib.util
 import json
 import sys
@@ -30,15 +31,34 @@ def subject(video: int, obj_id: str, sentence: str) -> 'sanity.Subject':
 
 
 def test_three_numbers(tmp_path, capsys):
-    make_refshapes(tmp_path / 'data', splits=dict(valid=3), size=(64, 64), length=3,
-                   num_objects=(2, 2), sentences_per_object=2, workers=1, progress=False)
+    make_refshapes(
+        tmp_path / 'data',
+        splits=dict(valid=3),
+        size=(64, 64),
+        length=3,
+        num_objects=(2, 2),
+        sentences_per_object=2,
+        workers=1,
+        progress=False,
+    )
     checkpoint = tmp_path / 'random.pth'
     torch.save(dict(state_dict=init_model(CONFIG, device='cpu').state_dict()), checkpoint)
     out = tmp_path / 'sanity.json'
-    sanity.main([
-        str(CONFIG), str(checkpoint), '--num-videos', '2', '--device', 'cpu', '--out', str(out),
-        '--cfg-options', f'test_dataloader.dataset.data_root={tmp_path / "data"}',
-        'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)'])
+    sanity.main(
+        [
+            str(CONFIG),
+            str(checkpoint),
+            '--num-videos',
+            '2',
+            '--device',
+            'cpu',
+            '--out',
+            str(out),
+            '--cfg-options',
+            f'test_dataloader.dataset.data_root={tmp_path / "data"}',
+            'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)',
+        ]
+    )
     figures = json.loads(out.read_text())
     assert (figures['num_videos'], figures['num_pairs']) == (2, 8)
     assert all(0 <= figures[name] <= 100 for name in ('right', 'shuffled', 'blob'))
@@ -79,8 +99,11 @@ def sanity_sample(masks, is_negative):
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=6), st.integers(0, 9))
 def test_no_sentence_stays_with_its_object(counts, seed):
     """Objects with 1-4 sentences; possible when no object has more than half of them."""
-    subjects = [subject(video, '1', f'sentence {video} {k}')
-                for video, count in enumerate(counts) for k in range(count)]
+    subjects = [
+        subject(video, '1', f'sentence {video} {k}')
+        for video, count in enumerate(counts)
+        for k in range(count)
+    ]
     if 2 * max(counts) > sum(counts):
         with pytest.raises(UsageError, match='cannot be shuffled'):
             sanity.shuffle_sentences(subjects, seed=seed)

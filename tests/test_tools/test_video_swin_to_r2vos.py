@@ -1,4 +1,5 @@
 """The Video Swin converter, run as a user runs it."""
+
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -47,8 +48,9 @@ def released_state() -> dict[str, Tensor]:
     return dict(VideoSwinTransformer(**TINY).state_dict())
 
 
-def assert_refused(tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture,
-                   *messages: str) -> None:
+def assert_refused(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture, *messages: str
+) -> None:
     """Exit code 1, each message on the error stream, no traceback, nothing written."""
     folder = Path(files[2]).parent
     before = sorted(folder.iterdir())
@@ -58,8 +60,9 @@ def assert_refused(tool: ModuleType, files: list[str], capsys: pytest.CaptureFix
     assert sorted(folder.iterdir()) == before
 
 
-def test_converted_file_loads_strictly(tool: ModuleType, files: list[str],
-                                       capsys: pytest.CaptureFixture) -> None:
+def test_converted_file_loads_strictly(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     state = {name: value + 1 for name, value in released_state().items()}
     write_source(files[1], state | {'epoch': 7})
     assert tool.main(files) == 0
@@ -75,7 +78,8 @@ def test_converted_file_loads_strictly(tool: ModuleType, files: list[str],
 
 
 def test_norms_start_fresh_and_later_stages_are_left_out(
-        tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture) -> None:
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     write_config(Path(files[0]), out_indices=(0, 1, 2), out_norm=dict(type='LN'))
     assert tool.main(files) == 0
     text = capsys.readouterr().out
@@ -85,47 +89,55 @@ def test_norms_start_fresh_and_later_stages_are_left_out(
     assert not [name for name in written if name.startswith(('layers.3.', 'norm'))]
 
 
-def test_deleted_tensor_is_reported(tool: ModuleType, files: list[str],
-                                    capsys: pytest.CaptureFixture) -> None:
+def test_deleted_tensor_is_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     state = released_state()
     del state[BIAS]
     write_source(files[1], state)
     assert_refused(tool, files, capsys, 'in.pth does not fit', f'{BIAS} is missing')
 
 
-def test_misshaped_tensor_is_reported(tool: ModuleType, files: list[str],
-                                      capsys: pytest.CaptureFixture) -> None:
+def test_misshaped_tensor_is_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     write_source(files[1], released_state() | {BIAS: torch.zeros(65)})  # 4 * 16 channels
     assert_refused(tool, files, capsys, f'{BIAS} has shape (65,), the model needs (64,)')
 
 
-def test_string_in_place_of_a_tensor_is_reported(tool: ModuleType, files: list[str],
-                                                 capsys: pytest.CaptureFixture) -> None:
+def test_string_in_place_of_a_tensor_is_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     write_source(files[1], released_state() | {BIAS: 'zeros'})
     assert_refused(tool, files, capsys, f'{BIAS} is missing')
 
 
 @pytest.mark.parametrize('name', ['layers.0.extra', 'layers.extra.bias', 'downsamples.extra.bias'])
-def test_unknown_tensor_is_reported(tool: ModuleType, files: list[str],
-                                    capsys: pytest.CaptureFixture, name: str) -> None:
+def test_unknown_tensor_is_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture, name: str
+) -> None:
     write_source(files[1], released_state() | {name: torch.zeros(3)})
     assert_refused(tool, files, capsys, f'{name} has no place in the model')
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    (dict(weight=torch.zeros(3)), 'in.pth holds no Swin backbone'),
-    ({0: torch.zeros(3)}, 'in.pth holds no state dict'),
-    ([1, 2], 'in.pth holds no state dict'),
-])
-def test_foreign_file_is_reported(tool: ModuleType, files: list[str],
-                                  capsys: pytest.CaptureFixture, content: object,
-                                  message: str) -> None:
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (dict(weight=torch.zeros(3)), 'in.pth holds no Swin backbone'),
+        ({0: torch.zeros(3)}, 'in.pth holds no state dict'),
+        ([1, 2], 'in.pth holds no state dict'),
+    ],
+)
+def test_foreign_file_is_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture, content: object, message: str
+) -> None:
     torch.save(content, files[1])
     assert_refused(tool, files, capsys, message)
 
 
-def test_absent_and_damaged_sources_are_reported(tool: ModuleType, files: list[str],
-                                                 capsys: pytest.CaptureFixture) -> None:
+def test_absent_and_damaged_sources_are_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     source = Path(files[1])
     source.write_bytes(source.read_bytes()[:-100])
     assert_refused(tool, files, capsys, 'in.pth cannot be read')
@@ -133,8 +145,9 @@ def test_absent_and_damaged_sources_are_reported(tool: ModuleType, files: list[s
     assert_refused(tool, files, capsys, 'No checkpoint file')
 
 
-def test_unusable_configs_are_reported(tool: ModuleType, files: list[str],
-                                       capsys: pytest.CaptureFixture) -> None:
+def test_unusable_configs_are_reported(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     config = Path(files[0])
     write_config(config, **{key: value * 2 for key, value in TINY.items() if key == 'embed_dims'})
     assert_refused(tool, files, capsys, 'the model needs (16,)', 'Set embed_dims')
@@ -148,8 +161,9 @@ def test_unusable_configs_are_reported(tool: ModuleType, files: list[str],
     assert_refused(tool, files, capsys, 'tiny.py cannot be read')
 
 
-def test_existing_target_is_kept(tool: ModuleType, files: list[str],
-                                 capsys: pytest.CaptureFixture) -> None:
+def test_existing_target_is_kept(
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     target = Path(files[2])
     target.write_text('precious')
     assert_refused(tool, files, capsys, '--overwrite')
@@ -159,7 +173,8 @@ def test_existing_target_is_kept(tool: ModuleType, files: list[str],
 
 
 def test_failing_conversion_keeps_the_target_it_was_to_replace(
-        tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture) -> None:
+    tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
+) -> None:
     Path(files[2]).write_text('precious')
     write_source(files[1], released_state() | {BIAS: torch.zeros(65)})
     assert tool.main([*files, '--overwrite']) == 1

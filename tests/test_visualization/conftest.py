@@ -29,16 +29,22 @@ def sample() -> ReferringDataSample:
         masks=torch.stack([square, square, empty, empty]),
         boxes=torch.stack([box, box, 0 * box, 0 * box]),
         is_negative=torch.tensor([False, False, True, True]),
-        kinds=['positive', 'positive', 'other_video', 'attribute'])
+        kinds=['positive', 'positive', 'other_video', 'attribute'],
+    )
     prediction = InstanceData(
         masks=torch.stack([square, empty, empty, square]),
         ungated_masks=torch.stack([square] * 4),
         scores=torch.full((4, FRAMES), 0.75),
         boxes=torch.tensor([20.0, 10, 40, 30]).expand(4, FRAMES, 4),
-        consensus=torch.tensor([0.9, 0.2, 0.1, 0.8]))
-    sample = ReferringDataSample(metainfo={
-        'video_id': 'vid/1', 'frame_ids': [f'{i:05d}' for i in range(FRAMES)],
-        'ori_shape': (HEIGHT, WIDTH)})
+        consensus=torch.tensor([0.9, 0.2, 0.1, 0.8]),
+    )
+    sample = ReferringDataSample(
+        metainfo={
+            'video_id': 'vid/1',
+            'frame_ids': [f'{i:05d}' for i in range(FRAMES)],
+            'ori_shape': (HEIGHT, WIDTH),
+        }
+    )
     sample.gt_pairs = truth
     sample.pred_pairs = prediction
     return sample

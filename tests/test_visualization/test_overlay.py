@@ -53,9 +53,15 @@ def test_whole_frame_and_single_pixel_masks():
     assert overlay_masks(grey(), true_mask=one, style=STYLE)[3, 4].tolist() == [0, 200, 0]
 
 
-@pytest.mark.parametrize('frame', [
-    np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8),
-    None])
+@pytest.mark.parametrize(
+    'frame',
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        None,
+    ],
+)
 def test_bad_frames_are_refused(frame):
     with pytest.raises(ValueError, match='RGB array'):
         overlay_masks(frame)
@@ -76,12 +82,16 @@ def test_resize_mask_keeps_a_single_pixel():
     assert resize_mask(np.ones((4, 4), bool), (9, 7)).all()
 
 
-@pytest.mark.parametrize(('shape', 'size'), [
-    ((128, 128), (256, 256)),  # enlarged: 256 / 128 = 2
-    ((300, 500), (300, 500)),  # as it is
-    ((720, 1280), (360, 640)),  # reduced: 640 / 1280 = 0.5
-    ((64, 640), (64, 640)),  # the longer side's limit wins
-    ((1, 4000), (1, 640))])
+@pytest.mark.parametrize(
+    ('shape', 'size'),
+    [
+        ((128, 128), (256, 256)),  # enlarged: 256 / 128 = 2
+        ((300, 500), (300, 500)),  # as it is
+        ((720, 1280), (360, 640)),  # reduced: 640 / 1280 = 0.5
+        ((64, 640), (64, 640)),  # the longer side's limit wins
+        ((1, 4000), (1, 640)),
+    ],
+)
 def test_display_size(shape, size):
     assert display_size(shape, Style()) == size
 

@@ -20,8 +20,9 @@ STYLE = Style(shorter=100, longer=200)
 
 
 def clips(sample, frames) -> list[ClipView]:
-    return [ClipView(frames, view, title='v', frame_ids=sample.frame_ids)
-            for view in pair_views(sample)]
+    return [
+        ClipView(frames, view, title='v', frame_ids=sample.frame_ids) for view in pair_views(sample)
+    ]
 
 
 def test_labels_of_every_verdict():
@@ -29,9 +30,15 @@ def test_labels_of_every_verdict():
         return verdict_labels(PairView('x', **fields))
 
     assert labels(consensus=0.93, is_negative=False, kind='positive') == [
-        '✓ in the video', 'consensus 0.93', 'truth: positive']
+        '✓ in the video',
+        'consensus 0.93',
+        'truth: positive',
+    ]
     assert labels(consensus=0.8, is_negative=True, kind='relation') == [
-        '✗ in the video', 'consensus 0.80', 'truth: negative (relation)']
+        '✗ in the video',
+        'consensus 0.80',
+        'truth: negative (relation)',
+    ]
     assert labels(consensus=0.08) == ['not in the video', 'consensus 0.08']
     assert labels() == []
 
@@ -118,7 +125,9 @@ def test_grounding_figure_marks_the_hot_cell(frames):
     one = grounding_figure(ClipView(frames, pair), columns=2, style=STYLE)
     both = grounding_figure(
         ClipView(frames, PairView('a square', grounding_attention=heat, early_features=heat)),
-        columns=2, style=STYLE)
+        columns=2,
+        style=STYLE,
+    )
     assert one.shape[1] == 2 * 150 + 6 + 12
     assert len(both) - len(one) > 100
     with pytest.raises(ValueError, match='grounding maps'):

@@ -17,7 +17,8 @@ from r2vos_mm.visualization import write_image
 @pytest.fixture
 def runner(tmp_path) -> SimpleNamespace:
     visualizer = Visualizer(
-        vis_backends=[{'type': 'LocalVisBackend'}], save_dir=str(tmp_path / 'backend'))
+        vis_backends=[{'type': 'LocalVisBackend'}], save_dir=str(tmp_path / 'backend')
+    )
     return SimpleNamespace(work_dir=str(tmp_path), visualizer=visualizer, iter=20)
 
 
@@ -52,7 +53,10 @@ def test_test_draws_grounding_from_the_files(runner, sample, frames, tmp_path):
     hook.after_test_iter(runner, 0, None, [sample])
     hook.after_test_epoch(runner)
     assert names(tmp_path / 'show' / 'test') == [
-        'contact_sheet.png', 'vid_1.mp4', *(f'vid_1_grounding_{n}.png' for n in range(4))]
+        'contact_sheet.png',
+        'vid_1.mp4',
+        *(f'vid_1_grounding_{n}.png' for n in range(4)),
+    ]
 
 
 def test_nothing_is_drawn(runner, batch, sample, tmp_path, monkeypatch):

@@ -8,10 +8,16 @@ from r2vos_mm.visualization import ReferringVisualizer, Style
 
 
 def test_built_from_a_config(tmp_path):
-    visualizer = VISUALIZERS.build({
-        'type': 'ReferringVisualizer', 'name': 'built', 'max_pairs': 2,
-        'style': {'alpha': 0.3}, 'vis_backends': [{'type': 'LocalVisBackend'}],
-        'save_dir': str(tmp_path)})
+    visualizer = VISUALIZERS.build(
+        {
+            'type': 'ReferringVisualizer',
+            'name': 'built',
+            'max_pairs': 2,
+            'style': {'alpha': 0.3},
+            'vis_backends': [{'type': 'LocalVisBackend'}],
+            'save_dir': str(tmp_path),
+        }
+    )
     assert isinstance(visualizer, Visualizer)
     assert visualizer.style == Style(alpha=0.3)
 
@@ -38,6 +44,7 @@ def test_video_and_sheet(sample, frames, tmp_path):
 
 def test_sheet_goes_to_the_backends(sample, frames, tmp_path):
     visualizer = ReferringVisualizer(
-        vis_backends=[{'type': 'LocalVisBackend'}], save_dir=str(tmp_path))
+        vis_backends=[{'type': 'LocalVisBackend'}], save_dir=str(tmp_path)
+    )
     visualizer.add_datasample('sheet', frames, sample, step=3)
     assert list(tmp_path.glob('**/sheet_3.png'))

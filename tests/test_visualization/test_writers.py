@@ -8,8 +8,7 @@ from r2vos_mm.visualization import FrameFiles, write_image, write_video, writers
 
 def colours(count: int, height: int = 32, width: int = 48) -> list[np.ndarray]:
     """Frames of one colour each, all different."""
-    return [np.full((height, width, 3), (20 * i, 255 - 20 * i, 90), np.uint8)
-            for i in range(count)]
+    return [np.full((height, width, 3), (20 * i, 255 - 20 * i, 90), np.uint8) for i in range(count)]
 
 
 def decode(path) -> list[np.ndarray]:
@@ -79,12 +78,16 @@ def test_a_failed_video_leaves_the_old_file_and_no_other(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(('name', 'frames', 'fps', 'message'), [
-    ('a.avi', colours(1), 6, r"one of \['.gif', '.mp4'\]"),
-    ('a.mp4', [], 6, 'no frames'),
-    ('a.gif', [], 6, 'no frames'),
-    ('a.gif', [*colours(1), *colours(1, 8, 8)], 6, 'frame 1'),
-    ('a.mp4', colours(1), 0, 'positive')])
+@pytest.mark.parametrize(
+    ('name', 'frames', 'fps', 'message'),
+    [
+        ('a.avi', colours(1), 6, r"one of \['.gif', '.mp4'\]"),
+        ('a.mp4', [], 6, 'no frames'),
+        ('a.gif', [], 6, 'no frames'),
+        ('a.gif', [*colours(1), *colours(1, 8, 8)], 6, 'frame 1'),
+        ('a.mp4', colours(1), 0, 'positive'),
+    ],
+)
 def test_bad_videos_are_refused(tmp_path, name, frames, fps, message):
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / name, frames, fps=fps)

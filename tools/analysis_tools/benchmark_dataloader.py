@@ -84,35 +84,44 @@ class UsualPipeline:
         valid = masks.flatten(1).any(1)
         boxes = torch.stack([_box_of(mask) for mask in masks])
         sample.gt_pairs = InstanceData(masks=masks[None], boxes=boxes[None], valid=valid[None])
-        return dict(inputs=torch.stack([_to_tensor(frame) for frame in frames]),
-                    data_samples=sample)
+        return dict(
+            inputs=torch.stack([_to_tensor(frame) for frame in frames]), data_samples=sample
+        )
 
     @staticmethod
-    def _resize(frames: list[Image.Image], masks: Tensor, short: int,
-                long: int | None) -> tuple[list[Image.Image], Tensor]:
+    def _resize(
+        frames: list[Image.Image], masks: Tensor, short: int, long: int | None
+    ) -> tuple[list[Image.Image], Tensor]:
         """Frames and masks (T, H, W) with the short side given, the long one limited."""
         width, height = frames[0].size
         ratio = short / min(width, height)
         if long is not None:
             ratio = min(ratio, long / max(width, height))
         size = (round(width * ratio), round(height * ratio))
-        return ([frame.resize(size, Image.Resampling.BILINEAR) for frame in frames],
-                interpolate(masks[:, None], size[::-1], mode='nearest')[:, 0])
+        return (
+            [frame.resize(size, Image.Resampling.BILINEAR) for frame in frames],
+            interpolate(masks[:, None], size[::-1], mode='nearest')[:, 0],
+        )
 
     @staticmethod
     def _crop(frames: list[Image.Image], masks: Tensor) -> tuple[list[Image.Image], Tensor]:
         """The same random part of frames and masks."""
         width, height = frames[0].size
-        w, h = (random.randint(min(CROP_RANGE[0], side), min(CROP_RANGE[1], side))
-                for side in (width, height))
+        w, h = (
+            random.randint(min(CROP_RANGE[0], side), min(CROP_RANGE[1], side))
+            for side in (width, height)
+        )
         x, y = random.randint(0, width - w), random.randint(0, height - h)
-        return ([frame.crop((x, y, x + w, y + h)) for frame in frames],
-                masks[:, y:y + h, x:x + w])
+        return (
+            [frame.crop((x, y, x + w, y + h)) for frame in frames],
+            masks[:, y : y + h, x : x + w],
+        )
 
 
 @dataclass(frozen=True)
 class _ColourDraws:
     """Changes of colour, None for those that are left out."""
+
     brightness: float | None
     contrast: float | None
     contrast_first: bool
@@ -123,8 +132,10 @@ class _ColourDraws:
     def draw(cls) -> '_ColourDraws':
         def maybe(low: float, high: float) -> float | None:
             return random.uniform(low, high) if random.random() < 0.5 else None
-        return cls(maybe(-32, 32), maybe(0.5, 1.5), random.random() < 0.5, maybe(0.5, 1.5),
-                   maybe(-18, 18))
+
+        return cls(
+            maybe(-32, 32), maybe(0.5, 1.5), random.random() < 0.5, maybe(0.5, 1.5), maybe(-18, 18)
+        )
 
 
 def _change_colours(frame: Image.Image, draws: _ColourDraws) -> Image.Image:
@@ -170,6 +181,7 @@ class Speed:
         ratio_range: the smallest and largest ratio of a round.
         pairs_per_clip: sentences of a clip; those of the usual pipeline have one.
     """
+
     clips_per_second: float
     usual_clips_per_second: float
     ratio: float
@@ -186,8 +198,7 @@ def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
         rounds: how often the times are taken.
     """
     ours: BaseReferringDataset = DATASETS.build(loader.dataset)
-    usual: BaseReferringDataset = DATASETS.build(
-        {**loader.dataset, 'pipeline': [UsualPipeline()]})
+    usual: BaseReferringDataset = DATASETS.build({**loader.dataset, 'pipeline': [UsualPipeline()]})
     rng = np.random.default_rng(0)
     times = np.zeros((rounds, 2))
     pairs = []
@@ -204,8 +215,12 @@ def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
                         pairs.append(len(item['data_samples'].gt_pairs))
     ratios = times[:, 1] / times[:, 0]
     clips = items / np.median(times, axis=0)
-    return Speed(*clips.tolist(), float(np.median(ratios)),
-                 (float(ratios.min()), float(ratios.max())), statistics.mean(pairs))
+    return Speed(
+        *clips.tolist(),
+        float(np.median(ratios)),
+        (float(ratios.min()), float(ratios.max())),
+        statistics.mean(pairs),
+    )
 
 
 @contextmanager
@@ -241,8 +256,10 @@ def write_resized(source: Path, target: Path, *, size: tuple[int, int], videos: 
         shutil.copy(source / 'train/meta.json', target / 'train/meta.json')
     for video, entry in kept.items():
         for frame in entry['frames']:
-            for part, method in ((f'JPEGImages/{video}/{frame}.jpg', Image.Resampling.BICUBIC),
-                                 (f'Annotations/{video}/{frame}.png', Image.Resampling.NEAREST)):
+            for part, method in (
+                (f'JPEGImages/{video}/{frame}.jpg', Image.Resampling.BICUBIC),
+                (f'Annotations/{video}/{frame}.png', Image.Resampling.NEAREST),
+            ):
                 path = target / 'train' / part
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with Image.open(source / 'train' / part) as image:
@@ -253,6 +270,7 @@ def write_resized(source: Path, target: Path, *, size: tuple[int, int], videos: 
 class Memory:
     """Memory in MiB of a process: ``private`` is its own (USS), ``share`` adds its part of what
     several processes share (PSS), so that the shares of all add up to what the machine needs."""
+
     private: float
     share: float
 
@@ -266,8 +284,11 @@ class Memory:
         path = Path('/proc/self/smaps_rollup')
         if not path.is_file():
             raise UsageError(f'{path} does not exist: --memory needs Linux')
-        rows = {words[0]: int(words[1]) for words in map(str.split, path.read_text().splitlines())
-                if words[-1] == 'kB'}
+        rows = {
+            words[0]: int(words[1])
+            for words in map(str.split, path.read_text().splitlines())
+            if words[-1] == 'kB'
+        }
         private = sum(size for name, size in rows.items() if name.startswith('Private_'))
         return cls(private / 1024, rows['Pss:'] / 1024)
 
@@ -282,6 +303,7 @@ class WorkerMemory:
         last: the same when each has drawn its items.
         total_share: of all workers and the first process at the end, MiB.
     """
+
     read_mib: float
     first: tuple[Memory, ...]
     last: tuple[Memory, ...]
@@ -293,19 +315,31 @@ def measure_memory(*, workers: int, items: int, videos: int = MEVIS_VIDEOS) -> W
     with tempfile.TemporaryDirectory() as folder:
         write_made_up_mevis(Path(folder), videos=videos)
         before = Memory.of_this_process()
-        dataset = DATASETS.build(dict(
-            type='MeViSDataset', data_root=folder, split='train', positives_per_clip=3,
-            negatives=dict(type='TrainNegatives', per_clip=3, shares=dict(other_video=1.)),
-            pipeline=[_only_the_index]))
+        dataset = DATASETS.build(
+            dict(
+                type='MeViSDataset',
+                data_root=folder,
+                split='train',
+                positives_per_clip=3,
+                negatives=dict(type='TrainNegatives', per_clip=3, shares=dict(other_video=1.0)),
+                pipeline=[_only_the_index],
+            )
+        )
     after = Memory.of_this_process()
     context = multiprocessing.get_context('fork')
     barrier = context.Barrier(workers)
-    with one_opencv_thread(), context.Pool(
-            workers, initializer=_start_worker, initargs=(dataset, barrier)) as pool:
+    with (
+        one_opencv_thread(),
+        context.Pool(workers, initializer=_start_worker, initargs=(dataset, barrier)) as pool,
+    ):
         pairs = pool.map(_draw, [(seed, items) for seed in range(workers)], chunksize=1)
         total = Memory.of_this_process().share + sum(last.share for _, last in pairs)
-    return WorkerMemory(after.private - before.private, tuple(first for first, _ in pairs),
-                        tuple(last for _, last in pairs), total)
+    return WorkerMemory(
+        after.private - before.private,
+        tuple(first for first, _ in pairs),
+        tuple(last for _, last in pairs),
+        total,
+    )
 
 
 _worker: dict[str, Any] = {}
@@ -356,14 +390,23 @@ def write_made_up_mevis(root: Path, *, videos: int) -> None:
         name = f'{video:012x}'
         (images / name).symlink_to(root / 'frames')
         annotations = [video * objects + i for i in range(objects)]
-        entries[name] = dict(vid_id=video, frames=frames, expressions={
-            str(i): dict(exp=f'thing {video} that moves to the left for the time {i}',
-                         obj_id=[i % objects], anno_id=[annotations[i % objects]])
-            for i in range(round(MEVIS_SENTENCES / MEVIS_VIDEOS))})
+        entries[name] = dict(
+            vid_id=video,
+            frames=frames,
+            expressions={
+                str(i): dict(
+                    exp=f'thing {video} that moves to the left for the time {i}',
+                    obj_id=[i % objects],
+                    anno_id=[annotations[i % objects]],
+                )
+                for i in range(round(MEVIS_SENTENCES / MEVIS_VIDEOS))
+            },
+        )
         for anno_id in annotations:
             masks[str(anno_id)] = [
                 dict(size=[1080, 1920], counts=f'{anno_id:06d}{frame}'.ljust(MEVIS_CODE_BYTES, 'a'))
-                for frame in frames]
+                for frame in frames
+            ]
     (root / 'train/meta_expressions.json').write_text(json.dumps(dict(videos=entries)))
     (root / 'train/mask_dict.json').write_text(json.dumps(masks))
 
@@ -371,40 +414,64 @@ def write_made_up_mevis(root: Path, *, videos: int) -> None:
 def speed_table(speed: Speed, name: str) -> str:
     """The figures as text."""
     low, high = speed.ratio_range
-    return (f'{name}: {speed.clips_per_second:.1f} clips per second and worker, '
-            f'{speed.pairs_per_clip:.1f} sentences a clip\n'
-            f'usual way: {speed.usual_clips_per_second:.1f} clips per second and worker, '
-            f'1 sentence a clip\n'
-            f'{speed.ratio:.2f} times as many clips ({low:.2f} to {high:.2f} over the rounds)')
+    return (
+        f'{name}: {speed.clips_per_second:.1f} clips per second and worker, '
+        f'{speed.pairs_per_clip:.1f} sentences a clip\n'
+        f'usual way: {speed.usual_clips_per_second:.1f} clips per second and worker, '
+        f'1 sentence a clip\n'
+        f'{speed.ratio:.2f} times as many clips ({low:.2f} to {high:.2f} over the rounds)'
+    )
 
 
 def memory_table(memory: WorkerMemory) -> str:
     """The figures as text, one row a worker."""
-    lines = [f'reading the index: {memory.read_mib:.0f} MiB',
-             'worker  private at start  private at end  share at end  (MiB)']
-    lines += [f'{i:>6}{first.private:>18.0f}{last.private:>16.0f}{last.share:>14.0f}'
-              for i, (first, last) in enumerate(zip(memory.first, memory.last))]
+    lines = [
+        f'reading the index: {memory.read_mib:.0f} MiB',
+        'worker  private at start  private at end  share at end  (MiB)',
+    ]
+    lines += [
+        f'{i:>6}{first.private:>18.0f}{last.private:>16.0f}{last.share:>14.0f}'
+        for i, (first, last) in enumerate(zip(memory.first, memory.last))
+    ]
     return '\n'.join([*lines, f'all processes together: {memory.total_share:.0f} MiB'])
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Command line of this tool."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', nargs='?', help='config file; --memory needs none')
-    parser.add_argument('--items', type=int, help='items a round, or a worker with --memory '
-                        '(default: 20, with --memory 2000)')
+    parser.add_argument(
+        '--items',
+        type=int,
+        help='items a round, or a worker with --memory (default: 20, with --memory 2000)',
+    )
     parser.add_argument('--rounds', type=int, default=5, help='default: %(default)s')
-    parser.add_argument('--frame-size', type=int, nargs=2, metavar=('WIDTH', 'HEIGHT'),
-                        help='time copies of the frames at this size')
-    parser.add_argument('--videos', type=int, default=10,
-                        help='videos to copy with --frame-size (default: %(default)s)')
+    parser.add_argument(
+        '--frame-size',
+        type=int,
+        nargs=2,
+        metavar=('WIDTH', 'HEIGHT'),
+        help='time copies of the frames at this size',
+    )
+    parser.add_argument(
+        '--videos',
+        type=int,
+        default=10,
+        help='videos to copy with --frame-size (default: %(default)s)',
+    )
     parser.add_argument('--memory', action='store_true', help='measure the memory of workers')
-    parser.add_argument('--workers', type=int, default=4,
-                        help='workers of --memory (default: %(default)s)')
+    parser.add_argument(
+        '--workers', type=int, default=4, help='workers of --memory (default: %(default)s)'
+    )
     parser.add_argument('--out', type=Path, help='JSON file for the figures, too')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key=value',
+    )
     return parser.parse_args(arguments)
 
 
@@ -419,8 +486,12 @@ def _speed_of(args: argparse.Namespace) -> Speed:
         raise UsageError(f'{args.config} has no train_dataloader')
     with tempfile.TemporaryDirectory() as folder:
         if args.frame_size:
-            write_resized(Path(loader.dataset.data_root), Path(folder),
-                          size=tuple(args.frame_size), videos=args.videos)
+            write_resized(
+                Path(loader.dataset.data_root),
+                Path(folder),
+                size=tuple(args.frame_size),
+                videos=args.videos,
+            )
             loader.dataset.update(data_root=folder, video_subset=None)
         return measure_speed(loader, items=args.items or 20, rounds=args.rounds)
 

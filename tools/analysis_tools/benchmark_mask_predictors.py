@@ -7,6 +7,7 @@ each copy and runs grouped convolutions. ``extra memory`` is what a forward pass
 beyond its input, results included (counted by PyTorch's profiler on the CPU, by CUDA's allocator
 there).
 """
+
 import argparse
 import statistics
 import time
@@ -33,17 +34,29 @@ class Inputs:
     references: Tensor
 
     @classmethod
-    def random(cls, *, pairs: int, frames: int, slots: int, channels: int, size: tuple[int, int],
-               device: str) -> 'Inputs':
+    def random(
+        cls,
+        *,
+        pairs: int,
+        frames: int,
+        slots: int,
+        channels: int,
+        size: tuple[int, int],
+        device: str,
+    ) -> 'Inputs':
         """Noise for frames of ``size`` pixels, mask features of stride 4."""
         height, width = size
         generator = torch.Generator().manual_seed(0)
         features = torch.randn(
-            pairs, frames, channels, -(-height // 4), -(-width // 4), generator=generator)
+            pairs, frames, channels, -(-height // 4), -(-width // 4), generator=generator
+        )
         queries = torch.randn(pairs, frames, slots, channels, generator=generator)
         points = torch.rand(pairs, frames, slots, 2, generator=generator)
-        return cls(queries.to(device).requires_grad_(), features.to(device).requires_grad_(),
-                   (points * torch.tensor([width, height])).to(device))
+        return cls(
+            queries.to(device).requires_grad_(),
+            features.to(device).requires_grad_(),
+            (points * torch.tensor([width, height])).to(device),
+        )
 
 
 def naive_masks(predictor: DynamicMaskPredictor, inputs: Inputs) -> Tensor:
@@ -99,6 +112,7 @@ def peak_bytes(function: Callable[[], object], *, device: str) -> int:
 
 def row(name: str, predict: Callable[[], Tensor], *, repeats: int, device: str) -> str:
     """A row of the table for one predictor."""
+
     @torch.no_grad()
     def forward() -> None:
         predict()
@@ -106,26 +120,38 @@ def row(name: str, predict: Callable[[], Tensor], *, repeats: int, device: str) 
     forward_time = seconds(forward, repeats=repeats, device=device)
     both = seconds(lambda: predict().sum().backward(), repeats=repeats, device=device)
     memory = peak_bytes(forward, device=device)
-    return (f'| {name} | {1e3 * forward_time:.1f} ms | {1e3 * both:.1f} ms | '
-            f'{memory / _MIB:.0f} MiB |')
+    return (
+        f'| {name} | {1e3 * forward_time:.1f} ms | {1e3 * both:.1f} ms | {memory / _MIB:.0f} MiB |'
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure as the command line says and print a table."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--size', type=int, nargs=2, default=[360, 640], metavar=('H', 'W'))
-    for name, default in (('pairs', 1), ('frames', 5), ('slots', 5), ('channels', 256),
-                          ('repeats', 5), ('threads', torch.get_num_threads())):
-        parser.add_argument(f'--{name}', type=int, default=default,
-                            help='(default: %(default)s)')
+    for name, default in (
+        ('pairs', 1),
+        ('frames', 5),
+        ('slots', 5),
+        ('channels', 256),
+        ('repeats', 5),
+        ('threads', torch.get_num_threads()),
+    ):
+        parser.add_argument(f'--{name}', type=int, default=default, help='(default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     inputs = Inputs.random(
-        pairs=args.pairs, frames=args.frames, slots=args.slots, channels=args.channels,
-        size=tuple(args.size), device=args.device)
+        pairs=args.pairs,
+        frames=args.frames,
+        slots=args.slots,
+        channels=args.channels,
+        size=tuple(args.size),
+        device=args.device,
+    )
     dynamic = DynamicMaskPredictor(args.channels).to(args.device)
     linear = LinearMaskPredictor(args.channels).to(args.device)
     tensors = (inputs.queries, inputs.mask_features, inputs.references)

@@ -71,13 +71,17 @@ class Measurement:
 
     def row(self) -> str:
         """A row of :data:`HEADER`'s table."""
-        return (f'| {self.config} | {self.phase} | {self.input} | {self.device} | '
-                f'{self.precision} | {self.trained:.1f} of {self.parameters:.1f} M | '
-                f'{self.peak_mib / 1024:.2f} GiB | {self.seconds:.2f} s |')
+        return (
+            f'| {self.config} | {self.phase} | {self.input} | {self.device} | '
+            f'{self.precision} | {self.trained:.1f} of {self.parameters:.1f} M | '
+            f'{self.peak_mib / 1024:.2f} GiB | {self.seconds:.2f} s |'
+        )
 
 
-HEADER = ('| config | phase | input | device | precision | trained parameters | peak memory | '
-          'time |\n|---|---|---|---|---|---|---|---|')
+HEADER = (
+    '| config | phase | input | device | precision | trained parameters | peak memory | '
+    'time |\n|---|---|---|---|---|---|---|---|'
+)
 
 
 class HashTokenizer:
@@ -86,14 +90,19 @@ class HashTokenizer:
     def __init__(self, vocabulary: int) -> None:
         self.vocabulary = vocabulary
 
-    def __call__(self, sentences: list[str], *, padding: bool = True,
-                 return_tensors: str = 'pt') -> dict[str, torch.Tensor]:
+    def __call__(
+        self, sentences: list[str], *, padding: bool = True, return_tensors: str = 'pt'
+    ) -> dict[str, torch.Tensor]:
         """(P, L) ``input_ids`` and ``attention_mask``, with a start and an end token."""
-        rows = [torch.tensor([0, *(self._number(word) for word in sentence.split()), 2])
-                for sentence in sentences]
+        rows = [
+            torch.tensor([0, *(self._number(word) for word in sentence.split()), 2])
+            for sentence in sentences
+        ]
         pad = torch.nn.utils.rnn.pad_sequence
-        return dict(input_ids=pad(rows, batch_first=True, padding_value=1),
-                    attention_mask=pad([torch.ones_like(row) for row in rows], batch_first=True))
+        return dict(
+            input_ids=pad(rows, batch_first=True, padding_value=1),
+            attention_mask=pad([torch.ones_like(row) for row in rows], batch_first=True),
+        )
 
     def _number(self, word: str) -> int:
         return 3 + zlib.crc32(word.encode()) % (self.vocabulary - 3)
@@ -105,18 +114,24 @@ def random_text_encoder(cfg: dict) -> dict:
     Its weights are random: for measurements where neither the hub nor its files are at hand.
     """
     config = RobertaConfig(
-        vocab_size=50265, num_hidden_layers=6, max_position_embeddings=514, type_vocab_size=1)
+        vocab_size=50265, num_hidden_layers=6, max_position_embeddings=514, type_vocab_size=1
+    )
     kept = {key: value for key, value in cfg.items() if key != 'name_or_path'}
-    return dict(kept, language_model=RobertaModel(config),
-                tokenizer=HashTokenizer(config.vocab_size))
+    return dict(
+        kept, language_model=RobertaModel(config), tokenizer=HashTokenizer(config.vocab_size)
+    )
 
 
 def random_batch(args: argparse.Namespace, *, clips: int) -> dict:
     """Clips of noise, each with pairs of made-up sentences and rectangles as masks."""
     generator = np.random.default_rng(0)
     height, width = args.size
-    inputs = [torch.from_numpy(generator.integers(
-        0, 256, (args.frames, 3, height, width), dtype=np.uint8)) for _ in range(clips)]
+    inputs = [
+        torch.from_numpy(
+            generator.integers(0, 256, (args.frames, 3, height, width), dtype=np.uint8)
+        )
+        for _ in range(clips)
+    ]
     samples = [random_sample(args, clip) for clip in range(clips)]
     return dict(inputs=inputs, data_samples=samples)
 
@@ -128,17 +143,27 @@ def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
     masks = np.zeros((count, args.frames, height, width), bool)
     for pair in range(args.positives):
         top, left = height * (pair % 3) // 4, width * (pair % 4) // 5
-        masks[pair, :, top:top + height // 3, left:left + width // 3] = True
+        masks[pair, :, top : top + height // 3, left : left + width // 3] = True
     boxes, valid = boxes_of_masks(masks)
-    sample = ReferringDataSample(metainfo=dict(
-        video_id=f'clip{clip}', frame_ids=[f'{t:05d}' for t in range(args.frames)],
-        img_shape=(height, width), ori_shape=(height, width)))
+    sample = ReferringDataSample(
+        metainfo=dict(
+            video_id=f'clip{clip}',
+            frame_ids=[f'{t:05d}' for t in range(args.frames)],
+            img_shape=(height, width),
+            ori_shape=(height, width),
+        )
+    )
     sample.gt_pairs = InstanceData(
-        sentences=[f'object number {pair} of clip {clip} on the left of the other one'
-                   for pair in range(count)],
-        masks=torch.from_numpy(masks), boxes=torch.from_numpy(boxes),
-        valid=torch.from_numpy(valid), is_negative=torch.arange(count) >= args.positives,
-        kinds=['positive'] * args.positives + ['other_video'] * args.negatives)
+        sentences=[
+            f'object number {pair} of clip {clip} on the left of the other one'
+            for pair in range(count)
+        ],
+        masks=torch.from_numpy(masks),
+        boxes=torch.from_numpy(boxes),
+        valid=torch.from_numpy(valid),
+        is_negative=torch.arange(count) >= args.positives,
+        kinds=['positive'] * args.positives + ['other_video'] * args.negatives,
+    )
     return sample
 
 
@@ -161,8 +186,9 @@ def build(args: argparse.Namespace) -> tuple[Config, ReferringVideoSegmentor]:
     return cfg, model.to(args.device)
 
 
-def train_step(cfg: Config, model: ReferringVideoSegmentor,
-               args: argparse.Namespace) -> Callable[[], None]:
+def train_step(
+    cfg: Config, model: ReferringVideoSegmentor, args: argparse.Namespace
+) -> Callable[[], None]:
     """One training step, ready to be called."""
     model.train()
     optimizer = dict(cfg.optim_wrapper, type='AutocastOptimWrapper', dtype=args.precision)
@@ -171,15 +197,17 @@ def train_step(cfg: Config, model: ReferringVideoSegmentor,
     return lambda: model.train_step(dict(batch), wrapper)
 
 
-def test_video(cfg: Config, model: ReferringVideoSegmentor,
-               args: argparse.Namespace) -> Callable[[], None]:
+def test_video(
+    cfg: Config, model: ReferringVideoSegmentor, args: argparse.Namespace
+) -> Callable[[], None]:
     """The test of one video with all its sentences, ready to be called."""
     model.eval()
     batch = random_batch(args, clips=1)
 
     def step() -> None:
-        with torch.autocast(torch.device(args.device).type, torch.bfloat16,
-                            enabled=args.precision == 'bfloat16'):
+        with torch.autocast(
+            torch.device(args.device).type, torch.bfloat16, enabled=args.precision == 'bfloat16'
+        ):
             model.test_step(dict(batch))
 
     return step
@@ -195,17 +223,24 @@ def measure(phase: str, args: argparse.Namespace) -> Measurement:
     step = PHASES[phase](cfg, model, args)
     idle = memory_mib(args.device)
     seconds = [timed(step, args.device) for _ in range(args.warm_up + args.repeats)]
-    median = statistics.median(seconds[args.warm_up:])
+    median = statistics.median(seconds[args.warm_up :])
     clips = args.clips if phase == 'train-step' else 1
     sizes = [p.numel() / 1e6 for p in model.parameters()]
     trained = [p.numel() / 1e6 for p in model.parameters() if p.requires_grad]
     pairs = clips * (args.positives + args.negatives)
     return Measurement(
-        config=Path(args.config).stem, phase=phase.replace('-', ' '),
+        config=Path(args.config).stem,
+        phase=phase.replace('-', ' '),
         input=f'{clips}x{args.frames}x{args.size[0]}x{args.size[1]}, {pairs} sentences',
-        device=device_name(args), precision=args.precision, parameters=sum(sizes),
-        trained=sum(trained), idle_mib=idle, peak_mib=memory_mib(args.device), seconds=median,
-        frames_per_second=clips * args.frames / median)
+        device=device_name(args),
+        precision=args.precision,
+        parameters=sum(sizes),
+        trained=sum(trained),
+        idle_mib=idle,
+        peak_mib=memory_mib(args.device),
+        seconds=median,
+        frames_per_second=clips * args.frames / median,
+    )
 
 
 def timed(step: Callable[[], None], device: str) -> float:
@@ -242,12 +277,15 @@ def measure_apart(phase: str, arguments: Sequence[str]) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, 'measurement.json')
         command = [sys.executable, __file__, *arguments, '--worker', phase, '--out', str(out)]
-        process = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                 text=True)
+        process = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         if process.returncode:
             lines = process.stderr.strip().splitlines() or ['no message']
-            raise UsageError(f'{phase} ended with status {process.returncode}: '
-                             f'{lines[-1].removeprefix("error: ")}')
+            raise UsageError(
+                f'{phase} ended with status {process.returncode}: '
+                f'{lines[-1].removeprefix("error: ")}'
+            )
         return Measurement(**json.loads(out.read_text()))
 
 
@@ -257,24 +295,45 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--train-step', action='store_true', help='only the training step')
     parser.add_argument('--test-video', action='store_true', help='only the test video')
-    parser.add_argument('--size', type=int, nargs=2, default=[360, 640], metavar=('H', 'W'),
-                        help='(default: 360 640)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        default=[360, 640],
+        metavar=('H', 'W'),
+        help='(default: 360 640)',
+    )
     for name, default, what in (
-            ('frames', 5, 'frames of a clip and of the video'), ('clips', 1, 'clips of a step'),
-            ('positives', 3, 'positive pairs a clip'), ('negatives', 3, 'negative pairs a clip'),
-            ('threads', torch.get_num_threads(), 'of the CPU'),
-            ('warm-up', 1, 'steps before the timed ones'), ('repeats', 3, 'timed steps')):
-        parser.add_argument(f'--{name}', type=int, default=default,
-                            help=f'{what} (default: %(default)s)')
-    parser.add_argument('--precision', choices=PRECISIONS, default='float32',
-                        help='(default: %(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='(default: %(default)s)')
-    parser.add_argument('--random-text-encoder', action='store_true',
-                        help='a language model of distilroberta-base\'s size with random weights: '
-                        'needs no download')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
+        ('frames', 5, 'frames of a clip and of the video'),
+        ('clips', 1, 'clips of a step'),
+        ('positives', 3, 'positive pairs a clip'),
+        ('negatives', 3, 'negative pairs a clip'),
+        ('threads', torch.get_num_threads(), 'of the CPU'),
+        ('warm-up', 1, 'steps before the timed ones'),
+        ('repeats', 3, 'timed steps'),
+    ):
+        parser.add_argument(
+            f'--{name}', type=int, default=default, help=f'{what} (default: %(default)s)'
+        )
+    parser.add_argument(
+        '--precision', choices=PRECISIONS, default='float32', help='(default: %(default)s)'
+    )
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='(default: %(default)s)',
+    )
+    parser.add_argument(
+        '--random-text-encoder',
+        action='store_true',
+        help="a language model of distilroberta-base's size with random weights: needs no download",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key=value',
+    )
     parser.add_argument('--out', type=Path, help='JSON file for the figures')
     parser.add_argument('--worker', choices=tuple(PHASES), help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
@@ -283,10 +342,14 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
 def check_counts(args: argparse.Namespace) -> None:
     """Raise UsageError for numbers that make no batch."""
     at_least_one = ('frames', 'clips', 'positives', 'threads', 'repeats')
-    if min([*args.size, *(getattr(args, name) for name in at_least_one)]) < 1 \
-            or min(args.negatives, args.warm_up) < 0:
-        raise UsageError(f'--size and --{", --".join(at_least_one)} are at least 1, --negatives '
-                         'and --warm-up at least 0')
+    if (
+        min([*args.size, *(getattr(args, name) for name in at_least_one)]) < 1
+        or min(args.negatives, args.warm_up) < 0
+    ):
+        raise UsageError(
+            f'--size and --{", --".join(at_least_one)} are at least 1, --negatives '
+            'and --warm-up at least 0'
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

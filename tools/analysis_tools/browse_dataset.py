@@ -40,8 +40,10 @@ def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
     flipped = '  flipped' if sample.get('flip') else ''
     title = f'{frames.shape[2]}×{frames.shape[1]}{flipped}  {sample.get("video_id", "")}'
     views = pair_views(sample, prediction=False)
-    clips = [ClipView(frames, views[i], title=title, frame_ids=sample.get('frame_ids'))
-             for i in balanced([bool(view.is_negative) for view in views], rows)]
+    clips = [
+        ClipView(frames, views[i], title=title, frame_ids=sample.get('frame_ids'))
+        for i in balanced([bool(view.is_negative) for view in views], rows)
+    ]
     return contact_sheet(clips, columns=columns)
 
 
@@ -71,13 +73,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out-dir', type=Path, help='folder (default: work_dirs/browse/<config>)')
     parser.add_argument('--num', type=int, default=8, help='items (default: %(default)s)')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
-    parser.add_argument('--columns', type=int, default=6,
-                        help='frames a row (default: %(default)s)')
+    parser.add_argument(
+        '--columns', type=int, default=6, help='frames a row (default: %(default)s)'
+    )
     parser.add_argument('--rows', type=int, default=8, help='sentences (default: %(default)s)')
     parser.add_argument('--shuffle', action='store_true', help='items at random, not the first')
     parser.add_argument('--seed', type=int, default=0, help='of --shuffle and of the augmentation')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that override the config, as key=value')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key=value',
+    )
     return parser.parse_args(arguments)
 
 
@@ -94,8 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = args.out_dir or Path('work_dirs', 'browse', Path(args.config).stem)
         indices = choose(len(dataset), args.num, shuffle=args.shuffle, seed=args.seed)
         for index in track_iter_progress(indices):
-            write_image(folder / f'{args.split}_{index:06d}.png',
-                        draw_item(dataset[index], columns=args.columns, rows=args.rows))
+            write_image(
+                folder / f'{args.split}_{index:06d}.png',
+                draw_item(dataset[index], columns=args.columns, rows=args.rows),
+            )
         print(f'{os.linesep}{folder}')
 
 

@@ -29,9 +29,7 @@ from r2vos_mm.evaluation.submission import (
 )
 
 
-def write_remaining(
-    path: Path, layout: Layout, expressions: dict[str, dict], out: Path
-) -> None:
+def write_remaining(path: Path, layout: Layout, expressions: dict[str, dict], out: Path) -> None:
     """Write the sentences of the videos that are not complete beside the zip ``path``."""
     left = remaining_expressions(path, layout, expressions)
     out.write_text(json.dumps({'videos': left}), encoding='utf-8')

@@ -55,8 +55,10 @@ def read_run(path: Path) -> Run:
         if start:
             records = [r for r in records if r['step'] < start[0]['step']] + start
     if not records:
-        raise UsageError(f'{path} has no vis_data/scalars.json with values: give the work_dir of a '
-                         'run whose visualizer has a LocalVisBackend')
+        raise UsageError(
+            f'{path} has no vis_data/scalars.json with values: give the work_dir of a '
+            'run whose visualizer has a LocalVisBackend'
+        )
     return Run(path.parent.parent.parent.name if path.is_file() else path.resolve().name, records)
 
 
@@ -114,8 +116,14 @@ def smooth(values: np.ndarray, window: float) -> np.ndarray:
     return np.asarray(means)
 
 
-def plot(runs: Sequence[Run], *, losses: Sequence[str], metrics: Sequence[str], window: float = 10,
-         log: bool = False) -> Figure:
+def plot(
+    runs: Sequence[Run],
+    *,
+    losses: Sequence[str],
+    metrics: Sequence[str],
+    window: float = 10,
+    log: bool = False,
+) -> Figure:
     """One panel a loss (raw pale, smoothed strong) and one a metric (its best value marked).
 
     Raises:
@@ -124,8 +132,10 @@ def plot(runs: Sequence[Run], *, losses: Sequence[str], metrics: Sequence[str], 
     metrics = [name for name in (logged_name(runs, metric) for metric in metrics) if name]
     panels = [name for name in (*losses, *metrics) if any(len(run.curve(name)[0]) for run in runs)]
     if not panels:
-        raise UsageError('None of these values was logged; there are '
-                         f'{sorted({n for r in runs for record in r.records for n in record})}')
+        raise UsageError(
+            'None of these values was logged; there are '
+            f'{sorted({n for r in runs for record in r.records for n in record})}'
+        )
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.0 * rows + 0.4), dpi=110, layout='constrained')
@@ -159,8 +169,15 @@ def draw_metric(axes: Axes, run: Run, name: str, colour: str, window: float) -> 
     if not np.isfinite(values).any():
         return
     best = int(np.nanargmax(values))
-    axes.plot(steps, values, color=colour, marker='o', markersize=3, linewidth=1.3,
-              label=f'{run.name}: best {values[best]:.3f} at {steps[best]:.0f}')
+    axes.plot(
+        steps,
+        values,
+        color=colour,
+        marker='o',
+        markersize=3,
+        linewidth=1.3,
+        label=f'{run.name}: best {values[best]:.3f} at {steps[best]:.0f}',
+    )
     axes.plot(steps[best], values[best], color=colour, marker='*', markersize=11)
 
 
@@ -170,11 +187,17 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('work_dirs', nargs='+', type=Path, help='working folders or scalars.json')
     parser.add_argument('--out', type=Path, help='default: curves.png in the first folder')
     parser.add_argument('--losses', nargs='*', help='names (default: loss and all loss_*)')
-    parser.add_argument('--metrics', nargs='*', default=list(_METRICS),
-                        help='names (default: %(default)s)')
+    parser.add_argument(
+        '--metrics', nargs='*', default=list(_METRICS), help='names (default: %(default)s)'
+    )
     parser.add_argument('--names', nargs='+', help='names of the runs in the legend')
-    parser.add_argument('--smooth', type=float, default=10, metavar='WINDOW',
-                        help='logged values to average over, 1 for none (default: %(default)s)')
+    parser.add_argument(
+        '--smooth',
+        type=float,
+        default=10,
+        metavar='WINDOW',
+        help='logged values to average over, 1 for none (default: %(default)s)',
+    )
     parser.add_argument('--log', action='store_true', help='losses on a logarithmic scale')
     return parser.parse_args(arguments)
 

@@ -81,12 +81,17 @@ class AttributeFigures:
 
 def overlaps(prediction: np.ndarray, objects: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Mean J over frames of a mask (T, H, W) with those of each object, (T, H, W) bool."""
-    return {name: float(region_similarity(prediction, mask).mean())
-            for name, mask in objects.items()}
+    return {
+        name: float(region_similarity(prediction, mask).mean()) for name, mask in objects.items()
+    }
 
 
-def judge(expression: Mapping, world_objects: Mapping[str, Mapping], target: str,
-          scores: Mapping[str, float]) -> Outcome:
+def judge(
+    expression: Mapping,
+    world_objects: Mapping[str, Mapping],
+    target: str,
+    scores: Mapping[str, float],
+) -> Outcome:
     """The outcome of a sentence.
 
     Args:
@@ -100,8 +105,11 @@ def judge(expression: Mapping, world_objects: Mapping[str, Mapping], target: str
     look = world_objects[target]
     words = expression['exp'].split()
     named = tuple(field for field in ATTRIBUTES if look[field] in words)
-    differing = () if found is None else tuple(
-        field for field in named if world_objects[found][field] != look[field])
+    differing = (
+        ()
+        if found is None
+        else tuple(field for field in named if world_objects[found][field] != look[field])
+    )
     return Outcome(expression['kind'], scores[target], target, found, named, differing)
 
 
@@ -117,22 +125,32 @@ def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]
     objects = {pairs.obj_ids[row]: pairs.masks[row].numpy() for row in rows}
     masks = sample.pred_pairs.ungated_masks.numpy()
     return [
-        judge(world['expressions'][pairs.exp_ids[row]], world['objects'], pairs.obj_ids[row],
-              overlaps(masks[row], objects))
-        for row in rows]
+        judge(
+            world['expressions'][pairs.exp_ids[row]],
+            world['objects'],
+            pairs.obj_ids[row],
+            overlaps(masks[row], objects),
+        )
+        for row in rows
+    ]
 
 
 def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
     """The figures of some sentences, at least one."""
     return KindFigures(
-        len(outcomes), *(100 * float(np.mean(column)) for column in zip(
-            *((o.score, o.found == o.target, o.found is None) for o in outcomes))))
+        len(outcomes),
+        *(
+            100 * float(np.mean(column))
+            for column in zip(*((o.score, o.found == o.target, o.found is None) for o in outcomes))
+        ),
+    )
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
     """The figures of each kind of sentence, and of all."""
-    groups = {kind: [o for o in outcomes if o.kind == kind]
-              for kind in sorted({o.kind for o in outcomes})}
+    groups = {
+        kind: [o for o in outcomes if o.kind == kind] for kind in sorted({o.kind for o in outcomes})
+    }
     return {kind: kind_figures(group) for kind, group in (groups | dict(all=outcomes)).items()}
 
 
@@ -143,12 +161,18 @@ def by_attribute(outcomes: Sequence[Outcome]) -> dict[str, AttributeFigures]:
         naming = [o for o in outcomes if o.kind == 'appearance' and field in o.named]
         wrong = [o for o in naming if o.found not in (o.target, None)]
         figures[field] = AttributeFigures(
-            len(naming), len(wrong), sum(field in o.differing for o in wrong))
+            len(naming), len(wrong), sum(field in o.differing for o in wrong)
+        )
     return figures
 
 
-def measure(model: ReferringVideoSegmentor, dataset: BaseReferringDataset,
-            worlds: Mapping[str, Mapping], *, num_videos: int) -> list[Outcome]:
+def measure(
+    model: ReferringVideoSegmentor,
+    dataset: BaseReferringDataset,
+    worlds: Mapping[str, Mapping],
+    *,
+    num_videos: int,
+) -> list[Outcome]:
     """The outcomes on ``num_videos`` videos spread over the dataset.
 
     Args:
@@ -173,12 +197,16 @@ def read_worlds(dataset: BaseReferringDataset) -> dict[str, Mapping]:
         UsageError: the dataset is not RefShapes.
     """
     if not isinstance(dataset, R2VOSDataset):
-        raise UsageError('the test set of the config is not RefShapes but '
-                         f'{type(dataset).__name__}: take a config of RefShapes')
+        raise UsageError(
+            'the test set of the config is not RefShapes but '
+            f'{type(dataset).__name__}: take a config of RefShapes'
+        )
     path = Path(dataset.data_root) / 'worlds' / f'{dataset.split}.json'
     if not path.exists():
-        raise UsageError(f'the test set of the config is not RefShapes: there is no {path}. Make '
-                         'one with tools/dataset_converters/make_refshapes.py')
+        raise UsageError(
+            f'the test set of the config is not RefShapes: there is no {path}. Make '
+            'one with tools/dataset_converters/make_refshapes.py'
+        )
     return read_json(path)['videos']
 
 
@@ -186,8 +214,13 @@ def print_tables(outcomes: Sequence[Outcome]) -> None:
     """Both tables on the terminal."""
     kinds = Table('sentences about', '', 'J', 'right object', 'no object')
     for kind, row in by_kind(outcomes).items():
-        kinds.add_row(kind, str(row.sentences), f'{row.J:.1f}', f'{row.right_object:.0f} %',
-                      f'{row.no_object:.0f} %')
+        kinds.add_row(
+            kind,
+            str(row.sentences),
+            f'{row.J:.1f}',
+            f'{row.right_object:.0f} %',
+            f'{row.no_object:.0f} %',
+        )
     attributes = Table('appearance naming', '', 'wrong object', 'which differs in it')
     for field, row in by_attribute(outcomes).items():
         attributes.add_row(field, str(row.sentences), str(row.wrong_object), str(row.differs))
@@ -207,9 +240,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with torch.no_grad(), autocast(model, args.precision):
             outcomes = measure(model, dataset, worlds, num_videos=args.num_videos)
         print_tables(outcomes)
-        write_figures(args.out, dict(
-            kinds={kind: asdict(row) for kind, row in by_kind(outcomes).items()},
-            attributes={field: asdict(row) for field, row in by_attribute(outcomes).items()}))
+        write_figures(
+            args.out,
+            dict(
+                kinds={kind: asdict(row) for kind, row in by_kind(outcomes).items()},
+                attributes={field: asdict(row) for field, row in by_attribute(outcomes).items()},
+            ),
+        )
 
 
 if __name__ == '__main__':

@@ -75,12 +75,16 @@ def positive_pairs(dataset: BaseReferringDataset, items: Sequence[int]) -> list[
         UsageError: there are none, or their objects are unknown.
     """
     subjects = [
-        Subject(item, pair) for item in items
+        Subject(item, pair)
+        for item in items
         for pair in dataset.test_pairs(dataset.videos[dataset.get_data_info(item)['video']])
-        if not pair.is_negative]
+        if not pair.is_negative
+    ]
     if not subjects or not all(subject.pair.obj_id for subject in subjects):
-        raise UsageError(f'the test set of the config ({dataset.data_root}) has no ground truth: '
-                         'set test_dataloader.dataset to a split with masks and obj_id')
+        raise UsageError(
+            f'the test set of the config ({dataset.data_root}) has no ground truth: '
+            'set test_dataloader.dataset to a split with masks and obj_id'
+        )
     return subjects
 
 
@@ -99,14 +103,17 @@ def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
         own.setdefault(subject.target, set()).add(subject.pair.sentence)
     sentences = [subject.pair.sentence for subject in subjects]
     forbidden = np.array(
-        [[sentence in own[subject.target] for sentence in sentences] for subject in subjects])
+        [[sentence in own[subject.target] for sentence in sentences] for subject in subjects]
+    )
     # The cheapest assignment under random costs is a random permutation; what is forbidden costs
     # more than all the rest together.
     cost = np.random.default_rng(seed).random(forbidden.shape) + len(subjects) * forbidden
     rows, columns = linear_sum_assignment(cost)
     if forbidden[rows, columns].any():
-        raise UsageError(f'the {len(subjects)} sentences cannot be shuffled so that each gets one '
-                         'of another object: take more videos (--num-videos)')
+        raise UsageError(
+            f'the {len(subjects)} sentences cannot be shuffled so that each gets one '
+            'of another object: take more videos (--num-videos)'
+        )
     return [sentences[column] for column in columns]
 
 
@@ -115,11 +122,10 @@ def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
     height, width = size
     y, x = np.mgrid[:height, :width]
     squared_radius = share * height * width / np.pi
-    return (y - (height - 1) / 2)**2 + (x - (width - 1) / 2)**2 <= squared_radius
+    return (y - (height - 1) / 2) ** 2 + (x - (width - 1) / 2) ** 2 <= squared_radius
 
 
-def predict_masks(model: ReferringVideoSegmentor, item: dict,
-                  sentences: list[str]) -> np.ndarray:
+def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[str]) -> np.ndarray:
     """(P, T, H0, W0) bool, before the gate, of any sentences on the video of an item."""
     sample = item['data_samples'].clone()
     sample.gt_pairs = InstanceData(sentences=sentences)
@@ -127,15 +133,18 @@ def predict_masks(model: ReferringVideoSegmentor, item: dict,
     return model.test_step(batch)[0].pred_pairs.ungated_masks.numpy()
 
 
-def score_video(model: ReferringVideoSegmentor, item: dict, right: list[str],
-                wrong: list[str]) -> tuple[list[float], list[float], np.ndarray]:
+def score_video(
+    model: ReferringVideoSegmentor, item: dict, right: list[str], wrong: list[str]
+) -> tuple[list[float], list[float], np.ndarray]:
     """J with right and with wrong sentences of P pairs, and their true masks (P, T, H0, W0)."""
     pairs = item['data_samples'].gt_pairs
     truth = pairs.masks[~pairs.is_negative].numpy()
     masks = predict_masks(model, item, right + wrong)
-    scores = [float(region_similarity(mask, true).mean())
-              for mask, true in zip(masks, np.concatenate([truth, truth]))]
-    return scores[:len(right)], scores[len(right):], truth
+    scores = [
+        float(region_similarity(mask, true).mean())
+        for mask, true in zip(masks, np.concatenate([truth, truth]))
+    ]
+    return scores[: len(right)], scores[len(right) :], truth
 
 
 def blob_score(truths: Sequence[np.ndarray]) -> float:
@@ -149,13 +158,15 @@ def blob_score(truths: Sequence[np.ndarray]) -> float:
     scores = []
     for truth in truths:
         blob = centre_blob(truth.shape[-2:], share)
-        scores += [region_similarity(np.broadcast_to(blob, true.shape), true).mean()
-                   for true in truth]
+        scores += [
+            region_similarity(np.broadcast_to(blob, true.shape), true).mean() for true in truth
+        ]
     return float(np.mean(scores))
 
 
-def measure(model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int,
-            seed: int = 0) -> Baselines:
+def measure(
+    model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int, seed: int = 0
+) -> Baselines:
     """The three figures on ``num_videos`` videos spread over the dataset.
 
     Raises:
@@ -168,14 +179,21 @@ def measure(model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, nu
     for item in track_iter_progress(items):
         rows = [row for row, subject in enumerate(subjects) if subject.video == item]
         right_j, wrong_j, truth = score_video(
-            model, dataset[item], [subjects[row].pair.sentence for row in rows],
-            [wrong[row] for row in rows])
+            model,
+            dataset[item],
+            [subjects[row].pair.sentence for row in rows],
+            [wrong[row] for row in rows],
+        )
         right_scores += right_j
         wrong_scores += wrong_j
         truths.append(truth)
     return Baselines(
-        100 * float(np.mean(right_scores)), 100 * float(np.mean(wrong_scores)),
-        100 * blob_score(truths), len(items), len(subjects))
+        100 * float(np.mean(right_scores)),
+        100 * float(np.mean(wrong_scores)),
+        100 * blob_score(truths),
+        len(items),
+        len(subjects),
+    )
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -189,11 +207,16 @@ def print_table(figures: Baselines) -> None:
     """The three figures on the terminal."""
     table = Table('')
     table.add_column('J', justify='right')
-    for name, value in (('right sentences', figures.right),
-                        ('shuffled sentences', figures.shuffled), ('centre blob', figures.blob)):
+    for name, value in (
+        ('right sentences', figures.right),
+        ('shuffled sentences', figures.shuffled),
+        ('centre blob', figures.blob),
+    ):
         table.add_row(name, f'{value:.1f}')
-    print(f'\nJ of {figures.num_pairs} positive pairs in {figures.num_videos} videos, masks before '
-          'the gate')
+    print(
+        f'\nJ of {figures.num_pairs} positive pairs in {figures.num_videos} videos, masks before '
+        'the gate'
+    )
     Console().print(table)
 
 

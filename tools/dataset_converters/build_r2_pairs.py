@@ -6,6 +6,7 @@
 
 The pairs file is the pairs_file of R2VOSDataset or MeViSDataset. See docs/datasets.md.
 """
+
 import argparse
 import json
 import math
@@ -31,40 +32,73 @@ def fraction(text: str) -> float:
         value = math.nan
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(
-            f'{text} is not a number between 0 and 1, e.g. 0.05 for five percent')
+            f'{text} is not a number between 0 and 1, e.g. 0.05 for five percent'
+        )
     return value
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--expressions', type=Path, required=True, metavar='FILE',
-                        help='meta_expressions.json, with or without obj_id, or the owners\' '
-                        'first release, which has the categories, too')
-    parser.add_argument('--categories', type=Path, metavar='FILE',
-                        help='meta.json, the first release or davis_semantics.json (default: those '
-                        'in --expressions; if it has none, nouns of the sentences)')
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--expressions',
+        type=Path,
+        required=True,
+        metavar='FILE',
+        help="meta_expressions.json, with or without obj_id, or the owners' "
+        'first release, which has the categories, too',
+    )
+    parser.add_argument(
+        '--categories',
+        type=Path,
+        metavar='FILE',
+        help='meta.json, the first release or davis_semantics.json (default: those '
+        'in --expressions; if it has none, nouns of the sentences)',
+    )
     videos = parser.add_mutually_exclusive_group()
-    videos.add_argument('--video-ids', type=Path, metavar='FILE',
-                        help='the videos to use, one id a line (default: all)')
-    videos.add_argument('--holdout', type=fraction, metavar='FRACTION',
-                        help="use the videos that video_subset=dict(part='holdout', "
-                        'fraction=FRACTION) of the dataset keeps')
+    videos.add_argument(
+        '--video-ids',
+        type=Path,
+        metavar='FILE',
+        help='the videos to use, one id a line (default: all)',
+    )
+    videos.add_argument(
+        '--holdout',
+        type=fraction,
+        metavar='FRACTION',
+        help="use the videos that video_subset=dict(part='holdout', "
+        'fraction=FRACTION) of the dataset keeps',
+    )
     parser.add_argument('--negatives-per-positive', type=int, required=True, metavar='N')
     parser.add_argument('--kind', choices=KINDS, default='easy')
     parser.add_argument('--seed', default=DEFAULT_SEED, help='any text (default: %(default)s)')
-    parser.add_argument('--exclude', type=Path, metavar='FILE',
-                        help='JSON list of ids of negative pairs that are in fact true')
-    parser.add_argument('--name', help='name of the set, written into the file (default: '
-                        'r2-<dataset>-<split><number of videos>-<kind>-n<N>)')
-    parser.add_argument('--dataset', help='the data set, written into the file (default: by the '
-                        'folders that --expressions lies in)')
+    parser.add_argument(
+        '--exclude',
+        type=Path,
+        metavar='FILE',
+        help='JSON list of ids of negative pairs that are in fact true',
+    )
+    parser.add_argument(
+        '--name',
+        help='name of the set, written into the file (default: '
+        'r2-<dataset>-<split><number of videos>-<kind>-n<N>)',
+    )
+    parser.add_argument(
+        '--dataset',
+        help='the data set, written into the file (default: by the '
+        'folders that --expressions lies in)',
+    )
     parser.add_argument('--split', help='its part, e.g. valid (default: by these folders, too)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='the pairs file')
-    parser.add_argument('--meta-expressions-out', type=Path, metavar='FILE',
-                        help='also a meta_expressions.json with the negatives among the sentences, '
-                        'for inference scripts that know nothing of pairs')
+    parser.add_argument(
+        '--meta-expressions-out',
+        type=Path,
+        metavar='FILE',
+        help='also a meta_expressions.json with the negatives among the sentences, '
+        'for inference scripts that know nothing of pairs',
+    )
     return parser.parse_args()
 
 
@@ -73,8 +107,11 @@ def chosen_videos(args: argparse.Namespace) -> list[str] | None:
     if args.video_ids is not None:
         return args.video_ids.read_text(encoding='utf-8').split()
     if args.holdout is not None:
-        return [video_id for video_id in read_expressions(args.expressions)
-                if is_held_out(video_id, args.holdout)]
+        return [
+            video_id
+            for video_id in read_expressions(args.expressions)
+            if is_held_out(video_id, args.holdout)
+        ]
     return None
 
 
@@ -91,13 +128,16 @@ def read_exclude(path: Path | None) -> list[str]:
 def summary(pairs: R2Pairs) -> str:
     """What was made, a few lines."""
     counts, uses = pairs.counts, pairs.video_uses()
-    lines = [f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}'
-                                                      for key, value in counts.items())]
+    lines = [
+        f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}' for key, value in counts.items())
+    ]
     if pairs.content['source']['split'] is None:
         lines.append('unknown which part of the data set this is: name it with --split')
     if uses:
-        lines.append(f'negatives show {len(uses)} videos, the most used one {max(uses.values())} '
-                     f'times (median {statistics.median(uses.values()):g})')
+        lines.append(
+            f'negatives show {len(uses)} videos, the most used one {max(uses.values())} '
+            f'times (median {statistics.median(uses.values()):g})'
+        )
     if pairs.content['params']['categories'] == 'lexical':
         lines.append('no categories in the files: nouns of the sentences stand in (lexical set)')
     lines.append(f'pairs_sha256 {pairs.sha256}')
@@ -109,10 +149,17 @@ def main() -> int:
     args = parse_args()
     try:
         pairs = build_r2_pairs(
-            args.expressions, categories=args.categories, video_ids=chosen_videos(args),
-            negatives_per_positive=args.negatives_per_positive, kind=args.kind, seed=args.seed,
-            exclude=read_exclude(args.exclude), name=args.name, dataset=args.dataset,
-            split=args.split)
+            args.expressions,
+            categories=args.categories,
+            video_ids=chosen_videos(args),
+            negatives_per_positive=args.negatives_per_positive,
+            kind=args.kind,
+            seed=args.seed,
+            exclude=read_exclude(args.exclude),
+            name=args.name,
+            dataset=args.dataset,
+            split=args.split,
+        )
         write_json(args.out, pairs.content)
         if args.meta_expressions_out:
             write_json(args.meta_expressions_out, pairs.meta_expressions)
@@ -120,8 +167,11 @@ def main() -> int:
         print(f'error: {error}', file=sys.stderr)
         return 1
     if pairs.problems.rows:
-        print(f'{len(pairs.problems.rows)} problem(s) in the files; what can be used is used:\n'
-              f'{pairs.problems.table()}', file=sys.stderr)
+        print(
+            f'{len(pairs.problems.rows)} problem(s) in the files; what can be used is used:\n'
+            f'{pairs.problems.table()}',
+            file=sys.stderr,
+        )
     print(summary(pairs))
     return 0
 

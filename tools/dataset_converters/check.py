@@ -8,6 +8,7 @@ Reads every JSON file, looks for every file that is listed, opens some of the fr
 with --full) and prints how many are ok, missing, broken and unused. Exit status 1 if anything is
 missing or broken.
 """
+
 import argparse
 import os
 import sys
@@ -22,17 +23,32 @@ OTHER = 'other'
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('name', choices=[*KNOWN_SETS, OTHER],
-                        help=f'data set; {OTHER}: any set in the layout of Refer-YouTube-VOS')
-    parser.add_argument('--data-root', type=Path, metavar='FOLDER',
-                        help='where it is (default: data/<name>)')
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'name',
+        choices=[*KNOWN_SETS, OTHER],
+        help=f'data set; {OTHER}: any set in the layout of Refer-YouTube-VOS',
+    )
+    parser.add_argument(
+        '--data-root', type=Path, metavar='FOLDER', help='where it is (default: data/<name>)'
+    )
     opened = parser.add_mutually_exclusive_group()
     opened.add_argument('--full', action='store_true', help='open all frames and masks')
-    opened.add_argument('--sample', type=int, default=200, metavar='N',
-                        help='open N frames of each split (default: 200)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N',
-                        help='threads that open files (default: one per core)')
+    opened.add_argument(
+        '--sample',
+        type=int,
+        default=200,
+        metavar='N',
+        help='open N frames of each split (default: 200)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='threads that open files (default: one per core)',
+    )
     args = parser.parse_args()
     if args.sample < 0 or args.workers < 1:
         parser.error('--sample must be at least 0 and --workers at least 1')
@@ -51,8 +67,9 @@ def main() -> int:
         print(f'error: {data_root} is not a folder{where}', file=sys.stderr)
         return 1
     try:
-        report = check_set(data_root, known=known, workers=args.workers,
-                           sample=None if args.full else args.sample)
+        report = check_set(
+            data_root, known=known, workers=args.workers, sample=None if args.full else args.sample
+        )
     except (ImportError, OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

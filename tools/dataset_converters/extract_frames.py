@@ -4,6 +4,7 @@
 
 Names are the numbers of the frames in the video, so masks drawn for some of them fit.
 """
+
 import argparse
 import os
 import shutil
@@ -21,11 +22,17 @@ JPEG_QUALITY = 95
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('videos', nargs='+', type=Path, help='video files')
     parser.add_argument('--out', type=Path, required=True, help='folder for the folders of frames')
-    parser.add_argument('--every', type=int, default=5, metavar='N',
-                        help='every Nth frame (default: 5, as in YouTube-VOS)')
+    parser.add_argument(
+        '--every',
+        type=int,
+        default=5,
+        metavar='N',
+        help='every Nth frame (default: 5, as in YouTube-VOS)',
+    )
     args = parser.parse_args()
     if args.every < 1:
         parser.error('--every must be at least 1')

@@ -5,6 +5,7 @@
 The table has the columns video, obj_id, category (optional) and exp. Frames and masks are expected
 in data/mine/train/JPEGImages and data/mine/train/Annotations. See docs/own_videos.md.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from r2vos_mm.datasets.own_videos import make_meta
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('table', type=Path, help='CSV file')
     parser.add_argument('data_root', type=Path, help='folder of the data set')
     parser.add_argument('--split', default='train', help='its part (default: train)')
@@ -32,8 +34,11 @@ def main() -> int:
         print(f'error: {error}', file=sys.stderr)
         return 1
     if files.problems.rows:
-        print(f'{len(files.problems.rows)} problem(s); what can be used is used:\n'
-              f'{files.problems.table()}', file=sys.stderr)
+        print(
+            f'{len(files.problems.rows)} problem(s); what can be used is used:\n'
+            f'{files.problems.table()}',
+            file=sys.stderr,
+        )
     print(files.summary())
     for path in paths:
         print(f'wrote {path}')

@@ -1,8 +1,9 @@
 """Makes RefShapes, the embedded data set, in the layout of Refer-YouTube-VOS.
 
-    python tools/dataset_converters/make_refshapes.py data/refshapes
-    python tools/dataset_converters/make_refshapes.py data/tiny --train 20 --valid 5 --size 64
+python tools/dataset_converters/make_refshapes.py data/refshapes
+python tools/dataset_converters/make_refshapes.py data/tiny --train 20 --valid 5 --size 64
 """
+
 import argparse
 import sys
 import time
@@ -13,21 +14,37 @@ from r2vos_mm.datasets.refshapes import make_refshapes
 def parse_args() -> argparse.Namespace:
     """Command line; the defaults make a set in well under a minute on two cores."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('root', nargs='?', default='data/refshapes', help='folder to write to')
     parser.add_argument('--train', type=int, default=1500, help='videos for training (0: none)')
     parser.add_argument('--valid', type=int, default=100, help='videos for validation (0: none)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--size', type=int, nargs='+', default=[128], metavar='PIXELS',
-                        help='height and width of the frames, or one number for both')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs='+',
+        default=[128],
+        metavar='PIXELS',
+        help='height and width of the frames, or one number for both',
+    )
     parser.add_argument('--length', type=int, default=8, help='frames per video')
-    parser.add_argument('--num-objects', type=int, nargs=2, default=[2, 5],
-                        metavar=('LOW', 'HIGH'), help='objects per video')
+    parser.add_argument(
+        '--num-objects',
+        type=int,
+        nargs=2,
+        default=[2, 5],
+        metavar=('LOW', 'HIGH'),
+        help='objects per video',
+    )
     parser.add_argument('--sentences-per-object', type=int, default=4)
     parser.add_argument('--negatives-per-kind', type=int, default=1)
     parser.add_argument('--workers', type=int, default=2, help='processes (never change the data)')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace a RefShapes set made with other parameters')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a RefShapes set made with other parameters',
+    )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     args = parser.parse_args()
     if len(args.size) > 2:
@@ -38,16 +55,24 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Make the set and print what is in it; exit status 1 with a one-line reason on refusal."""
     args = parse_args()
-    splits = {name: count for name, count in (('train', args.train), ('valid', args.valid))
-              if count}
+    splits = {
+        name: count for name, count in (('train', args.train), ('valid', args.valid)) if count
+    }
     start = time.perf_counter()
     try:
         summary = make_refshapes(
-            args.root, splits=splits, seed=args.seed, size=(args.size[0], args.size[-1]),
-            length=args.length, num_objects=tuple(args.num_objects),
+            args.root,
+            splits=splits,
+            seed=args.seed,
+            size=(args.size[0], args.size[-1]),
+            length=args.length,
+            num_objects=tuple(args.num_objects),
             sentences_per_object=args.sentences_per_object,
-            negatives_per_kind=args.negatives_per_kind, workers=args.workers,
-            overwrite=args.overwrite, progress=not args.quiet)
+            negatives_per_kind=args.negatives_per_kind,
+            workers=args.workers,
+            overwrite=args.overwrite,
+            progress=not args.quiet,
+        )
     except (FileExistsError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

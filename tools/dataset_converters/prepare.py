@@ -5,6 +5,7 @@
 Archives are unpacked, unpacked folders are linked; nothing is moved or deleted, and what is there
 already stays. Afterwards check.py tells whether all is well.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -16,12 +17,22 @@ from r2vos_mm.datasets.preparing import PARTS, prepare
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('name', choices=list(PARTS), help='data set')
-    parser.add_argument('--download-dir', type=Path, required=True, metavar='FOLDER',
-                        help='folder with the downloads, as archives or unpacked')
-    parser.add_argument('--data-root', type=Path, metavar='FOLDER',
-                        help='folder to make (default: data/<usual name of the set>)')
+    parser.add_argument(
+        '--download-dir',
+        type=Path,
+        required=True,
+        metavar='FOLDER',
+        help='folder with the downloads, as archives or unpacked',
+    )
+    parser.add_argument(
+        '--data-root',
+        type=Path,
+        metavar='FOLDER',
+        help='folder to make (default: data/<usual name of the set>)',
+    )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args()
 
@@ -37,11 +48,16 @@ def main() -> int:
         return 1
     if report.problems.rows:
         print(report.problems.table(), file=sys.stderr)
-    print(f'{data_root}: {report.written} files unpacked, {report.linked} linked, '
-          f'{report.already} already there')
+    print(
+        f'{data_root}: {report.written} files unpacked, {report.linked} linked, '
+        f'{report.already} already there'
+    )
     for part in report.missing:
-        print(f'missing: {part.place}, in no download in {args.download_dir}; it is given out at '
-              f'{part.page}', file=sys.stderr)
+        print(
+            f'missing: {part.place}, in no download in {args.download_dir}; it is given out at '
+            f'{part.page}',
+            file=sys.stderr,
+        )
     return 1 if report.missing else 0
 
 

@@ -8,6 +8,7 @@ Swin's maps keep their initial values; both are listed, and any other difference
 conversion. A converted Swin is named like MMDetection's: set ``convert_weights=False`` with it.
 Kinetics-400 checkpoints of Video Swin go through ``video_swin_to_r2vos.py``.
 """
+
 import re
 import sys
 from pathlib import Path
@@ -39,10 +40,14 @@ def fit(backbone: nn.Module, source: Path) -> FittedWeights:
     if 'patch_embed.proj.weight' in stored.tensors:
         converted = convert_swin(stored.tensors, source=str(source))
     return fit_weights(
-        backbone, converted.weights, source=str(source),
-        ignored=(*converted.ignored, *stored.others), may_be_unused=_CLASSIFIER.fullmatch,
+        backbone,
+        converted.weights,
+        source=str(source),
+        ignored=(*converted.ignored, *stored.others),
+        may_be_unused=_CLASSIFIER.fullmatch,
         may_be_missing=_STARTS_FRESH.fullmatch,
-        advice='Give a checkpoint of the backbone that the config names.')
+        advice='Give a checkpoint of the backbone that the config names.',
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

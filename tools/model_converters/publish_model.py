@@ -6,6 +6,7 @@ Optimizer, schedules, random states and logs are left out; floating point weight
 float16, half the size (``--precision float32`` keeps them as they are), and the file is compressed.
 It loads like any other checkpoint.
 """
+
 import argparse
 import io
 import zipfile
@@ -22,7 +23,8 @@ def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
     """Weights in ``dtype`` (integers as they are), iteration, seed and version."""
     weights = {
         name: value.to(dtype) if value.is_floating_point() else value
-        for name, value in checkpoint['state_dict'].items()}
+        for name, value in checkpoint['state_dict'].items()
+    }
     meta = checkpoint.get('meta', {})
     kept = {key: meta[key] for key in ('iter', 'epoch', 'seed', 'experiment_name') if key in meta}
     return dict(state_dict=weights, meta=dict(kept, r2vos_mm=r2vos_mm.__version__))
@@ -34,8 +36,10 @@ def compressed(archive: bytes) -> bytes:
     Such files are zip archives; ``torch.load`` reads compressed members, too (not with ``mmap``).
     """
     buffer = io.BytesIO()
-    with (zipfile.ZipFile(io.BytesIO(archive)) as source,
-          zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as target):
+    with (
+        zipfile.ZipFile(io.BytesIO(archive)) as source,
+        zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as target,
+    ):
         for name in source.namelist():
             target.writestr(name, source.read(name))
     return buffer.getvalue()
@@ -44,7 +48,8 @@ def compressed(archive: bytes) -> bytes:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('source', type=Path, help='checkpoint of a training run')
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument('--precision', choices=('float16', 'float32'), default='float16')

@@ -7,6 +7,7 @@ Takes the parts that both models have (``load_from`` of a training reads the res
 others; ``--without-language-model`` keeps the config's own. Files are read without running code
 from them.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -30,40 +31,53 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
         CheckpointError: the file is of no relative of R2-VOS.
     """
     converted = RELEASED_R2VOS.to_here(
-        read_released_checkpoint(source), source=str(source), partial=True)
+        read_released_checkpoint(source), source=str(source), partial=True
+    )
     model = model_like(config, converted.weights)
     unused, missing = load_converted(model, converted.weights, source=str(source), partial=True)
     weights = {name: tensor for name, tensor in converted.weights.items() if name not in unused}
     print(converted.describe())
-    print(f'  of another shape or without a place in the config ({len(unused)}): '
-          f'{", ".join(unused) or "none"}')
+    print(
+        f'  of another shape or without a place in the config ({len(unused)}): '
+        f'{", ".join(unused) or "none"}'
+    )
     print(f'  of the config, not in the file ({len(missing)}): {", ".join(missing) or "none"}')
     layers = len(model.text_encoder.language_model.encoder.layer)
     print(f'The language model in it is a RoBERTa of {layers} layers.')
     if language_model:
-        print('model.text_encoder.name_or_path must name one of that size (6 layers: '
-              'distilroberta-base, 12: roberta-base), or convert --without-language-model.')
+        print(
+            'model.text_encoder.name_or_path must name one of that size (6 layers: '
+            'distilroberta-base, 12: roberta-base), or convert --without-language-model.'
+        )
     else:
         print('It is left out.')
         weights = {
-            name: tensor for name, tensor in weights.items() if not name.startswith(LANGUAGE)}
+            name: tensor for name, tensor in weights.items() if not name.startswith(LANGUAGE)
+        }
     return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 when the target was written."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', type=Path, help='config of the same backbone')
     parser.add_argument('source', type=Path, help='checkpoint to read')
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
-    parser.add_argument('--without-language-model', action='store_true',
-                        help='leave the language model of the file out')
+    parser.add_argument(
+        '--without-language-model',
+        action='store_true',
+        help='leave the language model of the file out',
+    )
     args = parser.parse_args(arguments)
     return write_converted(
-        args, lambda config: initialise(
-            config, args.source, language_model=not args.without_language_model))
+        args,
+        lambda config: initialise(
+            config, args.source, language_model=not args.without_language_model
+        ),
+    )
 
 
 if __name__ == '__main__':

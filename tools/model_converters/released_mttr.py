@@ -8,6 +8,7 @@
 Both ways account for every tensor: what has no place, another shape or is missing stops the
 conversion. Files are read without running code from them.
 """
+
 import sys
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)

@@ -9,6 +9,7 @@ Every tensor is accounted for: what has no place, another shape or is missing st
 A frozen language model, which checkpoints of training leave out, is taken from where the config
 names it on the way back. Files are read without running code from them.
 """
+
 import sys
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)

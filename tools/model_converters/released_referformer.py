@@ -13,6 +13,7 @@ conversion. The third makes an initialisation (``load_from``) for training on Re
 the released code does: with score heads that start anew. Files are read without running code from
 them.
 """
+
 import sys
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)

@@ -10,6 +10,7 @@ a tensor that is missing or has another shape stops the conversion.
 ``init_cfg=dict(type='Pretrained', checkpoint=...)`` reads those files as they are, by the same
 rules; a converted one is smaller and names its tensors as ``VideoSwinTransformer`` does.
 """
+
 import sys
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def fit(backbone: nn.Module, source: Path) -> FittedWeights:
     if not isinstance(backbone, VideoSwinTransformer):
         raise CheckpointError(
             f'The backbone of the config is a {type(backbone).__name__}, no VideoSwinTransformer; '
-            'imagenet_to_r2vos.py is for ResNet and 2-D Swin.')
+            'imagenet_to_r2vos.py is for ResNet and 2-D Swin.'
+        )
     return fit_video_swin(backbone, source)
 
 

@@ -1,9 +1,14 @@
 # 2-D Swin T with ImageNet weights, frame by frame, a norm on every map. A config takes both:
 #     model = dict(backbone=_base_.backbone, neck=_base_.neck)
 backbone = dict(
-    _delete_=True, type='mmdet.SwinTransformer', embed_dims=96, depths=(2, 2, 6, 2),
-    num_heads=(3, 6, 12, 24), window_size=7, drop_path_rate=0.2, convert_weights=True,
-    init_cfg=dict(type='Pretrained', checkpoint='pretrained/swin_tiny_patch4_window7_224.pth'))
-neck = dict(
-    in_channels=[96, 192, 384, 768],
-    input_proj=dict(in_channels=[192, 384, 768]))
+    _delete_=True,
+    type='mmdet.SwinTransformer',
+    embed_dims=96,
+    depths=(2, 2, 6, 2),
+    num_heads=(3, 6, 12, 24),
+    window_size=7,
+    drop_path_rate=0.2,
+    convert_weights=True,
+    init_cfg=dict(type='Pretrained', checkpoint='pretrained/swin_tiny_patch4_window7_224.pth'),
+)
+neck = dict(in_channels=[96, 192, 384, 768], input_proj=dict(in_channels=[192, 384, 768]))

@@ -1,11 +1,15 @@
 # Video Swin T with Kinetics-400 weights (docs/backbones.md). A config takes both variables:
 #     model = dict(backbone=_base_.backbone, neck=_base_.neck)
 backbone = dict(
-    _delete_=True, type='VideoSwinTransformer', embed_dims=96, depths=(2, 2, 6, 2),
-    num_heads=(3, 6, 12, 24), window_size=(8, 7, 7), drop_path_rate=0.2,
+    _delete_=True,
+    type='VideoSwinTransformer',
+    embed_dims=96,
+    depths=(2, 2, 6, 2),
+    num_heads=(3, 6, 12, 24),
+    window_size=(8, 7, 7),
+    drop_path_rate=0.2,
     init_cfg=dict(
-        type='Pretrained',
-        checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth'))
-neck = dict(
-    in_channels=[96, 192, 384, 768],
-    input_proj=dict(in_channels=[192, 384, 768]))
+        type='Pretrained', checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth'
+    ),
+)
+neck = dict(in_channels=[96, 192, 384, 768], input_proj=dict(in_channels=[192, 384, 768]))

@@ -15,19 +15,23 @@ train_pipeline = [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[*masks_and_flip, _base_.resize])
+                    transforms=[*masks_and_flip, _base_.resize],
+                )
             ],
             [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[*masks_and_flip, *_base_.crop_and_resize])
+                    transforms=[*masks_and_flip, *_base_.crop_and_resize],
+                )
             ],
-        ]),
+        ],
+    ),
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[dict(type='ClipPhotoMetricDistortion')]),
+        transforms=[dict(type='ClipPhotoMetricDistortion')],
+    ),
     dict(type='SwapLeftRight'),
     dict(type='PackTargetInputs'),
 ]
@@ -38,7 +42,8 @@ test_pipeline = [
         transforms=[
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
             dict(type='LoadTargetMasks'),
-        ]),
+        ],
+    ),
     dict(type='PackTargetInputs'),
 ]
 
@@ -51,7 +56,9 @@ train_dataloader = dict(
         window=window,
         positives_per_clip=3,
         negatives=_base_.negatives,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     dataset=dict(
         type='A2DSentencesDataset',
@@ -59,7 +66,9 @@ val_dataloader = dict(
         split='test',
         window=window,
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='JFRMetric', protocols=['a2d'], groups=['quality'])

@@ -7,4 +7,5 @@ resize = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
 crop_and_resize = [
     dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
     dict(type='mmdet.RandomCrop', crop_type='absolute_range', crop_size=(384, 600)),
-    resize]
+    resize,
+]

@@ -13,6 +13,9 @@ test_dataloader = dict(
                     dict(type='LoadVideoFrame'),
                     dict(type='Resize', scale=(640, 360), keep_ratio=True),
                     dict(type='LoadTargetMasks'),
-                ]),
+                ],
+            ),
             dict(type='PackTargetInputs'),
-        ]))
+        ],
+    )
+)

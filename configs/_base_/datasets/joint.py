@@ -5,7 +5,8 @@ coco_root = 'data/coco'
 ann_files = {
     'refcoco': 'refcoco/refs(unc).p',
     'refcoco+': 'refcoco+/refs(unc).p',
-    'refcocog': 'refcocog/refs(umd).p'}
+    'refcocog': 'refcocog/refs(umd).p',
+}
 
 pseudo_clip_pipeline = [
     # Every frame is moved on its own; flip, size and colours are the same for all.
@@ -15,11 +16,13 @@ pseudo_clip_pipeline = [
             dict(type='LoadVideoFrame'),
             dict(type='LoadTargetMasks'),
             dict(type='JitterFrame'),
-        ]),
+        ],
+    ),
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[dict(type='RandomFlip', prob=0.5)]),
+        transforms=[dict(type='RandomFlip', prob=0.5)],
+    ),
     dict(
         type='RandomChoice',
         transforms=[
@@ -27,19 +30,23 @@ pseudo_clip_pipeline = [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=[_base_.resize])
+                    transforms=[_base_.resize],
+                )
             ],
             [
                 dict(
                     type='TransformBroadcaster',
                     share_random_params=True,
-                    transforms=_base_.crop_and_resize)
+                    transforms=_base_.crop_and_resize,
+                )
             ],
-        ]),
+        ],
+    ),
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[dict(type='ClipPhotoMetricDistortion')]),
+        transforms=[dict(type='ClipPhotoMetricDistortion')],
+    ),
     dict(type='SwapLeftRight'),
     dict(type='PackTargetInputs'),
 ]
@@ -54,11 +61,16 @@ images = [
         clip_length=_base_.clip_length,
         positives_per_clip=3,
         negatives=_base_.negatives,
-        pipeline=pseudo_clip_pipeline) for name, ann_file in ann_files.items()]
+        pipeline=pseudo_clip_pipeline,
+    )
+    for name, ann_file in ann_files.items()
+]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
         # each set has a name of its own
         ignore_keys=['dataset_name'],
-        datasets=[*images, _base_.train_dataloader.dataset]))
+        datasets=[*images, _base_.train_dataloader.dataset],
+    )
+)

@@ -3,15 +3,16 @@ train_dataloader = dict(
     batch_size=1,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='ClipSampler', shuffle=True, seed=0))
+    sampler=dict(type='ClipSampler', shuffle=True, seed=0),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 test_dataloader = val_dataloader
 # three sentences that name an object are joined by three that name none
 negatives = dict(
-    type='TrainNegatives',
-    per_clip=3,
-    shares=dict(other_video=0.5, attribute=0.25, relation=0.25))
+    type='TrainNegatives', per_clip=3, shares=dict(other_video=0.5, attribute=0.25, relation=0.25)
+)

@@ -11,20 +11,32 @@ train_pipeline = [
         transforms=[
             dict(type='LoadTargetMasks'),
             dict(type='RandomFlip', prob=0.5),
-            dict(type='Resize', scale=scale, keep_ratio=True)]),
+            dict(type='Resize', scale=scale, keep_ratio=True),
+        ],
+    ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs', with_instances=True)]
+    dict(type='PackTargetInputs', with_instances=True),
+]
 test_pipeline = [
     dict(type='DecodeVideoFrames', backend=_base_.backend),
     dict(
         type='TransformBroadcaster',
         transforms=[
-            dict(type='Resize', scale=scale, keep_ratio=True), dict(type='LoadTargetMasks')]),
-    dict(type='PackTargetInputs')]
+            dict(type='Resize', scale=scale, keep_ratio=True),
+            dict(type='LoadTargetMasks'),
+        ],
+    ),
+    dict(type='PackTargetInputs'),
+]
 train_dataloader = dict(
     batch_size=3,
     dataset=dict(
-        window=window, positives_per_clip=1, negatives=None, with_instances=True,
-        pipeline=train_pipeline))
+        window=window,
+        positives_per_clip=1,
+        negatives=None,
+        with_instances=True,
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(dataset=dict(window=window, pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -10,9 +10,18 @@ train_pipeline = [
             dict(type='LoadVideoFrame', largest_scale=scale),
             dict(type='LoadObjectMask'),
             dict(type='RandomFlip', prob=0.5),
-            dict(type='Resize', scale=scale, keep_ratio=True)]),
+            dict(type='Resize', scale=scale, keep_ratio=True),
+        ],
+    ),
     dict(type='SwapLeftRight'),
-    dict(type='PackReferringInputs', with_instances=True)]
-train_dataloader = dict(dataset=dict(
-    clip_length=12, frame_sampling=dict(type='ConsecutiveFrames'), positives_per_clip=1,
-    negatives=None, pipeline=train_pipeline))
+    dict(type='PackReferringInputs', with_instances=True),
+]
+train_dataloader = dict(
+    dataset=dict(
+        clip_length=12,
+        frame_sampling=dict(type='ConsecutiveFrames'),
+        positives_per_clip=1,
+        negatives=None,
+        pipeline=train_pipeline,
+    )
+)

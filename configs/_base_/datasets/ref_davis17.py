@@ -9,5 +9,7 @@ test_dataloader = dict(
         split='valid',
         mask_folder='DAVIS/Annotations_unsupervised/480p',
         test_mode=True,
-        pipeline=[*_base_.test_pipeline[:-1], dict(type='PackReferringInputs', void_id=255)]))
+        pipeline=[*_base_.test_pipeline[:-1], dict(type='PackReferringInputs', void_id=255)],
+    )
+)
 test_evaluator = dict(type='JFRMetric', protocols=['davis_unsup', 'per_expression'])

@@ -22,7 +22,8 @@ train_pipeline = [
                         dict(type='LoadObjectMask'),
                         dict(type='RandomFlip', prob=0.5),
                         _base_.resize,
-                    ])
+                    ],
+                )
             ],
             [
                 dict(
@@ -33,13 +34,16 @@ train_pipeline = [
                         dict(type='LoadObjectMask'),
                         dict(type='RandomFlip', prob=0.5),
                         *_base_.crop_and_resize,
-                    ])
+                    ],
+                )
             ],
-        ]),
+        ],
+    ),
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[dict(type='ClipPhotoMetricDistortion')]),
+        transforms=[dict(type='ClipPhotoMetricDistortion')],
+    ),
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs'),
 ]
@@ -50,7 +54,8 @@ test_pipeline = [
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
             dict(type='LoadObjectMask'),
-        ]),
+        ],
+    ),
     dict(type='PackReferringInputs'),
 ]
 # As the released codes of the field test: the short side is 360 whatever the long one, by Pillow,
@@ -62,7 +67,8 @@ short_side_pipeline = [
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(100000, 360), keep_ratio=True, backend='pillow'),
             dict(type='LoadObjectMask'),
-        ]),
+        ],
+    ),
     dict(type='PackReferringInputs'),
 ]
 
@@ -75,7 +81,9 @@ train_dataloader = dict(
         clip_length=clip_length,
         positives_per_clip=3,
         negatives=_base_.negatives,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
@@ -83,7 +91,9 @@ val_dataloader = dict(
         split='train',
         video_subset=dict(part='holdout', fraction=holdout_fraction),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 # The challenge's validation videos: no masks, for a submission.
 test_dataloader = dict(
     dataset=dict(
@@ -91,7 +101,9 @@ test_dataloader = dict(
         data_root=data_root,
         split='valid',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 
 val_evaluator = dict(type='JFRMetric')
 test_evaluator = dict(type='JFRMetric')

@@ -8,7 +8,8 @@ cropped_scales = [(640, side) for side in (296, 328, 360, 392, 416, 448, 480, 51
 load = [
     dict(type='LoadVideoFrame'),
     dict(type='LoadTargetMasks'),
-    dict(type='RandomFlip', prob=0.5)]
+    dict(type='RandomFlip', prob=0.5),
+]
 
 train_pipeline = [
     dict(
@@ -24,11 +25,14 @@ train_pipeline = [
                         dict(
                             type='mmdet.RandomCrop',
                             crop_type='absolute_range',
-                            crop_size=(384, 600)),
+                            crop_size=(384, 600),
+                        ),
                         dict(type='RandomChoiceResize', scales=cropped_scales, keep_ratio=True),
                     ],
-                ]),
-        ]),
+                ],
+            ),
+        ],
+    ),
     dict(type='SwapLeftRight'),
     dict(type='PackTargetInputs'),
 ]
@@ -39,7 +43,8 @@ test_pipeline = [
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
             dict(type='LoadTargetMasks'),
-        ]),
+        ],
+    ),
     dict(type='PackTargetInputs'),
 ]
 
@@ -54,7 +59,9 @@ train_dataloader = dict(
         clip_length=1,
         positives_per_clip=3,
         negatives=_base_.negatives,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     dataset=dict(
         type='RefCOCODataset',
@@ -63,7 +70,9 @@ val_dataloader = dict(
         split='val',
         dataset_name='refcoco',
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='JFRMetric', protocols=['refcoco'], groups=['quality'])

@@ -4,7 +4,8 @@ _base_ = './refcoco.py'
 ann_files = {
     'refcoco': 'refcoco/refs(unc).p',
     'refcoco+': 'refcoco+/refs(unc).p',
-    'refcocog': 'refcocog/refs(umd).p'}
+    'refcocog': 'refcocog/refs(umd).p',
+}
 parts = [
     dict(
         type='RefCOCODataset',
@@ -16,5 +17,8 @@ parts = [
         clip_length=1,
         positives_per_clip=3,
         negatives=_base_.negatives,
-        pipeline=_base_.train_pipeline) for name, ann_file in ann_files.items()]
+        pipeline=_base_.train_pipeline,
+    )
+    for name, ann_file in ann_files.items()
+]
 train_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=parts))

@@ -20,10 +20,12 @@ train_pipeline = [
                 brightness_delta=20,
                 contrast_range=(0.8, 1.2),
                 saturation_range=(0.8, 1.2),
-                hue_delta=4),
+                hue_delta=4,
+            ),
             dict(type='mmdet.RandomCrop', crop_type='relative_range', crop_size=(0.85, 0.85)),
             dict(type='Resize', scale=image_size),
-        ]),
+        ],
+    ),
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs'),
 ]
@@ -35,7 +37,8 @@ test_pipeline = [
             dict(type='Resize', scale=image_size),
             # Behind the resize: ground truth stays at the size of the files.
             dict(type='LoadObjectMask'),
-        ]),
+        ],
+    ),
     dict(type='PackReferringInputs'),
 ]
 
@@ -53,9 +56,12 @@ train_dataloader = dict(
             type='PairsFileNegatives',
             pairs_file='pairs/train.json',
             per_clip=2,
-            shares=dict(other_video=0.4, attribute=0.35, relation=0.25)),
+            shares=dict(other_video=0.4, attribute=0.35, relation=0.25),
+        ),
         dataset_name='refshapes',
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
@@ -66,7 +72,9 @@ val_dataloader = dict(
         pairs_file='pairs/valid.json',
         test_mode=True,
         dataset_name='refshapes',
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='JFRMetric')

@@ -4,39 +4,67 @@ _base_ = './r2vos_tiny.py'
 channels = 128
 mask_channels = 8
 attention = dict(
-    embed_dims=channels, num_heads=4, attn_drop=0.0,
-    dropout_layer=dict(type='Dropout', drop_prob=0.0), batch_first=True)
+    embed_dims=channels,
+    num_heads=4,
+    attn_drop=0.0,
+    dropout_layer=dict(type='Dropout', drop_prob=0.0),
+    batch_first=True,
+)
 ffn = dict(embed_dims=channels, feedforward_channels=256, ffn_drop=0.0)
 
 model = dict(
     neck=dict(
-        _delete_=True, type='MultimodalTransformerNeck', in_channels=[64, 128, 256],
+        _delete_=True,
+        type='MultimodalTransformerNeck',
+        in_channels=[64, 128, 256],
         channels=channels,
         encoder=dict(
-            type='LeanDetrEncoder', num_layers=1,
-            layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
+            type='LeanDetrEncoder',
+            num_layers=1,
+            layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn),
+        ),
         temporal_mixing=dict(
-            type='TemporalMixing', channels=channels, num_levels=1, hidden=channels // 2),
+            type='TemporalMixing', channels=channels, num_levels=1, hidden=channels // 2
+        ),
         spatial_decoder=dict(type='SpatialDecoder', mask_channels=mask_channels),
         positional_encoding=dict(
-            type='FramewisePositionalEncoding', num_feats=channels // 2, normalize=True)),
+            type='FramewisePositionalEncoding', num_feats=channels // 2, normalize=True
+        ),
+    ),
     cycle_head=None,
     mask_head=dict(
-        _delete_=True, type='InstanceSequenceHead', channels=channels,
+        _delete_=True,
+        type='InstanceSequenceHead',
+        channels=channels,
         # clips have 5 objects at most
-        mask_channels=mask_channels, num_queries=10, other_weight=0.1,
+        mask_channels=mask_channels,
+        num_queries=10,
+        other_weight=0.1,
         decoder=dict(
-            type='LeanDetrDecoder', num_layers=3, return_intermediate=True,
-            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn)),
+            type='LeanDetrDecoder',
+            num_layers=3,
+            return_intermediate=True,
+            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
+        ),
         matcher=dict(
             type='SequenceMatcher',
             costs=[
                 dict(type='mmdet.ClassificationCost', weight=2.0),
-                dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0)]),
+                dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
+            ],
+        ),
         loss_referred=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0),
         loss_mask=dict(
-            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
+            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0
+        ),
         loss_dice=dict(
-            type='mmdet.DiceLoss', use_sigmoid=True, activate=True, naive_dice=True, eps=1.0,
-            loss_weight=5.0)),
-    test_cfg=dict(mask_reader=dict(type='InputSizeMaskReader')))
+            type='mmdet.DiceLoss',
+            use_sigmoid=True,
+            activate=True,
+            naive_dice=True,
+            eps=1.0,
+            loss_weight=5.0,
+        ),
+    ),
+    test_cfg=dict(mask_reader=dict(type='InputSizeMaskReader')),
+)

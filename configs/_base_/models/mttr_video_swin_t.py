@@ -3,48 +3,84 @@
 channels = 256
 mask_channels = 8
 attention = dict(
-    embed_dims=channels, num_heads=8, attn_drop=0.1,
-    dropout_layer=dict(type='Dropout', drop_prob=0.1), batch_first=True)
+    embed_dims=channels,
+    num_heads=8,
+    attn_drop=0.1,
+    dropout_layer=dict(type='Dropout', drop_prob=0.1),
+    batch_first=True,
+)
 ffn = dict(embed_dims=channels, feedforward_channels=2048, ffn_drop=0.1)
 
 model = dict(
     type='ReferringVideoSegmentor',
     data_preprocessor=dict(type='ReferringDataPreprocessor', pad_size_divisor=1),
     backbone=dict(
-        type='VideoSwinTransformer', embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24),
-        window_size=(8, 7, 7), drop_path_rate=0.1, out_indices=(0, 1, 2),
+        type='VideoSwinTransformer',
+        embed_dims=96,
+        depths=(2, 2, 6, 2),
+        num_heads=(3, 6, 12, 24),
+        window_size=(8, 7, 7),
+        drop_path_rate=0.1,
+        out_indices=(0, 1, 2),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth')),
+            checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth',
+        ),
+    ),
     # words only; no part of MTTR reads the sentence embedding
     text_encoder=dict(
-        type='TransformerTextEncoder', name_or_path='roberta-base', pooling='mean',
-        channels=channels, frozen=True),
+        type='TransformerTextEncoder',
+        name_or_path='roberta-base',
+        pooling='mean',
+        channels=channels,
+        frozen=True,
+    ),
     neck=dict(
-        type='MultimodalTransformerNeck', in_channels=[96, 192, 384], channels=channels,
+        type='MultimodalTransformerNeck',
+        in_channels=[96, 192, 384],
+        channels=channels,
         encoder=dict(
-            type='LeanDetrEncoder', num_layers=3,
-            layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
+            type='LeanDetrEncoder',
+            num_layers=3,
+            layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn),
+        ),
         spatial_decoder=dict(type='SpatialDecoder', mask_channels=mask_channels),
         positional_encoding=dict(
-            type='FramewisePositionalEncoding', num_feats=channels // 2, normalize=True)),
+            type='FramewisePositionalEncoding', num_feats=channels // 2, normalize=True
+        ),
+    ),
     mask_head=dict(
-        type='InstanceSequenceHead', channels=channels, mask_channels=mask_channels,
-        num_queries=50, other_weight=0.1,
+        type='InstanceSequenceHead',
+        channels=channels,
+        mask_channels=mask_channels,
+        num_queries=50,
+        other_weight=0.1,
         decoder=dict(
-            type='LeanDetrDecoder', num_layers=3, return_intermediate=True,
-            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn)),
+            type='LeanDetrDecoder',
+            num_layers=3,
+            return_intermediate=True,
+            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
+        ),
         matcher=dict(
             type='SequenceMatcher',
             costs=[
                 dict(type='mmdet.ClassificationCost', weight=2.0),
-                dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0)]),
+                dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
+            ],
+        ),
         loss_referred=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0),
         loss_mask=dict(
-            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
+            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0
+        ),
         loss_dice=dict(
-            type='mmdet.DiceLoss', use_sigmoid=True, activate=True, naive_dice=True, eps=1.0,
-            loss_weight=5.0)),
+            type='mmdet.DiceLoss',
+            use_sigmoid=True,
+            activate=True,
+            naive_dice=True,
+            eps=1.0,
+            loss_weight=5.0,
+        ),
+    ),
     # one forward pass takes all frames of a video
-    test_cfg=dict(
-        window=None, pairs_per_pass=1, mask_reader=dict(type='InputSizeMaskReader')))
+    test_cfg=dict(window=None, pairs_per_pass=1, mask_reader=dict(type='InputSizeMaskReader')),
+)

@@ -11,44 +11,77 @@ model = dict(
     type='ReferringVideoSegmentor',
     data_preprocessor=dict(type='ReferringDataPreprocessor', pad_size_divisor=32),
     backbone=dict(
-        type='mmdet.ResNet', depth=50, num_stages=4, out_indices=(0, 1, 2, 3), frozen_stages=1,
-        norm_cfg=dict(type='BN', requires_grad=False), norm_eval=True, style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50.pth')),
+        type='mmdet.ResNet',
+        depth=50,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        frozen_stages=1,
+        norm_cfg=dict(type='BN', requires_grad=False),
+        norm_eval=True,
+        style='pytorch',
+        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50.pth'),
+    ),
     text_encoder=dict(
-        type='TransformerTextEncoder', name_or_path='distilroberta-base', pooling='pooler',
-        channels=channels, frozen=True),
+        type='TransformerTextEncoder',
+        name_or_path='distilroberta-base',
+        pooling='pooler',
+        channels=channels,
+        frozen=True,
+    ),
     neck=dict(
-        type='GroundingNeck', in_channels=[256, 512, 1024, 2048], channels=channels,
-        num_levels=num_levels, grounding_level=2,  # stride 32
+        type='GroundingNeck',
+        in_channels=[256, 512, 1024, 2048],
+        channels=channels,
+        num_levels=num_levels,
+        grounding_level=2,  # stride 32
         input_proj=dict(
-            type='mmdet.ChannelMapper', in_channels=[512, 1024, 2048], out_channels=channels,
-            kernel_size=1, act_cfg=None, norm_cfg=dict(type='GN', num_groups=32), bias=True,
-            num_outs=num_levels),
+            type='mmdet.ChannelMapper',
+            in_channels=[512, 1024, 2048],
+            out_channels=channels,
+            kernel_size=1,
+            act_cfg=None,
+            norm_cfg=dict(type='GN', num_groups=32),
+            bias=True,
+            num_outs=num_levels,
+        ),
         fusion=dict(type='MultimodalFusion', channels=channels, num_heads=num_heads),
         encoder=dict(
-            type='DeformableDetrTransformerEncoder', num_layers=4,
-            layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn)),
+            type='DeformableDetrTransformerEncoder',
+            num_layers=4,
+            layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn),
+        ),
         positional_encoding=position,
         grounding_position=position,
         grounding=dict(
-            type='EarlyGrounding', channels=channels,
+            type='EarlyGrounding',
+            channels=channels,
             attention=dict(
-                type='DualCrossAttention', channels=channels, num_heads=num_heads, hidden=2048),
-            dynamic_filter=dict(type='DynamicFilter', channels=channels, num_filters=3)),
+                type='DualCrossAttention', channels=channels, num_heads=num_heads, hidden=2048
+            ),
+            dynamic_filter=dict(type='DynamicFilter', channels=channels, num_filters=3),
+        ),
         # levels finer than the grounding stride (16, 8) and stride 4
-        pyramid=dict(type='TopDownPyramid', channels=channels, num_laterals=3)),
+        pyramid=dict(type='TopDownPyramid', channels=channels, num_laterals=3),
+    ),
     cycle_head=dict(
-        type='RelationalCycleHead', channels=channels,
+        type='RelationalCycleHead',
+        channels=channels,
         # lambda_text 0.1 times (1, lambda_angle 10)
         loss_dist=dict(type='RelationalDistanceLoss', loss_weight=0.1),
         loss_angle=dict(type='RelationalAngleLoss', loss_weight=1.0),
-        loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0)),
+        loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+    ),
     mask_head=dict(
-        type='ReferringMaskHead', channels=channels, num_queries=5,
+        type='ReferringMaskHead',
+        channels=channels,
+        num_queries=5,
         decoder=dict(
-            type='DeformableDetrTransformerDecoder', num_layers=3, return_intermediate=True,
+            type='DeformableDetrTransformerDecoder',
+            num_layers=3,
+            return_intermediate=True,
             post_norm_cfg=None,
-            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=deformable, ffn_cfg=ffn)),
+            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=deformable, ffn_cfg=ffn),
+        ),
         mask_predictor=dict(type='LinearMaskPredictor', channels=channels),
         matcher=dict(
             type='TubeMatcher',
@@ -57,17 +90,28 @@ model = dict(
                 dict(type='TubeL1Cost', weight=5.0),
                 dict(type='TubeGIoUCost', weight=2.0),
                 dict(type='TubeFocalCost', weight=5.0),
-                dict(type='TubeDiceCost', weight=2.0)]),
+                dict(type='TubeDiceCost', weight=2.0),
+            ],
+        ),
         loss_cls=dict(
-            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
+            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0
+        ),
         loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.0),
         loss_giou=dict(type='TubeGIoULoss', loss_weight=2.0),
         # lambda_mask 2 times (lambda_focal 5, lambda_dice 2)
         loss_mask=dict(
-            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=10.0),
+            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=10.0
+        ),
         loss_dice=dict(
-            type='mmdet.DiceLoss', use_sigmoid=True, activate=True, naive_dice=True, eps=1.0,
-            loss_weight=4.0)),
+            type='mmdet.DiceLoss',
+            use_sigmoid=True,
+            activate=True,
+            naive_dice=True,
+            eps=1.0,
+            loss_weight=4.0,
+        ),
+    ),
     # One window takes the whole video in the paper; 36 frames bound the memory of long ones. Each
     # sentence has 36 x 4,820 encoder tokens at 360p: more in a pass gain nothing on a GPU.
-    test_cfg=dict(window=36, pairs_per_pass=1, gate_threshold=0.5))
+    test_cfg=dict(window=36, pairs_per_pass=1, gate_threshold=0.5),
+)

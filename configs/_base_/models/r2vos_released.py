@@ -7,7 +7,8 @@ model = dict(
     cycle_head=dict(
         loss_dist=dict(loss_weight=1.0),
         loss_angle=dict(loss_weight=1.0),
-        loss_contrastive=dict(type='CycleContrastiveLoss', margin=0.5, loss_weight=0.1)),
+        loss_contrastive=dict(type='CycleContrastiveLoss', margin=0.5, loss_weight=0.1),
+    ),
     mask_head=dict(
         absent_frame_weight=1.0,
         decoder=dict(num_layers=4),
@@ -18,8 +19,12 @@ model = dict(
                 dict(type='TubeL1Cost', weight=5.0, absent_frame_weight=1.0),
                 dict(type='TubeGIoUCost', weight=2.0, absent_frame_weight=1.0),
                 dict(type='TubeFocalCost', weight=2.0),
-                dict(type='TubeDiceCost', weight=5.0)]),
+                dict(type='TubeDiceCost', weight=5.0),
+            ]
+        ),
         loss_mask=dict(loss_weight=2.0),
-        loss_dice=dict(loss_weight=5.0)),
+        loss_dice=dict(loss_weight=5.0),
+    ),
     # the whole video in one pass
-    test_cfg=dict(window=None))
+    test_cfg=dict(window=None),
+)

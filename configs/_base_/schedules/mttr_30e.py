@@ -10,9 +10,18 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1),
     # 1e-5 for the backbone, 5e-5 for a text encoder that is trained
-    paramwise_cfg=dict(custom_keys=dict(
-        backbone=dict(lr_mult=0.1), language_model=dict(lr_mult=0.5))))
+    paramwise_cfg=dict(
+        custom_keys=dict(backbone=dict(lr_mult=0.1), language_model=dict(lr_mult=0.5))
+    ),
+)
 param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, milestones=[20], gamma=0.4, end=30,
-         convert_to_iter_based=True)]
+    dict(
+        type='MultiStepLR',
+        by_epoch=True,
+        milestones=[20],
+        gamma=0.4,
+        end=30,
+        convert_to_iter_based=True,
+    )
+]
 auto_scale_lr = dict(enable=False, base_batch_size=4)

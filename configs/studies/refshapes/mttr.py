@@ -1,8 +1,14 @@
 # MTTR, which learns from all objects of a clip and has no verdict, hence no negative pairs.
 _base_ = ['../../_base_/models/mttr_tiny.py', './_base_/budget.py']
 model = dict(
-    backbone=dict(init_cfg=_base_.backbone_weights), neck=dict(temporal_mixing=None))  # stills
-train_dataloader = dict(dataset=dict(
-    negatives=None,
-    pipeline=[
-        *_base_.train_pipeline[:-1], dict(type='PackReferringInputs', with_instances=True)]))
+    backbone=dict(init_cfg=_base_.backbone_weights), neck=dict(temporal_mixing=None)
+)  # stills
+train_dataloader = dict(
+    dataset=dict(
+        negatives=None,
+        pipeline=[
+            *_base_.train_pipeline[:-1],
+            dict(type='PackReferringInputs', with_instances=True),
+        ],
+    )
+)

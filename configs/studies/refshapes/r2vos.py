@@ -1,4 +1,5 @@
 # R2-VOS, preset `paper`, at the size and budget of the study; 3 dynamic filters.
 _base_ = ['../../_base_/models/r2vos_tiny.py', './_base_/budget.py']
 model = dict(
-    backbone=dict(init_cfg=_base_.backbone_weights), neck=dict(temporal_mixing=None))  # stills
+    backbone=dict(init_cfg=_base_.backbone_weights), neck=dict(temporal_mixing=None)
+)  # stills

@@ -16,15 +16,22 @@ tables = [
         title='Methods (form of Table C)',
         gates=['off', 'on'],
         columns=[
-            'J&F&R', 'J', 'F', 'R', *[f'R/{kind}' for kind in strengths],
-            'AUROC', *[f'AUROC/{kind}' for kind in strengths]],
+            'J&F&R',
+            'J',
+            'F',
+            'R',
+            *[f'R/{kind}' for kind in strengths],
+            'AUROC',
+            *[f'AUROC/{kind}' for kind in strengths],
+        ],
         rows=[
             dict(label='MTTR', config='mttr.py'),
             dict(label='ReferFormer', config='referformer.py'),
             dict(label='R2-VOS without cycle', config='r2vos_no_cycle.py'),
             dict(label='R2-VOS without relational losses', config='r2vos_no_relation.py'),
             dict(label='R2-VOS', config='r2vos.py'),
-        ]),
+        ],
+    ),
     dict(
         name='filters',
         title='Dynamic filters (form of Table B)',
@@ -35,5 +42,6 @@ tables = [
             dict(label='K = 2', config='r2vos_filters2.py'),
             dict(label='K = 3', config='r2vos.py'),
             dict(label='K = 4', config='r2vos_filters4.py'),
-        ]),
+        ],
+    ),
 ]

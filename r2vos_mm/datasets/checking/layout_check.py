@@ -1,9 +1,11 @@
 """Checks a data set in the layout of Refer-YouTube-VOS."""
+
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +28,9 @@ from .report import CheckReport, Tally
 _USUAL_SPLITS = ('train', 'valid')
 
 
-def check_layout(data_root: Path, *, known: KnownSet | None = None, sample: int | None = 200,
-                 workers: int = 1) -> CheckReport:
+def check_layout(
+    data_root: Path, *, known: KnownSet | None = None, sample: int | None = 200, workers: int = 1
+) -> CheckReport:
     """Reads every JSON file, looks for every listed file, and opens frames and masks.
 
     Args:
@@ -46,8 +49,11 @@ def check_layout(data_root: Path, *, known: KnownSet | None = None, sample: int 
     _check_pairs_files(data_root, report)
     if not report.tallies:
         report.tallies['sentences files'].missing += 1
-        report.problems.add(str(data_root), 'has no meta_expressions/<split>/meta_expressions.json',
-                            'nothing to check')
+        report.problems.add(
+            str(data_root),
+            'has no meta_expressions/<split>/meta_expressions.json',
+            'nothing to check',
+        )
     return report
 
 
@@ -59,8 +65,11 @@ def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
             read_pairs(path, report.problems)
             content = read_json(path)
             stated = content.get('pairs_sha256')
-            if stated is not None and len(report.problems.rows) == before \
-                    and stated != pairs_sha256(content['pairs']):
+            if (
+                stated is not None
+                and len(report.problems.rows) == before
+                and stated != pairs_sha256(content['pairs'])
+            ):
                 raise ValueError('its pairs are not those of its pairs_sha256: it was edited')
             tally.ok += 1
         except (ValueError, KeyError) as error:
@@ -71,8 +80,9 @@ def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
 class _SplitCheck:
     """The check of one split; fills the report."""
 
-    def __init__(self, data_root: Path, split: str, report: CheckReport,
-                 known: KnownSet | None) -> None:
+    def __init__(
+        self, data_root: Path, split: str, report: CheckReport, known: KnownSet | None
+    ) -> None:
         self.data_root, self.split, self.report = data_root, split, report
         self.folder = data_root / split
         self.known = known
@@ -86,8 +96,11 @@ class _SplitCheck:
         if self.split not in _USUAL_SPLITS and not self.folder.is_dir():
             self._tally('sentences file').ok -= 1
             self._tally('sentences file').unused += 1
-            self._note(f'meta_expressions/{self.split}', f'there is no folder {self.split}',
-                       'file unused, or an ann_file')
+            self._note(
+                f'meta_expressions/{self.split}',
+                f'there is no folder {self.split}',
+                'file unused, or an ann_file',
+            )
             return
         if not (self.folder / 'JPEGImages').is_dir():
             self._tally('videos').missing += self.expected.get('videos', len(entries))
@@ -121,8 +134,11 @@ class _SplitCheck:
     def _videos(self, entries: dict[str, dict], listed: set[str]) -> list[VideoRecord]:
         """Looks for the files of every video; the usable videos."""
         reader = LayoutReader(
-            self.folder, categories=self._categories(), problems=self.report.problems,
-            need_masks=(self.folder / 'Annotations').is_dir() and _tells_objects(entries))
+            self.folder,
+            categories=self._categories(),
+            problems=self.report.problems,
+            need_masks=(self.folder / 'Annotations').is_dir() and _tells_objects(entries),
+        )
         records, tally = [], self._tally('videos')
         for video_id in sorted(entries):
             record = reader.read_video(video_id, entries[video_id])
@@ -145,8 +161,10 @@ class _SplitCheck:
         sentences.ok += len(record.expressions)
         sentences.broken += len(entry['expressions']) - len(record.expressions)
         names = {name for name in entry['frames'] if is_plain_name(name)}
-        for what, folder, suffix in (('frames', record.frame_dir, '.jpg'),
-                                     ('masks', record.mask_dir, '.png')):
+        for what, folder, suffix in (
+            ('frames', record.frame_dir, '.jpg'),
+            ('masks', record.mask_dir, '.png'),
+        ):
             if folder is not None:
                 found = {path.stem for path in folder.iterdir() if path.suffix == suffix}
                 tally = self._tally(what)
@@ -189,8 +207,9 @@ class _SplitCheck:
                 tally = self._tally(what)
                 tally.ok -= 1
                 tally.broken += 1
-                self._note(record.video_id, f'{what[:-1]} {frame}: {problem}',
-                           'download or write it again')
+                self._note(
+                    record.video_id, f'{what[:-1]} {frame}: {problem}', 'download or write it again'
+                )
 
     def _look_for_objects(self, records: list[VideoRecord], seen: dict[str, set[int]]) -> None:
         for record in records:
@@ -198,21 +217,29 @@ class _SplitCheck:
                 if expression.obj_id and int(expression.obj_id) not in seen[record.video_id]:
                     self._tally('sentences').ok -= 1
                     self._tally('sentences').broken += 1
-                    self._note(f'{record.video_id} expression {expression.exp_id}',
-                               f'object {expression.obj_id} is in no mask', 'never visible')
+                    self._note(
+                        f'{record.video_id} expression {expression.exp_id}',
+                        f'object {expression.obj_id} is in no mask',
+                        'never visible',
+                    )
 
     def _compare_counts(self, records: list[VideoRecord]) -> None:
-        counts = dict(videos=len(records),
-                      sentences=sum(len(record.expressions) for record in records),
-                      frames=sum(len(record.frames) for record in records))
+        counts = dict(
+            videos=len(records),
+            sentences=sum(len(record.expressions) for record in records),
+            frames=sum(len(record.frames) for record in records),
+        )
         for what, wanted in self.expected.items():
             if counts[what] != wanted:
                 tally = self._tally(what)
                 # What was found to be missing or broken is in these columns already.
                 tally.missing += max(0, wanted - counts[what] - tally.missing - tally.broken)
                 tally.unused += max(0, counts[what] - wanted)
-                self._note(self.split, f'{counts[what]} {what}, the complete set has {wanted}',
-                           self._remedy())
+                self._note(
+                    self.split,
+                    f'{counts[what]} {what}, the complete set has {wanted}',
+                    self._remedy(),
+                )
 
     def _tally(self, what: str) -> Tally:
         return self.report.tallies[f'{self.split} {what}']
@@ -226,10 +253,16 @@ class _SplitCheck:
 
 def _tells_objects(entries: Mapping[str, Any]) -> bool:
     """Whether any sentence names its object; the challenge's validation sentences do not."""
-    listed = (entry['expressions'] for entry in entries.values()
-              if isinstance(entry, dict) and isinstance(entry.get('expressions'), dict))
-    return any(isinstance(item, dict) and item.get('obj_id') is not None
-               for expressions in listed for item in expressions.values())
+    listed = (
+        entry['expressions']
+        for entry in entries.values()
+        if isinstance(entry, dict) and isinstance(entry.get('expressions'), dict)
+    )
+    return any(
+        isinstance(item, dict) and item.get('obj_id') is not None
+        for expressions in listed
+        for item in expressions.values()
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Checks a data set through the class that reads it: MeViS, A2D, JHMDB, RefCOCO."""
+
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from .known_sets import KnownSet
 from .report import CheckReport, Tally
 
 
-def check_records(data_root: Path, *, known: KnownSet, sample: int | None = 200,
-                  workers: int = 1) -> CheckReport:
+def check_records(
+    data_root: Path, *, known: KnownSet, sample: int | None = 200, workers: int = 1
+) -> CheckReport:
     """Reads every annotation file, and opens frames and masks.
 
     Args:
@@ -58,8 +60,11 @@ class _PartCheck:
         name = reader.get('ann_file', '')
         folder = Path(name).parent
         converted = folder / f'instances_{folder.name}_{self.part}.json'
-        if (name.endswith('.p') and not (self.data_root / name).is_file()
-                and (self.data_root / converted).is_file()):
+        if (
+            name.endswith('.p')
+            and not (self.data_root / name).is_file()
+            and (self.data_root / converted).is_file()
+        ):
             return {**reader, 'ann_file': converted.as_posix()}
         return reader
 
@@ -69,8 +74,9 @@ class _PartCheck:
         dataset = None
         with collected_problems() as rows:
             try:
-                dataset = DATASETS.build(dict(
-                    reader, data_root=str(self.data_root), test_mode=True, pipeline=[]))
+                dataset = DATASETS.build(
+                    dict(reader, data_root=str(self.data_root), test_mode=True, pipeline=[])
+                )
                 tally.ok += 1
             except FileNotFoundError as error:
                 tally.missing += 1
@@ -85,8 +91,14 @@ class _PartCheck:
     def _count(self, row: Problem) -> None:
         """Counts something that the class left out, under what it left out."""
         self.report.problems.rows.append(row)
-        what = next((kind for kind in ('sentence', 'frame', 'video', 'image', 'folder')
-                     if row.consequence.startswith(kind)), 'entrie')
+        what = next(
+            (
+                kind
+                for kind in ('sentence', 'frame', 'video', 'image', 'folder')
+                if row.consequence.startswith(kind)
+            ),
+            'entrie',
+        )
         tally = self._tally({'image': 'videos', 'folder': 'videos'}.get(what, f'{what}s'))
         if row.is_known or 'unused' in row.consequence:
             tally.unused += 1
@@ -120,17 +132,22 @@ class _PartCheck:
     def _compare_counts(self, dataset: BaseReferringDataset) -> None:
         counts = dict(
             videos=len({record.source_id for record in dataset.videos}),
-            sentences=sum(len(record.expressions) + len(record.absent)
-                          for record in dataset.videos))
+            sentences=sum(
+                len(record.expressions) + len(record.absent) for record in dataset.videos
+            ),
+        )
         for what, number in counts.items():
             tally, wanted = self._tally(what), self.known.counts[self.part].get(what)
             tally.ok += number
             known = number + tally.missing + tally.broken + tally.unused
-            releases = wanted if isinstance(wanted, tuple) else (wanted, )
+            releases = wanted if isinstance(wanted, tuple) else (wanted,)
             if wanted is not None and not {number, known} & set(releases):
                 tally.missing += max(0, min(releases) - known)
-                self._note(self.part, f'{number} {what}, the complete set has '
-                           f'{" or ".join(map(str, releases))}', f'see {self.known.page}')
+                self._note(
+                    self.part,
+                    f'{number} {what}, the complete set has {" or ".join(map(str, releases))}',
+                    f'see {self.known.page}',
+                )
 
     def _tally(self, what: str) -> Tally:
         return self.report.tallies[f'{self.part} {what}']
@@ -142,6 +159,7 @@ class _PartCheck:
 @dataclass(frozen=True)
 class _Found:
     """What is wrong with a frame and with its masks: '' if nothing, None if not looked at."""
+
     frame: str | None = None
     masks: str | None = None
 

@@ -1,4 +1,5 @@
 """What a check found."""
+
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ COLUMNS = ('ok', 'missing', 'broken', 'unused')
 @dataclass
 class Tally:
     """How many of one kind of thing are as they should be, and how many are not."""
+
     ok: int = 0
     missing: int = 0
     broken: int = 0
@@ -25,6 +27,7 @@ class CheckReport:
         problems: one row for each thing that is not as it should be.
         opened, openable: frames whose files were opened, of how many there are.
     """
+
     problems: ProblemList
     tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     opened: int = 0
@@ -39,6 +42,8 @@ class CheckReport:
         """The tallies, one row each."""
         width = max(map(len, self.tallies), default=0)
         lines = [' ' * width + ''.join(f'{name:>9}' for name in COLUMNS)]
-        lines += [f'{what:<{width}}' + ''.join(f'{getattr(tally, name):>9}' for name in COLUMNS)
-                  for what, tally in self.tallies.items()]
+        lines += [
+            f'{what:<{width}}' + ''.join(f'{getattr(tally, name):>9}' for name in COLUMNS)
+            for what, tally in self.tallies.items()
+        ]
         return '\n'.join(lines)

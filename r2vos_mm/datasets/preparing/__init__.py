@@ -1,4 +1,5 @@
 """Turns official downloads into the layouts that the data sets read."""
+
 from .parts import PARTS, Part
 from .unpack import Limits, PrepareReport, prepare
 

@@ -1,4 +1,5 @@
 """Ref-DAVIS17: from DAVIS 2017 and four text files to the layout of Refer-YouTube-VOS."""
+
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -36,8 +37,10 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
     Raises:
         FileNotFoundError, ValueError: if a file is missing or a line is not understood.
     """
-    texts = [read_texts(data_root / f'davis_text_annotations/{name}.txt', encoding)
-             for name, encoding in zip(TEXT_FILES, _ENCODINGS)]
+    texts = [
+        read_texts(data_root / f'davis_text_annotations/{name}.txt', encoding)
+        for name, encoding in zip(TEXT_FILES, _ENCODINGS)
+    ]
     semantics = data_root / 'DAVIS/davis_semantics.json'
     categories = read_json(semantics) if semantics.is_file() else {}
     for split, listed in SPLITS.items():
@@ -45,11 +48,11 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
         videos, objects = {}, {}
         for name in filter(is_plain_name, names):
             frames = _link_video(data_root, split, name)
-            videos[name] = dict(
-                expressions=expressions_of(name, texts, problems), frames=frames)
+            videos[name] = dict(expressions=expressions_of(name, texts, problems), frames=frames)
             objects[name] = _objects(categories.get(name), frames)
-        write_json(data_root / f'meta_expressions/{split}/meta_expressions.json',
-                   dict(videos=videos))
+        write_json(
+            data_root / f'meta_expressions/{split}/meta_expressions.json', dict(videos=videos)
+        )
         if categories:
             write_json(data_root / split / 'meta.json', dict(videos=objects))
 
@@ -67,15 +70,18 @@ def read_texts(path: Path, encoding: str) -> Sentences:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f'{path}, line {number} is not <video> <object> "<sentence>": '
-                             f'{line[:80]!r}. Download it again')
+            raise ValueError(
+                f'{path}, line {number} is not <video> <object> "<sentence>": '
+                f'{line[:80]!r}. Download it again'
+            )
         name = _RENAMED.get(match[1], match[1])
         sentences.setdefault(name, {})[int(match[2])] = match[3]
     return sentences
 
 
-def expressions_of(video: str, texts: Sequence[Sentences],
-                   problems: ProblemList) -> dict[str, dict[str, str]]:
+def expressions_of(
+    video: str, texts: Sequence[Sentences], problems: ProblemList
+) -> dict[str, dict[str, str]]:
     """The expressions of a video: number 4 o + k is about object o + 1 in the words of file k.
 
     The objects are those that any of the files describes; what is missing in one of them leaves
@@ -87,11 +93,15 @@ def expressions_of(video: str, texts: Sequence[Sentences],
         for annotator, sentences in enumerate(texts):
             sentence = sentences.get(video, {}).get(number)
             if sentence is None:
-                problems.add(video, f'{TEXT_FILES[annotator]}.txt has no sentence for object '
-                             f'{number}', 'sentence left out')
+                problems.add(
+                    video,
+                    f'{TEXT_FILES[annotator]}.txt has no sentence for object {number}',
+                    'sentence left out',
+                )
             else:
                 expressions[str(len(texts) * place + annotator)] = dict(
-                    exp=sentence, obj_id=str(number))
+                    exp=sentence, obj_id=str(number)
+                )
     return expressions
 
 
@@ -117,5 +127,10 @@ def make_link(link: Path, target: Path) -> None:
 def _objects(categories: Any, frames: Sequence[str]) -> dict[str, Any]:
     """A video's entry of meta.json; DAVIS lists {object: category}."""
     known = categories if isinstance(categories, Mapping) else {}
-    return dict(objects={str(number): dict(category=category, frames=list(frames))
-                         for number, category in known.items() if isinstance(category, str)})
+    return dict(
+        objects={
+            str(number): dict(category=category, frames=list(frames))
+            for number, category in known.items()
+            if isinstance(category, str)
+        }
+    )

@@ -4,14 +4,16 @@ Archives are recognised by what is in them, not by their names, which changed ov
 they hold is never written under the names they give: each wanted member has its place in the
 layout, and only plain files whose place is known are written. So no archive can write elsewhere.
 """
+
 import os
 import stat
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Callable, Iterator, Sequence
+from typing import IO
 
 from rich.progress import track
 
@@ -28,6 +30,7 @@ _CHUNK = 1 << 20
 @dataclass(frozen=True)
 class Limits:
     """What an archive may unpack to, in bytes; MeViS has one file of several hundred MB."""
+
     per_file: int = 1 << 32
     total: int = 1 << 36
 
@@ -43,6 +46,7 @@ class PrepareReport:
         missing: required parts of the layout that no download holds.
         problems: members that were left out.
     """
+
     problems: ProblemList
     written: int = 0
     linked: int = 0
@@ -53,14 +57,21 @@ class PrepareReport:
 @dataclass(frozen=True)
 class _Member:
     """A file in an archive."""
+
     name: str
     size: int
     is_plain_file: bool
     open: Callable[[], IO[bytes] | None]
 
 
-def prepare(name: str, download_dir: Path, data_root: Path, *, limits: Limits = Limits(),
-            progress: bool = True) -> PrepareReport:
+def prepare(
+    name: str,
+    download_dir: Path,
+    data_root: Path,
+    *,
+    limits: Limits = Limits(),
+    progress: bool = True,
+) -> PrepareReport:
     """Unpacks archives and links unpacked folders into the layout; moves and deletes nothing.
 
     What is there already stays, so it can be broken off and started again.
@@ -85,19 +96,25 @@ def prepare(name: str, download_dir: Path, data_root: Path, *, limits: Limits = 
         if path.is_file() and path.name.lower().endswith(_SUFFIXES):
             _unpack(path, parts, data_root, limits, progress, report)
     report.missing = tuple(
-        part for part in parts if part.required and not (data_root / part.place).exists())
+        part for part in parts if part.required and not (data_root / part.place).exists()
+    )
     if name == 'ref-davis' and not report.missing:
         convert_davis(data_root, report.problems)
     return report
 
 
-def _link_unpacked(parts: Sequence[Part], download_dir: Path, data_root: Path,
-                   report: PrepareReport) -> None:
+def _link_unpacked(
+    parts: Sequence[Part], download_dir: Path, data_root: Path, report: PrepareReport
+) -> None:
     """Links what lies unpacked; of two equal parts the first by name."""
     for part in parts:
         target = data_root / part.place
-        found = sorted(path for name in part.known_as for path in download_dir.rglob(name)
-                       if path.is_dir() == bool(part.members))
+        found = sorted(
+            path
+            for name in part.known_as
+            for path in download_dir.rglob(name)
+            if path.is_dir() == bool(part.members)
+        )
         if found and target.exists():
             report.already += 1
         elif found:
@@ -105,8 +122,14 @@ def _link_unpacked(parts: Sequence[Part], download_dir: Path, data_root: Path,
             report.linked += 1
 
 
-def _unpack(path: Path, parts: Sequence[Part], data_root: Path, limits: Limits, progress: bool,
-            report: PrepareReport) -> None:
+def _unpack(
+    path: Path,
+    parts: Sequence[Part],
+    data_root: Path,
+    limits: Limits,
+    progress: bool,
+    report: PrepareReport,
+) -> None:
     """Writes the wanted members of an archive to their places."""
     total = 0
     try:
@@ -118,21 +141,30 @@ def _unpack(path: Path, parts: Sequence[Part], data_root: Path, limits: Limits, 
                     continue
                 total += member.size
                 if member.size > limits.per_file or total > limits.total:
-                    raise ValueError(f'{member.name} has {member.size} bytes, together {total}: '
-                                     f'more than the allowed {limits.per_file} and {limits.total}')
+                    raise ValueError(
+                        f'{member.name} has {member.size} bytes, together {total}: '
+                        f'more than the allowed {limits.per_file} and {limits.total}'
+                    )
                 # A part that is a link is a folder of the user's: nothing is added to it.
                 if (data_root / part.place).is_symlink():
                     report.already += 1
                 else:
                     _write(member, data_root / place, report)
-    except (OSError, EOFError, RuntimeError, ValueError, tarfile.TarError,
-            zipfile.BadZipFile) as error:
-        raise ValueError(f'{path} cannot be unpacked ({error}). Download it again, or unpack it '
-                         'yourself beside the archives and start again') from error
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(
+            f'{path} cannot be unpacked ({error}). Download it again, or unpack it '
+            'yourself beside the archives and start again'
+        ) from error
 
 
-def _place(path: Path, part: Part, member: _Member,
-           report: PrepareReport) -> PurePosixPath | None:
+def _place(path: Path, part: Part, member: _Member, report: PrepareReport) -> PurePosixPath | None:
     """Where a member of a part belongs in the layout, None if it must not be written."""
     inner = part.pattern.search(member.name)[1]
     if not member.is_plain_file:

@@ -2,6 +2,7 @@
 
 Generated from a seed in the layout of Refer-YouTube-VOS; see docs/refshapes.md.
 """
+
 from .facts import Facts, Observation, establish, observe
 from .grammar import Phrase, Sentence, is_absent, judge, names_only
 from .scene import Expression, Scene, SceneParams, build_scene
@@ -9,6 +10,24 @@ from .world import ShapeObject, World, draw_world
 from .writer import RefShapesSummary, davis_palette, make_refshapes, pairs_sha256
 
 __all__ = [
-    'Expression', 'Facts', 'Observation', 'Phrase', 'RefShapesSummary', 'Scene', 'SceneParams',
-    'Sentence', 'ShapeObject', 'World', 'build_scene', 'davis_palette', 'draw_world', 'establish',
-    'is_absent', 'judge', 'make_refshapes', 'names_only', 'observe', 'pairs_sha256']
+    'Expression',
+    'Facts',
+    'Observation',
+    'Phrase',
+    'RefShapesSummary',
+    'Scene',
+    'SceneParams',
+    'Sentence',
+    'ShapeObject',
+    'World',
+    'build_scene',
+    'davis_palette',
+    'draw_world',
+    'establish',
+    'is_absent',
+    'judge',
+    'make_refshapes',
+    'names_only',
+    'observe',
+    'pairs_sha256',
+]

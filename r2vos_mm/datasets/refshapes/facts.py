@@ -9,6 +9,7 @@ and as a negative only if it is possible for none.
 Distances are fractions of the frame's shorter side unless a comment says otherwise; all are
 measured over the frames in which the object can be seen.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,19 +18,27 @@ from .world import ATTRIBUTES, DIRECTIONS, World
 
 POSITIONS: tuple[str, ...] = ('left', 'right', 'top', 'bottom')
 MOTIONS: tuple[str, ...] = (*DIRECTIONS, 'still', 'circling', 'entering', 'leaving')
-RELATIONS: tuple[str, ...] = ('left of', 'right of', 'above', 'below', 'in front of', 'behind',
-                              'passing in front of', 'passing behind')
+RELATIONS: tuple[str, ...] = (
+    'left of',
+    'right of',
+    'above',
+    'below',
+    'in front of',
+    'behind',
+    'passing in front of',
+    'passing behind',
+)
 
-MOVING, NOT_MOVING = .18, .06
+MOVING, NOT_MOVING = 0.18, 0.06
 """Net shift in a direction from which it is certain, and up to which it is ruled out."""
-STILL, NOT_STILL = .015, .10
+STILL, NOT_STILL = 0.015, 0.10
 """Largest distance between two places of an object: certainly still, certainly not."""
-FULL_TURN, NO_TURN = np.deg2rad(290.), np.deg2rad(120.)
-BESIDE, NOT_BESIDE = .10, .02
+FULL_TURN, NO_TURN = np.deg2rad(290.0), np.deg2rad(120.0)
+BESIDE, NOT_BESIDE = 0.10, 0.02
 """Offset of two centres for 'left of' and its like in every frame; and to rule it out."""
-ON_SIDE, OFF_SIDE = .40, .50
+ON_SIDE, OFF_SIDE = 0.40, 0.50
 """Centre below 0.40 of the width in all frames is left; above 0.50 in all frames is not."""
-OVERLAP, NO_OVERLAP = .15, .01
+OVERLAP, NO_OVERLAP = 0.15, 0.01
 """Shared part of the smaller object's area for 'in front of' and 'behind', best frame."""
 
 
@@ -59,16 +68,21 @@ class Observation:
     overlap: np.ndarray
 
 
-def observe(world: World, visible: np.ndarray, inside: np.ndarray,
-            overlap: np.ndarray) -> Observation:
+def observe(
+    world: World, visible: np.ndarray, inside: np.ndarray, overlap: np.ndarray
+) -> Observation:
     """Gather what the statements need from a world and its rendering."""
     return Observation(
         size=world.size,
-        attributes=tuple({field: item.attribute(field) for field in ATTRIBUTES}
-                         for item in world.objects),
+        attributes=tuple(
+            {field: item.attribute(field) for field in ATTRIBUTES} for item in world.objects
+        ),
         centres=np.stack([item.path for item in world.objects]),
         depth=np.array([item.depth for item in world.objects]),
-        visible=visible, inside=inside, overlap=overlap)
+        visible=visible,
+        inside=inside,
+        overlap=overlap,
+    )
 
 
 @dataclass(frozen=True)
@@ -87,15 +101,17 @@ class Facts:
 
 
 def _verdict(certain: list[bool], possible: list[bool]) -> Verdict:
-    return Verdict(certain=sum(1 << i for i, yes in enumerate(certain) if yes),
-                   possible=sum(1 << i for i, yes in enumerate(possible) if yes))
+    return Verdict(
+        certain=sum(1 << i for i, yes in enumerate(certain) if yes),
+        possible=sum(1 << i for i, yes in enumerate(possible) if yes),
+    )
 
 
 def _turn(path: np.ndarray) -> float:
     """Angle in radians that a path (T, 2) sweeps around its middle."""
     spokes = path - path.mean(0)
     angles = np.unwrap(np.arctan2(spokes[:, 1], spokes[:, 0]))
-    return float(abs(angles[-1] - angles[0])) if len(path) > 2 else 0.
+    return float(abs(angles[-1] - angles[0])) if len(path) > 2 else 0.0
 
 
 def _spread(path: np.ndarray) -> float:
@@ -106,9 +122,9 @@ def _spread(path: np.ndarray) -> float:
 def _circling(path: np.ndarray) -> tuple[bool, bool]:
     """Certain and possible for one path (T, 2) in units of the shorter side."""
     moved, turn = _spread(path), _turn(path)
-    certain = len(path) >= 5 and moved > .12 and turn >= FULL_TURN
+    certain = len(path) >= 5 and moved > 0.12 and turn >= FULL_TURN
     length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
-    straight = length == 0 or np.linalg.norm(path[-1] - path[0]) > .9 * length
+    straight = length == 0 or np.linalg.norm(path[-1] - path[0]) > 0.9 * length
     return certain, certain or not (straight or moved < STILL or turn < NO_TURN)
 
 
@@ -122,36 +138,51 @@ def _object_motions(path: np.ndarray, inside: np.ndarray) -> dict[str, tuple[boo
         return dict.fromkeys(MOTIONS, (False, True))
     circling = _circling(path)
     shift = path[-1] - path[0]
-    found = {'circling': circling,
-             'still': (_spread(path) <= STILL, _spread(path) < NOT_STILL)}
+    found = {'circling': circling, 'still': (_spread(path) <= STILL, _spread(path) < NOT_STILL)}
     for word, direction in DIRECTIONS.items():
         ahead = float(shift @ np.array(direction))
         aside = float(np.abs(shift @ np.array(direction[::-1])))
-        certain = ahead >= MOVING and aside <= .4 * ahead and not circling[1]
+        certain = ahead >= MOVING and aside <= 0.4 * ahead and not circling[1]
         found[word] = (certain, ahead > NOT_MOVING and not circling[0])
     for word, edge in (('entering', inside), ('leaving', inside[::-1])):
-        found[word] = (bool(edge[0] == 0 and edge[-1] >= .5), bool(edge[0] < .5))
+        found[word] = (bool(edge[0] == 0 and edge[-1] >= 0.5), bool(edge[0] < 0.5))
     return found
 
 
 def _motions(seen: Observation) -> dict[str, Verdict]:
     side = min(seen.size)
-    found = [_object_motions(seen.centres[i][seen.visible[i] > 0] / side, seen.inside[i])
-             for i in range(len(seen.centres))]
-    return {word: _verdict([item[word][0] for item in found], [item[word][1] for item in found])
-            for word in MOTIONS}
+    found = [
+        _object_motions(seen.centres[i][seen.visible[i] > 0] / side, seen.inside[i])
+        for i in range(len(seen.centres))
+    ]
+    return {
+        word: _verdict([item[word][0] for item in found], [item[word][1] for item in found])
+        for word in MOTIONS
+    }
 
 
 def _positions(seen: Observation) -> dict[str, Verdict]:
     share = seen.centres / np.array([seen.size[1], seen.size[0]])
-    along = {'left': share[..., 0], 'right': 1 - share[..., 0],
-             'top': share[..., 1], 'bottom': 1 - share[..., 1]}
+    along = {
+        'left': share[..., 0],
+        'right': 1 - share[..., 0],
+        'top': share[..., 1],
+        'bottom': 1 - share[..., 1],
+    }
     shown = seen.visible > 0
-    return {word: _verdict(
-        [bool(shown[i].any() and (place[i][shown[i]] < ON_SIDE).all()) for i in range(len(place))],
-        [not (shown[i].any() and (place[i][shown[i]] > OFF_SIDE).all())
-         for i in range(len(place))])
-        for word, place in along.items()}
+    return {
+        word: _verdict(
+            [
+                bool(shown[i].any() and (place[i][shown[i]] < ON_SIDE).all())
+                for i in range(len(place))
+            ],
+            [
+                not (shown[i].any() and (place[i][shown[i]] > OFF_SIDE).all())
+                for i in range(len(place))
+            ],
+        )
+        for word, place in along.items()
+    }
 
 
 def _beside(seen: Observation, x: int, y: int, direction: tuple[int, int]) -> tuple[bool, bool]:
@@ -160,7 +191,7 @@ def _beside(seen: Observation, x: int, y: int, direction: tuple[int, int]) -> tu
     if not both.any():
         return False, True
     offset = (seen.centres[x] - seen.centres[y])[both] / min(seen.size) @ np.array(direction)
-    return bool((offset >= BESIDE).all()), bool((offset > NOT_BESIDE).mean() > .25)
+    return bool((offset >= BESIDE).all()), bool((offset > NOT_BESIDE).mean() > 0.25)
 
 
 def _in_front(seen: Observation, x: int, y: int, passing: bool) -> tuple[bool, bool]:
@@ -175,7 +206,7 @@ def _in_front(seen: Observation, x: int, y: int, passing: bool) -> tuple[bool, b
     if not (closer and both.any()):
         return False, False
     shared = seen.overlap[x, y][both]
-    apart = bool(shared.min() == 0.) or not passing
+    apart = bool(shared.min() == 0.0) or not passing
     return apart and bool(shared.max() >= OVERLAP), bool(shared.max() > NO_OVERLAP)
 
 
@@ -196,16 +227,25 @@ def _relations(seen: Observation) -> dict[str, tuple[Verdict, ...]]:
     table: dict[str, tuple[Verdict, ...]] = {}
     for word in RELATIONS:
         found = [[_relation(seen, word, x, y) for x in range(count)] for y in range(count)]
-        table[word] = tuple(_verdict([pair[0] for pair in row], [pair[1] for pair in row])
-                            for row in found)
+        table[word] = tuple(
+            _verdict([pair[0] for pair in row], [pair[1] for pair in row]) for row in found
+        )
     return table
 
 
 def establish(seen: Observation) -> Facts:
     """All verdicts on a world."""
     attributes = {
-        (field, word): sum(1 << i for i, words in enumerate(seen.attributes)
-                           if words[field] == word)
-        for field, vocabulary in ATTRIBUTES.items() for word in vocabulary}
-    return Facts(count=len(seen.attributes), attributes=attributes, motions=_motions(seen),
-                 positions=_positions(seen), relations=_relations(seen))
+        (field, word): sum(
+            1 << i for i, words in enumerate(seen.attributes) if words[field] == word
+        )
+        for field, vocabulary in ATTRIBUTES.items()
+        for word in vocabulary
+    }
+    return Facts(
+        count=len(seen.attributes),
+        attributes=attributes,
+        motions=_motions(seen),
+        positions=_positions(seen),
+        relations=_relations(seen),
+    )

@@ -4,6 +4,7 @@ A sentence is a structure first and words second. Truth is judged on the structu
 :class:`.facts.Facts` of a world, never on the words, so the same judge says which object a
 sentence names and that no object of another video answers to it.
 """
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,9 @@ from .world import ATTRIBUTES
 KINDS: tuple[str, ...] = ('appearance', 'motion', 'position', 'relation')
 
 ADJECTIVE_ORDERS: tuple[tuple[str, ...], ...] = (
-    ('size', 'texture', 'colour'), ('size', 'colour', 'texture'))
+    ('size', 'texture', 'colour'),
+    ('size', 'colour', 'texture'),
+)
 CLAUSES: dict[str, dict[str, tuple[str, ...]]] = {
     'motion': {
         'left': ('moving left', 'going to the left', 'that moves left'),
@@ -24,12 +27,14 @@ CLAUSES: dict[str, dict[str, tuple[str, ...]]] = {
         'still': ('standing still', 'staying in place', 'that does not move'),
         'circling': ('circling around', 'that circles around'),
         'entering': ('entering the scene', 'coming into view'),
-        'leaving': ('leaving the scene', 'going out of view')},
+        'leaving': ('leaving the scene', 'going out of view'),
+    },
     'position': {
         'left': ('on the left', 'on the left side'),
         'right': ('on the right', 'on the right side'),
         'top': ('at the top', 'near the top'),
-        'bottom': ('at the bottom', 'near the bottom')},
+        'bottom': ('at the bottom', 'near the bottom'),
+    },
     'relation': {
         'left of': ('to the left of', 'left of'),
         'right of': ('to the right of', 'right of'),
@@ -38,7 +43,9 @@ CLAUSES: dict[str, dict[str, tuple[str, ...]]] = {
         'in front of': ('in front of', 'that partly hides'),
         'behind': ('behind', 'partly hidden by'),
         'passing in front of': ('passing in front of', 'that passes in front of'),
-        'passing behind': ('passing behind', 'that passes behind')}}
+        'passing behind': ('passing behind', 'that passes behind'),
+    },
+}
 """Wordings of every statement; each wording occurs under one statement only."""
 
 
@@ -139,8 +146,10 @@ def is_absent(sentence: Sentence, facts: Facts) -> bool:
 
 def phrases_for(attributes: dict[str, str]) -> list[Phrase]:
     """All 16 phrases that are true of an object, from 'the object' to all four attributes."""
-    choices = [[field for bit, field in enumerate(ATTRIBUTES) if code >> bit & 1]
-               for code in range(1 << len(ATTRIBUTES))]
+    choices = [
+        [field for bit, field in enumerate(ATTRIBUTES) if code >> bit & 1]
+        for code in range(1 << len(ATTRIBUTES))
+    ]
     return [Phrase(**{field: attributes[field] for field in fields}) for fields in choices]
 
 
@@ -149,12 +158,15 @@ Weighted = tuple[Sentence, float]
 
 def _phrase_weight(phrase: Phrase, needed: bool) -> float:
     """How much a phrase is wanted: rather 'star' than 'object', rather not already unique."""
-    return (1. if phrase.shape else .3) * (3. if needed else 1.)
+    return (1.0 if phrase.shape else 0.3) * (3.0 if needed else 1.0)
 
 
 def _appearance(index: int, own: list[Phrase], facts: Facts) -> list[Weighted]:
-    return [(Sentence(phrase), _phrase_weight(phrase, False)) for phrase in own
-            if names_only(Sentence(phrase), index, facts)]
+    return [
+        (Sentence(phrase), _phrase_weight(phrase, False))
+        for phrase in own
+        if names_only(Sentence(phrase), index, facts)
+    ]
 
 
 def _statements(index: int, own: list[Phrase], facts: Facts, kind: str) -> list[Weighted]:
@@ -172,8 +184,9 @@ def _statements(index: int, own: list[Phrase], facts: Facts, kind: str) -> list[
     return found
 
 
-def _relations(index: int, described: list[list[Phrase]], facts: Facts,
-               rng: np.random.Generator) -> list[Weighted]:
+def _relations(
+    index: int, described: list[list[Phrase]], facts: Facts, rng: np.random.Generator
+) -> list[Weighted]:
     """Relation sentences; of every other object one unique phrase, drawn, serves as the anchor."""
     found = []
     for other, phrases in enumerate(described):
@@ -186,7 +199,7 @@ def _relations(index: int, described: list[list[Phrase]], facts: Facts,
             if not facts.relations[word][other].certain >> index & 1:
                 continue
             # Offsets are far more frequent than occlusion: weigh the latter up.
-            wanted = 1. if word in ('left of', 'right of', 'above', 'below') else 3.
+            wanted = 1.0 if word in ('left of', 'right of', 'above', 'below') else 3.0
             for phrase in described[index]:
                 sentence = Sentence(phrase, 'relation', word, anchor)
                 if names_only(sentence, index, facts):
@@ -199,21 +212,30 @@ def _plan(count: int, rng: np.random.Generator) -> list[str]:
     """Kinds wanted of an object's sentences: half appearance, a quarter motion, a quarter place."""
     cycle = ('appearance', 'motion', 'place', 'appearance')
     plan = [cycle[slot % len(cycle)] for slot in range(count)]
-    return [('position' if rng.random() < .35 else 'relation') if kind == 'place' else kind
-            for kind in plan]
+    return [
+        ('position' if rng.random() < 0.35 else 'relation') if kind == 'place' else kind
+        for kind in plan
+    ]
 
 
 def _fallbacks(kind: str) -> tuple[str, ...]:
     """Kinds to try in turn when an object has no sentence of the kind wanted."""
-    order = {'appearance': ('appearance', 'relation', 'position', 'motion'),
-             'motion': ('motion', 'appearance', 'relation', 'position'),
-             'position': ('position', 'relation', 'appearance', 'motion'),
-             'relation': ('relation', 'position', 'appearance', 'motion')}
+    order = {
+        'appearance': ('appearance', 'relation', 'position', 'motion'),
+        'motion': ('motion', 'appearance', 'relation', 'position'),
+        'position': ('position', 'relation', 'appearance', 'motion'),
+        'relation': ('relation', 'position', 'appearance', 'motion'),
+    }
     return order[kind]
 
 
-def describe(index: int, attributes: tuple[dict[str, str], ...], facts: Facts, count: int,
-             rng: np.random.Generator) -> list[Sentence]:
+def describe(
+    index: int,
+    attributes: tuple[dict[str, str], ...],
+    facts: Facts,
+    count: int,
+    rng: np.random.Generator,
+) -> list[Sentence]:
     """Choose up to ``count`` sentences that name object ``index`` and no other object.
 
     ``attributes`` are the words of all objects. Returns fewer, down to none, when there are not
@@ -221,10 +243,12 @@ def describe(index: int, attributes: tuple[dict[str, str], ...], facts: Facts, c
     """
     described = [phrases_for(words) for words in attributes]
     own = described[index]
-    pools = {'appearance': _appearance(index, own, facts),
-             'motion': _statements(index, own, facts, 'motion'),
-             'position': _statements(index, own, facts, 'position'),
-             'relation': _relations(index, described, facts, rng)}
+    pools = {
+        'appearance': _appearance(index, own, facts),
+        'motion': _statements(index, own, facts, 'motion'),
+        'position': _statements(index, own, facts, 'position'),
+        'relation': _relations(index, described, facts, rng),
+    }
     chosen: list[Sentence] = []
     for wanted in _plan(count, rng):
         for kind in _fallbacks(wanted):
@@ -232,7 +256,7 @@ def describe(index: int, attributes: tuple[dict[str, str], ...], facts: Facts, c
             if pool:
                 shares = np.array([weight for _, weight in pool])
                 pick = int(rng.choice(len(pool), p=shares / shares.sum()))
-                form = (int(rng.random() < .25), int(rng.integers(6)))
+                form = (int(rng.random() < 0.25), int(rng.integers(6)))
                 chosen.append(replace(pool.pop(pick)[0], form=form))
                 break
     return chosen

@@ -5,6 +5,7 @@ of the video's own sentence changed. ``relation``: its motion, position or relat
 last two keep the form of true sentences, so the words alone do not give a negative away; a
 sentence about appearance alone therefore has no ``relation`` negative.
 """
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,22 +19,43 @@ from .world import ATTRIBUTES
 
 NEGATIVE_KINDS: tuple[str, ...] = ('other_video', 'attribute', 'relation')
 OPPOSITES: dict[str, str] = {
-    'left': 'right', 'right': 'left', 'up': 'down', 'down': 'up', 'top': 'bottom',
-    'bottom': 'top', 'left of': 'right of', 'right of': 'left of', 'above': 'below',
-    'below': 'above', 'in front of': 'behind', 'behind': 'in front of', 'entering': 'leaving',
-    'leaving': 'entering', 'passing in front of': 'passing behind',
-    'passing behind': 'passing in front of'}
+    'left': 'right',
+    'right': 'left',
+    'up': 'down',
+    'down': 'up',
+    'top': 'bottom',
+    'bottom': 'top',
+    'left of': 'right of',
+    'right of': 'left of',
+    'above': 'below',
+    'below': 'above',
+    'in front of': 'behind',
+    'behind': 'in front of',
+    'entering': 'leaving',
+    'leaving': 'entering',
+    'passing in front of': 'passing behind',
+    'passing behind': 'passing in front of',
+}
 RARE: dict[str, float] = {
-    'entering': .15, 'leaving': .15, 'circling': .6, 'in front of': .5, 'behind': .5,
-    'passing in front of': .4, 'passing behind': .4}
+    'entering': 0.15,
+    'leaving': 0.15,
+    'circling': 0.6,
+    'in front of': 0.5,
+    'behind': 0.5,
+    'passing in front of': 0.4,
+    'passing behind': 0.4,
+}
 """Statements that true sentences make seldom: drawn less, lest the words alone tell a negative."""
 
 
 def _changes(phrase: Phrase) -> list[tuple[str, str, Phrase]]:
     """(field, new word, phrase) for every way to change one mentioned attribute."""
-    return [(field, word, replace(phrase, **{field: word}))
-            for field in phrase.mentioned() for word in ATTRIBUTES[field]
-            if word != getattr(phrase, field)]
+    return [
+        (field, word, replace(phrase, **{field: word}))
+        for field in phrase.mentioned()
+        for word in ATTRIBUTES[field]
+        if word != getattr(phrase, field)
+    ]
 
 
 def _attribute_options(sentence: Sentence, facts: Facts) -> dict[str, list[tuple[Sentence, float]]]:
@@ -47,43 +69,61 @@ def _attribute_options(sentence: Sentence, facts: Facts) -> dict[str, list[tuple
         for field, word, changed in _changes(phrase) if phrase is not None else ():
             candidate = replace(sentence, **{part: changed})
             if is_absent(candidate, facts):
-                weight = 3. if facts.attributes[field, word] else 1.
+                weight = 3.0 if facts.attributes[field, word] else 1.0
                 options.setdefault(field, []).append((candidate, weight))
     return options
 
 
-def _draw(options: list[tuple[Sentence, float]], count: int,
-          rng: np.random.Generator) -> list[Sentence]:
+def _draw(
+    options: list[tuple[Sentence, float]], count: int, rng: np.random.Generator
+) -> list[Sentence]:
     shares = np.array([weight for _, weight in options])
-    picks = rng.choice(len(options), size=min(count, len(options)), replace=False,
-                       p=shares / shares.sum())
+    picks = rng.choice(
+        len(options), size=min(count, len(options)), replace=False, p=shares / shares.sum()
+    )
     return [options[int(pick)][0] for pick in picks]
 
 
-def attribute_negatives(sentence: Sentence, facts: Facts, count: int,
-                        rng: np.random.Generator) -> list[Sentence]:
+def attribute_negatives(
+    sentence: Sentence, facts: Facts, count: int, rng: np.random.Generator
+) -> list[Sentence]:
     """Up to ``count`` sentences with one attribute word changed, untrue of the whole video.
 
     Every attribute has the same chance, however many words it has.
     """
-    options = [(candidate, weight / sum(share for _, share in found))
-               for found in _attribute_options(sentence, facts).values()
-               for candidate, weight in found]
+    options = [
+        (candidate, weight / sum(share for _, share in found))
+        for found in _attribute_options(sentence, facts).values()
+        for candidate, weight in found
+    ]
     return _draw(options, count, rng) if options else []
 
 
-def relation_negatives(sentence: Sentence, facts: Facts, count: int,
-                       rng: np.random.Generator) -> list[Sentence]:
+def relation_negatives(
+    sentence: Sentence, facts: Facts, count: int, rng: np.random.Generator
+) -> list[Sentence]:
     """Up to ``count`` sentences with the statement changed, rather to its opposite."""
     candidates = [replace(sentence, word=word) for word in alternatives(sentence)]
-    options = [(candidate, RARE.get(candidate.word, 1.)
-                * (3. if candidate.word == OPPOSITES.get(sentence.word) else 1.))
-               for candidate in candidates if is_absent(candidate, facts)]
+    options = [
+        (
+            candidate,
+            RARE.get(candidate.word, 1.0)
+            * (3.0 if candidate.word == OPPOSITES.get(sentence.word) else 1.0),
+        )
+        for candidate in candidates
+        if is_absent(candidate, facts)
+    ]
     return _draw(options, count, rng) if options else []
 
 
-def other_videos(sentence: Sentence, key: str, video: str, videos: Sequence[str],
-                 facts: Mapping[str, Facts], count: int) -> list[str]:
+def other_videos(
+    sentence: Sentence,
+    key: str,
+    video: str,
+    videos: Sequence[str],
+    facts: Mapping[str, Facts],
+    count: int,
+) -> list[str]:
     """Up to ``count`` videos in which nothing answers to a sentence of ``video``.
 
     Candidate k = 0, 1, ... is number SHA-256("<key>|<k>") modulo the number of videos: no state is
@@ -92,8 +132,12 @@ def other_videos(sentence: Sentence, key: str, video: str, videos: Sequence[str]
     """
     found: list[str] = []
     tried = {video}
-    drawn = (videos[int.from_bytes(hashlib.sha256(f'{key}|{k}'.encode()).digest()[:8], 'big')
-                    % len(videos)] for k in range(len(videos)))
+    drawn = (
+        videos[
+            int.from_bytes(hashlib.sha256(f'{key}|{k}'.encode()).digest()[:8], 'big') % len(videos)
+        ]
+        for k in range(len(videos))
+    )
     for candidate in chain(drawn, videos):
         if len(found) == count:
             break

@@ -3,6 +3,7 @@
 ``build_scene`` is a pure function of (seed, split, index) and the parameters; that is what makes
 the data set the same for any number of workers.
 """
+
 import zlib
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from .grammar import Sentence, describe
 from .render import Rendering, full_masks, render, visible_ids
 from .world import World, draw_world
 
-MIN_VISIBLE_AREA = 40.
+MIN_VISIBLE_AREA = 40.0
 """Pixels of an object that must be seen, at the reference side, in half of the frames."""
 MAX_DRAWS = 60
 
@@ -34,11 +35,13 @@ class SceneParams:
             raise ValueError(f'RefShapes length {self.length}: a video needs at least 1 frame')
         low, high = self.num_objects
         if not 1 <= low <= high <= 20:
-            raise ValueError(f'RefShapes num_objects {self.num_objects}: '
-                             'need 1 <= low <= high <= 20')
+            raise ValueError(
+                f'RefShapes num_objects {self.num_objects}: need 1 <= low <= high <= 20'
+            )
         if self.sentences_per_object < 1:
-            raise ValueError(f'RefShapes sentences_per_object {self.sentences_per_object}: '
-                             'need at least 1')
+            raise ValueError(
+                f'RefShapes sentences_per_object {self.sentences_per_object}: need at least 1'
+            )
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,12 @@ class Scene:
 
 def _seen_enough(world: World, ids: np.ndarray) -> list[int]:
     """Indices of the objects that show a sensible area in at least half of the frames."""
-    least = max(MIN_VISIBLE_AREA * world.scale ** 2, 1.)
-    return [index for index in range(len(world.objects))
-            if 2 * int(((ids == index + 1).sum((1, 2)) >= least).sum()) >= world.length]
+    least = max(MIN_VISIBLE_AREA * world.scale**2, 1.0)
+    return [
+        index
+        for index in range(len(world.objects))
+        if 2 * int(((ids == index + 1).sum((1, 2)) >= least).sum()) >= world.length
+    ]
 
 
 def _draw_visible_world(params: SceneParams, rng: np.random.Generator) -> World:
@@ -86,7 +92,8 @@ def build_scene(params: SceneParams, *, seed: int, split: str, index: int) -> Sc
     """Build video ``index`` of a split; world, paint and words have random streams of their own."""
     entropy = [seed, zlib.crc32(split.encode()), index]
     shaping, painting, wording = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(3))
+        np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(3)
+    )
     for _ in range(MAX_DRAWS):
         world = _draw_visible_world(params, shaping)
         masks, inside = full_masks(world)
@@ -96,9 +103,13 @@ def build_scene(params: SceneParams, *, seed: int, split: str, index: int) -> Sc
         expressions = tuple(
             Expression(number, sentence)
             for number in range(facts.count)
-            for sentence in describe(number, observation.attributes, facts,
-                                     params.sentences_per_object, wording))
+            for sentence in describe(
+                number, observation.attributes, facts, params.sentences_per_object, wording
+            )
+        )
         if expressions:
             return Scene(world, rendering, observation, facts, expressions)
-    raise RuntimeError(f'RefShapes {split} video {index} (seed {seed}): no sentence names a single '
-                       f'object in {MAX_DRAWS} worlds; allow fewer objects or larger frames')
+    raise RuntimeError(
+        f'RefShapes {split} video {index} (seed {seed}): no sentence names a single '
+        f'object in {MAX_DRAWS} worlds; allow fewer objects or larger frames'
+    )

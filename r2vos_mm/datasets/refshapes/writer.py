@@ -5,6 +5,7 @@
 ``<root>/worlds/<split>.json`` (what is in every video, for tests and analysis) and
 ``<root>/refshapes.json`` (parameters and counts; written last as complete).
 """
+
 import hashlib
 import json
 import multiprocessing
@@ -117,8 +118,9 @@ def _write_pixels(scene: Scene, folder: Path, video: str) -> None:
         for name, image, ids in zip(names, scene.rendering.frames, scene.rendering.ids):
             if kind == 'JPEGImages':
                 # Full chroma resolution: at small sizes subsampling would smear the colours.
-                Image.fromarray(image).save(draft / f'{name}.jpg', quality=JPEG_QUALITY,
-                                            subsampling=0)
+                Image.fromarray(image).save(
+                    draft / f'{name}.jpg', quality=JPEG_QUALITY, subsampling=0
+                )
             else:
                 mask = Image.fromarray(ids)
                 mask.putpalette(list(palette))
@@ -129,11 +131,15 @@ def _write_pixels(scene: Scene, folder: Path, video: str) -> None:
 def _object_entry(scene: Scene, index: int) -> dict[str, Any]:
     """An object's measurements as they are saved: lengths in pixels, one value per frame."""
     item = scene.world.objects[index]
-    return {**{field: item.attribute(field) for field in ATTRIBUTES},
-            'recipe': item.motion, 'radius': round(item.radius, 3), 'depth': item.depth,
-            'centres': np.round(item.path, 3).tolist(),
-            'visible': scene.rendering.visible[index].tolist(),
-            'inside': np.round(scene.rendering.inside[index], 4).tolist()}
+    return {
+        **{field: item.attribute(field) for field in ATTRIBUTES},
+        'recipe': item.motion,
+        'radius': round(item.radius, 3),
+        'depth': item.depth,
+        'centres': np.round(item.path, 3).tolist(),
+        'visible': scene.rendering.visible[index].tolist(),
+        'inside': np.round(scene.rendering.inside[index], 4).tolist(),
+    }
 
 
 def _world_entry(scene: Scene) -> dict[str, Any]:
@@ -141,22 +147,36 @@ def _world_entry(scene: Scene) -> dict[str, Any]:
     overlap = scene.rendering.overlap
     return {
         'objects': {str(index + 1): _object_entry(scene, index) for index in range(count)},
-        'overlap': {f'{i + 1}-{j + 1}': np.round(overlap[i, j], 4).tolist()
-                    for i in range(count) for j in range(i + 1, count) if overlap[i, j].any()},
-        'expressions': {str(number): {'obj_id': str(expression.index + 1),
-                                      'kind': expression.sentence.kind,
-                                      'exp': expression.sentence.text()}
-                        for number, expression in enumerate(scene.expressions)}}
+        'overlap': {
+            f'{i + 1}-{j + 1}': np.round(overlap[i, j], 4).tolist()
+            for i in range(count)
+            for j in range(i + 1, count)
+            if overlap[i, j].any()
+        },
+        'expressions': {
+            str(number): {
+                'obj_id': str(expression.index + 1),
+                'kind': expression.sentence.kind,
+                'exp': expression.sentence.text(),
+            }
+            for number, expression in enumerate(scene.expressions)
+        },
+    }
 
 
-def _make_video(job: tuple[int, str], *, params: SceneParams, seed: int, split: str,
-                folder: Path) -> _Record:
+def _make_video(
+    job: tuple[int, str], *, params: SceneParams, seed: int, split: str, folder: Path
+) -> _Record:
     """Build and write one video (runs in a worker)."""
     index, video = job
     scene = build_scene(params, seed=seed, split=split, index=index)
     _write_pixels(scene, folder, video)
-    return _Record(video=video, entry=_world_entry(scene), facts=scene.facts,
-                   expressions=tuple((item.index, item.sentence) for item in scene.expressions))
+    return _Record(
+        video=video,
+        entry=_world_entry(scene),
+        facts=scene.facts,
+        expressions=tuple((item.index, item.sentence) for item in scene.expressions),
+    )
 
 
 def _records(jobs: list[tuple[int, str]], work: partial, workers: int) -> Iterator[_Record]:
@@ -184,42 +204,73 @@ def _meta(records: list[_Record], names: list[str]) -> dict[str, Any]:
 
 
 def _meta_expressions(records: list[_Record], names: list[str]) -> dict[str, Any]:
-    return {'videos': {
-        record.video: {
-            'expressions': {number: {'exp': item['exp'], 'obj_id': item['obj_id']}
-                            for number, item in record.entry['expressions'].items()},
-            'frames': names}
-        for record in records}}
+    return {
+        'videos': {
+            record.video: {
+                'expressions': {
+                    number: {'exp': item['exp'], 'obj_id': item['obj_id']}
+                    for number, item in record.entry['expressions'].items()
+                },
+                'frames': names,
+            }
+            for record in records
+        }
+    }
 
 
-def _negatives_of(record: _Record, number: int, videos: list[str], facts: Mapping[str, Facts],
-                  seed: int, count: int) -> list[tuple[str, str, str]]:
+def _negatives_of(
+    record: _Record,
+    number: int,
+    videos: list[str],
+    facts: Mapping[str, Facts],
+    seed: int,
+    count: int,
+) -> list[tuple[str, str, str]]:
     """(kind, video shown, sentence) of the negatives of one expression."""
     sentence = record.expressions[number][1]
     key = f'{seed}|{record.video}|{number}'
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], 'big'))
-    found = [('other_video', other, sentence.text())
-             for other in other_videos(sentence, key, record.video, videos, facts, count)]
+    found = [
+        ('other_video', other, sentence.text())
+        for other in other_videos(sentence, key, record.video, videos, facts, count)
+    ]
     for kind, make in (('attribute', attribute_negatives), ('relation', relation_negatives)):
-        found += [(kind, record.video, changed.text())
-                  for changed in make(sentence, record.facts, count, rng)]
+        found += [
+            (kind, record.video, changed.text())
+            for changed in make(sentence, record.facts, count, rng)
+        ]
     return found
 
 
-def _pairs_of(record: _Record, videos: list[str], facts: Mapping[str, Facts], seed: int,
-              count: int) -> Iterator[dict[str, Any]]:
+def _pairs_of(
+    record: _Record, videos: list[str], facts: Mapping[str, Facts], seed: int, count: int
+) -> Iterator[dict[str, Any]]:
     """Positive and negative pairs of one video's expressions; ranks run over all kinds."""
     for number, (index, sentence) in enumerate(record.expressions):
         positive = {
-            'pair_id': f'{record.video}/{number}/p', 'video': record.video,
-            'exp_video': record.video, 'exp_id': str(number), 'exp': sentence.text(),
-            'obj_id': str(index + 1), 'category': record.entry['objects'][str(index + 1)]['shape'],
-            'label': 1, 'kind': 'positive', 'rank': 0}
+            'pair_id': f'{record.video}/{number}/p',
+            'video': record.video,
+            'exp_video': record.video,
+            'exp_id': str(number),
+            'exp': sentence.text(),
+            'obj_id': str(index + 1),
+            'category': record.entry['objects'][str(index + 1)]['shape'],
+            'label': 1,
+            'kind': 'positive',
+            'rank': 0,
+        }
         yield positive
         found = _negatives_of(record, number, videos, facts, seed, count)
         for rank, (kind, video, text) in enumerate(found):
-            yield {**positive, 'pair_id': f'{record.video}/{number}/n{rank}', 'video': video,
-                   'exp': text, 'label': 0, 'kind': kind, 'rank': rank}
+            yield {
+                **positive,
+                'pair_id': f'{record.video}/{number}/n{rank}',
+                'video': video,
+                'exp': text,
+                'label': 0,
+                'kind': kind,
+                'rank': rank,
+            }
 
 
 def _count_pairs(pairs: list[dict[str, Any]], videos: int, wanted: int) -> dict[str, Any]:
@@ -227,36 +278,72 @@ def _count_pairs(pairs: list[dict[str, Any]], videos: int, wanted: int) -> dict[
     kinds = Counter(pair['kind'] for pair in pairs)
     positive = kinds.pop('positive')
     negative = {kind: kinds[kind] for kind in ('other_video', 'attribute', 'relation')}
-    return {'positive': positive, 'negative': sum(negative.values()), 'kinds': negative,
-            'short': {kind: positive * wanted - count for kind, count in negative.items()},
-            'videos': videos}
+    return {
+        'positive': positive,
+        'negative': sum(negative.values()),
+        'kinds': negative,
+        'short': {kind: positive * wanted - count for kind, count in negative.items()},
+        'videos': videos,
+    }
 
 
-def _write_split(root: Path, split: str, records: list[_Record], params: SceneParams, seed: int,
-                 negatives_per_kind: int) -> dict[str, Any]:
+def _write_split(
+    root: Path,
+    split: str,
+    records: list[_Record],
+    params: SceneParams,
+    seed: int,
+    negatives_per_kind: int,
+) -> dict[str, Any]:
     """Write all JSON files of a split; returns its counts."""
     names = frame_names(params.length)
     _dump(root / split / 'meta.json', _meta(records, names))
-    expressions = _dump(root / 'meta_expressions' / split / 'meta_expressions.json',
-                        _meta_expressions(records, names))
-    _dump(root / 'worlds' / f'{split}.json', {
-        'format': FORMAT, 'size': list(params.size), 'length': params.length,
-        'videos': {record.video: record.entry for record in records}})
+    expressions = _dump(
+        root / 'meta_expressions' / split / 'meta_expressions.json',
+        _meta_expressions(records, names),
+    )
+    _dump(
+        root / 'worlds' / f'{split}.json',
+        {
+            'format': FORMAT,
+            'size': list(params.size),
+            'length': params.length,
+            'videos': {record.video: record.entry for record in records},
+        },
+    )
     facts = {record.video: record.facts for record in records}
-    pairs = [pair for record in records
-             for pair in _pairs_of(record, list(facts), facts, seed, negatives_per_kind)]
+    pairs = [
+        pair
+        for record in records
+        for pair in _pairs_of(record, list(facts), facts, seed, negatives_per_kind)
+    ]
     counts = _count_pairs(pairs, len(records), negatives_per_kind)
-    _dump(root / 'pairs' / f'{split}.json', {
-        'format': 'r2-pairs/1', 'name': f'refshapes-{split}-s{seed}-n{negatives_per_kind}',
-        'params': {'seed': seed, 'n_neg': negatives_per_kind, 'generator': VERSION},
-        'source': {'dataset': 'refshapes', 'split': split,
-                   'expressions_sha256': hashlib.sha256(expressions).hexdigest()},
-        'counts': counts, 'pairs_sha256': pairs_sha256(pairs), 'pairs': pairs})
+    _dump(
+        root / 'pairs' / f'{split}.json',
+        {
+            'format': 'r2-pairs/1',
+            'name': f'refshapes-{split}-s{seed}-n{negatives_per_kind}',
+            'params': {'seed': seed, 'n_neg': negatives_per_kind, 'generator': VERSION},
+            'source': {
+                'dataset': 'refshapes',
+                'split': split,
+                'expressions_sha256': hashlib.sha256(expressions).hexdigest(),
+            },
+            'counts': counts,
+            'pairs_sha256': pairs_sha256(pairs),
+            'pairs': pairs,
+        },
+    )
     kinds = Counter(sentence.kind for record in records for _, sentence in record.expressions)
     objects = sum(len(record.entry['objects']) for record in records)
-    return {'videos': len(records), 'objects': objects, 'expressions': counts['positive'],
-            'expression_kinds': dict(sorted(kinds.items())), 'negatives': counts['kinds'],
-            'short': counts['short']}
+    return {
+        'videos': len(records),
+        'objects': objects,
+        'expressions': counts['positive'],
+        'expression_kinds': dict(sorted(kinds.items())),
+        'negatives': counts['kinds'],
+        'short': counts['short'],
+    }
 
 
 def _clear(root: Path, state: dict[str, Any]) -> None:
@@ -279,8 +366,10 @@ def _already_made(root: Path, wanted: dict[str, Any], overwrite: bool) -> dict[s
     known = state['params']['splits'] if state else {}
     for split in wanted['params']['splits']:
         if split not in known and (root / split).exists():
-            raise FileExistsError(f'{root} holds {split}/, which no {MARK} lists: not a RefShapes '
-                                  'set, so nothing there is touched; choose another folder')
+            raise FileExistsError(
+                f'{root} holds {split}/, which no {MARK} lists: not a RefShapes '
+                'set, so nothing there is touched; choose another folder'
+            )
     if state is None:
         return None
     same = {key: state.get(key) for key in ('format', 'version', 'params')} == wanted
@@ -290,7 +379,8 @@ def _already_made(root: Path, wanted: dict[str, Any], overwrite: bool) -> dict[s
         raise FileExistsError(
             f'{root} holds RefShapes {state.get("version")} made with {state["params"]}, not with '
             f'{wanted["params"]}; choose another folder or overwrite it (overwrite=True, '
-            '--overwrite)')
+            '--overwrite)'
+        )
     _clear(root, state)
     return None
 
@@ -332,13 +422,26 @@ def make_refshapes(
         ValueError: a parameter is out of range.
     """
     splits = dict(splits) if splits is not None else {'train': 300, 'valid': 60}
-    params = SceneParams(size=tuple(size), length=length, num_objects=tuple(num_objects),
-                         sentences_per_object=sentences_per_object)
+    params = SceneParams(
+        size=tuple(size),
+        length=length,
+        num_objects=tuple(num_objects),
+        sentences_per_object=sentences_per_object,
+    )
     _check(splits, seed, negatives_per_kind)
-    wanted = {'format': FORMAT, 'version': VERSION, 'params': {
-        'splits': splits, 'seed': seed, 'size': list(params.size), 'length': length,
-        'num_objects': list(params.num_objects), 'sentences_per_object': sentences_per_object,
-        'negatives_per_kind': negatives_per_kind}}
+    wanted = {
+        'format': FORMAT,
+        'version': VERSION,
+        'params': {
+            'splits': splits,
+            'seed': seed,
+            'size': list(params.size),
+            'length': length,
+            'num_objects': list(params.num_objects),
+            'sentences_per_object': sentences_per_object,
+            'negatives_per_kind': negatives_per_kind,
+        },
+    }
     root = Path(root)
     counts = _already_made(root, wanted, overwrite)
     if counts is not None:
@@ -348,8 +451,14 @@ def make_refshapes(
     for split, number in splits.items():
         jobs = list(enumerate(video_ids(seed, split, number)))
         work = partial(_make_video, params=params, seed=seed, split=split, folder=root / split)
-        records = list(track(_records(jobs, work, workers), f'RefShapes {split}',
-                             total=number, disable=not progress))
+        records = list(
+            track(
+                _records(jobs, work, workers),
+                f'RefShapes {split}',
+                total=number,
+                disable=not progress,
+            )
+        )
         counts[split] = _write_split(root, split, records, params, seed, negatives_per_kind)
     _dump(root / MARK, {**wanted, 'complete': True, 'counts': counts}, indent=2)
     return RefShapesSummary(root=root, created=True, counts=counts)
@@ -358,8 +467,12 @@ def make_refshapes(
 def _check(splits: Mapping[str, int], seed: int, negatives_per_kind: int) -> None:
     for split, number in splits.items():
         if number < 1 or not split.isidentifier():
-            raise ValueError(f'RefShapes splits {dict(splits)}: every split needs a plain name and '
-                             'at least 1 video')
+            raise ValueError(
+                f'RefShapes splits {dict(splits)}: every split needs a plain name and '
+                'at least 1 video'
+            )
     if not splits or seed < 0 or negatives_per_kind < 0:
-        raise ValueError(f'RefShapes splits {dict(splits)}, seed {seed}, negatives_per_kind '
-                         f'{negatives_per_kind}: need a split, and no negative numbers')
+        raise ValueError(
+            f'RefShapes splits {dict(splits)}, seed {seed}, negatives_per_kind '
+            f'{negatives_per_kind}: need a split, and no negative numbers'
+        )

@@ -12,6 +12,7 @@ The masks of all objects travel as one map of object ids per frame, ``gt_seg_map
 transforms crop, flip and resize it like any segmentation map, and none of them can drop or
 reorder an object, since pairs find their object by its id.
 """
+
 from .corruptions import CorruptFrames, CorruptSentences
 from .formatting import PackReferringInputs
 from .loading import LoadObjectMask, LoadVideoFrame
@@ -21,6 +22,13 @@ from .seg_map import ThinSegMap
 from .text import SwapLeftRight
 
 __all__ = [
-    'ClipPhotoMetricDistortion', 'CorruptFrames', 'CorruptSentences', 'JitterFrame',
-    'LoadObjectMask', 'LoadVideoFrame', 'PackReferringInputs', 'SwapLeftRight', 'ThinSegMap'
+    'ClipPhotoMetricDistortion',
+    'CorruptFrames',
+    'CorruptSentences',
+    'JitterFrame',
+    'LoadObjectMask',
+    'LoadVideoFrame',
+    'PackReferringInputs',
+    'SwapLeftRight',
+    'ThinSegMap',
 ]

@@ -4,6 +4,7 @@ Both come in five severities and are the same in every run: what is random depen
 what is changed, not on the order of the items. The severities of pictures are those of Hendrycks
 and Dietterich, ICLR 2019, Appendix B (ImageNet-C).
 """
+
 import hashlib
 import math
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))  # amount, de
 WORDS_CHANGED = (0.1, 0.2, 0.3, 0.4, 0.5)  # share, at least one word
 _SIDE = 224
 _OCTAVES = 7
-_NEIGHBOUR_KEYS = dict(zip('qwertyuiop' 'asdfghjkl' 'zxcvbnm', 'wertyuiopo' 'sdfghjklk' 'xcvbnmn'))
+_NEIGHBOUR_KEYS = dict(zip('qwertyuiopasdfghjklzxcvbnm', 'wertyuioposdfghjklkxcvbnmn'))
 
 
 def seeded(*parts: object) -> np.random.Generator:
@@ -92,8 +93,13 @@ def _as_bytes(image: np.ndarray) -> np.ndarray:
 
 FrameCorruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 FRAME_CORRUPTIONS: dict[str, FrameCorruption] = dict(
-    noise=add_noise, blur=blur, jpeg=compress, brightness=brighten, contrast=lower_contrast,
-    fog=add_fog)
+    noise=add_noise,
+    blur=blur,
+    jpeg=compress,
+    brightness=brighten,
+    contrast=lower_contrast,
+    fog=add_fog,
+)
 # What is drawn for these is drawn anew for each frame; clouds stand still over a clip.
 _DRAWN_PER_FRAME = frozenset({'noise'})
 
@@ -124,12 +130,14 @@ class CorruptFrames(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Corrupts all frames."""
         clip = results['clip'][0]
-        results['img'] = [self._corrupt(image, clip.video_id, frame)
-                          for image, frame in zip(results['img'], clip.frame_ids)]
+        results['img'] = [
+            self._corrupt(image, clip.video_id, frame)
+            for image, frame in zip(results['img'], clip.frame_ids)
+        ]
         return results
 
     def _corrupt(self, image: np.ndarray, video_id: str, frame: str) -> np.ndarray:
-        drawn_for = (video_id, frame) if self.kind in _DRAWN_PER_FRAME else (video_id, )
+        drawn_for = (video_id, frame) if self.kind in _DRAWN_PER_FRAME else (video_id,)
         rng = seeded(self.seed, self.kind, *drawn_for)
         return FRAME_CORRUPTIONS[self.kind](image, self.severity, rng)
 
@@ -175,7 +183,7 @@ def make_typos(sentence: str, severity: int, seed: int = 0) -> str:
 def _slip(word: str, rng: np.random.Generator) -> str:
     """The word with one letter wrong; words of one letter get another one."""
     at, kind = int(rng.integers(len(word))), int(rng.integers(4))
-    head, letter, tail = word[:at], word[at], word[at + 1:]
+    head, letter, tail = word[:at], word[at], word[at + 1 :]
     if kind == 0 and len(word) > 1:
         return head + tail
     if kind == 1:
@@ -191,12 +199,13 @@ def _count(words: Sequence[str], severity: int) -> int:
 
 def _chosen(words: Sequence[str], count: int, rng: np.random.Generator) -> set[int]:
     """Places of ``count`` words."""
-    return set(rng.permutation(len(words))[:max(count, 0)].tolist())
+    return set(rng.permutation(len(words))[: max(count, 0)].tolist())
 
 
 SentenceCorruption = Callable[[str, int, int], str]
 SENTENCE_CORRUPTIONS: dict[str, SentenceCorruption] = dict(
-    drop=drop_words, swap=swap_words, typos=make_typos)
+    drop=drop_words, swap=swap_words, typos=make_typos
+)
 
 
 @TRANSFORMS.register_module()
@@ -221,13 +230,16 @@ class CorruptSentences(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Corrupts the sentences."""
         clip, change = results['clip'][0], SENTENCE_CORRUPTIONS[self.kind]
-        pairs = tuple(replace(pair, sentence=change(pair.sentence, self.severity, self.seed))
-                      for pair in clip.pairs)
+        pairs = tuple(
+            replace(pair, sentence=change(pair.sentence, self.severity, self.seed))
+            for pair in clip.pairs
+        )
         results['clip'] = [replace(clip, pairs=pairs)] * len(results['clip'])
         return results
 
 
 def _check(kind: str, severity: int, kinds: dict[str, Callable]) -> None:
     if kind not in kinds or severity not in SEVERITIES:
-        raise ValueError(f'kind is one of {", ".join(kinds)} and severity 1 to 5, got {kind!r} and '
-                         f'{severity!r}')
+        raise ValueError(
+            f'kind is one of {", ".join(kinds)} and severity 1 to 5, got {kind!r} and {severity!r}'
+        )

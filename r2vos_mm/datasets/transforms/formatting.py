@@ -1,5 +1,6 @@
 """From lists over frames to what the model and the evaluation get."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -72,8 +73,13 @@ class PackReferringInputs(BaseTransform):
         DataFileError: if the frames of the clip differ in size.
     """
 
-    def __init__(self, *, void_id: int | None = None, with_foreground: bool = False,
-                 with_instances: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        void_id: int | None = None,
+        with_foreground: bool = False,
+        with_instances: bool = False,
+    ) -> None:
         self.void_id = void_id
         self.with_foreground = with_foreground
         self.with_instances = with_instances
@@ -82,16 +88,20 @@ class PackReferringInputs(BaseTransform):
         """Packs ``results``."""
         clip: Clip = results['clip'][0]
         self._check_sizes(clip, results)
-        sample = ReferringDataSample(metainfo=dict(
-            video_id=clip.video_id,
-            dataset=clip.dataset,
-            frame_ids=list(clip.frame_ids),
-            frame_paths=list(results['img_path']),
-            img_shape=tuple(results['img_shape'][0]),
-            ori_shape=tuple(results['ori_shape'][0]),
-            scale_factor=tuple(results['scale_factor'][0]) if 'scale_factor' in results
-            else (1.0, 1.0),
-            flip=bool(results['flip'][0]) if 'flip' in results else False))
+        sample = ReferringDataSample(
+            metainfo=dict(
+                video_id=clip.video_id,
+                dataset=clip.dataset,
+                frame_ids=list(clip.frame_ids),
+                frame_paths=list(results['img_path']),
+                img_shape=tuple(results['img_shape'][0]),
+                ori_shape=tuple(results['ori_shape'][0]),
+                scale_factor=tuple(results['scale_factor'][0])
+                if 'scale_factor' in results
+                else (1.0, 1.0),
+                flip=bool(results['flip'][0]) if 'flip' in results else False,
+            )
+        )
         sample.gt_pairs = self._pairs(clip.pairs, results.get('gt_seg_map'))
         self._add_regions(sample, results.get('gt_seg_map'))
         if self.with_instances and 'gt_seg_map' in results:
@@ -118,7 +128,8 @@ class PackReferringInputs(BaseTransform):
         return InstanceData(
             obj_ids=obj_ids,
             masks=torch.from_numpy(masks),
-            valid=torch.from_numpy(masks.any((-2, -1))))
+            valid=torch.from_numpy(masks.any((-2, -1))),
+        )
 
     @staticmethod
     def _check_sizes(clip: Clip, results: dict) -> None:
@@ -126,7 +137,8 @@ class PackReferringInputs(BaseTransform):
             if shape != results['ori_shape'][0]:
                 raise DataFileError(
                     f'{path} has size {shape}, other frames of video {clip.video_id} '
-                    f'{results["ori_shape"][0]} (height, width): extract the frames again')
+                    f'{results["ori_shape"][0]} (height, width): extract the frames again'
+                )
 
     @staticmethod
     def _images(images: list[np.ndarray]) -> Tensor:
@@ -147,7 +159,8 @@ class PackReferringInputs(BaseTransform):
             exp_ids=[pair.exp_id for pair in pairs],
             obj_ids=[pair.obj_id for pair in pairs],
             kinds=[pair.kind for pair in pairs],
-            is_negative=torch.tensor([pair.is_negative for pair in pairs], dtype=torch.bool))
+            is_negative=torch.tensor([pair.is_negative for pair in pairs], dtype=torch.bool),
+        )
         if seg_maps is not None:
             objects = sorted(set(data.obj_ids))
             index = [objects.index(obj_id) for obj_id in data.obj_ids]

@@ -1,4 +1,5 @@
 """Frames and masks from files, with errors that name the file."""
+
 import io
 
 import cv2
@@ -14,8 +15,12 @@ from r2vos_mm.registry import TRANSFORMS
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _MASK_MODES = ('P', 'L', '1')
 # What a JPEG decoder can shrink a picture by while it decodes, the strongest first.
-_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4,
-            2: cv2.IMREAD_REDUCED_COLOR_2, 1: cv2.IMREAD_COLOR}
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    1: cv2.IMREAD_COLOR,
+}
 
 
 def read_bytes(path: str, remedy: str) -> bytes:
@@ -46,8 +51,9 @@ def decode_frame(content: bytes, *, reduction: int = 1) -> np.ndarray:
     """
     complete = not content.startswith(_JPEG_START) or content.endswith(_JPEG_END)
     if complete and content:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8),
-                             _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(
+            np.frombuffer(content, np.uint8), _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+        )
         if image is not None:
             return image
     with Image.open(io.BytesIO(content)) as image:
@@ -66,9 +72,11 @@ def jpeg_reduction(size: tuple[int, int], largest_scale: tuple[int, int]) -> int
     (2, 1)
     """
     wanted = mmcv.image.geometric.rescale_size(size, largest_scale)
-    return next(factor for factor in _REDUCED
-                if factor == 1 or all(-(-side // factor) >= least
-                                      for side, least in zip(size, wanted)))
+    return next(
+        factor
+        for factor in _REDUCED
+        if factor == 1 or all(-(-side // factor) >= least for side, least in zip(size, wanted))
+    )
 
 
 def decode_mask(content: bytes) -> np.ndarray:
@@ -128,8 +136,9 @@ class LoadVideoFrame(BaseTransform):
                 results['img'] = decode_frame(content)
                 results['ori_shape'] = results['img'].shape[:2]
         except (OSError, SyntaxError) as error:
-            raise DataFileError(f'{path} is not a complete image ({error}): extract or download '
-                                'the frame again') from error
+            raise DataFileError(
+                f'{path} is not a complete image ({error}): extract or download the frame again'
+            ) from error
         results['img_shape'] = results['img'].shape[:2]
         return results
 
@@ -164,15 +173,20 @@ class LoadObjectMask(BaseTransform):
         try:
             mask = decode_mask(content)
         except ValueError as error:
-            raise DataFileError(f'{path} is not a mask ({error}): masks are 8-bit palette or grey '
-                                'PNGs whose pixels are object ids; convert the colours to '
-                                'ids') from error
+            raise DataFileError(
+                f'{path} is not a mask ({error}): masks are 8-bit palette or grey '
+                'PNGs whose pixels are object ids; convert the colours to '
+                'ids'
+            ) from error
         except (OSError, SyntaxError) as error:
-            raise DataFileError(f'{path} is not a complete image ({error}): download the mask '
-                                'again') from error
+            raise DataFileError(
+                f'{path} is not a complete image ({error}): download the mask again'
+            ) from error
         if mask.shape != tuple(results['ori_shape']):
-            raise DataFileError(f'{path} has size {mask.shape}, its frame '
-                                f'{tuple(results["ori_shape"])} (height, width): frame and mask '
-                                'must come from the same release')
+            raise DataFileError(
+                f'{path} has size {mask.shape}, its frame '
+                f'{tuple(results["ori_shape"])} (height, width): frame and mask '
+                'must come from the same release'
+            )
         results['gt_seg_map'] = at_decoded_size(mask, results)
         return results

@@ -1,5 +1,6 @@
 """Colour changes that leave the words of a sentence true."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -25,10 +26,12 @@ class ClipPhotoMetricDistortion(PhotoMetricDistortion):
     def _random_flags(self) -> Sequence:
         flags = np.random.randint(2, size=5)
         no_swap = (0,)
-        values = (np.random.uniform(-self.brightness_delta, self.brightness_delta),
-                  np.random.uniform(self.contrast_lower, self.contrast_upper),
-                  np.random.uniform(self.saturation_lower, self.saturation_upper),
-                  np.random.uniform(-self.hue_delta, self.hue_delta))
+        values = (
+            np.random.uniform(-self.brightness_delta, self.brightness_delta),
+            np.random.uniform(self.contrast_lower, self.contrast_upper),
+            np.random.uniform(self.saturation_lower, self.saturation_upper),
+            np.random.uniform(-self.hue_delta, self.hue_delta),
+        )
         return (*flags, *no_swap, *values, None)
 
     def transform(self, results: dict) -> dict:

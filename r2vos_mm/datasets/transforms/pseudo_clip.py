@@ -1,4 +1,5 @@
 """Videos made of single images."""
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -30,10 +31,19 @@ class JitterFrame(BaseTransform):
         prob: probability that the frame is changed at all.
     """
 
-    def __init__(self, *, rotation: float = 20.0, translation: float = 0.1,
-                 perspective: float = 0.08, brightness: float = 40.0, hue: float = 5.0,
-                 saturation: float = 5.0, blur_prob: float = 0.25,
-                 blur_sizes: tuple[int, ...] = (9, 11), prob: float = 0.8) -> None:
+    def __init__(
+        self,
+        *,
+        rotation: float = 20.0,
+        translation: float = 0.1,
+        perspective: float = 0.08,
+        brightness: float = 40.0,
+        hue: float = 5.0,
+        saturation: float = 5.0,
+        blur_prob: float = 0.25,
+        blur_sizes: tuple[int, ...] = (9, 11),
+        prob: float = 0.8,
+    ) -> None:
         if min(rotation, translation, perspective, brightness, hue, saturation) < 0:
             raise ValueError('ranges of JitterFrame must not be negative')
         if not (0 <= blur_prob <= 1 and 0 <= prob <= 1):
@@ -97,6 +107,10 @@ def _warped_map(seg_map: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """A map of ids or bits, moved plane by plane: ids are not mixed."""
     height, width = seg_map.shape[:2]
     planes = seg_map.reshape(height, width, -1)
-    warped = [cv2.warpPerspective(np.ascontiguousarray(planes[..., k]), matrix, (width, height),
-                                  flags=cv2.INTER_NEAREST) for k in range(planes.shape[2])]
+    warped = [
+        cv2.warpPerspective(
+            np.ascontiguousarray(planes[..., k]), matrix, (width, height), flags=cv2.INTER_NEAREST
+        )
+        for k in range(planes.shape[2])
+    ]
     return np.stack(warped, -1).reshape(seg_map.shape)

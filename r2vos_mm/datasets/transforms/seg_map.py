@@ -1,4 +1,5 @@
 """Transforms of label maps, for the pre-training of backbones."""
+
 from __future__ import annotations
 
 from mmcv.transforms import BaseTransform
@@ -30,5 +31,5 @@ class ThinSegMap(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         middle = self.stride // 2
-        results['gt_seg_map'] = results['gt_seg_map'][middle::self.stride, middle::self.stride]
+        results['gt_seg_map'] = results['gt_seg_map'][middle :: self.stride, middle :: self.stride]
         return results

@@ -1,4 +1,5 @@
 """Transforms of sentences."""
+
 import re
 from dataclasses import replace
 

@@ -1,10 +1,11 @@
 """Draws some videos of every validation and of the test."""
+
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -60,16 +61,30 @@ class ReferringVisualizationHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, *, draw: bool = True, out_dir: Optional[str] = None, max_videos: int = 8,
-                 interval: int = 1, columns: int = 6, sheet_rows: int = 12, suffix: str = '.mp4',
-                 fps: float = 6.0) -> None:
-        for name, value in (('max_videos', max_videos), ('interval', interval),
-                            ('columns', columns), ('sheet_rows', sheet_rows)):
+    def __init__(
+        self,
+        *,
+        draw: bool = True,
+        out_dir: str | None = None,
+        max_videos: int = 8,
+        interval: int = 1,
+        columns: int = 6,
+        sheet_rows: int = 12,
+        suffix: str = '.mp4',
+        fps: float = 6.0,
+    ) -> None:
+        for name, value in (
+            ('max_videos', max_videos),
+            ('interval', interval),
+            ('columns', columns),
+            ('sheet_rows', sheet_rows),
+        ):
             if value < 1:
                 raise ValueError(f'ReferringVisualizationHook.{name} is at least 1, got {value}')
         if suffix not in ('.mp4', '.gif'):
-            raise ValueError("ReferringVisualizationHook.suffix is '.mp4' or '.gif', "
-                             f'got {suffix!r}')
+            raise ValueError(
+                f"ReferringVisualizationHook.suffix is '.mp4' or '.gif', got {suffix!r}"
+            )
         self.draw = draw
         self.out_dir = out_dir
         self.max_videos = max_videos
@@ -78,7 +93,7 @@ class ReferringVisualizationHook(Hook):
         self.sheet_rows = sheet_rows
         self.suffix = suffix
         self.fps = fps
-        self._visualizer: Optional[ReferringVisualizer] = None
+        self._visualizer: ReferringVisualizer | None = None
         self._reset()
 
     def before_val_epoch(self, runner: Runner) -> None:
@@ -89,30 +104,46 @@ class ReferringVisualizationHook(Hook):
         """Starts a new count of videos."""
         self._reset()
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence[ReferringDataSample]] = None) -> None:
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[ReferringDataSample] | None = None,
+    ) -> None:
         """Draws the batch's videos if their turn has come."""
         self._draw_batch(runner, batch_idx, data_batch, outputs, f'val_{runner.iter:06d}')
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
-                        outputs: Optional[Sequence[ReferringDataSample]] = None) -> None:
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[ReferringDataSample] | None = None,
+    ) -> None:
         """Draws the batch's videos if their turn has come."""
         self._draw_batch(runner, batch_idx, data_batch, outputs, 'test')
 
-    def after_val_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Writes the contact sheet."""
         self._write_sheet(runner, f'val_{runner.iter:06d}')
 
-    def after_test_epoch(self, runner: Runner, metrics: Optional[dict] = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Writes the contact sheet."""
         self._write_sheet(runner, 'test')
 
     def _reset(self) -> None:
         self._drawn = 0
-        self._rows: List[ClipView] = []
+        self._rows: list[ClipView] = []
 
-    def _draw_batch(self, runner: Runner, batch_idx: int, data_batch: Optional[dict],
-                    outputs: Optional[Sequence[ReferringDataSample]], folder: str) -> None:
+    def _draw_batch(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None,
+        outputs: Sequence[ReferringDataSample] | None,
+        folder: str,
+    ) -> None:
         if not self.draw or not outputs or batch_idx % self.interval or not is_main_process():
             return
         for position, sample in enumerate(outputs):
@@ -123,29 +154,42 @@ class ReferringVisualizationHook(Hook):
                 self._draw_sample(runner, frames, sample, self._folder(runner, folder))
                 self._drawn += 1
             except (OSError, ValueError) as error:
-                print_log(f'Video {sample.get("video_id")!r} is not drawn: {error}', 'current',
-                          level=logging.WARNING)
+                print_log(
+                    f'Video {sample.get("video_id")!r} is not drawn: {error}',
+                    'current',
+                    level=logging.WARNING,
+                )
 
-    def _draw_sample(self, runner: Runner, frames: Sequence[np.ndarray],
-                     sample: ReferringDataSample, folder: Path) -> None:
+    def _draw_sample(
+        self,
+        runner: Runner,
+        frames: Sequence[np.ndarray],
+        sample: ReferringDataSample,
+        folder: Path,
+    ) -> None:
         visualizer = self._own_visualizer(runner)
         name = file_name(str(sample.get('video_id', f'video_{self._drawn:03d}')))
-        write_video(folder / f'{name}{self.suffix}', visualizer.draw_video(frames, sample),
-                    fps=self.fps)
+        write_video(
+            folder / f'{name}{self.suffix}', visualizer.draw_video(frames, sample), fps=self.fps
+        )
         for number, clip in enumerate(visualizer.clip_views(frames, sample)):
             pair = clip.pair
             if pair.grounding_attention is not None or pair.early_features is not None:
-                write_image(folder / f'{name}_grounding_{number}.png',
-                            grounding_figure(clip, columns=self.columns,
-                                             style=visualizer.style.small()))
+                write_image(
+                    folder / f'{name}_grounding_{number}.png',
+                    grounding_figure(clip, columns=self.columns, style=visualizer.style.small()),
+                )
             self._rows.append(clip.select(spread(len(frames), self.columns)))
 
     def _write_sheet(self, runner: Runner, folder: str) -> None:
         if not self._rows:
             return
         chosen = balanced([bool(row.pair.is_negative) for row in self._rows], self.sheet_rows)
-        sheet = contact_sheet([self._rows[i] for i in chosen], columns=self.columns,
-                              style=self._own_visualizer(runner).style.small())
+        sheet = contact_sheet(
+            [self._rows[i] for i in chosen],
+            columns=self.columns,
+            style=self._own_visualizer(runner).style.small(),
+        )
         write_image(self._folder(runner, folder) / 'contact_sheet.png', sheet)
         runner.visualizer.add_image('contact_sheet', sheet, step=runner.iter)
         self._reset()
@@ -160,8 +204,9 @@ class ReferringVisualizationHook(Hook):
         return self._visualizer
 
 
-def sample_frames(sample: ReferringDataSample, data_batch: Optional[dict],
-                  position: int) -> Sequence[np.ndarray]:
+def sample_frames(
+    sample: ReferringDataSample, data_batch: dict | None, position: int
+) -> Sequence[np.ndarray]:
     """The frames of a sample: its files, else (video files) the inputs before the preprocessor.
 
     Args:
@@ -182,8 +227,9 @@ def sample_frames(sample: ReferringDataSample, data_batch: Optional[dict],
     inputs = (data_batch or {}).get('inputs')
     clip = inputs[position] if inputs is not None else None
     if not isinstance(clip, torch.Tensor) or clip.dtype != torch.uint8:
-        raise ValueError(f'its frames are no files ({paths and paths[0]}), and the batch has no '
-                         'uint8 inputs')
+        raise ValueError(
+            f'its frames are no files ({paths and paths[0]}), and the batch has no uint8 inputs'
+        )
     return clip.permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -170,6 +170,7 @@ class RunFolder:
         lines = said.splitlines()[1:]  # without the command
         return '\n'.join((lines[:-1] if failed else lines)[-count:])
 
+
 def commit_of(folder: Path) -> str | None:
     """Git commit of the checkout ``folder`` lies in, with ``-dirty`` if tracked files differ."""
     command = ['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']

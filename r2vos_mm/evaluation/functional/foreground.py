@@ -5,7 +5,7 @@ Yan et al., "VISA: Reasoning Video Object Segmentation via Large Language Models
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 

@@ -7,8 +7,8 @@ foreground, and its pixels are summed over frames.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 

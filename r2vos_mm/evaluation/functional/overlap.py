@@ -6,8 +6,8 @@ objects more; RefCOCO papers call it cIoU or oIoU.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 

@@ -8,8 +8,8 @@ to a word and dilated by bit operations.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import numpy as np
 
@@ -58,9 +58,7 @@ def region_similarity(
     """
     pred, gt, void = _as_clips(pred, gt, void)
     pairs = (_without_void(pred, gt, void, frame) for frame in range(len(pred)))
-    counts = [
-        (np.count_nonzero(p & g), np.count_nonzero(p), np.count_nonzero(g)) for p, g in pairs
-    ]
+    counts = [(np.count_nonzero(p & g), np.count_nonzero(p), np.count_nonzero(g)) for p, g in pairs]
     intersection, pred_area, gt_area = np.array(counts, dtype=np.int64).reshape(-1, 3).T
     return _ratio(intersection, pred_area + gt_area - intersection, if_none=1.0)
 

@@ -8,8 +8,8 @@ the ratio of predicted to annotated area.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Iterator, Sequence
 
 import numpy as np
 
@@ -333,9 +333,7 @@ class _AnnotatorParts:
     highest_id: int = 0
     void_frames: int = 0
 
-    def add(
-        self, part: range, objects: np.ndarray, void: np.ndarray, *, bound_th: float
-    ) -> None:
+    def add(self, part: range, objects: np.ndarray, void: np.ndarray, *, bound_th: float) -> None:
         """Score a part against objects (O, T, H, W), without the void pixels (T, H, W)."""
         values = self.reader.read(part)
         self.void_frames += int((values == VOID).any(axis=(1, 2)).sum())
@@ -393,8 +391,10 @@ def score_videos(
         return
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
-    with one_opencv_thread(), context.Pool(
-            processes, initializer=_start_worker, initargs=(scorer,)) as pool:
+    with (
+        one_opencv_thread(),
+        context.Pool(processes, initializer=_start_worker, initargs=(scorer,)) as pool,
+    ):
         yield from pool.imap_unordered(_score_in_worker, tasks)
 
 

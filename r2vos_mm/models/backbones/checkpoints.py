@@ -12,6 +12,7 @@ ReferFormer     ``backbone.0.body.``  ``downsamples.i.``        (C, 3, 1, 4, 4)
 MTTR, this one  ``backbone.``         ``downsamples.i.``        (C, 3, 1, 4, 4)
 ==============  ====================  ========================  =====================
 """
+
 import logging
 import re
 from collections import Counter
@@ -47,6 +48,7 @@ class StoredState:
         tensors: by name.
         others: names of entries that are no tensors, which cannot be weights.
     """
+
     tensors: dict[str, Tensor]
     others: tuple[str, ...]
 
@@ -60,6 +62,7 @@ class ConvertedWeights:
         ignored: names in the file that were left out: buffers that the architecture implies,
             the norm before the classifier, and whatever is not the backbone.
     """
+
     weights: dict[str, Tensor]
     ignored: tuple[str, ...]
 
@@ -74,6 +77,7 @@ class FittedWeights:
         unused: names in the file without a place in the model.
         missing: names in the model that keep their initial values.
     """
+
     source: str
     weights: dict[str, Tensor]
     unused: tuple[str, ...]
@@ -81,11 +85,13 @@ class FittedWeights:
 
     def describe(self) -> str:
         """A few lines for a log; numbers in names are folded into ``*`` and counted."""
-        return '\n'.join([
-            f'{len(self.weights)} tensors of the backbone from {self.source}',
-            f'  left out of the file ({len(self.unused)}): {_fold(self.unused)}',
-            f'  missing in the file, start fresh ({len(self.missing)}): {_fold(self.missing)}',
-        ])
+        return '\n'.join(
+            [
+                f'{len(self.weights)} tensors of the backbone from {self.source}',
+                f'  left out of the file ({len(self.unused)}): {_fold(self.unused)}',
+                f'  missing in the file, start fresh ({len(self.missing)}): {_fold(self.missing)}',
+            ]
+        )
 
 
 def _fold(names: Iterable[str]) -> str:
@@ -98,8 +104,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of :func:`read_state`; a warning names the entries that are none."""
     stored = read_state(path)
     if stored.others:
-        print_log(f'{path}: no tensors, left out: {", ".join(stored.others)}', logger='current',
-                  level=logging.WARNING)
+        print_log(
+            f'{path}: no tensors, left out: {", ".join(stored.others)}',
+            logger='current',
+            level=logging.WARNING,
+        )
     return stored.tensors
 
 
@@ -116,8 +125,10 @@ def read_state(path: str | Path) -> StoredState:
     """
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(f'No checkpoint file at {path}. Only local files are read: download '
-                              'the checkpoint first and give its path.')
+        raise CheckpointError(
+            f'No checkpoint file at {path}. Only local files are read: download '
+            'the checkpoint first and give its path.'
+        )
     try:
         content = torch.load(file, map_location='cpu', weights_only=True)
     # A damaged file can fail anywhere in unpickling, with nearly any exception.
@@ -125,17 +136,24 @@ def read_state(path: str | Path) -> StoredState:
         raise CheckpointError(
             f'{path} cannot be read ({type(error).__name__}: {_first_line(error)}). If it was cut '
             'off or is no checkpoint, download it again and compare its size or hash with the '
-            'publisher\'s. If it is complete but holds pickled objects, open it once in an '
-            'environment where you trust it and save only its state dict.') from error
+            "publisher's. If it is complete but holds pickled objects, open it once in an "
+            'environment where you trust it and save only its state dict.'
+        ) from error
     if isinstance(content, dict):
-        content = next((content[name] for name in _CONTAINERS
-                        if isinstance(content.get(name), dict)), content)
-        tensors = {name: value for name, value in content.items()
-                   if isinstance(name, str) and isinstance(value, Tensor)}
+        content = next(
+            (content[name] for name in _CONTAINERS if isinstance(content.get(name), dict)), content
+        )
+        tensors = {
+            name: value
+            for name, value in content.items()
+            if isinstance(name, str) and isinstance(value, Tensor)
+        }
         if tensors:
             return StoredState(tensors, tuple(str(n) for n in content if n not in tensors))
-    raise CheckpointError(f'{path} holds no state dict, neither at its top level nor under '
-                          f'{", ".join(_CONTAINERS)}; give a file of model weights.')
+    raise CheckpointError(
+        f'{path} holds no state dict, neither at its top level nor under '
+        f'{", ".join(_CONTAINERS)}; give a file of model weights.'
+    )
 
 
 def _first_line(error: Exception) -> str:
@@ -150,12 +168,13 @@ def _find_prefix(state: dict[str, Tensor], source: str) -> str:
     """
     found = [name for name in state if name == _ANCHOR or name.endswith('.' + _ANCHOR)]
     if len(found) == 1:
-        return found[0][:-len(_ANCHOR)]
+        return found[0][: -len(_ANCHOR)]
     problem = 'more than one' if found else 'no'
     sample = ', '.join(found or list(state)[:3])
     raise CheckpointError(
         f'{source} holds {problem} Swin backbone: looked for one name ending in {_ANCHOR!r} among '
-        f'{len(state)} tensors (such as {sample}). Give a checkpoint of the right model.')
+        f'{len(state)} tensors (such as {sample}). Give a checkpoint of the right model.'
+    )
 
 
 def _trunk(state: dict[str, Tensor], source: str, implied: tuple[str, ...]) -> ConvertedWeights:
@@ -163,7 +182,7 @@ def _trunk(state: dict[str, Tensor], source: str, implied: tuple[str, ...]) -> C
     prefix = _find_prefix(state, source)
     weights, ignored = {}, []
     for key, tensor in state.items():
-        name = key[len(prefix):]
+        name = key[len(prefix) :]
         if key.startswith(prefix) and _TRUNK.match(name) and not name.endswith(implied):
             weights[name] = tensor
         else:
@@ -171,8 +190,9 @@ def _trunk(state: dict[str, Tensor], source: str, implied: tuple[str, ...]) -> C
     return ConvertedWeights(weights, tuple(ignored))
 
 
-def convert_video_swin(state: dict[str, Tensor], *,
-                       source: str = 'the state dict') -> ConvertedWeights:
+def convert_video_swin(
+    state: dict[str, Tensor], *, source: str = 'the state dict'
+) -> ConvertedWeights:
     """Bring a Video Swin to the names and shapes of ``VideoSwinTransformer``.
 
     The prefix is found, patch merging is named ``downsamples.i``, and the two time taps of a
@@ -186,14 +206,17 @@ def convert_video_swin(state: dict[str, Tensor], *,
         CheckpointError: if there is no Video Swin in it.
     """
     trunk = _trunk(state, source, implied=(_INDEX, _MASK))
-    weights = {re.sub(r'^layers\.(\d+)\.downsample\.', r'downsamples.\1.', name): tensor
-               for name, tensor in trunk.weights.items()}
+    weights = {
+        re.sub(r'^layers\.(\d+)\.downsample\.', r'downsamples.\1.', name): tensor
+        for name, tensor in trunk.weights.items()
+    }
     kernel = weights[_ANCHOR]
     if kernel.ndim != 5:
         raise CheckpointError(
             f'{source}: {_ANCHOR} has shape {tuple(kernel.shape)}, but a Video Swin has five axes '
             '(C, 3, frames, 4, 4). A 2-D Swin goes into mmdet.SwinTransformer '
-            '(r2vos_mm.models.backbones.convert_swin).')
+            '(r2vos_mm.models.backbones.convert_swin).'
+        )
     weights[_ANCHOR] = kernel.sum(dim=2, keepdim=True)
     return ConvertedWeights(weights, trunk.ignored)
 
@@ -218,9 +241,12 @@ def convert_swin(state: dict[str, Tensor], *, source: str = 'the state dict') ->
     if kernel.ndim != 4:
         raise CheckpointError(
             f'{source}: {_ANCHOR} has shape {tuple(kernel.shape)}, but a 2-D Swin has four axes '
-            '(C, 3, 4, 4). A Video Swin goes into VideoSwinTransformer.')
-    weights = {name.removeprefix('backbone.'): tensor
-               for name, tensor in swin_converter(trunk.weights).items()}
+            '(C, 3, 4, 4). A Video Swin goes into VideoSwinTransformer.'
+        )
+    weights = {
+        name.removeprefix('backbone.'): tensor
+        for name, tensor in swin_converter(trunk.weights).items()
+    }
     return ConvertedWeights(weights, trunk.ignored)
 
 
@@ -255,16 +281,27 @@ def fit_video_swin(model: nn.Module, path: str | Path) -> FittedWeights:
     stored, names = read_state(path), list(model.state_dict())
     converted = convert_video_swin(stored.tensors, source=str(path))
     return fit_weights(
-        model, converted.weights, source=str(path), ignored=(*converted.ignored, *stored.others),
+        model,
+        converted.weights,
+        source=str(path),
+        ignored=(*converted.ignored, *stored.others),
         may_be_unused=lambda name: _OUTPUT_NORM.match(name) or _behind_last_stage(name, names),
         may_be_missing=_OUTPUT_NORM.match,
         advice='Set embed_dims, depths, num_heads and window_size to those of the checkpoint, or '
-        'give the checkpoint of this size.')
+        'give the checkpoint of this size.',
+    )
 
 
-def fit_weights(model: nn.Module, weights: dict[str, Tensor], *, source: str,
-                ignored: Iterable[str], may_be_unused: Callable[[str], object],
-                may_be_missing: Callable[[str], object], advice: str) -> FittedWeights:
+def fit_weights(
+    model: nn.Module,
+    weights: dict[str, Tensor],
+    *,
+    source: str,
+    ignored: Iterable[str],
+    may_be_unused: Callable[[str], object],
+    may_be_missing: Callable[[str], object],
+    advice: str,
+) -> FittedWeights:
     """Compare every name and shape of converted weights with those of a model.
 
     Args:
@@ -283,15 +320,18 @@ def fit_weights(model: nn.Module, weights: dict[str, Tensor], *, source: str,
     unused = [name for name in weights if name not in expected]
     missing = [name for name in expected if name not in weights]
     fitting = {name: tensor for name, tensor in weights.items() if name in expected}
-    problems = [f'{name} has shape {tuple(tensor.shape)}, the model needs '
-                f'{tuple(expected[name].shape)}' for name, tensor in fitting.items()
-                if tensor.shape != expected[name].shape]
+    problems = [
+        f'{name} has shape {tuple(tensor.shape)}, the model needs {tuple(expected[name].shape)}'
+        for name, tensor in fitting.items()
+        if tensor.shape != expected[name].shape
+    ]
     problems += [f'{name} is missing' for name in missing if not may_be_missing(name)]
-    problems += [f'{name} has no place in the model' for name in unused
-                 if not may_be_unused(name)]
+    problems += [f'{name} has no place in the model' for name in unused if not may_be_unused(name)]
     if problems:
-        raise CheckpointError(f'{source} does not fit the backbone in {len(problems)} places: '
-                              f'{"; ".join(problems[:3])}. {advice}')
+        raise CheckpointError(
+            f'{source} does not fit the backbone in {len(problems)} places: '
+            f'{"; ".join(problems[:3])}. {advice}'
+        )
     return FittedWeights(source, fitting, (*unused, *ignored), tuple(missing))
 
 

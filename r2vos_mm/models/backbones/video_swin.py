@@ -3,6 +3,7 @@
 Written from Liu et al., "Video Swin Transformer", CVPR 2022 (Sec. 3), in the form that R2-VOS,
 ReferFormer and MTTR use: patches of 1x4x4, so that every frame keeps its own maps.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -75,7 +76,8 @@ class PatchMerging(nn.Module):
             maps = F.pad(maps, (0, 0, 0, columns % 2, 0, rows % 2))
         # Released weights count the neighbours down the first column, then down the second.
         neighbours = rearrange(
-            maps, 'b t (h row) (w column) c -> b t h w (column row c)', row=2, column=2)
+            maps, 'b t (h row) (w column) c -> b t h w (column row c)', row=2, column=2
+        )
         return self.reduction(self.norm(neighbours))
 
 
@@ -89,8 +91,9 @@ class WindowAttention(nn.Module):
         qkv_bias: whether query, key and value have a bias.
     """
 
-    def __init__(self, channels: int, num_heads: int, window: Size3D, *,
-                 qkv_bias: bool = True) -> None:
+    def __init__(
+        self, channels: int, num_heads: int, window: Size3D, *, qkv_bias: bool = True
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.window = window
@@ -112,15 +115,17 @@ class WindowAttention(nn.Module):
             (G, B, M, C).
         """
         query, key, value = rearrange(
-            self.qkv(windows), 'g b m (part heads d) -> part (g b) heads m d', part=3,
-            heads=self.num_heads)
+            self.qkv(windows),
+            'g b m (part heads d) -> part (g b) heads m d',
+            part=3,
+            heads=self.num_heads,
+        )
         bias = self._bias(windows.shape[2]).to(query.dtype)
         if layout is None:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         else:
             mixed = self._attend_by_group(query, key, value, bias, layout)
-        return self.proj(rearrange(
-            mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
+        return self.proj(rearrange(mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
 
     def _bias(self, tokens: int) -> Tensor:
         """(heads, M, M) the logit added for each pair of tokens."""
@@ -128,8 +133,9 @@ class WindowAttention(nn.Module):
         index = relative_position_index(self.window, tokens, table.device)
         return table[index].permute(2, 0, 1).contiguous()
 
-    def _attend_by_group(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor,
-                         layout: ShiftedLayout) -> Tensor:
+    def _attend_by_group(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, layout: ShiftedLayout
+    ) -> Tensor:
         """One call per distinct mask.
 
         A mask that is broadcast over its windows is never written out per window: at 5x360x640
@@ -140,8 +146,11 @@ class WindowAttention(nn.Module):
         mixed = []
         for part_query, part_key, part_value, forbidden in parts:
             mask = bias + FORBIDDEN_LOGIT * forbidden.to(bias.dtype)
-            mixed.append(F.scaled_dot_product_attention(
-                part_query, part_key, part_value, attn_mask=mask[None]))
+            mixed.append(
+                F.scaled_dot_product_attention(
+                    part_query, part_key, part_value, attn_mask=mask[None]
+                )
+            )
         return torch.cat(mixed)
 
 
@@ -170,8 +179,16 @@ class VideoSwinBlock(nn.Module):
         drop_path: probability that a clip skips a residual branch in training.
     """
 
-    def __init__(self, channels: int, num_heads: int, window: Size3D, *, mlp_ratio: float,
-                 qkv_bias: bool, drop_path: float) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        window: Size3D,
+        *,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        drop_path: float,
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.attn = WindowAttention(channels, num_heads, window, qkv_bias=qkv_bias)
@@ -206,19 +223,37 @@ class VideoSwinStage(nn.Module):
         mlp_ratio, qkv_bias: see :class:`VideoSwinBlock`.
     """
 
-    def __init__(self, channels: int, num_heads: int, window: Size3D, drop_paths: Sequence[float],
-                 *, mlp_ratio: float, qkv_bias: bool, with_cp: bool) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        window: Size3D,
+        drop_paths: Sequence[float],
+        *,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        with_cp: bool,
+    ) -> None:
         super().__init__()
         self.window = window
         self.with_cp = with_cp
         self.blocks = nn.ModuleList(
-            VideoSwinBlock(channels, num_heads, window, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias,
-                           drop_path=drop_path) for drop_path in drop_paths)
+            VideoSwinBlock(
+                channels,
+                num_heads,
+                window,
+                mlp_ratio=mlp_ratio,
+                qkv_bias=qkv_bias,
+                drop_path=drop_path,
+            )
+            for drop_path in drop_paths
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, T, h, w, C) -> (B, T, h, w, C)."""
-        grids = [fit_window(maps.shape[1:4], self.window, shifted=shifted)
-                 for shifted in (False, True)]
+        grids = [
+            fit_window(maps.shape[1:4], self.window, shifted=shifted) for shifted in (False, True)
+        ]
         for index, block in enumerate(self.blocks):
             grid = grids[index % 2]
             if self.with_cp and torch.is_grad_enabled():
@@ -266,21 +301,23 @@ class VideoSwinTransformer(BaseModule):
     # The backbone takes clips (B, T, 3, H, W), unlike image backbones, which take (B*T, 3, H, W).
     takes_clips = True
 
-    def __init__(self,
-                 *,
-                 in_channels: int = 3,
-                 embed_dims: int = 96,
-                 depths: Sequence[int] = (2, 2, 6, 2),
-                 num_heads: Sequence[int] = (3, 6, 12, 24),
-                 window_size: Sequence[int] = (8, 7, 7),
-                 mlp_ratio: float = 4.0,
-                 qkv_bias: bool = True,
-                 drop_path_rate: float = 0.2,
-                 out_indices: Sequence[int] = (0, 1, 2, 3),
-                 out_norm: dict | None = None,
-                 frozen_stages: int = -1,
-                 with_cp: bool = False,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        embed_dims: int = 96,
+        depths: Sequence[int] = (2, 2, 6, 2),
+        num_heads: Sequence[int] = (3, 6, 12, 24),
+        window_size: Sequence[int] = (8, 7, 7),
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_path_rate: float = 0.2,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        out_norm: dict | None = None,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         _check_sizes(embed_dims, depths, num_heads, window_size, out_indices, frozen_stages)
         self.in_channels = in_channels
@@ -292,11 +329,18 @@ class VideoSwinTransformer(BaseModule):
 
         self.patch_embed = PatchEmbed(in_channels, embed_dims)
         self.layers = nn.ModuleList(
-            VideoSwinStage(stage_channels[stage], num_heads[stage], tuple(window_size), rates,
-                           mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, with_cp=with_cp)
-            for stage, rates in enumerate(_drop_paths(drop_path_rate, depths)[:self.num_stages]))
-        self.downsamples = nn.ModuleList(
-            PatchMerging(channels) for channels in stage_channels[:-1])
+            VideoSwinStage(
+                stage_channels[stage],
+                num_heads[stage],
+                tuple(window_size),
+                rates,
+                mlp_ratio=mlp_ratio,
+                qkv_bias=qkv_bias,
+                with_cp=with_cp,
+            )
+            for stage, rates in enumerate(_drop_paths(drop_path_rate, depths)[: self.num_stages])
+        )
+        self.downsamples = nn.ModuleList(PatchMerging(channels) for channels in stage_channels[:-1])
         self.has_out_norm = out_norm is not None
         if self.has_out_norm:
             for stage, channels in zip(self.out_indices, self.out_channels):
@@ -320,7 +364,8 @@ class VideoSwinTransformer(BaseModule):
             raise ValueError(
                 f'VideoSwinTransformer takes clips (B, T, {self.in_channels}, H, W) but got a '
                 f'tensor of shape {tuple(clips.shape)}; keep the time axis, e.g. frames[None] for '
-                'one clip.')
+                'one clip.'
+            )
         outputs = []
         maps = self.patch_embed(clips)
         for stage, layer in enumerate(self.layers):
@@ -373,11 +418,17 @@ class VideoSwinTransformer(BaseModule):
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
             return
-        frozen = [self.patch_embed, *self.layers[:self.frozen_stages],
-                  *self.downsamples[:self.frozen_stages]]
+        frozen = [
+            self.patch_embed,
+            *self.layers[: self.frozen_stages],
+            *self.downsamples[: self.frozen_stages],
+        ]
         if self.has_out_norm:
-            frozen += [getattr(self, f'norm{stage}') for stage in self.out_indices
-                       if stage < self.frozen_stages]
+            frozen += [
+                getattr(self, f'norm{stage}')
+                for stage in self.out_indices
+                if stage < self.frozen_stages
+            ]
         for module in frozen:
             module.eval()
             module.requires_grad_(False)
@@ -390,9 +441,14 @@ def _drop_paths(rate: float, depths: Sequence[int]) -> list[list[float]]:
     return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
-def _check_sizes(embed_dims: int, depths: Sequence[int], num_heads: Sequence[int],
-                 window_size: Sequence[int], out_indices: Sequence[int],
-                 frozen_stages: int) -> None:
+def _check_sizes(
+    embed_dims: int,
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    window_size: Sequence[int],
+    out_indices: Sequence[int],
+    frozen_stages: int,
+) -> None:
     """Refuse configs whose parts do not fit together.
 
     Raises:
@@ -400,19 +456,28 @@ def _check_sizes(embed_dims: int, depths: Sequence[int], num_heads: Sequence[int
     """
     stages = len(depths)
     if len(num_heads) != stages:
-        raise ValueError(f'VideoSwinTransformer: depths has {stages} stages but num_heads '
-                         f'{len(num_heads)}; give one number of heads per stage.')
+        raise ValueError(
+            f'VideoSwinTransformer: depths has {stages} stages but num_heads '
+            f'{len(num_heads)}; give one number of heads per stage.'
+        )
     for stage, heads in enumerate(num_heads):
         if embed_dims * 2**stage % heads:
             raise ValueError(
                 f'VideoSwinTransformer: num_heads[{stage}]={heads} does not divide the '
-                f'{embed_dims * 2**stage} channels of stage {stage}; change embed_dims or it.')
+                f'{embed_dims * 2**stage} channels of stage {stage}; change embed_dims or it.'
+            )
     if len(window_size) != 3 or min(window_size) < 1:
-        raise ValueError(f'VideoSwinTransformer: window_size={tuple(window_size)} must be three '
-                         'positive numbers: frames, rows, columns.')
+        raise ValueError(
+            f'VideoSwinTransformer: window_size={tuple(window_size)} must be three '
+            'positive numbers: frames, rows, columns.'
+        )
     if not out_indices or list(out_indices) != [i for i in range(stages) if i in out_indices]:
-        raise ValueError(f'VideoSwinTransformer: out_indices={tuple(out_indices)} must be '
-                         f'increasing stage numbers between 0 and {stages - 1}.')
+        raise ValueError(
+            f'VideoSwinTransformer: out_indices={tuple(out_indices)} must be '
+            f'increasing stage numbers between 0 and {stages - 1}.'
+        )
     if not -1 <= frozen_stages <= max(out_indices) + 1:
-        raise ValueError(f'VideoSwinTransformer: frozen_stages={frozen_stages} must lie between '
-                         f'-1 and {max(out_indices) + 1}, the number of stages built.')
+        raise ValueError(
+            f'VideoSwinTransformer: frozen_stages={frozen_stages} must lie between '
+            f'-1 and {max(out_indices) + 1}, the number of stages built.'
+        )

@@ -3,6 +3,7 @@
 Pure functions of sizes, cached per shape. Axes are always (time, rows, columns); a *window* of
 ``wt x wh x ww`` cells holds ``M = wt * wh * ww`` tokens.
 """
+
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -29,6 +30,7 @@ class WindowGrid:
         window: cells of one window, no larger than the map.
         shift: cells by which the map is rolled before it is cut, 0 where an axis is not shifted.
     """
+
     size: Size3D
     window: Size3D
     shift: Size3D
@@ -41,8 +43,10 @@ class WindowGrid:
     @property
     def padding(self) -> Size3D:
         """Cells added behind each axis to fill its last window."""
-        return tuple(count * window - cells for count, window, cells in zip(
-            self.counts, self.window, self.size))
+        return tuple(
+            count * window - cells
+            for count, window, cells in zip(self.counts, self.window, self.size)
+        )
 
     @property
     def is_shifted(self) -> bool:
@@ -62,6 +66,7 @@ class ShiftedLayout:
         group_sizes: windows in each group.
         forbidden: (groups, M, M) bool, True where a query (row) must not see a key (column).
     """
+
     order: Tensor
     inverse: Tensor
     group_sizes: tuple[int, ...]
@@ -80,7 +85,8 @@ def fit_window(size: Size3D, window: Size3D, *, shifted: bool) -> WindowGrid:
     return WindowGrid(
         size=tuple(size),
         window=tuple(extent if fit else cells for cells, extent, fit in zip(size, window, fits)),
-        shift=tuple(extent // 2 if shifted and fit else 0 for extent, fit in zip(window, fits)))
+        shift=tuple(extent // 2 if shifted and fit else 0 for extent, fit in zip(window, fits)),
+    )
 
 
 def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
@@ -99,7 +105,8 @@ def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
         maps = maps.roll([-cells for cells in grid.shift], dims=(1, 2, 3))
     wt, wh, ww = grid.window
     return rearrange(
-        maps, 'b (gt wt) (gh wh) (gw ww) c -> (gt gh gw) b (wt wh ww) c', wt=wt, wh=wh, ww=ww)
+        maps, 'b (gt wt) (gh wh) (gw ww) c -> (gt gh gw) b (wt wh ww) c', wt=wt, wh=wh, ww=ww
+    )
 
 
 def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
@@ -113,8 +120,15 @@ def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
     """
     (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
     maps = rearrange(
-        windows, '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c',
-        gt=gt, gh=gh, gw=gw, wt=wt, wh=wh, ww=ww)
+        windows,
+        '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c',
+        gt=gt,
+        gh=gh,
+        gw=gw,
+        wt=wt,
+        wh=wh,
+        ww=ww,
+    )
     if grid.is_shifted:
         maps = maps.roll(grid.shift, dims=(1, 2, 3))
     frames, rows, columns = grid.size
@@ -168,16 +182,18 @@ def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     """
     with torch.inference_mode(False):
         kinds = [
-            tuple(int(shift > 0 and place == count - 1)
-                  for shift, place, count in zip(grid.shift, places, grid.counts))
+            tuple(
+                int(shift > 0 and place == count - 1)
+                for shift, place, count in zip(grid.shift, places, grid.counts)
+            )
             for places in product(*map(range, grid.counts))
         ]
         groups = sorted(set(kinds))
-        order = torch.tensor(
-            sorted(range(prod(grid.counts)), key=kinds.__getitem__), device='cpu')
+        order = torch.tensor(sorted(range(prod(grid.counts)), key=kinds.__getitem__), device='cpu')
         regions = torch.stack([_regions(grid, last) for last in groups])
         return ShiftedLayout(
             order=order.to(device),
             inverse=order.argsort().to(device),
             group_sizes=tuple(kinds.count(last) for last in groups),
-            forbidden=(regions[:, :, None] != regions[:, None, :]).to(device))
+            forbidden=(regions[:, :, None] != regions[:, None, :]).to(device),
+        )

@@ -1,4 +1,5 @@
 """Weights of published models under the names of this package, and back."""
+
 from .name_tables import NameTable, Rule
 from .released_format import ReleasedConversion, ReleasedFormat, read_released_checkpoint
 from .released_mttr import MTTR_TABLE, from_mttr, to_mttr
@@ -7,6 +8,20 @@ from .released_referformer import REFERFORMER_TABLE, from_referformer, to_referf
 from .skeletons import load_converted, model_like
 
 __all__ = [
-    'MTTR_TABLE', 'NameTable', 'REFERFORMER_TABLE', 'RELEASED_TABLE', 'ReleasedConversion',
-    'ReleasedFormat', 'Rule', 'from_mttr', 'from_referformer', 'from_released', 'load_converted',
-    'model_like', 'read_released_checkpoint', 'to_mttr', 'to_referformer', 'to_released']
+    'MTTR_TABLE',
+    'NameTable',
+    'REFERFORMER_TABLE',
+    'RELEASED_TABLE',
+    'ReleasedConversion',
+    'ReleasedFormat',
+    'Rule',
+    'from_mttr',
+    'from_referformer',
+    'from_released',
+    'load_converted',
+    'model_like',
+    'read_released_checkpoint',
+    'to_mttr',
+    'to_referformer',
+    'to_released',
+]

@@ -1,4 +1,5 @@
 """The command lines of the converters of checkpoints."""
+
 from __future__ import annotations
 
 import argparse
@@ -39,14 +40,18 @@ def run(released: ReleasedFormat, description: str, arguments: list[str] | None 
     """
     args = _parse(description, arguments)
     if args.direction == 'from-released':
-        return write_converted(args, lambda config: read_released(
-            released, config, args.source, leave_out=args.leave_out))
-    return write_converted(
-        args, lambda config: restore_released(released, config, args.source))
+        return write_converted(
+            args,
+            lambda config: read_released(released, config, args.source, leave_out=args.leave_out),
+        )
+    return write_converted(args, lambda config: restore_released(released, config, args.source))
 
 
-def run_backbone(fit: Callable[[nn.Module, Path], FittedWeights], description: str,
-                 arguments: list[str] | None = None) -> int:
+def run_backbone(
+    fit: Callable[[nn.Module, Path], FittedWeights],
+    description: str,
+    arguments: list[str] | None = None,
+) -> int:
     """Convert one checkpoint of a backbone to that of a config.
 
     Args:
@@ -59,14 +64,16 @@ def run_backbone(fit: Callable[[nn.Module, Path], FittedWeights], description: s
         The exit code: 0 when the target was written.
     """
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     _add_files(parser, config='config whose backbone the weights are for')
     args = parser.parse_args(arguments)
     return write_converted(args, lambda config: read_backbone(fit, config, args.source))
 
 
-def read_backbone(fit: Callable[[nn.Module, Path], FittedWeights], config: dict,
-                  source: Path) -> dict:
+def read_backbone(
+    fit: Callable[[nn.Module, Path], FittedWeights], config: dict, source: Path
+) -> dict:
     """Content of a checkpoint of a backbone, where every tensor went printed.
 
     Args:
@@ -123,8 +130,9 @@ def _model_config(path: Path) -> dict:
     return config.model.to_dict()
 
 
-def read_released(released: ReleasedFormat, config: dict, source: Path, *,
-                  leave_out: str | None = None) -> dict:
+def read_released(
+    released: ReleasedFormat, config: dict, source: Path, *, leave_out: str | None = None
+) -> dict:
     """Content of our checkpoint, made of a released one.
 
     Args:
@@ -180,11 +188,13 @@ def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _parse(description: str, arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('direction', choices=('from-released', 'to-released'))
     _add_files(parser, config='config of the same backbone')
-    parser.add_argument('--leave-out', metavar='NAME',
-                        help='from-released: leave out weights whose names begin so')
+    parser.add_argument(
+        '--leave-out', metavar='NAME', help='from-released: leave out weights whose names begin so'
+    )
     args = parser.parse_args(arguments)
     if args.leave_out is not None and args.direction != 'from-released':
         parser.error('--leave-out is for from-released')

@@ -1,4 +1,5 @@
 """Tables of names that are read in both directions."""
+
 from __future__ import annotations
 
 import re
@@ -64,8 +65,9 @@ class NameTable:
     """
 
     def __init__(self, rules: Iterable[tuple[str, str | tuple[str, ...]]]) -> None:
-        self.rules = [Rule(there, (here,) if isinstance(here, str) else here)
-                      for there, here in rules]
+        self.rules = [
+            Rule(there, (here,) if isinstance(here, str) else here) for there, here in rules
+        ]
 
     def to_here(self, tensors: dict[str, Tensor]) -> Renamed:
         """Rename foreign tensors, splitting stacked ones."""
@@ -77,7 +79,8 @@ class NameTable:
             elif tensor.ndim == 0 or len(tensor) % len(rule.here):
                 renamed.broken.append(
                     f'{name} has shape {tuple(tensor.shape)}, which is no stack of '
-                    f'{len(rule.here)} parts')
+                    f'{len(rule.here)} parts'
+                )
             else:
                 parts = tensor.chunk(len(rule.here)) if len(rule.here) > 1 else (tensor,)
                 for template, part in zip(rule.here, parts, strict=True):
@@ -91,8 +94,11 @@ class NameTable:
         sizes: dict[str, int] = {}
         for name, tensor in tensors.items():
             for rule in self.rules:
-                found = [(k, m) for k, pattern in enumerate(rule.here_patterns)
-                         if (m := pattern.fullmatch(name))]
+                found = [
+                    (k, m)
+                    for k, pattern in enumerate(rule.here_patterns)
+                    if (m := pattern.fullmatch(name))
+                ]
                 if found:
                     position, match = found[0]
                     there = rule.there.format(**match.groupdict())
@@ -122,5 +128,6 @@ def _compile(template: str) -> re.Pattern:
     parts = re.split(r'\{(\w+)\}', template)
     pattern = ''.join(
         f'(?P<{part}>{_FIELDS[part]})' if index % 2 else re.escape(part)
-        for index, part in enumerate(parts))
+        for index, part in enumerate(parts)
+    )
     return re.compile(pattern)

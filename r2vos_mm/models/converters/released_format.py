@@ -5,6 +5,7 @@ that a file is accounted for to the last tensor. What exists twice there (the bo
 decoder holds too) is checked to be equal and kept once; what the architecture implies (position
 numbers of the language model, relative positions and masks of attention windows) is left out.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -34,11 +35,13 @@ _ORIGINAL = 'bbox_embed.'
 # Buffers that hold nothing learned.
 _IMPLIED_THERE = re.compile(
     r'(transformer\.)?text_encoder\.embeddings\.(position_ids|token_type_ids)'
-    r'|backbone\..*num_batches_tracked')
+    r'|backbone\..*num_batches_tracked'
+)
 _IMPLIED_BY_WINDOWS = ('.relative_position_index', '.attn_mask')
 _IMPLIED_HERE = re.compile(
     r'backbone\..*num_batches_tracked'
-    r'|text_encoder\.language_model\.embeddings\.(position_ids|token_type_ids)')
+    r'|text_encoder\.language_model\.embeddings\.(position_ids|token_type_ids)'
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,16 @@ class ReleasedConversion:
 
     def describe(self) -> str:
         """Lines for a log."""
-        return '\n'.join((
-            f'{len(self.weights)} tensors under their new names',
-            f'  left out, implied by the architecture ({len(self.implied)}): '
-            f'{_listing(self.implied)}',
-            f'  left out, stored twice ({len(self.aliases)}): {_listing(self.aliases)}',
-            f'  without a place on the other side ({len(self.unknown)}): '
-            f'{_listing(self.unknown)}'))
+        return '\n'.join(
+            (
+                f'{len(self.weights)} tensors under their new names',
+                f'  left out, implied by the architecture ({len(self.implied)}): '
+                f'{_listing(self.implied)}',
+                f'  left out, stored twice ({len(self.aliases)}): {_listing(self.aliases)}',
+                f'  without a place on the other side ({len(self.unknown)}): '
+                f'{_listing(self.unknown)}',
+            )
+        )
 
 
 def _listing(names: tuple[str, ...]) -> str:
@@ -103,8 +109,9 @@ class ReleasedFormat:
     backbone: str = 'backbone.0.body.'
     container: str = 'model'
 
-    def to_here(self, state: dict[str, Tensor], *, source: str = 'the state dict',
-                partial: bool = False) -> ReleasedConversion:
+    def to_here(
+        self, state: dict[str, Tensor], *, source: str = 'the state dict', partial: bool = False
+    ) -> ReleasedConversion:
         """Bring released weights to the names of this package.
 
         Args:
@@ -119,26 +126,44 @@ class ReleasedFormat:
         state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
         aliases = self._check_aliases(state, source)
         implied = tuple(name for name in state if _IMPLIED_THERE.fullmatch(name))
-        backbone = {name: tensor for name, tensor in state.items()
-                    if name.startswith(self.backbone) and name not in implied}
-        rest = {name: tensor for name, tensor in state.items()
-                if not (name in aliases or name in implied or name in backbone)}
+        backbone = {
+            name: tensor
+            for name, tensor in state.items()
+            if name.startswith(self.backbone) and name not in implied
+        }
+        rest = {
+            name: tensor
+            for name, tensor in state.items()
+            if not (name in aliases or name in implied or name in backbone)
+        }
         renamed = self.table.to_here(rest)
         if not renamed.tensors or not backbone:
             raise CheckpointError(
                 f'{source} is no released {self.method} checkpoint: of {len(state)} tensors (such '
                 f'as {", ".join(list(state)[:3])}) {len(renamed.tensors)} of the model and '
-                f'{len(backbone)} of a backbone ({self.backbone}*) are known by name.')
-        self._raise_for(renamed.broken + ([] if partial else [
-            f'{name} is no tensor of that model' for name in renamed.unknown]), source)
+                f'{len(backbone)} of a backbone ({self.backbone}*) are known by name.'
+            )
+        self._raise_for(
+            renamed.broken
+            + (
+                []
+                if partial
+                else [f'{name} is no tensor of that model' for name in renamed.unknown]
+            ),
+            source,
+        )
         converted = self._backbone_to_here(backbone, source)
-        weights = {f'{_BACKBONE_HERE}{name}': tensor
-                   for name, tensor in converted.weights.items()}
-        return ReleasedConversion(weights | renamed.tensors, (*implied, *converted.ignored),
-                                  aliases, tuple(renamed.unknown))
+        weights = {f'{_BACKBONE_HERE}{name}': tensor for name, tensor in converted.weights.items()}
+        return ReleasedConversion(
+            weights | renamed.tensors,
+            (*implied, *converted.ignored),
+            aliases,
+            tuple(renamed.unknown),
+        )
 
-    def to_there(self, state: dict[str, Tensor], *,
-                 source: str = 'the state dict') -> ReleasedConversion:
+    def to_there(
+        self, state: dict[str, Tensor], *, source: str = 'the state dict'
+    ) -> ReleasedConversion:
         """The inverse of :meth:`to_here`; the box heads are stored twice again.
 
         Args:
@@ -150,17 +175,32 @@ class ReleasedFormat:
             CheckpointError: naming the source and the first names without a released counterpart.
         """
         implied = tuple(name for name in state if _IMPLIED_HERE.fullmatch(name))
-        backbone = {name.removeprefix(_BACKBONE_HERE): tensor for name, tensor in state.items()
-                    if name.startswith(_BACKBONE_HERE) and name not in implied}
-        renamed = self.table.to_there({
-            name: tensor for name, tensor in state.items()
-            if not (name.startswith(_BACKBONE_HERE) or name in implied)})
-        self._raise_for(renamed.broken + [f'{name} has no counterpart in the released model'
-                                          for name in renamed.unknown], source)
-        weights = {f'{self.backbone}{name}': tensor
-                   for name, tensor in _backbone_to_there(backbone).items()}
-        copies = {_ALIAS + name.removeprefix(_ORIGINAL): tensor
-                  for name, tensor in renamed.tensors.items() if name.startswith(_ORIGINAL)}
+        backbone = {
+            name.removeprefix(_BACKBONE_HERE): tensor
+            for name, tensor in state.items()
+            if name.startswith(_BACKBONE_HERE) and name not in implied
+        }
+        renamed = self.table.to_there(
+            {
+                name: tensor
+                for name, tensor in state.items()
+                if not (name.startswith(_BACKBONE_HERE) or name in implied)
+            }
+        )
+        self._raise_for(
+            renamed.broken
+            + [f'{name} has no counterpart in the released model' for name in renamed.unknown],
+            source,
+        )
+        weights = {
+            f'{self.backbone}{name}': tensor
+            for name, tensor in _backbone_to_there(backbone).items()
+        }
+        copies = {
+            _ALIAS + name.removeprefix(_ORIGINAL): tensor
+            for name, tensor in renamed.tensors.items()
+            if name.startswith(_ORIGINAL)
+        }
         return ReleasedConversion(weights | renamed.tensors | copies, implied, (), ())
 
     def _raise_for(self, problems: list[str], source: str) -> None:
@@ -168,7 +208,8 @@ class ReleasedFormat:
             more = f', and {len(problems) - 3} more' if len(problems) > 3 else ''
             raise CheckpointError(
                 f'{source} does not fit in {len(problems)} places: {"; ".join(problems[:3])}'
-                f'{more}. {self.advice}')
+                f'{more}. {self.advice}'
+            )
 
     def _check_aliases(self, state: dict[str, Tensor], source: str) -> tuple[str, ...]:
         """Names of the second copy of the box heads.
@@ -192,11 +233,18 @@ class ReleasedFormat:
         kernel = state.get(f'{self.backbone}patch_embed.proj.weight')
         if kernel is None:
             return ConvertedWeights(
-                {name.removeprefix(self.backbone): tensor for name, tensor in state.items()}, ())
+                {name.removeprefix(self.backbone): tensor for name, tensor in state.items()}, ()
+            )
         convert = convert_video_swin if kernel.ndim == 5 else convert_swin
         converted = convert(state, source=source)
-        self._raise_for([f'{name} is no tensor of that backbone' for name in converted.ignored
-                         if not name.endswith(_IMPLIED_BY_WINDOWS)], source)
+        self._raise_for(
+            [
+                f'{name} is no tensor of that backbone'
+                for name in converted.ignored
+                if not name.endswith(_IMPLIED_BY_WINDOWS)
+            ],
+            source,
+        )
         return converted
 
 

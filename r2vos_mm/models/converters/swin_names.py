@@ -1,4 +1,5 @@
 """Swin weights of this package under their released names: inverses of the conversions."""
+
 from __future__ import annotations
 
 import math
@@ -13,8 +14,13 @@ _BIASES, _POSITIONS = '.relative_position_bias_table', '.relative_position_index
 # Windows of the published backbones by the rows of their tables, (2t-1)(2h-1)(2w-1).
 _WINDOWS = {13 * 13: (1, 7, 7), 15 * 13 * 13: (8, 7, 7)}
 # Parts of names here and there, in MMDetection's 2-D Swin.
-_SWIN = (('stages.', 'layers.'), ('.w_msa.', '.'), ('.ffn.layers.0.0.', '.mlp.fc1.'),
-         ('.ffn.layers.1.', '.mlp.fc2.'), ('patch_embed.projection.', 'patch_embed.proj.'))
+_SWIN = (
+    ('stages.', 'layers.'),
+    ('.w_msa.', '.'),
+    ('.ffn.layers.0.0.', '.mlp.fc1.'),
+    ('.ffn.layers.1.', '.mlp.fc2.'),
+    ('patch_embed.projection.', 'patch_embed.proj.'),
+)
 
 
 def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -63,5 +69,6 @@ def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
         window = _WINDOWS.get(len(table)) if name.endswith(_BIASES) else None
         if window is not None:
             buffers[name.removesuffix(_BIASES) + _POSITIONS] = relative_position_index(
-                window, math.prod(window), torch.device('cpu'))
+                window, math.prod(window), torch.device('cpu')
+            )
     return buffers

@@ -1,4 +1,5 @@
 """The instance decoder of MTTR and its two heads: which slot is referred to, and its mask."""
+
 from __future__ import annotations
 
 import torch
@@ -37,10 +38,19 @@ class InstanceSequenceHead(BaseModule):
         other_weight: weight in ``loss_referred`` of slots that stand for no referred instance.
     """
 
-    def __init__(self, decoder: dict, matcher: dict, loss_referred: dict, loss_mask: dict,
-                 loss_dice: dict, channels: int = 256, mask_channels: int = 8,
-                 num_queries: int = 50, other_weight: float = 0.1,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        decoder: dict,
+        matcher: dict,
+        loss_referred: dict,
+        loss_mask: dict,
+        loss_dice: dict,
+        channels: int = 256,
+        mask_channels: int = 8,
+        num_queries: int = 50,
+        other_weight: float = 0.1,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.other_weight = other_weight
         self.decoder = MODELS.build(decoder)
@@ -48,17 +58,26 @@ class InstanceSequenceHead(BaseModule):
         self.query_position = nn.Embedding(num_queries, channels)
         self.referred_branch = nn.Linear(channels, 2)
         self.kernel_branch = MLP(channels, channels, mask_channels, 2)
-        self.losses = nn.ModuleDict(dict(
-            referred=MODELS.build(loss_referred), mask=MODELS.build(loss_mask),
-            dice=MODELS.build(loss_dice)))
+        self.losses = nn.ModuleDict(
+            dict(
+                referred=MODELS.build(loss_referred),
+                mask=MODELS.build(loss_mask),
+                dice=MODELS.build(loss_dice),
+            )
+        )
 
     def init_weights(self) -> None:
         """Xavier-uniform weights of the decoder, as DETR's."""
         super().init_weights()
         xavier_matrices(self.decoder)
 
-    def forward(self, memory: MultimodalMemory, mask_features: Tensor, sentence: Tensor,
-                reconstructed: Tensor | None = None) -> list[SlotPredictions]:
+    def forward(
+        self,
+        memory: MultimodalMemory,
+        mask_features: Tensor,
+        sentence: Tensor,
+        reconstructed: Tensor | None = None,
+    ) -> list[SlotPredictions]:
         """Predictions of every decoder layer, the last one last.
 
         Args:
@@ -68,8 +87,13 @@ class InstanceSequenceHead(BaseModule):
         """
         return [self._predict(layer, mask_features) for layer in self._decode(memory)]
 
-    def last_layer(self, memory: MultimodalMemory, mask_features: Tensor, sentence: Tensor,
-                   reconstructed: Tensor | None = None) -> SlotPredictions:
+    def last_layer(
+        self,
+        memory: MultimodalMemory,
+        mask_features: Tensor,
+        sentence: Tensor,
+        reconstructed: Tensor | None = None,
+    ) -> SlotPredictions:
         """Predictions of the last decoder layer only: all that testing needs."""
         return self._predict(self._decode(memory)[-1], mask_features)
 
@@ -90,7 +114,8 @@ class InstanceSequenceHead(BaseModule):
             raise ValueError(
                 'InstanceSequenceHead learns from all instances of a clip, and the samples have '
                 'no gt_instances: set with_instances=True of PackReferringInputs in the training '
-                'pipeline')
+                'pipeline'
+            )
         count = sum(target.valid.numel() for target in targets.instances)
         normaliser = reduce_mean(targets.valid.new_tensor(count, dtype=torch.float)).clamp(min=1.0)
         losses: dict[str, Tensor] = {}
@@ -98,9 +123,11 @@ class InstanceSequenceHead(BaseModule):
             prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
             matches = self.matcher(prediction, targets.instances)
             losses[f'{prefix}loss_referred'] = self._referred_loss(
-                prediction.scores, matches, targets.instances)
+                prediction.scores, matches, targets.instances
+            )
             for name, value in self._mask_losses(
-                    prediction.masks, matches, targets.instances, normaliser).items():
+                prediction.masks, matches, targets.instances, normaliser
+            ).items():
                 losses[f'{prefix}loss_{name}'] = value
         return losses
 
@@ -114,8 +141,13 @@ class InstanceSequenceHead(BaseModule):
         position = self.query_position.weight[None].expand(frames.numel(), -1, -1)
         tokens = memory.tokens.flatten(0, 1)
         embeddings = self.decoder(
-            query=torch.zeros_like(position), query_pos=position, key=tokens, value=tokens,
-            key_pos=memory.position.flatten(0, 1), key_padding_mask=memory.padding.flatten(0, 1))
+            query=torch.zeros_like(position),
+            query_pos=position,
+            key=tokens,
+            value=tokens,
+            key_pos=memory.position.flatten(0, 1),
+            key_padding_mask=memory.padding.flatten(0, 1),
+        )
         return embeddings.unflatten(1, frames)
 
     def _predict(self, embeddings: Tensor, mask_features: Tensor) -> SlotPredictions:
@@ -123,10 +155,12 @@ class InstanceSequenceHead(BaseModule):
         kernels = self.kernel_branch(embeddings)
         masks = torch.einsum('ptnm,ptmhw->ptnhw', kernels, mask_features.to(kernels.dtype))
         return SlotPredictions(
-            scores=logits[..., 0] - logits[..., 1], boxes=None, masks=masks.float())
+            scores=logits[..., 0] - logits[..., 1], boxes=None, masks=masks.float()
+        )
 
-    def _referred_loss(self, scores: Tensor, matches: list[SequenceMatch],
-                       targets: list[InstanceTargets]) -> Tensor:
+    def _referred_loss(
+        self, scores: Tensor, matches: list[SequenceMatch], targets: list[InstanceTargets]
+    ) -> Tensor:
         """Cross entropy of all slots in all frames, per frame.
 
         The referred instance's slot counts fully in every frame, also where it says 'other'
@@ -139,21 +173,36 @@ class InstanceSequenceHead(BaseModule):
             labels[row, :, match.slots] = visible.T.to(labels)
             weights[row, :, match.slots[match.instances == target.referred]] = 1
         return self.losses['referred'](
-            scores.flatten()[:, None], labels.flatten()[:, None], weights.flatten()[:, None],
-            avg_factor=scores.shape[:2].numel())
+            scores.flatten()[:, None],
+            labels.flatten()[:, None],
+            weights.flatten()[:, None],
+            avg_factor=scores.shape[:2].numel(),
+        )
 
-    def _mask_losses(self, masks: Tensor, matches: list[SequenceMatch],
-                     targets: list[InstanceTargets], normaliser: Tensor) -> dict[str, Tensor]:
+    def _mask_losses(
+        self,
+        masks: Tensor,
+        matches: list[SequenceMatch],
+        targets: list[InstanceTargets],
+        normaliser: Tensor,
+    ) -> dict[str, Tensor]:
         """Losses of the matched masks (P, T, N, h, w) at the size of the targets."""
-        found = torch.cat([
-            mask[:, match.slots].flatten(0, 1) for mask, match in zip(masks, matches, strict=True)])
-        wanted = torch.cat([
-            target.masks[match.instances].transpose(0, 1).flatten(0, 1)
-            for target, match in zip(targets, matches, strict=True)])
+        found = torch.cat(
+            [mask[:, match.slots].flatten(0, 1) for mask, match in zip(masks, matches, strict=True)]
+        )
+        wanted = torch.cat(
+            [
+                target.masks[match.instances].transpose(0, 1).flatten(0, 1)
+                for target, match in zip(targets, matches, strict=True)
+            ]
+        )
         found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
         wanted = wanted.flatten(1).to(found.dtype)
         return dict(
             mask=self.losses['mask'](
-                found.flatten()[:, None], wanted.flatten()[:, None],
-                avg_factor=normaliser * found.shape[1]),
-            dice=self.losses['dice'](found, wanted, avg_factor=normaliser))
+                found.flatten()[:, None],
+                wanted.flatten()[:, None],
+                avg_factor=normaliser * found.shape[1],
+            ),
+            dice=self.losses['dice'](found, wanted, avg_factor=normaliser),
+        )

@@ -1,4 +1,5 @@
 """From an instance embedding to the logits of its mask."""
+
 from __future__ import annotations
 
 import torch
@@ -22,7 +23,8 @@ class LinearMaskPredictor(BaseModule):
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
         self.weights = nn.Sequential(
-            nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels))
+            nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels)
+        )
 
     def forward(self, queries: Tensor, mask_features: Tensor, references: Tensor) -> Tensor:
         """Predict masks of all slots.
@@ -86,23 +88,35 @@ class DynamicMaskPredictor(BaseModule):
             parts = self.controller(queries.float()).split(self.parts, dim=-1)
         first = parts[0].unflatten(-1, (self.hidden, -1))  # (P, T, N, D, C + 2)
         features = torch.einsum(
-            'ptndc,ptchw->ptndhw', first[..., :self.channels], mask_features.to(first.dtype))
+            'ptndc,ptchw->ptndhw', first[..., : self.channels], mask_features.to(first.dtype)
+        )
         with torch.autocast(queries.device.type, enabled=False):
             second, third, *biases = parts[1:]
-            cells = (features.float() + self._coordinate_share(
-                first[..., self.channels:], references.float(), features.shape[-2:])
-                + biases[0][..., None, None]).relu().flatten(-2)
+            cells = (
+                (
+                    features.float()
+                    + self._coordinate_share(
+                        first[..., self.channels :], references.float(), features.shape[-2:]
+                    )
+                    + biases[0][..., None, None]
+                )
+                .relu()
+                .flatten(-2)
+            )
             cells = second.unflatten(-1, (self.hidden, -1)) @ cells + biases[1][..., None]
             masks = third[..., None, :] @ cells.relu() + biases[2][..., None]
         return masks.squeeze(-2).unflatten(-1, features.shape[-2:])
 
-    def _coordinate_share(self, weights: Tensor, references: Tensor,
-                          size: tuple[int, int]) -> Tensor:
+    def _coordinate_share(
+        self, weights: Tensor, references: Tensor, size: tuple[int, int]
+    ) -> Tensor:
         """Weights of (x, y) (P, T, N, D, 2) times reference minus cell: (P, T, N, D, h, w)."""
         rows, columns = (
             self.stride * torch.arange(cells, device=weights.device) + self.stride // 2
-            for cells in size)
+            for cells in size
+        )
         x = references[..., :1] - columns
         y = references[..., 1:] - rows
         return (weights[..., :1] * x[..., None, :])[..., None, :] + (
-            weights[..., 1:] * y[..., None, :])[..., None]
+            weights[..., 1:] * y[..., None, :]
+        )[..., None]

@@ -1,4 +1,5 @@
 """D_v and its heads: instance slots that know the sentence, their scores, boxes and masks."""
+
 from __future__ import annotations
 
 import torch
@@ -33,11 +34,23 @@ class ReferringMaskHead(BaseModule):
         mixes_reconstruction: whether the query takes e' in; False for models without a cycle.
     """
 
-    def __init__(self, decoder: dict, mask_predictor: dict, matcher: dict, loss_cls: dict,
-                 loss_bbox: dict, loss_giou: dict, loss_mask: dict, loss_dice: dict,
-                 channels: int = 256, num_queries: int = 5, mask_stride: int = 4,
-                 absent_frame_weight: float = 0.0, mixes_reconstruction: bool = True,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        decoder: dict,
+        mask_predictor: dict,
+        matcher: dict,
+        loss_cls: dict,
+        loss_bbox: dict,
+        loss_giou: dict,
+        loss_mask: dict,
+        loss_dice: dict,
+        channels: int = 256,
+        num_queries: int = 5,
+        mask_stride: int = 4,
+        absent_frame_weight: float = 0.0,
+        mixes_reconstruction: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.mask_stride = mask_stride
         self.absent_frame_weight = absent_frame_weight
@@ -50,10 +63,15 @@ class ReferringMaskHead(BaseModule):
         num_layers = len(self.decoder.layers)
         self.score_branches = nn.ModuleList(nn.Linear(channels, 1) for _ in range(num_layers))
         self.box_branches = nn.ModuleList(MLP(channels, channels, 4, 3) for _ in range(num_layers))
-        self.losses = nn.ModuleDict(dict(
-            cls=MODELS.build(loss_cls), bbox=MODELS.build(loss_bbox),
-            giou=MODELS.build(loss_giou), mask=MODELS.build(loss_mask),
-            dice=MODELS.build(loss_dice)))
+        self.losses = nn.ModuleDict(
+            dict(
+                cls=MODELS.build(loss_cls),
+                bbox=MODELS.build(loss_bbox),
+                giou=MODELS.build(loss_giou),
+                mask=MODELS.build(loss_mask),
+                dice=MODELS.build(loss_dice),
+            )
+        )
 
     def init_weights(self) -> None:
         """Rare positives, boxes that start at the reference point with a small extent."""
@@ -66,8 +84,13 @@ class ReferringMaskHead(BaseModule):
             nn.init.zeros_(box.layers[-1].bias)
         nn.init.constant_(self.box_branches[0].layers[-1].bias[2:], -2.0)
 
-    def forward(self, memory: Memory, mask_features: Tensor, sentence: Tensor,
-                reconstructed: Tensor | None = None) -> list[SlotPredictions]:
+    def forward(
+        self,
+        memory: Memory,
+        mask_features: Tensor,
+        sentence: Tensor,
+        reconstructed: Tensor | None = None,
+    ) -> list[SlotPredictions]:
         """Predictions of every decoder layer, the last one last.
 
         Args:
@@ -79,16 +102,23 @@ class ReferringMaskHead(BaseModule):
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
         return [
             self._predict(
-                layer, embeddings[layer], references[layer], mask_features, memory.image_sizes)
-            for layer in range(len(embeddings))]
+                layer, embeddings[layer], references[layer], mask_features, memory.image_sizes
+            )
+            for layer in range(len(embeddings))
+        ]
 
-    def last_layer(self, memory: Memory, mask_features: Tensor, sentence: Tensor,
-                   reconstructed: Tensor | None = None) -> SlotPredictions:
+    def last_layer(
+        self,
+        memory: Memory,
+        mask_features: Tensor,
+        sentence: Tensor,
+        reconstructed: Tensor | None = None,
+    ) -> SlotPredictions:
         """Predictions of the last decoder layer only: all that testing needs."""
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
         return self._predict(
-            len(embeddings) - 1, embeddings[-1], references[-2], mask_features,
-            memory.image_sizes)
+            len(embeddings) - 1, embeddings[-1], references[-2], mask_features, memory.image_sizes
+        )
 
     def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
         """Losses of every decoder layer, each with its own matching (supplementary).
@@ -116,7 +146,8 @@ class ReferringMaskHead(BaseModule):
         if reconstructed is None:
             raise ValueError(
                 'the mask head mixes the reconstructed sentence into its queries, but the model '
-                'has no cycle_head: set mask_head.mixes_reconstruction=False')
+                'has no cycle_head: set mask_head.mixes_reconstruction=False'
+            )
         return sentence + self.query_mixer(sentence, reconstructed)
 
     def _decode(self, memory: Memory, query: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -128,30 +159,46 @@ class ReferringMaskHead(BaseModule):
         initial = initial[None].expand(rows, -1, -1)
         query = query.repeat_interleave(frames[1], dim=0)[:, None].expand_as(position)
         embeddings, references = self.decoder(
-            query=query, query_pos=position, value=memory.tokens.flatten(0, 1),
-            key_padding_mask=memory.padding.flatten(0, 1), reference_points=initial,
+            query=query,
+            query_pos=position,
+            value=memory.tokens.flatten(0, 1),
+            key_padding_mask=memory.padding.flatten(0, 1),
+            reference_points=initial,
             valid_ratios=memory.valid_ratios.repeat_interleave(frames[1], dim=0),
-            reg_branches=self.box_branches, **level_layout(memory.shapes, query.device))
+            reg_branches=self.box_branches,
+            **level_layout(memory.shapes, query.device),
+        )
         references = [initial, *references]
         return embeddings.unflatten(1, frames), [r.unflatten(0, frames) for r in references]
 
-    def _predict(self, layer: int, embeddings: Tensor, reference: Tensor, mask_features: Tensor,
-                 image_sizes: Tensor) -> SlotPredictions:
+    def _predict(
+        self,
+        layer: int,
+        embeddings: Tensor,
+        reference: Tensor,
+        mask_features: Tensor,
+        image_sizes: Tensor,
+    ) -> SlotPredictions:
         """Read one layer's embeddings; masks refer to the centres of its boxes, as they are."""
         offset = self.box_branches[layer](embeddings).float()
         anchor = inverse_sigmoid(reference)
         boxes = torch.cat(
-            (offset[..., :2] + anchor[..., :2],
-             offset[..., 2:] + anchor[..., 2:] if anchor.shape[-1] == 4 else offset[..., 2:]),
-            dim=-1).sigmoid()
+            (
+                offset[..., :2] + anchor[..., :2],
+                offset[..., 2:] + anchor[..., 2:] if anchor.shape[-1] == 4 else offset[..., 2:],
+            ),
+            dim=-1,
+        ).sigmoid()
         points = boxes[..., :2].detach() * image_sizes[:, None, None]
         return SlotPredictions(
             scores=self.score_branches[layer](embeddings).squeeze(-1).float(),
             boxes=boxes,
-            masks=self.mask_predictor(embeddings, mask_features, points).float())
+            masks=self.mask_predictor(embeddings, mask_features, points).float(),
+        )
 
-    def _layer_loss(self, prediction: SlotPredictions, targets: PairTargets,
-                    normaliser: Tensor) -> dict[str, Tensor]:
+    def _layer_loss(
+        self, prediction: SlotPredictions, targets: PairTargets, normaliser: Tensor
+    ) -> dict[str, Tensor]:
         slots = self.matcher(prediction, targets)
         rows = torch.arange(len(slots), device=slots.device)
         boxes = prediction.boxes[rows, :, slots]
@@ -162,17 +209,24 @@ class ReferringMaskHead(BaseModule):
         target_masks = targets.masks.flatten(1).to(masks.dtype)
         return dict(
             cls=self.losses['cls'](
-                prediction.scores.flatten()[:, None], labels.flatten()[:, None],
-                avg_factor=normaliser),
+                prediction.scores.flatten()[:, None],
+                labels.flatten()[:, None],
+                avg_factor=normaliser,
+            ),
             bbox=self.losses['bbox'](
-                boxes, targets.boxes, frame_weight[..., None].expand_as(boxes),
-                avg_factor=normaliser),
-            giou=self.losses['giou'](
-                boxes, targets.boxes, frame_weight, avg_factor=normaliser),
+                boxes,
+                targets.boxes,
+                frame_weight[..., None].expand_as(boxes),
+                avg_factor=normaliser,
+            ),
+            giou=self.losses['giou'](boxes, targets.boxes, frame_weight, avg_factor=normaliser),
             mask=self.losses['mask'](
-                masks.flatten()[:, None], target_masks.flatten()[:, None],
-                avg_factor=normaliser * masks.shape[1]),
-            dice=self.losses['dice'](masks, target_masks, avg_factor=normaliser))
+                masks.flatten()[:, None],
+                target_masks.flatten()[:, None],
+                avg_factor=normaliser * masks.shape[1],
+            ),
+            dice=self.losses['dice'](masks, target_masks, avg_factor=normaliser),
+        )
 
 
 class QueryMixer(nn.Module):

@@ -1,7 +1,9 @@
 """The dual task: from the grounded video back to the sentence, and what that tells of the pair."""
+
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence
+from typing import Any
 
 import torch
 from mmdet.models.layers import MLP, DetrTransformerDecoder
@@ -29,8 +31,11 @@ def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> Confi
         Arguments of mmdet's ``DetrTransformerDecoder``.
     """
     attention = dict(
-        embed_dims=channels, num_heads=max(1, channels // 32), attn_drop=0.1,
-        dropout_layer=dict(type='Dropout', drop_prob=0.1))
+        embed_dims=channels,
+        num_heads=max(1, channels // 32),
+        attn_drop=0.1,
+        dropout_layer=dict(type='Dropout', drop_prob=0.1),
+    )
     return dict(
         num_layers=num_layers,
         return_intermediate=False,
@@ -38,8 +43,14 @@ def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> Confi
             self_attn_cfg=dict(attention),
             cross_attn_cfg=dict(attention),
             ffn_cfg=dict(
-                embed_dims=channels, feedforward_channels=8 * channels, num_fcs=2, ffn_drop=0.1,
-                act_cfg=dict(type='ReLU', inplace=True))))
+                embed_dims=channels,
+                feedforward_channels=8 * channels,
+                num_fcs=2,
+                ffn_drop=0.1,
+                act_cfg=dict(type='ReLU', inplace=True),
+            ),
+        ),
+    )
 
 
 @dataclass
@@ -53,6 +64,7 @@ class _CyclePairs:
         is_negative: (N,) bool.
         sentence_ids: (N,) int64, equal for equal sentences.
     """
+
     reconstructed: Tensor
     sentence: Tensor
     misalignment_logit: Tensor
@@ -93,9 +105,9 @@ class RelationalCycleHead(BaseModule):
         loss_angle: ConfigType,
         loss_align: ConfigType,
         channels: int = 256,
-        decoder: Optional[ConfigType] = None,
-        loss_contrastive: Optional[ConfigType] = None,
-        init_cfg: Optional[ConfigType] = None,
+        decoder: ConfigType | None = None,
+        loss_contrastive: ConfigType | None = None,
+        init_cfg: ConfigType | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.text_query = nn.Embedding(1, channels)
@@ -131,8 +143,13 @@ class RelationalCycleHead(BaseModule):
         memory = (f_early + position).permute(0, 1, 3, 4, 2).flatten(1, 3)
         token = self.text_query.weight.expand(len(memory), 1, -1)
         reconstructed = self.text_decoder(
-            token, key=memory, value=memory, query_pos=None, key_pos=None,
-            key_padding_mask=padding.flatten(1))[-1, :, 0]
+            token,
+            key=memory,
+            value=memory,
+            query_pos=None,
+            key_pos=None,
+            key_padding_mask=padding.flatten(1),
+        )[-1, :, 0]
         logit = self.discriminator(torch.cat([sentence, reconstructed], dim=-1))
         return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit.squeeze(-1))
 
@@ -166,14 +183,17 @@ class RelationalCycleHead(BaseModule):
             raise ValueError(
                 f'RelationalCycleHead.loss: got {len(cycle.reconstructed)} reconstructions, '
                 f'{len(sentence)} embeddings, {len(is_negative)} labels and {len(sentences)} '
-                'sentences for the same pairs; give one of each per pair')
+                'sentences for the same pairs; give one of each per pair'
+            )
         pairs = self._gather(cycle, sentence, is_negative, sentences)
         losses = self._relational_losses(pairs)
         losses['loss_align'] = self.loss_align(
-            pairs.misalignment_logit.float(), pairs.is_negative.long())
+            pairs.misalignment_logit.float(), pairs.is_negative.long()
+        )
         if self.loss_contrastive is not None:
             losses['loss_cycle_contrastive'] = self.loss_contrastive(
-                pairs.reconstructed[pairs.is_negative], pairs.sentence[pairs.is_negative])
+                pairs.reconstructed[pairs.is_negative], pairs.sentence[pairs.is_negative]
+            )
         return losses
 
     def _relational_losses(self, pairs: _CyclePairs) -> dict[str, Tensor]:
@@ -184,7 +204,8 @@ class RelationalCycleHead(BaseModule):
         student, teacher = pairs.reconstructed[positive], pairs.sentence[positive].detach()
         return dict(
             loss_cycle_dist=self.loss_dist(student, teacher),
-            loss_cycle_angle=self.loss_angle(student, teacher))
+            loss_cycle_angle=self.loss_angle(student, teacher),
+        )
 
     @staticmethod
     def _gather(
@@ -192,11 +213,19 @@ class RelationalCycleHead(BaseModule):
     ) -> _CyclePairs:
         """Collect the pairs of all processes: features in one gather, integers in another."""
         channels = sentence.shape[-1]
-        features = gather_rows(torch.cat([
-            cycle.reconstructed.float(), sentence.float(), cycle.misalignment_logit.float()[:, None]
-        ], dim=-1))
+        features = gather_rows(
+            torch.cat(
+                [
+                    cycle.reconstructed.float(),
+                    sentence.float(),
+                    cycle.misalignment_logit.float()[:, None],
+                ],
+                dim=-1,
+            )
+        )
         ids = torch.tensor(
-            [_sentence_id(text) for text in sentences], dtype=torch.long, device=sentence.device)
+            [_sentence_id(text) for text in sentences], dtype=torch.long, device=sentence.device
+        )
         labels = gather_rows(torch.stack([is_negative.to(ids), ids], dim=-1))
         reconstructed, embedding, logit = features.split([channels, channels, 1], dim=-1)
         return _CyclePairs(
@@ -204,7 +233,8 @@ class RelationalCycleHead(BaseModule):
             sentence=embedding,
             misalignment_logit=logit.squeeze(-1),
             is_negative=labels[:, 0].bool(),
-            sentence_ids=labels[:, 1])
+            sentence_ids=labels[:, 1],
+        )
 
 
 def _sentence_id(sentence: str) -> int:

@@ -1,4 +1,5 @@
 """Multi-head attention with separate projections, so that shared inputs are projected once."""
+
 from __future__ import annotations
 
 import torch
@@ -34,8 +35,9 @@ class MultiheadAttention(BaseModule):
             nn.init.xavier_uniform_(projection.weight)
             nn.init.zeros_(projection.bias)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, *,
-                key_padding: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, *, key_padding: Tensor | None = None
+    ) -> Tensor:
         """(P, Q, C) queries, (P, K, C) keys and values -> (P, Q, C).
 
         Args:
@@ -43,13 +45,22 @@ class MultiheadAttention(BaseModule):
         """
         return self.attend(self.query_proj(query), key, value, key_padding=key_padding)
 
-    def attend(self, projected_query: Tensor, key: Tensor, value: Tensor, *,
-               key_padding: Tensor | None = None) -> Tensor:
+    def attend(
+        self,
+        projected_query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        key_padding: Tensor | None = None,
+    ) -> Tensor:
         """As :meth:`forward`, for queries that went through ``query_proj`` already."""
         mask = None if key_padding is None else ~key_padding[:, None, None, :]
         heads = _attention(
-            self._split(projected_query), self._split(self.key_proj(key)),
-            self._split(self.value_proj(value)), mask)
+            self._split(projected_query),
+            self._split(self.key_proj(key)),
+            self._split(self.value_proj(value)),
+            mask,
+        )
         return self.out_proj(heads.transpose(1, 2).flatten(2))
 
     @torch.no_grad()
@@ -75,4 +86,5 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     with torch.autocast('cpu', enabled=False):
         return F.scaled_dot_product_attention(
-            query.float(), key.float(), value.float(), attn_mask=mask)
+            query.float(), key.float(), value.float(), attn_mask=mask
+        )

@@ -1,4 +1,5 @@
 """Vision that attends to itself and to the words, at any level of a pyramid (ReferFormer)."""
+
 from __future__ import annotations
 
 import torch
@@ -35,8 +36,14 @@ class VisionLanguageBlock(BaseModule):
             to one cell at least.
     """
 
-    def __init__(self, channels: int = 256, num_heads: int = 8, hidden: int = 2048,
-                 dropout: float = 0.1, reduction: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int = 256,
+        num_heads: int = 8,
+        hidden: int = 2048,
+        dropout: float = 0.1,
+        reduction: int = 1,
+    ) -> None:
         super().__init__()
         if reduction < 1:
             raise ValueError(f'VisionLanguageBlock: reduction must be at least 1, got {reduction}')
@@ -54,8 +61,9 @@ class VisionLanguageBlock(BaseModule):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, vision: Tensor, position: Tensor, padding: Tensor,
-                text: TextFeatures) -> Tensor:
+    def forward(
+        self, vision: Tensor, position: Tensor, padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """Both attentions.
 
         Args:
@@ -75,9 +83,12 @@ class VisionLanguageBlock(BaseModule):
         coarse = _resize(vision, size, mode='nearest')
         positioned = to_tokens(coarse + _resize(position, size, mode='nearest'))
         key_padding = F.interpolate(padding.float(), size=size, mode='nearest').bool()
-        update = to_maps(self.vision_attention(
-            positioned, positioned, to_tokens(coarse), key_padding=key_padding.flatten(1)),
-            coarse.shape)
+        update = to_maps(
+            self.vision_attention(
+                positioned, positioned, to_tokens(coarse), key_padding=key_padding.flatten(1)
+            ),
+            coarse.shape,
+        )
         update = _resize(update, list(vision.shape[-2:]), mode='bilinear')
         tokens = to_tokens(vision) + self.vision_dropout(to_tokens(update))
         return to_maps(self.vision_norm(tokens), vision.shape)
@@ -86,13 +97,17 @@ class VisionLanguageBlock(BaseModule):
         """The steps after the first; shapes as for :meth:`forward`."""
         tokens, words = to_tokens(vision), text.words
         update = self.text_attention(
-            tokens + to_tokens(position), words + word_positions(text.padding, words.shape[-1]),
-            words, key_padding=text.padding)
+            tokens + to_tokens(position),
+            words + word_positions(text.padding, words.shape[-1]),
+            words,
+            key_padding=text.padding,
+        )
         return to_maps(self.tail(tokens, update), vision.shape)
 
     @torch.no_grad()
-    def attention_map(self, vision: Tensor, position: Tensor, padding: Tensor,
-                      text: TextFeatures) -> Tensor:
+    def attention_map(
+        self, vision: Tensor, position: Tensor, padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """(P, T, h, w) where the words are looked for, summing to one over the clip.
 
         Cells attend to words here, not words to cells: the same products of queries and keys are
@@ -101,8 +116,10 @@ class VisionLanguageBlock(BaseModule):
         attention, heads = self.text_attention, self.text_attention.num_heads
         cells = to_tokens(self.attend_vision(vision, position, padding)) + to_tokens(position)
         words = text.words + word_positions(text.padding, text.words.shape[-1])
-        queries, keys = (projected.unflatten(-1, (heads, -1)) for projected in (
-            attention.query_proj(cells), attention.key_proj(words)))
+        queries, keys = (
+            projected.unflatten(-1, (heads, -1))
+            for projected in (attention.query_proj(cells), attention.key_proj(words))
+        )
         logits = torch.einsum('pshc,plhc->phls', queries, keys) * keys.shape[-1] ** -0.5
         weights = logits.masked_fill(padding.flatten(1)[:, None, None], float('-inf')).softmax(-1)
         real = (~text.padding).to(weights.dtype)[..., None]
@@ -133,18 +150,19 @@ class CrossModalGrounding(BaseModule):
         super().init_weights()
         init_convolutions(self.lateral, self.output)
 
-    def forward(self, vision: Tensor, position: Tensor, padding: Tensor,
-                text: TextFeatures) -> Tensor:
+    def forward(
+        self, vision: Tensor, position: Tensor, padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """As :meth:`EarlyGrounding.forward`: (P, T, C, h, w) memory and text -> (P, T, C, h, w)."""
         mixed = self.block(per_frame(self.lateral, vision), position, padding, text)
         return per_frame(self.output, mixed)
 
     @torch.no_grad()
-    def attention_map(self, vision: Tensor, position: Tensor, padding: Tensor,
-                      text: TextFeatures) -> Tensor:
+    def attention_map(
+        self, vision: Tensor, position: Tensor, padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """(P, T, h, w), see :meth:`VisionLanguageBlock.attention_map`."""
-        return self.block.attention_map(
-            per_frame(self.lateral, vision), position, padding, text)
+        return self.block.attention_map(per_frame(self.lateral, vision), position, padding, text)
 
 
 @MODELS.register_module()
@@ -160,11 +178,17 @@ class CrossModalPyramid(TopDownPyramid):
         num_groups: groups of the normalisations.
     """
 
-    def __init__(self, block: dict, reductions: tuple[int, ...] = (2, 4, 8), channels: int = 256,
-                 num_groups: int = 8) -> None:
+    def __init__(
+        self,
+        block: dict,
+        reductions: tuple[int, ...] = (2, 4, 8),
+        channels: int = 256,
+        num_groups: int = 8,
+    ) -> None:
         super().__init__(channels, num_laterals=len(reductions), num_groups=num_groups)
         self.blocks = ModuleList(
-            MODELS.build(dict(block, reduction=reduction)) for reduction in reductions)
+            MODELS.build(dict(block, reduction=reduction)) for reduction in reductions
+        )
 
     def init_weights(self) -> None:
         """Convolutions as in ReferFormer's pixel decoder."""
@@ -172,8 +196,14 @@ class CrossModalPyramid(TopDownPyramid):
         init_convolutions(*self.adapters, *self.layers)
         caffe2_xavier_init(self.mask_features)
 
-    def forward(self, early: Tensor, levels: list[tuple[Tensor, Tensor, Tensor]], finest: Tensor,
-                finest_position: Tensor, text: TextFeatures) -> Tensor:
+    def forward(
+        self,
+        early: Tensor,
+        levels: list[tuple[Tensor, Tensor, Tensor]],
+        finest: Tensor,
+        finest_position: Tensor,
+        text: TextFeatures,
+    ) -> Tensor:
         """From the grounding stride to stride 4.
 
         Args:
@@ -191,7 +221,9 @@ class CrossModalPyramid(TopDownPyramid):
         laterals = [
             block(per_frame(adapt, memory), position, padding, text)
             for adapt, block, (memory, position, padding) in zip(
-                self.adapters, blocks, levels, strict=True)]
+                self.adapters, blocks, levels, strict=True
+            )
+        ]
         laterals.append(last.attend_text(finest, finest_position, text))
         features = self.merge(early.flatten(0, 1), [x.flatten(0, 1) for x in laterals])
         return features.unflatten(0, early.shape[:2])

@@ -1,4 +1,5 @@
 """The way from f_early up to the mask features."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -23,11 +24,12 @@ class TopDownPyramid(BaseModule):
         super().__init__()
         norm = dict(type='GN', num_groups=num_groups)
         self.layers = nn.ModuleList(
-            ConvModule(channels, channels, 3, padding=1, norm_cfg=norm)
-            for _ in range(num_laterals))
+            ConvModule(channels, channels, 3, padding=1, norm_cfg=norm) for _ in range(num_laterals)
+        )
         self.adapters = nn.ModuleList(
             ConvModule(channels, channels, 1, norm_cfg=norm, act_cfg=None)
-            for _ in range(num_laterals - 1))
+            for _ in range(num_laterals - 1)
+        )
         self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, early: Tensor, memory_maps: list[Tensor], finest: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 """Input-side fusion: every visual token is gated by the sentence it is asked about."""
+
 from __future__ import annotations
 
 import torch
@@ -28,8 +29,9 @@ class MultimodalFusion(BaseModule):
         super().__init__()
         self.attention = MultiheadAttention(channels, num_heads)
 
-    def forward(self, levels: list[Tensor], text: TextFeatures,
-                pair_to_clip: Tensor) -> list[Tensor]:
+    def forward(
+        self, levels: list[Tensor], text: TextFeatures, pair_to_clip: Tensor
+    ) -> list[Tensor]:
         """Fuse each level of B clips with the P sentences asked about them.
 
         Args:

@@ -1,4 +1,5 @@
 """Rows of all processes in one place, so that a loss over their relations is exact."""
+
 from typing import Any
 
 import torch

@@ -1,4 +1,5 @@
 """Early grounding: words and pixels update each other, then words filter the pixels."""
+
 from __future__ import annotations
 
 import torch
@@ -23,8 +24,12 @@ class ResidualFFN(nn.Module):
         self.update_dropout = nn.Dropout(dropout)
         self.update_norm = nn.LayerNorm(channels)
         self.ffn = nn.Sequential(
-            nn.Linear(channels, hidden), nn.ReLU(), nn.Dropout(dropout),
-            nn.Linear(hidden, channels), nn.Dropout(dropout))
+            nn.Linear(channels, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, channels),
+            nn.Dropout(dropout),
+        )
         self.ffn_norm = nn.LayerNorm(channels)
 
     def forward(self, tokens: Tensor, update: Tensor) -> Tensor:
@@ -49,8 +54,14 @@ class DualCrossAttention(BaseModule):
             checkpoints have) and no function.
     """
 
-    def __init__(self, channels: int = 256, num_heads: int = 8, hidden: int = 2048,
-                 dropout: float = 0.1, projection_bias: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int = 256,
+        num_heads: int = 8,
+        hidden: int = 2048,
+        dropout: float = 0.1,
+        projection_bias: bool = False,
+    ) -> None:
         super().__init__()
         self.vision_attention = MultiheadAttention(channels, num_heads)
         self.vision_dropout = nn.Dropout(dropout)
@@ -63,8 +74,9 @@ class DualCrossAttention(BaseModule):
         self.vision_tail = ResidualFFN(channels, hidden, dropout)
         self.text_tail = ResidualFFN(channels, hidden, dropout)
 
-    def forward(self, vision: Tensor, position: Tensor, vision_padding: Tensor,
-                text: TextFeatures) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, vision: Tensor, position: Tensor, vision_padding: Tensor, text: TextFeatures
+    ) -> tuple[Tensor, Tensor]:
         """Update both streams.
 
         Args:
@@ -79,20 +91,26 @@ class DualCrossAttention(BaseModule):
         vision = self._attend_vision(vision, position, vision_padding)
         words, word_position = text.words, word_positions(text.padding, text.words.shape[-1])
         vision_update = self.text_to_vision(
-            vision + position, words + word_position, words, key_padding=text.padding)
+            vision + position, words + word_position, words, key_padding=text.padding
+        )
         words_update = self.vision_to_text(
-            self.text_query(words) + word_position, self.vision_key(vision) + position,
-            self.vision_value(vision), key_padding=vision_padding)
+            self.text_query(words) + word_position,
+            self.vision_key(vision) + position,
+            self.vision_value(vision),
+            key_padding=vision_padding,
+        )
         return self.vision_tail(vision, vision_update), self.text_tail(words, words_update)
 
     @torch.no_grad()
-    def attention_map(self, vision: Tensor, position: Tensor, vision_padding: Tensor,
-                      text: TextFeatures) -> Tensor:
+    def attention_map(
+        self, vision: Tensor, position: Tensor, vision_padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """(P, S) share of the words' attention that each cell receives (Figure A)."""
         vision = self._attend_vision(vision, position, vision_padding)
         query = self.text_query(text.words) + word_positions(text.padding, text.words.shape[-1])
         weights = self.vision_to_text.weights(
-            query, self.vision_key(vision) + position, key_padding=vision_padding)
+            query, self.vision_key(vision) + position, key_padding=vision_padding
+        )
         real = (~text.padding).to(weights.dtype)[..., None]
         return (weights * real).sum(1) / real.sum(1)
 
@@ -163,8 +181,13 @@ class DynamicFilter(BaseModule):
         word_pooling: config of the pooling of words into K bins; by default each sentence's own.
     """
 
-    def __init__(self, channels: int = 256, num_filters: int = 3, num_groups: int = 8,
-                 word_pooling: dict | None = None) -> None:
+    def __init__(
+        self,
+        channels: int = 256,
+        num_filters: int = 3,
+        num_groups: int = 8,
+        word_pooling: dict | None = None,
+    ) -> None:
         super().__init__()
         self.num_filters = num_filters
         self.word_pooling = MODELS.build(word_pooling or dict(type='SentenceWordPooling'))
@@ -199,8 +222,9 @@ class EarlyGrounding(BaseModule):
         dynamic_filter: config of the dynamic filter.
     """
 
-    def __init__(self, attention: dict, dynamic_filter: dict, channels: int = 256,
-                 num_groups: int = 8) -> None:
+    def __init__(
+        self, attention: dict, dynamic_filter: dict, channels: int = 256, num_groups: int = 8
+    ) -> None:
         super().__init__()
         norm = dict(type='GN', num_groups=num_groups)
         self.lateral = ConvModule(channels, channels, 1, norm_cfg=norm, act_cfg=None)
@@ -208,8 +232,9 @@ class EarlyGrounding(BaseModule):
         self.dynamic_filter = MODELS.build(dynamic_filter)
         self.output = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm)
 
-    def forward(self, vision: Tensor, position: Tensor, padding: Tensor,
-                text: TextFeatures) -> Tensor:
+    def forward(
+        self, vision: Tensor, position: Tensor, padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """Ground the sentences in one level of the memory.
 
         Args:
@@ -223,16 +248,19 @@ class EarlyGrounding(BaseModule):
         """
         lateral = per_frame(self.lateral, vision)
         tokens, words = self.attention(
-            to_tokens(lateral), to_tokens(position), padding.flatten(1), text)
+            to_tokens(lateral), to_tokens(position), padding.flatten(1), text
+        )
         grounded = to_maps(tokens, vision.shape)
         response = self.dynamic_filter(grounded, words, text.padding)
         return per_frame(self.output, grounded + response)
 
     @torch.no_grad()
-    def attention_map(self, vision: Tensor, position: Tensor, padding: Tensor,
-                      text: TextFeatures) -> Tensor:
+    def attention_map(
+        self, vision: Tensor, position: Tensor, padding: Tensor, text: TextFeatures
+    ) -> Tensor:
         """(P, T, h, w) where the words look, summing to one over the clip."""
         lateral = per_frame(self.lateral, vision)
         weights = self.attention.attention_map(
-            to_tokens(lateral), to_tokens(position), padding.flatten(1), text)
+            to_tokens(lateral), to_tokens(position), padding.flatten(1), text
+        )
         return weights.unflatten(1, padding.shape[1:])

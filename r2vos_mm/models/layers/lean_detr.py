@@ -1,4 +1,5 @@
 """DETR's encoder and decoder without attention maps on the side."""
+
 from __future__ import annotations
 
 from mmdet.models.layers import DetrTransformerDecoder, DetrTransformerEncoder
@@ -14,8 +15,9 @@ class LeanAttention(nn.MultiheadAttention):
     are 8 x 940 x 940 numbers per layer.
     """
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor,
-                **options: object) -> tuple[Tensor, None]:
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, **options: object
+    ) -> tuple[Tensor, None]:
         """As PyTorch's, with None in place of the weights."""
         return super().forward(query, key, value, need_weights=False, **options)
 
@@ -25,7 +27,8 @@ def _without_weights(layers: nn.ModuleList, names: tuple[str, ...]) -> None:
     for layer in layers:
         for wrapper in (getattr(layer, name) for name in names):
             wrapper.attn = LeanAttention(
-                wrapper.embed_dims, wrapper.num_heads, wrapper.attn.dropout)
+                wrapper.embed_dims, wrapper.num_heads, wrapper.attn.dropout
+            )
 
 
 @MODELS.register_module()

@@ -1,4 +1,5 @@
 """Sine positions of words and of the cells of a clip."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """From the encoded map up to few mask features, with fewer channels at every step."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -23,17 +24,24 @@ class SpatialDecoder(BaseModule):
         num_groups: groups of the normalisations.
     """
 
-    def __init__(self, lateral_channels: list[int], channels: int = 256, mask_channels: int = 8,
-                 num_groups: int = 8, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        lateral_channels: list[int],
+        channels: int = 256,
+        mask_channels: int = 8,
+        num_groups: int = 8,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         widths = [channels // 2**step for step in range(len(lateral_channels) + 2)]
         norm = dict(type='GN', num_groups=num_groups)
         self.layers = nn.ModuleList(
             ConvModule(narrow, out, 3, padding=1, bias=True, norm_cfg=norm)
-            for narrow, out in zip([channels, *widths[:-1]], widths))
+            for narrow, out in zip([channels, *widths[:-1]], widths)
+        )
         self.adapters = nn.ModuleList(
-            nn.Conv2d(lateral, width, 1)
-            for lateral, width in zip(lateral_channels, widths[1:]))
+            nn.Conv2d(lateral, width, 1) for lateral, width in zip(lateral_channels, widths[1:])
+        )
         self.mask_features = nn.Conv2d(widths[-1], mask_channels, 3, padding=1)
 
     def init_weights(self) -> None:

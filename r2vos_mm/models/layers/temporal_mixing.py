@@ -1,4 +1,5 @@
 """Neighbouring frames seen together, for backbones that see one frame at a time."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -23,13 +24,16 @@ class TemporalMixing(BaseModule):
         hidden: channels between the two convolutions.
     """
 
-    def __init__(self, channels: int, num_levels: int, hidden: int,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self, channels: int, num_levels: int, hidden: int, init_cfg: dict | None = None
+    ) -> None:
         super().__init__(init_cfg)
         self.inputs = nn.ModuleList(
-            nn.Conv3d(channels, hidden, 3, padding=1) for _ in range(num_levels))
+            nn.Conv3d(channels, hidden, 3, padding=1) for _ in range(num_levels)
+        )
         self.outputs = nn.ModuleList(
-            nn.Conv3d(hidden, channels, 3, padding=1) for _ in range(num_levels))
+            nn.Conv3d(hidden, channels, 3, padding=1) for _ in range(num_levels)
+        )
 
     def init_weights(self) -> None:
         """Zero output convolutions: the identity."""
@@ -50,7 +54,8 @@ class TemporalMixing(BaseModule):
         """
         return [
             self._mix(index, level, padding[:, None])
-            for index, (level, padding) in enumerate(zip(levels, paddings, strict=True))]
+            for index, (level, padding) in enumerate(zip(levels, paddings, strict=True))
+        ]
 
     def _mix(self, index: int, level: Tensor, padding: Tensor) -> Tensor:
         volume = level.transpose(1, 2).masked_fill(padding, 0)

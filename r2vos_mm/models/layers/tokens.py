@@ -1,4 +1,5 @@
 """Maps of clips as sequences of tokens, and back."""
+
 from __future__ import annotations
 
 import torch

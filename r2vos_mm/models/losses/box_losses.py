@@ -1,5 +1,4 @@
 """Generalised IoU that stays finite, and smooth, for empty boxes."""
-from typing import Optional
 
 import torch
 from mmdet.models.losses.utils import weight_reduce_loss
@@ -26,9 +25,11 @@ def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
         (...) in [-1, 1].
     """
     inner = torch.minimum(boxes[..., 2:], others[..., 2:]) - torch.maximum(
-        boxes[..., :2], others[..., :2])
+        boxes[..., :2], others[..., :2]
+    )
     outer = torch.maximum(boxes[..., 2:], others[..., 2:]) - torch.minimum(
-        boxes[..., :2], others[..., :2])
+        boxes[..., :2], others[..., :2]
+    )
     intersection = inner.clamp(min=0).prod(dim=-1)
     union = _area(boxes) + _area(others) - intersection
     enclosing = outer.prod(dim=-1)
@@ -64,9 +65,9 @@ class TubeGIoULoss(nn.Module):
         self,
         pred: Tensor,
         target: Tensor,
-        weight: Optional[Tensor] = None,
-        avg_factor: Optional[float] = None,
-        reduction_override: Optional[str] = None,
+        weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
     ) -> Tensor:
         """Weighted loss.
 
@@ -82,8 +83,7 @@ class TubeGIoULoss(nn.Module):
         """
         with torch.autocast(pred.device.type, enabled=False):
             loss = 1 - aligned_giou(
-                bbox_cxcywh_to_xyxy(pred.float()), bbox_cxcywh_to_xyxy(target.float()),
-                eps=self.eps)
-        loss = weight_reduce_loss(
-            loss, weight, reduction_override or self.reduction, avg_factor)
+                bbox_cxcywh_to_xyxy(pred.float()), bbox_cxcywh_to_xyxy(target.float()), eps=self.eps
+            )
+        loss = weight_reduce_loss(loss, weight, reduction_override or self.reduction, avg_factor)
         return self.loss_weight * loss

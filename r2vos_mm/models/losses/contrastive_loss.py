@@ -1,4 +1,5 @@
 """Hinge that keeps the reconstruction of a wrong sentence away from that sentence."""
+
 import torch
 from torch import Tensor, nn
 

@@ -8,6 +8,7 @@ cyclic structural consistency; the two potentials are those of relational knowle
 Both losses are computed in float32 whatever the autocast state, from explicit differences: the
 usual Gram-matrix short cut loses half of the digits where two embeddings are near each other.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,7 @@ class PairGeometry:
             they coincide.
         distinct: (M, M) bool, the two points do not coincide.
     """
+
     distances: Tensor
     directions: Tensor
     distinct: Tensor
@@ -47,14 +49,15 @@ def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
     differences = points[:, None] - points[None]
     squares = differences.square().sum(dim=-1)
     with torch.no_grad():
-        threshold = squares.max() * coincidence ** 2 if len(points) else squares.new_zeros(())
+        threshold = squares.max() * coincidence**2 if len(points) else squares.new_zeros(())
         distinct = squares > threshold
     # The derivative of sqrt at 0 is infinite and inf * 0 is NaN: keep zeros out of its argument.
     lengths = torch.where(distinct, squares, torch.ones_like(squares)).sqrt()
     return PairGeometry(
         distances=lengths * distinct,
         directions=differences / lengths[..., None] * distinct[..., None],
-        distinct=distinct)
+        distinct=distinct,
+    )
 
 
 class _RelationalLoss(nn.Module):
@@ -81,13 +84,15 @@ class _RelationalLoss(nn.Module):
         if student.ndim != 2 or teacher.ndim != 2 or len(student) != len(teacher):
             raise ValueError(
                 f'{type(self).__name__} compares two matrices of the same number of rows, got '
-                f'student {tuple(student.shape)} and teacher {tuple(teacher.shape)}')
+                f'student {tuple(student.shape)} and teacher {tuple(teacher.shape)}'
+            )
         if not len(student):
             return student.sum()
         with torch.autocast(student.device.type, enabled=False):
             loss = self._compare(
                 pair_geometry(student.float(), coincidence=self.coincidence),
-                pair_geometry(teacher.detach().float(), coincidence=self.coincidence))
+                pair_geometry(teacher.detach().float(), coincidence=self.coincidence),
+            )
         return self.loss_weight * loss
 
     def _compare(self, student: PairGeometry, teacher: PairGeometry) -> Tensor:

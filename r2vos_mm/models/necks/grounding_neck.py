@@ -1,4 +1,5 @@
 """The neck of R2-VOS: fusion, deformable encoder, early grounding and the way up to the masks."""
+
 from __future__ import annotations
 
 import torch
@@ -36,21 +37,38 @@ class GroundingNeck(BaseModule):
             does not matter.
     """
 
-    def __init__(self, in_channels: list[int], input_proj: dict, fusion: dict, encoder: dict,
-                 grounding: dict, pyramid: dict, positional_encoding: dict,
-                 grounding_position: dict, channels: int = 256, num_levels: int = 4,
-                 grounding_level: int = 2, num_groups: int = 8,
-                 temporal_mixing: dict | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: list[int],
+        input_proj: dict,
+        fusion: dict,
+        encoder: dict,
+        grounding: dict,
+        pyramid: dict,
+        positional_encoding: dict,
+        grounding_position: dict,
+        channels: int = 256,
+        num_levels: int = 4,
+        grounding_level: int = 2,
+        num_groups: int = 8,
+        temporal_mixing: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if not 0 <= grounding_level < num_levels:
             raise ValueError(
-                f'grounding_level={grounding_level} is not one of the encoder\'s {num_levels} '
-                f'levels (0..{num_levels - 1})')
+                f"grounding_level={grounding_level} is not one of the encoder's {num_levels} "
+                f'levels (0..{num_levels - 1})'
+            )
         self.grounding_level = grounding_level
         self.input_proj = MODELS.build(input_proj)
         self.finest_adapter = ConvModule(
-            in_channels[0], channels, 1, act_cfg=None,
-            norm_cfg=dict(type='GN', num_groups=num_groups))
+            in_channels[0],
+            channels,
+            1,
+            act_cfg=None,
+            norm_cfg=dict(type='GN', num_groups=num_groups),
+        )
         self.temporal_mixing = MODELS.build(temporal_mixing) if temporal_mixing else None
         self.fusion = MODELS.build(fusion)
         self.encoder = MODELS.build(encoder)
@@ -83,10 +101,12 @@ class GroundingNeck(BaseModule):
             paddings=paddings,
             positions=[self.positional_encoding(p) for p in paddings],
             valid_ratios=torch.stack([_valid_ratio(p) for p in paddings], dim=1),
-            image_sizes=_image_size(padding))
+            image_sizes=_image_size(padding),
+        )
 
-    def ground(self, clips: ClipFeatures, text: TextFeatures,
-               pair_to_clip: Tensor) -> GroundedFeatures:
+    def ground(
+        self, clips: ClipFeatures, text: TextFeatures, pair_to_clip: Tensor
+    ) -> GroundedFeatures:
         """Mix each pair's sentence into its clip, encode, and ground.
 
         Args:
@@ -107,22 +127,26 @@ class GroundingNeck(BaseModule):
         features = self.pyramid(
             grounded.early.flatten(0, 1),
             [grounded.memory.level(index).flatten(0, 1) for index in finer],
-            clips.finest[grounded.pair_to_clip].flatten(0, 1))
+            clips.finest[grounded.pair_to_clip].flatten(0, 1),
+        )
         return features.unflatten(0, grounded.early.shape[:2])
 
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures, text: TextFeatures) -> Tensor:
         """(P, T, h, w) where the words look at the grounding stride (Figure A)."""
         return self.grounding.attention_map(
-            grounded.memory.level(self.grounding_level), grounded.position, grounded.padding, text)
+            grounded.memory.level(self.grounding_level), grounded.position, grounded.padding, text
+        )
 
     def _encode(self, clips: ClipFeatures, text: TextFeatures, pair_to_clip: Tensor) -> Memory:
         shapes = [tuple(level.shape[-2:]) for level in clips.levels]
         frames = clips.paddings[0].shape[1]
         tokens = torch.cat(
-            self.fusion([_to_tokens(x) for x in clips.levels], text, pair_to_clip), dim=2)
+            self.fusion([_to_tokens(x) for x in clips.levels], text, pair_to_clip), dim=2
+        )
         position = torch.cat(
-            [_to_tokens(x) + self.level_embed[i] for i, x in enumerate(clips.positions)], dim=2)
+            [_to_tokens(x) + self.level_embed[i] for i, x in enumerate(clips.positions)], dim=2
+        )
         padding = torch.cat([p.flatten(2) for p in clips.paddings], dim=2)[pair_to_clip]
         valid_ratios = clips.valid_ratios[pair_to_clip]
         encoded = self.encoder(
@@ -130,9 +154,15 @@ class GroundingNeck(BaseModule):
             query_pos=position[pair_to_clip].flatten(0, 1),
             key_padding_mask=padding.flatten(0, 1),
             valid_ratios=valid_ratios.repeat_interleave(frames, dim=0),
-            **level_layout(shapes, tokens.device))
-        return Memory(encoded.unflatten(0, tokens.shape[:2]), padding, shapes, valid_ratios,
-                      clips.image_sizes[pair_to_clip])
+            **level_layout(shapes, tokens.device),
+        )
+        return Memory(
+            encoded.unflatten(0, tokens.shape[:2]),
+            padding,
+            shapes,
+            valid_ratios,
+            clips.image_sizes[pair_to_clip],
+        )
 
 
 def level_layout(shapes: list[tuple[int, int]], device: torch.device) -> dict[str, Tensor]:
@@ -140,7 +170,8 @@ def level_layout(shapes: list[tuple[int, int]], device: torch.device) -> dict[st
     sizes = torch.tensor([h * w for h, w in shapes], device=device)
     return dict(
         spatial_shapes=torch.tensor(shapes, device=device),
-        level_start_index=sizes.cumsum(0) - sizes)
+        level_start_index=sizes.cumsum(0) - sizes,
+    )
 
 
 def _to_tokens(maps: Tensor) -> Tensor:
@@ -162,5 +193,4 @@ def _image_size(padding: Tensor) -> Tensor:
 def _valid_ratio(padding: Tensor) -> Tensor:
     """(B, T, h, w) padding -> (B, 2) share of width and height that is image (first frame's)."""
     inside = ~padding[:, 0]
-    return torch.stack(
-        (inside[:, 0].float().mean(-1), inside[:, :, 0].float().mean(-1)), dim=-1)
+    return torch.stack((inside[:, 0].float().mean(-1), inside[:, :, 0].float().mean(-1)), dim=-1)

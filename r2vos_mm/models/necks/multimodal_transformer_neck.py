@@ -1,4 +1,5 @@
 """The neck of MTTR: cells and words of a frame in one sequence."""
+
 from __future__ import annotations
 
 import torch
@@ -33,16 +34,24 @@ class MultimodalTransformerNeck(BaseModule):
             other, as in :class:`GroundingNeck`; None where the backbone sees clips.
     """
 
-    def __init__(self, in_channels: list[int], encoder: dict, spatial_decoder: dict,
-                 positional_encoding: dict, channels: int = 256,
-                 temporal_mixing: dict | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: list[int],
+        encoder: dict,
+        spatial_decoder: dict,
+        positional_encoding: dict,
+        channels: int = 256,
+        temporal_mixing: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         *finer, coarsest = in_channels
         self.video_proj = nn.Conv2d(coarsest, channels, 1)
         self.temporal_mixing = MODELS.build(temporal_mixing) if temporal_mixing else None
         self.encoder = MODELS.build(encoder)
         self.spatial_decoder = MODELS.build(
-            dict(spatial_decoder, lateral_channels=finer[::-1], channels=channels))
+            dict(spatial_decoder, lateral_channels=finer[::-1], channels=channels)
+        )
         self.positional_encoding = MODELS.build(positional_encoding)
 
     def init_weights(self) -> None:
@@ -68,10 +77,12 @@ class MultimodalTransformerNeck(BaseModule):
             cells=cells,
             padding=padding,
             position=self.positional_encoding(padding),
-            laterals=[lateral.unflatten(0, frames) for lateral in laterals])
+            laterals=[lateral.unflatten(0, frames) for lateral in laterals],
+        )
 
-    def ground(self, clips: MultimodalClips, text: TextFeatures,
-               pair_to_clip: Tensor) -> GroundedFeatures:
+    def ground(
+        self, clips: MultimodalClips, text: TextFeatures, pair_to_clip: Tensor
+    ) -> GroundedFeatures:
         """Encode the cells of each pair's clip together with its words.
 
         Args:
@@ -85,11 +96,13 @@ class MultimodalTransformerNeck(BaseModule):
         padding, position = clips.padding[pair_to_clip], clips.position[pair_to_clip]
         memory = self._sequence(clips.cells[pair_to_clip], padding, position, text)
         encoded = self.encoder(
-            query=memory.tokens.flatten(0, 1), query_pos=memory.position.flatten(0, 1),
-            key_padding_mask=memory.padding.flatten(0, 1))
+            query=memory.tokens.flatten(0, 1),
+            query_pos=memory.position.flatten(0, 1),
+            key_padding_mask=memory.padding.flatten(0, 1),
+        )
         memory.tokens = encoded.unflatten(0, memory.tokens.shape[:2])
         size = padding.shape[-2:]
-        early = memory.tokens[:, :, :size.numel()].transpose(2, 3).unflatten(3, size)
+        early = memory.tokens[:, :, : size.numel()].transpose(2, 3).unflatten(3, size)
         return GroundedFeatures(early, padding, position, memory, pair_to_clip)
 
     def mask_features(self, clips: MultimodalClips, grounded: GroundedFeatures) -> Tensor:
@@ -107,7 +120,7 @@ class MultimodalTransformerNeck(BaseModule):
         """
         size = grounded.padding.shape[-2:]
         tokens = grounded.memory.tokens
-        cells, words = tokens[:, :, :size.numel()], tokens[:, :, size.numel():].mean(1)
+        cells, words = tokens[:, :, : size.numel()], tokens[:, :, size.numel() :].mean(1)
         likeness = torch.einsum('plc,ptsc->plts', words, cells) / words.shape[-1] ** 0.5
         padding = grounded.padding.flatten(2)[:, None]
         weights = likeness.masked_fill(padding, float('-inf')).flatten(2).softmax(-1)
@@ -116,8 +129,9 @@ class MultimodalTransformerNeck(BaseModule):
         return mean.unflatten(1, grounded.padding.shape[1:])
 
     @staticmethod
-    def _sequence(cells: Tensor, padding: Tensor, position: Tensor,
-                  text: TextFeatures) -> MultimodalMemory:
+    def _sequence(
+        cells: Tensor, padding: Tensor, position: Tensor, text: TextFeatures
+    ) -> MultimodalMemory:
         """Cells (P, T, C, h, w), then words, frame by frame; words have no position."""
         frames = cells.shape[1]
         words = text.words[:, None].expand(-1, frames, -1, -1)
@@ -126,7 +140,9 @@ class MultimodalTransformerNeck(BaseModule):
             tokens=torch.cat((cells.flatten(3).transpose(2, 3), words), dim=2),
             padding=torch.cat((padding.flatten(2), no_word), dim=2),
             position=torch.cat(
-                (position.flatten(3).transpose(2, 3), torch.zeros_like(words)), dim=2))
+                (position.flatten(3).transpose(2, 3), torch.zeros_like(words)), dim=2
+            ),
+        )
 
 
 def xavier_matrices(module: nn.Module) -> None:

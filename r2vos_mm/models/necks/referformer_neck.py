@@ -1,4 +1,5 @@
 """The neck of ReferFormer: that of R2-VOS, with text at every level on the way to the masks."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -63,8 +64,9 @@ class ReferFormerNeck(GroundingNeck):
         clips.finest = self.pyramid.blocks[-1].attend_vision(clips.finest, position, cells)
         return PositionedClipFeatures(**vars(clips), finest_position=position)
 
-    def ground(self, clips: PositionedClipFeatures, text: TextFeatures,
-               pair_to_clip: Tensor) -> WordedFeatures:
+    def ground(
+        self, clips: PositionedClipFeatures, text: TextFeatures, pair_to_clip: Tensor
+    ) -> WordedFeatures:
         """As :meth:`GroundingNeck.ground`."""
         grounded = super().ground(clips, text, pair_to_clip)
         return WordedFeatures(**vars(grounded), text=text)
@@ -75,7 +77,13 @@ class ReferFormerNeck(GroundingNeck):
         levels = []
         for level in range(self.grounding_level - 1, -1, -1):
             padding = clips.paddings[level]
-            levels.append((grounded.memory.level(level), self.grounding_position(padding)[index],
-                           padding[index]))
-        return self.pyramid(grounded.early, levels, clips.finest[index],
-                            clips.finest_position[index], grounded.text)
+            levels.append(
+                (
+                    grounded.memory.level(level),
+                    self.grounding_position(padding)[index],
+                    padding[index],
+                )
+            )
+        return self.pyramid(
+            grounded.early, levels, clips.finest[index], clips.finest_position[index], grounded.text
+        )

@@ -1,4 +1,5 @@
 """The one model class: what it composes is the config's business."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -27,8 +28,15 @@ from r2vos_mm.structures import (
 _UPSAMPLED_FRAMES = 16
 # Fields of predictions whose second axis is time.
 _PER_FRAME = (
-    'masks', 'ungated_masks', 'scores', 'boxes', 'candidate_masks', 'candidate_scores',
-    'grounding_attention', 'early_features')
+    'masks',
+    'ungated_masks',
+    'scores',
+    'boxes',
+    'candidate_masks',
+    'candidate_scores',
+    'grounding_attention',
+    'early_features',
+)
 
 
 @dataclass
@@ -58,11 +66,11 @@ class PredictConfig:
         if (self.window is not None and self.window < 1) or self.pairs_per_pass < 1:
             raise ValueError(
                 'test_cfg: window (or None) and pairs_per_pass must be at least 1, got '
-                f'{self.window} and {self.pairs_per_pass}')
+                f'{self.window} and {self.pairs_per_pass}'
+            )
         for name in ('mask_threshold', 'gate_threshold'):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f'test_cfg.{name} is a probability, got {getattr(self, name)}')
+                raise ValueError(f'test_cfg.{name} is a probability, got {getattr(self, name)}')
         self.read_masks = TASK_UTILS.build(self.mask_reader)
 
 
@@ -85,9 +93,17 @@ class ReferringVideoSegmentor(BaseModel):
         test_cfg: fields of :class:`PredictConfig`.
     """
 
-    def __init__(self, backbone: dict, text_encoder: dict, neck: dict, mask_head: dict,
-                 cycle_head: dict | None = None, data_preprocessor: dict | None = None,
-                 test_cfg: dict | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        text_encoder: dict,
+        neck: dict,
+        mask_head: dict,
+        cycle_head: dict | None = None,
+        data_preprocessor: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         # Built here: the base class looks for it in MMEngine's registry only.
         if data_preprocessor is not None:
             data_preprocessor = MODELS.build(data_preprocessor)
@@ -99,8 +115,9 @@ class ReferringVideoSegmentor(BaseModel):
         self.cycle_head = MODELS.build(cycle_head) if cycle_head else None
         self.test_cfg = PredictConfig(**(test_cfg or {}))
 
-    def forward(self, inputs: Tensor, data_samples: list[ReferringDataSample],
-                mode: str = 'tensor') -> dict | list | tuple:
+    def forward(
+        self, inputs: Tensor, data_samples: list[ReferringDataSample], mode: str = 'tensor'
+    ) -> dict | list | tuple:
         """MMEngine's entry.
 
         Args:
@@ -119,8 +136,9 @@ class ReferringVideoSegmentor(BaseModel):
             return self._read_pairs(clips, self.text_encoder(pairs.sentences), pairs.to_clip)[:2]
         raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
 
-    def extract_clips(self, inputs: Tensor, img_shapes: list[tuple[int, int]], *,
-                      annotated: Tensor | None = None) -> ClipFeatures:
+    def extract_clips(
+        self, inputs: Tensor, img_shapes: list[tuple[int, int]], *, annotated: Tensor | None = None
+    ) -> ClipFeatures:
         """Everything that needs no sentence, once per clip.
 
         Args:
@@ -135,45 +153,62 @@ class ReferringVideoSegmentor(BaseModel):
             rows = torch.arange(len(inputs), device=inputs.device)[:, None]
             chosen = (rows * inputs.shape[1] + annotated.to(rows)).flatten()
             maps = [x[chosen] for x in maps]
-            padding = padding[:, :annotated.shape[1]]  # that of every frame of a clip
+            padding = padding[:, : annotated.shape[1]]  # that of every frame of a clip
         return self.neck.project(list(maps), padding)
 
     def loss(self, inputs: Tensor, data_samples: list[ReferringDataSample]) -> dict[str, Tensor]:
         """Losses: the mask head sees positive pairs, the cycle head all."""
         pairs = _Pairs.collect(data_samples, inputs.device)
         annotated = _annotated_frames(data_samples)
-        clips = self.extract_clips(
-            inputs, [s.img_shape for s in data_samples], annotated=annotated)
+        clips = self.extract_clips(inputs, [s.img_shape for s in data_samples], annotated=annotated)
         text = self.text_encoder(pairs.sentences)
         grounded = self.neck.ground(clips, text, pairs.to_clip)
         losses, reconstructed = {}, None
         if self.cycle_head is not None:
             cycle = self._cycle(grounded, text)
-            losses.update(self.cycle_head.loss(
-                cycle, text.sentence, pairs.is_negative, pairs.sentences))
+            losses.update(
+                self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.sentences)
+            )
             reconstructed = cycle.reconstructed
-        losses.update(self._mask_losses(
-            clips, grounded, text.sentence, reconstructed, pairs,
-            _targets(data_samples, annotated)))
+        losses.update(
+            self._mask_losses(
+                clips,
+                grounded,
+                text.sentence,
+                reconstructed,
+                pairs,
+                _targets(data_samples, annotated),
+            )
+        )
         return losses
 
-    def _mask_losses(self, clips: ClipFeatures, grounded: GroundedFeatures, sentence: Tensor,
-                     reconstructed: Tensor | None, pairs: _Pairs,
-                     targets: PairTargets) -> dict[str, Tensor]:
+    def _mask_losses(
+        self,
+        clips: ClipFeatures,
+        grounded: GroundedFeatures,
+        sentence: Tensor,
+        reconstructed: Tensor | None,
+        pairs: _Pairs,
+        targets: PairTargets,
+    ) -> dict[str, Tensor]:
         """Losses of the positive pairs; without one, zeros that reach every parameter."""
         any_positive = bool(pairs.positive.any())
         # Distributed training needs each parameter in each step: if need be, negatives stand in.
         chosen = pairs.positive if any_positive else pairs.is_negative
         seen = grounded.select(chosen)
         predictions = self.mask_head(
-            seen.memory, self.neck.mask_features(clips, seen), sentence[chosen],
-            None if reconstructed is None else reconstructed[chosen])
+            seen.memory,
+            self.neck.mask_features(clips, seen),
+            sentence[chosen],
+            None if reconstructed is None else reconstructed[chosen],
+        )
         losses = self.mask_head.loss(predictions, targets.select(chosen))
         return losses if any_positive else {name: 0 * value for name, value in losses.items()}
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor,
-                data_samples: list[ReferringDataSample]) -> list[ReferringDataSample]:
+    def predict(
+        self, inputs: Tensor, data_samples: list[ReferringDataSample]
+    ) -> list[ReferringDataSample]:
         """Fill ``pred_pairs`` of every sample; all its sentences share its backbone features."""
         for clip, sample in zip(inputs, data_samples, strict=True):
             height, width = sample.img_shape
@@ -183,15 +218,22 @@ class ReferringVideoSegmentor(BaseModel):
             wanted = [frames[(w.start <= frames) & (frames < w.stop)] - w.start for w in windows]
             pairs = self.segment(
                 (video[w] for w, some in zip(windows, wanted) if len(some)),
-                sample.gt_pairs.sentences, sample.ori_shape,
-                annotated=None if chosen is None else [some for some in wanted if len(some)])
+                sample.gt_pairs.sentences,
+                sample.ori_shape,
+                annotated=None if chosen is None else [some for some in wanted if len(some)],
+            )
             sample.pred_pairs = pairs if chosen is None else _spread(pairs, frames, len(video))
         return data_samples
 
     @torch.no_grad()
-    def segment(self, windows: Iterable[Tensor], sentences: list[str],
-                ori_shape: tuple[int, int], *,
-                annotated: Iterable[Tensor] | None = None) -> InstanceData:
+    def segment(
+        self,
+        windows: Iterable[Tensor],
+        sentences: list[str],
+        ori_shape: tuple[int, int],
+        *,
+        annotated: Iterable[Tensor] | None = None,
+    ) -> InstanceData:
         """Segment one video that comes window by window, such as from a decoder.
 
         Backbone features live for one window only; what grows with the video are the slots' masks
@@ -211,13 +253,16 @@ class ReferringVideoSegmentor(BaseModel):
         read = []
         for frames, some in zip(windows, annotated or repeat(None)):
             clips = self.extract_clips(
-                frames[None], [tuple(frames.shape[-2:])],
-                annotated=None if some is None else some[None])
+                frames[None],
+                [tuple(frames.shape[-2:])],
+                annotated=None if some is None else some[None],
+            )
             read.append(self._read_window(clips, text))
         slots = _join([w.slots for w in read], dim=1)
         logits = torch.stack([w.logits for w in read]).mean(0)
         pairs = choose_slots(
-            slots, logits, ori_shape, config=self.test_cfg, input_size=tuple(frames.shape[-2:]))
+            slots, logits, ori_shape, config=self.test_cfg, input_size=tuple(frames.shape[-2:])
+        )
         if self.test_cfg.figures:
             pairs.grounding_attention = torch.cat([w.attention for w in read], dim=1)
             pairs.early_features = torch.cat([w.early for w in read], dim=1)
@@ -233,28 +278,36 @@ class ReferringVideoSegmentor(BaseModel):
             logits = slots.scores.new_full((len(index),), float('-inf'))
             if cycle is not None:
                 logits = cycle.misalignment_logit.float()
-            part = _Window(SlotPredictions(
-                slots.scores.cpu(), None if slots.boxes is None else slots.boxes.cpu(),
-                slots.masks.cpu()), logits.cpu())
+            part = _Window(
+                SlotPredictions(
+                    slots.scores.cpu(),
+                    None if slots.boxes is None else slots.boxes.cpu(),
+                    slots.masks.cpu(),
+                ),
+                logits.cpu(),
+            )
             if self.test_cfg.figures:
                 part.attention = self.neck.attention_map(grounded, chosen).float().cpu()
                 part.early = grounded.early.float().norm(dim=2).cpu()
             parts.append(part)
         return _Window.join(parts)
 
-    def _read_pairs(self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor) -> tuple[
-            SlotPredictions, CycleOutput | None, GroundedFeatures]:
+    def _read_pairs(
+        self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor
+    ) -> tuple[SlotPredictions, CycleOutput | None, GroundedFeatures]:
         """Last decoder layer, cycle and grounded features of P pairs."""
         grounded = self.neck.ground(clips, text, to_clip)
         cycle = self._cycle(grounded, text) if self.cycle_head is not None else None
         slots = self.mask_head.last_layer(
-            grounded.memory, self.neck.mask_features(clips, grounded), text.sentence,
-            cycle.reconstructed if cycle is not None else None)
+            grounded.memory,
+            self.neck.mask_features(clips, grounded),
+            text.sentence,
+            cycle.reconstructed if cycle is not None else None,
+        )
         return slots, cycle, grounded
 
     def _cycle(self, grounded: GroundedFeatures, text: TextFeatures) -> CycleOutput:
-        return self.cycle_head(
-            grounded.early, grounded.padding, grounded.position, text.sentence)
+        return self.cycle_head(grounded.early, grounded.padding, grounded.position, text.sentence)
 
 
 def padding_mask(inputs: Tensor, img_shapes: list[tuple[int, int]]) -> Tensor:
@@ -275,9 +328,14 @@ def split_windows(num_frames: int, window: int | None) -> list[slice]:
     return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
 
 
-def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape: tuple[int, int],
-                 *, config: PredictConfig, input_size: tuple[int, int] | None = None
-                 ) -> InstanceData:
+def choose_slots(
+    slots: SlotPredictions,
+    misalignment_logits: Tensor,
+    ori_shape: tuple[int, int],
+    *,
+    config: PredictConfig,
+    input_size: tuple[int, int] | None = None,
+) -> InstanceData:
     """One slot per pair for the whole video, its masks at original size, and the gate.
 
     Args:
@@ -311,7 +369,8 @@ def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape:
         read = _read_masks(every, ori_shape, input_size or ori_shape, config)
         candidates = dict(
             candidate_masks=read.unflatten(0, (len(best), -1)).transpose(1, 2),
-            candidate_scores=scores)
+            candidate_scores=scores,
+        )
     return InstanceData(
         **candidates,
         masks=masks if kept.all() else masks & kept[:, None, None, None],
@@ -319,11 +378,13 @@ def choose_slots(slots: SlotPredictions, misalignment_logits: Tensor, ori_shape:
         scores=scores[rows, :, best],
         boxes=boxes,
         consensus=consensus,
-        misalignment_logits=misalignment_logits)
+        misalignment_logits=misalignment_logits,
+    )
 
 
-def _read_masks(logits: Tensor, size: tuple[int, int], input_size: tuple[int, int],
-                config: PredictConfig) -> Tensor:
+def _read_masks(
+    logits: Tensor, size: tuple[int, int], input_size: tuple[int, int], config: PredictConfig
+) -> Tensor:
     """(P, T, h, w) logits to (P, T, H0, W0) bool, few frames at a time: float maps are large."""
     threshold = float(torch.tensor(config.mask_threshold).logit())
     masks = torch.empty(*logits.shape[:2], *size, dtype=torch.bool, device=logits.device)
@@ -331,7 +392,8 @@ def _read_masks(logits: Tensor, size: tuple[int, int], input_size: tuple[int, in
         frames = slice(start, start + _UPSAMPLED_FRAMES)
         for mask, logit in zip(masks, logits, strict=True):
             mask[frames] = config.read_masks(
-                logit[frames], threshold, input_size=input_size, file_size=size)
+                logit[frames], threshold, input_size=input_size, file_size=size
+            )
     return masks
 
 
@@ -353,7 +415,8 @@ class _Pairs:
         return cls(
             sentences=[text for s in samples for text in s.gt_pairs.sentences],
             to_clip=torch.arange(len(samples), device=device).repeat_interleave(counts),
-            is_negative=torch.cat([s.gt_pairs.is_negative.to(device) for s in samples]))
+            is_negative=torch.cat([s.gt_pairs.is_negative.to(device) for s in samples]),
+        )
 
 
 @dataclass
@@ -370,17 +433,21 @@ class _Window:
         """The pairs of all ``parts`` in order."""
         maps = {}
         if parts[0].attention is not None:
-            maps = dict(attention=torch.cat([p.attention for p in parts]),
-                        early=torch.cat([p.early for p in parts]))
-        return cls(_join([p.slots for p in parts], dim=0),
-                   torch.cat([p.logits for p in parts]), **maps)
+            maps = dict(
+                attention=torch.cat([p.attention for p in parts]),
+                early=torch.cat([p.early for p in parts]),
+            )
+        return cls(
+            _join([p.slots for p in parts], dim=0), torch.cat([p.logits for p in parts]), **maps
+        )
 
 
 def _join(parts: list[SlotPredictions], *, dim: int) -> SlotPredictions:
     return SlotPredictions(
         torch.cat([p.scores for p in parts], dim=dim),
         None if parts[0].boxes is None else torch.cat([p.boxes for p in parts], dim=dim),
-        torch.cat([p.masks for p in parts], dim=dim))
+        torch.cat([p.masks for p in parts], dim=dim),
+    )
 
 
 def _annotated_frames(samples: list[ReferringDataSample]) -> Tensor | None:
@@ -395,7 +462,8 @@ def _annotated_frames(samples: list[ReferringDataSample]) -> Tensor | None:
     if len({len(x) for x in frames}) > 1:
         raise ValueError(
             f'clips of one batch have {[len(x) for x in frames]} annotated frames; they need '
-            'equally many: use batch_size=1 or clips of one annotated frame')
+            'equally many: use batch_size=1 or clips of one annotated frame'
+        )
     return torch.stack(frames)
 
 
@@ -403,7 +471,8 @@ def _first_annotated(sample: ReferringDataSample) -> Tensor:
     """(T',) annotated frames, of repeated ones the first: short clips repeat frames."""
     first: dict[str, int] = {}
     for index, (frame, known) in enumerate(
-            zip(sample.frame_ids, sample.annotated_frames, strict=True)):
+        zip(sample.frame_ids, sample.annotated_frames, strict=True)
+    ):
         if known:
             first.setdefault(frame, index)
     return torch.tensor(list(first.values()))
@@ -420,8 +489,7 @@ def _spread(pairs: InstanceData, frames: Tensor, length: int) -> InstanceData:
     return pairs
 
 
-def _targets(samples: list[ReferringDataSample],
-             annotated: Tensor | None = None) -> PairTargets:
+def _targets(samples: list[ReferringDataSample], annotated: Tensor | None = None) -> PairTargets:
     """Targets of all pairs, in the order of the batch; those of negative pairs are empty.
 
     Args:
@@ -436,7 +504,8 @@ def _targets(samples: list[ReferringDataSample],
         boxes=torch.cat([p.boxes for p in pairs]),
         masks=torch.cat([p.masks for p in pairs]),
         valid=torch.cat([p.valid for p in pairs]),
-        instances=instances)
+        instances=instances,
+    )
     if annotated is None:
         return targets
     counts = torch.tensor([len(p) for p in pairs])
@@ -448,4 +517,5 @@ def _instances(sample: ReferringDataSample) -> list[InstanceTargets]:
     found, pairs = sample.gt_instances, sample.gt_pairs
     return [
         InstanceTargets(found.masks, found.valid, -1 if negative else found.obj_ids.index(obj_id))
-        for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist(), strict=True)]
+        for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist(), strict=True)
+    ]

@@ -1,10 +1,19 @@
 """Matching of predictions with targets."""
+
 from .mask_readers import BilinearMaskReader, InputSizeMaskReader
 from .match_costs import TubeDiceCost, TubeFocalCost, TubeGIoUCost, TubeL1Cost, TubeScoreCost
 from .sequence_matcher import SequenceMatch, SequenceMatcher
 from .tube_matcher import TubeMatcher
 
 __all__ = [
-    'BilinearMaskReader', 'InputSizeMaskReader', 'SequenceMatch', 'SequenceMatcher',
-    'TubeDiceCost', 'TubeFocalCost', 'TubeGIoUCost', 'TubeL1Cost', 'TubeMatcher', 'TubeScoreCost'
+    'BilinearMaskReader',
+    'InputSizeMaskReader',
+    'SequenceMatch',
+    'SequenceMatcher',
+    'TubeDiceCost',
+    'TubeFocalCost',
+    'TubeGIoUCost',
+    'TubeL1Cost',
+    'TubeMatcher',
+    'TubeScoreCost',
 ]

@@ -1,4 +1,5 @@
 """From mask logits to masks at the size of the files."""
+
 from __future__ import annotations
 
 import torch
@@ -12,8 +13,14 @@ from r2vos_mm.registry import TASK_UTILS
 class BilinearMaskReader:
     """Logits at the size of the files, then the threshold (ReferFormer, R2-VOS)."""
 
-    def __call__(self, logits: Tensor, threshold: float, *, input_size: tuple[int, int],
-                 file_size: tuple[int, int]) -> Tensor:
+    def __call__(
+        self,
+        logits: Tensor,
+        threshold: float,
+        *,
+        input_size: tuple[int, int],
+        file_size: tuple[int, int],
+    ) -> Tensor:
         """Read masks.
 
         Args:
@@ -36,14 +43,22 @@ class InputSizeMaskReader:
     were read so.
     """
 
-    def __call__(self, logits: Tensor, threshold: float, *, input_size: tuple[int, int],
-                 file_size: tuple[int, int]) -> Tensor:
+    def __call__(
+        self,
+        logits: Tensor,
+        threshold: float,
+        *,
+        input_size: tuple[int, int],
+        file_size: tuple[int, int],
+    ) -> Tensor:
         """As :meth:`BilinearMaskReader.__call__`."""
         masks = _bilinear(logits, input_size) > threshold
         return F.interpolate(masks[:, None].to(torch.uint8), tuple(file_size), mode='nearest')[
-            :, 0].bool()
+            :, 0
+        ].bool()
 
 
 def _bilinear(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(
-        logits[:, None], size=tuple(size), mode='bilinear', align_corners=False)[:, 0]
+    return F.interpolate(logits[:, None], size=tuple(size), mode='bilinear', align_corners=False)[
+        :, 0
+    ]

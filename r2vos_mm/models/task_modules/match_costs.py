@@ -5,6 +5,7 @@ and slots are computed together. The costs of mmdet are between all predictions 
 one image and would compute P times too much here; only the classification cost is of a form that
 fits, and is taken.
 """
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.task_modules.assigners import FocalLossCost
@@ -54,7 +55,8 @@ class TubeScoreCost:
         """(P, N) weighted cost; 0 for a pair whose object is never visible."""
         label = torch.zeros(1, dtype=torch.long, device=pred.scores.device)
         per_frame = self.cost(
-            InstanceData(scores=pred.scores.reshape(-1, 1)), InstanceData(labels=label))
+            InstanceData(scores=pred.scores.reshape(-1, 1)), InstanceData(labels=label)
+        )
         return mean_over_frames(per_frame.view_as(pred.scores), target.valid.to(pred.scores))
 
 
@@ -76,7 +78,8 @@ class TubeL1Cost:
         """(P, N) weighted cost."""
         distances = (pred.boxes - target.boxes[:, :, None]).abs().sum(dim=-1)
         return self.weight * mean_over_frames(
-            distances, frame_weights(target.valid, self.absent_frame_weight))
+            distances, frame_weights(target.valid, self.absent_frame_weight)
+        )
 
 
 @TASK_UTILS.register_module()
@@ -99,10 +102,13 @@ class TubeGIoUCost:
     def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
         """(P, N) weighted cost."""
         giou = aligned_giou(
-            bbox_cxcywh_to_xyxy(pred.boxes), bbox_cxcywh_to_xyxy(target.boxes)[:, :, None],
-            eps=self.eps)
+            bbox_cxcywh_to_xyxy(pred.boxes),
+            bbox_cxcywh_to_xyxy(target.boxes)[:, :, None],
+            eps=self.eps,
+        )
         return -self.weight * mean_over_frames(
-            giou, frame_weights(target.valid, self.absent_frame_weight))
+            giou, frame_weights(target.valid, self.absent_frame_weight)
+        )
 
 
 @TASK_UTILS.register_module()
@@ -124,10 +130,11 @@ class TubeFocalCost:
         """(P, N) weighted cost."""
         probability = pred.masks.sigmoid()
         # -log(1 - p) = softplus(x) and -log(p) = softplus(-x): exact where p rounds to 0 or 1.
-        background = F.softplus(pred.masks).mul_(probability ** self.gamma).mul_(1 - self.alpha)
+        background = F.softplus(pred.masks).mul_(probability**self.gamma).mul_(1 - self.alpha)
         foreground = F.softplus(-pred.masks).mul_((1 - probability) ** self.gamma).mul_(self.alpha)
         total = background.sum(dim=(1, 3, 4)) + torch.einsum(
-            'ptnhw,pthw->pn', foreground.sub_(background), target.masks.to(foreground))
+            'ptnhw,pthw->pn', foreground.sub_(background), target.masks.to(foreground)
+        )
         return self.weight * total / target.masks.shape[1:].numel()
 
 

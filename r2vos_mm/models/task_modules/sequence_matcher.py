@@ -1,4 +1,5 @@
 """Matching of slots with all instances of a clip, each as one sequence of masks."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -53,16 +54,21 @@ class SequenceMatcher:
             raise ValueError('SequenceMatcher: costs is empty; name at least one cost')
         self._costs = [TASK_UTILS.build(cost) for cost in costs]
 
-    def __call__(self, predictions: SlotPredictions,
-                 targets: list[InstanceTargets]) -> list[SequenceMatch]:
+    def __call__(
+        self, predictions: SlotPredictions, targets: list[InstanceTargets]
+    ) -> list[SequenceMatch]:
         """Match the slots of P pairs, each with the instances of its clip."""
         matches = []
         for scores, masks, target in zip(
-                predictions.scores, predictions.masks, targets, strict=True):
+            predictions.scores, predictions.masks, targets, strict=True
+        ):
             slots, instances = linear_sum_assignment(self.costs(scores, masks, target).cpu())
-            matches.append(SequenceMatch(
-                torch.as_tensor(slots, device=scores.device),
-                torch.as_tensor(instances, device=scores.device)))
+            matches.append(
+                SequenceMatch(
+                    torch.as_tensor(slots, device=scores.device),
+                    torch.as_tensor(instances, device=scores.device),
+                )
+            )
         return matches
 
     @torch.no_grad()
@@ -84,7 +90,8 @@ class SequenceMatcher:
                 size = target.masks.shape[-2:]
                 found = InstanceData(
                     scores=torch.stack((score, torch.zeros_like(score)), dim=-1),
-                    masks=F.interpolate(mask[None], size, mode='bilinear')[0])
+                    masks=F.interpolate(mask[None], size, mode='bilinear')[0],
+                )
                 wanted = InstanceData(labels=labels[:, frame], masks=target.masks[:, frame])
                 total += sum(cost(found, wanted) for cost in self._costs)
             return total / len(masks)

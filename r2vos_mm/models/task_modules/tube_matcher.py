@@ -1,5 +1,7 @@
 """One query slot for the whole clip."""
-from typing import Any, Sequence
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,9 +53,11 @@ class TubeMatcher:
             raise ValueError(
                 f'TubeMatcher: predicted masks {tuple(masks.shape)} (P, T, N, h, w) do not fit '
                 f'target masks {tuple(wanted.shape)} (P, T, h, w); bring the targets to the same '
-                'stride with PairTargets.at_stride')
+                'stride with PairTargets.at_stride'
+            )
         with torch.autocast(masks.device.type, enabled=False):
             predictions = SlotPredictions(
-                predictions.scores.float(), predictions.boxes.float(), masks.float())
+                predictions.scores.float(), predictions.boxes.float(), masks.float()
+            )
             targets = PairTargets(targets.boxes.float(), wanted, targets.valid)
             return sum(cost(predictions, targets) for cost in self._costs)

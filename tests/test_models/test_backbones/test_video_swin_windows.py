@@ -1,4 +1,5 @@
 """Geometry of 3-D windows."""
+
 import pytest
 import torch
 from hypothesis import given, settings

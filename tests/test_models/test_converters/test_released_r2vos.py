@@ -45,9 +45,15 @@ def test_names_are_those_of_the_reference_data(test_data, names):
     assert names == released_shapes(test_data / 'golden/r2vos_r50_released.names.txt')
 
 
-@pytest.mark.parametrize(('backbone', 'config'), [
-    ('resnet50', 'r50'), ('swin_t_p4w7', 'swin2d_t'), ('video_swin_t_p4w7', 'swin_t'),
-    ('video_swin_b_p4w7', 'swin_b')])
+@pytest.mark.parametrize(
+    ('backbone', 'config'),
+    [
+        ('resnet50', 'r50'),
+        ('swin_t_p4w7', 'swin2d_t'),
+        ('video_swin_t_p4w7', 'swin_t'),
+        ('video_swin_b_p4w7', 'swin_b'),
+    ],
+)
 def test_relative_differs_in_its_pixel_decoder_only(test_data, names, backbone, config):
     """ReferFormer's names, with every backbone; each tensor that is known fits the config."""
     given = released_shapes(test_data / f'golden/rf_{backbone}.names.txt')
@@ -60,10 +66,16 @@ def test_relative_differs_in_its_pixel_decoder_only(test_data, names, backbone, 
     assert {n: tuple(t.shape) for n, t in back.weights.items()} == {n: given[n] for n in kept}
     model = Config.fromfile(CONFIGS / f'released/r2vos_{config}.py').model
     expected = MODELS.build(dict(model.backbone, init_cfg=None)).state_dict()
-    found = {name.removeprefix('backbone.'): tensor.shape
-             for name, tensor in converted.weights.items() if name.startswith('backbone.')}
-    assert found == {name: tensor.shape for name, tensor in expected.items()
-                     if not name.endswith('num_batches_tracked')}
+    found = {
+        name.removeprefix('backbone.'): tensor.shape
+        for name, tensor in converted.weights.items()
+        if name.startswith('backbone.')
+    }
+    assert found == {
+        name: tensor.shape
+        for name, tensor in expected.items()
+        if not name.endswith('num_batches_tracked')
+    }
 
 
 def test_all_745_tensors_go_there_and_back(names):
@@ -159,7 +171,7 @@ def test_missing_and_misshaped_tensors_are_refused(weights, tmp_path):
         ({key: value for key, value in converted.items() if key != name}, f'{name} is missing'),
         (converted | {name: torch.zeros(7, 256)}, r'has shape \(7, 256\), the model needs'),
         (converted | {name: converted[name].long()}, 'holds torch.int64'),
-            (converted | dict(other=torch.zeros(1)), 'other has no place in the model'),
+        (converted | dict(other=torch.zeros(1)), 'other has no place in the model'),
     ):
         with pytest.raises(CheckpointError, match=message):
             load_converted(model, changed, source='file.pth')

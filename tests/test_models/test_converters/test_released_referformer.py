@@ -58,8 +58,11 @@ def shapes_of_config(backbone: str) -> Shapes:
     shapes = {}
     for part in ('backbone', 'neck', 'mask_head'):
         state = MODELS.build(model[part]).state_dict()
-        shapes |= {f'{part}.{name}': tuple(tensor.shape) for name, tensor in state.items()
-                   if not name.endswith('num_batches_tracked')}
+        shapes |= {
+            f'{part}.{name}': tuple(tensor.shape)
+            for name, tensor in state.items()
+            if not name.endswith('num_batches_tracked')
+        }
     return shapes
 
 
@@ -72,8 +75,11 @@ def check_names(given: Shapes, backbone: str) -> None:
     back = to_referformer(converted.weights)
     kept = given.keys() - set(converted.implied)
     assert {n: tuple(t.shape) for n, t in back.weights.items()} == {n: given[n] for n in kept}
-    found = {name: tuple(tensor.shape) for name, tensor in converted.weights.items()
-             if not name.startswith('text_encoder.')}
+    found = {
+        name: tuple(tensor.shape)
+        for name, tensor in converted.weights.items()
+        if not name.startswith('text_encoder.')
+    }
     assert found == shapes_of_config(backbone)
 
 
@@ -84,7 +90,8 @@ def test_all_804_tensors_of_the_extract():
 
 
 @pytest.mark.parametrize(
-    'backbone', ['resnet50', 'swin_t_p4w7', 'video_swin_t_p4w7', 'video_swin_b_p4w7'])
+    'backbone', ['resnet50', 'swin_t_p4w7', 'video_swin_t_p4w7', 'video_swin_b_p4w7']
+)
 def test_all_names_of_the_reference_data(test_data, backbone):
     check_names(released_shapes(test_data / f'golden/rf_{backbone}.names.txt'), backbone)
 
@@ -100,20 +107,35 @@ def test_values_go_there_and_back(weights):
 def test_levels_are_counted_from_the_coarsest(weights):
     """There 1 is stride 4 and 4 is stride 32."""
     converted = from_referformer(weights).weights
-    for number, block in ((4, 'grounding.block'), (3, 'pyramid.blocks.0'),
-                          (2, 'pyramid.blocks.1'), (1, 'pyramid.blocks.2')):
+    for number, block in (
+        (4, 'grounding.block'),
+        (3, 'pyramid.blocks.0'),
+        (2, 'pyramid.blocks.1'),
+        (1, 'pyramid.blocks.2'),
+    ):
         there = f'pixel_decoder.cross_attn_{number}'
-        for theirs, ours in (('norm1', 'vision_norm'), ('norm2', 'tail.update_norm'),
-                             ('norm3', 'tail.ffn_norm'), ('linear2', 'tail.ffn.3')):
+        for theirs, ours in (
+            ('norm1', 'vision_norm'),
+            ('norm2', 'tail.update_norm'),
+            ('norm3', 'tail.ffn_norm'),
+            ('linear2', 'tail.ffn.3'),
+        ):
             assert torch.equal(
-                converted[f'neck.{block}.{ours}.weight'], weights[f'{there}.{theirs}.weight'])
+                converted[f'neck.{block}.{ours}.weight'], weights[f'{there}.{theirs}.weight']
+            )
     for number, layer in ((4, 'grounding.output'), (1, 'pyramid.layers.2')):
         assert torch.equal(
-            converted[f'neck.{layer}.conv.weight'], weights[f'pixel_decoder.layer_{number}.weight'])
-    for number, adapter in ((4, 'grounding.lateral'), (3, 'pyramid.adapters.0'),
-                            (1, 'finest_adapter')):
-        assert torch.equal(converted[f'neck.{adapter}.gn.bias'],
-                           weights[f'pixel_decoder.adapter_{number}.norm.bias'])
+            converted[f'neck.{layer}.conv.weight'], weights[f'pixel_decoder.layer_{number}.weight']
+        )
+    for number, adapter in (
+        (4, 'grounding.lateral'),
+        (3, 'pyramid.adapters.0'),
+        (1, 'finest_adapter'),
+    ):
+        assert torch.equal(
+            converted[f'neck.{adapter}.gn.bias'],
+            weights[f'pixel_decoder.adapter_{number}.norm.bias'],
+        )
 
 
 def test_fused_projections_are_split_in_order(weights):
@@ -121,15 +143,24 @@ def test_fused_projections_are_split_in_order(weights):
     for theirs, ours in (('self_attn', 'vision_attention'), ('multihead_attn', 'text_attention')):
         fused = weights[f'{BLOCK}.{theirs}.in_proj_weight']
         for row, part in enumerate(('query', 'key', 'value')):
-            assert torch.equal(converted[f'neck.pyramid.blocks.2.{ours}.{part}_proj.weight'],
-                               fused[256 * row:256 * (row + 1)])
+            assert torch.equal(
+                converted[f'neck.pyramid.blocks.2.{ours}.{part}_proj.weight'],
+                fused[256 * row : 256 * (row + 1)],
+            )
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (dict(extra=torch.zeros(3)), 'extra is no tensor of that model'),
-    ({'neg_classifier.layers.0.bias': torch.zeros(256)}, 'is no tensor of that model'),
-    ({'bbox_embed.0.layers.0.bias': torch.zeros(256)}, 'differs from bbox_embed.0.layers.0.bias'),
-    ({f'{BLOCK}.self_attn.in_proj_bias': torch.zeros(767)}, 'no stack of 3 parts')])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(extra=torch.zeros(3)), 'extra is no tensor of that model'),
+        ({'neg_classifier.layers.0.bias': torch.zeros(256)}, 'is no tensor of that model'),
+        (
+            {'bbox_embed.0.layers.0.bias': torch.zeros(256)},
+            'differs from bbox_embed.0.layers.0.bias',
+        ),
+        ({f'{BLOCK}.self_attn.in_proj_bias': torch.zeros(767)}, 'no stack of 3 parts'),
+    ],
+)
 def test_tampered_weights_are_refused(weights, change, message):
     with pytest.raises(CheckpointError, match=re.escape(message)):
         from_referformer(weights | change, source='file.pth')
@@ -149,8 +180,10 @@ def test_missing_and_misshaped_tensors_are_refused(folder, weights):
     assert load_converted(model, converted, source='file.pth') == ([], [])
     name = 'neck.pyramid.blocks.0.vision_norm.bias'
     without = {key: value for key, value in converted.items() if key != name}
-    for changed, message in ((without, f'{name} is missing'),
-                             (converted | {name: torch.zeros(7)}, r'has shape \(7,\)')):
+    for changed, message in (
+        (without, f'{name} is missing'),
+        (converted | {name: torch.zeros(7)}, r'has shape \(7,\)'),
+    ):
         with pytest.raises(CheckpointError, match=message):
             load_converted(model, changed, source='file.pth')
 
@@ -205,7 +238,8 @@ def test_tool_refuses_wrong_files(tool, folder, tmp_path, capsys):
 
 
 def test_tool_takes_a_missing_language_model_from_its_source(
-        tool, folder, weights, tmp_path, monkeypatch, capsys):
+    tool, folder, weights, tmp_path, monkeypatch, capsys
+):
     """Checkpoints of training leave a frozen language model out."""
     from r2vos_mm.models.converters import command_line
     from r2vos_mm.models.text_encoders import transformer_text_encoder
@@ -215,12 +249,24 @@ def test_tool_takes_a_missing_language_model_from_its_source(
     model = model_like(Config.fromfile(folder / 'small.py').model.to_dict(), converted)
     load_converted(model, converted, source='the test')
     source = model.text_encoder.language_model
-    monkeypatch.setattr(command_line, 'load_language_model', lambda name:
-                        transformer_text_encoder.LoadedLanguageModel(source, None, frozenset()))
+    monkeypatch.setattr(
+        command_line,
+        'load_language_model',
+        lambda name: transformer_text_encoder.LoadedLanguageModel(source, None, frozenset()),
+    )
     ours = {name: t for name, t in converted.items() if not name.startswith(language)}
     torch.save(dict(state_dict=ours), tmp_path / 'ours.pth')
-    assert tool.main(['to-released', str(folder / 'small.py'), str(tmp_path / 'ours.pth'),
-                      str(tmp_path / 'back.pth')]) == 0
+    assert (
+        tool.main(
+            [
+                'to-released',
+                str(folder / 'small.py'),
+                str(tmp_path / 'ours.pth'),
+                str(tmp_path / 'back.pth'),
+            ]
+        )
+        == 0
+    )
     assert 'taking roberta-base' in capsys.readouterr().out
     back = torch.load(tmp_path / 'back.pth', weights_only=True)['model']
     assert all(torch.equal(back[name], weights[name]) for name in weights)

@@ -1,4 +1,5 @@
 """Losses of MTTR's head against their formulas."""
+
 import math
 
 import pytest
@@ -40,8 +41,11 @@ def test_losses_are_those_of_the_formulas(head):
         return math.log1p(math.exp(-score if referred else score))
 
     # weight 1 for the referred instance's slot in both frames, 0.1 for the others; per frame
-    expected = (entropy(2, True) + entropy(1, False) + 0.1 * sum(
-        entropy(score, False) for score in (-3, 0.5, 2, 0))) / 2
+    expected = (
+        entropy(2, True)
+        + entropy(1, False)
+        + 0.1 * sum(entropy(score, False) for score in (-3, 0.5, 2, 0))
+    ) / 2
     assert losses['loss_referred'].item() == pytest.approx(2 * expected, rel=1e-5)
     # four masks (2 instances x 2 frames), one of them empty: its dice loss is 1 - 1 / (8 + 1)
     assert losses['loss_dice'].item() == pytest.approx(5 * (1 - 1 / 9) / 4, rel=1e-4)
@@ -52,8 +56,11 @@ def test_losses_are_those_of_the_formulas(head):
 def test_every_layer_has_its_losses(head):
     predictions, targets = case()
     losses = head.loss([predictions, predictions], targets)
-    assert losses.keys() == {prefix + name for prefix in ('', 'd0.')
-                             for name in ('loss_referred', 'loss_mask', 'loss_dice')}
+    assert losses.keys() == {
+        prefix + name
+        for prefix in ('', 'd0.')
+        for name in ('loss_referred', 'loss_mask', 'loss_dice')
+    }
     assert losses['loss_dice'] == losses['d0.loss_dice']
 
 

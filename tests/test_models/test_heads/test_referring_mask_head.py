@@ -1,4 +1,5 @@
 """D_v and its heads: what a slot predicts and what its losses are, by arithmetic."""
+
 import math
 
 import pytest
@@ -18,15 +19,24 @@ C, FRAMES, SHAPES = 16, 2, [(4, 6), (2, 3)]
 def head(**changes: object) -> ReferringMaskHead:
     """The paper's head at toy width."""
     torch.manual_seed(0)
-    config = Config(Config.fromfile(
-        CONFIGS / '_base_/models/r2vos_r50.py').model.mask_head.to_dict())
+    config = Config(
+        Config.fromfile(CONFIGS / '_base_/models/r2vos_r50.py').model.mask_head.to_dict()
+    )
     attention = dict(embed_dims=C, num_heads=2, dropout=0.0, batch_first=True)
-    config.merge_from_dict(dict(
-        channels=C, num_queries=3, mask_predictor=dict(channels=C),
-        decoder=dict(layer_cfg=dict(
-            self_attn_cfg=attention,
-            cross_attn_cfg=attention | dict(num_levels=len(SHAPES), num_points=2),
-            ffn_cfg=dict(embed_dims=C, feedforward_channels=8, ffn_drop=0.0)))))
+    config.merge_from_dict(
+        dict(
+            channels=C,
+            num_queries=3,
+            mask_predictor=dict(channels=C),
+            decoder=dict(
+                layer_cfg=dict(
+                    self_attn_cfg=attention,
+                    cross_attn_cfg=attention | dict(num_levels=len(SHAPES), num_points=2),
+                    ffn_cfg=dict(embed_dims=C, feedforward_channels=8, ffn_drop=0.0),
+                )
+            ),
+        )
+    )
     config.merge_from_dict(changes)
     module = MODELS.build(config.to_dict())
     module.init_weights()
@@ -37,8 +47,12 @@ def inputs(pairs: int = 2) -> tuple[Memory, Tensor, Tensor, Tensor]:
     torch.manual_seed(1)
     cells = sum(h * w for h, w in SHAPES)
     memory = Memory(
-        torch.randn(pairs, FRAMES, cells, C), torch.zeros(pairs, FRAMES, cells, dtype=torch.bool),
-        SHAPES, torch.ones(pairs, len(SHAPES), 2), torch.tensor([[48, 32]]).expand(pairs, -1))
+        torch.randn(pairs, FRAMES, cells, C),
+        torch.zeros(pairs, FRAMES, cells, dtype=torch.bool),
+        SHAPES,
+        torch.ones(pairs, len(SHAPES), 2),
+        torch.tensor([[48, 32]]).expand(pairs, -1),
+    )
     features = torch.randn(pairs, FRAMES, C, 8, 12)
     return memory, features, torch.randn(pairs, C), torch.randn(pairs, C)
 
@@ -63,9 +77,11 @@ def test_slots_and_sentences_differ():
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert not torch.allclose(masks[:, :, a], masks[:, :, b], atol=1e-3)
     assert not torch.allclose(
-        module(memory, features, -sentence, reconstructed)[-1].masks, masks, atol=1e-3)
+        module(memory, features, -sentence, reconstructed)[-1].masks, masks, atol=1e-3
+    )
     assert not torch.allclose(
-        module(memory, features, sentence, -reconstructed)[-1].masks, masks, atol=1e-3)
+        module(memory, features, sentence, -reconstructed)[-1].masks, masks, atol=1e-3
+    )
 
 
 def test_initial_boxes_start_at_the_reference_point_with_a_small_extent():
@@ -74,9 +90,11 @@ def test_initial_boxes_start_at_the_reference_point_with_a_small_extent():
     for layer in module(*inputs()):
         torch.testing.assert_close(layer.boxes[..., :2], points.expand(2, FRAMES, -1, -1))
         torch.testing.assert_close(
-            layer.boxes[..., 2:], torch.full((2, FRAMES, 3, 2), 1 / (1 + math.exp(2))))
+            layer.boxes[..., 2:], torch.full((2, FRAMES, 3, 2), 1 / (1 + math.exp(2)))
+        )
     assert torch.allclose(
-        torch.stack([b.bias for b in module.score_branches]).sigmoid(), torch.tensor(0.01))
+        torch.stack([b.bias for b in module.score_branches]).sigmoid(), torch.tensor(0.01)
+    )
 
 
 def test_boxes_are_offsets_from_the_reference_of_the_layer_before():
@@ -101,7 +119,8 @@ def test_query_is_the_sentence_plus_the_mixture():
     module = head()
     sentence, reconstructed = inputs()[2:]
     mixed = module.query_mixer.norm(
-        module.query_mixer.proj(torch.cat((sentence, reconstructed), 1)))
+        module.query_mixer.proj(torch.cat((sentence, reconstructed), 1))
+    )
     torch.testing.assert_close(module._query(sentence, reconstructed), sentence + mixed)
     plain = head(mixes_reconstruction=False)
     assert plain._query(sentence, None) is sentence
@@ -117,8 +136,7 @@ def test_masks_are_linear_in_the_features():
     weights = predictor.weights(queries[0, 1, 2])
     expected = (weights[:, None, None] * features[0, 1]).sum(0)
     torch.testing.assert_close(masks[0, 1, 2], expected)
-    torch.testing.assert_close(
-        predictor(queries, 3 * features, torch.rand(1, 2, 3, 2)), 3 * masks)
+    torch.testing.assert_close(predictor(queries, 3 * features, torch.rand(1, 2, 3, 2)), 3 * masks)
 
 
 def logit(probability: float) -> float:
@@ -135,14 +153,23 @@ def hand_made_case(absent_box: float = 0.0) -> tuple[SlotPredictions, PairTarget
     predictions = SlotPredictions(
         scores=torch.tensor([[[logit(0.1), logit(0.8)], [logit(0.1), logit(0.3)]]]),
         boxes=torch.tensor([[[wrong, right], [wrong, beyond]]]),
-        masks=torch.tensor([[[[[logit(0.1), logit(0.9)]], [[logit(0.75), logit(0.25)]]],
-                             [[[logit(0.9), logit(0.9)]], [[logit(0.25), logit(0.25)]]]]]))
+        masks=torch.tensor(
+            [
+                [
+                    [[[logit(0.1), logit(0.9)]], [[logit(0.75), logit(0.25)]]],
+                    [[[logit(0.9), logit(0.9)]], [[logit(0.25), logit(0.25)]]],
+                ]
+            ]
+        ),
+    )
     # at stride 4 cells are the pixels (2, 2) and (2, 6): the first is object in frame 0
     masks = torch.zeros(1, 2, 4, 8, dtype=torch.bool)
     masks[0, 0, 2, 2] = True
     targets = PairTargets(
-        boxes=torch.tensor([[[0.55, 0.5, 0.4, 0.4], [0.0] * 4]]), masks=masks,
-        valid=torch.tensor([[True, False]]))
+        boxes=torch.tensor([[[0.55, 0.5, 0.4, 0.4], [0.0] * 4]]),
+        masks=masks,
+        valid=torch.tensor([[True, False]]),
+    )
     return predictions, targets
 
 
@@ -181,7 +208,8 @@ def test_frames_without_the_object_count_in_box_losses_as_told():
 def test_each_layer_has_its_own_match_and_prefix():
     predictions, targets = hand_made_case()
     swapped = SlotPredictions(
-        predictions.scores.flip(2), predictions.boxes.flip(2), predictions.masks.flip(2))
+        predictions.scores.flip(2), predictions.boxes.flip(2), predictions.masks.flip(2)
+    )
     losses = head().loss([swapped, predictions, predictions], targets)
     names = ('loss_cls', 'loss_bbox', 'loss_giou', 'loss_mask', 'loss_dice')
     assert set(losses) == {prefix + name for prefix in ('', 'd0.', 'd1.') for name in names}
@@ -194,10 +222,21 @@ def test_losses_are_sums_over_pairs_by_the_number_of_visible_frames():
     module = head()
     once = module.loss([predictions], targets)
     twice = module.loss(
-        [SlotPredictions(*(x.repeat(2, *[1] * (x.dim() - 1)) for x in (
-            predictions.scores, predictions.boxes, predictions.masks)))],
-        PairTargets(*(x.repeat(2, *[1] * (x.dim() - 1)) for x in (
-            targets.boxes, targets.masks, targets.valid))))
+        [
+            SlotPredictions(
+                *(
+                    x.repeat(2, *[1] * (x.dim() - 1))
+                    for x in (predictions.scores, predictions.boxes, predictions.masks)
+                )
+            )
+        ],
+        PairTargets(
+            *(
+                x.repeat(2, *[1] * (x.dim() - 1))
+                for x in (targets.boxes, targets.masks, targets.valid)
+            )
+        ),
+    )
     for name, value in once.items():
         torch.testing.assert_close(twice[name], value, msg=name)
 
@@ -205,8 +244,10 @@ def test_losses_are_sums_over_pairs_by_the_number_of_visible_frames():
 def test_objects_seen_nowhere_give_finite_losses_with_gradients():
     module = head()
     targets = PairTargets(
-        torch.zeros(2, FRAMES, 4), torch.zeros(2, FRAMES, 32, 48, dtype=torch.bool),
-        torch.zeros(2, FRAMES, dtype=torch.bool))
+        torch.zeros(2, FRAMES, 4),
+        torch.zeros(2, FRAMES, 32, 48, dtype=torch.bool),
+        torch.zeros(2, FRAMES, dtype=torch.bool),
+    )
     losses = module.loss(module(*inputs()), targets)
     assert all(value.isfinite() for value in losses.values())
     assert losses['loss_bbox'] == losses['loss_giou'] == 0

@@ -1,4 +1,5 @@
 """The cycle head: reconstruction, losses over the batch, and that processes make no difference."""
+
 import os
 import re
 import sys
@@ -22,7 +23,8 @@ PAPER = dict(
     type='RelationalCycleHead',
     loss_dist=dict(type='RelationalDistanceLoss', loss_weight=0.1),
     loss_angle=dict(type='RelationalAngleLoss', loss_weight=1.0),
-    loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True))
+    loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),
+)
 CONTRASTIVE = dict(loss_contrastive=dict(type='CycleContrastiveLoss', margin=20.0))
 SENTENCES = ['a dog', 'a red car', 'the left man', 'a bird', 'the sea', 'a boat', 'a kite']
 
@@ -41,13 +43,17 @@ def inputs(pairs: int, *, seed: int = 0) -> dict[str, Tensor]:
     padding = torch.zeros(pairs, 2, 2, 3, dtype=torch.bool)
     padding[1::2, :, :, 2:] = True
     return dict(
-        f_early=random(seed + 1, pairs, 2, CHANNELS, 2, 3), padding=padding,
-        position=random(seed + 2, 1, 1, CHANNELS, 2, 3), sentence=random(seed + 3, pairs, CHANNELS))
+        f_early=random(seed + 1, pairs, 2, CHANNELS, 2, 3),
+        padding=padding,
+        position=random(seed + 2, 1, 1, CHANNELS, 2, 3),
+        sentence=random(seed + 3, pairs, CHANNELS),
+    )
 
 
 def cycle_of(pairs: int, *, seed: int = 0) -> tuple[CycleOutput, Tensor]:
     cycle = CycleOutput(
-        random(seed, pairs, CHANNELS).requires_grad_(), random(seed + 1, pairs).requires_grad_())
+        random(seed, pairs, CHANNELS).requires_grad_(), random(seed + 1, pairs).requires_grad_()
+    )
     return cycle, random(seed + 2, pairs, CHANNELS)
 
 
@@ -75,8 +81,7 @@ def test_each_pair_has_its_own_padding():
     for pair in range(4):
         row = slice(pair, pair + 1)
         position = given['position']
-        alone = head(
-            given['f_early'][row], given['padding'][row], position, given['sentence'][row])
+        alone = head(given['f_early'][row], given['padding'][row], position, given['sentence'][row])
         assert torch.allclose(alone.reconstructed, together.reconstructed[row], atol=1e-5)
         assert torch.allclose(alone.misalignment_logit, together.misalignment_logit[row], atol=1e-5)
 
@@ -105,23 +110,35 @@ def test_decoder_is_the_standard_one():
     """D_e is torch's own post-norm decoder with a final layer norm, under other names."""
     head, given = build_head(), inputs(3)
     layer = nn.TransformerDecoderLayer(
-        CHANNELS, 1, dim_feedforward=8 * CHANNELS, dropout=0.1, batch_first=True)
+        CHANNELS, 1, dim_feedforward=8 * CHANNELS, dropout=0.1, batch_first=True
+    )
     standard = nn.TransformerDecoder(layer, 3, norm=nn.LayerNorm(CHANNELS)).eval()
-    standard.load_state_dict({
-        name: head.text_decoder.state_dict()[ours]
-        for ours, name in ((ours, standard_name(ours)) for ours in head.text_decoder.state_dict())})
+    standard.load_state_dict(
+        {
+            name: head.text_decoder.state_dict()[ours]
+            for ours, name in (
+                (ours, standard_name(ours)) for ours in head.text_decoder.state_dict()
+            )
+        }
+    )
     memory = (given['f_early'] + given['position']).permute(0, 1, 3, 4, 2).flatten(1, 3)
     expected = standard(
-        head.text_query.weight.expand(3, 1, -1), memory,
-        memory_key_padding_mask=given['padding'].flatten(1)).squeeze(1)
+        head.text_query.weight.expand(3, 1, -1),
+        memory,
+        memory_key_padding_mask=given['padding'].flatten(1),
+    ).squeeze(1)
     assert torch.allclose(head(**given).reconstructed, expected, atol=1e-5)
 
 
 def standard_name(name: str) -> str:
     """Name of one of our decoder's tensors in ``torch.nn.TransformerDecoder``."""
     for ours, theirs in (
-            ('self_attn.attn', 'self_attn'), ('cross_attn.attn', 'multihead_attn'),
-            ('ffn.layers.0.0', 'linear1'), ('ffn.layers.1', 'linear2'), ('post_norm', 'norm')):
+        ('self_attn.attn', 'self_attn'),
+        ('cross_attn.attn', 'multihead_attn'),
+        ('ffn.layers.0.0', 'linear1'),
+        ('ffn.layers.1', 'linear2'),
+        ('post_norm', 'norm'),
+    ):
         name = name.replace(ours, theirs)
     return re.sub(r'norms\.(\d)', lambda found: f'norm{int(found[1]) + 1}', name)
 
@@ -146,36 +163,41 @@ def test_alignment_by_hand():
     # Logits log 3 of an aligned pair and log 3 of a misaligned one: p = 3/4, so
     # (-log(1/4) - log(3/4)) / 2.
     cycle, sentence = cycle_of(2)
-    cycle.misalignment_logit = torch.tensor([3., 3.]).log()
+    cycle.misalignment_logit = torch.tensor([3.0, 3.0]).log()
     loss = build_head().loss(cycle, sentence, negatives(0, 1), SENTENCES[:2])['loss_align']
-    expected = -(torch.tensor(.25).log() + torch.tensor(.75).log()) / 2
+    expected = -(torch.tensor(0.25).log() + torch.tensor(0.75).log()) / 2
     assert torch.allclose(loss, expected)
 
 
 def test_class_weight_balances_the_kinds():
     # Weight 3 on misaligned pairs: (-log(1/4) - 3 log(3/4)) / 2 for the pairs above.
     head = build_head(
-        loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, class_weight=[3.0]))
+        loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, class_weight=[3.0])
+    )
     cycle, sentence = cycle_of(2)
-    cycle.misalignment_logit = torch.tensor([3., 3.]).log()
+    cycle.misalignment_logit = torch.tensor([3.0, 3.0]).log()
     loss = head.loss(cycle, sentence, negatives(0, 1), SENTENCES[:2])['loss_align']
-    expected = -(torch.tensor(.25).log() + 3 * torch.tensor(.75).log()) / 2
+    expected = -(torch.tensor(0.25).log() + 3 * torch.tensor(0.75).log()) / 2
     assert torch.allclose(loss, expected)
 
 
 def test_the_contrastive_term_is_optional():
     cycle, sentence = cycle_of(3)
     losses = build_head(loss_contrastive=None).loss(
-        cycle, sentence, negatives(0, 0, 1), SENTENCES[:3])
+        cycle, sentence, negatives(0, 0, 1), SENTENCES[:3]
+    )
     assert set(losses) == {'loss_cycle_dist', 'loss_cycle_angle', 'loss_align'}
 
 
-@pytest.mark.parametrize(('flags', 'sentences'), [
-    ((1, 1, 1), SENTENCES[:3]),
-    ((0, 0, 1), SENTENCES[:3]),
-    ((0, 0, 0), ['a dog', 'A  dog', 'a car']),
-    ((0,), ['a dog']),
-])
+@pytest.mark.parametrize(
+    ('flags', 'sentences'),
+    [
+        ((1, 1, 1), SENTENCES[:3]),
+        ((0, 0, 1), SENTENCES[:3]),
+        ((0, 0, 0), ['a dog', 'A  dog', 'a car']),
+        ((0,), ['a dog']),
+    ],
+)
 def test_too_few_sentences_give_a_connected_zero(flags, sentences):
     cycle, sentence = cycle_of(len(flags))
     losses = build_head().loss(cycle, sentence, negatives(*flags), sentences)
@@ -190,7 +212,8 @@ def test_repeated_sentences_beside_three_others_are_finite():
     cycle, sentence = cycle_of(5)
     sentence[4] = sentence[0]
     losses = build_head().loss(
-        cycle, sentence, negatives(0, 0, 0, 0, 0), [*SENTENCES[:4], SENTENCES[0]])
+        cycle, sentence, negatives(0, 0, 0, 0, 0), [*SENTENCES[:4], SENTENCES[0]]
+    )
     sum(losses.values()).backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert torch.isfinite(cycle.reconstructed.grad).all()
@@ -223,15 +246,19 @@ def test_unequal_numbers_are_refused():
 def test_released_reconstruction_and_verdict(test_data, name):
     fill = released_weights(test_data / 'golden')
     head = MODELS.build(PAPER).eval()
-    head.load_state_dict({
-        ours: fill(released_name(ours), tuple(value.shape))
-        for ours, value in head.state_dict().items()})
+    head.load_state_dict(
+        {
+            ours: fill(released_name(ours), tuple(value.shape))
+            for ours, value in head.state_dict().items()
+        }
+    )
     stored = torch.load(test_data / 'golden' / f'{name}.pt', weights_only=True)
     sentence = stored['out']['sentence_feature']
     f_early = stored['acts']['pixel_decoder.layer_4'][0].unflatten(0, (len(sentence), -1))
     padding = torch.zeros(f_early.shape[:2] + f_early.shape[3:], dtype=torch.bool)
-    position = MODELS.build(dict(
-        type='mmdet.SinePositionalEncoding', num_feats=128, normalize=True, offset=-0.5))
+    position = MODELS.build(
+        dict(type='mmdet.SinePositionalEncoding', num_feats=128, normalize=True, offset=-0.5)
+    )
     cycle = head(f_early, padding, position(padding[0])[None], sentence)
     expected = stored['out']['pseudo_sentence_feature'][0]
     assert torch.allclose(cycle.reconstructed, expected, atol=1e-5)
@@ -292,16 +319,15 @@ def run_scene(model: nn.Module, scene: str, rows: slice) -> dict[str, Tensor]:
     losses = model(rows, negatives(*flags), list(sentences))
     sum(losses.values()).backward()
     gradients = {
-        name.removeprefix('module.'): value.grad.clone()
-        for name, value in model.named_parameters()}
+        name.removeprefix('module.'): value.grad.clone() for name, value in model.named_parameters()
+    }
     return {**{name: value.detach() for name, value in losses.items()}, **gradients}
 
 
 def train_in_process(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     os.environ.setdefault('GLOO_SOCKET_IFNAME', 'lo')
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
     model = DistributedDataParallel(trainee())
     results = {}
     for scene, (_, _, first) in SCENES.items():

@@ -1,4 +1,5 @@
 """Attention with separate projections."""
+
 import pytest
 import torch
 from torch import nn
@@ -12,8 +13,11 @@ def pair() -> tuple[MultiheadAttention, nn.MultiheadAttention]:
     torch.manual_seed(0)
     ours, theirs = MultiheadAttention(8, 2), nn.MultiheadAttention(8, 2, batch_first=True)
     nn.init.normal_(theirs.in_proj_bias)
-    parts = zip((ours.query_proj, ours.key_proj, ours.value_proj),
-                theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3))
+    parts = zip(
+        (ours.query_proj, ours.key_proj, ours.value_proj),
+        theirs.in_proj_weight.chunk(3),
+        theirs.in_proj_bias.chunk(3),
+    )
     for projection, weight, bias in parts:
         projection.weight.data.copy_(weight)
         projection.bias.data.copy_(bias)

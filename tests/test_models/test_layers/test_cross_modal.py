@@ -1,4 +1,5 @@
 """Vision-language blocks and the pyramid of them, against their description in plain PyTorch."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -41,8 +42,13 @@ def plain_attention(ours: nn.Module) -> nn.MultiheadAttention:
     return theirs
 
 
-def described(module: VisionLanguageBlock, vision: Tensor, position: Tensor, padding: Tensor,
-              text: TextFeatures) -> Tensor:
+def described(
+    module: VisionLanguageBlock,
+    vision: Tensor,
+    position: Tensor,
+    padding: Tensor,
+    text: TextFeatures,
+) -> Tensor:
     """One pair, step by step: q = k = x + p and v = x on the coarse grid, frame after frame."""
     frames, _, height, width = vision.shape
     size = (height // module.reduction, width // module.reduction)
@@ -54,13 +60,19 @@ def described(module: VisionLanguageBlock, vision: Tensor, position: Tensor, pad
     value = rows(F.interpolate(vision, size=size, mode='nearest'))
     hidden = F.interpolate(padding[:, None].float(), size=size, mode='nearest').reshape(1, -1)
     update = plain_attention(module.vision_attention)(
-        query, query, value, key_padding_mask=hidden.bool())[0]
-    update = F.interpolate(update.reshape(frames, *size, C).permute(0, 3, 1, 2),
-                           size=(height, width), mode='bilinear', align_corners=False)
+        query, query, value, key_padding_mask=hidden.bool()
+    )[0]
+    update = F.interpolate(
+        update.reshape(frames, *size, C).permute(0, 3, 1, 2),
+        size=(height, width),
+        mode='bilinear',
+        align_corners=False,
+    )
     x = module.vision_norm(rows(vision) + rows(update))
     words = text.words + word_positions(text.padding, C)
     update = plain_attention(module.text_attention)(
-        x + rows(position), words, text.words, key_padding_mask=text.padding)[0]
+        x + rows(position), words, text.words, key_padding_mask=text.padding
+    )[0]
     x = module.tail.update_norm(x + update)
     x = module.tail.ffn_norm(x + module.tail.ffn[3](module.tail.ffn[0](x).relu()))
     return x.reshape(frames, height, width, C).permute(0, 3, 1, 2)
@@ -76,8 +88,9 @@ def test_block_is_what_is_described(reduction):
     padding[1, :, 5:] = True
     found = module(vision, position, padding, text)
     for row in range(2):
-        expected = described(module, vision[row], position[row], padding[row],
-                             text.select(torch.tensor([row])))
+        expected = described(
+            module, vision[row], position[row], padding[row], text.select(torch.tensor([row]))
+        )
         torch.testing.assert_close(found[row], expected, atol=1e-5, rtol=1e-5)
 
 
@@ -141,8 +154,9 @@ def test_pyramid_reads_text_at_every_level():
     features = module(early, [level], finest, position, text)
     assert features.shape == (1, 2, C, 8, 8)
     calls = []
-    hooks = [b.text_attention.register_forward_hook(lambda *_: calls.append(1))
-             for b in module.blocks]
+    hooks = [
+        b.text_attention.register_forward_hook(lambda *_: calls.append(1)) for b in module.blocks
+    ]
     assert not torch.allclose(module(early, [level], finest, position, other), features, atol=1e-3)
     for hook in hooks:
         hook.remove()

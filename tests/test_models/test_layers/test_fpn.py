@@ -1,4 +1,5 @@
 """The top-down path."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,5 @@
 """Fusion of words into visual tokens."""
+
 import torch
 from toy_models import random_text
 

@@ -1,4 +1,5 @@
 """The parts of early grounding."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,8 @@ def grounding(*, seed: int = 0) -> EarlyGrounding:
     return EarlyGrounding(
         channels=CHANNELS,
         attention=dict(type='DualCrossAttention', channels=CHANNELS, num_heads=2, hidden=8),
-        dynamic_filter=dict(type='DynamicFilter', channels=CHANNELS)).eval()
+        dynamic_filter=dict(type='DynamicFilter', channels=CHANNELS),
+    ).eval()
 
 
 @given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4), bins=st.integers(1, 4))
@@ -48,7 +50,8 @@ def test_filters_equal_the_products_made_one_by_one(count):
         products = torch.cat([u * theta[pair, k][:, None, None] for k in range(count)], dim=1)
         responses.append(module.pool_norm(module.pool_conv(products)).relu())
     torch.testing.assert_close(
-        module(vision, text.words, text.padding), torch.stack(responses), atol=1e-5, rtol=1e-4)
+        module(vision, text.words, text.padding), torch.stack(responses), atol=1e-5, rtol=1e-4
+    )
 
 
 def attention_inputs() -> tuple[DualCrossAttention, Tensor, Tensor, Tensor, TextFeatures]:
@@ -56,8 +59,13 @@ def attention_inputs() -> tuple[DualCrossAttention, Tensor, Tensor, Tensor, Text
     module = DualCrossAttention(CHANNELS, num_heads=2, hidden=8).eval()
     padding = torch.zeros(2, 12, dtype=torch.bool)
     padding[1, 7:] = True
-    return (module, torch.randn(2, 12, CHANNELS), torch.randn(2, 12, CHANNELS), padding,
-            random_text(5, 3, channels=CHANNELS))
+    return (
+        module,
+        torch.randn(2, 12, CHANNELS),
+        torch.randn(2, 12, CHANNELS),
+        padding,
+        random_text(5, 3, channels=CHANNELS),
+    )
 
 
 def test_padding_is_seen_by_neither_stream():
@@ -96,8 +104,12 @@ def test_attention_map_is_a_distribution_over_the_cells_of_the_image():
 def grounding_inputs() -> tuple[Tensor, Tensor, Tensor, TextFeatures]:
     torch.manual_seed(1)
     shape = 2, 3, CHANNELS, 3, 5
-    return (torch.randn(shape), torch.randn(shape), torch.zeros(2, 3, 3, 5, dtype=torch.bool),
-            random_text(6, 2, channels=CHANNELS))
+    return (
+        torch.randn(shape),
+        torch.randn(shape),
+        torch.zeros(2, 3, 3, 5, dtype=torch.bool),
+        random_text(6, 2, channels=CHANNELS),
+    )
 
 
 def test_grounding_is_per_pair_and_blind_to_padded_words():
@@ -107,12 +119,12 @@ def test_grounding_is_per_pair_and_blind_to_padded_words():
     assert (early >= 0).all()
     for pair in range(2):
         length = int((~text.padding[pair]).sum())
-        alone = TextFeatures(text.words[[pair], :length], text.sentence[[pair]],
-                             text.padding[[pair], :length])
+        alone = TextFeatures(
+            text.words[[pair], :length], text.sentence[[pair]], text.padding[[pair], :length]
+        )
         result = module(vision[[pair]], position[[pair]], padding[[pair]], alone)
         torch.testing.assert_close(early[[pair]], result, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(
-        module(vision, position, padding, with_other_padding(text)), early)
+    torch.testing.assert_close(module(vision, position, padding, with_other_padding(text)), early)
 
 
 def test_words_and_frames_matter():

@@ -1,12 +1,18 @@
 """DETR's transformer with and without attention maps on the side: one result, one set of names."""
+
 import pytest
 import torch
 from mmdet.models.layers import DetrTransformerDecoder, DetrTransformerEncoder
 
 from r2vos_mm.models.layers import LeanDetrDecoder, LeanDetrEncoder
 
-ATTENTION = dict(embed_dims=16, num_heads=2, attn_drop=0.0,
-                 dropout_layer=dict(type='Dropout', drop_prob=0.0), batch_first=True)
+ATTENTION = dict(
+    embed_dims=16,
+    num_heads=2,
+    attn_drop=0.0,
+    dropout_layer=dict(type='Dropout', drop_prob=0.0),
+    batch_first=True,
+)
 FFN = dict(embed_dims=16, feedforward_channels=32, ffn_drop=0.0)
 
 
@@ -15,11 +21,17 @@ def test_same_names_values_and_gradients(mode):
     torch.manual_seed(0)
     tokens, position = torch.randn(2, 2, 7, 16).unbind(0)
     padding = torch.arange(7)[None] >= torch.tensor([[7], [5]])
-    encoders = [kind(num_layers=2, layer_cfg=dict(self_attn_cfg=ATTENTION, ffn_cfg=FFN))
-                for kind in (DetrTransformerEncoder, LeanDetrEncoder)]
-    decoders = [kind(num_layers=2, layer_cfg=dict(
-        self_attn_cfg=ATTENTION, cross_attn_cfg=ATTENTION, ffn_cfg=FFN))
-        for kind in (DetrTransformerDecoder, LeanDetrDecoder)]
+    encoders = [
+        kind(num_layers=2, layer_cfg=dict(self_attn_cfg=ATTENTION, ffn_cfg=FFN))
+        for kind in (DetrTransformerEncoder, LeanDetrEncoder)
+    ]
+    decoders = [
+        kind(
+            num_layers=2,
+            layer_cfg=dict(self_attn_cfg=ATTENTION, cross_attn_cfg=ATTENTION, ffn_cfg=FFN),
+        )
+        for kind in (DetrTransformerDecoder, LeanDetrDecoder)
+    ]
     results = []
     for encoder, decoder in zip(encoders, decoders):
         encoder.load_state_dict(encoders[0].state_dict())
@@ -27,8 +39,13 @@ def test_same_names_values_and_gradients(mode):
         encoder.train(mode), decoder.train(mode)
         memory = encoder(query=tokens, query_pos=position, key_padding_mask=padding)
         found = decoder(
-            query=torch.zeros(2, 3, 16), query_pos=position[:, :3], key=memory, value=memory,
-            key_pos=position, key_padding_mask=padding)
+            query=torch.zeros(2, 3, 16),
+            query_pos=position[:, :3],
+            key=memory,
+            value=memory,
+            key_pos=position,
+            key_padding_mask=padding,
+        )
         found.square().sum().backward()
         results.append((found, encoder.layers[0].self_attn.attn.in_proj_weight.grad))
     for value, expected in zip(results[1], results[0]):

@@ -1,4 +1,5 @@
 """Positions of words and cells."""
+
 import math
 
 import torch
@@ -23,8 +24,10 @@ def test_words_by_hand():
     # word k of n has the angle 2 pi k / n, k = 1..n; C = 4: frequencies 1 and 10000 ** -0.5
     result = word_positions(torch.tensor([[False, False, True]]), 4)
     half, full = 2 * math.pi / (1 + 0.5e-6) / 2, 2 * math.pi / (1 + 0.5e-6)
-    expected = [[f(angle / scale) for scale in (1, 100) for f in (math.sin, math.cos)]
-                for angle in (half, full)]
+    expected = [
+        [f(angle / scale) for scale in (1, 100) for f in (math.sin, math.cos)]
+        for angle in (half, full)
+    ]
     torch.testing.assert_close(result[0, :2], torch.tensor(expected), atol=1e-6, rtol=0)
 
 

@@ -1,4 +1,5 @@
 """TemporalMixing: convolutions over neighbouring frames, blind to padding."""
+
 import torch
 from torch import nn
 

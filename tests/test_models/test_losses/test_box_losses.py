@@ -1,4 +1,5 @@
 """Generalised IoU of tubes: hand arithmetic, empty boxes, agreement with mmdet elsewhere."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,14 +14,16 @@ EPS = 1e-6
 
 def test_giou_by_hand():
     # Squares of side 2, shifted by (1, 1): I = 1, U = 4 + 4 - 1 = 7, E = 9.
-    giou = aligned_giou(torch.tensor([0., 0., 2., 2.]), torch.tensor([1., 1., 3., 3.]))
+    giou = aligned_giou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([1.0, 1.0, 3.0, 3.0]))
     assert giou.item() == pytest.approx((1 + EPS) / (7 + EPS) - (2 + EPS) / (9 + EPS), rel=1e-6)
 
 
 def test_loss_takes_centre_boxes():
     # The same squares, a tenth of the size, as cx, cy, w, h: I, U, E scale by 1/100.
-    loss = TubeGIoULoss()(torch.tensor([[.1, .1, .2, .2]]), torch.tensor([[.2, .2, .2, .2]]))
-    expected = 1 - ((.01 + EPS) / (.07 + EPS) - (.02 + EPS) / (.09 + EPS))
+    loss = TubeGIoULoss()(
+        torch.tensor([[0.1, 0.1, 0.2, 0.2]]), torch.tensor([[0.2, 0.2, 0.2, 0.2]])
+    )
+    expected = 1 - ((0.01 + EPS) / (0.07 + EPS) - (0.02 + EPS) / (0.09 + EPS))
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -30,7 +33,7 @@ def test_two_empty_boxes():
 
 
 def test_empty_target_is_finite_with_finite_gradient():
-    pred = torch.tensor([[.5, .5, .2, .4], [0., 0., 0., 0.]], requires_grad=True)
+    pred = torch.tensor([[0.5, 0.5, 0.2, 0.4], [0.0, 0.0, 0.0, 0.0]], requires_grad=True)
     loss = TubeGIoULoss()(pred, torch.zeros(2, 4))
     loss.backward()
     assert torch.isfinite(loss)
@@ -39,7 +42,7 @@ def test_empty_target_is_finite_with_finite_gradient():
 
 def test_weights_and_normaliser():
     pred, target = boxes(1, 6).view(2, 3, 4), boxes(2, 6).view(2, 3, 4)
-    weight = torch.tensor([[1., 0., 1.], [0., 0., 1.]])
+    weight = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     each = TubeGIoULoss(reduction='none')(pred, target)
     loss = TubeGIoULoss(loss_weight=2.0)(pred, target, weight, avg_factor=4)
     assert each.shape == (2, 3)

@@ -1,4 +1,5 @@
 """Hinge on the negative pairs."""
+
 import pytest
 import torch
 
@@ -7,7 +8,7 @@ from r2vos_mm.models.losses import CycleContrastiveLoss
 
 def test_by_hand():
     # Distances 0.1 and 0.5: mean 0.3, hinge 0.5 - 0.3 = 0.2, weight 0.1.
-    reconstructed = torch.tensor([[.1, 0.], [.3, .4]])
+    reconstructed = torch.tensor([[0.1, 0.0], [0.3, 0.4]])
     loss = CycleContrastiveLoss(margin=0.5, loss_weight=0.1)(reconstructed, torch.zeros(2, 2))
     assert loss.item() == pytest.approx(0.02, rel=1e-5)
 

@@ -1,4 +1,5 @@
 """Relational losses: hand arithmetic, degenerate points, invariances, released values."""
+
 import math
 
 import pytest
@@ -33,10 +34,10 @@ def test_distance_by_hand():
 def test_angle_by_hand():
     # Right isosceles student: cosines 0, 1/sqrt2, 1/sqrt2; equilateral teacher: 1/2 at each apex.
     # Two ordered pairs of legs per apex, over 3^3 terms; legs j = k agree, legs j = i are zero.
-    student = torch.tensor([[0., 0.], [1., 0.], [0., 1.]])
-    teacher = torch.tensor([[0., 0.], [1., 0.], [.5, math.sqrt(3) / 2]])
-    gap = math.sqrt(.5) - .5
-    expected = 2 * (.5 * .5 ** 2 + 2 * .5 * gap ** 2) / 27
+    student = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    teacher = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])
+    gap = math.sqrt(0.5) - 0.5
+    expected = 2 * (0.5 * 0.5**2 + 2 * 0.5 * gap**2) / 27
     assert RelationalAngleLoss()(student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -45,12 +46,15 @@ def test_angle_equals_the_triple_sum():
 
     def cosine(points: Tensor, i: int, j: int, k: int) -> Tensor:
         if i in (j, k):
-            return torch.tensor(0.)
+            return torch.tensor(0.0)
         return torch.cosine_similarity(points[i] - points[j], points[i] - points[k], dim=0)
 
     terms = [
         smooth_l1_loss(cosine(student, i, j, k), cosine(teacher, i, j, k))
-        for i in range(5) for j in range(5) for k in range(5)]
+        for i in range(5)
+        for j in range(5)
+        for k in range(5)
+    ]
     expected = torch.stack(terms).mean()
     assert torch.allclose(RelationalAngleLoss()(student, teacher), expected, rtol=1e-5)
 
@@ -59,7 +63,8 @@ def test_angle_equals_the_triple_sum():
 def test_weight_multiplies(loss_type):
     student, teacher = random_points(3, 4, 8), random_points(4, 4, 8)
     assert torch.allclose(
-        loss_type(loss_weight=0.1)(student, teacher), 0.1 * loss_type()(student, teacher))
+        loss_type(loss_weight=0.1)(student, teacher), 0.1 * loss_type()(student, teacher)
+    )
 
 
 @pytest.mark.parametrize('loss_type', LOSSES)
@@ -138,8 +143,12 @@ def test_unequal_sets_are_refused(loss_type):
 @pytest.mark.parametrize('loss_type', LOSSES)
 @settings(max_examples=25, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), count=st.integers(3, 8), channels=st.integers(3, 8),
-    scale=st.floats(0.1, 10), shift=st.floats(-3, 3))
+    seed=st.integers(0, 10_000),
+    count=st.integers(3, 8),
+    channels=st.integers(3, 8),
+    scale=st.floats(0.1, 10),
+    shift=st.floats(-3, 3),
+)
 def test_similarity_transforms_change_nothing(loss_type, seed, count, channels, scale, shift):
     student, teacher = (random_points(seed + side, count, channels) for side in range(2))
     rotation, _ = torch.linalg.qr(random_points(seed + 2, channels, channels))
@@ -157,20 +166,24 @@ def test_the_order_of_points_is_of_no_account(seed, count):
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     for loss in (RelationalDistanceLoss(), RelationalAngleLoss()):
         assert torch.allclose(
-            loss(student[order], teacher[order]), loss(student, teacher), rtol=1e-4, atol=1e-6)
+            loss(student[order], teacher[order]), loss(student, teacher), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_values_of_the_released_model(test_data):
     stored = torch.load(test_data / 'golden' / 'r2vos_train.pt', weights_only=True)
     check_released_values(
-        stored['out']['pseudo_sentence_feature'][0], stored['out']['sentence_feature'],
-        stored['losses'])
+        stored['out']['pseudo_sentence_feature'][0],
+        stored['out']['sentence_feature'],
+        stored['losses'],
+    )
 
 
 def test_values_of_the_released_model_over_three_processes(test_data):
     stored = [
         torch.load(test_data / 'golden' / f'neg_rank{rank}.pt', weights_only=True)
-        for rank in range(3)]
+        for rank in range(3)
+    ]
     student = torch.cat([item['out']['pseudo_sentence_feature'][0] for item in stored])
     teacher = torch.cat([item['out']['sentence_feature'] for item in stored])
     for item in stored:

@@ -1,4 +1,5 @@
 """GroundingNeck: backbone maps and sentences to memory, f_early and mask features."""
+
 from dataclasses import replace
 
 import pytest
@@ -18,21 +19,39 @@ POSITION = dict(type='FramewisePositionalEncoding', num_feats=C // 2, normalize=
 def neck(**changes: object) -> GroundingNeck:
     torch.manual_seed(0)
     config = dict(
-        type='GroundingNeck', in_channels=WIDTHS, channels=C, num_levels=4, grounding_level=2,
+        type='GroundingNeck',
+        in_channels=WIDTHS,
+        channels=C,
+        num_levels=4,
+        grounding_level=2,
         input_proj=dict(
-            type='mmdet.ChannelMapper', in_channels=WIDTHS[1:], out_channels=C, kernel_size=1,
-            act_cfg=None, norm_cfg=dict(type='GN', num_groups=8), bias=True, num_outs=4),
+            type='mmdet.ChannelMapper',
+            in_channels=WIDTHS[1:],
+            out_channels=C,
+            kernel_size=1,
+            act_cfg=None,
+            norm_cfg=dict(type='GN', num_groups=8),
+            bias=True,
+            num_outs=4,
+        ),
         fusion=dict(type='MultimodalFusion', channels=C, num_heads=2),
         encoder=dict(
-            type='DeformableDetrTransformerEncoder', num_layers=1,
-            layer_cfg=dict(self_attn_cfg=DEFORMABLE,
-                           ffn_cfg=dict(embed_dims=C, feedforward_channels=8))),
-        positional_encoding=POSITION, grounding_position=POSITION,
+            type='DeformableDetrTransformerEncoder',
+            num_layers=1,
+            layer_cfg=dict(
+                self_attn_cfg=DEFORMABLE, ffn_cfg=dict(embed_dims=C, feedforward_channels=8)
+            ),
+        ),
+        positional_encoding=POSITION,
+        grounding_position=POSITION,
         grounding=dict(
-            type='EarlyGrounding', channels=C,
+            type='EarlyGrounding',
+            channels=C,
             attention=dict(type='DualCrossAttention', channels=C, num_heads=2, hidden=8),
-            dynamic_filter=dict(type='DynamicFilter', channels=C)),
-        pyramid=dict(type='TopDownPyramid', channels=C, num_laterals=3))
+            dynamic_filter=dict(type='DynamicFilter', channels=C),
+        ),
+        pyramid=dict(type='TopDownPyramid', channels=C, num_laterals=3),
+    )
     module = MODELS.build(config | changes).eval()
     module.init_weights()
     return module
@@ -41,8 +60,10 @@ def neck(**changes: object) -> GroundingNeck:
 def maps(count: int, height: int, width: int, *, seed: int = 0) -> list[torch.Tensor]:
     """Backbone maps of ``count`` frames, sizes rounded up as convolutions do."""
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(count, c, -(-height // s), -(-width // s), generator=generator)
-            for c, s in zip(WIDTHS, (4, 8, 16, 32))]
+    return [
+        torch.randn(count, c, -(-height // s), -(-width // s), generator=generator)
+        for c, s in zip(WIDTHS, (4, 8, 16, 32))
+    ]
 
 
 @pytest.mark.parametrize(('height', 'width'), [(64, 96), (45, 83)])
@@ -71,11 +92,12 @@ def test_pairs_equal_each_alone():
     grounded = module.ground(clips, text, clip_of)
     features = module.mask_features(clips, grounded)
     for pair, clip in enumerate(clip_of.tolist()):
-        own = module.project([m[2 * clip:2 * clip + 2] for m in both], padding[:1])
+        own = module.project([m[2 * clip : 2 * clip + 2] for m in both], padding[:1])
         alone = module.ground(own, text.select(torch.tensor([pair])), torch.tensor([0]))
         torch.testing.assert_close(grounded.early[[pair]], alone.early, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(
-            features[[pair]], module.mask_features(own, alone), atol=1e-5, rtol=1e-4)
+            features[[pair]], module.mask_features(own, alone), atol=1e-5, rtol=1e-4
+        )
 
 
 def padded(clips: ClipFeatures, module: GroundingNeck, size: int) -> ClipFeatures:
@@ -85,7 +107,7 @@ def padded(clips: ClipFeatures, module: GroundingNeck, size: int) -> ClipFeature
     other = module.project(maps(2, size, size, seed=9), padding)
     levels = []
     for alone, level in zip(clips.levels, other.levels, strict=True):
-        level[..., :alone.shape[-2], :alone.shape[-1]] = alone
+        level[..., : alone.shape[-2], : alone.shape[-1]] = alone
         levels.append(level)
     return replace(other, levels=levels)
 
@@ -101,8 +123,11 @@ def test_memory_does_not_depend_on_padding():
     together = module.ground(batch, text, clip_of)
     for level, (h, w) in enumerate(alone.memory.shapes):
         torch.testing.assert_close(
-            together.memory.level(level)[..., :h, :w], alone.memory.level(level),
-            atol=1e-5, rtol=1e-4)
+            together.memory.level(level)[..., :h, :w],
+            alone.memory.level(level),
+            atol=1e-5,
+            rtol=1e-4,
+        )
     h, w = alone.padding.shape[-2:]
     assert not together.padding[..., :h, :w].any()
     assert together.padding.sum() == together.padding.numel() * 3 // 4

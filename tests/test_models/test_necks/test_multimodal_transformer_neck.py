@@ -1,4 +1,5 @@
 """The neck of MTTR: what pairs see of each other, of padding and of other frames."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -20,8 +21,10 @@ def neck() -> torch.nn.Module:
 
 def maps(clips: int, frames: int) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return [torch.randn(clips * frames, channels, *size, generator=generator)
-            for channels, size in zip((64, 128, 256), SIZES)]
+    return [
+        torch.randn(clips * frames, channels, *size, generator=generator)
+        for channels, size in zip((64, 128, 256), SIZES)
+    ]
 
 
 @torch.no_grad()
@@ -31,8 +34,9 @@ def test_shapes_of_clips_pairs_and_sequences(neck):
     grounded = neck.ground(clips, text, torch.tensor([0, 1, 1]))
     assert grounded.early.shape == (3, 3, 128, 4, 6)
     assert grounded.memory.tokens.shape == (3, 3, 4 * 6 + 5, 128)
-    assert torch.equal(grounded.memory.tokens[:, :, :24].transpose(2, 3).unflatten(3, (4, 6)),
-                       grounded.early)
+    assert torch.equal(
+        grounded.memory.tokens[:, :, :24].transpose(2, 3).unflatten(3, (4, 6)), grounded.early
+    )
     assert not grounded.memory.position[:, :, 24:].any()
     features = neck.mask_features(clips, grounded)
     assert features.shape == (3, 3, 8, 16, 24)

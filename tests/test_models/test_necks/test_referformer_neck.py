@@ -1,4 +1,5 @@
 """ReferFormerNeck: text at every level on the way to the mask features."""
+
 import pytest
 import torch
 from test_grounding_neck import C, maps
@@ -14,8 +15,8 @@ def neck() -> ReferFormerNeck:
     return grounding_neck(
         type='ReferFormerNeck',
         grounding=dict(type='CrossModalGrounding', channels=C, block=BLOCK),
-        pyramid=dict(
-            type='CrossModalPyramid', channels=C, block=BLOCK, reductions=(2, 4, 8)))
+        pyramid=dict(type='CrossModalPyramid', channels=C, block=BLOCK, reductions=(2, 4, 8)),
+    )
 
 
 @pytest.mark.parametrize(('height', 'width'), [(64, 96), (45, 83), (20, 20)])
@@ -40,13 +41,15 @@ def test_pairs_equal_each_alone_and_can_be_selected():
     grounded = module.ground(clips, text, clip_of)
     features = module.mask_features(clips, grounded)
     for pair, clip in enumerate(clip_of.tolist()):
-        own = module.project([m[2 * clip:2 * clip + 2] for m in both], padding[:1])
+        own = module.project([m[2 * clip : 2 * clip + 2] for m in both], padding[:1])
         alone = module.ground(own, text.select(torch.tensor([pair])), torch.tensor([0]))
         torch.testing.assert_close(
-            features[[pair]], module.mask_features(own, alone), atol=1e-4, rtol=1e-4)
+            features[[pair]], module.mask_features(own, alone), atol=1e-4, rtol=1e-4
+        )
     some = torch.tensor([True, False, True])
     torch.testing.assert_close(
-        module.mask_features(clips, grounded.select(some)), features[some], atol=1e-5, rtol=1e-4)
+        module.mask_features(clips, grounded.select(some)), features[some], atol=1e-5, rtol=1e-4
+    )
 
 
 @torch.no_grad()
@@ -54,7 +57,8 @@ def test_stride_four_sees_itself_once_per_clip():
     module, text = neck(), random_text(3, 6, 4, channels=C)
     rows = []
     module.pyramid.blocks[-1].vision_norm.register_forward_hook(
-        lambda *call: rows.append(len(call[-1])))
+        lambda *call: rows.append(len(call[-1]))
+    )
     clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
     module.mask_features(clips, module.ground(clips, text, torch.tensor([0, 0, 0])))
     assert rows == [1]

@@ -1,4 +1,5 @@
 """Clips of which only some frames are annotated: these alone go on from the backbone."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -56,8 +57,10 @@ def test_of_a_repeated_frame_the_first_counts(model):
 
 
 def test_clips_of_a_batch_have_equally_many(model):
-    data = dict(inputs=[clip(0, 2, 3, *SIZE)] * 2,
-                data_samples=[annotated(True, False), annotated(True, True)])
+    data = dict(
+        inputs=[clip(0, 2, 3, *SIZE)] * 2,
+        data_samples=[annotated(True, False), annotated(True, True)],
+    )
     with pytest.raises(ValueError, match=r'\[1, 2\] annotated frames'):
         model(**model.data_preprocessor(data, training=True), mode='loss')
 
@@ -95,8 +98,9 @@ def test_figures_keep_their_place_in_time():
 
 
 def test_slots_without_boxes_get_those_of_their_masks(model):
-    data = dict(inputs=[clip(0, 2, 3, *SIZE)],
-                data_samples=[sample(SENTENCES, [False, False], size=SIZE)])
+    data = dict(
+        inputs=[clip(0, 2, 3, *SIZE)], data_samples=[sample(SENTENCES, [False, False], size=SIZE)]
+    )
     pairs = model.test_step(data)[0].pred_pairs
     for mask, box in zip(pairs.masks.flatten(0, 1), pairs.boxes.flatten(0, 1)):
         rows, columns = (mask.any(axis).nonzero() for axis in (1, 0))
@@ -108,10 +112,15 @@ def test_slots_without_boxes_get_those_of_their_masks(model):
 def test_candidates_hold_the_chosen_slot(model):
     config = model.test_cfg
     slots = model(
-        **model.data_preprocessor(dict(
-            inputs=[clip(0, 2, 3, *SIZE)],
-            data_samples=[sample(SENTENCES, [False, False], size=SIZE)]), training=False),
-        mode='tensor')[0]
+        **model.data_preprocessor(
+            dict(
+                inputs=[clip(0, 2, 3, *SIZE)],
+                data_samples=[sample(SENTENCES, [False, False], size=SIZE)],
+            ),
+            training=False,
+        ),
+        mode='tensor',
+    )[0]
     config.candidates = True
     try:
         pairs = choose_slots(slots, torch.full((2,), -9.0), SIZE, config=config)

@@ -1,4 +1,5 @@
 """ReferFormer at toy size: the segmentor without a cycle head."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -28,8 +29,11 @@ def test_losses_reach_every_parameter(model, negatives):
     data = dict(inputs=[clip(0, 2, 3, *SIZE)], data_samples=[pairs])
     model.train().zero_grad()
     losses = model(**model.data_preprocessor(data, training=True), mode='loss')
-    terms = {f'{prefix}loss_{name}' for prefix in ('', 'd0.', 'd1.')
-             for name in ('cls', 'bbox', 'giou', 'mask', 'dice')}
+    terms = {
+        f'{prefix}loss_{name}'
+        for prefix in ('', 'd0.', 'd1.')
+        for name in ('cls', 'bbox', 'giou', 'mask', 'dice')
+    }
     assert losses.keys() == terms
     total, _ = model.parse_losses(losses)
     total.backward()

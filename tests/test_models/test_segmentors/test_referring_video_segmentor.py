@@ -1,4 +1,5 @@
 """The whole model at toy size: losses, gradients, predictions."""
+
 import copy
 
 import pytest
@@ -36,7 +37,8 @@ def model(shared: nn.Module) -> nn.Module:
 def batch(*samples: ReferringDataSample, frames: int = 2) -> dict:
     return dict(
         inputs=[clip(i, frames, 3, *s.img_shape) for i, s in enumerate(samples)],
-        data_samples=list(samples))
+        data_samples=list(samples),
+    )
 
 
 def train_loss(model: nn.Module, data: dict) -> dict[str, torch.Tensor]:
@@ -48,13 +50,16 @@ CASES = dict(
     no_negatives=[(SENTENCES[:3], [False] * 3, True)],
     two_sentences=[(SENTENCES[:2], [False, False], True), (SENTENCES[:2], [False, True], True)],
     all_absent=[(SENTENCES[:3], [False] * 3, False), (SENTENCES[:1], [True], True)],
-    only_negatives=[(SENTENCES[:2], [True, True], True)])
+    only_negatives=[(SENTENCES[:2], [True, True], True)],
+)
 
 
 @pytest.mark.parametrize('case', CASES)
 def test_all_losses_are_there_and_no_parameter_is_left_out(model, case):
-    samples = [sample(sentences, negatives, size=SIZE, present=present)
-               for sentences, negatives, present in CASES[case]]
+    samples = [
+        sample(sentences, negatives, size=SIZE, present=present)
+        for sentences, negatives, present in CASES[case]
+    ]
     losses = train_loss(model, batch(*samples))
     expected = {prefix + name for prefix in ('', 'd0.', 'd1.') for name in NAMES}
     assert set(losses) == expected | {'loss_cycle_dist', 'loss_cycle_angle', 'loss_align'}
@@ -91,8 +96,9 @@ def test_negatives_reach_the_verdict_only(model):
     assert not torch.allclose(without['loss_align'], with_['loss_align'])
 
 
-def predicted(model: nn.Module, size: tuple[int, int] = SIZE,
-              frames: int = 5) -> ReferringDataSample:
+def predicted(
+    model: nn.Module, size: tuple[int, int] = SIZE, frames: int = 5
+) -> ReferringDataSample:
     model.eval()
     video = sample(SENTENCES, [False, True, False, True], size=size, frames=frames)
     video.set_metainfo(dict(ori_shape=(50, 70)))
@@ -134,8 +140,7 @@ def test_windows_are_joined_in_order_and_share_slot_and_verdict(model):
     torch.testing.assert_close(whole.misalignment_logits, logits, atol=1e-5, rtol=1e-4)
     scores = torch.cat([slots.scores.sigmoid() for slots, _ in parts], dim=1)
     best = scores.mean(1).argmax(1)
-    torch.testing.assert_close(
-        whole.scores, scores[torch.arange(2), :, best], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(whole.scores, scores[torch.arange(2), :, best], atol=1e-5, rtol=1e-4)
 
 
 def test_figures_cover_all_frames(model):
@@ -143,8 +148,7 @@ def test_figures_cover_all_frames(model):
     pairs = predicted(model).pred_pairs
     assert pairs.grounding_attention.shape == pairs.early_features.shape == (4, 5, 4, 4)  # stride 8
     # one share of 1 per window of 1, 2 and 2 frames
-    torch.testing.assert_close(
-        pairs.grounding_attention.sum((1, 2, 3)), torch.full((4,), 3.0))
+    torch.testing.assert_close(pairs.grounding_attention.sum((1, 2, 3)), torch.full((4,), 3.0))
 
 
 def test_clips_of_a_test_batch_do_not_see_its_padding(model):
@@ -153,8 +157,9 @@ def test_clips_of_a_test_batch_do_not_see_its_padding(model):
     large = sample(SENTENCES[1:2], [False], size=(32, 64))
     frames = clip(0, 2, 3, 24, 40), clip(1, 2, 3, 32, 64)
     alone = model.test_step(dict(inputs=[frames[0]], data_samples=[small]))[0].pred_pairs
-    padded = model.test_step(dict(
-        inputs=list(frames), data_samples=[copy.deepcopy(small), large]))[0].pred_pairs
+    padded = model.test_step(dict(inputs=list(frames), data_samples=[copy.deepcopy(small), large]))[
+        0
+    ].pred_pairs
     torch.testing.assert_close(padded.scores, alone.scores)
     torch.testing.assert_close(padded.boxes, alone.boxes)
 
@@ -207,8 +212,7 @@ def test_one_slot_per_pair_and_the_gate():
     pairs = choose_slots(slots(), logits, (4, 8), config=PredictConfig())
     torch.testing.assert_close(pairs.scores, torch.tensor([[0.0, 3.0]]).sigmoid().repeat(2, 1))
     # x: 8 * (0.5 -+ 0.1), y: 4 * (0.5 -+ 0.2)
-    torch.testing.assert_close(
-        pairs.boxes, torch.tensor([3.2, 1.2, 4.8, 2.8]).expand(2, 2, 4))
+    torch.testing.assert_close(pairs.boxes, torch.tensor([3.2, 1.2, 4.8, 2.8]).expand(2, 2, 4))
     assert pairs.ungated_masks[..., :4].all()
     assert not pairs.ungated_masks[..., 4:].any()
     assert torch.equal(pairs.masks[0], pairs.ungated_masks[0])
@@ -224,13 +228,19 @@ def test_gate_of_zero_keeps_everything():
 
 def test_pixels_above_the_threshold_are_foreground():
     # sigmoid(5) = 0.9933
-    kept = [choose_slots(slots(), torch.zeros(2), (2, 2), config=PredictConfig(mask_threshold=t))
-            .ungated_masks.any().item() for t in (0.99, 0.995)]
+    kept = [
+        choose_slots(slots(), torch.zeros(2), (2, 2), config=PredictConfig(mask_threshold=t))
+        .ungated_masks.any()
+        .item()
+        for t in (0.99, 0.995)
+    ]
     assert kept == [True, False]
 
 
-@pytest.mark.parametrize('values', [
-    dict(window=0), dict(pairs_per_pass=0), dict(mask_threshold=1.5), dict(gate_threshold=-0.1)])
+@pytest.mark.parametrize(
+    'values',
+    [dict(window=0), dict(pairs_per_pass=0), dict(mask_threshold=1.5), dict(gate_threshold=-0.1)],
+)
 def test_impossible_settings_are_refused_by_name(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         PredictConfig(**values)

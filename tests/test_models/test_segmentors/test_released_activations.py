@@ -4,6 +4,7 @@ Outputs, losses and gradients are compared in ``tests/parity``. Where a caption 
 longest of its batch, the released code pools its padding into its filters, which this package does
 not: behind the filters only captions of the full length are compared.
 """
+
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,13 @@ from torch import Tensor, nn
 
 # parts whose outputs are looked at
 CALLED = [
-    'neck.input_proj.convs.0', 'neck.input_proj.extra_convs.0', 'neck.fusion',
-    'neck.grounding.dynamic_filter.filter_proj', 'neck.pyramid.mask_features',
-    'mask_head.query_mixer']
+    'neck.input_proj.convs.0',
+    'neck.input_proj.extra_convs.0',
+    'neck.fusion',
+    'neck.grounding.dynamic_filter.filter_proj',
+    'neck.pyramid.mask_features',
+    'mask_head.query_mixer',
+]
 
 
 @pytest.fixture(scope='module')
@@ -31,8 +36,7 @@ def case(request: pytest.FixtureRequest, test_data: Path, model: nn.Module) -> d
     clips = stored['clips'] if 'clips' in stored else [stored['clip']]
     captions = stored['captions'] if 'captions' in stored else [stored['caption']]
     ours = run(model, torch.stack(clips), captions)
-    return dict(ours, acts=stored['acts'], out=stored['out'],
-                full=~ours['text'].padding.any(1))
+    return dict(ours, acts=stored['acts'], out=stored['out'], full=~ours['text'].padding.any(1))
 
 
 @torch.no_grad()
@@ -41,16 +45,20 @@ def run(model: nn.Module, clips: Tensor, captions: list[str]) -> dict:
     seen: dict[str, Tensor] = {}
     hooks = [
         model.get_submodule(name).register_forward_hook(
-            lambda module, args, output, name=name: seen.update({name: output}))
-        for name in CALLED]
+            lambda module, args, output, name=name: seen.update({name: output})
+        )
+        for name in CALLED
+    ]
     text = model.text_encoder(captions)
     features = model.extract_clips(clips, [tuple(clips.shape[-2:])] * len(clips))
     grounded = model.neck.ground(features, text, torch.arange(len(clips)))
-    cycle = model.cycle_head(
-        grounded.early, grounded.padding, grounded.position, text.sentence)
+    cycle = model.cycle_head(grounded.early, grounded.padding, grounded.position, text.sentence)
     layers = model.mask_head(
-        grounded.memory, model.neck.mask_features(features, grounded), text.sentence,
-        cycle.reconstructed)
+        grounded.memory,
+        model.neck.mask_features(features, grounded),
+        text.sentence,
+        cycle.reconstructed,
+    )
     for hook in hooks:
         hook.remove()
     return dict(seen=seen, text=text, early=grounded.early, cycle=cycle, layers=layers)

@@ -1,4 +1,5 @@
 """From logits to masks at the size of the files."""
+
 import torch
 
 from r2vos_mm.models.task_modules import BilinearMaskReader, InputSizeMaskReader

@@ -1,4 +1,5 @@
 """Slots matched with all instances of a clip."""
+
 import itertools
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from r2vos_mm.models.task_modules import SequenceMatcher
 from r2vos_mm.structures import InstanceTargets, SlotPredictions
 
-COSTS = [dict(type='mmdet.ClassificationCost', weight=2.0),
-         dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0)]
+COSTS = [
+    dict(type='mmdet.ClassificationCost', weight=2.0),
+    dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
+]
 
 
 def random_case(*, frames: int = 3, slots: int = 5, instances: int = 3) -> tuple:
@@ -42,10 +45,13 @@ def test_the_assignment_is_the_cheapest_of_all():
     matcher = SequenceMatcher(COSTS)
     costs = matcher.costs(scores, masks, target)
     match = matcher(SlotPredictions(scores[None], None, masks[None]), [target])[0]
-    best = min(itertools.permutations(range(5), 3),
-               key=lambda slots: sum(costs[slot, k].item() for k, slot in enumerate(slots)))
+    best = min(
+        itertools.permutations(range(5), 3),
+        key=lambda slots: sum(costs[slot, k].item() for k, slot in enumerate(slots)),
+    )
     assert {int(k): int(slot) for slot, k in zip(match.slots, match.instances)} == dict(
-        enumerate(best))
+        enumerate(best)
+    )
 
 
 def test_more_instances_than_slots():

@@ -1,4 +1,5 @@
 """Tube matching: each cost by hand, invariants of the whole, pairs without their object."""
+
 import math
 
 import pytest
@@ -17,9 +18,12 @@ from r2vos_mm.models.task_modules import (
 from r2vos_mm.structures import PairTargets, SlotPredictions
 
 COSTS = [
-    dict(type='TubeScoreCost', weight=2.0), dict(type='TubeL1Cost', weight=5.0),
-    dict(type='TubeGIoUCost', weight=2.0), dict(type='TubeFocalCost', weight=5.0),
-    dict(type='TubeDiceCost', weight=2.0)]
+    dict(type='TubeScoreCost', weight=2.0),
+    dict(type='TubeL1Cost', weight=5.0),
+    dict(type='TubeGIoUCost', weight=2.0),
+    dict(type='TubeFocalCost', weight=5.0),
+    dict(type='TubeDiceCost', weight=2.0),
+]
 
 
 def scene(
@@ -35,35 +39,41 @@ def scene(
     predictions = SlotPredictions(
         scores=6 * uniform(pairs, frames, slots) - 3,
         boxes=0.2 + 0.4 * uniform(pairs, frames, slots, 4),
-        masks=6 * uniform(pairs, frames, slots, size, size) - 3)
+        masks=6 * uniform(pairs, frames, slots, size, size) - 3,
+    )
     targets = PairTargets(
         boxes=(0.2 + 0.4 * uniform(pairs, frames, 4)) * valid[..., None],
-        masks=(uniform(pairs, frames, size, size) > 0.5) & valid[..., None, None], valid=valid)
+        masks=(uniform(pairs, frames, size, size) > 0.5) & valid[..., None, None],
+        valid=valid,
+    )
     return predictions, targets
 
 
 def one_slot(
-    *, scores=(0., 0.), boxes=((0.,) * 4, (0.,) * 4), masks=((0.,), (0.,))
+    *, scores=(0.0, 0.0), boxes=((0.0,) * 4, (0.0,) * 4), masks=((0.0,), (0.0,))
 ) -> SlotPredictions:
     """One pair, two frames, one slot; masks of one row of cells."""
     return SlotPredictions(
-        torch.tensor(scores).view(1, 2, 1), torch.tensor(boxes).view(1, 2, 1, 4),
-        torch.tensor(masks)[None, :, None, None])
+        torch.tensor(scores).view(1, 2, 1),
+        torch.tensor(boxes).view(1, 2, 1, 4),
+        torch.tensor(masks)[None, :, None, None],
+    )
 
 
 def one_target(
-    *, boxes=((0.,) * 4, (0.,) * 4), masks=((0.,), (0.,)), valid=(True, True)
+    *, boxes=((0.0,) * 4, (0.0,) * 4), masks=((0.0,), (0.0,)), valid=(True, True)
 ) -> PairTargets:
     return PairTargets(
-        torch.tensor(boxes)[None], torch.tensor(masks).bool()[None, :, None],
-        torch.tensor(valid)[None])
+        torch.tensor(boxes)[None],
+        torch.tensor(masks).bool()[None, :, None],
+        torch.tensor(valid)[None],
+    )
 
 
 def test_score_cost_by_hand():
     # Logit 0, p = 1/2: alpha (1-p)^2 (-log p) - (1-alpha) p^2 (-log(1-p)) = (1/16 - 3/16) log 2.
     # The second frame does not show the object and does not count.
-    cost = TubeScoreCost(weight=2.0)(
-        one_slot(scores=(0., 5.)), one_target(valid=(True, False)))
+    cost = TubeScoreCost(weight=2.0)(one_slot(scores=(0.0, 5.0)), one_target(valid=(True, False)))
     assert cost.item() == pytest.approx(2 * (1 / 16 - 3 / 16) * math.log(2), rel=1e-6)
 
 
@@ -71,8 +81,9 @@ def test_score_cost_by_hand():
 def test_l1_cost_by_hand(absent_frame_weight, expected):
     # |0.1| + |0.2| + |0.1| + |0.2| = 0.6 where visible; 0.3 + 0.3 + 0.2 + 0.2 = 1 to the zero box.
     cost = TubeL1Cost(absent_frame_weight=absent_frame_weight)(
-        one_slot(boxes=((.4, .4, .3, .3), (.3, .3, .2, .2))),
-        one_target(boxes=((.5, .6, .2, .1), (0., 0., 0., 0.)), valid=(True, False)))
+        one_slot(boxes=((0.4, 0.4, 0.3, 0.3), (0.3, 0.3, 0.2, 0.2))),
+        one_target(boxes=((0.5, 0.6, 0.2, 0.1), (0.0, 0.0, 0.0, 0.0)), valid=(True, False)),
+    )
     assert cost.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -81,11 +92,12 @@ def test_giou_cost_by_hand(absent_frame_weight, frames):
     # Visible frame: I = .01, U = .07, E = .09. Absent frame, box of area .04 whose far corner is at
     # (.4, .4), target empty at the origin: I = 0, U = .04, E = .16.
     eps = 1e-6
-    visible = (.01 + eps) / (.07 + eps) - (.02 + eps) / (.09 + eps)
-    absent = eps / (.04 + eps) - (.12 + eps) / (.16 + eps)
+    visible = (0.01 + eps) / (0.07 + eps) - (0.02 + eps) / (0.09 + eps)
+    absent = eps / (0.04 + eps) - (0.12 + eps) / (0.16 + eps)
     cost = TubeGIoUCost(absent_frame_weight=absent_frame_weight)(
-        one_slot(boxes=((.1, .1, .2, .2), (.3, .3, .2, .2))),
-        one_target(boxes=((.2, .2, .2, .2), (0., 0., 0., 0.)), valid=(True, False)))
+        one_slot(boxes=((0.1, 0.1, 0.2, 0.2), (0.3, 0.3, 0.2, 0.2))),
+        one_target(boxes=((0.2, 0.2, 0.2, 0.2), (0.0, 0.0, 0.0, 0.0)), valid=(True, False)),
+    )
     assert cost.item() == pytest.approx(-(visible + absent * (frames - 1)) / frames, rel=1e-5)
 
 
@@ -93,21 +105,24 @@ def test_focal_cost_by_hand():
     # Four cells over two frames, all p = 1/2, one foreground: (1 * alpha + 3 * (1 - alpha)) / 4
     # times p^2 log 2.
     cost = TubeFocalCost(weight=5.0)(
-        one_slot(masks=((0., 0.), (0., 0.))), one_target(masks=((1., 0.), (0., 0.))))
-    assert cost.item() == pytest.approx(5 * (.25 + 3 * .75) / 4 * .25 * math.log(2), rel=1e-6)
+        one_slot(masks=((0.0, 0.0), (0.0, 0.0))), one_target(masks=((1.0, 0.0), (0.0, 0.0)))
+    )
+    assert cost.item() == pytest.approx(5 * (0.25 + 3 * 0.75) / 4 * 0.25 * math.log(2), rel=1e-6)
 
 
 def test_focal_cost_of_certain_errors_is_exact():
     # -log p = 100 at logit -100 for a foreground cell, far below the smallest p of float32 + eps.
     cost = TubeFocalCost()(
-        one_slot(masks=((-100.,), (-100.,))), one_target(masks=((1.,), (0.,))))
-    assert cost.item() == pytest.approx(.25 * 100 / 2, rel=1e-6)
+        one_slot(masks=((-100.0,), (-100.0,))), one_target(masks=((1.0,), (0.0,)))
+    )
+    assert cost.item() == pytest.approx(0.25 * 100 / 2, rel=1e-6)
 
 
 def test_dice_cost_by_hand():
     # p = 1/2 in four cells, two foreground: 2 * 1 + 1 over 2 + 2 + 1.
     cost = TubeDiceCost(weight=2.0)(
-        one_slot(masks=((0., 0.), (0., 0.))), one_target(masks=((1., 1.), (0., 0.))))
+        one_slot(masks=((0.0, 0.0), (0.0, 0.0))), one_target(masks=((1.0, 1.0), (0.0, 0.0)))
+    )
     assert cost.item() == pytest.approx(-2 * 3 / 5, rel=1e-6)
 
 
@@ -115,7 +130,7 @@ def test_the_right_slot_wins():
     predictions, targets = scene(pairs=3, slots=4)
     for pair, slot in enumerate((2, 0, 3)):
         predictions.boxes[pair, :, slot] = targets.boxes[pair]
-        predictions.masks[pair, :, slot] = targets.masks[pair] * 12. - 6
+        predictions.masks[pair, :, slot] = targets.masks[pair] * 12.0 - 6
         predictions.scores[pair, :, slot] = 3
     slots = TubeMatcher(COSTS)(predictions, targets)
     assert slots.dtype == torch.long
@@ -125,8 +140,10 @@ def test_the_right_slot_wins():
 def test_a_pair_without_visible_frames_is_matched_by_finite_costs():
     predictions, targets = scene(pairs=2)
     targets = PairTargets(
-        torch.zeros_like(targets.boxes), torch.zeros_like(targets.masks),
-        torch.zeros_like(targets.valid))
+        torch.zeros_like(targets.boxes),
+        torch.zeros_like(targets.masks),
+        torch.zeros_like(targets.valid),
+    )
     matcher = TubeMatcher(COSTS)
     assert torch.isfinite(matcher.costs(predictions, targets)).all()
     assert matcher(predictions, targets).shape == (2,)
@@ -137,7 +154,8 @@ def test_no_pairs():
     none = slice(0, 0)
     slots = TubeMatcher(COSTS)(
         SlotPredictions(predictions.scores[none], predictions.boxes[none], predictions.masks[none]),
-        PairTargets(targets.boxes[none], targets.masks[none], targets.valid[none]))
+        PairTargets(targets.boxes[none], targets.masks[none], targets.valid[none]),
+    )
     assert slots.shape == (0,)
 
 
@@ -180,10 +198,13 @@ def test_slots_and_pairs_are_independent(seed):
     costs = matcher.costs(predictions, targets)
     order = torch.randperm(4, generator=torch.Generator().manual_seed(seed))
     shuffled = SlotPredictions(
-        predictions.scores[:, :, order], predictions.boxes[:, :, order],
-        predictions.masks[:, :, order])
+        predictions.scores[:, :, order],
+        predictions.boxes[:, :, order],
+        predictions.masks[:, :, order],
+    )
     assert torch.allclose(matcher.costs(shuffled, targets), costs[:, order], atol=1e-5)
     alone = matcher.costs(
         SlotPredictions(predictions.scores[1:2], predictions.boxes[1:2], predictions.masks[1:2]),
-        PairTargets(targets.boxes[1:2], targets.masks[1:2], targets.valid[1:2]))
+        PairTargets(targets.boxes[1:2], targets.masks[1:2], targets.valid[1:2]),
+    )
     assert torch.allclose(alone, costs[1:2], atol=1e-5)

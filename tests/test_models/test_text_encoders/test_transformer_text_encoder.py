@@ -1,4 +1,5 @@
 """The text encoder with a toy language model."""
+
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,8 +19,11 @@ SENTENCES = ['a red circle moving left', 'the dog', 'a red circle moving left']
 def encoder(*, seed: int = 0, **options: object) -> TransformerTextEncoder:
     torch.manual_seed(0)
     return TransformerTextEncoder(
-        channels=8, language_model=toy_language_model(seed=seed), tokenizer=WordTokenizer(),
-        **{'dropout': 0.0, **options})
+        channels=8,
+        language_model=toy_language_model(seed=seed),
+        tokenizer=WordTokenizer(),
+        **{'dropout': 0.0, **options},
+    )
 
 
 @pytest.fixture
@@ -30,7 +34,8 @@ def calls() -> list[int]:
 def count_rows(module: TransformerTextEncoder, calls: list[int]) -> TransformerTextEncoder:
     """Note the number of sentences of every call of the language model."""
     module.language_model.register_forward_pre_hook(
-        lambda _, args, kwargs: calls.append(len(kwargs['input_ids'])), with_kwargs=True)
+        lambda _, args, kwargs: calls.append(len(kwargs['input_ids'])), with_kwargs=True
+    )
     return module
 
 
@@ -47,9 +52,11 @@ def test_features_are_those_of_each_sentence_alone(pooling):
         words = output.last_hidden_state[0]
         pooled = output.pooler_output[0] if pooling == 'pooler' else words.mean(0)
         torch.testing.assert_close(
-            text.words[row, :len(words)], module.projector(words), atol=1e-5, rtol=1e-5)
+            text.words[row, : len(words)], module.projector(words), atol=1e-5, rtol=1e-5
+        )
         torch.testing.assert_close(
-            text.sentence[row], module.projector(pooled), atol=1e-5, rtol=1e-5)
+            text.sentence[row], module.projector(pooled), atol=1e-5, rtol=1e-5
+        )
 
 
 def test_language_model_sees_each_sentence_once(calls):
@@ -120,15 +127,18 @@ def test_language_models_of_checkpoints_are_kept(tmp_path: Path):
     state = trained.state_dict()
     assert [name for name in state if 'language_model' in name]
     torch.save(dict(state_dict=state), tmp_path / 'full.pth')
-    for load in (lambda m: m.load_state_dict(state, strict=True),
-                 lambda m: load_checkpoint(m, str(tmp_path / 'full.pth'), strict=True)):
+    for load in (
+        lambda m: m.load_state_dict(state, strict=True),
+        lambda m: load_checkpoint(m, str(tmp_path / 'full.pth'), strict=True),
+    ):
         module = nn.ModuleDict(dict(text=encoder()))
         before = module['text'](SENTENCES).sentence  # fills the cache with the old features
         load(module)
         after = module['text'](SENTENCES).sentence
         assert not torch.allclose(before, after, atol=1e-3)
         torch.testing.assert_close(
-            after, trained['text'].eval()(SENTENCES).sentence, atol=1e-5, rtol=1e-5)
+            after, trained['text'].eval()(SENTENCES).sentence, atol=1e-5, rtol=1e-5
+        )
         assert module.state_dict().keys() == state.keys()
 
 
@@ -166,11 +176,17 @@ def test_package_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def save_bert(tmp_path: Path) -> Callable[[str], str]:
     """Function that writes a toy BERT of the class it is given and returns its folder."""
+
     def save(kind: str) -> str:
         import transformers
+
         config = transformers.BertConfig(
-            vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=8)
+            vocab_size=6,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=8,
+        )
         getattr(transformers, kind)(config).save_pretrained(tmp_path)
         (tmp_path / 'vocab.txt').write_text('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ndog\n')
         (tmp_path / 'tokenizer_config.json').write_text('{"tokenizer_class": "BertTokenizer"}')
@@ -181,8 +197,7 @@ def save_bert(tmp_path: Path) -> Callable[[str], str]:
 
 def test_local_folder(save_bert):
     module = TransformerTextEncoder(save_bert('BertModel'), pooling='mean', channels=4)
-    assert module(['dog', 'dog dog']).padding.tolist() == [
-        [False, False, False, True], [False] * 4]
+    assert module(['dog', 'dog dog']).padding.tolist() == [[False, False, False, True], [False] * 4]
     assert not [name for name in module.state_dict() if 'language_model' in name]
 
 
@@ -193,7 +208,9 @@ def test_weights_that_the_source_lacks_are_kept(save_bert):
     assert not torch.allclose(first(['dog']).sentence, second(['dog']).sentence, atol=1e-3)
     state = first.state_dict()
     assert {name for name in state if 'language_model' in name} == {
-        'language_model.pooler.dense.weight', 'language_model.pooler.dense.bias'}
+        'language_model.pooler.dense.weight',
+        'language_model.pooler.dense.bias',
+    }
     second.load_state_dict(state, strict=True)
     torch.testing.assert_close(second(['dog']).sentence, first(['dog']).sentence)
     assert second.state_dict().keys() == state.keys()

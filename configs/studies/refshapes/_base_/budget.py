@@ -3,19 +3,22 @@
 # five minutes; stills, because three frames would leave a third of the scenes. The last checkpoint
 # is tested on whole videos, none is chosen on the validation set.
 _base_ = [
-    '../../../_base_/datasets/refshapes.py', '../../../_base_/schedules/tiny.py',
-    '../../../_base_/default_runtime.py']
+    '../../../_base_/datasets/refshapes.py',
+    '../../../_base_/schedules/tiny.py',
+    '../../../_base_/default_runtime.py',
+]
 # All backbones start from the same weights, made by configs/backbones/resnet18_refshapes.py.
 backbone_weights = dict(
-    type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_2400.pth', prefix='backbone.')
+    type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_2400.pth', prefix='backbone.'
+)
 max_iters = 500
 warmup = 100
 train_dataloader = dict(dataset=dict(clip_length=1))
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters,
-         eta_min_ratio=0.01)]
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+]
 val_dataloader = dict(dataset=dict(indices=2))  # videos, for the log
 test_dataloader = dict(dataset=dict(indices=20))  # videos, of 100
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1, save_best=None))
