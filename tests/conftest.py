@@ -1,9 +1,11 @@
 """Fixtures that all tests share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny_sets import write_set
 
 import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before any test imports them)
 
@@ -18,3 +20,22 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'R2VOS_TEST_DATA names {folder}, which is not a folder')
     return folder
+
+
+@pytest.fixture
+def tiny_set(tmp_path: Path) -> Path:
+    """Root of the set of :data:`tiny_sets.VIDEOS`, split ``train``."""
+    return write_set(tmp_path / 'tiny')
+
+
+@pytest.fixture
+def warnings_logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Function that gives the messages logged so far by the datasets."""
+    messages: list[str] = []
+
+    def note(message: object, *args: object, **kwargs: object) -> None:
+        messages.append(str(message))
+
+    for module in ('base_referring_dataset', 'pairs.negatives', 'io.data_issues'):
+        monkeypatch.setattr(f'r2vos_mm.datasets.{module}.print_log', note)
+    return lambda: messages

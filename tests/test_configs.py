@@ -12,7 +12,7 @@ from mmengine.dataset import pseudo_collate
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
 from r2vos_mm.apis.inference import FrameTransform
-from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 
 FILES = sorted(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from r2vos_mm.datasets import DataFileError, LoadVideoFrame
-from r2vos_mm.datasets.video_files import READERS
+from r2vos_mm.datasets.io.video import READERS
 
 PathLike = str | Path
 

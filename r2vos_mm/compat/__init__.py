@@ -4,9 +4,10 @@ Each module states the version trouble it removes. :func:`install` runs when ``r
 imported.
 """
 
-from r2vos_mm.compat.checkpoint import install_loaders
-from r2vos_mm.compat.mmcv_ops import install_placeholder
-from r2vos_mm.compat.noise import keep_quiet
+from r2vos_mm.utils.log_filters import keep_quiet
+
+from .checkpoint import install_loaders
+from .mmcv_ops import install_placeholder
 
 __all__ = ['install']
 

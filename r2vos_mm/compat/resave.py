@@ -12,12 +12,7 @@ from typing import Any
 import torch
 from mmengine.logging import HistoryBuffer
 
-from r2vos_mm.compat.checkpoint import (
-    CheckpointContentError,
-    pack_message_hub,
-    to_plain,
-    write_atomically,
-)
+from .checkpoint import CheckpointContentError, pack_message_hub, to_plain, write_atomically
 
 
 def resave(source: str, target: str) -> list[str]:

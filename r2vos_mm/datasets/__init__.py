@@ -3,17 +3,18 @@
 from .a2d_sentences_dataset import A2DSentencesDataset
 from .base_referring_dataset import BaseReferringDataset
 from .frame_sampling import sample_frame_indices
+from .io.data_issues import DataFileError
+from .io.mask_sources import LoadTargetMasks, PackTargetInputs
+from .io.video import DecodeVideoFrames
 from .jhmdb_sentences_dataset import JHMDBSentencesDataset
 from .mevis_dataset import MeViSDataset
-from .negatives import PairsFileNegatives, TrainNegatives
-from .problems import DataFileError
+from .pairs.negatives import PairsFileNegatives, TrainNegatives
 from .r2vos_dataset import R2VOSDataset
 from .records import Clip, Expression, Pair, VideoRecord, normalise_sentence
 from .ref_davis_dataset import RefDAVIS17Dataset
 from .refcoco_dataset import RefCOCODataset
 from .refshapes_frames import RefShapesFrames
 from .samplers import ClipSampler, EpochClipSampler, EpochIndex
-from .target_masks import LoadTargetMasks, PackTargetInputs
 from .transforms import (
     ClipPhotoMetricDistortion,
     JitterFrame,
@@ -23,7 +24,6 @@ from .transforms import (
     SwapLeftRight,
     ThinSegMap,
 )
-from .video_files import DecodeVideoFrames
 
 __all__ = [
     'A2DSentencesDataset',

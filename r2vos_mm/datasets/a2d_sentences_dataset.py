@@ -14,11 +14,11 @@ import numpy as np
 
 from r2vos_mm.registry import DATASETS
 
-from .layout import is_plain_name, read_json
-from .problems import DataFileError, ProblemList
+from .annotated_frame_dataset import SentenceClips
+from .io.annotations import is_plain_name, read_json
+from .io.data_issues import DataFileError, ProblemList
+from .io.mask_sources import TargetMasks, checked_size
 from .records import Expression, VideoRecord, normalise_sentence
-from .sentence_clips import SentenceClips
-from .target_masks import TargetMasks, checked_size
 
 CLIP_FOLDERS = ('Release/clips320H', 'Release/CLIPS320')
 VIDEO_SET = 'Release/videoset.csv'

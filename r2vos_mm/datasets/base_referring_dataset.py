@@ -15,14 +15,14 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from r2vos_mm.registry import TASK_UTILS
+from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
-from .negatives import NegativeSource
-from .pairs import read_pairs, with_own_target
-from .problems import DataFileError, ProblemList
+from .io.data_issues import DataFileError, ProblemList
+from .pairs.negatives import NegativeSource
+from .pairs.pairs_file import read_pairs, with_own_target
 from .records import Clip, Pair, VideoRecord
 from .samplers import EpochIndex
-from .shared_list import SharedList
 
 SUBSET_PARTS = ('train', 'holdout')
 
@@ -74,8 +74,8 @@ class BaseReferringDataset(BaseDataset):
         negatives: config of a :class:`NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
             split of the videos by the hash of their ids; None keeps all.
-        pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs`), relative to
-            ``data_root``; then videos without a pair are left out. None: each video's sentences.
+        pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs.pairs_file`),
+            relative to ``data_root``; then videos without a pair are left out. None: each video's sentences.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
         max_refetch: how often another item is drawn.

@@ -13,11 +13,11 @@ from scipy.io.matlab import MatReadError
 
 from r2vos_mm.registry import DATASETS
 
-from .layout import is_plain_name, read_json
-from .problems import DataFileError, ProblemList
+from .annotated_frame_dataset import SentenceClips
+from .io.annotations import is_plain_name, read_json
+from .io.data_issues import DataFileError, ProblemList
+from .io.mask_sources import TargetMasks, checked_size
 from .records import Expression, VideoRecord, normalise_sentence
-from .sentence_clips import SentenceClips
-from .target_masks import TargetMasks, checked_size
 
 LIST_FILE = 'jhmdb_sentences_samples_metadata.json'
 FRAMES, MASKS, MASK_FILE = 'Rename_Images', 'puppet_mask', 'puppet_mask.mat'

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .layout import LayoutReader, is_plain_name, read_expressions, read_json
-from .problems import ProblemList
+from .io.annotations import LayoutReader, is_plain_name, read_expressions, read_json
+from .io.data_issues import ProblemList
+from .io.mask_sources import CodedMasks, targets_of
 from .records import Expression, Pair, VideoRecord, normalise_sentence
-from .shared_list import SharedList
-from .target_masks import CodedMasks, targets_of
 
 MASK_FILE = 'mask_dict.json'
 JOINT = '+'

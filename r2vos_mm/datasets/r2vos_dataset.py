@@ -7,19 +7,20 @@ from typing import Any
 from r2vos_mm.registry import DATASETS
 
 from .base_referring_dataset import BaseReferringDataset
-from .layout import LayoutReader, read_categories, read_expressions
-from .problems import ProblemList
+from .io.annotations import LayoutReader, read_categories, read_expressions
+from .io.data_issues import ProblemList
+from .io.ref_ytvos_valid202 import scored_videos
 from .records import Pair, VideoRecord
-from .scored_videos import scored_videos
 
 
 @DATASETS.register_module()
 class R2VOSDataset(BaseReferringDataset):
     """Videos and sentences in the layout of Refer-YouTube-VOS.
 
-    What single files lack is logged once and left out, see :mod:`~r2vos_mm.datasets.layout`.
+    What single files lack is logged once and left out, see
+    :mod:`~r2vos_mm.datasets.io.annotations`.
     The validation list of Refer-YouTube-VOS names 507 videos, of which 202 are scored; the others
-    are left out, see :mod:`~r2vos_mm.datasets.scored_videos`.
+    are left out, see :mod:`~r2vos_mm.datasets.io.ref_ytvos_valid202`.
 
     Args:
         split: ``'train'``, ``'valid'`` or another folder of the layout.

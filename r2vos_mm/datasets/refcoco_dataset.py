@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .layout import is_plain_name, read_json
-from .plain_pickle import read_plain_pickle
-from .problems import ProblemList
+from .io.annotations import is_plain_name, read_json
+from .io.data_issues import ProblemList
+from .io.mask_sources import MIN_POLYGON, CodedMasks, targets_of
+from .io.safe_pickle import read_plain_pickle
 from .records import Expression, Pair, VideoRecord, normalise_sentence
-from .shared_list import SharedList
-from .target_masks import MIN_POLYGON, CodedMasks, targets_of
 
 INSTANCES = 'instances.json'
 IMAGE_NAME = 'COCO_train2014_{:012d}'

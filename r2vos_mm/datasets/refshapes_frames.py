@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset
 
+from r2vos_mm.refshapes.world import ATTRIBUTES
 from r2vos_mm.registry import DATASETS
 
-from .layout import read_json
-from .refshapes.world import ATTRIBUTES
+from .io.annotations import read_json
 
 
 @DATASETS.register_module()

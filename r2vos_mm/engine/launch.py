@@ -12,7 +12,7 @@ from mmengine.config import Config, DictAction
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.compat.distributed import prepare_cpu_processes
-from r2vos_mm.compat.state_dict import CheckpointMismatchError
+from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / 'fixtures')]
 
 import mttr_fixtures  # noqa: E402
 import referformer_fixtures  # noqa: E402

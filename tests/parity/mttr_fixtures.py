@@ -15,7 +15,7 @@ from mttr_model import mttr_model
 from released_fixtures import LOSS, MASKS, OUTPUT, compare_gradients
 from torch import Tensor, nn
 
-from r2vos_mm.models.converters import to_mttr
+from r2vos_mm.converters import to_mttr
 from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
 from r2vos_mm.structures import InstanceTargets, PairTargets, SlotPredictions
 

@@ -20,7 +20,7 @@ from released_fixtures import (
 )
 from torch import Tensor, nn
 
-from r2vos_mm.models.converters import to_referformer
+from r2vos_mm.converters import to_referformer
 from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
 from r2vos_mm.structures import SlotPredictions
 

@@ -15,7 +15,7 @@ from comparisons import Report
 from released_model import released_model
 from torch import Tensor, nn
 
-from r2vos_mm.models.converters import ReleasedConversion, to_released
+from r2vos_mm.converters import ReleasedConversion, to_released
 from r2vos_mm.structures import CycleOutput, PairTargets, SlotPredictions
 
 OUTPUT, MASKS, LOSS, DISTANCE, GRADIENT = 1e-5, 1e-3, 1e-4, 1e-3, 5e-3

@@ -8,11 +8,11 @@ from mmengine.dataset import Compose
 
 from r2vos_mm.apis import FrameSource, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
-from r2vos_mm.compat.state_dict import CheckpointMismatchError
 from r2vos_mm.datasets import Clip, Pair
 from r2vos_mm.models.segmentors import PredictConfig
 from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
 from r2vos_mm.structures import SlotPredictions
+from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'r2vos_tiny_refshapes.py'
 SENTENCES = ['a red square', 'a green circle that is not there']

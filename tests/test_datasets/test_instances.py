@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2vos_mm.datasets.frame_sampling import ConsecutiveFrames, anchor_frames
+from r2vos_mm.datasets.io.mask_sources import PackTargetInputs, pack_bits
 from r2vos_mm.datasets.records import Clip, Pair
-from r2vos_mm.datasets.target_masks import PackTargetInputs, pack_bits
 from r2vos_mm.datasets.transforms import PackReferringInputs
 
 PAIRS = (

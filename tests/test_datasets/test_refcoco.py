@@ -11,7 +11,7 @@ from public_sets import write_refcoco
 from tiny_sets import write_json
 
 from r2vos_mm.datasets import RefCOCODataset
-from r2vos_mm.datasets.plain_pickle import read_plain_pickle
+from r2vos_mm.datasets.io.safe_pickle import read_plain_pickle
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [

@@ -12,7 +12,7 @@ from PIL import Image
 from toy_models import CONFIGS
 
 from r2vos_mm.datasets import RefShapesFrames
-from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATASETS, MODELS
 
 

@@ -1,16 +1,13 @@
 import csv
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
+import mask_sets  # noqa: E402
 import numpy as np
 import pytest
-from PIL import Image
-
-sys.path.append(str(Path(__file__).parents[1] / 'test_evaluation'))
-import mask_sets  # noqa: E402
 from mask_sets import EMPTY, FRAMES, HALF, LEFT, MEAN_J, RIGHT, code, save  # noqa: E402
+from PIL import Image
 
 _FILE = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'evaluate_masks.py'
 _SPEC = importlib.util.spec_from_file_location('evaluate_masks', _FILE)

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from released_toys import released_weights, small_config, write_released
 
-from r2vos_mm.models.converters import command_line
+from r2vos_mm.converters import command_line
 from r2vos_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

@@ -1,14 +1,11 @@
 import importlib.util
-import sys
 from pathlib import Path
 
+import mask_sets  # noqa: E402
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-
-sys.path.append(str(Path(__file__).parents[1] / 'test_evaluation'))
-import mask_sets  # noqa: E402
 from samples import evaluate, random_sample, sample_of  # noqa: E402
 
 from r2vos_mm.evaluation.metrics.row_files import read_pairs  # noqa: E402

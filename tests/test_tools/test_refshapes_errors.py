@@ -11,7 +11,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from r2vos_mm.apis import init_model
-from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.structures import ReferringDataSample
 
 ROOT = Path(__file__).parents[2]

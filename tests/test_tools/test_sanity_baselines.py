@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from r2vos_mm.apis import init_model
 from r2vos_mm.datasets import Pair
-from r2vos_mm.datasets.refshapes import make_refshapes
 from r2vos_mm.engine.launch import UsageError
+from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.structures import ReferringDataSample
 
 ROOT = Path(__file__).parents[2]

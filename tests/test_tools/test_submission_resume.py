@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.refshapes import make_refshapes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/r2vos_tiny_refshapes.py'

@@ -39,10 +39,10 @@ from torch.nn.functional import interpolate
 import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before a config asks for them)
 from r2vos_mm.compat.opencv import one_opencv_thread
 from r2vos_mm.datasets import BaseReferringDataset
-from r2vos_mm.datasets.json_file import write_json
 from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.files import write_json
 
 SHORT_SIDES = (288, 320, 352, 392, 416, 448, 480, 512)
 CROP_SHORT_SIDES = (400, 500, 600)

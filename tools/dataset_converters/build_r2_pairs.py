@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.datasets.base_referring_dataset import is_held_out
-from r2vos_mm.datasets.json_file import write_json
-from r2vos_mm.datasets.layout import read_expressions
-from r2vos_mm.datasets.pair_builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.datasets.io.annotations import read_expressions
+from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.utils.files import write_json
 
 
 def fraction(text: str) -> float:

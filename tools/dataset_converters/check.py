@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import r2vos_mm  # noqa: F401  (makes mmdet importable before the data sets ask for it)
-from r2vos_mm.datasets.checking import KNOWN_SETS, check_set
+from r2vos_mm.data_prep.verify import KNOWN_SETS, check_set
 
 OTHER = 'other'
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from r2vos_mm.datasets.own_videos import make_meta
+from r2vos_mm.data_prep.csv_annotations import make_meta
 
 
 def parse_args() -> argparse.Namespace:

@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 
-from r2vos_mm.datasets.refshapes import make_refshapes
+from r2vos_mm.refshapes import make_refshapes
 
 
 def parse_args() -> argparse.Namespace:

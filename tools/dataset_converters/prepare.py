@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from r2vos_mm.datasets.checking import KNOWN_SETS
-from r2vos_mm.datasets.preparing import PARTS, prepare
+from r2vos_mm.data_prep.prepare import PARTS, prepare
+from r2vos_mm.data_prep.verify import KNOWN_SETS
 
 
 def parse_args() -> argparse.Namespace:

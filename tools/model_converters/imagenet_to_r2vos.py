@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import nn
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
+from r2vos_mm.converters.command_line import run_backbone
 from r2vos_mm.models.backbones import (
     ConvertedWeights,
     FittedWeights,
@@ -23,7 +24,6 @@ from r2vos_mm.models.backbones import (
     fit_weights,
     read_state,
 )
-from r2vos_mm.models.converters.command_line import run_backbone
 
 _CLASSIFIER = re.compile(r'(fc|head|norm)\..*')
 _STARTS_FRESH = re.compile(r'norm\d\..*|.*(num_batches_tracked|relative_position_index)')

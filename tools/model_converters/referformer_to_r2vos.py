@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.models.converters.command_line import LANGUAGE, compact, write_converted
-from r2vos_mm.models.converters.released_format import read_released_checkpoint
-from r2vos_mm.models.converters.released_r2vos import RELEASED_R2VOS
-from r2vos_mm.models.converters.skeletons import load_converted, model_like
+from r2vos_mm.converters.command_line import LANGUAGE, compact, write_converted
+from r2vos_mm.converters.released_format import read_released_checkpoint
+from r2vos_mm.converters.released_r2vos import RELEASED_R2VOS
+from r2vos_mm.converters.skeletons import load_converted, model_like
 
 
 def initialise(config: dict, source: Path, *, language_model: bool = True) -> dict:

@@ -12,8 +12,8 @@ conversion. Files are read without running code from them.
 import sys
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.models.converters.command_line import run
-from r2vos_mm.models.converters.released_mttr import RELEASED_MTTR
+from r2vos_mm.converters.command_line import run
+from r2vos_mm.converters.released_mttr import RELEASED_MTTR
 
 
 def main(arguments: list[str] | None = None) -> int:

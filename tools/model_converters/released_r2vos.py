@@ -13,8 +13,8 @@ names it on the way back. Files are read without running code from them.
 import sys
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.models.converters.command_line import run
-from r2vos_mm.models.converters.released_r2vos import RELEASED_R2VOS
+from r2vos_mm.converters.command_line import run
+from r2vos_mm.converters.released_r2vos import RELEASED_R2VOS
 
 
 def main(arguments: list[str] | None = None) -> int:

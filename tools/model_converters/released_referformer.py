@@ -17,8 +17,8 @@ them.
 import sys
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.models.converters.command_line import run
-from r2vos_mm.models.converters.released_referformer import RELEASED_REFERFORMER
+from r2vos_mm.converters.command_line import run
+from r2vos_mm.converters.released_referformer import RELEASED_REFERFORMER
 
 
 def main(arguments: list[str] | None = None) -> int:

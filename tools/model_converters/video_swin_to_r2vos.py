@@ -17,13 +17,13 @@ from pathlib import Path
 from torch import nn
 
 import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
+from r2vos_mm.converters.command_line import run_backbone
 from r2vos_mm.models.backbones import (
     CheckpointError,
     FittedWeights,
     VideoSwinTransformer,
     fit_video_swin,
 )
-from r2vos_mm.models.converters.command_line import run_backbone
 
 
 def fit(backbone: nn.Module, source: Path) -> FittedWeights:

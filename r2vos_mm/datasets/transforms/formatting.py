@@ -9,10 +9,11 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from r2vos_mm.datasets.problems import DataFileError
-from r2vos_mm.datasets.records import Clip, Pair
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.structures import ReferringDataSample
+
+from ..io.data_issues import DataFileError
+from ..records import Clip, Pair
 
 
 def masks_of_objects(seg_maps: np.ndarray, obj_ids: Sequence[str]) -> np.ndarray:

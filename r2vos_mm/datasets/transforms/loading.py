@@ -9,8 +9,9 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image
 
-from r2vos_mm.datasets.problems import DataFileError
 from r2vos_mm.registry import TRANSFORMS
+
+from ..io.data_issues import DataFileError
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _MASK_MODES = ('P', 'L', '1')

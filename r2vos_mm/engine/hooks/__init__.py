@@ -1,9 +1,9 @@
 """Hooks of the Runner."""
 
-from r2vos_mm.engine.hooks.checkpoint_hook import SafeCheckpointHook
-from r2vos_mm.engine.hooks.exact_resume_hook import ExactResumeHook
-from r2vos_mm.engine.hooks.time_limit_hook import TimeLimitHook
-from r2vos_mm.engine.hooks.visualization_hook import ReferringVisualizationHook
+from .checkpoint_hook import SafeCheckpointHook
+from .exact_resume_hook import ExactResumeHook
+from .time_limit_hook import TimeLimitHook
+from .visualization_hook import ReferringVisualizationHook
 
 __all__ = [
     'ExactResumeHook',

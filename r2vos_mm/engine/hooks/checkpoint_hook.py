@@ -18,8 +18,8 @@ from r2vos_mm.compat.checkpoint import (
     unpack_message_hub,
     write_atomically,
 )
-from r2vos_mm.compat.state_dict import check_weights
 from r2vos_mm.registry import HOOKS
+from r2vos_mm.utils.state_dict import check_weights
 
 
 @HOOKS.register_module()

@@ -1,10 +1,10 @@
 """Studies: the same budget and seeds for several methods, one table at the end."""
 
-from r2vos_mm.engine.study.execution import Failure, StudyRunner
-from r2vos_mm.engine.study.plan import Row, Run, Setup, Study, Table, plan_runs, read_study
-from r2vos_mm.engine.study.report import FILES, Report
-from r2vos_mm.engine.study.run_folder import Result, RunFolder
-from r2vos_mm.engine.study.tables import Statistic, figure_of, lines_of
+from .execution import Failure, StudyRunner
+from .plan import Row, Run, Setup, Study, Table, plan_runs, read_study
+from .report import FILES, Report
+from .run_folder import Result, RunFolder
+from .tables import Statistic, figure_of, lines_of
 
 __all__ = [
     'FILES',

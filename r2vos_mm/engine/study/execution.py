@@ -19,9 +19,9 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from r2vos_mm.engine.launch import UsageError
-from r2vos_mm.engine.study.plan import Run
-from r2vos_mm.engine.study.run_folder import START_OF_LOG, RunFolder
+from ..launch import UsageError
+from .plan import Run
+from .run_folder import START_OF_LOG, RunFolder
 
 _TRAIN_PART = 0.9  # of the time of a run, for the progress bar; the rest is its test
 _POLL_SECONDS = 0.5

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from r2vos_mm.engine.launch import UsageError, existing_file
+from ..launch import UsageError, existing_file
 
 GATES = ('off', 'on')
 _SPLITS = ('train', 'val', 'test')

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from r2vos_mm.compat.checkpoint import write_atomically
-from r2vos_mm.engine.study.plan import GATES, Run, Study, Table
-from r2vos_mm.engine.study.run_folder import Result, RunFolder
-from r2vos_mm.engine.study.tables import Line, Statistic, as_record, figure_of, lines_of
 from r2vos_mm.visualization import write_image
+
+from .plan import GATES, Run, Study, Table
+from .run_folder import Result, RunFolder
+from .tables import Line, Statistic, as_record, figure_of, lines_of
 
 FILES = ('study.json', 'study.md', 'study.png')
 _NOTHING = '–'

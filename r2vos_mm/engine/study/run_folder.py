@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from r2vos_mm.compat.checkpoint import write_atomically
-from r2vos_mm.engine.launch import UsageError
-from r2vos_mm.engine.study.plan import Run, changed_keys
 from r2vos_mm.version import __version__
+
+from ..launch import UsageError
+from .plan import Run, changed_keys
 
 _PACKAGES = ('torch', 'mmengine', 'mmdet', 'transformers', 'numpy')
 _SHOWN_CHANGES = 6

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from r2vos_mm.engine.study.plan import Row, Study, Table
-from r2vos_mm.engine.study.run_folder import Result
+from .plan import Row, Study, Table
+from .run_folder import Result
 
 _VERDICT = 'AUROC'
 _UNGATED = 'ungated/'

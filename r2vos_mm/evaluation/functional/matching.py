@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from r2vos_mm.evaluation.functional.region_contour import score_masks
+from .region_contour import score_masks
 
 MAX_PROPOSALS = 20
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional.overlap import check_counts
+from .overlap import check_counts
 
 THRESHOLDS = (0.7, 0.8, 0.9)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional import bitmaps
-from r2vos_mm.evaluation.functional.bitmaps import WORD
+from . import bitmaps
+from .bitmaps import WORD
 
 # Frames are worked on in stacks of about this many words (256 KiB), which stay in the cache.
 STACK_WORDS = 1 << 15

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from mmengine.logging import print_log
 
-from r2vos_mm.evaluation.functional import (
+from ..functional import (
     REASONING,
     REFERRING,
     auroc,
@@ -25,9 +25,9 @@ from r2vos_mm.evaluation.functional import (
     visa_mean,
     visa_robustness_of_counts,
 )
-from r2vos_mm.evaluation.metrics.object_rows import ObjectRow
-from r2vos_mm.evaluation.metrics.pair_rows import PairRow
-from r2vos_mm.evaluation.metrics.protocols import Quality, mean, protocol_named
+from .object_rows import ObjectRow
+from .pair_rows import PairRow
+from .protocols import Quality, mean, protocol_named
 
 GATES = {'gated': '', 'ungated': 'ungated/'}
 GATE_NAMES = {'gated': 'on', 'ungated': 'off'}

@@ -12,22 +12,16 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from r2vos_mm.evaluation.metrics.figures import (
-    DEFAULT_GROUPS,
-    GROUPS,
-    ScoredSet,
-    as_dictionary,
-    figures_of,
-    warn,
-)
-from r2vos_mm.evaluation.metrics.object_rows import ObjectRow, object_rows
-from r2vos_mm.evaluation.metrics.pair_rows import PairRow, rows_of
-from r2vos_mm.evaluation.metrics.protocols import protocol_named
-from r2vos_mm.evaluation.metrics.report import format_table, write_report
-from r2vos_mm.evaluation.metrics.row_files import append_pairs, write_objects, write_pairs
-from r2vos_mm.evaluation.metrics.scored_sample import read_sample
-from r2vos_mm.evaluation.submission import SubmissionWriter
 from r2vos_mm.registry import METRICS
+
+from ..submission import SubmissionWriter
+from .figures import DEFAULT_GROUPS, GROUPS, ScoredSet, as_dictionary, figures_of, warn
+from .object_rows import ObjectRow, object_rows
+from .pair_rows import PairRow, rows_of
+from .protocols import protocol_named
+from .report import format_table, write_report
+from .row_files import append_pairs, write_objects, write_pairs
+from .scored_sample import read_sample
 
 
 @METRICS.register_module()

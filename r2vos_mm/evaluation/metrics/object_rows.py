@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional import resolve_overlaps, score_proposals
-from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample
+from ..functional import resolve_overlaps, score_proposals
+from .scored_sample import ScoredSample
 
 NUM_ANNOTATORS = 4
 

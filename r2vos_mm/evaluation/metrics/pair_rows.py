@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional import ScoredMasks, score_masks, scored_masks
-from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample
+from ..functional import ScoredMasks, score_masks, scored_masks
+from .scored_sample import ScoredSample
 
 
 @dataclass(frozen=True)

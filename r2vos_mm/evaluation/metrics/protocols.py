@@ -22,14 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional import (
-    ScoredMasks,
-    frame_statistics,
-    mean_average_precision,
-    overlap_scores,
-)
-from r2vos_mm.evaluation.metrics.object_rows import ObjectRow
-from r2vos_mm.evaluation.metrics.pair_rows import MaskResult, PairRow
+from ..functional import ScoredMasks, frame_statistics, mean_average_precision, overlap_scores
+from .object_rows import ObjectRow
+from .pair_rows import MaskResult, PairRow
 
 FrameRule = Callable[[PairRow, MaskResult], np.ndarray]
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.evaluation.metrics.figures import GATES, Figure, ScoredSet, as_dictionary
-from r2vos_mm.evaluation.metrics.protocols import protocol_named
-from r2vos_mm.evaluation.metrics.row_files import object_record, pair_record
 from r2vos_mm.version import __version__
+
+from .figures import GATES, Figure, ScoredSet, as_dictionary
+from .protocols import protocol_named
+from .row_files import object_record, pair_record
 
 _GATE_TITLES = {'gated': 'gate on', 'ungated': 'gate off'}
 _NO_GATE_TITLES = {'gated': ''}

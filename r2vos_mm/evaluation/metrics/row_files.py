@@ -10,9 +10,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional import ScoredMasks
-from r2vos_mm.evaluation.metrics.object_rows import ObjectRow
-from r2vos_mm.evaluation.metrics.pair_rows import MaskResult, PairRow
+from ..functional import ScoredMasks
+from .object_rows import ObjectRow
+from .pair_rows import MaskResult, PairRow
 
 SEPARATOR = ';'
 INNER_SEPARATOR = ','  # of the candidates of one frame

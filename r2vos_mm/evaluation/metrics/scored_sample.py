@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from r2vos_mm.evaluation.functional import NO_TARGET, REASONING, REFERRING
+from ..functional import NO_TARGET, REASONING, REFERRING
 
 POSITIVE_KIND = 'positive'
 _FRAME_AXES = {

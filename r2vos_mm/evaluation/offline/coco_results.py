@@ -18,13 +18,14 @@ from typing import Any
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from r2vos_mm.datasets.layout import read_json
-from r2vos_mm.evaluation.functional import ScoredMasks, mttr_overlap_scores
-from r2vos_mm.evaluation.metrics.figures import Figure
-from r2vos_mm.evaluation.metrics.pair_rows import MaskResult, PairRow
-from r2vos_mm.evaluation.metrics.protocols import average_precision_figures
-from r2vos_mm.evaluation.offline.mask_files import MaskFileError, decode_rle
-from r2vos_mm.evaluation.offline.scoring import Problem
+from r2vos_mm.datasets.io.annotations import read_json
+
+from ..functional import ScoredMasks, mttr_overlap_scores
+from ..metrics.figures import Figure
+from ..metrics.pair_rows import MaskResult, PairRow
+from ..metrics.protocols import average_precision_figures
+from .mask_files import MaskFileError, decode_rle
+from .scoring import Problem
 
 
 @dataclass(frozen=True)

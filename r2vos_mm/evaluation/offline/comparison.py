@@ -6,13 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional.bootstrap import (
-    Difference,
-    Ratio,
-    bootstrap_weights,
-    paired_difference,
-)
-from r2vos_mm.evaluation.metrics.pair_rows import PairRow
+from ..functional.bootstrap import Difference, Ratio, bootstrap_weights, paired_difference
+from ..metrics.pair_rows import PairRow
 
 
 def compare_rows(

@@ -10,29 +10,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from r2vos_mm.compat.opencv import one_opencv_thread
-from r2vos_mm.evaluation.functional import (
-    MatchedScores,
-    ProposalScores,
-    assign_scores,
-    proposal_scores,
-)
-from r2vos_mm.evaluation.functional.matching import MAX_PROPOSALS
-from r2vos_mm.evaluation.metrics.object_rows import NUM_ANNOTATORS, ObjectResult, ObjectRow
-from r2vos_mm.evaluation.metrics.pair_rows import (
-    MaskResult,
-    PairRow,
-    count_pixels,
-    score_masks_of_pair,
-)
-from r2vos_mm.evaluation.offline.mask_files import MaskFileError, MaskFiles
-from r2vos_mm.evaluation.offline.truth import (
-    VOID,
-    PairTask,
-    PngTruth,
-    Truth,
-    VideoTask,
-    values_in,
-)
+
+from ..functional import MatchedScores, ProposalScores, assign_scores, proposal_scores
+from ..functional.matching import MAX_PROPOSALS
+from ..metrics.object_rows import NUM_ANNOTATORS, ObjectResult, ObjectRow
+from ..metrics.pair_rows import MaskResult, PairRow, count_pixels, score_masks_of_pair
+from .mask_files import MaskFileError, MaskFiles
+from .truth import VOID, PairTask, PngTruth, Truth, VideoTask, values_in
 
 FRAMES_AT_ONCE = 16
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.datasets.layout import frame_order, read_expressions, read_json
+from r2vos_mm.datasets.io.annotations import frame_order, read_expressions, read_json
 from r2vos_mm.datasets.records import normalise_sentence
-from r2vos_mm.evaluation.offline.mask_files import MaskFileError, decode_rle, open_masks
+
+from .mask_files import MaskFileError, decode_rle, open_masks
 
 VOID = 255
 _MASK_DICT = 'mask_dict.json'

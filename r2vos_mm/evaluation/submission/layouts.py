@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from r2vos_mm.datasets.layout import read_expressions
-from r2vos_mm.datasets.scored_videos import bundled_ids
+from r2vos_mm.datasets.io.annotations import read_expressions
+from r2vos_mm.datasets.io.ref_ytvos_valid202 import bundled_ids
 
 NUM_ANNOTATORS = 4
 _REMOVED_TEST_FILE = Path('test', 'meta_expressions.json')

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from r2vos_mm.evaluation.submission.layouts import Layout
+from .layouts import Layout
 
 _FOREGROUND = 255
 _MAX_OBJECTS = 20

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from r2vos_mm.evaluation.functional import resolve_overlaps
-from r2vos_mm.evaluation.metrics.scored_sample import ScoredSample
-from r2vos_mm.evaluation.submission.layouts import (
+from ..functional import resolve_overlaps
+from ..metrics.scored_sample import ScoredSample
+from .layouts import (
     Layout,
     annotator_of,
     davis_palette,
@@ -19,7 +19,7 @@ from r2vos_mm.evaluation.submission.layouts import (
     object_of,
     scored_expressions,
 )
-from r2vos_mm.evaluation.submission.validator import SubmissionReport, check_submission
+from .validator import SubmissionReport, check_submission
 
 PARTS_SUFFIX = '.parts'
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one date for all files: equal masks give equal zips

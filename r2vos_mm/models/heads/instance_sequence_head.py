@@ -9,15 +9,11 @@ from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from r2vos_mm.models.necks import xavier_matrices
-from r2vos_mm.models.task_modules import SequenceMatch
 from r2vos_mm.registry import MODELS, TASK_UTILS
-from r2vos_mm.structures import (
-    InstanceTargets,
-    MultimodalMemory,
-    PairTargets,
-    SlotPredictions,
-)
+from r2vos_mm.structures import InstanceTargets, MultimodalMemory, PairTargets, SlotPredictions
+
+from ..necks import xavier_matrices
+from ..task_modules import SequenceMatch
 
 
 @MODELS.register_module()

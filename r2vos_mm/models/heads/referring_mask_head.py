@@ -8,9 +8,10 @@ from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
-from r2vos_mm.models.necks import level_layout
 from r2vos_mm.registry import MODELS, TASK_UTILS
 from r2vos_mm.structures import Memory, PairTargets, SlotPredictions
+
+from ..necks import level_layout
 
 
 @MODELS.register_module()

@@ -10,9 +10,10 @@ from mmdet.models.layers import MLP, DetrTransformerDecoder
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from r2vos_mm.models.layers.gather import gather_rows
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import CycleOutput
+
+from ..layers.gather import gather_rows
 
 ConfigType = dict[str, Any]
 

@@ -7,12 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import (
-    GroundedFeatures,
-    MultimodalClips,
-    MultimodalMemory,
-    TextFeatures,
-)
+from r2vos_mm.structures import GroundedFeatures, MultimodalClips, MultimodalMemory, TextFeatures
 
 from .grounding_neck import resize_padding
 

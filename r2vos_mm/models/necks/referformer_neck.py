@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from r2vos_mm.models.layers.cross_modal import init_convolutions
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, GroundedFeatures, TextFeatures
 
+from ..layers.cross_modal import init_convolutions
 from .grounding_neck import GroundingNeck, resize_padding
 
 

@@ -13,9 +13,10 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from r2vos_mm.models.losses.box_losses import aligned_giou
 from r2vos_mm.registry import TASK_UTILS
 from r2vos_mm.structures import PairTargets, SlotPredictions
+
+from ..losses.box_losses import aligned_giou
 
 
 def mean_over_frames(costs: Tensor, weights: Tensor) -> Tensor:

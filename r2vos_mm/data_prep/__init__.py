@@ -1,0 +1,1 @@
+"""Prepare official downloads and verify data sets."""

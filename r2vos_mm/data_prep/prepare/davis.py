@@ -1,0 +1,136 @@
+"""Ref-DAVIS17: from DAVIS 2017 and four text files to the layout of Refer-YouTube-VOS."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from r2vos_mm.datasets.io.annotations import is_plain_name, read_json
+from r2vos_mm.datasets.io.data_issues import ProblemList
+from r2vos_mm.utils.files import write_json
+
+from .parts import TEXT_FILES
+
+SPLITS = dict(train='train', valid='val')
+_RENAMED = {'clasic-car': 'classic-car', 'dog-scale': 'dogs-scale', 'motor-bike': 'motorbike'}
+_LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+"(.*)"\s*')
+# The second annotator's files are of another encoding.
+_ENCODINGS = ('utf-8', 'utf-8', 'latin-1', 'latin-1')
+_FRAMES = 'JPEGImages/480p'
+# Masks of the semi-supervised task, whose ids the sentences are about, where they are there.
+_MASKS = ('Annotations/480p', 'Annotations_unsupervised/480p')
+
+Sentences = dict[str, dict[int, str]]
+
+
+def convert_davis(data_root: Path, problems: ProblemList) -> None:
+    """Writes sentences and categories, and links frames and masks, of both splits.
+
+    Everything is made anew from ``DAVIS`` and ``davis_text_annotations``; frames and masks stay
+    there, where the scoring on ``Annotations_unsupervised`` finds them.
+
+    Args:
+        data_root: folder with these two; the layout is made beside them.
+        problems: notes objects that one of the files does not describe.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file is missing or a line is not understood.
+    """
+    texts = [
+        read_texts(data_root / f'davis_text_annotations/{name}.txt', encoding)
+        for name, encoding in zip(TEXT_FILES, _ENCODINGS)
+    ]
+    semantics = data_root / 'DAVIS/davis_semantics.json'
+    categories = read_json(semantics) if semantics.is_file() else {}
+    for split, listed in SPLITS.items():
+        names = (data_root / f'DAVIS/ImageSets/2017/{listed}.txt').read_text().split()
+        videos, objects = {}, {}
+        for name in filter(is_plain_name, names):
+            frames = _link_video(data_root, split, name)
+            videos[name] = dict(expressions=expressions_of(name, texts, problems), frames=frames)
+            objects[name] = _objects(categories.get(name), frames)
+        write_json(
+            data_root / f'meta_expressions/{split}/meta_expressions.json', dict(videos=videos)
+        )
+        if categories:
+            write_json(data_root / split / 'meta.json', dict(videos=objects))
+
+
+def read_texts(path: Path, encoding: str) -> Sentences:
+    """{video: {object: sentence}} of a file with lines like ``dogs-jump 1 "a white dog"``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a line is not of this form.
+    """
+    sentences: Sentences = {}
+    for number, line in enumerate(path.read_text(encoding=encoding).splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(
+                f'{path}, line {number} is not <video> <object> "<sentence>": '
+                f'{line[:80]!r}. Download it again'
+            )
+        name = _RENAMED.get(match[1], match[1])
+        sentences.setdefault(name, {})[int(match[2])] = match[3]
+    return sentences
+
+
+def expressions_of(
+    video: str, texts: Sequence[Sentences], problems: ProblemList
+) -> dict[str, dict[str, str]]:
+    """The expressions of a video: number 4 o + k is about object o + 1 in the words of file k.
+
+    The objects are those that any of the files describes; what is missing in one of them leaves
+    its number out instead of shifting the others.
+    """
+    objects = sorted({number for sentences in texts for number in sentences.get(video, {})})
+    expressions = {}
+    for place, number in enumerate(objects):
+        for annotator, sentences in enumerate(texts):
+            sentence = sentences.get(video, {}).get(number)
+            if sentence is None:
+                problems.add(
+                    video,
+                    f'{TEXT_FILES[annotator]}.txt has no sentence for object {number}',
+                    'sentence left out',
+                )
+            else:
+                expressions[str(len(texts) * place + annotator)] = dict(
+                    exp=sentence, obj_id=str(number)
+                )
+    return expressions
+
+
+def _link_video(data_root: Path, split: str, name: str) -> list[str]:
+    """Links frames and masks of a video into the split; the names of its frames."""
+    davis = data_root / 'DAVIS'
+    masks = next((folder for folder in _MASKS if (davis / folder / name).is_dir()), _MASKS[0])
+    for part, source in (('JPEGImages', _FRAMES), ('Annotations', masks)):
+        link = data_root / split / part / name
+        if not link.exists() and (davis / source / name).is_dir():
+            make_link(link, Path(os.path.relpath(davis / source / name, link.parent)))
+    return sorted(path.stem for path in (davis / _FRAMES / name).glob('*.jpg'))
+
+
+def make_link(link: Path, target: Path) -> None:
+    """Makes a link, in place of one that leads nowhere since its target was moved."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(target)
+
+
+def _objects(categories: Any, frames: Sequence[str]) -> dict[str, Any]:
+    """A video's entry of meta.json; DAVIS lists {object: category}."""
+    known = categories if isinstance(categories, Mapping) else {}
+    return dict(
+        objects={
+            str(number): dict(category=category, frames=list(frames))
+            for number, category in known.items()
+            if isinstance(category, str)
+        }
+    )

@@ -1,0 +1,1 @@
+"""Readers of annotations, masks and videos, and the errors they raise."""

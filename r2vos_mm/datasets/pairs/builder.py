@@ -1,0 +1,398 @@
+"""Pairs of videos and sentences to measure robustness with, the same on every machine.
+
+The pairs of the original R2-YouTube-VOS were never published, only that they are "unpaired video
+and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` fixes one rule in its place. Nothing is drawn:
+candidates are put in order by a hash of the seed, the sentence and the candidate. So the pairs do
+not depend on a generator, a library or the order of the files, the negatives for n = 1 are among
+those for n = 3, and a further video changes only the pairs it wins.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..io.data_issues import ProblemList
+from ..records import NO_TARGET, POSITIVE, normalise_sentence
+from .categories import GROUPS_VERSION, closure, may_contain
+from .nouns import LEXICON_VERSION, NOUNS, noun_uses, replace_noun
+from .pairs_file import FORMAT, pairs_sha256
+from .sources import PairSource, SourceSentence, read_source
+from .word_changes import ATTRIBUTES
+
+DEFAULT_SEED = 'r2-2023'
+# Names of data sets by the usual names of their folders, and how names of pairs files call them.
+DATASET_OF_FOLDER = {
+    'ref-youtube-vos': 'refer-youtube-vos',
+    'refer_youtube_vos': 'refer-youtube-vos',
+    'ref-davis': 'ref-davis17',
+}
+SHORT_NAMES = {'refer-youtube-vos': 'rytvos', 'valid': 'val'}
+_ATTRIBUTE_WORDS = frozenset(word for group in ATTRIBUTES for word in group)
+
+
+@dataclass(frozen=True)
+class R2Pairs:
+    """What :func:`build_r2_pairs` made.
+
+    Attributes:
+        content: the pairs file (``r2-pairs/1``).
+        meta_expressions: the sentences file of Refer-YouTube-VOS with the negatives in it, for
+            inference scripts that know nothing of pairs.
+        problems: what the input lacked.
+    """
+
+    content: dict[str, Any]
+    meta_expressions: dict[str, Any]
+    problems: ProblemList
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of positive and negative pairs, of sentences short of negatives, of videos."""
+        return self.content['counts']
+
+    @property
+    def sha256(self) -> str:
+        """See :func:`~r2vos_mm.datasets.pairs.pairs_sha256`."""
+        return self.content['pairs_sha256']
+
+    def video_uses(self) -> Counter:
+        """How often each video is shown with a negative pair."""
+        return Counter(row['video'] for row in self.content['pairs'] if row['label'] == 0)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A video and the sentence to show it with."""
+
+    video_id: str
+    exp: str
+
+
+def build_r2_pairs(
+    expressions: str | Path,
+    *,
+    categories: str | Path | None = None,
+    video_ids: Collection[str] | None = None,
+    negatives_per_positive: int = 1,
+    kind: str = 'easy',
+    seed: str = DEFAULT_SEED,
+    exclude: Collection[str] = (),
+    name: str | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+) -> R2Pairs:
+    """Every sentence with its own video, and negative pairs for it.
+
+    * ``easy``: the frames of another video in which, by its annotated categories, the object
+      cannot be (:func:`~r2vos_mm.datasets.pairs.categories.may_contain`), in the order of the hash.
+    * ``swap``: the same video, and in the sentence the noun of the object's category is replaced
+      by one of a category that the video does not have, in the order of the hash.
+    * ``hard``: another video with an object of the same category, whose sentences share no colour
+      or attribute word with this one; those with the most different sentences (words inserted,
+      deleted or replaced) first. They may be true: they are marked ``"certain": false``.
+
+    Sentences that the file gives as being about nothing in their video (MeViS, version 2) are
+    negative pairs of kind ``no_target`` with it, beside those that are built.
+
+    Args:
+        expressions: sentences, and
+        categories: categories, in any form of :mod:`~r2vos_mm.datasets.pairs.sources`. Without
+            categories in either file the nouns of the sentences stand in (``lexical``).
+        video_ids: the videos to use. None: all.
+        negatives_per_positive: negatives of each sentence; fewer where there are no more
+            candidates, which the file tells under ``short``.
+        seed: text that goes into the hash.
+        exclude: ids of negative pairs that were looked at and found true. The next candidate
+            takes the place, under its own rank: the id of a pair always means the same pair.
+        name: name of the set. Defaults to
+            ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
+        dataset: the data set that the sentences are of, and
+        split: its part, as the file names them. Default to what the place of ``expressions`` tells,
+            see :func:`origin_of`.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file or an argument cannot be used.
+    """
+    _check(kind, negatives_per_positive)
+    expressions = Path(expressions)
+    categories = Path(categories) if categories is not None else None
+    source = read_source(expressions, categories=categories, video_ids=video_ids)
+    built = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
+    found = origin_of(expressions)
+    origin = Origin(dataset or found.dataset, split or found.split)
+    content = dict(
+        format=FORMAT,
+        name=name or _default_name(origin, source, kind, negatives_per_positive),
+        params=_params(source, kind, seed, negatives_per_positive, exclude),
+        source=asdict(origin) | _source_hashes(expressions, categories, source),
+        counts=_counts(built, source),
+        short=built.short,
+        pairs_sha256=pairs_sha256(built.rows),
+        pairs=built.rows,
+    )
+    return R2Pairs(content, _meta_expressions(source, built.rows), source.problems)
+
+
+def _check(kind: str, wanted: int) -> None:
+    if kind not in _ORDERS:
+        raise ValueError(f'kind must be one of {", ".join(_ORDERS)}, got {kind!r}')
+    if wanted < 0:
+        raise ValueError(f'negatives_per_positive must be at least 0, got {wanted}')
+
+
+def _default_name(origin: 'Origin', source: PairSource, kind: str, wanted: int) -> str:
+    """The name of a set that got none."""
+    kind_name = f'{kind}-lexical' if source.is_lexical else kind
+    return f'r2-{origin.short_name}{len(source.videos)}-{kind_name}-n{wanted}'
+
+
+def _params(
+    source: PairSource, kind: str, seed: str, wanted: int, exclude: Collection[str]
+) -> dict[str, Any]:
+    """The ``params`` of the file: all that the pairs depend on beside the sentences."""
+    params = dict(seed=seed, n_neg=wanted, kind=kind, groups=GROUPS_VERSION)
+    if source.is_lexical or kind == 'swap':
+        params.update(lexicon=LEXICON_VERSION)
+    return params | dict(
+        categories='lexical' if source.is_lexical else 'annotated', exclude=sorted(exclude)
+    )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where sentences come from: a data set and its part, None where that is not known."""
+
+    dataset: str
+    split: str | None
+
+    @property
+    def short_name(self) -> str:
+        """Both in the name of a pairs file, as ``rytvos-val``."""
+        return '-'.join(SHORT_NAMES.get(part, part) for part in (self.dataset, self.split) if part)
+
+
+def origin_of(expressions: Path) -> Origin:
+    """Data set and part by the place of a sentences file; elsewhere the name of its folder.
+
+    >>> origin_of(Path('/data/ref-youtube-vos/meta_expressions/valid/meta_expressions.json'))
+    Origin(dataset='refer-youtube-vos', split='valid')
+    >>> origin_of(Path('/data/mevis/valid_u/meta_expressions.json'))
+    Origin(dataset='mevis', split='valid_u')
+    >>> origin_of(Path('/downloads/meta_expressions.json'))
+    Origin(dataset='downloads', split=None)
+    """
+    folder, split = expressions.resolve().parent, None
+    if folder.parent.name == 'meta_expressions':
+        folder, split = folder.parent.parent, folder.name
+    elif folder.name.split('_')[0] in ('train', 'valid', 'test'):
+        folder, split = folder.parent, folder.name
+    return Origin(DATASET_OF_FOLDER.get(folder.name, folder.name), split)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """The rows of the file; ``short``: negatives of the sentences that have too few of them."""
+
+    rows: list[dict]
+    short: dict[str, int]
+
+
+def _build(
+    source: PairSource, kind: str, seed: str, wanted: int, exclude: frozenset[str]
+) -> _Built:
+    in_order = _ORDERS[kind](source, seed)
+    rows, short = [], {}
+    for video in source.videos.values():
+        for sentence in video.sentences:
+            rows.append(_row(sentence, _Candidate(video.video_id, sentence.exp), POSITIVE, 0))
+            negatives = list(
+                islice(
+                    (
+                        row
+                        for rank, candidate in enumerate(in_order(sentence))
+                        if (row := _row(sentence, candidate, kind, rank))['pair_id'] not in exclude
+                    ),
+                    wanted,
+                )
+            )
+            rows.extend(negatives)
+            if len(negatives) < wanted:
+                short[f'{video.video_id}/{sentence.exp_id}'] = len(negatives)
+        about_nothing = [
+            _row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
+            for sentence in video.absent
+        ]
+        rows.extend(row for row in about_nothing if row['pair_id'] not in exclude)
+    return _Built(rows, short)
+
+
+def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> dict[str, Any]:
+    label = int(kind == POSITIVE)
+    ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
+    row = dict(
+        pair_id=f'{sentence.video_id}/{sentence.exp_id}/{ending}',
+        video=shown.video_id,
+        exp_video=sentence.video_id,
+        exp_id=sentence.exp_id,
+        exp=shown.exp,
+        obj_id=sentence.obj_id,
+        category=sentence.category,
+        label=label,
+        kind=kind,
+        rank=rank,
+    )
+    return row | dict(certain=False) if kind == 'hard' else row
+
+
+_Order = Callable[[SourceSentence], list[_Candidate]]
+
+
+def _digest(seed: str, sentence: SourceSentence, candidate: str) -> bytes:
+    text = f'{seed}|{sentence.video_id}|{sentence.exp_id}|{candidate}'
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _easy_order(source: PairSource, seed: str) -> _Order:
+    """Candidates of kind ``easy``, the best first, for any sentence."""
+
+    @cache
+    def videos_without(category: str) -> list[str]:
+        return [
+            video.video_id
+            for video in source.videos.values()
+            if video.categories and not may_contain(video.categories, category)
+        ]
+
+    def in_order(sentence: SourceSentence) -> list[_Candidate]:
+        if not sentence.category:
+            return []
+        others = (
+            video_id
+            for video_id in videos_without(sentence.category)
+            if video_id != sentence.video_id
+        )
+        return [
+            _Candidate(video_id, sentence.exp)
+            for video_id in sorted(others, key=lambda other: _digest(seed, sentence, other))
+        ]
+
+    return in_order
+
+
+def _swap_order(source: PairSource, seed: str) -> _Order:
+    """Candidates of kind ``swap``, the best first, for any sentence."""
+
+    def in_order(sentence: SourceSentence) -> list[_Candidate]:
+        own = closure(sentence.category)
+        use = next((use for use in noun_uses(sentence.exp) if use.category in own), None)
+        if use is None:
+            return []
+        video = source.videos[sentence.video_id]
+        text = ' '.join(other.exp for other in video.sentences)
+        taken = {use.category for use in noun_uses(text)} | video.categories
+        nouns = sorted(
+            (
+                noun
+                for category, nouns in NOUNS.items()
+                if not may_contain(taken | own, category)
+                for noun in nouns
+            ),
+            key=lambda noun: _digest(seed, sentence, noun),
+        )
+        return [
+            _Candidate(sentence.video_id, replace_noun(sentence.exp, use, noun)) for noun in nouns
+        ]
+
+    return in_order
+
+
+def _hard_order(source: PairSource, seed: str) -> _Order:
+    """Candidates of kind ``hard``, the best first, for any sentence."""
+
+    @cache
+    def sentences_about(category: str) -> dict[str, list[tuple[str, ...]]]:
+        return {
+            video.video_id: [
+                _words(other) for other in video.sentences if other.category == category
+            ]
+            for video in source.videos.values()
+            if category in video.categories
+        }
+
+    def in_order(sentence: SourceSentence) -> list[_Candidate]:
+        words = _words(sentence)
+        ranked = []
+        for video_id, others in sentences_about(sentence.category).items():
+            shared = _ATTRIBUTE_WORDS & set(words) & {word for other in others for word in other}
+            if others and not shared and video_id != sentence.video_id:
+                distance = min(edit_distance(words, other) for other in others)
+                ranked.append((-distance, _digest(seed, sentence, video_id), video_id))
+        return [_Candidate(video_id, sentence.exp) for _, _, video_id in sorted(ranked)]
+
+    return in_order
+
+
+_ORDERS: dict[str, Callable[[PairSource, str], _Order]] = dict(
+    easy=_easy_order, swap=_swap_order, hard=_hard_order
+)
+KINDS = tuple(_ORDERS)
+
+
+def _words(sentence: SourceSentence) -> tuple[str, ...]:
+    return tuple(normalise_sentence(sentence.exp).split())
+
+
+def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many words must be inserted, deleted or replaced to get from one to the other.
+
+    >>> edit_distance('a dog on the left'.split(), 'the dog on left'.split())
+    2
+    """
+    row = list(range(len(second) + 1))
+    for i, word in enumerate(first, start=1):
+        previous, row[0] = row[0], i
+        for j, other in enumerate(second, start=1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (word != other))
+    return row[-1]
+
+
+def _counts(built: _Built, source: PairSource) -> dict[str, int]:
+    labels = Counter(row['label'] for row in built.rows)
+    return dict(
+        positive=labels[1], negative=labels[0], short=len(built.short), videos=len(source.videos)
+    )
+
+
+def _source_hashes(
+    expressions: Path, categories: Path | None, source: PairSource
+) -> dict[str, str]:
+    """What the pairs were made from: SHA-256 of the files, and of the sorted video ids by line."""
+    files = dict(expressions_sha256=expressions)
+    if categories is not None:
+        files.update(categories_sha256=categories)
+    hashes = {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in files.items()}
+    video_ids = ''.join(f'{video_id}\n' for video_id in source.videos)
+    return hashes | dict(video_ids_sha256=hashlib.sha256(video_ids.encode()).hexdigest())
+
+
+def _meta_expressions(source: PairSource, rows: list[dict]) -> dict[str, Any]:
+    """The sentences file with a further sentence for each negative pair.
+
+    A video's own sentence about nothing (MeViS) is one of them and only under its new number.
+    """
+    videos = {
+        video.video_id: dict(video.entry, expressions=dict(video.entry['expressions']))
+        for video in source.videos.values()
+    }
+    for row in rows:
+        if row['label'] == 0:
+            exp_id = f'{row["exp_video"]}_{row["exp_id"]}_n{row["rank"]}'
+            if row['kind'] == NO_TARGET:
+                del videos[row['video']]['expressions'][row['exp_id']]
+            videos[row['video']]['expressions'][exp_id] = dict(exp=row['exp'], label=0)
+    return dict(videos=videos)

@@ -1,0 +1,302 @@
+"""Negative pairs of training clips: sentences that are not true of the clip's video.
+
+They come in three strengths: ``other_video`` (a sentence of another video), ``attribute`` and
+``relation`` (a sentence of this very video with one word changed). A share per strength is
+config, so that training decides how fine the distinction has to be.
+"""
+
+import logging
+from abc import ABCMeta, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.logging import print_log
+
+from r2vos_mm.registry import TASK_UTILS
+
+from ..io.data_issues import ProblemList
+from ..records import NO_TARGET, Expression, Pair, VideoRecord
+from .categories import may_contain
+from .pairs_file import read_pairs
+from .word_changes import ATTRIBUTES, RELATIONS, change_one_word
+
+DEFAULT_SHARES = dict(other_video=0.5, attribute=0.25, relation=0.25)
+MAX_TRIES = 50
+MAX_REPEATS = 4
+# Words that sentences about different things share.
+_FUNCTION_WORDS = frozenset(
+    (
+        'a',
+        'an',
+        'and',
+        'are',
+        'as',
+        'at',
+        'behind',
+        'being',
+        'beside',
+        'black',
+        'blue',
+        'brown',
+        'by',
+        'from',
+        'front',
+        'green',
+        'grey',
+        'has',
+        'he',
+        'her',
+        'his',
+        'in',
+        'into',
+        'is',
+        'it',
+        'its',
+        'left',
+        'moving',
+        'near',
+        'next',
+        'of',
+        'off',
+        'on',
+        'one',
+        'other',
+        'out',
+        'over',
+        'red',
+        'right',
+        'she',
+        'side',
+        'small',
+        'standing',
+        'that',
+        'the',
+        'their',
+        'there',
+        'this',
+        'to',
+        'top',
+        'two',
+        'under',
+        'up',
+        'walking',
+        'was',
+        'white',
+        'who',
+        'with',
+        'yellow',
+    )
+)
+
+
+class NegativeSource(metaclass=ABCMeta):
+    """Draws the negative pairs of a clip.
+
+    Args:
+        per_clip: number of negative pairs a clip gets; fewer where no more can be found.
+        shares: relative frequency of each kind, e.g. ``dict(other_video=.5, attribute=.5)``.
+            What a kind cannot give is drawn from the others.
+    """
+
+    def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
+        shares = {kind: share for kind, share in shares.items() if share != 0}
+        if per_clip < 0 or not shares or min(shares.values()) < 0:
+            raise ValueError(
+                f'negatives need per_clip >= 0 and shares >= 0, not all zero; got '
+                f'per_clip={per_clip}, shares={shares}'
+            )
+        self.per_clip = per_clip
+        self.kinds = tuple(shares)
+        self.probabilities = np.array(list(shares.values())) / sum(shares.values())
+        self.videos: Sequence[VideoRecord] = ()
+
+    def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
+        """Gets to know the videos once; called by the dataset before the first draw."""
+        self.videos = videos
+
+    def draw(self, video: VideoRecord, rng: np.random.Generator) -> list[Pair]:
+        """Up to ``per_clip`` negative pairs with different sentences for a clip of ``video``."""
+        pairs: dict[str, Pair] = {}
+        for _ in range(self.per_clip):
+            pair = self._draw_new(video, pairs.keys(), rng)
+            if pair is not None:
+                pairs[pair.sentence] = pair
+        return list(pairs.values())
+
+    def _draw_new(
+        self, video: VideoRecord, taken: Container[str], rng: np.random.Generator
+    ) -> Pair | None:
+        """A pair whose sentence is not taken, of the kind the shares choose if it has one."""
+        for kind in self._weighted_order(rng):
+            for _ in range(MAX_REPEATS):
+                pair = self.draw_kind(kind, video, rng)
+                if pair is None or pair.sentence not in taken:
+                    break
+            if pair is not None and pair.sentence not in taken:
+                return pair
+        return None
+
+    def _weighted_order(self, rng: np.random.Generator) -> list[str]:
+        """All kinds, drawn by share without replacement: later ones stand in for earlier ones.
+
+        The smallest of exponential variables with rates p_i is the i-th with probability p_i.
+        """
+        waits = rng.exponential(size=len(self.kinds)) / self.probabilities
+        return [self.kinds[i] for i in np.argsort(waits)]
+
+    @abstractmethod
+    def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+        """One negative pair of the given kind, None if the video has none."""
+
+
+@TASK_UTILS.register_module()
+class TrainNegatives(NegativeSource):
+    """Negatives made from the sentences and categories of the training set.
+
+    * ``other_video``: a sentence of another video whose category (or one of its group) is not
+      annotated in this video, see :mod:`~r2vos_mm.datasets.pairs.categories`. Without categories, a
+      sentence that shares no content word with this video's sentences.
+    * ``attribute``, ``relation``: a sentence of this video with one word changed, only if its
+      object is the only annotated one of its category, and to a word that no sentence of the
+      video contains.
+    * ``no_target``: a sentence that the data gives as being about nothing in this video.
+    """
+
+    _GROUPS = dict(attribute=ATTRIBUTES, relation=RELATIONS)
+
+    def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
+        super().__init__(per_clip=per_clip, shares=shares)
+        unknown = set(self.kinds) - {'other_video', NO_TARGET, *self._GROUPS}
+        if unknown:
+            raise ValueError(
+                f'TrainNegatives knows other_video, attribute, relation and '
+                f'{NO_TARGET}, not {sorted(unknown)}; other kinds need '
+                'PairsFileNegatives'
+            )
+
+    def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
+        """Warns once if categories are missing."""
+        super().prepare(videos, data_root)
+        unknown = sum(not video.categories for video in videos)
+        if unknown:
+            print_log(
+                f'{unknown} of {len(videos)} videos in {data_root} have no categories in meta.json:'
+                ' their negative sentences are chosen by comparing words. Add meta.json for '
+                'negatives chosen by category',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+        """See the class."""
+        if kind == 'other_video':
+            return self._other_video(video, rng)
+        if kind == NO_TARGET:
+            return _no_target(video, rng)
+        return self._changed_word(kind, video, rng)
+
+    def _other_video(self, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+        for _ in range(MAX_TRIES):
+            other = self.videos[int(rng.integers(len(self.videos)))]
+            expression = other.expressions[int(rng.integers(len(other.expressions)))]
+            if other.source_id != video.source_id and not _may_be_true(video, other, expression):
+                return Pair(
+                    expression.sentence,
+                    f'{video.video_id}/{other.video_id}:{expression.exp_id}/other_video',
+                    expression.exp_id,
+                    kind='other_video',
+                    is_negative=True,
+                )
+        return None
+
+    def _changed_word(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+        text = '\n'.join(expression.sentence for expression in video.expressions)
+        for index in rng.permutation(len(video.expressions)):
+            expression = video.expressions[int(index)]
+            if _is_only_one_of_its_category(video, expression.obj_id):
+                changed = change_one_word(
+                    expression.sentence, self._GROUPS[kind], avoid=text, rng=rng
+                )
+                if changed is not None:
+                    return Pair(
+                        changed,
+                        f'{video.video_id}/{expression.exp_id}/{kind}',
+                        expression.exp_id,
+                        kind=kind,
+                        is_negative=True,
+                    )
+        return None
+
+
+@TASK_UTILS.register_module()
+class PairsFileNegatives(NegativeSource):
+    """Negatives written beforehand, e.g. proven ones of a synthetic set.
+
+    Args:
+        pairs_file: ``r2-pairs/1`` file; a relative path is taken from the data root.
+        per_clip, shares: see :class:`NegativeSource`; the kinds are those of the file.
+    """
+
+    def __init__(
+        self, *, pairs_file: str, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES
+    ) -> None:
+        super().__init__(per_clip=per_clip, shares=shares)
+        self.pairs_file = pairs_file
+        self.pairs: dict[tuple[str, str], list[Pair]] = {}
+
+    def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            FileNotFoundError, ValueError: see :func:`~r2vos_mm.datasets.pairs.read_pairs`; also
+                if the file has no negative pair of the wanted kinds for these videos.
+        """
+        super().prepare(videos, data_root)
+        path = data_root / self.pairs_file
+        problems = ProblemList(str(path))
+        by_kind: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+        pairs = read_pairs(path, problems)
+        for video in videos:
+            for pair in pairs.get(video.video_id, ()):
+                if pair.is_negative and pair.kind in self.kinds:
+                    by_kind[video.video_id, pair.kind].append(pair)
+        problems.report()
+        if not by_kind:
+            raise ValueError(
+                f'{path} has no negative pair of kind {", ".join(self.kinds)} for any '
+                'of the videos. Check shares and pairs_file of the negatives'
+            )
+        self.pairs = dict(by_kind)
+
+    def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+        """See the class."""
+        pairs = self.pairs.get((video.video_id, kind))
+        return pairs[int(rng.integers(len(pairs)))] if pairs else None
+
+
+def _no_target(video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+    """One of the sentences given as being about nothing in the video."""
+    if not video.absent:
+        return None
+    return Pair.no_target(video.video_id, video.absent[int(rng.integers(len(video.absent)))])
+
+
+def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:
+    """Whether a sentence of another video may describe something in this one."""
+    if expression.sentence in video.sentences:
+        return True
+    category = other.categories.get(expression.obj_id)
+    if video.categories and category is not None:
+        return may_contain(video.categories.values(), category)
+    own = {word for sentence in video.sentences for word in sentence.split()}
+    return bool((own & set(expression.sentence.split())) - _FUNCTION_WORDS)
+
+
+def _is_only_one_of_its_category(video: VideoRecord, obj_id: str) -> bool:
+    """Whether no other annotated object shares the category; by sentences where it is unknown."""
+    category = video.categories.get(obj_id)
+    if category is None:
+        return len({expression.obj_id for expression in video.expressions}) == 1
+    return Counter(video.categories.values())[category] == 1

@@ -1,0 +1,224 @@
+"""Sentences with their objects and categories, from every file that pairs can be built from.
+
+Sentences: the challenge form of Refer-YouTube-VOS (without objects), the form with ``obj_id``,
+MeViS (lists of objects), and the owners' first release, by object and with categories. Categories:
+a ``meta.json``, the first release, or DAVIS's ``{video: {object: category}}``.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..io.annotations import (
+    frame_order,
+    is_plain_name,
+    read_categories,
+    read_expressions,
+    read_json,
+)
+from ..io.data_issues import ProblemList
+from .categories import canonical
+from .nouns import noun_uses
+
+
+@dataclass(frozen=True)
+class SourceSentence:
+    """One sentence as the file has it. Object and category are '' where they are not known."""
+
+    video_id: str
+    exp_id: str
+    exp: str
+    obj_id: str
+    category: str
+
+
+@dataclass(frozen=True)
+class SourceVideo:
+    """One video: its sentences by number, and the categories of *all* its annotated objects.
+
+    ``categories`` is empty where nothing is known: then nothing is known to be absent either.
+    ``absent`` are sentences given as being about nothing in the video (MeViS). ``entry`` is the
+    video's entry of the sentences file, in the challenge form.
+    """
+
+    video_id: str
+    sentences: tuple[SourceSentence, ...]
+    absent: tuple[SourceSentence, ...]
+    categories: frozenset[str]
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """The videos pairs are built from, by id in order.
+
+    Attributes:
+        videos: {video id: video}.
+        is_lexical: categories are nouns found in the sentences, for want of annotated ones.
+        problems: what was left out, and why.
+    """
+
+    videos: dict[str, SourceVideo]
+    is_lexical: bool
+    problems: ProblemList = field(compare=False)
+
+
+def read_source(
+    expressions: Path, *, categories: Path | None = None, video_ids: Collection[str] | None = None
+) -> PairSource:
+    """Reads sentences and categories.
+
+    A sentence without object gets that of the same sentence in the categories file, if this is
+    the owners' first release. Without any category in the files, the nouns of a video's sentences
+    stand in.
+
+    Args:
+        expressions: file of sentences.
+        categories: file of categories; None takes those of the sentences file, if it has some.
+        video_ids: the videos to use; those that the file lacks are noted. None: all.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file is missing or not understood, or no sentence is
+            left.
+    """
+    problems = ProblemList(str(expressions))
+    entries = _selected(read_expressions(expressions), video_ids, problems)
+    annotated = _read_annotated(categories or expressions, problems)
+    is_lexical = not any(annotated.values())
+    known = _objects_by_sentence(categories)
+    videos = {}
+    for video_id in sorted(entries):
+        usable = _usable_items(video_id, entries[video_id], problems)
+        absent = tuple(
+            SourceSentence(video_id, exp_id, item['exp'], '', '')
+            for exp_id, item in usable.items()
+            if _is_absent(item)
+        )
+        sentences = tuple(
+            _sentence(video_id, exp_id, item, known, annotated, problems)
+            for exp_id, item in usable.items()
+            if not _is_absent(item)
+        )
+        if is_lexical:
+            found = _nouns_of(sentences)
+        else:
+            found = frozenset(map(canonical, annotated.get(video_id, {}).values()))
+        if usable:
+            videos[video_id] = SourceVideo(video_id, sentences, absent, found, entries[video_id])
+            if not found:
+                problems.add(video_id, 'has no categories', 'shown with its own sentences only')
+    if not videos:
+        found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
+        raise ValueError(f'{expressions} has no usable sentence ({found or "no video"})')
+    if categories is not None and not any(annotated.get(video_id) for video_id in videos):
+        raise ValueError(
+            f'{categories} has no category of any video of {expressions}. Is it the '
+            'file of another part?'
+        )
+    return PairSource(videos, is_lexical, problems)
+
+
+def _selected(
+    entries: dict[str, Any], video_ids: Collection[str] | None, problems: ProblemList
+) -> dict[str, Any]:
+    if video_ids is None:
+        return entries
+    for video_id in sorted(set(video_ids) - entries.keys()):
+        problems.add(video_id, 'wanted, but not in the sentences file', 'video skipped')
+    return {video_id: entries[video_id] for video_id in video_ids if video_id in entries}
+
+
+def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
+    """{video: {object: category}}, empty where the file has none."""
+    content = read_json(path)
+    videos = content.get('videos') if isinstance(content, dict) else None
+    if isinstance(videos, dict):
+        has_objects = any(
+            isinstance(entry, dict) and 'objects' in entry for entry in videos.values()
+        )
+        return read_categories(path, problems) if has_objects else {}
+    if isinstance(content, dict) and all(isinstance(entry, dict) for entry in content.values()):
+        return {
+            video_id: {
+                str(obj_id): category
+                for obj_id, category in entry.items()
+                if isinstance(category, str)
+            }
+            for video_id, entry in content.items()
+        }
+    raise ValueError(
+        f"{path} has no categories: expected a meta.json with 'videos' and their "
+        "'objects', or {<video>: {<object>: <category>}}"
+    )
+
+
+def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
+    """{(video, exp_id, sentence): object} of a categories file that has sentences, too."""
+    content = read_json(path) if path is not None else {}
+    if 'videos' not in content:
+        return {}
+    return {
+        (video_id, exp_id, item['exp']): item['obj_id']
+        for video_id, entry in read_expressions(path).items()
+        for exp_id, item in entry.get('expressions', {}).items()
+    }
+
+
+def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str, dict]:
+    """The entries of a video's usable sentences, by number."""
+    listed = entry.get('expressions') if isinstance(entry, dict) else None
+    if not is_plain_name(video_id) or not isinstance(listed, dict):
+        problems.add(str(video_id), "has no plain name or no dict 'expressions'", 'video skipped')
+        return {}
+    usable = {}
+    for exp_id in sorted(listed, key=frame_order):
+        exp = listed[exp_id].get('exp') if isinstance(listed[exp_id], dict) else None
+        if is_plain_name(exp_id) and isinstance(exp, str) and exp.strip():
+            usable[exp_id] = listed[exp_id]
+        else:
+            problems.add(
+                f'{video_id} expression {exp_id}',
+                "has no plain name or no text 'exp'",
+                'sentence skipped',
+            )
+    return usable
+
+
+def _is_absent(item: Mapping[str, Any]) -> bool:
+    """Whether a sentence is given as being about nothing: an empty list, of masks if it has one."""
+    return item.get('anno_id', item.get('obj_id')) == []
+
+
+def _sentence(
+    video_id: str,
+    exp_id: str,
+    item: Mapping[str, Any],
+    known: Mapping[tuple[str, str, str], str],
+    annotated: Mapping[str, Mapping[str, str]],
+    problems: ProblemList,
+) -> SourceSentence:
+    """A sentence with its object and category, as far as they are known."""
+    exp = item['exp']
+    obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
+    if annotated:
+        category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
+    else:
+        category = next((use.category for use in noun_uses(exp)), '')
+    if not category:
+        problems.add(
+            f'{video_id} expression {exp_id}',
+            f'{exp!r} is about an object of unknown category',
+            'no negative pairs',
+        )
+    return SourceSentence(video_id, exp_id, exp, obj_id, category)
+
+
+def _object_of(item: Mapping[str, Any]) -> str:
+    """The object a sentence is about, '' where it is not known or more than one."""
+    obj_id = item.get('obj_id')
+    return '' if obj_id is None or isinstance(obj_id, list) else str(obj_id)
+
+
+def _nouns_of(sentences: tuple[SourceSentence, ...]) -> frozenset[str]:
+    return frozenset(use.category for sentence in sentences for use in noun_uses(sentence.exp))

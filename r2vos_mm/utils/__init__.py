@@ -1,0 +1,1 @@
+"""Files, logging, command-line and tensor helpers that every other folder may import."""

@@ -1,0 +1,345 @@
+"""Checking a data set: every kind of fault is found, and nothing else."""
+
+import importlib.util
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
+
+from r2vos_mm.data_prep.verify import (
+    KNOWN_SETS,
+    CheckReport,
+    KnownSet,
+    Tally,
+    check_layout,
+    check_set,
+)
+from r2vos_mm.datasets.io import ref_ytvos_valid202 as scored_videos
+from r2vos_mm.datasets.pairs.builder import build_r2_pairs
+from r2vos_mm.utils.files import write_json as save
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'check.py'
+SENTENCES = 'meta_expressions/train/meta_expressions.json'
+
+
+def tallies(report: CheckReport) -> dict[str, tuple[int, ...]]:
+    """(ok, missing, broken, unused) by kind of thing."""
+    return {
+        what: (tally.ok, tally.missing, tally.broken, tally.unused)
+        for what, tally in report.tallies.items()
+    }
+
+
+def problems_of(report: CheckReport) -> list[str]:
+    return [f'{row.where}: {row.what}' for row in report.problems.rows]
+
+
+# The tiny set: 3 videos, 5 sentences, 10 frames.
+SOUND = {
+    'train sentences file': (1, 0, 0, 0),
+    'train categories file': (1, 0, 0, 0),
+    'train videos': (3, 0, 0, 0),
+    'train sentences': (5, 0, 0, 0),
+    'train frames': (10, 0, 0, 0),
+    'train masks': (10, 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize(('sample', 'opened'), [(None, 10), (200, 10), (3, 3), (0, 0)])
+def test_a_sound_set(tiny_set: Path, sample: int | None, opened: int) -> None:
+    report = check_layout(tiny_set, sample=sample, workers=2)
+    assert tallies(report) == SOUND
+    assert problems_of(report) == []
+    assert (report.is_sound, report.opened, report.openable) == (True, opened, 10)
+
+
+def test_missing_and_unused_files(tiny_set: Path) -> None:
+    images, masks = (tiny_set / 'train' / kind for kind in ('JPEGImages', 'Annotations'))
+    (images / 'v0/00000.jpg').unlink()
+    (masks / 'v0/00010.png').unlink()
+    shutil.copy(images / 'v0/00005.jpg', images / 'v0/00006.jpg')
+    shutil.rmtree(images / 'v1')
+    (images / 'stray').mkdir()
+    report = check_layout(tiny_set)
+    assert tallies(report) == SOUND | {
+        'train videos': (2, 1, 0, 1),
+        'train sentences': (4, 0, 0, 0),
+        'train frames': (6, 1, 0, 1),
+        'train masks': (6, 1, 0, 0),
+    }
+    assert not report.is_sound
+    assert len(problems_of(report)) == 4
+
+
+def damaged_mask(folder: Path, kind: str) -> None:
+    path = folder / 'Annotations/v0/00005.png'
+    if kind == 'colour':
+        Image.new('RGB', SIZE[::-1]).save(path)
+    elif kind == 'size':
+        Image.new('L', (4, 4)).save(path)
+    else:
+        path.write_bytes(path.read_bytes()[:60])
+
+
+@pytest.mark.parametrize('kind', ['colour', 'size', 'truncated'])
+def test_broken_masks(tiny_set: Path, kind: str) -> None:
+    damaged_mask(tiny_set / 'train', kind)
+    report = check_layout(tiny_set, sample=None)
+    assert tallies(report) == SOUND | {'train masks': (9, 0, 1, 0)}
+    assert problems_of(report)[0].startswith('v0: mask 00005: ')
+    # The second of ten frames is not among two evenly spread ones.
+    assert check_layout(tiny_set, sample=2).is_sound
+
+
+def test_broken_frames(tiny_set: Path) -> None:
+    path = tiny_set / 'train/JPEGImages/v0/00005.jpg'
+    # Noise, so that a cut takes image data away.
+    noise = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    report = check_layout(tiny_set, sample=None)
+    assert tallies(report) == SOUND | {'train frames': (9, 0, 1, 0)}
+
+
+def test_sentences(tmp_path: Path) -> None:
+    root = write_set(tmp_path, {'v': (1, {'1': 'dog'}, [('a dog', '1'), ('', '1'), ('it', '2')])})
+    assert tallies(check_layout(root))['train sentences'] == (2, 0, 1, 0)
+    # Object 2 is in no mask, which only opening all masks can tell.
+    report = check_layout(root, sample=None)
+    assert tallies(report)['train sentences'] == (1, 0, 2, 0)
+    assert problems_of(report)[-1] == 'v expression 2: object 2 is in no mask'
+
+
+@pytest.mark.parametrize(
+    ('path', 'row'),
+    [(SENTENCES, 'train sentences file'), ('train/meta.json', 'train categories file')],
+)
+def test_broken_json(tiny_set: Path, path: str, row: str) -> None:
+    (tiny_set / path).write_text('{')
+    report = check_layout(tiny_set)
+    assert tallies(report)[row] == (0, 0, 1, 0)
+    assert 'is not valid JSON' in problems_of(report)[0]
+
+
+def test_splits_and_folders(tiny_set: Path, tmp_path: Path) -> None:
+    for split in ('valid', 'other'):
+        shutil.copytree(tiny_set / 'meta_expressions/train', tiny_set / 'meta_expressions' / split)
+    report = check_layout(tiny_set)
+    assert tallies(report) == SOUND | {
+        'valid sentences file': (1, 0, 0, 0),
+        'valid videos': (0, 3, 0, 0),
+        'other sentences file': (0, 0, 0, 1),
+    }
+    (tmp_path / 'empty').mkdir()
+    assert not check_layout(tmp_path / 'empty').is_sound
+
+
+def test_sentences_without_objects_are_for_testing(tiny_set: Path) -> None:
+    content = json.loads((tiny_set / SENTENCES).read_text())
+    for entry in content['videos'].values():
+        for item in entry['expressions'].values():
+            del item['obj_id']
+    write_json(tiny_set / SENTENCES, content)
+    assert tallies(check_layout(tiny_set, sample=None)) == SOUND
+
+
+def test_pairs_files(tiny_set: Path) -> None:
+    content = build_r2_pairs(tiny_set / SENTENCES, categories=tiny_set / 'train/meta.json').content
+    save(tiny_set / 'pairs/good.json', content)
+    content['pairs'][0]['exp'] = 'edited'
+    save(tiny_set / 'pairs/edited.json', content)
+    save(tiny_set / 'pairs/none.json', [])
+    report = check_layout(tiny_set)
+    assert tallies(report)['pairs files'] == (1, 0, 2, 0)
+    assert problems_of(report)[0] == (
+        'pairs/edited.json: its pairs are not those of its pairs_sha256: it was edited'
+    )
+
+
+class TestKnownSets:
+    @staticmethod
+    def known(**counts: dict) -> KnownSet:
+        return KnownSet('x', 'https://example.org', counts)
+
+    def test_numbers(self, tiny_set: Path) -> None:
+        assert (
+            problems_of(
+                check_layout(
+                    tiny_set, known=self.known(train=dict(videos=3, sentences=5, frames=10))
+                )
+            )
+            == []
+        )
+        report = check_layout(tiny_set, known=self.known(train=dict(videos=4), valid={}))
+        assert problems_of(report) == [
+            'train: 3 videos, the complete set has 4',
+            'meta_expressions/valid/meta_expressions.json: does not exist',
+        ]
+        assert report.problems.rows[0].consequence == 'see https://example.org'
+        assert report.tallies['train videos'] == Tally(ok=3, missing=1)
+        more = check_layout(tiny_set, known=self.known(train=dict(videos=2)))
+        assert more.tallies['train videos'] == Tally(ok=3, unused=1)
+        assert report.tallies['valid sentences file'] == Tally(missing=1)
+        assert not report.is_sound
+
+    def test_what_is_missing_counts_once(self, tiny_set: Path) -> None:
+        shutil.rmtree(tiny_set / 'train/JPEGImages/v2')
+        report = check_layout(tiny_set, known=self.known(train=dict(videos=4, sentences=5)))
+        assert tallies(report)['train videos'] == (2, 2, 0, 0)
+        assert tallies(report)['train sentences'] == (4, 1, 0, 0)
+
+    @pytest.fixture
+    def valid(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A validation part whose list names two videos more than are scored."""
+        monkeypatch.setattr(scored_videos, 'bundled_ids', lambda: frozenset(VIDEOS))
+        root = write_set(tmp_path, VIDEOS, split='valid')
+        path = root / 'meta_expressions/valid/meta_expressions.json'
+        content = json.loads(path.read_text())
+        content['videos'] |= dict.fromkeys(('t0', 't1'), content['videos']['v1'])
+        write_json(path, content)
+        return root
+
+    def test_listed_but_not_scored(self, valid: Path) -> None:
+        known = self.known(valid=dict(videos=3, sentences=5))
+        report = check_layout(valid, known=known)
+        assert tallies(report)['valid videos'] == (3, 0, 0, 0)
+        assert problems_of(report) == []
+        # The same with the list of the removed videos, and a folder of one of them.
+        write_json(
+            valid / 'meta_expressions/test/meta_expressions.json', dict(videos=dict(t0={}, t1={}))
+        )
+        write_frame(valid, 'valid', 't0', '00000', [])
+        assert tallies(check_layout(valid, known=known))['valid videos'] == (3, 0, 0, 0)
+
+    def test_scored_but_missing(self, valid: Path) -> None:
+        shutil.rmtree(valid / 'valid/JPEGImages/v2')
+        report = check_layout(valid, known=self.known(valid=dict(videos=3)))
+        assert tallies(report)['valid videos'] == (2, 1, 0, 0)
+        assert problems_of(report)[0].startswith('v2: ')
+
+
+def test_quirks(test_data: Path) -> None:
+    """Every fault of the set made of faults; all else in it is unusual, but sound."""
+    report = check_layout(test_data / 'data/fixtures/rytvos_quirks', sample=None)
+    assert tallies(report) == {
+        'train sentences file': (1, 0, 0, 0),
+        'train categories file': (1, 0, 0, 0),
+        'train videos': (12, 1, 0, 1),
+        'train sentences': (15, 0, 2, 0),
+        'train frames': (31, 1, 0, 0),
+        'train masks': (31, 1, 0, 0),
+        'valid sentences file': (1, 0, 0, 0),
+        'valid videos': (2, 3, 0, 0),
+        'valid sentences': (4, 0, 0, 0),
+        'valid frames': (5, 0, 0, 0),
+    }
+
+
+def test_command(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    spec = importlib.util.spec_from_file_location('check_tool', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def run(*args: str) -> int:
+        monkeypatch.setattr('sys.argv', ['check.py', *args])
+        return tool.main()
+
+    assert run('other', '--data-root', str(tiny_set), '--full', '--workers', '2') == 0
+    told = capsys.readouterr().out
+    assert 'opened 10 of 10 frames' in told
+    assert 'train masks                 10        0        0        0' in told
+    damaged_mask(tiny_set / 'train', 'size')
+    assert run('other', '--data-root', str(tiny_set), '--full') == 1
+    assert 'has size (4, 4), its frame (24, 32)' in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    assert run('ref-youtube-vos') == 1
+    assert 'data/ref-youtube-vos is not a folder; it is given out at' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run('other')
+
+
+class TestSetsWithReaders:
+    """MeViS, JHMDB and RefCOCO are checked through the classes that read them."""
+
+    @pytest.fixture
+    def fixtures(self, test_data: Path, tmp_path: Path) -> Path:
+        """A copy that may be damaged."""
+        return Path(shutil.copytree(test_data / 'data/fixtures', tmp_path / 'fixtures'))
+
+    @staticmethod
+    def only(name: str, *parts: str) -> KnownSet:
+        """A known set with the parts that the fixture has, without numbers."""
+        known = KNOWN_SETS[name]
+        return replace(
+            known,
+            counts={part: {} for part in parts},
+            readers={part: known.readers[part] for part in parts},
+        )
+
+    def test_mevis(self, fixtures: Path) -> None:
+        known = self.only('mevis', 'valid_u')
+        report = check_set(fixtures / 'mevis', known=known, sample=None)
+        # Two videos of 6 frames and 1 frame; two sentences about nothing are sentences, too.
+        assert report.is_sound
+        assert tallies(report)['valid_u videos'] == (2, 0, 0, 0)
+        assert tallies(report)['valid_u frames opened'] == (7, 0, 0, 0)
+        assert tallies(report)['valid_u masks opened'] == (7, 0, 0, 0)
+        (fixtures / 'mevis/valid_u/JPEGImages/mv0a/00002.jpg').write_bytes(b'')
+        (fixtures / 'mevis/valid_u/JPEGImages/mv0a/00003.jpg').unlink()
+        report = check_set(fixtures / 'mevis', known=known, sample=None)
+        assert tallies(report)['valid_u frames opened'] == (5, 0, 1, 0)
+        assert tallies(report)['valid_u frames'] == (0, 1, 0, 0)
+        (fixtures / 'mevis/valid_u/mask_dict.json').unlink()
+        assert tallies(check_set(fixtures / 'mevis', known=known))['valid_u mask files'] == (
+            0,
+            1,
+            0,
+            0,
+        )
+
+    def test_numbers(self, fixtures: Path) -> None:
+        known = self.only('mevis', 'valid_u')
+        sentences = tallies(check_set(fixtures / 'mevis', known=known))['valid_u sentences'][0]
+        for wanted, missing in (((7, sentences), 0), (sentences + 2, 2)):
+            known = replace(known, counts=dict(valid_u=dict(sentences=wanted)))
+            report = check_set(fixtures / 'mevis', known=known)
+            assert report.tallies['valid_u sentences'].missing == missing
+
+    def test_jhmdb(self, fixtures: Path) -> None:
+        report = check_set(fixtures / 'jhmdb_sentences', known=self.only('jhmdb-sentences', 'test'))
+        assert tallies(report)['test videos'] == (2, 0, 0, 0)
+        assert tallies(report)['test sentences'] == (6, 0, 0, 0)
+        assert report.is_sound
+
+    def test_refcoco_in_its_converted_form(self, fixtures: Path) -> None:
+        report = check_set(fixtures / 'coco', known=self.only('refcoco', 'val', 'testA'))
+        assert tallies(report)['val annotation files'] == (1, 0, 0, 0)
+        assert tallies(report)['val videos'] == (2, 0, 0, 0)
+        assert tallies(report)['testA annotation files'] == (0, 1, 0, 0)
+        assert 'refcoco/instances.json does not exist' in problems_of(report)[-1]
+
+    def test_a2d(self, fixtures: Path) -> None:
+        pytest.importorskip('h5py')
+        report = check_set(fixtures / 'a2d_sentences', known=self.only('a2d-sentences', 'test'))
+        assert tallies(report)['test sentences'] == (5, 0, 0, 0)
+        assert report.is_sound
+
+    def test_faults_of_the_owners_files_are_none_of_the_copy(self, fixtures: Path) -> None:
+        pytest.importorskip('h5py')
+        root = fixtures / 'a2d_sentences'
+        for path in root.glob('a2d_sentences_single_frame_*'):
+            path.unlink()  # without these lists the file of sentences is read
+        known = self.only('a2d-sentences', 'test')
+        report = check_set(root, known=known)
+        assert report.is_sound
+        assert tallies(report)['test entries'][3] == 1  # the row of '1 (copy)'
+        with (root / 'text_annotations/a2d_annotation.txt').open('a') as file:
+            file.write('T6bNPuKV-wY,one,a bird\n')
+        assert not check_set(root, known=known).is_sound
