@@ -75,7 +75,8 @@ class BaseReferringDataset(BaseDataset):
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
             split of the videos by the hash of their ids; None keeps all.
         pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs.pairs_file`),
-            relative to ``data_root``; then videos without a pair are left out. None: each video's sentences.
+            relative to ``data_root``; videos without a pair are then skipped. None: each video's
+            sentences.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
         max_refetch: how often another item is drawn.

@@ -265,7 +265,7 @@ class TestScoredVideos:
         assert set(scored_expressions(expressions)) == {'a', 'b'}
 
     def test_test_file(self, expressions):
-        path = expressions.parents[2] / 'test' / 'meta_expressions.json'
+        path = expressions.parents[1] / 'test' / 'meta_expressions.json'
         path.parent.mkdir()
         path.write_text(json.dumps({'videos': {'b': {'expressions': {}, 'frames': []}}}))
         assert set(scored_expressions(expressions)) == {'a'}
