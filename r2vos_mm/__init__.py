@@ -1,12 +1,13 @@
-"""r2vos_mm: robust referring video object segmentation for MMEngine.
+"""Robust referring video object segmentation for MMEngine, MMDetection and MMSegmentation.
 
-Importing the package first makes the ecosystem importable (see :mod:`r2vos_mm.compat`): MMDetection
-and MMSegmentation import compiled operators of MMCV at import time, which ``mmcv-lite`` has not.
+Importing this package imports neither torch nor MMEngine. It makes MMDetection and MMSegmentation
+importable with ``mmcv-lite`` and configs inheritable as ``r2vos_mm::path``, see
+:mod:`r2vos_mm.compat.import_hooks`.
 """
 
-from r2vos_mm import compat
-from r2vos_mm.version import __version__
+from .compat import import_hooks
+from .version import __version__
 
-compat.install()
+import_hooks.install()
 
 __all__ = ['__version__']

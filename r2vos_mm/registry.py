@@ -1,20 +1,39 @@
-"""Registries of scope ``r2vos_mm``: children of MMEngine's, filled from the packages they name.
+"""Registries of scope ``r2vos_mm``, children of MMEngine's.
 
-A config with ``default_scope = 'r2vos_mm'`` finds the parts of this package by their bare names,
+A config with ``default_scope = 'r2vos_mm'`` finds the parts of this package by their bare names and
 those of other packages by ``mmdet.ResNet``; a config of another package finds ours by
-``r2vos_mm.GroundingNeck``. ``locations`` makes the first look-up import the package that registers
-the parts, so no config needs ``custom_imports``.
+``r2vos_mm.GroundingNeck``. The first look-up imports the package that registers the parts, so no
+config needs ``custom_imports``.
 """
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+from .compat.checkpoint import install_loaders
+from .utils.lazy import load_all
+from .utils.log_filters import keep_quiet
+
 _SCOPE = 'r2vos_mm'
 
+install_loaders()
+keep_quiet()
 
-def _child(parent: Registry, location: str) -> Registry:
-    """Child of MMEngine's registry ``parent`` whose parts are registered by ``location``."""
-    return Registry(parent.name, parent=parent, scope=_SCOPE, locations=[f'{_SCOPE}.{location}'])
+
+class _PackageRegistry(Registry):
+    """Registry filled by one package of ours, whose names are imported lazily."""
+
+    def import_from_location(self) -> None:
+        """Import whatever provides the public names of the package."""
+        if not self._imported:
+            self._imported = True
+            for location in self._locations:
+                load_all(location)
+
+
+def _child(parent: Registry, package: str) -> Registry:
+    """Return a child of MMEngine's registry ``parent`` that ``package`` registers its parts in."""
+    locations = [f'{_SCOPE}.{package}']
+    return _PackageRegistry(parent.name, parent=parent, scope=_SCOPE, locations=locations)
 
 
 MODELS = _child(mmengine_registry.MODELS, 'models')

@@ -1,15 +1,11 @@
 """From a config and a checkpoint to masks of any video."""
 
-from .frames import ArrayFrames, FolderFrames, FrameSource, VideoFrames, open_frames
-from .inference import VideoSegmentation, init_model, segment_video
+from r2vos_mm.utils import lazy
 
-__all__ = [
-    'ArrayFrames',
-    'FolderFrames',
-    'FrameSource',
-    'VideoFrames',
-    'VideoSegmentation',
-    'init_model',
-    'open_frames',
-    'segment_video',
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        'frames': ['ArrayFrames', 'FolderFrames', 'FrameSource', 'VideoFrames', 'open_frames'],
+        'inference': ['VideoSegmentation', 'init_model', 'segment_video'],
+    },
+)

@@ -24,6 +24,8 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from r2vos_mm.utils.files import write_atomically
+
 ATOMIC_BACKEND = 'atomic_local'
 MapLocation = str | torch.device | Callable | None
 _EXACT_TYPES = (type(None), bool, int, float, str, bytes)
@@ -119,21 +121,6 @@ def install_loaders() -> None:
 
 
 # Writing
-
-
-def write_atomically(data: bytes, path: str | Path) -> None:
-    """Write ``data`` so that at any moment ``path`` holds the old file or the new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with temporary.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @register_backend(ATOMIC_BACKEND)

@@ -1,27 +1,21 @@
-"""Stand-in for ``mmcv._ext``, the compiled operators that ``mmcv-lite`` does not have.
+"""Stand in for ``mmcv._ext``, the compiled operators that ``mmcv-lite`` does not have.
 
 Reason: with ``mmcv-lite`` the statement ``import mmcv.ops`` fails, and with it all of
 ``mmdet.models``, ``mmdet.structures.mask``, ``mmdet.datasets`` and ``mmseg.models``, although
-hardly any of their parts calls a compiled operator. The stand-in lets them import; an operator
+hardly any of their parts calls a compiled operator. With the placeholder they import; an operator
 raises only when it is called, and the two that transformer models do call on a GPU (deformable
-attention, sigmoid focal loss) take their PyTorch form.
-
-Nothing here acts when compiled operators are installed: the finder stands last in ``sys.meta_path``
-and is only asked for modules that no other finder knows.
+attention, sigmoid focal loss) run in PyTorch.
 """
 
 import importlib
-import sys
-from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import NoReturn
 
 from torch import Tensor
 from torch.nn import functional
 
-_EXTENSION = 'mmcv._ext'
+from .import_hooks import EXTENSION
+
 _INSTALL_HINT = (
     'Install MMCV with compiled operators in place of mmcv-lite: pip uninstall -y mmcv-lite && '
     'pip install --no-build-isolation --no-deps --no-binary mmcv mmcv==2.1.0'
@@ -57,23 +51,21 @@ class PlaceholderExtension(ModuleType):
             raise AttributeError(f'module {self.__name__!r} has no attribute {name!r}')
         return MissingOp(name)
 
+    @staticmethod
+    def get_compiler_version() -> str:
+        """Return what ``mmcv.utils.collect_env`` shows as the compiler."""
+        return 'n/a'
 
-class _PlaceholderFinder(MetaPathFinder, Loader):
-    """Finds ``mmcv._ext`` where nobody else does."""
+    @staticmethod
+    def get_compiling_cuda_version() -> str:
+        """Return what ``mmcv.utils.collect_env`` shows as the CUDA compiler."""
+        return 'not available'
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname == _EXTENSION else None
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return PlaceholderExtension(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.get_compiler_version = lambda: 'n/a'
-        module.get_compiling_cuda_version = lambda: 'not available'
-        _use_pytorch_deformable_attention()
-        _use_pytorch_focal_loss()
+def use_pytorch_operators() -> None:
+    """Let mmcv and mmdet call the PyTorch forms of the two operators that our models use."""
+    _use_pytorch_deformable_attention()
+    _use_pytorch_focal_loss()
 
 
 def _use_pytorch_deformable_attention() -> None:
@@ -126,10 +118,4 @@ def sigmoid_focal_loss(
 
 def has_compiled_ops() -> bool:
     """Whether MMCV's compiled operators are installed and used."""
-    return not isinstance(importlib.import_module(_EXTENSION), PlaceholderExtension)
-
-
-def install_placeholder() -> None:
-    """Put the finder at the end of ``sys.meta_path``, once."""
-    if not any(isinstance(finder, _PlaceholderFinder) for finder in sys.meta_path):
-        sys.meta_path.append(_PlaceholderFinder())
+    return not isinstance(importlib.import_module(EXTENSION), PlaceholderExtension)

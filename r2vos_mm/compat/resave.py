@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .checkpoint import CheckpointContentError, pack_message_hub, to_plain, write_atomically
+from r2vos_mm.utils.files import write_atomically
+
+from .checkpoint import CheckpointContentError, pack_message_hub, to_plain
 
 
 def resave(source: str, target: str) -> list[str]:

@@ -12,10 +12,11 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError, read_checkpoint, write_atomically
+from r2vos_mm.compat.checkpoint import CheckpointReadError, read_checkpoint
 from r2vos_mm.models.backbones.checkpoints import CheckpointError, FittedWeights
 from r2vos_mm.models.text_encoders import load_language_model
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.state_dict import weights_of
 
 from .released_format import ReleasedFormat, read_released_checkpoint

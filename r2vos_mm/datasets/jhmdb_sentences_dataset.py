@@ -12,9 +12,10 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.files import read_json
 
 from .annotated_frame_dataset import SentenceClips
-from .io.annotations import is_plain_name, read_json
+from .io.annotations import is_plain_name
 from .io.data_issues import DataFileError, ProblemList
 from .io.mask_sources import TargetMasks, checked_size
 from .records import Expression, VideoRecord, normalise_sentence

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.files import read_json
 from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import LayoutReader, is_plain_name, read_expressions, read_json
+from .io.annotations import LayoutReader, is_plain_name, read_expressions
 from .io.data_issues import ProblemList
 from .io.mask_sources import CodedMasks, targets_of
 from .records import Expression, Pair, VideoRecord, normalise_sentence

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.files import read_json
 from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import is_plain_name, read_json
+from .io.annotations import is_plain_name
 from .io.data_issues import ProblemList
 from .io.mask_sources import MIN_POLYGON, CodedMasks, targets_of
 from .io.safe_pickle import read_plain_pickle

@@ -10,8 +10,7 @@ from mmseg.datasets import BaseSegDataset
 
 from r2vos_mm.refshapes.world import ATTRIBUTES
 from r2vos_mm.registry import DATASETS
-
-from .io.annotations import read_json
+from r2vos_mm.utils.files import read_json
 
 
 @DATASETS.register_module()

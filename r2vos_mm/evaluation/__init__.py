@@ -1,10 +1,13 @@
-"""Metrics, as functions on arrays and as a metric for the runner.
+"""Metrics, as functions on arrays and as a metric for the Runner.
 
-The public names of :mod:`.functional` are listed there and are available from here, too.
+All public names of :mod:`.functional` are also available here.
 """
+
+from r2vos_mm.utils import lazy
 
 from . import functional
 from .functional import *  # noqa: F403
-from .metrics import JFRMetric
 
-__all__ = ['JFRMetric', *functional.__all__]
+__getattr__, __dir__, _ = lazy.attach(__name__, {'metrics': ['JFRMetric']})
+
+__all__ = ['JFRMetric', *functional.__all__]  # noqa: F405

@@ -1,20 +1,65 @@
-"""Writing JSON files."""
+"""Read JSON files, and write any file atomically: readers see the old one or the new one."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+PathLike = str | os.PathLike[str]
 
-def write_json(path: str | Path, content: Any) -> None:
-    """Writes a JSON file, or leaves what is there: nobody ever reads half of it.
 
-    Raises:
-        TypeError: if the content is none of JSON's types.
+@contextlib.contextmanager
+def atomic_path(path: PathLike) -> Iterator[Path]:
+    """Give a temporary path to write to, and move it to ``path`` if the block succeeds.
+
+    Folders are made as needed. The temporary path is beside ``path`` and keeps its suffix, by which
+    libraries choose formats. It is removed if the block raises.
     """
     path = Path(path)
-    text = json.dumps(content, ensure_ascii=False, indent=1) + '\n'
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'{path.name}.{os.getpid()}.part')
-    draft.write_text(text, encoding='utf-8')
-    os.replace(draft, path)
+    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(data: bytes | str, path: PathLike) -> None:
+    """Write ``data``, text as UTF-8, and flush it to the disk before it replaces ``path``."""
+    with atomic_path(path) as temporary, temporary.open('wb') as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: PathLike, content: Any, *, indent: int | None = 1) -> None:
+    """Write a JSON file atomically.
+
+    Raises:
+        TypeError: ``content`` holds something that JSON has no form for.
+    """
+    write_atomically(json.dumps(content, ensure_ascii=False, indent=indent) + '\n', path)
+
+
+def read_json(path: PathLike) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'{path} does not exist. Check data_root, split and ann_file of the dataset, or '
+            'prepare the data as docs/datasets.md says'
+        ) from None
+    except ValueError as error:
+        raise ValueError(
+            f'{path} is not valid JSON ({error}). Download or write it again'
+        ) from error

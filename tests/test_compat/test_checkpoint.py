@@ -107,20 +107,6 @@ def test_urls_are_read_without_unpickling(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen['url'] == 'https://example.org/a.pth'
 
 
-def test_atomic_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / 'folder' / 'file'
-    ckpt.write_atomically(b'old', path)
-
-    def full(descriptor: int) -> None:
-        raise OSError('no space left')
-
-    monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(OSError, match='no space left'):
-        ckpt.write_atomically(b'new', path)
-    assert path.read_bytes() == b'old'
-    assert [p.name for p in path.parent.iterdir()] == ['file']
-
-
 def test_resave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = tmp_path / 'source.pth', tmp_path / 'target.pth'
     hub = MessageHub('test_resave')

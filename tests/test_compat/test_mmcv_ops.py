@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from r2vos_mm.compat import mmcv_ops
+from r2vos_mm.compat import import_hooks, mmcv_ops
 from r2vos_mm.compat.mmcv_ops import MissingOp, MissingOpError, PlaceholderExtension
 
 needs_lite = pytest.mark.skipif(mmcv_ops.has_compiled_ops(), reason='MMCV has compiled operators')
@@ -99,8 +99,8 @@ def test_focal_loss_weights_by_target_class() -> None:
 
 @needs_lite
 def test_installing_twice_adds_one_finder() -> None:
-    mmcv_ops.install_placeholder()
-    finders = [f for f in sys.meta_path if isinstance(f, mmcv_ops._PlaceholderFinder)]
+    import_hooks.install()
+    finders = [f for f in sys.meta_path if isinstance(f, import_hooks._PlaceholderFinder)]
     assert len(finders) == 1
 
 
@@ -115,7 +115,7 @@ def test_compiled_operators_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delitem(sys.modules, 'mmcv._ext', raising=False)
     monkeypatch.setattr(sys, 'meta_path', [*sys.meta_path[:-1], Finder(), sys.meta_path[-1]])
-    if isinstance(sys.meta_path[-1], mmcv_ops._PlaceholderFinder):
+    if isinstance(sys.meta_path[-1], import_hooks._PlaceholderFinder):
         assert importlib.util.find_spec('mmcv._ext') is compiled
 
 
@@ -127,3 +127,11 @@ def test_neighbours_import_in_a_fresh_process() -> None:
     )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_configs_of_the_package_are_known_whatever_is_imported_first() -> None:
+    code = 'from mmengine.config.utils import MODULE2PACKAGE; print(MODULE2PACKAGE["r2vos_mm"])'
+    for first in ('import r2vos_mm', 'import mmengine, r2vos_mm'):
+        command = [sys.executable, '-c', f'{first}; {code}']
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.stdout.strip() == 'r2vos_mm', result.stderr

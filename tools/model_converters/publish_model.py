@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 import r2vos_mm
-from r2vos_mm.compat.checkpoint import read_checkpoint, write_atomically
+from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine.launch import UsageError, short_errors
+from r2vos_mm.utils.files import write_atomically
 
 
 def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.datasets.io.annotations import is_plain_name, read_json
+from r2vos_mm.datasets.io.annotations import is_plain_name
 from r2vos_mm.datasets.io.data_issues import ProblemList
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.files import read_json, write_json
 
 from .parts import TEXT_FILES
 

@@ -11,36 +11,17 @@ Whatever single video, frame or sentence cannot be used is left out and noted in
 :class:`ProblemList`; only a file that cannot be understood at all is an error.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from r2vos_mm.utils.files import read_json
+
 from ..records import Expression, VideoRecord, normalise_sentence
 from .data_issues import ProblemList
 
 MAX_OBJECT_ID = 255
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON; both name the file and what to do.
-    """
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f'{path} does not exist. Check data_root, split and ann_file of the dataset, or '
-            'prepare the data as docs/datasets.md says'
-        ) from None
-    except ValueError as error:
-        raise ValueError(
-            f'{path} is not valid JSON ({error}). Download or write it again'
-        ) from error
 
 
 def is_plain_name(name: Any) -> bool:
@@ -58,7 +39,8 @@ def read_expressions(path: Path) -> dict[str, dict]:
     The owners' first release lists sentences by object; it is turned into the challenge form.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`read_json`; also if ``videos`` is missing.
+        FileNotFoundError, ValueError: see :func:`~r2vos_mm.utils.files.read_json`; also if
+            ``videos`` is missing.
     """
     content = read_json(path)
     videos = content.get('videos') if isinstance(content, dict) else None

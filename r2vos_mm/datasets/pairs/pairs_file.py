@@ -17,7 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..io.annotations import frame_order, is_plain_name, read_json
+from r2vos_mm.utils.files import read_json
+
+from ..io.annotations import frame_order, is_plain_name
 from ..io.data_issues import ProblemList
 from ..records import POSITIVE, Pair, VideoRecord, normalise_sentence
 

@@ -13,22 +13,17 @@ transforms crop, flip and resize it like any segmentation map, and none of them 
 reorder an object, since pairs find their object by its id.
 """
 
-from .corruptions import CorruptFrames, CorruptSentences
-from .formatting import PackReferringInputs
-from .loading import LoadObjectMask, LoadVideoFrame
-from .photometric import ClipPhotoMetricDistortion
-from .pseudo_clip import JitterFrame
-from .seg_map import ThinSegMap
-from .text import SwapLeftRight
+from r2vos_mm.utils import lazy
 
-__all__ = [
-    'ClipPhotoMetricDistortion',
-    'CorruptFrames',
-    'CorruptSentences',
-    'JitterFrame',
-    'LoadObjectMask',
-    'LoadVideoFrame',
-    'PackReferringInputs',
-    'SwapLeftRight',
-    'ThinSegMap',
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        'corruptions': ['CorruptFrames', 'CorruptSentences'],
+        'formatting': ['PackReferringInputs'],
+        'loading': ['LoadObjectMask', 'LoadVideoFrame'],
+        'photometric': ['ClipPhotoMetricDistortion'],
+        'pseudo_clip': ['JitterFrame'],
+        'seg_map': ['ThinSegMap'],
+        'text': ['SwapLeftRight'],
+    },
+)

@@ -16,9 +16,9 @@ from r2vos_mm.compat.checkpoint import (
     pack_message_hub,
     to_plain,
     unpack_message_hub,
-    write_atomically,
 )
 from r2vos_mm.registry import HOOKS
+from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.state_dict import check_weights
 
 

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from r2vos_mm.compat.checkpoint import write_atomically
+from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.visualization import write_image
 
 from .plan import GATES, Run, Study, Table

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from r2vos_mm.compat.checkpoint import write_atomically
+from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.version import __version__
 
 from ..launch import UsageError

@@ -1,3 +1,10 @@
-from .jfr_metric import JFRMetric
+"""None"""
 
-__all__ = ['JFRMetric']
+from r2vos_mm.utils import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        'jfr_metric': ['JFRMetric'],
+    },
+)

@@ -18,7 +18,7 @@ from typing import Any
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from r2vos_mm.datasets.io.annotations import read_json
+from r2vos_mm.utils.files import read_json
 
 from ..functional import ScoredMasks, mttr_overlap_scores
 from ..metrics.figures import Figure

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from r2vos_mm.datasets.io.annotations import read_json
+from r2vos_mm.utils.files import read_json
 
 ANNOTATIONS = 'Annotations'
 _MASK_MODES = ('1', 'L', 'P')

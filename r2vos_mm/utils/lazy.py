@@ -1,0 +1,40 @@
+"""Resolve the public names of a package when they are first used.
+
+A package ``__init__`` that imports its modules makes every user of one light function pay for
+torch. With :func:`attach` the modules are imported on first access.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def attach(
+    package: str, modules: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package.
+
+    Args:
+        package: Name of the package, its ``__name__``.
+        modules: Public names of each module, which is named relative to the package.
+
+    >>> __getattr__, __dir__, __all__ = attach(__name__, {'records': ['Clip', 'Pair']})
+    """
+    origins = {name: module for module, names in modules.items() for name in names}
+
+    def get_attribute(name: str) -> Any:
+        if name not in origins:
+            raise AttributeError(f'module {package!r} has no attribute {name!r}')
+        value = getattr(importlib.import_module(f'{package}.{origins[name]}'), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get_attribute, lambda: sorted(origins), sorted(origins)
+
+
+def load_all(package: str) -> None:
+    """Import whatever provides the public names of ``package``."""
+    module = importlib.import_module(package)
+    for name in getattr(module, '__all__', ()):
+        getattr(module, name)
