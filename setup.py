@@ -43,7 +43,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['r2vos_mm', 'r2vos_mm.*']),
-    package_data={'r2vos_mm.datasets.io': ['*.txt']},
+    package_data={'r2vos_mm.utils': ['*.txt']},
     python_requires='>=3.10,<3.13',
     install_requires=INSTALL_REQUIRES,
     extras_require={

@@ -30,12 +30,11 @@ def tiny_set(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def warnings_logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """Function that gives the messages logged so far by the datasets."""
+    """Function that gives the messages logged so far by data sets and readers."""
     messages: list[str] = []
 
     def note(message: object, *args: object, **kwargs: object) -> None:
         messages.append(str(message))
 
-    for module in ('base_referring_dataset', 'pairs.negatives', 'io.data_issues'):
-        monkeypatch.setattr(f'r2vos_mm.datasets.{module}.print_log', note)
+    monkeypatch.setattr('r2vos_mm.utils.logging.log', note)
     return lambda: messages

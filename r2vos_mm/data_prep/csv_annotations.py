@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from r2vos_mm.datasets.io.annotations import MAX_OBJECT_ID, frame_order, is_plain_name
-from r2vos_mm.datasets.io.data_issues import ProblemList
-from r2vos_mm.datasets.transforms.loading import decode_mask
+from r2vos_mm.datasets.io.annotations import MAX_OBJECT_ID
+from r2vos_mm.utils.data_issues import DataFileError, ProblemList
+from r2vos_mm.utils.expressions_file import frame_order, is_plain_name
 from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.masks_io import decode_label_png
 
 COLUMNS = ('video', 'obj_id', 'exp')
 _DELIMITERS = ',;\t'
@@ -191,8 +192,8 @@ def _read_masks(
             continue
         try:
             ids = _read_ids(path, frame_dir / f'{frame}.jpg')
-        except (OSError, SyntaxError, ValueError) as error:
-            broken.append(f'{path.name}: {error}')
+        except (OSError, SyntaxError, DataFileError) as error:
+            broken.append(str(error))
             continue
         usable.append(frame)
         for obj_id in np.flatnonzero(np.bincount(ids.ravel(), minlength=1)):
@@ -217,14 +218,15 @@ def _read_ids(mask: Path, frame: Path) -> np.ndarray:
     """The object ids (H, W) of a mask.
 
     Raises:
-        OSError, SyntaxError, ValueError: if a file is broken, or the mask does not fit the frame.
+        OSError, SyntaxError: the frame is broken.
+        DataFileError: the mask is broken, or does not fit the frame.
     """
     with Image.open(frame) as image:
         width, height = image.size
-    ids = decode_mask(mask.read_bytes())
+    ids = decode_label_png(mask.read_bytes(), mask.name)
     if ids.shape != (height, width):
-        raise ValueError(
-            f'its size (height, width) is {ids.shape}, that of the frame {(height, width)}'
+        raise DataFileError(
+            f'{mask.name} has size {ids.shape}, its frame {(height, width)} (height, width)'
         )
     return ids
 

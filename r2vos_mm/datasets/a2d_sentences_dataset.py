@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import DataFileError, ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
 from r2vos_mm.utils.files import read_json
 
 from .annotated_frame_dataset import SentenceClips
-from .io.annotations import is_plain_name
-from .io.data_issues import DataFileError, ProblemList
 from .io.mask_sources import TargetMasks, checked_size
-from .records import Expression, VideoRecord, normalise_sentence
+from .records import Expression, VideoRecord
 
 CLIP_FOLDERS = ('Release/clips320H', 'Release/CLIPS320')
 VIDEO_SET = 'Release/videoset.csv'

@@ -1,7 +1,6 @@
 """Items of referring datasets: clips with their pairs, reproducible draw by draw."""
 
 import hashlib
-import logging
 import random
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,14 +10,14 @@ from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from r2vos_mm.registry import TASK_UTILS
+from r2vos_mm.utils.data_issues import DataFileError, ProblemList
+from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
-from .io.data_issues import DataFileError, ProblemList
 from .pairs.negatives import NegativeSource
 from .pairs.pairs_file import read_pairs, with_own_target
 from .records import Clip, Pair, VideoRecord
@@ -293,7 +292,7 @@ class BaseReferringDataset(BaseDataset):
     def _report_once(self, message: str) -> None:
         if message not in self._reported:
             self._reported.add(message)
-            print_log(message, logger='current', level=logging.WARNING)
+            warn(message)
 
 
 def _checked_subset(subset: Mapping | None) -> dict | None:

@@ -12,13 +12,13 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import DataFileError, ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
 from r2vos_mm.utils.files import read_json
 
 from .annotated_frame_dataset import SentenceClips
-from .io.annotations import is_plain_name
-from .io.data_issues import DataFileError, ProblemList
 from .io.mask_sources import TargetMasks, checked_size
-from .records import Expression, VideoRecord, normalise_sentence
+from .records import Expression, VideoRecord
 
 LIST_FILE = 'jhmdb_sentences_samples_metadata.json'
 FRAMES, MASKS, MASK_FILE = 'Rename_Images', 'puppet_mask', 'puppet_mask.mat'

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
-from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence, read_expressions
+from r2vos_mm.utils.masks_io import read_mask_dict
 from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import LayoutReader, is_plain_name, read_expressions
-from .io.data_issues import ProblemList
+from .io.annotations import LayoutReader
 from .io.mask_sources import CodedMasks, targets_of
-from .records import Expression, Pair, VideoRecord, normalise_sentence
+from .records import Expression, Pair, VideoRecord
 
 MASK_FILE = 'mask_dict.json'
 JOINT = '+'
@@ -106,12 +107,7 @@ class _MaskCodes:
     @classmethod
     def read(cls, path: Path, entries: Mapping[str, Any]) -> '_MaskCodes':
         """Raises FileNotFoundError or ValueError if the file cannot be used."""
-        content = read_json(path)
-        if not isinstance(content, dict) or not all(isinstance(v, list) for v in content.values()):
-            raise ValueError(
-                f'{path} is not a dict of lists: expected {{<anno_id>: [<run-length '
-                'code or null>, ...]}}. Download it again'
-            )
+        content = read_mask_dict(path)
         index = {
             video_id: {frame: i for i, frame in enumerate(entry.get('frames', ()))}
             for video_id, entry in entries.items()

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import LayoutReader, read_categories, read_expressions
-from .io.data_issues import ProblemList
-from .io.ref_ytvos_valid202 import scored_videos
+from .io.annotations import LayoutReader, read_categories
 from .records import Pair, VideoRecord
 
 

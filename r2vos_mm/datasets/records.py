@@ -3,17 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-POSITIVE = 'positive'
+from r2vos_mm.utils.pairs_file import POSITIVE
+
 NO_TARGET = 'no_target'
-
-
-def normalise_sentence(sentence: str) -> str:
-    """Lower case, single blanks, none at the ends: the form of every sentence here.
-
-    >>> normalise_sentence('a bus  driving on the ROAD ')
-    'a bus driving on the road'
-    """
-    return ' '.join(sentence.lower().split())
 
 
 @dataclass(frozen=True)

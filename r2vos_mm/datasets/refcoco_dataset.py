@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
 from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.masks_io import MIN_POLYGON
 from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import is_plain_name
-from .io.data_issues import ProblemList
-from .io.mask_sources import MIN_POLYGON, CodedMasks, targets_of
+from .io.mask_sources import CodedMasks, targets_of
 from .io.safe_pickle import read_plain_pickle
-from .records import Expression, Pair, VideoRecord, normalise_sentence
+from .records import Expression, Pair, VideoRecord
 
 INSTANCES = 'instances.json'
 IMAGE_NAME = 'COCO_train2014_{:012d}'

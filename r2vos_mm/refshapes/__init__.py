@@ -7,7 +7,7 @@ from .facts import Facts, Observation, establish, observe
 from .grammar import Phrase, Sentence, is_absent, judge, names_only
 from .scene import Expression, Scene, SceneParams, build_scene
 from .world import ShapeObject, World, draw_world
-from .writer import RefShapesSummary, davis_palette, make_refshapes, pairs_sha256
+from .writer import RefShapesSummary, make_refshapes
 
 __all__ = [
     'Expression',
@@ -21,7 +21,6 @@ __all__ = [
     'ShapeObject',
     'World',
     'build_scene',
-    'davis_palette',
     'draw_world',
     'establish',
     'is_absent',
@@ -29,5 +28,4 @@ __all__ = [
     'make_refshapes',
     'names_only',
     'observe',
-    'pairs_sha256',
 ]

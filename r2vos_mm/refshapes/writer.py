@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ from PIL import Image
 from rich.progress import track
 
 from r2vos_mm.compat.opencv import one_opencv_thread
-from r2vos_mm.datasets.pairs.pairs_file import pairs_sha256
+from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.masks_io import write_label_png
+from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
+from r2vos_mm.utils.pairs_file import pairs_sha256
 
 from .facts import Facts
 from .grammar import Sentence
@@ -58,17 +61,6 @@ class _Record:
     facts: Facts
 
 
-@lru_cache(maxsize=1)
-def davis_palette() -> tuple[int, ...]:
-    """The 256-colour palette of Pascal VOC and DAVIS as 768 integers."""
-    palette = np.zeros((256, 3), int)
-    for index in range(256):
-        for bit in range(8):
-            for channel in range(3):
-                palette[index, channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
-    return tuple(palette.ravel().tolist())
-
-
 def frame_names(length: int) -> list[str]:
     """Names of the frames of a video: every fifth number, as in Refer-YouTube-VOS."""
     return [f'{FRAME_STEP * frame:05d}' for frame in range(length)]
@@ -90,12 +82,9 @@ def video_ids(seed: int, split: str, count: int) -> list[str]:
 
 
 def _dump(path: Path, content: Any, indent: int | None = None) -> bytes:
-    """Write JSON through a temporary file (a reader never sees a part); returns the bytes."""
+    """Write JSON and return its bytes."""
     data = (json.dumps(content, indent=indent) + '\n').encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(path.name + '.part')
-    partial_path.write_bytes(data)
-    os.replace(partial_path, path)
+    write_atomically(data, path)
     return data
 
 
@@ -109,7 +98,6 @@ def _publish(folder: Path, final: Path) -> None:
 
 def _write_pixels(scene: Scene, folder: Path, video: str) -> None:
     names = frame_names(scene.world.length)
-    palette = davis_palette()
     for kind in ('Annotations', 'JPEGImages'):
         draft = folder / kind / f'.{video}.part'
         if draft.exists():
@@ -122,9 +110,7 @@ def _write_pixels(scene: Scene, folder: Path, video: str) -> None:
                     draft / f'{name}.jpg', quality=JPEG_QUALITY, subsampling=0
                 )
             else:
-                mask = Image.fromarray(ids)
-                mask.putpalette(list(palette))
-                mask.save(draft / f'{name}.png')
+                write_label_png(ids, draft / f'{name}.png')
         _publish(draft, folder / kind / video)
 
 
@@ -321,7 +307,7 @@ def _write_split(
     _dump(
         root / 'pairs' / f'{split}.json',
         {
-            'format': 'r2-pairs/1',
+            'format': PAIRS_FORMAT,
             'name': f'refshapes-{split}-s{seed}-n{negatives_per_kind}',
             'params': {'seed': seed, 'n_neg': negatives_per_kind, 'generator': VERSION},
             'source': {

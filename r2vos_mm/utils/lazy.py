@@ -17,16 +17,22 @@ def attach(
 
     Args:
         package: Name of the package, its ``__name__``.
-        modules: Public names of each module, which is named relative to the package.
+        modules: Public names of each module, which is named relative to the package unless its
+            name begins with that of the top package.
 
     >>> __getattr__, __dir__, __all__ = attach(__name__, {'records': ['Clip', 'Pair']})
     """
-    origins = {name: module for module, names in modules.items() for name in names}
+    top = package.partition('.')[0] + '.'
+    origins = {
+        name: module if module.startswith(top) else f'{package}.{module}'
+        for module, names in modules.items()
+        for name in names
+    }
 
     def get_attribute(name: str) -> Any:
         if name not in origins:
             raise AttributeError(f'module {package!r} has no attribute {name!r}')
-        value = getattr(importlib.import_module(f'{package}.{origins[name]}'), name)
+        value = getattr(importlib.import_module(origins[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 

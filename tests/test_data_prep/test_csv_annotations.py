@@ -127,12 +127,12 @@ def test_missing_files(root: Path) -> None:
 @pytest.mark.parametrize(
     ('mask', 'problem'),
     [
-        (Image.new('RGB', SIZE[::-1]), 'mode RGB has no object ids'),
+        (Image.new('RGB', SIZE[::-1]), 'is not a mask (mode RGB has no object ids)'),
         (
             Image.new('L', (5, 6), 1),
-            'its size (height, width) is (6, 5), that of the frame (24, 32)',
+            'has size (6, 5), its frame (24, 32) (height, width)',
         ),
-        (None, 'cannot identify image'),
+        (None, 'is not a complete image (cannot identify image'),
     ],
 )
 def test_masks_that_cannot_be_used(root: Path, mask: Image.Image | None, problem: str) -> None:
@@ -143,7 +143,7 @@ def test_masks_that_cannot_be_used(root: Path, mask: Image.Image | None, problem
             mask.save(path)
     files = make(root, 'a,1,,x\n')
     assert files.meta_expressions['videos']['a']['frames'] == ['10']
-    assert problems_of(files)[0].startswith(f'a: 2 mask(s) cannot be used, e.g. 8.png: {problem}')
+    assert problems_of(files)[0].startswith(f'a: 2 mask(s) cannot be used, e.g. 8.png {problem}')
 
 
 def test_videos_without_masks_are_for_testing(root: Path) -> None:

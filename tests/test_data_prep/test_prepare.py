@@ -16,8 +16,8 @@ from r2vos_mm.data_prep.prepare import Limits, PrepareReport, prepare
 from r2vos_mm.data_prep.prepare.davis import expressions_of, read_texts
 from r2vos_mm.data_prep.prepare.parts import TEXT_FILES
 from r2vos_mm.datasets import R2VOSDataset
-from r2vos_mm.datasets.io.data_issues import ProblemList
-from r2vos_mm.datasets.records import normalise_sentence
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import normalise_sentence
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'prepare.py'
 JPEG = 'train/JPEGImages/v/00000.jpg'

@@ -19,8 +19,8 @@ from r2vos_mm.data_prep.verify import (
     check_layout,
     check_set,
 )
-from r2vos_mm.datasets.io import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.datasets.pairs.builder import build_r2_pairs
+from r2vos_mm.utils import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.utils.files import write_json as save
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'check.py'

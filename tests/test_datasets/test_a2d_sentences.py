@@ -203,7 +203,7 @@ def test_reference_data(test_data: Path) -> None:
 
 def test_the_official_file_of_sentences(test_data: Path, tmp_path: Path) -> None:
     from r2vos_mm.datasets.a2d_sentences_dataset import MISSED, SENTENCES, read_sentences
-    from r2vos_mm.datasets.io.data_issues import ProblemList
+    from r2vos_mm.utils.data_issues import ProblemList
 
     source = test_data / 'data/a2d_jhmdb_sentences'
     (tmp_path / 'text_annotations').mkdir()

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.datasets.base_referring_dataset import is_held_out
-from r2vos_mm.datasets.io.annotations import read_expressions
 from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import write_json
 
 

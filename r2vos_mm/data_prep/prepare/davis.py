@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.datasets.io.annotations import is_plain_name
-from r2vos_mm.datasets.io.data_issues import ProblemList
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import read_json, write_json
 
 from .parts import TEXT_FILES

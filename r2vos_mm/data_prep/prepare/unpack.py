@@ -17,8 +17,8 @@ from typing import IO
 
 from rich.progress import track
 
-from r2vos_mm.datasets.io.annotations import is_plain_name
-from r2vos_mm.datasets.io.data_issues import ProblemList
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name
 
 from .davis import convert_davis, make_link
 from .parts import PARTS, Part

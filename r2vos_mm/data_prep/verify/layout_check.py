@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.datasets.io.annotations import (
-    LayoutReader,
-    is_plain_name,
-    read_categories,
-    read_expressions,
-    read_json,
-)
-from r2vos_mm.datasets.io.data_issues import ProblemList
-from r2vos_mm.datasets.io.ref_ytvos_valid202 import scored_videos
-from r2vos_mm.datasets.pairs.pairs_file import pairs_sha256, read_pairs
+from r2vos_mm.datasets.io.annotations import LayoutReader, read_categories
 from r2vos_mm.datasets.records import VideoRecord
-from r2vos_mm.datasets.transforms.loading import decode_frame, decode_mask
+from r2vos_mm.datasets.transforms.loading import decode_frame
+from r2vos_mm.utils.data_issues import DataFileError, ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name, read_expressions
+from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.masks_io import decode_label_png
+from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
+from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
 
 from .known_sets import KnownSet
 from .report import CheckReport, Tally
@@ -62,7 +59,7 @@ def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
         tally = report.tallies['pairs files']
         try:
             before = len(report.problems.rows)
-            read_pairs(path, report.problems)
+            read_pair_rows(path, report.problems)
             content = read_json(path)
             stated = content.get('pairs_sha256')
             if (
@@ -282,10 +279,10 @@ def _open_frame(item: tuple[VideoRecord, str]) -> _Opened:
         frame_problem = f'is not a complete image ({error})'
     if record.mask_dir is not None:
         try:
-            mask = decode_mask((record.mask_dir / f'{frame}.png').read_bytes())
+            mask = decode_label_png((record.mask_dir / f'{frame}.png').read_bytes(), 'its file')
             ids = frozenset(np.flatnonzero(np.bincount(mask.ravel())).tolist())
             if shape is not None and mask.shape != shape:
                 mask_problem = f'has size {mask.shape}, its frame {shape} (height, width)'
-        except (OSError, SyntaxError, ValueError) as error:
-            mask_problem = f'is not a mask ({error})'
+        except (OSError, DataFileError) as error:
+            mask_problem = str(error)
     return _Opened(frame_problem, mask_problem, ids)

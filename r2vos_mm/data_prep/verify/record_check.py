@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
-from r2vos_mm.datasets.io.data_issues import DataFileError, Problem, ProblemList, collected_problems
 from r2vos_mm.datasets.io.video import decode_frames
 from r2vos_mm.datasets.records import Pair, VideoRecord
 from r2vos_mm.datasets.transforms.loading import LoadVideoFrame
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
 
 from .known_sets import KnownSet
 from .report import CheckReport, Tally

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from r2vos_mm.datasets.io.data_issues import ProblemList
+from r2vos_mm.utils.data_issues import ProblemList
 
 COLUMNS = ('ok', 'missing', 'broken', 'unused')
 

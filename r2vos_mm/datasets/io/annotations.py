@@ -12,78 +12,16 @@ Whatever single video, frame or sentence cannot be used is left out and noted in
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import frame_order, is_plain_name, normalise_sentence
 from r2vos_mm.utils.files import read_json
 
-from ..records import Expression, VideoRecord, normalise_sentence
-from .data_issues import ProblemList
+from ..records import Expression, VideoRecord
 
 MAX_OBJECT_ID = 255
-
-
-def is_plain_name(name: Any) -> bool:
-    """Whether a name of a data file can be joined to a folder without leaving it."""
-    return (
-        isinstance(name, str)
-        and name not in ('', '.', '..')
-        and not any(char in name for char in '/\\\0:')
-    )
-
-
-def read_expressions(path: Path) -> dict[str, dict]:
-    """The ``videos`` of a ``meta_expressions.json``: {video: {"expressions": .., "frames": ..}}.
-
-    The owners' first release lists sentences by object; it is turned into the challenge form.
-
-    Raises:
-        FileNotFoundError, ValueError: see :func:`~r2vos_mm.utils.files.read_json`; also if
-            ``videos`` is missing.
-    """
-    content = read_json(path)
-    videos = content.get('videos') if isinstance(content, dict) else None
-    if not isinstance(videos, dict):
-        keys = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(
-            f"{path} has no dict 'videos' (found: {str(keys)[:200]}). Expected "
-            '{"videos": {<video>: {"expressions": {...}, "frames": [...]}}}'
-        )
-    return {
-        video_id: from_object_form(entry) if _is_object_form(entry) else entry
-        for video_id, entry in videos.items()
-    }
-
-
-def from_object_form(entry: dict) -> dict:
-    """A video's entry of the first release, by object, in the challenge form.
-
-    The challenge numbers the full-video sentences object by object, and the frames of the video
-    are those of its objects.
-
-    >>> from_object_form({'objects': {'1': {'expressions': ['a dog'], 'frames': ['00000']}}})
-    {'expressions': {'0': {'exp': 'a dog', 'obj_id': '1'}}, 'frames': ['00000']}
-    """
-    sentences = [
-        dict(exp=sentence, obj_id=obj_id)
-        for obj_id in sorted(entry['objects'], key=frame_order)
-        for sentence in entry['objects'][obj_id].get('expressions', ())
-    ]
-    frames = {frame for item in entry['objects'].values() for frame in item.get('frames', ())}
-    return dict(
-        expressions={str(i): sentence for i, sentence in enumerate(sentences)},
-        frames=sorted(frames),
-    )
-
-
-def _is_object_form(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and 'expressions' not in entry
-        and isinstance(entry.get('objects'), dict)
-        and all(isinstance(item, dict) for item in entry['objects'].values())
-    )
 
 
 def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
@@ -110,15 +48,6 @@ def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, st
         else:
             problems.add(f'{path.name}: {video_id}', "has no dict 'objects'", 'categories unknown')
     return categories
-
-
-def frame_order(name: str) -> tuple[int, str]:
-    """Sorting key of frame names and object ids: numbers by value, then other names.
-
-    >>> sorted(['10', '9', '00008'], key=frame_order)
-    ['00008', '9', '10']
-    """
-    return (int(name) if name.isdecimal() else sys.maxsize, name)
 
 
 class LayoutReader:

@@ -14,18 +14,17 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
-from pycocotools import mask as coco_mask
 
 from r2vos_mm.registry import TRANSFORMS
+from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.masks_io import decode_polygons, decode_rle
 
 from ..records import Pair
 from ..transforms import PackReferringInputs
 from ..transforms.formatting import boxes_of_masks
 from ..transforms.loading import at_decoded_size
-from .data_issues import DataFileError
 
 BITS = 8
-MIN_POLYGON = 6  # coordinates of three points
 
 
 class TargetMasks(metaclass=ABCMeta):
@@ -61,26 +60,16 @@ class CodedMasks(TargetMasks):
 
 
 def decode_code(code: Any, height: int, width: int, where: str) -> np.ndarray:
-    """The mask (H, W) bool of polygons or of a run-length code.
-
-    Polygons of fewer than three points have no area and are left out.
+    """Return the mask (H, W) bool of polygons or of a run-length code.
 
     Raises:
         DataFileError: if the code is broken or belongs to another size.
     """
-    try:
-        if isinstance(code, list):
-            usable = [polygon for polygon in code if len(polygon) >= MIN_POLYGON]
-            if not usable:
-                return np.zeros((height, width), bool)
-            code = coco_mask.merge(coco_mask.frPyObjects(usable, height, width))
-        elif isinstance(code['counts'], list):
-            code = coco_mask.frPyObjects(code, *code['size'])
-        mask = coco_mask.decode(code).astype(bool)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataFileError(
-            f'{where}: its mask code cannot be decoded ({error}): download the annotations again'
-        ) from error
+    mask = (
+        decode_polygons(code, (height, width), where)
+        if isinstance(code, list)
+        else decode_rle(code, where)
+    )
     return checked_size(mask, height, width, where)
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from r2vos_mm.registry import TRANSFORMS
-
-from .data_issues import DataFileError
+from r2vos_mm.utils.data_issues import DataFileError
 
 
 def decode_frames(

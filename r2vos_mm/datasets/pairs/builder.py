@@ -16,11 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..io.data_issues import ProblemList
-from ..records import NO_TARGET, POSITIVE, normalise_sentence
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import normalise_sentence
+from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
+
+from ..records import NO_TARGET, POSITIVE
 from .categories import GROUPS_VERSION, closure, may_contain
 from .nouns import LEXICON_VERSION, NOUNS, noun_uses, replace_noun
-from .pairs_file import FORMAT, pairs_sha256
 from .sources import PairSource, SourceSentence, read_source
 from .word_changes import ATTRIBUTES
 

@@ -5,18 +5,17 @@ They come in three strengths: ``other_video`` (a sentence of another video), ``a
 config, so that training decides how fine the distinction has to be.
 """
 
-import logging
 from abc import ABCMeta, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.logging import print_log
 
 from r2vos_mm.registry import TASK_UTILS
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.logging import warn
 
-from ..io.data_issues import ProblemList
 from ..records import NO_TARGET, Expression, Pair, VideoRecord
 from .categories import may_contain
 from .pairs_file import read_pairs
@@ -181,12 +180,10 @@ class TrainNegatives(NegativeSource):
         super().prepare(videos, data_root)
         unknown = sum(not video.categories for video in videos)
         if unknown:
-            print_log(
+            warn(
                 f'{unknown} of {len(videos)} videos in {data_root} have no categories in meta.json:'
                 ' their negative sentences are chosen by comparing words. Add meta.json for '
-                'negatives chosen by category',
-                logger='current',
-                level=logging.WARNING,
+                'negatives chosen by category'
             )
 
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:

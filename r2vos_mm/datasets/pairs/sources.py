@@ -10,14 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..io.annotations import (
-    frame_order,
-    is_plain_name,
-    read_categories,
-    read_expressions,
-    read_json,
-)
-from ..io.data_issues import ProblemList
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import frame_order, is_plain_name, read_expressions
+from r2vos_mm.utils.files import read_json
+
+from ..io.annotations import read_categories
 from .categories import canonical
 from .nouns import noun_uses
 

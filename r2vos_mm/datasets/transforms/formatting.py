@@ -11,8 +11,8 @@ from torch import Tensor
 
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.data_issues import DataFileError
 
-from ..io.data_issues import DataFileError
 from ..records import Clip, Pair
 
 

@@ -10,11 +10,10 @@ from mmengine import fileio
 from PIL import Image
 
 from r2vos_mm.registry import TRANSFORMS
-
-from ..io.data_issues import DataFileError
+from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.masks_io import read_label_png
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-_MASK_MODES = ('P', 'L', '1')
 # What a JPEG decoder can shrink a picture by while it decodes, the strongest first.
 _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -78,19 +77,6 @@ def jpeg_reduction(size: tuple[int, int], largest_scale: tuple[int, int]) -> int
         for factor in _REDUCED
         if factor == 1 or all(-(-side // factor) >= least for side, least in zip(size, wanted))
     )
-
-
-def decode_mask(content: bytes) -> np.ndarray:
-    """A map of object ids (H, W) uint8 from a palette, grey or 1-bit image.
-
-    Raises:
-        OSError: if the content is no image or incomplete.
-        ValueError: if the image is of another mode: colours are no ids.
-    """
-    with Image.open(io.BytesIO(content)) as image:
-        if image.mode not in _MASK_MODES:
-            raise ValueError(f'mode {image.mode} has no object ids')
-        return np.array(image, dtype=np.uint8)
 
 
 def at_decoded_size(seg_map: np.ndarray, results: dict) -> np.ndarray:
@@ -170,19 +156,7 @@ class LoadObjectMask(BaseTransform):
         path = results.get('seg_map_path')
         if path is None:
             return results
-        content = read_bytes(path, 'put the mask there, or take the frame from the list of frames')
-        try:
-            mask = decode_mask(content)
-        except ValueError as error:
-            raise DataFileError(
-                f'{path} is not a mask ({error}): masks are 8-bit palette or grey '
-                'PNGs whose pixels are object ids; convert the colours to '
-                'ids'
-            ) from error
-        except (OSError, SyntaxError) as error:
-            raise DataFileError(
-                f'{path} is not a complete image ({error}): download the mask again'
-            ) from error
+        mask = read_label_png(path)
         if mask.shape != tuple(results['ori_shape']):
             raise DataFileError(
                 f'{path} has size {mask.shape}, its frame '

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.datasets.io.annotations import frame_order, read_expressions
-from r2vos_mm.datasets.records import normalise_sentence
+from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
 from r2vos_mm.utils.files import read_json
 
 from .mask_files import MaskFileError, decode_rle, open_masks

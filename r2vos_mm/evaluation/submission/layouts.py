@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from r2vos_mm.datasets.io.annotations import read_expressions
-from r2vos_mm.datasets.io.ref_ytvos_valid202 import bundled_ids
+from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.ref_ytvos_valid202 import bundled_ids
 
 NUM_ANNOTATORS = 4
 _REMOVED_TEST_FILE = Path('test', 'meta_expressions.json')

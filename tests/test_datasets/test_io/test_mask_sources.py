@@ -78,7 +78,7 @@ def test_codes_of_every_form() -> None:
     'code', [dict(size=[4, 4]), dict(size=[24, 32], counts=7), dict(size=[4, 4], counts=[16])]
 )
 def test_codes_that_cannot_be_used(code: object) -> None:
-    with pytest.raises(DataFileError, match='image 7: its mask'):
+    with pytest.raises(DataFileError, match='image 7'):
         decode_code(code, 24, 32, 'image 7')
 
 

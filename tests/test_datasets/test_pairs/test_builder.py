@@ -18,9 +18,9 @@ from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.datasets.pairs import builder as pair_builder
 from r2vos_mm.datasets.pairs import categories
 from r2vos_mm.datasets.pairs.builder import R2Pairs, build_r2_pairs, edit_distance
-from r2vos_mm.datasets.pairs.pairs_file import pairs_sha256
 from r2vos_mm.evaluation import JFRMetric
 from r2vos_mm.utils.files import write_json as write
+from r2vos_mm.utils.pairs_file import pairs_sha256
 
 TOOL = Path(__file__).parents[3] / 'tools' / 'dataset_converters' / 'build_r2_pairs.py'
 PIPELINE = [

@@ -6,8 +6,9 @@ import pytest
 from tiny_sets import write_json
 
 from r2vos_mm.datasets import Pair
-from r2vos_mm.datasets.io.data_issues import ProblemList
 from r2vos_mm.datasets.pairs.pairs_file import read_pairs
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.pairs_file import read_pair_rows
 
 GOOD = dict(
     pair_id='v/0/p',
@@ -76,3 +77,15 @@ def test_other_files_are_refused(tmp_path: Path, content: object) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'p\.json does not exist'):
         read_pairs(tmp_path / 'p.json', ProblemList(''))
+
+
+def test_a_pair_id_counts_once(tmp_path: Path) -> None:
+    pairs, problems = read(tmp_path / 'p.json', GOOD, GOOD | dict(exp='b'))
+    assert [pair.sentence for pair in pairs['v']] == ['a dog']
+    assert [row.what for row in problems.rows] == ["pair id 'v/0/p' occurs twice"]
+
+
+def test_without_a_list_of_problems_rows_are_errors(tmp_path: Path) -> None:
+    read(tmp_path / 'p.json', GOOD, GOOD | dict(label=2))
+    with pytest.raises(ValueError, match=r'p\.json: row 1 label is 2'):
+        read_pair_rows(tmp_path / 'p.json')

@@ -10,11 +10,12 @@ import pytest
 from tiny_sets import write_frame, write_json, write_set
 
 from r2vos_mm.datasets import R2VOSDataset, r2vos_dataset
-from r2vos_mm.datasets.io.annotations import read_categories, read_expressions
-from r2vos_mm.datasets.io.data_issues import ProblemList
-from r2vos_mm.datasets.io.ref_ytvos_valid202 import bundled_ids, scored_videos
+from r2vos_mm.datasets.io.annotations import read_categories
 from r2vos_mm.datasets.r2vos_dataset import with_objects
 from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.ref_ytvos_valid202 import bundled_ids, scored_videos
 
 PIPELINE = [
     dict(

@@ -1,19 +1,26 @@
-"""Collects what is wrong with the files of a dataset, to say it once."""
+"""Collect problems with the files of a dataset and report them together."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from mmengine.logging import print_log
+from .logging import warn
+
+
+class DataFileError(RuntimeError):
+    """A file of a dataset cannot be used; the message names it and the remedy."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, at which video (or file), what is done about it.
+    """Something that could not be used.
 
-    ``is_known``: the owners' files have it, so a copy with it is complete.
+    Attributes:
+        where: video, pair or file.
+        what: what is wrong.
+        consequence: what is done about it.
+        is_known: whether the owners' files have it, so that a copy with it is complete.
     """
 
     where: str
@@ -21,13 +28,16 @@ class Problem:
     consequence: str
     is_known: bool = False
 
+    def __str__(self) -> str:
+        return f'{self.where}: {self.what} -> {self.consequence}'
+
 
 _collected: ContextVar[list[Problem] | None] = ContextVar('collected', default=None)
 
 
 @contextmanager
 def collected_problems() -> Iterator[list[Problem]]:
-    """Inside, reported problems are not logged but added to the list that is given here."""
+    """Add problems reported within the block to the given list instead of logging them."""
     token = _collected.set([])
     try:
         yield _collected.get()
@@ -37,12 +47,12 @@ def collected_problems() -> Iterator[list[Problem]]:
 
 @dataclass
 class ProblemList:
-    """The problems of one annotation file, logged as one record with one row each.
+    """Problems of one file or folder, logged together as a table.
 
     Attributes:
         source: the file or folder that was read.
-        rows: what was found.
-        max_rows: rows shown in the record; all remain in ``rows``.
+        rows: the problems.
+        max_rows: number of problems that the table shows.
     """
 
     source: str
@@ -50,11 +60,11 @@ class ProblemList:
     max_rows: int = 50
 
     def add(self, where: str, what: str, consequence: str, *, is_known: bool = False) -> None:
-        """Notes one problem."""
+        """Add one problem."""
         self.rows.append(Problem(where, what, consequence, is_known))
 
     def table(self) -> str:
-        """The problems, one aligned row each."""
+        """Return the problems as aligned rows of text."""
         shown = self.rows[: self.max_rows]
         widths = [max(len(getattr(row, name)) for row in shown) for name in ('where', 'what')]
         lines = [
@@ -66,21 +76,9 @@ class ProblemList:
         return '\n'.join(lines)
 
     def report(self) -> None:
-        """Logs the table as one warning; says nothing if there is nothing to say.
-
-        Inside :func:`collected_problems` it is collected instead.
-        """
+        """Log the table as one warning if there are problems; see :func:`collected_problems`."""
         collected = _collected.get()
         if collected is not None:
             collected += self.rows
         elif self.rows:
-            print_log(
-                f'{len(self.rows)} problem(s) in {self.source}; what can be used is used:\n'
-                f'{self.table()}',
-                logger='current',
-                level=logging.WARNING,
-            )
-
-
-class DataFileError(RuntimeError):
-    """One file of a dataset cannot be used; the message names it and says what to do."""
+            warn(f'{len(self.rows)} problem(s) in {self.source}; the rest is used:\n{self.table()}')

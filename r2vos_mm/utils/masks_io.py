@@ -1,0 +1,149 @@
+"""Read and write masks: PNGs of object ids, COCO run-length codes and the masks of MeViS.
+
+Everything here runs without torch and MMEngine.
+"""
+
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from .data_issues import DataFileError
+from .files import atomic_path, read_json
+
+_LABEL_MODES = ('P', 'L', '1')
+MIN_POLYGON = 6  # coordinates of three points
+
+
+@lru_cache(maxsize=1)
+def davis_palette() -> tuple[int, ...]:
+    """Return the 256 colours of DAVIS and Pascal VOC masks as 768 integers.
+
+    The bits of an id go to red, green and blue in turn, the lowest id bits to the highest colour
+    bits.
+    """
+    ids, palette = np.arange(256), np.zeros((256, 3), dtype=int)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (ids >> (3 * bit + channel) & 1) << (7 - bit)
+    return tuple(palette.ravel().tolist())
+
+
+def decode_label_png(content: bytes, where: str) -> np.ndarray:
+    """Return the values (H, W) uint8 of a palette, grey or 1-bit image.
+
+    Args:
+        content: bytes of the file.
+        where: name of the file for messages.
+
+    Raises:
+        DataFileError: the image is incomplete, or has colours instead of ids.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode in _LABEL_MODES:
+                return np.array(image, dtype=np.uint8)
+            mode = image.mode
+    except (OSError, SyntaxError) as error:
+        raise DataFileError(
+            f'{where} is not a complete image ({error}): download or write the mask again'
+        ) from error
+    raise DataFileError(
+        f'{where} is not a mask (mode {mode} has no object ids): masks are 8-bit palette or grey '
+        'PNGs whose pixels are object ids; convert the colours to ids'
+    )
+
+
+def read_label_png(path: str | Path) -> np.ndarray:
+    """Return the values (H, W) uint8 of a palette, grey or 1-bit PNG.
+
+    Raises:
+        DataFileError: the file cannot be read, see also :func:`decode_label_png`.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataFileError(
+            f'cannot read {path} ({error}): put the mask there, or take the frame from the list '
+            'of frames'
+        ) from error
+    return decode_label_png(content, str(path))
+
+
+def write_label_png(labels: np.ndarray, path: str | Path, *, palette: bool = True) -> None:
+    """Write object ids (H, W) uint8 as a PNG, atomically.
+
+    Args:
+        labels: the values.
+        path: file to write; folders are made as needed.
+        palette: show ids in the colours of DAVIS; False writes a grey image.
+    """
+    image = Image.fromarray(labels)
+    if palette:
+        image.putpalette(list(davis_palette()))
+    with atomic_path(path) as temporary:
+        image.save(temporary, format='PNG')
+
+
+def encode_rle(mask: np.ndarray) -> dict[str, Any]:
+    """Return the compressed COCO run-length code, with text ``counts``, of a mask (H, W)."""
+    code = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {'size': list(code['size']), 'counts': code['counts'].decode('ascii')}
+
+
+def decode_rle(code: Any, where: str) -> np.ndarray:
+    """Return the mask (H, W) bool of a COCO run-length code, compressed or not.
+
+    Raises:
+        DataFileError: it is not such a code; ``where`` is its name for the message.
+    """
+    try:
+        if isinstance(code['counts'], list):
+            code = coco_mask.frPyObjects(code, *code['size'])
+        return coco_mask.decode(code).astype(bool)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataFileError(
+            f'{where} is not a run-length code ({error!r}): write or download the file again'
+        ) from error
+
+
+def decode_polygons(
+    polygons: Sequence[Sequence[float]], size: tuple[int, int], where: str
+) -> np.ndarray:
+    """Return the union of COCO polygons as a mask of ``size`` (H, W), bool.
+
+    Polygons of fewer than three points have no area and are skipped.
+
+    Raises:
+        DataFileError: they are not polygons; ``where`` is their name for the message.
+    """
+    try:
+        usable = [polygon for polygon in polygons if len(polygon) >= MIN_POLYGON]
+        if not usable:
+            return np.zeros(size, bool)
+        return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(usable, *size))).astype(bool)
+    except (TypeError, ValueError) as error:
+        raise DataFileError(
+            f'{where}: its polygons cannot be drawn ({error!r}): download the annotations again'
+        ) from error
+
+
+def read_mask_dict(path: Path) -> dict[str, list[Any]]:
+    """Return ``mask_dict.json`` of MeViS: {annotation id: [run-length code or None per frame]}.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it has another form.
+    """
+    content = read_json(path)
+    if isinstance(content, dict) and all(isinstance(codes, list) for codes in content.values()):
+        return content
+    raise ValueError(
+        f'{path} is not a dict of lists: expected {{<anno_id>: [<run-length code or null>, ...]}}. '
+        'Download it again'
+    )
