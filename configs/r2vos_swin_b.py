@@ -1,3 +1,1 @@
-# R2-VOS, Video-Swin-B (Table A) after pre-training (load_from).
-_base_ = ['./r2vos_r50.py', './_base_/backbones/video_swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)
+_base_ = './r2vos/r2vos_video-swin-b_8xb1-6e_ref-ytvos.py'

@@ -9,17 +9,28 @@ import torch
 from mmcv.image.geometric import rescale_size
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
 from r2vos_mm.apis.inference import FrameTransform
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 
-FILES = sorted(
+ALL_FILES = sorted(
     p.relative_to(CONFIGS).as_posix()
     for p in CONFIGS.rglob('*.py')
-    if not {'_base_', 'backbones'} & set(p.parts) and p.name != 'study.py'
+    if '_base_' not in p.parts and p.name != 'study.py'
 )
+# Pre-training of a backbone: a segmentor of MMSegmentation, without text.
+BACKBONE_FILES = [name for name in ALL_FILES if '/resnet' in name]
+# Paths that the README promises, and the configs that they inherit.
+SHORT_PATHS = {
+    'r2vos_r50.py': 'r2vos/r2vos_r50_8xb1-6e_ref-ytvos.py',
+    'r2vos_swin_b.py': 'r2vos/r2vos_video-swin-b_8xb1-6e_ref-ytvos.py',
+    'r2vos_tiny_refshapes.py': 'r2vos/r2vos_tiny_2xb3-3k_refshapes.py',
+}
+FILES = [name for name in ALL_FILES if name not in {*BACKBONE_FILES, *SHORT_PATHS}]
 SENTENCES = ['a red circle', 'the small dog on the left', 'a boat', 'a man who runs']
 # Transformers and backbones stay as deep as it takes to have every kind of layer.
 FEWER_LAYERS = {
@@ -73,12 +84,19 @@ def types_in(part: object) -> Iterator[str]:
         yield from types_in(value)
 
 
-def test_there_are_configs():
-    assert 'r2vos_r50.py' in FILES
-    assert 'r2vos_tiny_refshapes.py' in FILES
+@pytest.mark.parametrize(('short', 'name'), SHORT_PATHS.items())
+def test_short_paths(short: str, name: str):
+    assert name in FILES
+    assert load(short).to_dict() == load(name).to_dict()
 
 
-@pytest.mark.parametrize('name', FILES)
+def test_names_are_unique():
+    """The name of a config is that of its work folder."""
+    names = [Path(name).name for name in ALL_FILES if not name.startswith('studies/')]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize('name', ALL_FILES)
 def test_parts_are_registered(name: str):
     config = load(name)
     assert config.default_scope == 'r2vos_mm'
@@ -116,6 +134,26 @@ def test_model_trains_and_predicts(name: str):
     assert not left_out
     pairs = model.eval().test_step(data)[0].pred_pairs
     assert pairs.masks.shape == (4, 2, 64, 64)
+
+
+@pytest.mark.parametrize('name', BACKBONE_FILES)
+def test_backbone_trains_and_predicts(name: str):
+    config = load(name)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    labels = torch.randint(0, config.num_classes, (1, 16, 16))  # at stride 4
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=labels)) for _ in range(2)]
+    for data_sample in samples:
+        data_sample.set_metainfo(dict(ori_shape=(64, 64), img_shape=(64, 64), pad_shape=(64, 64)))
+    data = dict(inputs=[clip(i, 3, 64, 64) for i in range(2)], data_samples=samples)
+    losses = model(**model.data_preprocessor(data, training=True), mode='loss')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert total.isfinite()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    predicted = model.eval().test_step(data)[0].pred_sem_seg.data
+    assert predicted.shape == (1, 64, 64)
+    assert 0 <= predicted.min() <= predicted.max() < config.num_classes
 
 
 @pytest.mark.parametrize('name', FILES)
@@ -159,11 +197,12 @@ def test_config_trains_on_refshapes(name: str, tmp_path: Path):
 
 def test_ablations_change_what_they_say():
     for count in (1, 2, 4):
-        config = load(f'ablations/r2vos_r50_filters{count}.py')
+        config = load(f'r2vos/ablations/r2vos-filters{count}_r50_8xb1-6e_ref-ytvos.py')
         assert config.model.neck.grounding.dynamic_filter.num_filters == count
         assert MODELS.build(config.model.neck.grounding.dynamic_filter).num_filters == count
     assert load('r2vos_r50.py').model.neck.grounding.dynamic_filter.num_filters == 3
-    assert load('ablations/r2vos_r50_ungated.py').model.test_cfg.gate_threshold == 0
+    ungated = load('r2vos/ablations/r2vos-ungated_r50_8xb1-6e_ref-ytvos.py')
+    assert ungated.model.test_cfg.gate_threshold == 0
 
 
 def resizes_in(part: object) -> Iterator[dict]:

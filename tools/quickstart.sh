@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 MINUTES=${QUICKSTART_MINUTES:-6}
 TESTED=${QUICKSTART_TESTED:-50}
 WORK=${QUICKSTART_WORK:-work_dirs/quickstart}
-SHORT=configs/r2vos_tiny_refshapes_quick.py
+SHORT=configs/r2vos/r2vos_tiny_1xb4-quick_refshapes.py
 CONFIG=configs/r2vos_tiny_refshapes.py
 SHIPPED=configs/checkpoints/r2vos_tiny_refshapes.pth
 DATA=data/refshapes

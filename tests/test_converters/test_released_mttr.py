@@ -95,7 +95,9 @@ def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
 
 
 def test_weights_fit_the_config_completely(names):
-    config = Config.fromfile(CONFIGS / 'mttr/mttr_w12.py').model.to_dict()
+    config = Config.fromfile(
+        CONFIGS / 'mttr/mttr_video-swin-t_4xb1-30e_ref-ytvos-12f.py'
+    ).model.to_dict()
     # a language model of one layer, as the names tell its size
     weights = from_mttr(
         empty(

@@ -49,9 +49,9 @@ def test_names_are_those_of_the_reference_data(test_data, names):
     ('backbone', 'config'),
     [
         ('resnet50', 'r50'),
-        ('swin_t_p4w7', 'swin2d_t'),
-        ('video_swin_t_p4w7', 'swin_t'),
-        ('video_swin_b_p4w7', 'swin_b'),
+        ('swin_t_p4w7', 'swin-t'),
+        ('video_swin_t_p4w7', 'video-swin-t'),
+        ('video_swin_b_p4w7', 'video-swin-b'),
     ],
 )
 def test_relative_differs_in_its_pixel_decoder_only(test_data, names, backbone, config):
@@ -64,7 +64,8 @@ def test_relative_differs_in_its_pixel_decoder_only(test_data, names, backbone, 
     back = to_released(converted.weights)
     kept = given.keys() - set(converted.unknown) - set(converted.implied)
     assert {n: tuple(t.shape) for n, t in back.weights.items()} == {n: given[n] for n in kept}
-    model = Config.fromfile(CONFIGS / f'released/r2vos_{config}.py').model
+    name = f'r2vos-released_{config}_8xb1-6e_ref-ytvos.py'
+    model = Config.fromfile(CONFIGS / 'r2vos/released' / name).model
     expected = MODELS.build(dict(model.backbone, init_cfg=None)).state_dict()
     found = {
         name.removeprefix('backbone.'): tensor.shape

@@ -34,7 +34,7 @@ BLOCK = 'pixel_decoder.cross_attn_1'
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A config and a released checkpoint that belongs to it."""
     folder = tmp_path_factory.mktemp('released')
-    config = small_config(folder, 'referformer/referformer_r50.py')
+    config = small_config(folder, 'referformer/referformer_r50_8xb1-6e_ref-ytvos.py')
     write_released(released_weights(config, restore=to_referformer), folder / 'released.pth')
     return folder
 
@@ -53,7 +53,8 @@ def empty(names: Shapes) -> dict[str, Tensor]:
 
 def shapes_of_config(backbone: str) -> Shapes:
     """Names and shapes of the config of that backbone, but for its language model."""
-    model = Config.fromfile(CONFIGS / f'referformer/referformer_{BACKBONES[backbone]}.py').model
+    name = f'referformer/referformer_{BACKBONES[backbone]}_8xb1-6e_ref-ytvos.py'
+    model = Config.fromfile(CONFIGS / name).model
     model.backbone.init_cfg = None
     shapes = {}
     for part in ('backbone', 'neck', 'mask_head'):

@@ -15,6 +15,8 @@ from r2vos_mm.datasets import RefShapesFrames
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATASETS, MODELS
 
+FIRST_STAGE = CONFIGS / 'r2vos/pretrain/resnet18_2xb16-2400iter_refshapes.py'
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -31,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(root: Path) -> Config:
-    config = Config.fromfile(CONFIGS / 'backbones/resnet18_refshapes.py')
+    config = Config.fromfile(FIRST_STAGE)
     config.merge_from_dict(
         {
             'train_dataloader.dataset.data_root': str(root),
@@ -90,7 +92,7 @@ def test_config_trains_and_its_backbone_fits_the_next_stage(config: Config):
     losses['decode.loss_ce'].backward()
     thin = [item['data_samples'].gt_sem_seg.shape[-2:] for item in (dataset[0], dataset[4])]
     assert thin == [(16, 16)] * 2  # 64 pixels, every fourth
-    following = Config.fromfile(CONFIGS / 'pretrain/r2vos_tiny_refshapes_stills.py')
+    following = Config.fromfile(CONFIGS / 'r2vos/pretrain/r2vos_tiny_2xb4-5k_refshapes-stills.py')
     backbone = following.model.backbone
     assert backbone.pop('init_cfg')['prefix'] == 'backbone.'
-    assert backbone == Config.fromfile(CONFIGS / 'backbones/resnet18_refshapes.py').model.backbone
+    assert backbone == Config.fromfile(FIRST_STAGE).model.backbone

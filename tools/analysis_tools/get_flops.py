@@ -1,6 +1,6 @@
 """Parameters and floating point operations of configs.
 
-    python tools/analysis_tools/get_flops.py configs/r2vos_r50.py configs/released/r2vos_*.py
+    python tools/analysis_tools/get_flops.py configs/r2vos_r50.py configs/r2vos/released/*.py
 
 Operations are those of matrix products, convolutions and attention, two per multiply-add, in
 testing: once per clip (backbone, input projections) and once more per sentence (fusion, encoder,

@@ -1,7 +1,8 @@
 """Make an ImageNet checkpoint of a ResNet or Swin ready for ``backbone.init_cfg``.
 
     python tools/model_converters/imagenet_to_r2vos.py \\
-        configs/r2vos_swin2d_t.py swin_tiny_patch4_window7_224.pth pretrained/swin_t.pth
+        configs/r2vos/r2vos_swin-t_8xb1-6e_ref-ytvos.py swin_tiny_patch4_window7_224.pth \\
+        pretrained/swin_t.pth
 
 The backbone is that of the config. The classifier and the norm before it are left out, norms on a
 Swin's maps keep their initial values; both are listed, and any other difference stops the

@@ -1,7 +1,8 @@
 """Make an initialisation of R2-VOS of a released ReferFormer checkpoint.
 
     python tools/model_converters/referformer_to_r2vos.py \\
-        configs/released/r2vos_r50.py referformer_pretrained.pth initial.pth
+        configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py \\
+        referformer_pretrained.pth initial.pth
 
 Takes the parts that both models have (``load_from`` of a training reads the result) and lists the
 others; ``--without-language-model`` keeps the config's own. Files are read without running code

@@ -1,9 +1,9 @@
 """Convert checkpoints of the public MTTR code to this package, and back.
 
     python tools/model_converters/released_mttr.py from-released \\
-        configs/mttr/mttr_w12.py released.pth.tar mttr_w12.pth
+        configs/mttr/mttr_video-swin-t_4xb1-30e_ref-ytvos-12f.py released.pth.tar mttr_w12.pth
     python tools/model_converters/released_mttr.py to-released \\
-        configs/mttr/mttr_w12.py mttr_w12.pth released.pth.tar
+        configs/mttr/mttr_video-swin-t_4xb1-30e_ref-ytvos-12f.py mttr_w12.pth released.pth.tar
 
 Both ways account for every tensor: what has no place, another shape or is missing stops the
 conversion. Files are read without running code from them.

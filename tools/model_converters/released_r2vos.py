@@ -1,9 +1,9 @@
 """Convert checkpoints of the public R2-VOS code to this package, and back.
 
     python tools/model_converters/released_r2vos.py from-released \\
-        configs/released/r2vos_r50.py released.pth r2vos_r50.pth
+        configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py released.pth r2vos_r50.pth
     python tools/model_converters/released_r2vos.py to-released \\
-        configs/released/r2vos_r50.py r2vos_r50.pth released.pth
+        configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py r2vos_r50.pth released.pth
 
 Every tensor is accounted for: what has no place, another shape or is missing stops the conversion.
 A frozen language model, which checkpoints of training leave out, is taken from where the config

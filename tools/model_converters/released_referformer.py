@@ -1,12 +1,12 @@
 """Convert checkpoints of the public ReferFormer code to this package, and back.
 
     python tools/model_converters/released_referformer.py from-released \\
-        configs/referformer/referformer_r50.py released.pth referformer_r50.pth
+        configs/referformer/referformer_r50_8xb1-6e_ref-ytvos.py released.pth referformer_r50.pth
     python tools/model_converters/released_referformer.py to-released \\
-        configs/referformer/referformer_r50.py referformer_r50.pth released.pth
+        configs/referformer/referformer_r50_8xb1-6e_ref-ytvos.py referformer_r50.pth released.pth
     python tools/model_converters/released_referformer.py from-released \\
         --leave-out mask_head.score_branches \\
-        configs/referformer/referformer_r50.py pretrained.pth initial.pth
+        configs/referformer/referformer_r50_8xb1-6e_ref-ytvos.py pretrained.pth initial.pth
 
 Both ways account for every tensor: what has no place, another shape or is missing stops the
 conversion. The third makes an initialisation (``load_from``) for training on Refer-YouTube-VOS as

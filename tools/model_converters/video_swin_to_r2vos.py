@@ -1,8 +1,8 @@
 """Make a published Video Swin checkpoint ready for ``backbone.init_cfg``.
 
     python tools/model_converters/video_swin_to_r2vos.py \\
-        configs/r2vos_swin_t.py swin_tiny_patch244_window877_kinetics400_1k.pth \\
-        pretrained/video_swin_t.pth
+        configs/r2vos/r2vos_video-swin-t_8xb1-6e_ref-ytvos.py \\
+        swin_tiny_patch244_window877_kinetics400_1k.pth pretrained/video_swin_t.pth
 
 The backbone is that of the config. Takes the public Kinetics-400 checkpoints and the backbone
 inside R2-VOS, ReferFormer and MTTR checkpoints. What is left out and what starts fresh is listed;

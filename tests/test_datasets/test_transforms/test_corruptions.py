@@ -146,13 +146,15 @@ class TestSentences:
             CorruptSentences(kind='noise', severity=1)
 
 
-@pytest.mark.parametrize('name', ['frames', 'sentences'])
-def test_configs_corrupt_testing_only(name: str) -> None:
-    path = CONFIGS / f'robustness/r2vos_tiny_refshapes_{name}.py'
+@pytest.mark.parametrize(
+    ('name', 'transform'), [('frames', 'CorruptFrames'), ('expressions', 'CorruptSentences')]
+)
+def test_configs_corrupt_testing_only(name: str, transform: str) -> None:
+    path = CONFIGS / f'r2vos/robustness/r2vos_tiny_2xb3-3k_refshapes_corrupted-{name}.py'
     config, plain = Config.fromfile(path), Config.fromfile(CONFIGS / 'r2vos_tiny_refshapes.py')
     config.merge_from_dict({'test_dataloader.dataset.pipeline.1.severity': 5})
     pipeline = config.test_dataloader.dataset.pipeline
     assert [pipeline[0], pipeline[2]] == plain.test_dataloader.dataset.pipeline
-    assert (pipeline[1].type, pipeline[1].severity) == (f'Corrupt{name.title()}', 5)
+    assert (pipeline[1].type, pipeline[1].severity) == (transform, 5)
     for part in ('train', 'val'):
         assert config[f'{part}_dataloader'].dataset == plain[f'{part}_dataloader'].dataset

@@ -7,9 +7,12 @@ _base_ = [
     '../../../_base_/schedules/tiny.py',
     '../../../_base_/default_runtime.py',
 ]
-# All backbones start from the same weights, made by configs/backbones/resnet18_refshapes.py.
+# All backbones start from the weights trained by
+# configs/r2vos/pretrain/resnet18_2xb16-2400iter_refshapes.py.
 backbone_weights = dict(
-    type='Pretrained', checkpoint='work_dirs/resnet18_refshapes/iter_2400.pth', prefix='backbone.'
+    type='Pretrained',
+    checkpoint='work_dirs/resnet18_2xb16-2400iter_refshapes/iter_2400.pth',
+    prefix='backbone.',
 )
 max_iters = 500
 warmup = 100

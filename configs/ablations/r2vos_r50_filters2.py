@@ -1,3 +1,0 @@
-# Table B: 2 dynamic filters instead of 3.
-_base_ = '../r2vos_r50.py'
-model = dict(neck=dict(grounding=dict(dynamic_filter=dict(num_filters=2))))

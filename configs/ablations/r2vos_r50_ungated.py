@@ -1,4 +1,0 @@
-# Table C: the verdict 1(A) does not empty masks.
-_base_ = '../r2vos_r50.py'
-model = dict(test_cfg=dict(gate_threshold=0.0))
-visualizer = dict(threshold=0.0)  # nor writes 'not in the video' over them

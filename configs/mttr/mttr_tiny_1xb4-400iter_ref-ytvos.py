@@ -1,0 +1,19 @@
+# MTTR at the size and on the data of ../r2vos/r2vos_tiny_1xb4-400iter_ref-ytvos.py, without
+# negative pairs. Set load_from to a checkpoint trained by ../studies/refshapes/mttr.py.
+_base_ = [
+    '../_base_/models/mttr_tiny.py',
+    '../_base_/datasets/ref_youtube_vos_small.py',
+    '../_base_/schedules/tiny_400.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(test_cfg=dict(window=8))
+train_dataloader = dict(
+    dataset=dict(
+        negatives=None,
+        pipeline=[
+            *_base_.train_pipeline[:-1],
+            dict(type='PackReferringInputs', with_instances=True),
+        ],
+    )
+)
+default_hooks = dict(checkpoint=dict(save_best='J&F'))

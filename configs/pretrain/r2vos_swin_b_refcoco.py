@@ -1,3 +1,0 @@
-# R2-VOS, Video-Swin-B, pre-training on single images.
-_base_ = ['./r2vos_r50_refcoco.py', '../_base_/backbones/video_swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

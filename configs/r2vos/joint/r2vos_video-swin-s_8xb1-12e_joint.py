@@ -1,0 +1,3 @@
+# R2-VOS, Video-Swin-S, joint training.
+_base_ = ['./r2vos_r50_8xb1-12e_joint.py', '../../_base_/backbones/video_swin_s.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,0 +1,23 @@
+# R2-VOS, ResNet-50, pre-training on single images (supplementary: 12 epochs, one frame per clip).
+# The text encoder is trained. Main training, ../r2vos_r50_8xb1-6e_ref-ytvos.py, starts from the
+# best checkpoint on RefCOCO's validation set: load_from=CHECKPOINT. 8 GPUs with 2 images each.
+_base_ = [
+    '../../_base_/models/r2vos_r50.py',
+    '../../_base_/datasets/refcoco_all.py',
+    '../../_base_/schedules/main_6e.py',
+    '../../_base_/default_runtime.py',
+]
+model = dict(text_encoder=dict(frozen=False))
+train_cfg = dict(max_epochs=12)
+param_scheduler = [
+    dict(
+        type='MultiStepLR',
+        by_epoch=True,
+        milestones=[8, 10],
+        gamma=0.1,
+        end=12,
+        convert_to_iter_based=True,
+    )
+]
+default_hooks = dict(checkpoint=dict(save_best='oIoU'))
+auto_scale_lr = dict(base_batch_size=16)

@@ -1,0 +1,3 @@
+# R2-VOS, Video-Swin-B, pre-training on single images.
+_base_ = ['./r2vos_r50_8xb2-12e_refcoco.py', '../../_base_/backbones/video_swin_b.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

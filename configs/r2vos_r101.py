@@ -1,3 +1,0 @@
-# R2-VOS, ResNet-101.
-_base_ = './r2vos_r50.py'
-model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='pretrained/resnet101.pth')))

@@ -1,8 +1,0 @@
-# R2-VOS, ResNet-50, on Ref-DAVIS17 with the weights of r2vos_r50.py (J&F 59.7).
-_base_ = [
-    './_base_/models/r2vos_r50.py',
-    './_base_/datasets/ref_davis17.py',
-    './_base_/schedules/main_6e.py',
-    './_base_/default_runtime.py',
-]
-default_hooks = dict(checkpoint=dict(save_best='J&F'))

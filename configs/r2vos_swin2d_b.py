@@ -1,3 +1,0 @@
-# R2-VOS, 2-D Swin-B.
-_base_ = ['./r2vos_r50.py', './_base_/backbones/swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# R2-VOS, Video-Swin-T (Table C). K400 weights: see docs/backbones.md.
-_base_ = ['./r2vos_r50.py', './_base_/backbones/video_swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

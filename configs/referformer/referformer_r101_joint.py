@@ -1,3 +1,0 @@
-# ReferFormer, ResNet-101, joint training.
-_base_ = './referformer_r50_joint.py'
-model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='pretrained/resnet101.pth')))

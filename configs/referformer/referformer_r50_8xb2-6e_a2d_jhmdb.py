@@ -1,0 +1,14 @@
+# ReferFormer tested on JHMDB-Sentences with the weights of referformer_r50_8xb2-6e_a2d.py.
+_base_ = [
+    '../_base_/models/referformer_r50.py',
+    '../_base_/datasets/jhmdb_sentences.py',
+    '../_base_/schedules/main_6e.py',
+    '../_base_/default_runtime.py',
+]
+window = 5
+model = dict(test_cfg=dict(candidates=True, mask_reader=dict(type='InputSizeMaskReader')))
+train_dataloader = dict(dataset=dict(window=window, positives_per_clip=1, negatives=None))
+val_dataloader = dict(dataset=dict(window=window))
+test_dataloader = dict(dataset=dict(window=window))
+default_hooks = dict(checkpoint=dict(save_best='mAP'))
+auto_scale_lr = dict(base_batch_size=16)

@@ -1,3 +1,0 @@
-# ReferFormer, 2-D Swin-L (J&F 62.4).
-_base_ = ['./referformer_r50.py', '../_base_/backbones/swin_l.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

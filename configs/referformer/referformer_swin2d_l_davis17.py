@@ -1,3 +1,0 @@
-# ReferFormer, 2-D Swin-L, on Ref-DAVIS17 (J&F 60.5).
-_base_ = ['./referformer_r50_davis17.py', '../_base_/backbones/swin_l.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

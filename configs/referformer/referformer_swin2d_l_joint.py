@@ -1,3 +1,0 @@
-# ReferFormer, 2-D Swin-L, joint training.
-_base_ = ['./referformer_r50_joint.py', '../_base_/backbones/swin_l.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# ReferFormer, 2-D Swin-T (J&F 58.7).
-_base_ = ['./referformer_r50.py', '../_base_/backbones/swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

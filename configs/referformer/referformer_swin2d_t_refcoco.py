@@ -1,3 +1,0 @@
-# ReferFormer, 2-D Swin-T, pre-training on single images.
-_base_ = ['./referformer_r50_refcoco.py', '../_base_/backbones/swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

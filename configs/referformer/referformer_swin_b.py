@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-B (J&F 62.9).
-_base_ = ['./referformer_r50.py', '../_base_/backbones/video_swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-B, on JHMDB-Sentences.
-_base_ = ['./referformer_r50_jhmdb.py', '../_base_/backbones/video_swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-B, joint training.
-_base_ = ['./referformer_r50_joint.py', '../_base_/backbones/video_swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

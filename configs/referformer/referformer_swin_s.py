@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-S (J&F 60.1).
-_base_ = ['./referformer_r50.py', '../_base_/backbones/video_swin_s.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-S, on JHMDB-Sentences.
-_base_ = ['./referformer_r50_jhmdb.py', '../_base_/backbones/video_swin_s.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-T (J&F 59.4).
-_base_ = ['./referformer_r50.py', '../_base_/backbones/video_swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

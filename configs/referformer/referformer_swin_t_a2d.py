@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-T, on A2D-Sentences (mAP 52.8).
-_base_ = ['./referformer_r50_a2d.py', '../_base_/backbones/video_swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-T, on JHMDB-Sentences.
-_base_ = ['./referformer_r50_jhmdb.py', '../_base_/backbones/video_swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

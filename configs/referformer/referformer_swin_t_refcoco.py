@@ -1,3 +1,0 @@
-# ReferFormer, Video-Swin-T, pre-training on single images.
-_base_ = ['./referformer_r50_refcoco.py', '../_base_/backbones/video_swin_t.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,0 +1,3 @@
+# ReferFormer, Video-Swin-S, pre-training on single images.
+_base_ = ['./referformer_r50_32xb2-12e_refcoco.py', '../_base_/backbones/video_swin_s.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,0 +1,3 @@
+# ReferFormer, Video-Swin-S, on JHMDB-Sentences.
+_base_ = ['./referformer_r50_8xb2-6e_a2d_jhmdb.py', '../_base_/backbones/video_swin_s.py']
+model = dict(backbone=_base_.backbone, neck=_base_.neck)

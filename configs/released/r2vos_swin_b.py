@@ -1,3 +1,0 @@
-# R2-VOS as released, Video-Swin-B (Table A) after pre-training (load_from).
-_base_ = ['./r2vos_r50.py', '../_base_/backbones/video_swin_b.py']
-model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,6 +1,0 @@
-# Noise of medium strength in the test frames; docs/robustness.md lists the other kinds.
-_base_ = '../r2vos_tiny_refshapes.py'
-corruption = dict(type='CorruptFrames', kind='noise', severity=3)
-test_dataloader = dict(
-    dataset=dict(pipeline=[_base_.test_pipeline[0], corruption, _base_.test_pipeline[1]])
-)

@@ -1,6 +1,0 @@
-# Misspelt words in the test sentences; docs/robustness.md lists the other kinds.
-_base_ = '../r2vos_tiny_refshapes.py'
-corruption = dict(type='CorruptSentences', kind='typos', severity=3)
-test_dataloader = dict(
-    dataset=dict(pipeline=[_base_.test_pipeline[0], corruption, _base_.test_pipeline[1]])
-)
