@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from mmcv.image.geometric import rescale_size
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -94,6 +95,23 @@ def test_names_are_unique():
     """The name of a config is that of its work folder."""
     names = [Path(name).name for name in ALL_FILES if not name.startswith('studies/')]
     assert len(set(names)) == len(names)
+
+
+def test_metafiles_list_the_configs():
+    root = CONFIGS.parent
+    index = yaml.safe_load((root / 'model-index.yml').read_text())['Import']
+    metafiles = {path: yaml.safe_load((root / path).read_text()) for path in index}
+    listed = []
+    for path, content in metafiles.items():
+        [collection] = content['Collections']
+        assert (root / collection['README']).is_file()
+        for model in content['Models']:
+            assert model['In Collection'] == collection['Name']
+            assert model['Config'].startswith(Path(path).parent.as_posix())
+            assert Path(model['Config']).stem == model['Name']
+            listed.append(model['Config'].removeprefix('configs/'))
+    methods = ('r2vos/', 'referformer/', 'mttr/')
+    assert sorted(listed) == [name for name in ALL_FILES if name.startswith(methods)]
 
 
 @pytest.mark.parametrize('name', ALL_FILES)
