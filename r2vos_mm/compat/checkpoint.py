@@ -8,14 +8,15 @@ be read that way. MMEngine also writes files in place, so that a killed process 
 behind.
 """
 
+import hashlib
 import os
-import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.files import atomic_path, write_atomically
 
 ATOMIC_BACKEND = 'atomic_local'
 MapLocation = str | torch.device | Callable | None
@@ -69,9 +70,9 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
         raise FileNotFoundError(f'Checkpoint {path} does not exist')
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except PermissionError:
+    except (PermissionError, MemoryError):
         raise
-    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
+    except Exception as error:  # a damaged file can make unpickling fail with nearly any
         raise _read_error(path, error) from error
 
 
@@ -104,12 +105,63 @@ def load_from_http(
     rank, _ = get_dist_info()
     if rank > 0:
         barrier()
-    checkpoint = torch.hub.load_state_dict_from_url(
-        filename, model_dir=model_dir, map_location=map_location, weights_only=True
-    )
+    checkpoint = read_checkpoint(_download(filename, model_dir), map_location)
     if rank == 0:
         barrier()
     return checkpoint
+
+
+def _download(url: str, folder: str | None) -> Path:
+    """Path of the file at ``url``, downloaded to ``folder`` or PyTorch's cache if it is not there.
+
+    Raises:
+        CheckpointReadError: what came is a web page, or has another hash than its name says.
+    """
+    file = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'), Path(urlparse(url).path).name)
+    if not file.is_file():
+        print_log(f'Downloading {url} to {file}', 'current')
+        with atomic_path(file) as partial:
+            torch.hub.download_url_to_file(url, str(partial), progress=True)
+            _check_download(partial, url)
+    return file
+
+
+def _check_download(file: Path, url: str) -> None:
+    with file.open('rb') as stream:
+        start = stream.read(512).lstrip().lower()
+        if start.startswith((b'<!doctype html', b'<html')):
+            raise CheckpointReadError(
+                f'{url} answered with a web page instead of a checkpoint: open this address in a '
+                'browser, download the file there and give its path'
+            )
+        stream.seek(0)
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    # torchvision and OpenMMLab put the first digits of the SHA-256 into names.
+    expected = re.search(r'-([0-9a-f]{8,64})\.\w+$', urlparse(url).path)
+    if expected and not digest.hexdigest().startswith(expected.group(1)):
+        raise CheckpointReadError(
+            f'{url} is damaged: its name says that the SHA-256 begins with {expected.group(1)}, '
+            f'the download has {digest.hexdigest()[:8]}; download it again'
+        )
+
+
+def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
+    """Read a checkpoint without running code from it, wherever it is.
+
+    Args:
+        source: Path, http(s) address, or another address that MMEngine has a loader for.
+        map_location: As in ``torch.load``.
+
+    Raises:
+        FileNotFoundError, CheckpointReadError: As :func:`read_checkpoint`.
+    """
+    if source.startswith(('http://', 'https://')):
+        return load_from_http(source, map_location)
+    if '://' in source:
+        return CheckpointLoader.load_checkpoint(source, map_location)
+    return read_checkpoint(source, map_location)
 
 
 def install_loaders() -> None:

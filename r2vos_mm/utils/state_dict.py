@@ -1,12 +1,13 @@
-"""Whether the weights in a checkpoint are those of a model.
+"""Compare the weights of a checkpoint with the tensors of a model.
 
-Reason: MMEngine loads with ``strict=False`` and only logs what did not fit, so that testing with
-another model's checkpoint quietly measures random weights.
+MMEngine loads with ``strict=False`` and only logs what did not fit, so that testing with another
+model's checkpoint silently measures random weights.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,83 +17,145 @@ _SHOWN = 5
 
 
 class CheckpointMismatchError(RuntimeError):
-    """The weights in a checkpoint do not fit the model."""
+    """The weights in a checkpoint are not those of the model."""
 
 
-@dataclass
-class KeyReport:
-    """How the keys of a checkpoint compare with those of a model.
+@dataclass(frozen=True)
+class FitReport:
+    """Which tensors of a checkpoint and of a model belong together.
 
     Attributes:
-        matched: Number of keys present in both with the same shape.
-        missing_keys: Keys that only the model has.
-        unexpected_keys: Keys that only the checkpoint has.
-        reshaped_keys: Keys present in both, with shapes that differ.
+        source: What to call the checkpoint.
+        model: Class of the model.
+        weights: Tensors of the checkpoint that fit, by name.
+        missing_keys: Names that only the model has.
+        unexpected_keys: Names that only the checkpoint has.
+        reshaped_keys: Names that both have, each with how shapes or types differ.
+        ignored: Names of the file that were left out before the comparison.
     """
 
-    matched: int = 0
-    missing_keys: list[str] = field(default_factory=list)
-    unexpected_keys: list[str] = field(default_factory=list)
-    reshaped_keys: list[str] = field(default_factory=list)
+    source: str
+    model: str
+    weights: dict[str, Tensor]
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+    reshaped_keys: dict[str, str]
+    ignored: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
-        """Whether every key of either side has its counterpart."""
+        """Whether every name of either side has its counterpart."""
         return not (self.missing_keys or self.unexpected_keys or self.reshaped_keys)
 
     def __str__(self) -> str:
-        parts = [f'{self.matched} weights fit']
-        for name, keys in (
+        reshaped = [f'{name} {difference}' for name, difference in self.reshaped_keys.items()]
+        parts = [f'{len(self.weights)} weights fit']
+        for kind, names in (
             ('missing from the checkpoint', self.missing_keys),
             ('unknown to the model', self.unexpected_keys),
-            ('of another shape', self.reshaped_keys),
+            ('of another shape', reshaped),
         ):
-            if keys:
-                more = f', and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else ''
-                parts.append(f'{len(keys)} {name}: {", ".join(keys[:_SHOWN])}{more}')
+            if names:
+                parts.append(f'{len(names)} {kind}: {shorten(names)}')
         return '; '.join(parts)
+
+    def describe(self) -> str:
+        """Return lines for a log that list every name; numbers in names become ``*``."""
+        unused = [*self.unexpected_keys, *self.ignored]
+        return (
+            f'{len(self.weights)} tensors of the backbone from {self.source}\n'
+            f'  left out of the file ({len(unused)}): {_fold(unused)}\n'
+            f'  missing in the file, start fresh ({len(self.missing_keys)}): '
+            f'{_fold(self.missing_keys)}'
+        )
+
+    def require(
+        self,
+        *,
+        optional: Callable[[str], object] | None = None,
+        surplus: Callable[[str], object] | None = None,
+        advice: str = 'Use the config it was trained with.',
+    ) -> None:
+        """Raise unless everything fits.
+
+        Args:
+            optional: Whether a tensor of the model may be missing from the checkpoint.
+            surplus: Whether a weight of the checkpoint may be unknown to the model.
+            advice: End of the message.
+
+        Raises:
+            CheckpointMismatchError: Naming the source and some of the names of each kind.
+        """
+        problems = replace(
+            self,
+            missing_keys=[k for k in self.missing_keys if not (optional and optional(k))],
+            unexpected_keys=[k for k in self.unexpected_keys if not (surplus and surplus(k))],
+        )
+        if not (problems.fits and self.weights):
+            raise CheckpointMismatchError(
+                f'Checkpoint {self.source} does not belong to this {self.model}: {problems}. '
+                + advice
+            )
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """State dict in ``checkpoint``, its keys without the ``module.`` of a parallel wrapper."""
+    """Return the state dict in ``checkpoint``, without the ``module.`` of parallel wrappers."""
     state_dict = checkpoint.get('state_dict', checkpoint)
     return {re.sub(r'^module\.', '', key): value for key, value in state_dict.items()}
 
 
-def compare_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> KeyReport:
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and saved buffers by name.
+
+    Parameters that a model leaves out of its state dict, such as those of a frozen language model,
+    are included: a checkpoint can hold them all the same.
+    """
+    return dict(model.named_parameters()) | model.state_dict()
+
+
+def compare_weights(
+    model: nn.Module,
+    checkpoint: Mapping[str, Any],
+    *,
+    source: str = 'the state dict',
+    ignored: Iterable[str] = (),
+    hooks: bool = True,
+) -> FitReport:
     """Compare the weights in ``checkpoint`` with those of ``model``, changing neither.
 
-    Hooks that modules registered with ``register_load_state_dict_post_hook`` may take keys out of
-    the report, as they do when PyTorch loads: for instance those of a frozen text encoder that is
-    not saved.
+    Args:
+        model: The model, without a parallel wrapper.
+        checkpoint: A state dict, or a mapping that holds one under ``state_dict``.
+        source: What to call the checkpoint in messages.
+        ignored: Names to list in the report as left out of the file.
+        hooks: Whether functions that modules registered with
+            ``register_load_state_dict_post_hook`` may take names off ``missing_keys``, as they do
+            when PyTorch loads: for instance those of a frozen text encoder that is not saved.
     """
-    # Parameters that a model does not save can be brought by a checkpoint all the same.
-    wanted = dict(model.named_parameters()) | model.state_dict()
-    given = weights_of(checkpoint)
-    report = KeyReport()
-    for key, value in given.items():
-        if key not in wanted:
-            report.unexpected_keys.append(key)
-        elif _shape(value) != _shape(wanted[key]):
-            report.reshaped_keys.append(f'{key} {_shape(value)} for {_shape(wanted[key])}')
-        else:
-            report.matched += 1
-    report.missing_keys = [
-        key for key in wanted if key not in given and not key.endswith('num_batches_tracked')
-    ]
-    for module in model.modules():
+    wanted, given = tensors_of(model), weights_of(checkpoint)
+    differences = {
+        name: difference
+        for name, value in given.items()
+        if name in wanted and (difference := _difference(value, wanted[name]))
+    }
+    report = FitReport(
+        source,
+        type(model).__name__,
+        {name: t for name, t in given.items() if name in wanted and name not in differences},
+        [n for n in wanted if n not in given and not n.endswith('num_batches_tracked')],
+        [name for name in given if name not in wanted],
+        differences,
+        tuple(ignored),
+    )
+    for module in model.modules() if hooks else ():
         for hook in module._load_state_dict_post_hooks.values():
             hook(module, report)
     return report
 
 
-def _shape(value: object) -> tuple[int, ...]:
-    return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
-
-
 def check_weights(
     model: nn.Module, checkpoint: Mapping[str, Any], *, source: str, strict: bool
-) -> KeyReport:
+) -> FitReport:
     """Raise when the weights in ``checkpoint`` are not those of ``model``.
 
     Args:
@@ -102,12 +165,36 @@ def check_weights(
         strict: Whether every key must fit; otherwise it is enough that one does.
 
     Raises:
-        CheckpointMismatchError: naming the file and a few of the keys of each kind.
+        CheckpointMismatchError: Naming the file and some of the names of each kind.
     """
-    report = compare_weights(model, checkpoint)
-    if (strict and not report.fits) or report.matched == 0:
-        raise CheckpointMismatchError(
-            f'Checkpoint {source} does not belong to this {type(model).__name__}: {report}. '
-            'Use the config it was trained with.'
-        )
+    report = compare_weights(model, checkpoint, source=source)
+    if strict or not report.weights:
+        report.require()
     return report
+
+
+def shorten(names: Iterable[str], count: int = _SHOWN, separator: str = ', ') -> str:
+    """Return the first names and how many more there are.
+
+    >>> shorten(['a', 'b', 'c'], 2)
+    'a, b, and 1 more'
+    """
+    names = list(names)
+    more = f'{separator}and {len(names) - count} more' if len(names) > count else ''
+    return separator.join(names[:count]) + more
+
+
+def _difference(value: object, wanted: Tensor) -> str:
+    """How ``value`` differs from a tensor of the model; empty when it can be loaded."""
+    shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+    if shape != tuple(wanted.shape):
+        return f'{shape} instead of {tuple(wanted.shape)}'
+    if torch.is_tensor(value) and value.is_floating_point() != wanted.is_floating_point():
+        return f'{value.dtype} instead of {wanted.dtype}'
+    return ''
+
+
+def _fold(names: Iterable[str]) -> str:
+    """'layers.0.x', 'layers.1.x' -> 'layers.*.x (2)'."""
+    counts = Counter(re.sub(r'\.\d+(?=\.|$)', '.*', name) for name in names)
+    return ', '.join(f'{name} ({count})' for name, count in counts.items()) or 'none'

@@ -15,7 +15,7 @@ from comparisons import Report
 from released_model import released_model
 from torch import Tensor, nn
 
-from r2vos_mm.converters import ReleasedConversion, to_released
+from r2vos_mm.converters import Conversion, to_released
 from r2vos_mm.structures import CycleOutput, PairTargets, SlotPredictions
 
 OUTPUT, MASKS, LOSS, DISTANCE, GRADIENT = 1e-5, 1e-3, 1e-4, 1e-3, 5e-3
@@ -332,7 +332,7 @@ def compare_gradients(
     total: Tensor,
     expected: dict[str, float],
     *,
-    restore: Callable[[dict[str, Tensor]], ReleasedConversion] = to_released,
+    restore: Callable[[dict[str, Tensor]], Conversion] = to_released,
 ) -> None:
     """Norms of all gradients under released names, of the same set of parameters."""
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}

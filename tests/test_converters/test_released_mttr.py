@@ -7,20 +7,21 @@ import torch
 from mmengine.config import Config
 from mttr_extract import load_extract
 from released_extracts import released_shapes
+from scripts import load_script
 from torch import Tensor
 from toy_models import CONFIGS
 
+from r2vos_mm import converters
 from r2vos_mm.converters import (
-    command_line,
+    MTTR,
     from_mttr,
     load_converted,
     model_like,
     read_released_checkpoint,
     to_mttr,
+    window_positions,
 )
-from r2vos_mm.converters.released_mttr import RELEASED_MTTR
-from r2vos_mm.converters.swin_names import window_positions
-from r2vos_mm.models.backbones import CheckpointError
+from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 POSITIONS = 'transformer.text_encoder.embeddings.position_ids'
 
@@ -77,8 +78,8 @@ def test_relative_positions_of_a_window_of_seven_by_seven():
 
 
 def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
-    monkeypatch.setattr(command_line, 'model_like', lambda config, weights: None)
-    monkeypatch.setattr(command_line, 'load_converted', lambda *args, **kwargs: None)
+    monkeypatch.setattr(converters, 'model_like', lambda config, weights: None)
+    monkeypatch.setattr(converters, 'load_converted', lambda *args, **kwargs: None)
     ours = from_mttr(
         {
             name: torch.zeros(shape)
@@ -87,7 +88,9 @@ def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
         }
     ).weights
     torch.save(dict(state_dict=ours), tmp_path / 'ours.pth')
-    content = command_line.restore_released(RELEASED_MTTR, {}, tmp_path / 'ours.pth')
+    content = load_script('model_converters/converter_cli.py').restore_released(
+        MTTR, {}, tmp_path / 'ours.pth'
+    )
     assert list(content) == ['model_state_dict']
     assert content['model_state_dict'].keys() == {
         name for name in names if 'text_encoder.encoder' not in name
@@ -106,17 +109,17 @@ def test_weights_fit_the_config_completely(names):
     )
     model = model_like(config, weights.weights)
     assert model.text_encoder.language_model.pooler is None
-    assert load_converted(model, weights.weights, source='file.pth') == ([], [])
+    assert load_converted(model, weights.weights, source='file.pth').fits
     name = 'mask_head.referred_branch.weight'
     for changed, message in (
         (
             {key: value for key, value in weights.weights.items() if key != name},
-            f'{name} is missing',
+            f'missing from the checkpoint: {name}',
         ),
-        (weights.weights | {name: torch.zeros(3, 256)}, r'has shape \(3, 256\)'),
-        (weights.weights | dict(other=torch.zeros(1)), 'other has no place in the model'),
+        (weights.weights | {name: torch.zeros(3, 256)}, r'\(3, 256\) instead of'),
+        (weights.weights | dict(other=torch.zeros(1)), 'unknown to the model: other'),
     ):
-        with pytest.raises(CheckpointError, match=message):
+        with pytest.raises(CheckpointMismatchError, match=message):
             load_converted(model, changed, source='file.pth')
 
 
@@ -140,12 +143,12 @@ def test_norms_and_layers_keep_their_order():
     ],
 )
 def test_unknown_tensors_are_refused(names, name, message):
-    with pytest.raises(CheckpointError, match=re.escape(message)):
+    with pytest.raises(CheckpointMismatchError, match=re.escape(message)):
         from_mttr(empty(names) | {name: torch.zeros(1)}, source='file.pth')
 
 
 def test_foreign_weights_are_refused():
-    with pytest.raises(CheckpointError, match=r'file\.pth is no released MTTR checkpoint'):
+    with pytest.raises(CheckpointMismatchError, match=r'file\.pth is no released MTTR checkpoint'):
         from_mttr(dict(conv=torch.zeros(3)), source='file.pth')
 
 

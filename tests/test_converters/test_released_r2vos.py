@@ -11,17 +11,18 @@ from released_toys import small_config, write_released
 from torch import Tensor
 from toy_models import CONFIGS
 
+from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import (
     from_released,
     load_converted,
     model_like,
     read_released_checkpoint,
+    restore_swin,
     to_released,
 )
-from r2vos_mm.converters.swin_names import restore_swin, restore_video_swin
-from r2vos_mm.models.backbones import CheckpointError, convert_swin, convert_video_swin
+from r2vos_mm.models.backbones import convert_swin, convert_video_swin
 from r2vos_mm.registry import MODELS
-from r2vos_mm.utils.state_dict import compare_weights
+from r2vos_mm.utils.state_dict import CheckpointMismatchError, compare_weights
 
 POSITIONS = 'text_encoder.embeddings.position_ids'
 
@@ -144,21 +145,21 @@ def test_file_of_the_training_script_is_read(weights, tmp_path):
     ],
 )
 def test_tampered_weights_are_refused(weights, change, message):
-    with pytest.raises(CheckpointError, match=re.escape(message)):
+    with pytest.raises(CheckpointMismatchError, match=re.escape(message)):
         from_released(weights | change, source='file.pth')
 
 
 def test_foreign_weights_are_refused():
-    with pytest.raises(CheckpointError, match=r'file\.pth is no released R2-VOS checkpoint'):
+    with pytest.raises(CheckpointMismatchError, match=r'file\.pth is no released R2-VOS'):
         from_released(dict(conv=torch.zeros(3)), source='file.pth')
-    with pytest.raises(CheckpointError, match='no counterpart in the released model'):
+    with pytest.raises(CheckpointMismatchError, match='no counterpart in the released model'):
         to_released({'mask_head.mask_predictor.weights.0.bias': torch.zeros(256)})
 
 
 def test_incomplete_stack_is_refused(weights):
     converted = from_released(weights).weights
     del converted['neck.fusion.attention.key_proj.bias']
-    with pytest.raises(CheckpointError, match='in_proj_bias needs 3 parts, 2 are there'):
+    with pytest.raises(CheckpointMismatchError, match='in_proj_bias needs 3 parts, 2 were given'):
         to_released(converted)
 
 
@@ -166,24 +167,28 @@ def test_missing_and_misshaped_tensors_are_refused(weights, tmp_path):
     config = Config.fromfile(small_config(tmp_path)).model.to_dict()
     converted = from_released(weights).weights
     model = model_like(config, converted)
-    assert load_converted(model, converted, source='file.pth') == ([], [])
+    assert load_converted(model, converted, source='file.pth').fits
     name = 'mask_head.query_position.weight'
     for changed, message in (
-        ({key: value for key, value in converted.items() if key != name}, f'{name} is missing'),
-        (converted | {name: torch.zeros(7, 256)}, r'has shape \(7, 256\), the model needs'),
-        (converted | {name: converted[name].long()}, 'holds torch.int64'),
-        (converted | dict(other=torch.zeros(1)), 'other has no place in the model'),
+        (
+            {key: value for key, value in converted.items() if key != name},
+            f'missing from the checkpoint: {name}',
+        ),
+        (converted | {name: torch.zeros(7, 256)}, r'query_position.weight \(7, 256\) instead of'),
+        (converted | {name: converted[name].long()}, 'torch.int64 instead of torch.float32'),
+        (converted | dict(other=torch.zeros(1)), 'unknown to the model: other'),
     ):
-        with pytest.raises(CheckpointError, match=message):
+        with pytest.raises(CheckpointMismatchError, match=message):
             load_converted(model, changed, source='file.pth')
-    left_out, missing = load_converted(
+    report = load_converted(
         model,
         converted | {name: torch.zeros(7, 256), 'other': torch.zeros(1)},
         source='file.pth',
         partial=True,
     )
-    assert left_out == ['other', name]
-    assert missing == [name]
+    assert report.unexpected_keys == ['other']
+    assert list(report.reshaped_keys) == [name]
+    assert not report.missing_keys
 
 
 def test_converted_weights_pass_the_check_of_tests_and_replace_a_language_model(weights, tmp_path):
@@ -202,13 +207,13 @@ def test_converted_weights_pass_the_check_of_tests_and_replace_a_language_model(
 def test_damaged_file_is_refused(weights, tmp_path, broken):
     file = write_released(weights, tmp_path / 'checkpoint.pth')
     file.write_bytes(file.read_bytes()[:5000] if broken == 'cut' else broken)
-    with pytest.raises(CheckpointError, match='cannot be read'):
+    with pytest.raises(CheckpointReadError, match='cannot be read'):
         read_released_checkpoint(file)
 
 
 def test_objects_are_not_unpickled(tmp_path):
     torch.save(dict(model=dict(a=torch.zeros(1)), hook=pytest.raises), tmp_path / 'bad.pth')
-    with pytest.raises(CheckpointError, match='cannot be read'):
+    with pytest.raises(CheckpointReadError, match='bad.pth holds an object of class'):
         read_released_checkpoint(tmp_path / 'bad.pth')
 
 
@@ -232,6 +237,6 @@ def test_swins_go_there_and_back():
         'patch_embed.proj.weight': torch.randn(4, 3, 1, 4, 4),
         'downsamples.0.reduction.weight': torch.randn(8, 16),
     }
-    back = restore_video_swin(convert_video_swin({prefix + n: t for n, t in video.items()}).weights)
-    assert back.keys() == video.keys()
+    back = convert_video_swin({prefix + n: t for n, t in video.items()}).weights
+    assert back.keys() == video.keys()  # one set of names
     assert all(torch.equal(back[name], video[name]) for name in video)

@@ -1,9 +1,8 @@
 """Every tensor of a released ReferFormer checkpoint has its place, there and back."""
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from referformer_extracts import load_extract
 from referformer_model import BACKBONES
 from released_extracts import released_shapes
 from released_toys import released_weights, small_config, write_released
+from scripts import load_script
 from torch import Tensor
 from toy_models import CONFIGS
 
@@ -22,8 +22,8 @@ from r2vos_mm.converters import (
     model_like,
     to_referformer,
 )
-from r2vos_mm.models.backbones import CheckpointError
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 Shapes = dict[str, tuple[int, ...]]
 POSITIONS = 'text_encoder.embeddings.position_ids'
@@ -163,14 +163,14 @@ def test_fused_projections_are_split_in_order(weights):
     ],
 )
 def test_tampered_weights_are_refused(weights, change, message):
-    with pytest.raises(CheckpointError, match=re.escape(message)):
+    with pytest.raises(CheckpointMismatchError, match=re.escape(message)):
         from_referformer(weights | change, source='file.pth')
 
 
 def test_other_methods_are_told_apart(weights):
-    with pytest.raises(CheckpointError, match=r'released ReferFormer checkpoint'):
+    with pytest.raises(CheckpointMismatchError, match=r'released ReferFormer checkpoint'):
         from_referformer(dict(conv=torch.zeros(3)), source='file.pth')
-    with pytest.raises(CheckpointError, match=r'cross_attn_\d.* is no tensor of that model'):
+    with pytest.raises(CheckpointMismatchError, match=r'cross_attn_\d.* is no tensor of that'):
         from_released(weights, source='file.pth')
 
 
@@ -178,24 +178,20 @@ def test_missing_and_misshaped_tensors_are_refused(folder, weights):
     config = Config.fromfile(folder / 'small.py').model.to_dict()
     converted = from_referformer(weights).weights
     model = model_like(config, converted)
-    assert load_converted(model, converted, source='file.pth') == ([], [])
+    assert load_converted(model, converted, source='file.pth').fits
     name = 'neck.pyramid.blocks.0.vision_norm.bias'
     without = {key: value for key, value in converted.items() if key != name}
     for changed, message in (
-        (without, f'{name} is missing'),
-        (converted | {name: torch.zeros(7)}, r'has shape \(7,\)'),
+        (without, f'missing from the checkpoint: {name}'),
+        (converted | {name: torch.zeros(7)}, r'\(7,\) instead of'),
     ):
-        with pytest.raises(CheckpointError, match=message):
+        with pytest.raises(CheckpointMismatchError, match=message):
             load_converted(model, changed, source='file.pth')
 
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
-    path = CONFIGS.parent / 'tools/model_converters/released_referformer.py'
-    definition = importlib.util.spec_from_file_location('released_referformer_tool', path)
-    module = importlib.util.module_from_spec(definition)
-    definition.loader.exec_module(module)
-    return module
+    return load_script('model_converters/released_referformer.py')
 
 
 def test_tool_converts_there_and_back(tool, folder, weights, tmp_path, capsys):
@@ -205,7 +201,7 @@ def test_tool_converts_there_and_back(tool, folder, weights, tmp_path, capsys):
     text = capsys.readouterr().out
     assert 'stored twice (12)' in text  # two layers of six tensors
     assert f'implied by the architecture (1): {POSITIONS}' in text
-    assert 'without a place on the other side (0): none' in text
+    assert 'without a counterpart in the other format (0): none' in text
     assert tool.main(['to-released', config, str(ours), str(back)]) == 0
     after = torch.load(back, weights_only=True)['model']
     assert after.keys() == weights.keys()
@@ -242,8 +238,7 @@ def test_tool_takes_a_missing_language_model_from_its_source(
     tool, folder, weights, tmp_path, monkeypatch, capsys
 ):
     """Checkpoints of training leave a frozen language model out."""
-    from r2vos_mm.converters import command_line
-    from r2vos_mm.models.text_encoders import transformer_text_encoder
+    from r2vos_mm.models import text_encoders
 
     language = 'text_encoder.language_model.'
     converted = from_referformer(weights).weights
@@ -251,9 +246,9 @@ def test_tool_takes_a_missing_language_model_from_its_source(
     load_converted(model, converted, source='the test')
     source = model.text_encoder.language_model
     monkeypatch.setattr(
-        command_line,
+        text_encoders,
         'load_language_model',
-        lambda name: transformer_text_encoder.LoadedLanguageModel(source, None, frozenset()),
+        lambda name: SimpleNamespace(model=source),
     )
     ours = {name: t for name, t in converted.items() if not name.startswith(language)}
     torch.save(dict(state_dict=ours), tmp_path / 'ours.pth')
@@ -268,6 +263,6 @@ def test_tool_takes_a_missing_language_model_from_its_source(
         )
         == 0
     )
-    assert 'taking roberta-base' in capsys.readouterr().out
+    assert 'loading roberta-base' in capsys.readouterr().out
     back = torch.load(tmp_path / 'back.pth', weights_only=True)['model']
     assert all(torch.equal(back[name], weights[name]) for name in weights)

@@ -1,27 +1,16 @@
 """The converters of released and ImageNet checkpoints, run as a user runs them."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
 from released_toys import released_weights, small_config, write_released
+from scripts import load_script
 
-from r2vos_mm.converters import command_line
+from r2vos_mm.models import text_encoders
 from r2vos_mm.registry import MODELS
-
-ROOT = Path(__file__).parents[2]
-
-
-def load_tool(name: str) -> ModuleType:
-    definition = importlib.util.spec_from_file_location(
-        f'{name}_tool', ROOT / f'tools/model_converters/{name}.py'
-    )
-    module = importlib.util.module_from_spec(definition)
-    definition.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -33,13 +22,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_released_checkpoint_goes_there_and_back(folder, tmp_path, capsys):
-    tool = load_tool('released_r2vos')
+    tool = load_script('model_converters/released_r2vos.py')
     config, ours = str(folder / 'small.py'), str(tmp_path / 'ours.pth')
     assert tool.main(['from-released', config, str(folder / 'released.pth'), ours]) == 0
     text = capsys.readouterr().out
     assert 'stored twice (12)' in text  # two layers of six tensors
     assert 'implied by the architecture (1): text_encoder.embeddings.position_ids' in text
-    assert 'without a place on the other side (0): none' in text
+    assert 'without a counterpart in the other format (0): none' in text
     back = str(tmp_path / 'back.pth')
     assert tool.main(['to-released', config, ours, back]) == 0
     before = torch.load(folder / 'released.pth', weights_only=False)['model']
@@ -50,7 +39,7 @@ def test_released_checkpoint_goes_there_and_back(folder, tmp_path, capsys):
 
 
 def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
-    tool = load_tool('released_r2vos')
+    tool = load_script('model_converters/released_r2vos.py')
     config, target = str(folder / 'small.py'), tmp_path / 'ours.pth'
     torch.save(dict(model=dict(weight=torch.zeros(3))), tmp_path / 'foreign.pth')
     assert tool.main(['from-released', config, str(tmp_path / 'foreign.pth'), str(target)]) == 1
@@ -60,9 +49,9 @@ def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
     other.dump(tmp_path / 'other.py')
     released = str(folder / 'released.pth')
     assert tool.main(['from-released', str(tmp_path / 'other.py'), released, str(target)]) == 1
-    assert 'is missing' in capsys.readouterr().err
+    assert 'missing from the checkpoint' in capsys.readouterr().err
     assert tool.main(['from-released', config, str(tmp_path / 'none.pth'), str(target)]) == 1
-    assert 'No checkpoint file' in capsys.readouterr().err
+    assert 'none.pth does not exist' in capsys.readouterr().err
     assert not target.exists()
     target.write_text('precious')
     assert tool.main(['from-released', config, released, str(target)]) == 1
@@ -82,7 +71,7 @@ def test_relative_initialises(folder, tmp_path, capsys):
     torch.save(dict(model=relative), tmp_path / 'relative.pth')
     target = tmp_path / 'initial.pth'
     assert (
-        load_tool('referformer_to_r2vos').main(
+        load_script('model_converters/referformer_to_r2vos.py').main(
             [
                 str(folder / 'small.py'),
                 str(tmp_path / 'relative.pth'),
@@ -102,7 +91,7 @@ def test_relative_initialises(folder, tmp_path, capsys):
 
 def test_relative_initialises_without_its_language_model(folder, tmp_path, capsys):
     """A model around another language model keeps its own."""
-    tool, target = load_tool('referformer_to_r2vos'), tmp_path / 'initial.pth'
+    tool, target = load_script('model_converters/referformer_to_r2vos.py'), tmp_path / 'initial.pth'
     files = [str(folder / 'small.py'), str(folder / 'released.pth'), str(target)]
     assert tool.main([*files, '--without-language-model']) == 0
     assert 'a RoBERTa of 1 layers.\nIt is left out.' in capsys.readouterr().out
@@ -113,7 +102,7 @@ def test_relative_initialises_without_its_language_model(folder, tmp_path, capsy
 
 def test_language_model_left_out_by_training_is_found_again(folder, tmp_path, capsys, monkeypatch):
     """On the way back it comes from where the config names it; what the file has wins."""
-    tool, config = load_tool('released_r2vos'), str(folder / 'small.py')
+    tool, config = load_script('model_converters/released_r2vos.py'), str(folder / 'small.py')
     ours, trained, back = (str(tmp_path / f'{name}.pth') for name in ('ours', 'trained', 'back'))
     assert tool.main(['from-released', config, str(folder / 'released.pth'), ours]) == 0
     state = torch.load(ours, weights_only=True)['state_dict']
@@ -125,13 +114,13 @@ def test_language_model_left_out_by_training_is_found_again(folder, tmp_path, ca
     def unreachable(name_or_path: str) -> None:
         raise OSError(f'{name_or_path} cannot be loaded')
 
-    monkeypatch.setattr(command_line, 'load_language_model', unreachable)
+    monkeypatch.setattr(text_encoders, 'load_language_model', unreachable)
     assert tool.main(['to-released', config, trained, back]) == 1
     assert 'distilroberta-base cannot be loaded' in capsys.readouterr().err
     source = SimpleNamespace(model=SimpleNamespace(state_dict=lambda: language))
-    monkeypatch.setattr(command_line, 'load_language_model', {'distilroberta-base': source}.get)
+    monkeypatch.setattr(text_encoders, 'load_language_model', {'distilroberta-base': source}.get)
     assert tool.main(['to-released', config, trained, back]) == 0
-    assert 'taking distilroberta-base' in capsys.readouterr().out
+    assert 'loading distilroberta-base' in capsys.readouterr().out
     written = torch.load(back, weights_only=True)['model']
     expected = torch.load(folder / 'released.pth', weights_only=False)['model']
     expected.pop('text_encoder.embeddings.position_ids')
@@ -141,7 +130,7 @@ def test_language_model_left_out_by_training_is_found_again(folder, tmp_path, ca
 
 
 def test_imagenet_resnet(folder, tmp_path, capsys):
-    tool, config = load_tool('imagenet_to_r2vos'), folder / 'small.py'
+    tool, config = load_script('model_converters/imagenet_to_r2vos.py'), folder / 'small.py'
     backbone = MODELS.build(Config.fromfile(config).model.backbone)
     state = {name: value + 1 for name, value in backbone.state_dict().items()}
     torch.save(state | {'fc.weight': torch.zeros(9, 3), 'epoch': 3}, tmp_path / 'in.pth')
@@ -149,19 +138,19 @@ def test_imagenet_resnet(folder, tmp_path, capsys):
     assert tool.main([str(config), str(tmp_path / 'in.pth'), str(target)]) == 0
     assert 'left out of the file (2): fc.weight (1), epoch (1)' in capsys.readouterr().out
     backbone.load_state_dict(torch.load(target, weights_only=True)['state_dict'], strict=True)
-    del state['layer1.0.conv1.weight']
+    del state['layer1.0.conv2.weight']
     torch.save(state, tmp_path / 'in.pth')
     assert tool.main([str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'new.pth')]) == 1
-    assert 'layer1.0.conv1.weight is missing' in capsys.readouterr().err
+    assert 'missing from the checkpoint: layer1.0.conv2.weight' in capsys.readouterr().err
 
 
 def test_imagenet_refuses_what_does_not_fit(folder, tmp_path, capsys):
-    tool, target = load_tool('imagenet_to_r2vos'), tmp_path / 'out.pth'
+    tool, target = load_script('model_converters/imagenet_to_r2vos.py'), tmp_path / 'out.pth'
     config, source = str(folder / 'small.py'), str(tmp_path / 'in.pth')
     state = MODELS.build(Config.fromfile(config).model.backbone).state_dict()
     torch.save(state | {'bn1.bias': torch.zeros(1)}, source)
     for files, message in (
-        ([config, source], 'bn1.bias has shape (1,), the model needs'),
+        ([config, source], 'bn1.bias (1,) instead of (4,)'),
         ([config, str(folder / 'released.pth')], 'released.pth'),
         ([str(tmp_path / 'none.py'), source], 'none.py cannot be read'),
         ([source, source], 'in.pth cannot be read'),
@@ -197,7 +186,7 @@ def test_imagenet_swin(tmp_path, capsys):
         dict(model=state | {'norm.weight': torch.zeros(3), 'head.bias': torch.zeros(3)}),
         tmp_path / 'in.pth',
     )
-    tool = load_tool('imagenet_to_r2vos')
+    tool = load_script('model_converters/imagenet_to_r2vos.py')
     target = tmp_path / 'out.pth'
     assert tool.main([str(tmp_path / 'swin.py'), str(tmp_path / 'in.pth'), str(target)]) == 0
     text = capsys.readouterr().out

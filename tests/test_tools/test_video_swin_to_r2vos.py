@@ -1,17 +1,16 @@
 """The Video Swin converter, run as a user runs it."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 from mmengine.config import Config
+from scripts import load_script
 from torch import Tensor
 
 from r2vos_mm.models.backbones import VideoSwinTransformer
 
-SCRIPT = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'video_swin_to_r2vos.py'
 TINY = dict(embed_dims=8, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), window_size=(2, 2, 2))
 SOMEWHERE = dict(type='Pretrained', checkpoint='nowhere.pth')
 BIAS = 'layers.1.blocks.0.mlp.fc1.bias'
@@ -19,10 +18,7 @@ BIAS = 'layers.1.blocks.0.mlp.fc1.bias'
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
-    definition = importlib.util.spec_from_file_location('video_swin_to_r2vos', SCRIPT)
-    module = importlib.util.module_from_spec(definition)
-    definition.loader.exec_module(module)
-    return module
+    return load_script('model_converters/video_swin_to_r2vos.py')
 
 
 @pytest.fixture
@@ -95,21 +91,21 @@ def test_deleted_tensor_is_reported(
     state = released_state()
     del state[BIAS]
     write_source(files[1], state)
-    assert_refused(tool, files, capsys, 'in.pth does not fit', f'{BIAS} is missing')
+    assert_refused(tool, files, capsys, 'does not belong', f'missing from the checkpoint: {BIAS}')
 
 
 def test_misshaped_tensor_is_reported(
     tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
 ) -> None:
     write_source(files[1], released_state() | {BIAS: torch.zeros(65)})  # 4 * 16 channels
-    assert_refused(tool, files, capsys, f'{BIAS} has shape (65,), the model needs (64,)')
+    assert_refused(tool, files, capsys, f'{BIAS} (65,) instead of (64,)')
 
 
 def test_string_in_place_of_a_tensor_is_reported(
     tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture
 ) -> None:
     write_source(files[1], released_state() | {BIAS: 'zeros'})
-    assert_refused(tool, files, capsys, f'{BIAS} is missing')
+    assert_refused(tool, files, capsys, f'missing from the checkpoint: {BIAS}')
 
 
 @pytest.mark.parametrize('name', ['layers.0.extra', 'layers.extra.bias', 'downsamples.extra.bias'])
@@ -117,7 +113,7 @@ def test_unknown_tensor_is_reported(
     tool: ModuleType, files: list[str], capsys: pytest.CaptureFixture, name: str
 ) -> None:
     write_source(files[1], released_state() | {name: torch.zeros(3)})
-    assert_refused(tool, files, capsys, f'{name} has no place in the model')
+    assert_refused(tool, files, capsys, f'unknown to the model: {name}')
 
 
 @pytest.mark.parametrize(
@@ -140,9 +136,9 @@ def test_absent_and_damaged_sources_are_reported(
 ) -> None:
     source = Path(files[1])
     source.write_bytes(source.read_bytes()[:-100])
-    assert_refused(tool, files, capsys, 'in.pth cannot be read')
+    assert_refused(tool, files, capsys, 'in.pth', 'cannot be read')
     source.unlink()
-    assert_refused(tool, files, capsys, 'No checkpoint file')
+    assert_refused(tool, files, capsys, 'in.pth does not exist')
 
 
 def test_unusable_configs_are_reported(
@@ -150,7 +146,7 @@ def test_unusable_configs_are_reported(
 ) -> None:
     config = Path(files[0])
     write_config(config, **{key: value * 2 for key, value in TINY.items() if key == 'embed_dims'})
-    assert_refused(tool, files, capsys, 'the model needs (16,)', 'Set embed_dims')
+    assert_refused(tool, files, capsys, 'instead of (16,)', 'set its sizes')
     Config(dict(model=dict(backbone=dict(type='mmdet.ResNet', depth=18)))).dump(config)
     assert_refused(tool, files, capsys, 'is a ResNet', 'imagenet_to_r2vos.py')
     Config(dict(model=dict(neck=None))).dump(config)

@@ -1,4 +1,4 @@
-"""Make a checkpoint ready to be handed on: weights and what they are, nothing else.
+"""Reduce a checkpoint of training to weights and their origin, for publication.
 
     python tools/model_converters/publish_model.py work_dirs/run/best_JFR_iter_6000.pth model.pth
 
@@ -7,21 +7,22 @@ float16, half the size (``--precision float32`` keeps them as they are), and the
 It loads like any other checkpoint.
 """
 
+from __future__ import annotations
+
 import argparse
 import io
 import zipfile
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 import r2vos_mm
-from r2vos_mm.compat.checkpoint import read_checkpoint
-from r2vos_mm.engine.launch import UsageError, short_errors
-from r2vos_mm.utils.files import write_atomically
+
+if TYPE_CHECKING:  # heavy imports wait until the arguments are parsed
+    import torch
 
 
 def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
-    """Weights in ``dtype`` (integers as they are), iteration, seed and version."""
+    """Return the weights in ``dtype`` (integers as they are), iteration, seed and version."""
     weights = {
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in checkpoint['state_dict'].items()
@@ -32,7 +33,7 @@ def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
 
 
 def compressed(archive: bytes) -> bytes:
-    """A file of ``torch.save`` with its members deflated.
+    """Deflate the members of a file of ``torch.save``.
 
     Such files are zip archives; ``torch.load`` reads compressed members, too (not with ``mmap``).
     """
@@ -55,6 +56,13 @@ def main() -> None:
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument('--precision', choices=('float16', 'float32'), default='float16')
     args = parser.parse_args()
+
+    import torch
+
+    from r2vos_mm.compat.checkpoint import read_checkpoint
+    from r2vos_mm.engine.launch import UsageError, short_errors
+    from r2vos_mm.utils.files import write_atomically
+
     with short_errors():
         checkpoint = read_checkpoint(args.source)
         if 'state_dict' not in checkpoint:

@@ -1,48 +1,45 @@
-"""Make an initialisation of R2-VOS of a released ReferFormer checkpoint.
+"""Initialise R2-VOS from a released ReferFormer checkpoint.
 
     python tools/model_converters/referformer_to_r2vos.py \\
         configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py \\
         referformer_pretrained.pth initial.pth
 
-Takes the parts that both models have (``load_from`` of a training reads the result) and lists the
+Takes the parts that both models have (give the result to ``load_from`` of a training) and lists the
 others; ``--without-language-model`` keeps the config's own. Files are read without running code
 from them.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.converters.command_line import LANGUAGE, compact, write_converted
-from r2vos_mm.converters.released_format import read_released_checkpoint
-from r2vos_mm.converters.released_r2vos import RELEASED_R2VOS
-from r2vos_mm.converters.skeletons import load_converted, model_like
+from converter_cli import add_files, compact, new_parser, write_converted
 
 
 def initialise(config: dict, source: Path, *, language_model: bool = True) -> dict:
-    """Weights of a ReferFormer checkpoint that fit the config, the others listed.
+    """Return the weights of a ReferFormer checkpoint that fit the config, and list the others.
 
     Args:
-        config: config of the segmentor to initialise.
-        source: the released file.
-        language_model: whether that of the file is taken, too.
+        config: Config of the segmentor to initialise.
+        source: The released file.
+        language_model: Whether to keep the language model of the file.
 
     Raises:
-        CheckpointError: the file is of no relative of R2-VOS.
+        CheckpointMismatchError: The file has no weights of the model.
     """
-    converted = RELEASED_R2VOS.to_here(
-        read_released_checkpoint(source), source=str(source), partial=True
-    )
+    from r2vos_mm.converters import R2VOS, load_converted, model_like, read_released_checkpoint
+    from r2vos_mm.converters.released import LANGUAGE_MODEL
+    from r2vos_mm.converters.report import listing
+
+    state = read_released_checkpoint(source)
+    converted = R2VOS.to_ours(state, source=str(source), partial=True)
     model = model_like(config, converted.weights)
-    unused, missing = load_converted(model, converted.weights, source=str(source), partial=True)
-    weights = {name: tensor for name, tensor in converted.weights.items() if name not in unused}
+    report = load_converted(model, converted.weights, source=str(source), partial=True)
+    weights = report.weights
     print(converted.describe())
-    print(
-        f'  of another shape or without a place in the config ({len(unused)}): '
-        f'{", ".join(unused) or "none"}'
-    )
-    print(f'  of the config, not in the file ({len(missing)}): {", ".join(missing) or "none"}')
+    unused = [*report.unexpected_keys, *report.reshaped_keys]
+    missing = [*report.missing_keys, *report.reshaped_keys]
+    print(listing('of another shape or without a place in the config', unused))
+    print(listing('of the config, not in the file', missing))
     layers = len(model.text_encoder.language_model.encoder.layer)
     print(f'The language model in it is a RoBERTa of {layers} layers.')
     if language_model:
@@ -52,32 +49,23 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
         )
     else:
         print('It is left out.')
-        weights = {
-            name: tensor for name, tensor in weights.items() if not name.startswith(LANGUAGE)
-        }
+        weights = {n: t for n, t in weights.items() if not n.startswith(LANGUAGE_MODEL)}
     return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when the target was written."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', type=Path, help='config of the same backbone')
-    parser.add_argument('source', type=Path, help='checkpoint to read')
-    parser.add_argument('target', type=Path, help='file to write')
-    parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
+    """Run the command line; return 0 if the target was written."""
+    parser = new_parser(__doc__)
+    add_files(parser, config='config of the same backbone')
     parser.add_argument(
         '--without-language-model',
         action='store_true',
         help='leave the language model of the file out',
     )
     args = parser.parse_args(arguments)
+    keep = not args.without_language_model
     return write_converted(
-        args,
-        lambda config: initialise(
-            config, args.source, language_model=not args.without_language_model
-        ),
+        args, lambda config: initialise(config, args.source, language_model=keep)
     )
 
 

@@ -11,14 +11,12 @@ conversion. Files are read without running code from them.
 
 import sys
 
-import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.converters.command_line import run
-from r2vos_mm.converters.released_mttr import RELEASED_MTTR
+from converter_cli import run_released
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when the target was written."""
-    return run(RELEASED_MTTR, __doc__, arguments)
+    """Run the command line; return 0 if the target was written."""
+    return run_released('MTTR', __doc__, arguments)
 
 
 if __name__ == '__main__':

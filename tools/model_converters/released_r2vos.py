@@ -12,14 +12,12 @@ names it on the way back. Files are read without running code from them.
 
 import sys
 
-import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.converters.command_line import run
-from r2vos_mm.converters.released_r2vos import RELEASED_R2VOS
+from converter_cli import run_released
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when the target was written."""
-    return run(RELEASED_R2VOS, __doc__, arguments)
+    """Run the command line; return 0 if the target was written."""
+    return run_released('R2VOS', __doc__, arguments)
 
 
 if __name__ == '__main__':

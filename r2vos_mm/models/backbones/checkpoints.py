@@ -1,7 +1,6 @@
-"""Weights of published Swin checkpoints, brought to the names of the backbones used here.
+"""Read published backbone weights and rename them for the backbones of the configs.
 
-Three kinds of file hold a Video Swin: the public Kinetics-400 checkpoints of its authors, the
-released R2-VOS / ReferFormer / MTTR checkpoints, and what this package writes. They differ in the
+Files are read as their owners publish them. A Video Swin comes in three kinds, which differ in the
 prefix of the names, in where patch merging is kept and in the patch kernel:
 
 ==============  ====================  ========================  =====================
@@ -13,135 +12,59 @@ MTTR, this one  ``backbone.``         ``downsamples.i.``        (C, 3, 1, 4, 4)
 ==============  ====================  ========================  =====================
 """
 
-import logging
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
+from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compare_weights
 
 # Entries under which training code keeps a state dict.
 _CONTAINERS = ('state_dict', 'model', 'model_state_dict')
-_ANCHOR = 'patch_embed.proj.weight'
-# Names of a Swin trunk. Anything else beside them belongs to a classifier or to another module.
-_TRUNK = re.compile(r'(patch_embed|layers|downsamples|norm\d)\.')
-# Buffers that the architecture implies; they hold nothing that was learned. MMDetection's Swin has
-# the first among its own.
-_INDEX = '.relative_position_index'
-_MASK = '.attn_mask'
-_OUTPUT_NORM = re.compile(r'norm\d\.')
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint file that cannot be used; the message says which, why and what to do."""
-
-
-@dataclass(frozen=True)
-class StoredState:
-    """The state dict of a file.
-
-    Args:
-        tensors: by name.
-        others: names of entries that are no tensors, which cannot be weights.
-    """
-
-    tensors: dict[str, Tensor]
-    others: tuple[str, ...]
+_SWIN, _MMDET_SWIN, _RESNET = (
+    'patch_embed.proj.weight',
+    'patch_embed.projection.weight',
+    'layer1.0.conv1.weight',
+)
+# Names of a Swin trunk. Any other belongs to a classifier or to another module.
+_TRUNK = re.compile(r'(patch_embed|layers|stages|downsamples|norm\d)\.')
+# Buffers that the architecture implies; MMDetection's Swin saves the first.
+_INDEX, _MASK = '.relative_position_index', '.attn_mask'
+_OPTIONAL = re.compile(rf'norm\d\..*|.*\{_INDEX}')
+_SURPLUS = re.compile(r'(norm\d|norm|fc|head)\..*')
 
 
 @dataclass(frozen=True)
-class ConvertedWeights:
-    """What a conversion made of a file.
+class BackboneWeights:
+    """Weights taken out of a file.
 
-    Args:
-        weights: tensors under the names of the backbone here, without prefix.
-        ignored: names in the file that were left out: buffers that the architecture implies,
-            the norm before the classifier, and whatever is not the backbone.
+    Attributes:
+        weights: Tensors by name.
+        ignored: Names in the file that were left out: entries that are not tensors, buffers that
+            the architecture implies, classifiers, and other modules.
     """
 
     weights: dict[str, Tensor]
-    ignored: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class FittedWeights:
-    """Weights of a file that fit a model, and where every tensor of both went.
-
-    Args:
-        source: what to call the file.
-        weights: those with a place in the model, under its names.
-        unused: names in the file without a place in the model.
-        missing: names in the model that keep their initial values.
-    """
-
-    source: str
-    weights: dict[str, Tensor]
-    unused: tuple[str, ...]
-    missing: tuple[str, ...]
-
-    def describe(self) -> str:
-        """A few lines for a log; numbers in names are folded into ``*`` and counted."""
-        return '\n'.join(
-            [
-                f'{len(self.weights)} tensors of the backbone from {self.source}',
-                f'  left out of the file ({len(self.unused)}): {_fold(self.unused)}',
-                f'  missing in the file, start fresh ({len(self.missing)}): {_fold(self.missing)}',
-            ]
-        )
-
-
-def _fold(names: Iterable[str]) -> str:
-    """'layers.0.x', 'layers.1.x' -> 'layers.*.x (2)'."""
-    counts = Counter(re.sub(r'\.\d+(?=\.|$)', '.*', name) for name in names)
-    return ', '.join(f'{name} ({count})' for name, count in counts.items()) or 'none'
-
-
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of :func:`read_state`; a warning names the entries that are none."""
-    stored = read_state(path)
-    if stored.others:
-        print_log(
-            f'{path}: no tensors, left out: {", ".join(stored.others)}',
-            logger='current',
-            level=logging.WARNING,
-        )
-    return stored.tensors
-
-
-def read_state(path: str | Path) -> StoredState:
-    """Read the state dict of a local checkpoint file without running code from it.
+def read_state(source: str | Path) -> BackboneWeights:
+    """Read the state dict of a checkpoint file without running code from it.
 
     Args:
-        path: a file written by ``torch.save``: a state dict, or a dict that keeps one under
-            ``state_dict``, ``model`` or ``model_state_dict``.
+        source: Path or address of a file written by ``torch.save``: a state dict, or a dict that
+            keeps one under ``state_dict``, ``model`` or ``model_state_dict``.
 
     Raises:
-        CheckpointError: if the file is absent, damaged, holds objects other than plain data, or
-            holds no tensors.
+        FileNotFoundError: The file does not exist.
+        CheckpointReadError: It is damaged, holds objects other than plain data, or no tensors.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise CheckpointError(
-            f'No checkpoint file at {path}. Only local files are read: download '
-            'the checkpoint first and give its path.'
-        )
-    try:
-        content = torch.load(file, map_location='cpu', weights_only=True)
-    # A damaged file can fail anywhere in unpickling, with nearly any exception.
-    except Exception as error:
-        raise CheckpointError(
-            f'{path} cannot be read ({type(error).__name__}: {_first_line(error)}). If it was cut '
-            'off or is no checkpoint, download it again and compare its size or hash with the '
-            "publisher's. If it is complete but holds pickled objects, open it once in an "
-            'environment where you trust it and save only its state dict.'
-        ) from error
+    content = load_checkpoint(str(source))
     if isinstance(content, dict):
         content = next(
-            (content[name] for name in _CONTAINERS if isinstance(content.get(name), dict)), content
+            (content[n] for n in _CONTAINERS if isinstance(content.get(n), dict)), content
         )
         tensors = {
             name: value
@@ -149,198 +72,164 @@ def read_state(path: str | Path) -> StoredState:
             if isinstance(name, str) and isinstance(value, Tensor)
         }
         if tensors:
-            return StoredState(tensors, tuple(str(n) for n in content if n not in tensors))
-    raise CheckpointError(
-        f'{path} holds no state dict, neither at its top level nor under '
+            return BackboneWeights(tensors, tuple(str(n) for n in content if n not in tensors))
+    raise CheckpointReadError(
+        f'{source} holds no state dict, neither at its top level nor under '
         f'{", ".join(_CONTAINERS)}; give a file of model weights.'
     )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ['no message'])[0]
-
-
-def _find_prefix(state: dict[str, Tensor], source: str) -> str:
-    """The part of the names before the one backbone in ``state``.
-
-    Raises:
-        CheckpointError: if there is no Swin in it, or more than one.
-    """
-    found = [name for name in state if name == _ANCHOR or name.endswith('.' + _ANCHOR)]
+def _find_prefix(state: dict[str, Tensor], anchor: str, source: str) -> str:
+    """The part of the names before the one backbone that has a tensor ``anchor``."""
+    found = [name for name in state if name == anchor or name.endswith(f'.{anchor}')]
     if len(found) == 1:
-        return found[0][: -len(_ANCHOR)]
+        return found[0].removesuffix(anchor)
     problem = 'more than one' if found else 'no'
-    sample = ', '.join(found or list(state)[:3])
-    raise CheckpointError(
-        f'{source} holds {problem} Swin backbone: looked for one name ending in {_ANCHOR!r} among '
-        f'{len(state)} tensors (such as {sample}). Give a checkpoint of the right model.'
+    raise CheckpointMismatchError(
+        f'{source} holds {problem} {"ResNet" if anchor == _RESNET else "Swin"} backbone: looked '
+        f'for one name ending in {anchor!r} among {len(state)} tensors (such as '
+        f'{", ".join(found or list(state)[:3])}). Give a checkpoint of the right model.'
     )
 
 
-def _trunk(state: dict[str, Tensor], source: str, implied: tuple[str, ...]) -> ConvertedWeights:
+def _trunk(
+    state: dict[str, Tensor], source: str, *, implied: tuple[str, ...], anchor: str = _SWIN
+) -> BackboneWeights:
     """Strip the prefix, and leave out what is not the trunk or ends as in ``implied``."""
-    prefix = _find_prefix(state, source)
+    prefix = _find_prefix(state, anchor, source)
     weights, ignored = {}, []
     for key, tensor in state.items():
-        name = key[len(prefix) :]
-        if key.startswith(prefix) and _TRUNK.match(name) and not name.endswith(implied):
+        name = key.removeprefix(prefix)
+        known = anchor == _RESNET or _TRUNK.match(name)
+        if key.startswith(prefix) and known and not name.endswith(implied):
             weights[name] = tensor
         else:
             ignored.append(key)
-    return ConvertedWeights(weights, tuple(ignored))
+    return BackboneWeights(weights, tuple(ignored))
 
 
 def convert_video_swin(
     state: dict[str, Tensor], *, source: str = 'the state dict'
-) -> ConvertedWeights:
+) -> BackboneWeights:
     """Bring a Video Swin to the names and shapes of ``VideoSwinTransformer``.
 
     The prefix is found, patch merging is named ``downsamples.i``, and the two time taps of a
     Kinetics-400 patch kernel are summed: on two equal frames the sum gives what both taps gave.
 
     Args:
-        state: tensors of a whole checkpoint; other modules in it are ignored.
-        source: what to call the origin in messages.
+        state: Tensors of a whole checkpoint; other modules in it are ignored.
+        source: What to call the origin in messages.
 
     Raises:
-        CheckpointError: if there is no Video Swin in it.
+        CheckpointMismatchError: There is no Video Swin in it.
     """
     trunk = _trunk(state, source, implied=(_INDEX, _MASK))
     weights = {
         re.sub(r'^layers\.(\d+)\.downsample\.', r'downsamples.\1.', name): tensor
         for name, tensor in trunk.weights.items()
     }
-    kernel = weights[_ANCHOR]
-    if kernel.ndim != 5:
-        raise CheckpointError(
-            f'{source}: {_ANCHOR} has shape {tuple(kernel.shape)}, but a Video Swin has five axes '
-            '(C, 3, frames, 4, 4). A 2-D Swin goes into mmdet.SwinTransformer '
-            '(r2vos_mm.models.backbones.convert_swin).'
-        )
-    weights[_ANCHOR] = kernel.sum(dim=2, keepdim=True)
-    return ConvertedWeights(weights, trunk.ignored)
+    _check_axes(weights[_SWIN], 5, source)
+    weights[_SWIN] = weights[_SWIN].sum(dim=2, keepdim=True)
+    return BackboneWeights(weights, trunk.ignored)
 
 
-def convert_swin(state: dict[str, Tensor], *, source: str = 'the state dict') -> ConvertedWeights:
+def convert_swin(state: dict[str, Tensor], *, source: str = 'the state dict') -> BackboneWeights:
     """Bring a 2-D Swin to the names of ``mmdet.SwinTransformer``.
 
-    MMDetection's own mapping renames attention and MLP and re-orders patch merging, which there
-    stacks the channels of the four neighbours in the order of ``nn.Unfold``.
+    MMDetection's own mapping renames attention and MLP and reorders patch merging, where it stacks
+    the channels of the four neighbours in the order of ``nn.Unfold``.
 
     Args:
-        state: tensors of a whole checkpoint, of ReferFormer / R2-VOS or of the ImageNet model.
-        source: what to call the origin in messages.
+        state: Tensors of a whole checkpoint, of ReferFormer / R2-VOS or of the ImageNet model.
+        source: What to call the origin in messages.
 
     Raises:
-        CheckpointError: if there is no 2-D Swin in it.
+        CheckpointMismatchError: There is no 2-D Swin in it.
     """
     from mmdet.models.backbones.swin import swin_converter
 
     trunk = _trunk(state, source, implied=(_MASK,))
-    kernel = trunk.weights[_ANCHOR]
-    if kernel.ndim != 4:
-        raise CheckpointError(
-            f'{source}: {_ANCHOR} has shape {tuple(kernel.shape)}, but a 2-D Swin has four axes '
-            '(C, 3, 4, 4). A Video Swin goes into VideoSwinTransformer.'
-        )
+    _check_axes(trunk.weights[_SWIN], 4, source)
     weights = {
         name.removeprefix('backbone.'): tensor
         for name, tensor in swin_converter(trunk.weights).items()
     }
-    return ConvertedWeights(weights, trunk.ignored)
+    return BackboneWeights(weights, trunk.ignored)
 
 
-def load_video_swin(model: nn.Module, path: str | Path) -> FittedWeights:
-    """Load a checkpoint file into a ``VideoSwinTransformer``.
-
-    Args:
-        model: the backbone, of the size that the file was trained with.
-        path: local file.
-
-    Raises:
-        CheckpointError: as :func:`fit_video_swin`, before the model is touched.
-    """
-    fitted = fit_video_swin(model, path)
-    model.load_state_dict(fitted.weights, strict=False)
-    return fitted
-
-
-def fit_video_swin(model: nn.Module, path: str | Path) -> FittedWeights:
-    """Weights of a checkpoint file that belong into a ``VideoSwinTransformer``.
-
-    Norms on the returned maps may be missing in the file, and the file may hold such norms or
-    later stages that the model does not build. Every other difference is an error.
-
-    Args:
-        model: the backbone, of the size that the file was trained with; it is left alone.
-        path: local file.
-
-    Raises:
-        CheckpointError: naming the file and the first names that do not fit.
-    """
-    stored, names = read_state(path), list(model.state_dict())
-    converted = convert_video_swin(stored.tensors, source=str(path))
-    return fit_weights(
-        model,
-        converted.weights,
-        source=str(path),
-        ignored=(*converted.ignored, *stored.others),
-        may_be_unused=lambda name: _OUTPUT_NORM.match(name) or _behind_last_stage(name, names),
-        may_be_missing=_OUTPUT_NORM.match,
-        advice='Set embed_dims, depths, num_heads and window_size to those of the checkpoint, or '
-        'give the checkpoint of this size.',
-    )
-
-
-def fit_weights(
-    model: nn.Module,
-    weights: dict[str, Tensor],
-    *,
-    source: str,
-    ignored: Iterable[str],
-    may_be_unused: Callable[[str], object],
-    may_be_missing: Callable[[str], object],
-    advice: str,
-) -> FittedWeights:
-    """Compare every name and shape of converted weights with those of a model.
-
-    Args:
-        model: the backbone; it is left alone.
-        weights: under the names of the model.
-        source: what to call their origin in messages.
-        ignored: names that the conversion left out before.
-        may_be_unused: whether a weight may lack a place in the model.
-        may_be_missing: whether a tensor of the model may keep its initial values.
-        advice: what the message about weights that do not fit ends with.
-
-    Raises:
-        CheckpointError: naming the source and the first names that do not fit.
-    """
-    expected = model.state_dict()
-    unused = [name for name in weights if name not in expected]
-    missing = [name for name in expected if name not in weights]
-    fitting = {name: tensor for name, tensor in weights.items() if name in expected}
-    problems = [
-        f'{name} has shape {tuple(tensor.shape)}, the model needs {tuple(expected[name].shape)}'
-        for name, tensor in fitting.items()
-        if tensor.shape != expected[name].shape
-    ]
-    problems += [f'{name} is missing' for name in missing if not may_be_missing(name)]
-    problems += [f'{name} has no place in the model' for name in unused if not may_be_unused(name)]
-    if problems:
-        raise CheckpointError(
-            f'{source} does not fit the backbone in {len(problems)} places: '
-            f'{"; ".join(problems[:3])}. {advice}'
+def _check_axes(kernel: Tensor, axes: int, source: str) -> None:
+    if kernel.ndim != axes:
+        kinds = {4: '2-D Swin, mmdet.SwinTransformer', 5: 'Video Swin, VideoSwinTransformer'}
+        raise CheckpointMismatchError(
+            f'{source}: {_SWIN} has shape {tuple(kernel.shape)}, {axes} axes are needed for a '
+            f'{kinds[axes]}; use it for a {kinds[9 - axes]}.'
         )
-    return FittedWeights(source, fitting, (*unused, *ignored), tuple(missing))
 
 
-def _behind_last_stage(name: str, expected: Iterable[str]) -> bool:
+def load_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
+    """Load a published checkpoint into a backbone.
+
+    Args:
+        backbone: ``VideoSwinTransformer``, ``mmdet.SwinTransformer`` or ``mmdet.ResNet``.
+        source: Path or address.
+
+    Raises:
+        FileNotFoundError, CheckpointReadError, CheckpointMismatchError: As :func:`fit_backbone`,
+            before the backbone is touched.
+    """
+    report = fit_backbone(backbone, source)
+    backbone.load_state_dict(report.weights, strict=False)
+    return report
+
+
+def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
+    """Return the weights of a published checkpoint that belong into a backbone.
+
+    Norms on the returned maps may be missing in the file, and the file may hold such norms, a
+    classifier, or later stages that the backbone does not build. Any other difference is an error.
+
+    Args:
+        backbone: ``VideoSwinTransformer``, ``mmdet.SwinTransformer`` or ``mmdet.ResNet`` of the
+            size that the file was trained with; it is not changed.
+        source: Path or address.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        CheckpointReadError: It cannot be read, see :func:`read_state`.
+        CheckpointMismatchError: Its weights do not fit.
+    """
+    stored, names = read_state(source), list(backbone.state_dict())
+    converted = _convert_for(names, stored.weights, str(source))
+    report = compare_weights(
+        backbone,
+        converted.weights,
+        source=str(source),
+        ignored=(*converted.ignored, *stored.ignored),
+    )
+    report.require(
+        optional=_OPTIONAL.fullmatch,
+        surplus=lambda name: _SURPLUS.fullmatch(name) or _after_last_stage(name, names),
+        advice='Give a checkpoint of this backbone, or set its sizes (depth, embed_dims, depths, '
+        'num_heads, window_size) to those of the checkpoint.',
+    )
+    return report
+
+
+def _convert_for(names: list[str], state: dict[str, Tensor], source: str) -> BackboneWeights:
+    """Convert ``state`` for the backbone whose tensors have these names."""
+    if _SWIN in names:
+        return convert_video_swin(state, source=source)
+    if _MMDET_SWIN not in names:
+        return _trunk(state, source, implied=(), anchor=_RESNET)
+    if any(name.endswith(_MMDET_SWIN) for name in state):
+        return _trunk(state, source, implied=(_MASK,), anchor=_MMDET_SWIN)
+    return convert_swin(state, source=source)
+
+
+def _after_last_stage(name: str, expected: list[str]) -> bool:
     """Whether ``name`` belongs to a stage, or the merging before it, that is not built at all."""
-    kind, stage = name.split('.')[:2]
-    if not stage.isdecimal():
+    found = re.match(r'(layers|downsamples)\.(\d+)\.', name)
+    if not found:
         return False
-    built = {other.split('.')[1] for other in expected if other.startswith('layers.')}
-    if kind == 'layers':
-        return stage not in built
-    return kind == 'downsamples' and str(int(stage) + 1) not in built
+    stage = int(found[2]) + (found[1] == 'downsamples')
+    return not any(other.startswith(f'layers.{stage}.') for other in expected)

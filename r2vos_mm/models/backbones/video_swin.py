@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from r2vos_mm.registry import MODELS
 
-from .checkpoints import load_video_swin
+from .checkpoints import load_backbone
 from .windows import (
     ShiftedLayout,
     Size3D,
@@ -273,8 +273,8 @@ class VideoSwinTransformer(BaseModule):
     released models, so the same clip in a larger padded batch gives slightly different maps.
 
     Parameter names are those of the R2-VOS, ReferFormer and MTTR checkpoints below their backbone
-    prefix. ``init_cfg=dict(type='Pretrained', checkpoint=path)`` loads a local file of either
-    those or the public Kinetics-400 checkpoints (:mod:`.checkpoints`).
+    prefix. ``init_cfg=dict(type='Pretrained', checkpoint=path)`` loads a file, by path or
+    address, of either those or the public Kinetics-400 checkpoints (:mod:`.checkpoints`).
 
     Args:
         in_channels: channels of a frame.
@@ -292,7 +292,7 @@ class VideoSwinTransformer(BaseModule):
         frozen_stages: -1 freezes nothing, 0 the patch embedding, i also the first i stages
             with the patch merging behind them.
         with_cp: recompute blocks in the backward pass to save memory.
-        init_cfg: initialisation; a ``Pretrained`` one names a local checkpoint.
+        init_cfg: initialisation; a ``Pretrained`` one names the path or address of a checkpoint.
 
     Raises:
         ValueError: sizes that do not fit together, or an input that is not a batch of clips.
@@ -386,11 +386,12 @@ class VideoSwinTransformer(BaseModule):
         """Load the ``Pretrained`` checkpoint, or draw weights as the paper's code base does.
 
         Raises:
-            CheckpointError: if the file is missing, damaged or of another model.
+            FileNotFoundError, CheckpointReadError, CheckpointMismatchError: The file is missing,
+                damaged or of another model.
         """
         path = self._pretrained_path()
         if path is not None:
-            report = load_video_swin(self, path)
+            report = load_backbone(self, path)
             MMLogger.get_current_instance().info(report.describe())
             return
         if self.init_cfg is not None:

@@ -1,6 +1,8 @@
-"""Swin weights of this package under their released names: inverses of the conversions."""
+"""Rename Swin weights of this package for released checkpoints.
 
-from __future__ import annotations
+The other direction is :mod:`r2vos_mm.models.backbones.checkpoints`. Video Swin has the same names
+in both.
+"""
 
 import math
 
@@ -13,7 +15,7 @@ from r2vos_mm.models.backbones.windows import relative_position_index
 _BIASES, _POSITIONS = '.relative_position_bias_table', '.relative_position_index'
 # Windows of the published backbones by the rows of their tables, (2t-1)(2h-1)(2w-1).
 _WINDOWS = {13 * 13: (1, 7, 7), 15 * 13 * 13: (8, 7, 7)}
-# Parts of names here and there, in MMDetection's 2-D Swin.
+# Parts of names in MMDetection's 2-D Swin and in the released one.
 _SWIN = (
     ('stages.', 'layers.'),
     ('.w_msa.', '.'),
@@ -24,42 +26,29 @@ _SWIN = (
 
 
 def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names and channel order of the 2-D Swin in released checkpoints.
+    """Return the weights of ``mmdet.SwinTransformer`` as released checkpoints hold them.
 
-    Args:
-        state: weights of ``mmdet.SwinTransformer``, as ``convert_swin`` gives them.
+    Names change, and so does the input of patch merging: channel, row, column in MMDetection;
+    column, row, channel in the released model.
     """
     restored = {}
     for name, tensor in state.items():
         if '.downsample.' in name:
-            tensor = _neighbours_first(tensor)
-        for here, there in _SWIN:
-            name = name.replace(here, there)
+            tensor = rearrange(tensor, '... (c row column) -> ... (column row c)', row=2, column=2)
+        for ours, released in _SWIN:
+            name = name.replace(ours, released)
         restored[name] = tensor
     return restored
 
 
-def _neighbours_first(tensor: Tensor) -> Tensor:
-    """Order of patch merging's input: channel, row, column here; column, row, channel there."""
-    return rearrange(tensor, '... (c row column) -> ... (column row c)', row=2, column=2)
-
-
-def restore_video_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the Video Swin in released checkpoints: those of this package.
-
-    See :func:`window_positions` for the buffers that are stored there, too.
-    """
-    return dict(state)
-
-
 def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The buffers of relative positions that a released Swin or Video Swin stores.
+    """Return the buffers of relative positions that a released Swin or Video Swin stores.
 
-    Nothing in them was learnt: they follow from the window, which the number of rows of a table of
-    biases tells (7x7, and 8x7x7 in Video Swin). Code that loads strictly asks for them.
+    They are not learned: they follow from the window, which the number of rows of a table of biases
+    gives (7x7, and 8x7x7 in Video Swin). Code that loads strictly needs them.
 
     Args:
-        state: weights by released name.
+        state: Weights by released name.
 
     Returns:
         int64 (M, M) for each table in ``state``, M the tokens of a window.

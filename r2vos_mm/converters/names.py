@@ -1,0 +1,299 @@
+"""Translate the names of weights between released checkpoints and this package.
+
+A table is a list of rules, each a template of a released name and one or several of ours. Templates
+hold fields: ``{i}`` and ``{j}`` are numbers, ``{leaf}`` is weight or bias, ``{rest}`` is anything.
+With several of our names the released tensor is a stack of equal parts along its first axis, as the
+fused projections of an attention are.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+Rules = list[tuple[str, str | tuple[str, ...]]]
+
+_FIELDS = dict(i=r'\d+', j=r'\d+', leaf='weight|bias', rest='.+')
+
+
+@dataclass
+class Renamed:
+    """Tensors under new names, and what could not be renamed.
+
+    Attributes:
+        tensors: By new name.
+        unknown: Old names without a rule.
+        broken: What is wrong with tensors that have a rule: parts that are missing or unequal.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+class NameTable:
+    """Rename tensors in both directions; of several rules that match, the first counts.
+
+    Args:
+        rules: Pairs of a released template and one or several of our templates.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        rows = [(released, (o,) if isinstance(o, str) else o) for released, o in rules]
+        self._to_ours = [(_pattern(released), ours) for released, ours in rows]
+        self._to_released = [
+            (_pattern(part), released, position, len(ours))
+            for released, ours in rows
+            for position, part in enumerate(ours)
+        ]
+
+    def to_ours(self, tensors: dict[str, Tensor]) -> Renamed:
+        """Rename released tensors, splitting stacked ones."""
+        renamed = Renamed()
+        for name, tensor in tensors.items():
+            for pattern, ours in self._to_ours:
+                if match := pattern.fullmatch(name):
+                    self._split(
+                        name, tensor, [o.format(**match.groupdict()) for o in ours], renamed
+                    )
+                    break
+            else:
+                renamed.unknown.append(name)
+        return renamed
+
+    @staticmethod
+    def _split(name: str, tensor: Tensor, parts: list[str], renamed: Renamed) -> None:
+        if tensor.ndim == 0 or len(tensor) % len(parts):
+            renamed.broken.append(
+                f'{name} has shape {tuple(tensor.shape)}, which is no stack of {len(parts)} parts'
+            )
+        else:
+            chunks = tensor.chunk(len(parts)) if len(parts) > 1 else (tensor,)
+            renamed.tensors.update(zip(parts, chunks, strict=True))
+
+    def to_released(self, tensors: dict[str, Tensor]) -> Renamed:
+        """Rename tensors of this package, stacking those that are stacked in the released model."""
+        renamed = Renamed()
+        stacks: dict[tuple[str, int], dict[int, Tensor]] = defaultdict(dict)
+        for name, tensor in tensors.items():
+            for pattern, released, position, size in self._to_released:
+                if match := pattern.fullmatch(name):
+                    stacks[released.format(**match.groupdict()), size][position] = tensor
+                    break
+            else:
+                renamed.unknown.append(name)
+        for (name, size), parts in stacks.items():
+            if len(parts) < size:
+                renamed.broken.append(f'{name} needs {size} parts, {len(parts)} were given')
+            elif size == 1:
+                renamed.tensors[name] = parts[0]
+            else:
+                renamed.tensors[name] = torch.cat([parts[k] for k in range(size)])
+        return renamed
+
+
+def _pattern(template: str) -> re.Pattern:
+    parts = re.split(r'\{(\w+)\}', template)
+    return re.compile(
+        ''.join(
+            f'(?P<{part}>{_FIELDS[part]})' if index % 2 else re.escape(part)
+            for index, part in enumerate(parts)
+        )
+    )
+
+
+def _modules(pairs: Iterable[tuple[str, str]], released: str = '', ours: str = '') -> Rules:
+    """Rules of modules with weight and bias, below a prefix on either side."""
+    return [(f'{released}{a}.{{leaf}}', f'{ours}{b}.{{leaf}}') for a, b in pairs]
+
+
+def _attention(released: str, ours: str) -> Rules:
+    """Rules of an attention whose projections are fused in the released model, separate in ours."""
+    parts = tuple(f'{ours}.{part}_proj.{{leaf}}' for part in ('query', 'key', 'value'))
+    return [
+        (f'{released}.in_proj_{{leaf}}', parts),
+        (f'{released}.out_proj.{{leaf}}', f'{ours}.out_proj.{{leaf}}'),
+    ]
+
+
+def _layers(
+    released: str, ours: str, *, norms: tuple[int, ...], attentions: dict[str, str]
+) -> Rules:
+    """Rules of transformer layers. ``norms[k]`` is the released number of our norm k."""
+    released, ours = f'{released}.layers.{{i}}.', f'{ours}.layers.{{i}}.'
+    return [
+        *((f'{released}{a}.{{rest}}', f'{ours}{b}.{{rest}}') for a, b in attentions.items()),
+        *_modules([('linear1', 'ffn.layers.0.0'), ('linear2', 'ffn.layers.1')], released, ours),
+        *_modules([(f'norm{n}', f'norms.{k}') for k, n in enumerate(norms)], released, ours),
+    ]
+
+
+def _normed_conv(released: str, ours: str) -> Rules:
+    """Rules of a convolution without bias and its group norm."""
+    return [
+        (f'pixel_decoder.{released}.weight', f'neck.{ours}.conv.weight'),
+        (f'pixel_decoder.{released}.norm.{{leaf}}', f'neck.{ours}.gn.{{leaf}}'),
+    ]
+
+
+_DECODER_ATTENTIONS = {
+    'self_attn': 'self_attn.attn',
+    'multihead_attn': 'cross_attn.attn',
+}
+_TAIL = [
+    ('norm2', 'update_norm'),
+    ('linear1', 'ffn.0'),
+    ('linear2', 'ffn.3'),
+    ('norm3', 'ffn_norm'),
+]
+
+# R2-VOS and ReferFormer share all names outside their vision-language blocks.
+_SHARED = [
+    ('text_encoder.{rest}', 'text_encoder.language_model.{rest}'),
+    ('transformer.level_embed', 'neck.level_embed'),
+    ('query_embed.weight', 'mask_head.query_position.weight'),
+    *_attention('fusion_module.multihead_attn', 'neck.fusion.attention'),
+    *_modules(
+        [
+            ('resizer.fc', 'text_encoder.projector.0'),
+            ('resizer.layer_norm', 'text_encoder.projector.1'),
+            ('input_proj.3.0', 'neck.input_proj.extra_convs.0.conv'),
+            ('input_proj.3.1', 'neck.input_proj.extra_convs.0.gn'),
+            ('input_proj.{i}.0', 'neck.input_proj.convs.{i}.conv'),
+            ('input_proj.{i}.1', 'neck.input_proj.convs.{i}.gn'),
+            ('transformer.reference_points', 'mask_head.reference_points'),
+            ('class_embed.{i}', 'mask_head.score_branches.{i}'),
+            ('bbox_embed.{i}.layers.{j}', 'mask_head.box_branches.{i}.layers.{j}'),
+            ('controller.layers.{i}', 'mask_head.mask_predictor.controller.layers.{i}'),
+            ('pixel_decoder.mask_features', 'neck.pyramid.mask_features'),
+        ]
+    ),
+    *_layers(
+        'transformer.encoder', 'neck.encoder', norms=(1, 2), attentions={'self_attn': 'self_attn'}
+    ),
+    # Our first norm follows the self-attention; it is number 2 in the released model.
+    *_layers(
+        'transformer.decoder',
+        'mask_head.decoder',
+        norms=(2, 1, 3),
+        attentions={'self_attn': 'self_attn.attn', 'cross_attn': 'cross_attn'},
+    ),
+    *_normed_conv('adapter_1', 'finest_adapter'),
+    *_normed_conv('adapter_2', 'pyramid.adapters.1'),
+    *_normed_conv('adapter_3', 'pyramid.adapters.0'),
+    *_normed_conv('adapter_4', 'grounding.lateral'),
+    *_normed_conv('layer_1', 'pyramid.layers.2'),
+    *_normed_conv('layer_2', 'pyramid.layers.1'),
+    *_normed_conv('layer_3', 'pyramid.layers.0'),
+    *_normed_conv('layer_4', 'grounding.output'),
+]
+
+_CROSS, _GROUNDING = 'pixel_decoder.cross_attn.', 'neck.grounding.attention.'
+_FILTER = 'neck.grounding.dynamic_filter'
+R2VOS_TABLE = NameTable(
+    [
+        *_SHARED,
+        *_modules(
+            [('fc', 'proj'), ('layer_norm', 'norm')],
+            'transformer.query_mixer.',
+            'mask_head.query_mixer.',
+        ),
+        *_normed_conv('dyn_conv', 'grounding.dynamic_filter.input_conv'),
+        ('pixel_decoder.dyn_filter.{leaf}', f'{_FILTER}.filter_proj.{{leaf}}'),
+        ('pixel_decoder.pool_conv.weight', f'{_FILTER}.pool_conv.weight'),
+        ('pixel_decoder.pool_conv.norm.{leaf}', f'{_FILTER}.pool_norm.{{leaf}}'),
+        *_attention(f'{_CROSS}v2v_attn', f'{_GROUNDING}vision_attention'),
+        *_attention(f'{_CROSS}l2v_attn', f'{_GROUNDING}text_to_vision'),
+        *_attention(f'{_CROSS}v2l_attn', f'{_GROUNDING}vision_to_text'),
+        (
+            f'{_CROSS}proj_v_kv.{{leaf}}',
+            (f'{_GROUNDING}vision_key.{{leaf}}', f'{_GROUNDING}vision_value.{{leaf}}'),
+        ),
+        *_modules([('proj_l_q', 'text_query'), ('norm1', 'vision_norm')], _CROSS, _GROUNDING),
+        *_modules(_TAIL, _CROSS, f'{_GROUNDING}vision_tail.'),
+        *_modules(
+            [
+                ('norm_v2l_1', 'update_norm'),
+                ('linear_v2l_1', 'ffn.0'),
+                ('linear_v2l_2', 'ffn.3'),
+                ('norm_v2l_2', 'ffn_norm'),
+            ],
+            _CROSS,
+            f'{_GROUNDING}text_tail.',
+        ),
+        ('pixel_decoder.text_query.weight', 'cycle_head.text_query.weight'),
+        ('pixel_decoder.text_decoder.norm.{leaf}', 'cycle_head.text_decoder.post_norm.{leaf}'),
+        *_layers(
+            'pixel_decoder.text_decoder',
+            'cycle_head.text_decoder',
+            norms=(1, 2, 3),
+            attentions=_DECODER_ATTENTIONS,
+        ),
+        ('neg_classifier.layers.{i}.{leaf}', 'cycle_head.discriminator.layers.{i}.{leaf}'),
+    ]
+)
+
+
+def _referformer_block(number: int, ours: str) -> Rules:
+    """Rules of the vision-language block of one level; number 1 is stride 4, number 4 stride 32."""
+    released = f'pixel_decoder.cross_attn_{number}.'
+    return [
+        *_attention(f'{released}self_attn', f'{ours}.vision_attention'),
+        *_attention(f'{released}multihead_attn', f'{ours}.text_attention'),
+        *_modules([('norm1', 'vision_norm')], released, f'{ours}.'),
+        *_modules(_TAIL, released, f'{ours}.tail.'),
+    ]
+
+
+REFERFORMER_TABLE = NameTable(
+    [
+        *_SHARED,
+        *_referformer_block(4, 'neck.grounding.block'),
+        *_referformer_block(3, 'neck.pyramid.blocks.0'),
+        *_referformer_block(2, 'neck.pyramid.blocks.1'),
+        *_referformer_block(1, 'neck.pyramid.blocks.2'),
+    ]
+)
+
+# The window size changes no shape: MTTR's checkpoints of all windows have the same names.
+MTTR_TABLE = NameTable(
+    [
+        ('transformer.text_encoder.{rest}', 'text_encoder.language_model.{rest}'),
+        ('obj_queries.weight', 'mask_head.query_position.weight'),
+        *_modules(
+            [
+                ('transformer.txt_proj.fc', 'text_encoder.projector.0'),
+                ('transformer.txt_proj.layer_norm', 'text_encoder.projector.1'),
+                ('vid_embed_proj', 'neck.video_proj'),
+                ('transformer.decoder.norm', 'mask_head.decoder.post_norm'),
+                ('is_referred_head', 'mask_head.referred_branch'),
+                ('instance_kernels_head.layers.{i}', 'mask_head.kernel_branch.layers.{i}'),
+            ]
+        ),
+        *_layers(
+            'transformer.encoder',
+            'neck.encoder',
+            norms=(1, 2),
+            attentions={'self_attn': 'self_attn.attn'},
+        ),
+        *_layers(
+            'transformer.decoder',
+            'mask_head.decoder',
+            norms=(1, 2, 3),
+            attentions=_DECODER_ATTENTIONS,
+        ),
+        *_modules(
+            [
+                *((f'lay{k + 1}', f'layers.{k}.conv') for k in range(4)),
+                *((f'gn{k + 1}', f'layers.{k}.gn') for k in range(4)),
+                *((f'adapter{k + 1}', f'adapters.{k}') for k in range(2)),
+                ('out_lay', 'mask_features'),
+            ],
+            'spatial_decoder.',
+            'neck.spatial_decoder.',
+        ),
+    ]
+)

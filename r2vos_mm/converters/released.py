@@ -1,0 +1,261 @@
+"""Convert released checkpoints of R2-VOS, ReferFormer and MTTR to this package, and back.
+
+Every tensor of a file is accounted for. Tensors that the released models store twice (the box
+heads, which their decoder holds too) are checked to be equal and kept once; those that the
+architecture implies (position numbers of the language model, relative positions and masks of
+attention windows) are left out.
+"""
+
+import argparse
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from r2vos_mm.compat.checkpoint import admitted_classes
+from r2vos_mm.models.backbones import (
+    BackboneWeights,
+    convert_swin,
+    convert_video_swin,
+    read_state,
+)
+from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.state_dict import (
+    CheckpointMismatchError,
+    FitReport,
+    compare_weights,
+    shorten,
+)
+
+from .names import MTTR_TABLE, R2VOS_TABLE, REFERFORMER_TABLE, NameTable
+from .report import Conversion
+from .swin import restore_swin
+
+LANGUAGE_MODEL = 'text_encoder.language_model.'
+"""Prefix of the language model's weights."""
+_BACKBONE = 'backbone.'
+_ALIAS, _ORIGINAL = 'transformer.decoder.bbox_embed.', 'bbox_embed.'
+# Buffers that are not learned, in names of either side.
+_IMPLIED = re.compile(
+    r'((transformer\.)?text_encoder|text_encoder\.language_model)\.embeddings\.'
+    r'(position_ids|token_type_ids)|backbone\..*num_batches_tracked'
+)
+_IMPLIED_BY_WINDOWS = ('.relative_position_index', '.attn_mask')
+_HEAD_CHANNELS = 64  # of every RoBERTa
+
+
+def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a released checkpoint without running code from it.
+
+    Such files keep the arguments of the training script beside the weights. Their class,
+    ``argparse.Namespace``, is the only one that is admitted.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        CheckpointReadError: It is damaged, holds other objects, or no tensors.
+    """
+    with admitted_classes([argparse.Namespace]):
+        stored = read_state(path)
+    if stored.ignored:
+        names = ', '.join(stored.ignored)
+        print_log(f'{path}: no tensors, left out: {names}', 'current', logging.WARNING)
+    return stored.weights
+
+
+@dataclass(frozen=True)
+class ReleasedFormat:
+    """Layout of the released checkpoints of one method.
+
+    Attributes:
+        method: Its name in messages.
+        table: Names of everything but the backbone.
+        backbone: Prefix of the backbone's names.
+        container: Entry of the file under which the weights are.
+    """
+
+    method: str
+    table: NameTable
+    backbone: str = 'backbone.0.body.'
+    container: str = 'model'
+
+    def to_ours(
+        self, state: dict[str, Tensor], *, source: str = 'the state dict', partial: bool = False
+    ) -> Conversion:
+        """Bring released weights to the names of this package.
+
+        Args:
+            state: Tensors by released name.
+            source: What to call their origin in messages.
+            partial: Report names without a rule instead of refusing them, as for a checkpoint of
+                another method that initialises a model.
+
+        Raises:
+            CheckpointMismatchError: Naming the source and the first names that do not fit.
+        """
+        state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
+        aliases = self._check_aliases(state, source)
+        implied = tuple(name for name in state if _IMPLIED.fullmatch(name))
+        learned = {n: t for n, t in state.items() if n not in implied and n not in aliases}
+        backbone = {n: t for n, t in learned.items() if n.startswith(self.backbone)}
+        renamed = self.table.to_ours({n: t for n, t in learned.items() if n not in backbone})
+        if not renamed.tensors or not backbone:
+            raise CheckpointMismatchError(
+                f'{source} is no released {self.method} checkpoint: of {len(state)} tensors (such '
+                f'as {", ".join(list(state)[:3])}) {len(renamed.tensors)} of the model and '
+                f'{len(backbone)} of a backbone ({self.backbone}*) are known by name.'
+            )
+        unknown = [] if partial else renamed.unknown
+        self._raise_for(
+            renamed.broken + [f'{name} is no tensor of that model' for name in unknown], source
+        )
+        converted = self._backbone_to_ours(backbone, source)
+        weights = {_BACKBONE + name: tensor for name, tensor in converted.weights.items()}
+        return Conversion(
+            weights | renamed.tensors,
+            (*implied, *converted.ignored),
+            aliases,
+            tuple(renamed.unknown),
+        )
+
+    def to_released(
+        self, state: dict[str, Tensor], *, source: str = 'the state dict'
+    ) -> Conversion:
+        """Bring our weights to their released names, the inverse of :meth:`to_ours`.
+
+        Args:
+            state: Tensors of a model that has a released counterpart, language model included. Any
+                tensors of their shapes will do, such as gradients.
+            source: What to call their origin in messages.
+
+        Raises:
+            CheckpointMismatchError: Naming the source and the first names without a counterpart.
+        """
+        implied = tuple(name for name in state if _IMPLIED.fullmatch(name))
+        learned = {name: tensor for name, tensor in state.items() if name not in implied}
+        backbone = {n: t for n, t in learned.items() if n.startswith(_BACKBONE)}
+        renamed = self.table.to_released({n: t for n, t in learned.items() if n not in backbone})
+        unknown = [f'{name} has no counterpart in the released model' for name in renamed.unknown]
+        self._raise_for(renamed.broken + unknown, source)
+        backbone = {name.removeprefix(_BACKBONE): tensor for name, tensor in backbone.items()}
+        if 'patch_embed.projection.weight' in backbone:
+            backbone = restore_swin(backbone)
+        weights = {self.backbone + name: tensor for name, tensor in backbone.items()}
+        copies = {
+            _ALIAS + name.removeprefix(_ORIGINAL): tensor
+            for name, tensor in renamed.tensors.items()
+            if name.startswith(_ORIGINAL)
+        }
+        return Conversion(weights | renamed.tensors | copies, implied)
+
+    def _raise_for(self, problems: list[str], source: str) -> None:
+        if problems:
+            raise CheckpointMismatchError(
+                f'{source} does not fit in {len(problems)} places: {shorten(problems, 3, "; ")}. '
+                f'Give an unchanged checkpoint of the released {self.method} model.'
+            )
+
+    def _check_aliases(self, state: dict[str, Tensor], source: str) -> tuple[str, ...]:
+        """Names of the second copy of the box heads, each equal to its original."""
+        originals = {n: _ORIGINAL + n.removeprefix(_ALIAS) for n in state if n.startswith(_ALIAS)}
+        problems = []
+        for name, original in originals.items():
+            if original not in state:
+                problems.append(f'{name} has no original {original}')
+            elif not torch.equal(state[name], state[original]):
+                problems.append(f'{name} differs from {original}, of which it must be a copy')
+        self._raise_for(problems, source)
+        return tuple(originals)
+
+    def _backbone_to_ours(self, state: dict[str, Tensor], source: str) -> BackboneWeights:
+        """ResNet keeps its names; Swin and Video Swin have conversions of their own."""
+        kernel = state.get(f'{self.backbone}patch_embed.proj.weight')
+        if kernel is None:
+            return BackboneWeights({n.removeprefix(self.backbone): t for n, t in state.items()})
+        convert = convert_video_swin if kernel.ndim == 5 else convert_swin
+        converted = convert(state, source=source)
+        unknown = [name for name in converted.ignored if not name.endswith(_IMPLIED_BY_WINDOWS)]
+        self._raise_for([f'{name} is no tensor of that backbone' for name in unknown], source)
+        return converted
+
+
+R2VOS = ReleasedFormat('R2-VOS', R2VOS_TABLE)
+REFERFORMER = ReleasedFormat('ReferFormer', REFERFORMER_TABLE)
+MTTR = ReleasedFormat('MTTR', MTTR_TABLE, backbone='backbone.', container='model_state_dict')
+
+from_released, to_released = R2VOS.to_ours, R2VOS.to_released
+from_referformer, to_referformer = REFERFORMER.to_ours, REFERFORMER.to_released
+from_mttr, to_mttr = MTTR.to_ours, MTTR.to_released
+
+
+def model_like(config: dict, weights: dict[str, Tensor]) -> nn.Module:
+    """Build the model of a config around a RoBERTa of the size found in converted weights.
+
+    The language model is built from its shapes, so that neither the hub nor a tokenizer is needed.
+    The backbone is not initialised.
+
+    Raises:
+        CheckpointMismatchError: There is no RoBERTa among the weights.
+    """
+    config = dict(config, backbone=dict(config['backbone'], init_cfg=None))
+    config['text_encoder'] = dict(
+        config['text_encoder'], language_model=_roberta_like(weights), tokenizer=object()
+    )
+    return MODELS.build(config)
+
+
+def load_converted(
+    model: nn.Module, weights: dict[str, Tensor], *, source: str, partial: bool = False
+) -> FitReport:
+    """Load converted weights, every tensor accounted for.
+
+    Args:
+        model: Model of the config that belongs to the weights.
+        weights: By the names of this package.
+        source: What to call their origin in messages.
+        partial: Load what fits, for initialisation by a checkpoint of another method.
+
+    Raises:
+        CheckpointMismatchError: Shapes or names differ, or with ``partial`` all of them; nothing
+            is loaded then.
+    """
+    report = compare_weights(model, weights, source=source, hooks=False)
+    if not (partial and report.weights):
+        report.require(advice='Use the config of the same backbone and preset.')
+    model.load_state_dict(report.weights, strict=False)
+    return report
+
+
+def _roberta_like(weights: dict[str, Tensor]) -> nn.Module:
+    from transformers import RobertaConfig, RobertaModel
+
+    shapes = {
+        name.removeprefix(LANGUAGE_MODEL): tensor.shape
+        for name, tensor in weights.items()
+        if name.startswith(LANGUAGE_MODEL)
+    }
+    try:
+        vocabulary, channels = shapes['embeddings.word_embeddings.weight']
+        config = RobertaConfig(
+            vocab_size=vocabulary,
+            hidden_size=channels,
+            intermediate_size=shapes['encoder.layer.0.intermediate.dense.weight'][0],
+            num_hidden_layers=len({n.split('.')[2] for n in shapes if n.startswith('encoder.')}),
+            num_attention_heads=channels // _HEAD_CHANNELS,
+            max_position_embeddings=shapes['embeddings.position_embeddings.weight'][0],
+            type_vocab_size=shapes['embeddings.token_type_embeddings.weight'][0],
+            layer_norm_eps=1e-5,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+        )
+    except KeyError as error:
+        raise CheckpointMismatchError(
+            f'the weights hold no RoBERTa: {LANGUAGE_MODEL}{error.args[0]} is missing. Checkpoints '
+            'of training leave out a frozen language model that its source provides; add its '
+            'weights under that prefix.'
+        ) from error
+    return RobertaModel(config, add_pooling_layer='pooler.dense.weight' in shapes)

@@ -1,0 +1,223 @@
+"""Parse the arguments that the converters of this folder share, and write their results."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # heavy imports wait until the arguments are parsed
+    from torch import Tensor, nn
+
+    from r2vos_mm.converters import ReleasedFormat
+    from r2vos_mm.utils.state_dict import FitReport
+
+
+def new_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser that shows the module docstring of a tool as it is."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_files(parser: argparse.ArgumentParser, *, config: str) -> None:
+    """Add what :func:`write_converted` needs; ``config`` is the help of that argument."""
+    parser.add_argument('config', type=Path, help=config)
+    parser.add_argument('source', type=Path, help='checkpoint to read')
+    parser.add_argument('target', type=Path, help='file to write')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
+
+
+def run_released(method: str, description: str, arguments: list[str] | None = None) -> int:
+    """Convert one checkpoint from or to a released format; return the exit code.
+
+    Args:
+        method: Name of the format in :mod:`r2vos_mm.converters`.
+        description: Text of ``--help``.
+        arguments: Command line; None takes that of the program.
+    """
+    parser = new_parser(description)
+    parser.add_argument('direction', choices=('from-released', 'to-released'))
+    add_files(parser, config='config of the same backbone')
+    parser.add_argument(
+        '--leave-out', metavar='NAME', help='from-released: leave out weights whose names begin so'
+    )
+    args = parser.parse_args(arguments)
+    if args.leave_out is not None and args.direction != 'from-released':
+        parser.error('--leave-out is for from-released')
+
+    from r2vos_mm import converters
+
+    released = getattr(converters, method)
+    if args.direction == 'to-released':
+        return write_converted(args, lambda config: restore_released(released, config, args.source))
+    return write_converted(
+        args, lambda config: read_released(released, config, args.source, leave_out=args.leave_out)
+    )
+
+
+def run_backbone(
+    description: str,
+    arguments: list[str] | None = None,
+    *,
+    check: Callable[[nn.Module], None] | None = None,
+) -> int:
+    """Convert one checkpoint of a backbone to that of a config; return the exit code.
+
+    Args:
+        description: Text of ``--help``.
+        arguments: Command line; None takes that of the program.
+        check: Raises ``CheckpointMismatchError`` for a backbone that the tool is not for.
+    """
+    parser = new_parser(description)
+    add_files(parser, config='config whose backbone the weights are for')
+    args = parser.parse_args(arguments)
+    return write_converted(args, lambda config: read_backbone(config, args.source, check=check))
+
+
+def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -> int:
+    """Write the result of a conversion atomically; errors go to the screen.
+
+    Args:
+        args: ``config`` and ``target``, paths, and ``overwrite``.
+        convert: Function from the model of the config to the content of the target.
+
+    Returns:
+        The exit code: 0 if the target was written.
+    """
+    if args.target.exists() and not args.overwrite:
+        print(f'{args.target} exists; name another target or add --overwrite.', file=sys.stderr)
+        return 1
+
+    import torch
+
+    from r2vos_mm.compat.checkpoint import CheckpointReadError
+    from r2vos_mm.utils.files import write_atomically
+    from r2vos_mm.utils.state_dict import CheckpointMismatchError
+
+    try:
+        buffer = io.BytesIO()
+        torch.save(convert(_model_config(args.config)), buffer)
+        write_atomically(buffer.getvalue(), args.target)
+    except (CheckpointReadError, CheckpointMismatchError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f'Wrote {args.target}.')
+    return 0
+
+
+def _model_config(path: Path) -> dict:
+    """Read the model of a config file.
+
+    Raises:
+        OSError: It cannot be read, or has no model.
+    """
+    from mmengine.config import Config
+
+    try:
+        config = Config.fromfile(path)
+    except (OSError, SyntaxError) as error:
+        raise OSError(f'Config {path} cannot be read: {error}') from error
+    if not isinstance(config.get('model'), dict):
+        raise OSError(f'{path} describes no model; give the config of a training.')
+    return config.model.to_dict()
+
+
+def read_released(
+    released: ReleasedFormat, config: dict, source: Path, *, leave_out: str | None = None
+) -> dict:
+    """Return the content of our checkpoint made of a released one.
+
+    Args:
+        released: Format of the source.
+        config: Config of the segmentor that the weights belong to.
+        source: The released file.
+        leave_out: Beginning of the names of weights that are not written, for a checkpoint that
+            initialises a training.
+
+    Raises:
+        CheckpointMismatchError: The weights do not fit the config completely, or ``leave_out``
+            names none.
+    """
+    from r2vos_mm.converters import load_converted, model_like, read_released_checkpoint
+    from r2vos_mm.converters.report import listing
+    from r2vos_mm.utils.state_dict import CheckpointMismatchError
+
+    converted = released.to_ours(read_released_checkpoint(source), source=str(source))
+    weights = converted.weights
+    load_converted(model_like(config, weights), weights, source=str(source))
+    print(converted.describe())
+    if leave_out is not None:
+        left = [name for name in weights if name.startswith(leave_out)]
+        if not left:
+            raise CheckpointMismatchError(
+                f'no weight begins with {leave_out!r}: nothing to leave out'
+            )
+        print(listing('left out as told', left))
+        weights = {name: tensor for name, tensor in weights.items() if name not in left}
+    return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
+
+
+def restore_released(released: ReleasedFormat, config: dict, source: Path) -> dict:
+    """Return the content of a released checkpoint made of ours.
+
+    A frozen language model, which checkpoints of training leave out, is loaded from where the
+    config names it.
+
+    Raises:
+        CheckpointMismatchError: Our weights do not fit the config completely.
+        OSError: The language model cannot be reached.
+    """
+    from r2vos_mm.compat.checkpoint import read_checkpoint
+    from r2vos_mm.converters import load_converted, model_like, window_positions
+    from r2vos_mm.converters.released import LANGUAGE_MODEL
+    from r2vos_mm.models import text_encoders
+    from r2vos_mm.utils.state_dict import weights_of
+
+    weights = weights_of(read_checkpoint(source))
+    if f'{LANGUAGE_MODEL}embeddings.word_embeddings.weight' not in weights:
+        name = config['text_encoder']['name_or_path']
+        print(f'The checkpoint has no language model: loading {name}.')
+        language = text_encoders.load_language_model(name).model.state_dict()
+        weights = {LANGUAGE_MODEL + key: tensor for key, tensor in language.items()} | weights
+    load_converted(model_like(config, weights), weights, source=str(source))
+    converted = released.to_released(weights, source=str(source))
+    print(converted.describe())
+    weights = converted.weights | window_positions(converted.weights)
+    return {released.container: compact(weights)}
+
+
+def read_backbone(
+    config: dict, source: Path, *, check: Callable[[nn.Module], None] | None = None
+) -> dict:
+    """Return the content of a checkpoint of a backbone, and print where every tensor went.
+
+    Args:
+        config: Config of the segmentor with the backbone, which is not initialised.
+        source: File to convert.
+        check: See :func:`run_backbone`.
+
+    Raises:
+        CheckpointMismatchError: The weights do not fit the backbone, or the config has none.
+    """
+    import r2vos_mm.models  # noqa: F401  (registers the backbones)
+    from r2vos_mm.models.backbones import fit_backbone
+    from r2vos_mm.registry import MODELS
+    from r2vos_mm.utils.state_dict import CheckpointMismatchError
+
+    if 'backbone' not in config:
+        raise CheckpointMismatchError('The model of the config has no backbone.')
+    backbone = MODELS.build(dict(config['backbone'], init_cfg=None))
+    if check is not None:
+        check(backbone)
+    report: FitReport = fit_backbone(backbone, source)
+    print(report.describe())
+    return dict(state_dict=compact(report.weights), meta=dict(converted_from=source.name))
+
+
+def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy the tensors: one that views a larger tensor would be saved with all of it."""
+    return {name: tensor.clone() for name, tensor in weights.items()}
