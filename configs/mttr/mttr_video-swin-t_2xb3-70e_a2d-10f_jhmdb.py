@@ -13,10 +13,10 @@ test_dataloader = dict(
                 transforms=[
                     dict(type='LoadVideoFrame'),
                     dict(type='Resize', scale=(576, 320), keep_ratio=True),
-                    dict(type='LoadTargetMasks'),
+                    dict(type='LoadMasks'),
                 ],
             ),
-            dict(type='PackTargetInputs'),
+            dict(type='PackReferringInputs'),
         ],
     )
 )

@@ -35,6 +35,7 @@ PRECISIONS = ('float32', 'bfloat16')
 _NOT_PER_FRAME = (
     'LoadVideoFrame',
     'DecodeVideoFrames',
+    'LoadMasks',
     'LoadObjectMask',
     'LoadTargetMasks',
     'CorruptFrames',

@@ -8,7 +8,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'a2d_sentences_dataset': ['A2DSentencesDataset'],
         'base_referring_dataset': ['BaseReferringDataset'],
         'frame_sampling': ['sample_frame_indices'],
-        'io.mask_sources': ['LoadTargetMasks', 'PackTargetInputs'],
         'io.video': ['DecodeVideoFrames'],
         'jhmdb_sentences_dataset': ['JHMDBSentencesDataset'],
         'mevis_dataset': ['MeViSDataset'],
@@ -24,11 +23,11 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'transforms': [
             'ClipPhotoMetricDistortion',
             'JitterFrame',
-            'LoadObjectMask',
+            'LoadMasks',
             'LoadVideoFrame',
             'PackReferringInputs',
+            'SubsampleSegMap',
             'SwapLeftRight',
-            'ThinSegMap',
         ],
     },
 )

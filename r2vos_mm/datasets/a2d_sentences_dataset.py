@@ -60,8 +60,6 @@ class A2DSentencesDataset(SentenceClips):
     Records are named ``v_<video>_f_<frame>`` and sentences ``i_<instance>``, so that joined by '_'
     they are the image ids of the benchmark's result files. Masks need h5py.
 
-    Pipelines need ``DecodeVideoFrames``, ``LoadTargetMasks`` and ``PackTargetInputs``.
-
     Args:
         split: ``'train'`` or ``'test'``.
         ann_file: a list in MTTR's form, relative to ``data_root``, instead of the usual one.

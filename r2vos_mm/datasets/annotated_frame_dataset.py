@@ -33,7 +33,7 @@ class SentenceClips(BaseReferringDataset):
         window: frames T around the annotated one, in training the ``clip_length``, too. With one,
             every frame of a sample is annotated.
         with_instances: load the masks of all objects of the frame, not only of those the item's
-            sentences are about (``PackTargetInputs`` has an option of that name).
+            sentences are about (``PackReferringInputs`` has an option of that name).
         kwargs: see :class:`BaseReferringDataset`.
     """
 

@@ -18,6 +18,7 @@ from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
+from .io.mask_sources import PngMasks
 from .pairs.negatives import NegativeSource
 from .pairs.pairs_file import read_pairs, with_own_target
 from .records import Clip, Pair, VideoRecord
@@ -63,7 +64,7 @@ class BaseReferringDataset(BaseDataset):
 
     The pipeline gets lists over the T frames, as ``TransformBroadcaster`` without mapping wants
     them: ``img_path``, ``clip`` (T times the same :class:`Clip`) and, with ground truth,
-    ``seg_map_path``.
+    ``target_masks``.
 
     Args:
         clip_length: frames T of a training clip.
@@ -166,7 +167,7 @@ class BaseReferringDataset(BaseDataset):
         """What the pipeline gets of the ground truth; nothing where there is none."""
         if video.mask_dir is None:
             return {}
-        return dict(seg_map_path=[str(video.mask_dir / f'{frame}.png') for frame in frames])
+        return dict(target_masks=[PngMasks(video.mask_dir / f'{frame}.png') for frame in frames])
 
     def load_data_list(self) -> list[dict]:
         """The items: in training one per (video, sentence, anchor), in testing one per video.

@@ -38,8 +38,6 @@ class JHMDBSentencesDataset(SentenceClips):
     The frames of the list, three a video, were drawn once by MTTR, and published numbers are on
     them. Records are named ``v_<video>_f_<frame>``, the image ids of the benchmark's result files.
 
-    Pipelines need ``LoadVideoFrame``, ``LoadTargetMasks`` and ``PackTargetInputs``.
-
     Args:
         ann_file: the list, relative to ``data_root``. Defaults to
             ``jhmdb_sentences_samples_metadata.json``.

@@ -38,8 +38,6 @@ class MeViSDataset(BaseReferringDataset):
     Of a ``pairs_file`` positive pairs have the target of the video's own sentence of that number,
     whatever object the file names.
 
-    Pipelines need ``LoadTargetMasks`` and ``PackTargetInputs``.
-
     Args:
         split: ``'train'``, ``'valid_u'``, ``'valid'`` (without masks) or another folder.
         ann_file: sentences, relative to ``data_root``. Defaults to

@@ -60,8 +60,6 @@ class RefCOCODataset(BaseReferringDataset):
     The images of the three sets overlap across their splits: an image of one set's training is in
     another's validation. ``held_out_by`` keeps those out.
 
-    Pipelines need ``LoadTargetMasks`` and ``PackTargetInputs``.
-
     Args:
         data_root: COCO's folder.
         ann_file: ``<set>/refs(...).p`` or ``<set>/instances_<set>_<split>.json``.

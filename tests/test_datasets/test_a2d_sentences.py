@@ -17,8 +17,8 @@ from r2vos_mm.registry import DATASETS
 
 PIPELINE = [
     dict(type='DecodeVideoFrames'),
-    dict(type='TransformBroadcaster', transforms=[dict(type='LoadTargetMasks')]),
-    dict(type='PackTargetInputs'),
+    dict(type='TransformBroadcaster', transforms=[dict(type='LoadMasks')]),
+    dict(type='PackReferringInputs'),
 ]
 MASKS = 'text_annotations/a2d_annotation_with_instances'
 
@@ -131,8 +131,8 @@ def test_all_instances_of_the_frame_for_methods_that_learn_from_them(root: Path)
     write_json(root / 'a2d_sentences_single_frame_train_annotations.json', [['a', '-one', 2, 0]])
     pipeline = [
         dict(type='DecodeVideoFrames'),
-        dict(type='TransformBroadcaster', transforms=[dict(type='LoadTargetMasks')]),
-        dict(type='PackTargetInputs', with_instances=True),
+        dict(type='TransformBroadcaster', transforms=[dict(type='LoadMasks')]),
+        dict(type='PackReferringInputs', with_instances=True),
     ]
     sample = build(root, with_instances=True, pipeline=pipeline)[0]['data_samples']
     assert sample.gt_pairs.obj_ids == ['0']
@@ -155,7 +155,7 @@ def test_files_of_another_form(root: Path) -> None:
     path = root / MASKS / '-one/00002.h5'
     source = InstanceFile(path)
     assert not source.read('7', 24, 32).any()
-    with pytest.raises(DataFileError, match=r'00002\.h5: its mask has size \(24, 32\)'):
+    with pytest.raises(DataFileError, match=r'00002\.h5 has a mask of size \(24, 32\)'):
         source.read('0', 48, 32)
     path.write_bytes(pickle.dumps(dict(instance=np.arange(3.0), reMask=square(1).T[None])))
     with pytest.raises(DataFileError, match='1 masks for 3 instances'):

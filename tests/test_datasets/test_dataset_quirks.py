@@ -14,7 +14,7 @@ from r2vos_mm.registry import DATASETS
 PIPELINE = [
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
     ),
     dict(type='PackReferringInputs'),
 ]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2vos_mm.datasets.frame_sampling import ConsecutiveFrames, anchor_frames
-from r2vos_mm.datasets.io.mask_sources import PackTargetInputs, pack_bits
+from r2vos_mm.datasets.io.mask_sources import pack_bits
 from r2vos_mm.datasets.records import Clip, Pair
 from r2vos_mm.datasets.transforms import PackReferringInputs
 
@@ -40,20 +40,19 @@ def test_every_object_of_the_maps_and_of_the_pairs():
         assert found.masks[row].numpy().tolist() == (np.stack(maps) == number).tolist()
 
 
-@pytest.mark.parametrize('kind', [PackReferringInputs, PackTargetInputs])
-def test_they_are_not_made_unasked_or_without_masks(kind):
+@pytest.mark.parametrize('targets', [{}, dict(targets=[('2', '9')] * 2)])
+def test_they_are_not_made_unasked_or_without_masks(targets):
     maps = [np.zeros((2, 3), np.uint8)] * 2
-    targets = dict(targets=[('2', '9')] * 2)
-    packed = kind().transform(results(gt_seg_map=maps, **targets))
+    packed = PackReferringInputs().transform(results(gt_seg_map=maps, **targets))
     assert 'gt_instances' not in packed['data_samples']
-    packed = kind(with_instances=True).transform(results(**targets))
+    packed = PackReferringInputs(with_instances=True).transform(results(**targets))
     assert 'gt_instances' not in packed['data_samples']
 
 
 def test_targets_beside_those_of_the_pairs():
     masks = np.zeros((3, 2, 3), bool)
     masks[0, 0], masks[2, 1, 1:] = True, True
-    packed = PackTargetInputs(with_instances=True).transform(
+    packed = PackReferringInputs(with_instances=True).transform(
         results(gt_seg_map=[pack_bits(masks), pack_bits(masks)], targets=[('2', '9', '5')] * 2)
     )
     found = packed['data_samples'].gt_instances

@@ -15,9 +15,9 @@ from r2vos_mm.registry import DATASETS
 PIPELINE = [
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 
 
@@ -69,7 +69,7 @@ def test_mat_files(tmp_path: Path) -> None:
     assert (PuppetMask(path, 0).read('1', 24, 32) == square(3).astype(bool)).all()
     with pytest.raises(DataFileError, match='has 1 masks, none for frame 3'):
         PuppetMask(path, 2).read('1', 24, 32)
-    with pytest.raises(DataFileError, match=r'size \(24, 32\), the frame \(32, 24\)'):
+    with pytest.raises(DataFileError, match=r'size \(24, 32\), its frame \(32, 24\)'):
         PuppetMask(path, 0).read('1', 32, 24)
     savemat(path, dict(other=square(3)))
     with pytest.raises(DataFileError, match='cannot be read as part_mask'):

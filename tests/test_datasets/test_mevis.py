@@ -17,10 +17,10 @@ PIPELINE = [
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
     ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 NEGATIVES = dict(type='TrainNegatives', per_clip=1, shares=dict(no_target=1.0))
 

@@ -18,7 +18,7 @@ from r2vos_mm.datasets import ClipSampler, DataFileError, EpochIndex, R2VOSDatas
 from r2vos_mm.datasets.base_referring_dataset import is_held_out, seeded_globals
 from r2vos_mm.registry import DATASETS
 
-LOAD = [dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')]
+LOAD = [dict(type='LoadVideoFrame'), dict(type='LoadMasks')]
 AUGMENT = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='ClipPhotoMetricDistortion'),
@@ -281,7 +281,7 @@ class TestTesting:
         transforms = [
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(16, 12)),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
         ]
         dataset = build(
             tiny_set,

@@ -19,7 +19,7 @@ def build(root: Path, *, void_id: int | None = None, **kwargs: object) -> RefDAV
     pipeline = [
         dict(
             type='TransformBroadcaster',
-            transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')],
+            transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
         ),
         dict(type='PackReferringInputs', void_id=void_id),
     ]

@@ -17,9 +17,9 @@ from r2vos_mm.registry import DATASETS
 PIPELINE = [
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 FORMS = ['refcoco/refs(unc).p', 'refcoco/instances_refcoco_train.json']
 IMAGE = 'COCO_train2014_{:012d}'.format

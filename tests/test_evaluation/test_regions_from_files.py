@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 def sample_of(root: Path, pred: np.ndarray, **options) -> ReferringDataSample:
     """The sample as the loader packs it, with a prediction (H, W) bool."""
-    frame = [dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')]
+    frame = [dict(type='LoadVideoFrame'), dict(type='LoadMasks')]
     pipeline = [
         dict(type='TransformBroadcaster', transforms=frame),
         dict(type='PackReferringInputs', **options),

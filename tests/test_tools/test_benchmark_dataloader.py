@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from r2vos_mm.datasets import Clip, Pair
+from r2vos_mm.datasets.io.mask_sources import PngMasks
 
 _FILE = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'benchmark_dataloader.py'
 _SPEC = importlib.util.spec_from_file_location('benchmark_dataloader', _FILE)
@@ -45,9 +46,10 @@ def test_the_usual_pipeline(small_set: Path) -> None:
     """Every draw gives a normalised clip whose masks lie in it."""
     clip = Clip('a', 'set', ('00000', '00001'), (Pair('thing', 'p', '0', '1'),))
     paths = [small_set / 'train/JPEGImages/a' / f'{frame}.jpg' for frame in clip.frame_ids]
-    masks = [small_set / 'train/Annotations/a' / f'{frame}.png' for frame in clip.frame_ids]
+    folder = small_set / 'train/Annotations/a'
+    masks = [PngMasks(folder / f'{frame}.png') for frame in clip.frame_ids]
     for _ in range(6):
-        packed = tool.UsualPipeline()(dict(clip=[clip] * 2, img_path=paths, seg_map_path=masks))
+        packed = tool.UsualPipeline()(dict(clip=[clip] * 2, img_path=paths, target_masks=masks))
         height, width = packed['inputs'].shape[-2:]
         pairs = packed['data_samples'].gt_pairs
         assert packed['inputs'].shape[:2] == (2, 3)

@@ -20,7 +20,7 @@ from r2vos_mm.utils.ref_ytvos_valid202 import bundled_ids, scored_videos
 PIPELINE = [
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadObjectMask')],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
     ),
     dict(type='PackReferringInputs'),
 ]

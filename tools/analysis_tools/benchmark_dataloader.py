@@ -69,7 +69,7 @@ class UsualPipeline:
         """``inputs`` (T, 3, H, W) float32 and ``data_samples`` with the first pair."""
         obj_id = int(results['clip'][0].pairs[0].obj_id)
         frames = [Image.open(path).convert('RGB') for path in results['img_path']]
-        masks = [np.asarray(Image.open(path)) == obj_id for path in results['seg_map_path']]
+        masks = [np.asarray(Image.open(file.path)) == obj_id for file in results['target_masks']]
         masks = torch.stack([torch.from_numpy(mask.astype(np.float32)) for mask in masks])
         if random.random() < 0.5:
             frames = [frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for frame in frames]

@@ -4,7 +4,7 @@ _base_ = ['./loaders.py', './clip_sizes.py']
 data_root = 'data/a2d_sentences'
 window = 1
 backend = 'opencv'  # or 'av', 'decord', where they are installed
-masks_and_flip = [dict(type='LoadTargetMasks'), dict(type='RandomFlip', prob=0.5)]
+masks_and_flip = [dict(type='LoadMasks'), dict(type='RandomFlip', prob=0.5)]
 
 train_pipeline = [
     dict(type='DecodeVideoFrames', backend=backend),
@@ -33,7 +33,7 @@ train_pipeline = [
         transforms=[dict(type='ClipPhotoMetricDistortion')],
     ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 test_pipeline = [
     dict(type='DecodeVideoFrames', backend=backend),
@@ -41,10 +41,10 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
-            dict(type='LoadTargetMasks'),
+            dict(type='LoadMasks'),
         ],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 
 train_dataloader = dict(

@@ -12,10 +12,10 @@ test_dataloader = dict(
                 transforms=[
                     dict(type='LoadVideoFrame'),
                     dict(type='Resize', scale=(640, 360), keep_ratio=True),
-                    dict(type='LoadTargetMasks'),
+                    dict(type='LoadMasks'),
                 ],
             ),
-            dict(type='PackTargetInputs'),
+            dict(type='PackReferringInputs'),
         ],
     )
 )

@@ -14,7 +14,7 @@ pseudo_clip_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadVideoFrame'),
-            dict(type='LoadTargetMasks'),
+            dict(type='LoadMasks'),
             dict(type='JitterFrame'),
         ],
     ),
@@ -48,7 +48,7 @@ pseudo_clip_pipeline = [
         transforms=[dict(type='ClipPhotoMetricDistortion')],
     ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 images = [
     dict(

@@ -3,12 +3,12 @@ _base_ = './ref_youtube_vos.py'
 data_root = 'data/mevis'
 load_large = [
     dict(type='LoadVideoFrame', largest_scale=_base_.train_scales[-1]),
-    dict(type='LoadTargetMasks'),
+    dict(type='LoadMasks'),
     dict(type='RandomFlip', prob=0.5),
 ]
 load_for_crop = [
     dict(type='LoadVideoFrame', largest_scale=_base_.crop_scales[-1]),
-    dict(type='LoadTargetMasks'),
+    dict(type='LoadMasks'),
     dict(type='RandomFlip', prob=0.5),
 ]
 
@@ -38,7 +38,7 @@ train_pipeline = [
         transforms=[dict(type='ClipPhotoMetricDistortion')],
     ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 test_pipeline = [
     dict(
@@ -46,10 +46,10 @@ test_pipeline = [
         transforms=[
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
-            dict(type='LoadTargetMasks'),
+            dict(type='LoadMasks'),
         ],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 
 train_dataloader = dict(

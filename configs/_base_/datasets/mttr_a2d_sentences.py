@@ -9,13 +9,13 @@ train_pipeline = [
         type='TransformBroadcaster',
         share_random_params=True,
         transforms=[
-            dict(type='LoadTargetMasks'),
+            dict(type='LoadMasks'),
             dict(type='RandomFlip', prob=0.5),
             dict(type='Resize', scale=scale, keep_ratio=True),
         ],
     ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs', with_instances=True),
+    dict(type='PackReferringInputs', with_instances=True),
 ]
 test_pipeline = [
     dict(type='DecodeVideoFrames', backend=_base_.backend),
@@ -23,10 +23,10 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='Resize', scale=scale, keep_ratio=True),
-            dict(type='LoadTargetMasks'),
+            dict(type='LoadMasks'),
         ],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 train_dataloader = dict(
     batch_size=3,

@@ -8,7 +8,7 @@ train_pipeline = [
         share_random_params=True,
         transforms=[
             dict(type='LoadVideoFrame', largest_scale=scale),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
             dict(type='RandomFlip', prob=0.5),
             dict(type='Resize', scale=scale, keep_ratio=True),
         ],

@@ -19,7 +19,7 @@ train_pipeline = [
                     share_random_params=True,
                     transforms=[
                         dict(type='LoadVideoFrame', largest_scale=_base_.train_scales[-1]),
-                        dict(type='LoadObjectMask'),
+                        dict(type='LoadMasks'),
                         dict(type='RandomFlip', prob=0.5),
                         _base_.resize,
                     ],
@@ -31,7 +31,7 @@ train_pipeline = [
                     share_random_params=True,
                     transforms=[
                         dict(type='LoadVideoFrame', largest_scale=_base_.crop_scales[-1]),
-                        dict(type='LoadObjectMask'),
+                        dict(type='LoadMasks'),
                         dict(type='RandomFlip', prob=0.5),
                         *_base_.crop_and_resize,
                     ],
@@ -53,7 +53,7 @@ test_pipeline = [
         transforms=[
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
         ],
     ),
     dict(type='PackReferringInputs'),
@@ -66,7 +66,7 @@ short_side_pipeline = [
         transforms=[
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(100000, 360), keep_ratio=True, backend='pillow'),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
         ],
     ),
     dict(type='PackReferringInputs'),

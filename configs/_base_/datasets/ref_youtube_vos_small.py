@@ -11,7 +11,7 @@ train_pipeline = [
         share_random_params=True,
         transforms=[
             dict(type='LoadVideoFrame', largest_scale=before_crop),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
             dict(type='RandomFlip', prob=0.5),
             dict(type='mmdet.RandomCrop', crop_type='relative_range', crop_size=(0.7, 0.7)),
             dict(type='Resize', scale=image_size),
@@ -27,7 +27,7 @@ test_pipeline = [
         transforms=[
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=image_size),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
         ],
     ),
     dict(type='PackReferringInputs'),

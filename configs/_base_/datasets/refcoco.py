@@ -7,7 +7,7 @@ crop_scales = [(100000, side) for side in (400, 500, 600)]
 cropped_scales = [(640, side) for side in (296, 328, 360, 392, 416, 448, 480, 512)]
 load = [
     dict(type='LoadVideoFrame'),
-    dict(type='LoadTargetMasks'),
+    dict(type='LoadMasks'),
     dict(type='RandomFlip', prob=0.5),
 ]
 
@@ -34,7 +34,7 @@ train_pipeline = [
         ],
     ),
     dict(type='SwapLeftRight'),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 test_pipeline = [
     dict(
@@ -42,10 +42,10 @@ test_pipeline = [
         transforms=[
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
-            dict(type='LoadTargetMasks'),
+            dict(type='LoadMasks'),
         ],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 
 train_dataloader = dict(

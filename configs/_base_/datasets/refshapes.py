@@ -12,7 +12,7 @@ train_pipeline = [
         share_random_params=True,
         transforms=[
             dict(type='LoadVideoFrame'),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
             dict(type='RandomFlip', prob=0.5),
             # Sentences name colours and sizes: little hue, and a crop that keeps relations.
             dict(
@@ -36,7 +36,7 @@ test_pipeline = [
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=image_size),
             # Behind the resize: ground truth stays at the size of the files.
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
         ],
     ),
     dict(type='PackReferringInputs'),

@@ -49,7 +49,7 @@ train_pipeline = [
         saturation_range=(0.8, 1.2),
         hue_delta=4,
     ),
-    dict(type='ThinSegMap', stride=4),  # 109 full maps cost more than the backbone
+    dict(type='SubsampleSegMap', stride=4),  # 109 full maps cost more than the backbone
     dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [

@@ -1,16 +1,16 @@
-"""Transforms of clips; image transforms of MMCV and MMDetection do the rest, broadcast.
+"""Transform clips; image transforms of MMCV and MMDetection are broadcast over their frames.
 
 A pipeline works on lists over frames::
 
     dict(type='TransformBroadcaster', share_random_params=True, transforms=[
-        dict(type='LoadVideoFrame'), dict(type='LoadObjectMask'),
+        dict(type='LoadVideoFrame'), dict(type='LoadMasks'),
         dict(type='RandomFlip', prob=0.5), ...]),
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs')
 
-The masks of all objects travel as one map of object ids per frame, ``gt_seg_map``: the image
-transforms crop, flip and resize it like any segmentation map, and none of them can drop or
-reorder an object, since pairs find their object by its id.
+The masks of all objects travel as one label map per frame, ``gt_seg_map``: image transforms crop,
+flip and resize it like any segmentation map, and none of them can drop or reorder an object, since
+pairs find their object by its id or bit.
 """
 
 from r2vos_mm.utils import lazy
@@ -19,11 +19,12 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
         'corruptions': ['CorruptFrames', 'CorruptSentences'],
+        'former_names': ['FORMER_NAMES'],
         'formatting': ['PackReferringInputs'],
-        'loading': ['LoadObjectMask', 'LoadVideoFrame'],
+        'loading': ['LoadMasks', 'LoadVideoFrame'],
         'photometric': ['ClipPhotoMetricDistortion'],
         'pseudo_clip': ['JitterFrame'],
-        'seg_map': ['ThinSegMap'],
+        'seg_map': ['SubsampleSegMap'],
         'text': ['SwapLeftRight'],
     },
 )

@@ -1,4 +1,4 @@
-"""From lists over frames to what the model and the evaluation get."""
+"""Pack lists over frames into the inputs and samples of model and evaluation."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,12 @@ from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.structures import ReferringDataSample
 from r2vos_mm.utils.data_issues import DataFileError
 
+from ..io.mask_sources import masks_of_objects
 from ..records import Clip, Pair
 
 
-def masks_of_objects(seg_maps: np.ndarray, obj_ids: Sequence[str]) -> np.ndarray:
-    """One mask per id: bool (P, T, H, W) from maps (T, H, W) uint8; all-zero for the id ''."""
-    ids = np.array([int(obj_id) if obj_id else 0 for obj_id in obj_ids], np.uint8)
-    masks = seg_maps[None] == ids[:, None, None, None]
-    masks[ids == 0] = False
-    return masks
-
-
 def boxes_of_masks(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest boxes around masks, and where there is anything to box.
+    """Return the smallest boxes around masks, and which masks are not empty.
 
     The box of pixels x1..x2 spans [x1, x2 + 1], so a single pixel has an area.
 
@@ -45,7 +38,7 @@ def boxes_of_masks(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _centre_and_extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and extent, relative to S, of what is occupied along the last axis of (P, T, S)."""
+    """Return centre and extent of what is occupied along S of (P, T, S), relative to S."""
     size = occupied.shape[-1]
     low = occupied.argmax(-1)
     high = size - occupied[..., ::-1].argmax(-1)
@@ -54,24 +47,26 @@ def _centre_and_extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @TRANSFORMS.register_module()
 class PackReferringInputs(BaseTransform):
-    """Packs a clip: ``inputs`` uint8 (T, 3, H, W) RGB and ``data_samples``.
+    """Pack a clip: ``inputs`` uint8 (T, 3, H, W) RGB and ``data_samples``.
 
-    Masks, boxes and visibility of the P pairs are computed here, from the maps of object ids as
-    the geometric transforms left them. Without ``gt_seg_map`` the sample has no masks.
+    Masks, boxes and visibility of the P pairs are computed here, from the label maps as the
+    geometric transforms left them. Without ``gt_seg_map`` the sample has no masks. Where only
+    some frames are annotated, the metainfo ``annotated_frames`` is a list of T bool.
 
     Required keys (lists over the frames): ``img`` (H, W, 3) BGR, ``clip``, ``img_path``,
-    ``img_shape``, ``ori_shape``; optionally ``gt_seg_map``, ``scale_factor``, ``flip``.
+    ``img_shape``, ``ori_shape``; optionally ``gt_seg_map`` and, where it has bits instead of object
+    ids, ``targets``; ``is_annotated``, ``scale_factor``, ``flip``.
 
     Args:
-        void_id: object id of pixels that are left out of scoring, which go to ``gt_void`` of the
-            sample: 255 for ``Annotations_unsupervised`` of DAVIS. None: there are none.
+        void_id: object id of pixels that scoring ignores, which go to ``gt_void`` of the sample,
+            such as 255 for ``Annotations_unsupervised`` of DAVIS. Needs object ids.
         with_foreground: add ``gt_foreground``, the pixels of any annotated object, which the
-            robustness of VISA needs.
+            robustness of VISA needs. Needs object ids.
         with_instances: add ``gt_instances``, the masks of every annotated object, for methods that
             learn from all of them (MTTR).
 
     Raises:
-        DataFileError: if the frames of the clip differ in size.
+        DataFileError: the frames of the clip differ in size.
     """
 
     def __init__(
@@ -86,7 +81,7 @@ class PackReferringInputs(BaseTransform):
         self.with_instances = with_instances
 
     def transform(self, results: dict) -> dict:
-        """Packs ``results``."""
+        """Pack ``results``."""
         clip: Clip = results['clip'][0]
         self._check_sizes(clip, results)
         sample = ReferringDataSample(
@@ -103,34 +98,48 @@ class PackReferringInputs(BaseTransform):
                 flip=bool(results['flip'][0]) if 'flip' in results else False,
             )
         )
-        sample.gt_pairs = self._pairs(clip.pairs, results.get('gt_seg_map'))
-        self._add_regions(sample, results.get('gt_seg_map'))
-        if self.with_instances and 'gt_seg_map' in results:
-            sample.gt_instances = self._instances(clip.pairs, np.stack(results['gt_seg_map']))
+        sample.gt_pairs = self._pairs(clip.pairs)
+        if 'gt_seg_map' in results:
+            targets = results['targets'][0] if 'targets' in results else None
+            self._add_masks(sample, clip.pairs, np.stack(results['gt_seg_map']), targets)
+        if 'is_annotated' in results:
+            sample.set_metainfo(dict(annotated_frames=list(results['is_annotated'])))
         return dict(inputs=self._images(results['img']), data_samples=sample)
 
-    def _add_regions(self, sample: ReferringDataSample, seg_maps: list[np.ndarray] | None) -> None:
-        """Adds ``gt_void`` and ``gt_foreground`` (T, H, W) bool, as far as they are asked for."""
-        if seg_maps is None or self.void_id is None and not self.with_foreground:
-            return
-        maps = np.stack(seg_maps)
-        void = np.zeros(maps.shape, bool) if self.void_id is None else maps == self.void_id
+    def _add_masks(
+        self,
+        sample: ReferringDataSample,
+        pairs: Sequence[Pair],
+        maps: np.ndarray,
+        targets: Sequence[str] | None,
+    ) -> None:
+        """Add all that the label maps (T, H, W[, planes]) show; each object is computed once."""
+        objects = sorted({pair.obj_id for pair in pairs})
+        index = [objects.index(pair.obj_id) for pair in pairs]
+        masks = masks_of_objects(maps, objects, targets)
+        for name, values in zip(('masks', 'boxes', 'valid'), (masks, *boxes_of_masks(masks))):
+            sample.gt_pairs[name] = torch.from_numpy(values[index])
+        if targets is None:
+            self._add_regions(sample, maps)
+        if self.with_instances:
+            obj_ids = self._instances(pairs, maps) if targets is None else list(targets)
+            masks = torch.from_numpy(masks_of_objects(maps, obj_ids, targets))
+            sample.gt_instances = InstanceData(
+                obj_ids=obj_ids, masks=masks, valid=masks.flatten(2).any(-1)
+            )
+
+    def _add_regions(self, sample: ReferringDataSample, maps: np.ndarray) -> None:
+        """Add ``gt_void`` and ``gt_foreground`` (T, H, W) bool where they are asked for."""
+        void = maps == self.void_id if self.void_id is not None else np.zeros(maps.shape, bool)
         if self.void_id is not None:
             sample.gt_void = torch.from_numpy(void)
         if self.with_foreground:
             sample.gt_foreground = torch.from_numpy((maps > 0) & ~void)
 
-    def _instances(self, pairs: Sequence[Pair], seg_maps: np.ndarray) -> InstanceData:
-        """Every object in the maps (T, H, W), and those of the pairs where they are not seen."""
-        objects = {str(number) for number in np.unique(seg_maps) if number not in (0, self.void_id)}
-        objects |= {pair.obj_id for pair in pairs if pair.obj_id}
-        obj_ids = sorted(objects, key=int)
-        masks = masks_of_objects(seg_maps, obj_ids)
-        return InstanceData(
-            obj_ids=obj_ids,
-            masks=torch.from_numpy(masks),
-            valid=torch.from_numpy(masks.any((-2, -1))),
-        )
+    def _instances(self, pairs: Sequence[Pair], maps: np.ndarray) -> list[str]:
+        """Return the ids of every object in the maps, and those of the pairs if not visible."""
+        objects = {str(number) for number in np.unique(maps) if number not in (0, self.void_id)}
+        return sorted(objects | {pair.obj_id for pair in pairs if pair.obj_id}, key=int)
 
     @staticmethod
     def _check_sizes(clip: Clip, results: dict) -> None:
@@ -143,7 +152,7 @@ class PackReferringInputs(BaseTransform):
 
     @staticmethod
     def _images(images: list[np.ndarray]) -> Tensor:
-        """RGB (T, 3, H, W) uint8; each frame is copied once."""
+        """Return RGB (T, 3, H, W) uint8; each frame is copied once."""
         height, width = images[0].shape[:2]
         clip = np.empty((len(images), 3, height, width), np.uint8)
         for frame, image in zip(clip, images):
@@ -152,9 +161,9 @@ class PackReferringInputs(BaseTransform):
         return torch.from_numpy(clip)
 
     @staticmethod
-    def _pairs(pairs: Sequence[Pair], seg_maps: list[np.ndarray] | None) -> InstanceData:
-        """The pairs with the masks of their objects, each object computed once."""
-        data = InstanceData(
+    def _pairs(pairs: Sequence[Pair]) -> InstanceData:
+        """Return the pairs without masks."""
+        return InstanceData(
             sentences=[pair.sentence for pair in pairs],
             pair_ids=[pair.pair_id for pair in pairs],
             exp_ids=[pair.exp_id for pair in pairs],
@@ -162,10 +171,3 @@ class PackReferringInputs(BaseTransform):
             kinds=[pair.kind for pair in pairs],
             is_negative=torch.tensor([pair.is_negative for pair in pairs], dtype=torch.bool),
         )
-        if seg_maps is not None:
-            objects = sorted(set(data.obj_ids))
-            index = [objects.index(obj_id) for obj_id in data.obj_ids]
-            masks = masks_of_objects(np.stack(seg_maps), objects)
-            for name, values in zip(('masks', 'boxes', 'valid'), (masks, *boxes_of_masks(masks))):
-                data[name] = torch.from_numpy(values[index])
-        return data

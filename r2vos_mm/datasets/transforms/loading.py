@@ -11,7 +11,6 @@ from PIL import Image
 
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.utils.data_issues import DataFileError
-from r2vos_mm.utils.masks_io import read_label_png
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 # What a JPEG decoder can shrink a picture by while it decodes, the strongest first.
@@ -138,30 +137,25 @@ class LoadVideoFrame(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadObjectMask(BaseTransform):
-    """Loads the map of object ids of one frame; does nothing where there is no ground truth.
+class LoadMasks(BaseTransform):
+    """Load the masks of a clip's objects in one frame; do nothing without ground truth.
 
-    Before the geometric transforms the map follows them, from the size that the frame was decoded
-    at; behind a resize it keeps the size of the file, as evaluation needs it.
+    Before the geometric transforms the map gets the size at which the frame was decoded, and
+    follows them. After a resize it keeps the size of the file, as evaluation needs it.
 
-    Required keys: ``ori_shape``, optionally ``img_shape`` and ``seg_map_path``. Added keys:
-    ``gt_seg_map`` (H, W) uint8, 0 = background.
+    Required keys: ``ori_shape``, optionally ``img_shape``, ``target_masks``
+    (:class:`~r2vos_mm.datasets.io.mask_sources.TargetMasks`) and, where the map has bits instead
+    of object ids, ``targets`` (their names). Added key: ``gt_seg_map`` uint8, see
+    :mod:`~r2vos_mm.datasets.io.mask_sources`.
 
     Raises:
-        DataFileError: if the file is missing, broken, coloured or of another size than the frame.
+        DataFileError: a mask cannot be read, or has another size than the frame.
     """
 
     def transform(self, results: dict) -> dict:
-        """Loads ``seg_map_path``."""
-        path = results.get('seg_map_path')
-        if path is None:
-            return results
-        mask = read_label_png(path)
-        if mask.shape != tuple(results['ori_shape']):
-            raise DataFileError(
-                f'{path} has size {mask.shape}, its frame '
-                f'{tuple(results["ori_shape"])} (height, width): frame and mask '
-                'must come from the same release'
-            )
-        results['gt_seg_map'] = at_decoded_size(mask, results)
+        """Load ``target_masks``."""
+        source = results.get('target_masks')
+        if source is not None:
+            labels = source.label_map(results.get('targets', ()), *results['ori_shape'])
+            results['gt_seg_map'] = at_decoded_size(labels, results)
         return results

@@ -1,4 +1,4 @@
-"""Transforms of label maps, for the pre-training of backbones."""
+"""Subsample label maps, for the pre-training of backbones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from r2vos_mm.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class ThinSegMap(BaseTransform):
+class SubsampleSegMap(BaseTransform):
     """Keep one label of every ``stride`` x ``stride`` block of ``gt_seg_map``, the middle one.
 
     A segmentation head of MMSegmentation enlarges its logits to the size of the labels before the
-    loss. With a hundred classes that costs more than the backbone; thin labels lose nothing that
-    logits of a coarser stride could show.
+    loss. With a hundred classes that costs more than the backbone; subsampled labels lose nothing
+    that logits of a coarser stride could show.
 
     Required and modified key: ``gt_seg_map``, (H, W) to (H/stride, W/stride).
 
@@ -30,6 +30,7 @@ class ThinSegMap(BaseTransform):
         self.stride = stride
 
     def transform(self, results: dict) -> dict:
+        """Subsample ``gt_seg_map``."""
         middle = self.stride // 2
         results['gt_seg_map'] = results['gt_seg_map'][middle :: self.stride, middle :: self.stride]
         return results

@@ -2,6 +2,7 @@
 
 import doctest
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from public_sets import rle, square
 
-from r2vos_mm.datasets import DataFileError, LoadTargetMasks, Pair
+from r2vos_mm.datasets import DataFileError, LoadMasks, Pair
 from r2vos_mm.datasets.io import mask_sources as target_masks
 from r2vos_mm.datasets.io.mask_sources import (
     CodedMasks,
+    PngMasks,
     decode_code,
+    masks_of_objects,
     pack_bits,
     targets_of,
     unpack_bits,
 )
+from r2vos_mm.utils.masks_io import write_label_png
 
 
 def test_examples_of_the_docstrings() -> None:
@@ -97,6 +101,27 @@ def test_the_map_gets_the_size_the_frame_was_decoded_at() -> None:
         targets=('1',),
         target_masks=CodedMasks({'1': [rle(square(4, 4))]}, 'v'),
     )
-    assert LoadTargetMasks()(results)['gt_seg_map'].shape == (12, 16)
+    assert LoadMasks()(results)['gt_seg_map'].shape == (12, 16)
     assert results['gt_seg_map'].sum() == 9
-    assert 'gt_seg_map' not in LoadTargetMasks()(dict(ori_shape=(24, 32)))
+    assert 'gt_seg_map' not in LoadMasks()(dict(ori_shape=(24, 32)))
+
+
+def test_a_png_is_a_map_of_ids_and_a_mask_per_target(tmp_path: Path) -> None:
+    ids = np.array([[0, 1, 2], [255, 2, 2]], np.uint8)
+    write_label_png(ids, tmp_path / '0.png')
+    source = PngMasks(tmp_path / '0.png')
+    assert (source.label_map(('1',), 2, 3) == ids).all()
+    assert (source.read('2', 2, 3) == (ids == 2)).all()
+    assert not source.read('', 2, 3).any()
+    assert not source.read('7', 2, 3).any()
+
+
+def test_masks_of_ids_and_of_bits_are_the_same() -> None:
+    ids = np.array([[[0, 1, 2], [3, 2, 2]]] * 2, np.uint8)
+    targets = ('3', '1', '2')
+    bits = np.stack([pack_bits(frame == np.array([3, 1, 2])[:, None, None]) for frame in ids])
+    wanted = ['1', '', '3', '1']
+    masks = masks_of_objects(ids, wanted)
+    assert masks[0].tolist() == (ids == 1).tolist()
+    assert not masks[1].any()
+    assert (masks_of_objects(bits, wanted, targets) == masks).all()

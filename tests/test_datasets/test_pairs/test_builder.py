@@ -29,7 +29,7 @@ PIPELINE = [
         transforms=[
             dict(type='LoadVideoFrame'),
             dict(type='Resize', scale=(32, 24)),
-            dict(type='LoadObjectMask'),
+            dict(type='LoadMasks'),
         ],
     ),
     dict(type='PackReferringInputs'),

@@ -16,9 +16,9 @@ from r2vos_mm.evaluation import JFRMetric
 PIPELINE = [
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadTargetMasks')],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
     ),
-    dict(type='PackTargetInputs'),
+    dict(type='PackReferringInputs'),
 ]
 BOTH = dict(
     pair_id='a/1/p',

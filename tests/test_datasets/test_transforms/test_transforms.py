@@ -2,6 +2,7 @@
 
 import doctest
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,18 +17,20 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from r2vos_mm.datasets import Clip, DataFileError, Pair
+from r2vos_mm.datasets.io.mask_sources import PngMasks, masks_of_objects
 from r2vos_mm.datasets.transforms import (
     ClipPhotoMetricDistortion,
-    LoadObjectMask,
+    LoadMasks,
     LoadVideoFrame,
     PackReferringInputs,
+    SubsampleSegMap,
     SwapLeftRight,
-    ThinSegMap,
     text,
 )
-from r2vos_mm.datasets.transforms.formatting import boxes_of_masks, masks_of_objects
+from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
 from r2vos_mm.datasets.transforms.loading import jpeg_reduction
 from r2vos_mm.datasets.transforms.text import swap_left_right
+from r2vos_mm.registry import TRANSFORMS
 
 
 def save(path: Path, pixels: np.ndarray, mode: str | None = None, **kwargs: object) -> str:
@@ -181,13 +184,13 @@ class TestReducedDecoding:
         ids = np.zeros(self.SIZE, np.uint8)
         ids[100:200, 300:] = 3
         results = LoadVideoFrame(largest_scale=(320, 240)).transform(
-            dict(img_path=path, seg_map_path=save(tmp_path / 'm.png', ids))
+            dict(img_path=path, target_masks=PngMasks(save(tmp_path / 'm.png', ids)))
         )
         np.testing.assert_array_equal(
-            LoadObjectMask().transform(dict(results))['gt_seg_map'], ids[::2, ::2]
+            LoadMasks().transform(dict(results))['gt_seg_map'], ids[::2, ::2]
         )
         # Behind a resize the ground truth keeps its size.
-        behind = LoadObjectMask().transform(dict(results, scale=(320, 240)))
+        behind = LoadMasks().transform(dict(results, scale=(320, 240)))
         np.testing.assert_array_equal(behind['gt_seg_map'], ids)
 
     def test_other_files_and_broken_ones(
@@ -203,11 +206,11 @@ class TestReducedDecoding:
                 load.transform(dict(img_path=path))
 
 
-class TestLoadObjectMask:
+class TestLoadMasks:
     IDS = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
     def load(self, path: object, shape: tuple[int, int] = (3, 4)) -> dict:
-        return LoadObjectMask().transform(dict(seg_map_path=str(path), ori_shape=shape))
+        return LoadMasks().transform(dict(target_masks=PngMasks(Path(path)), ori_shape=shape))
 
     def test_palette_and_grey_give_ids(self, tmp_path: Path) -> None:
         palette = Image.fromarray(self.IDS, mode='P')
@@ -231,7 +234,7 @@ class TestLoadObjectMask:
 
     def test_another_size_than_the_frame(self, tmp_path: Path) -> None:
         path = save(tmp_path / 'c.png', self.IDS)
-        with pytest.raises(DataFileError, match=r'c\.png has size \(3, 4\), its frame \(6, 8\)'):
+        with pytest.raises(DataFileError, match=r'c\.png has a mask of size \(3, 4\)'):
             self.load(path, (6, 8))
 
     def test_truncated(self, tmp_path: Path) -> None:
@@ -243,7 +246,7 @@ class TestLoadObjectMask:
             self.load(path, (40, 40))
 
     def test_without_ground_truth_nothing_happens(self) -> None:
-        assert LoadObjectMask().transform(dict(ori_shape=(3, 4))) == dict(ori_shape=(3, 4))
+        assert LoadMasks().transform(dict(ori_shape=(3, 4))) == dict(ori_shape=(3, 4))
 
 
 class TestSwapLeftRight:
@@ -297,20 +300,20 @@ class TestSwapLeftRight:
         assert SwapLeftRight().transform(results)['clip'][0].pairs[0].sentence == 'left'
 
 
-class TestThinSegMap:
+class TestSubsampleSegMap:
     def test_keeps_the_middle_of_every_block(self) -> None:
         labels = np.arange(8 * 12).reshape(8, 12)
-        thin = ThinSegMap(stride=4).transform(dict(gt_seg_map=labels))['gt_seg_map']
+        thin = SubsampleSegMap(stride=4).transform(dict(gt_seg_map=labels))['gt_seg_map']
         # rows 2, 6 and columns 2, 6, 10 of twelve labels a row
         assert thin.tolist() == [[26, 30, 34], [74, 78, 82]]
 
     def test_stride_one_changes_nothing(self, seg_maps: np.ndarray) -> None:
-        thin = ThinSegMap(stride=1).transform(dict(gt_seg_map=seg_maps[0]))['gt_seg_map']
+        thin = SubsampleSegMap(stride=1).transform(dict(gt_seg_map=seg_maps[0]))['gt_seg_map']
         assert (thin == seg_maps[0]).all()
 
     def test_a_stride_is_a_whole_number_of_pixels(self) -> None:
         with pytest.raises(ValueError, match='stride must be at least 1, got 0'):
-            ThinSegMap(stride=0)
+            SubsampleSegMap(stride=0)
 
 
 class TestPackReferringInputs:
@@ -482,3 +485,21 @@ def test_complete_jpeg_needs_no_second_decoder(
     from r2vos_mm.datasets.transforms.loading import decode_frame
 
     assert decode_frame(buffer.getvalue()).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize(
+    ('former', 'current'),
+    [
+        ('LoadObjectMask', LoadMasks),
+        ('LoadTargetMasks', LoadMasks),
+        ('PackTargetInputs', PackReferringInputs),
+    ],
+)
+def test_former_names_work_with_a_warning(
+    former: str, current: type, warnings_logged: Callable
+) -> None:
+    with DefaultScope.overwrite_default_scope('r2vos_mm'):
+        assert type(TRANSFORMS.build(dict(type=former))) is current
+    assert warnings_logged() == [
+        f'The transform {former} is now {current.__name__}: rename it in the config'
+    ]
