@@ -15,7 +15,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
             'from_referformer',
             'from_released',
             'load_converted',
-            'model_like',
             'read_released_checkpoint',
             'to_mttr',
             'to_referformer',

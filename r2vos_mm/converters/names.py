@@ -119,9 +119,7 @@ def _attention(released: str, ours: str) -> Rules:
     ]
 
 
-def _layers(
-    released: str, ours: str, *, norms: tuple[int, ...], attentions: dict[str, str]
-) -> Rules:
+def _layers(released: str, ours: str, attentions: dict[str, str], norms: tuple[int, ...]) -> Rules:
     """Rules of transformer layers. ``norms[k]`` is the released number of our norm k."""
     released, ours = f'{released}.layers.{{i}}.', f'{ours}.layers.{{i}}.'
     return [
@@ -139,15 +137,19 @@ def _normed_conv(released: str, ours: str) -> Rules:
     ]
 
 
-_DECODER_ATTENTIONS = {
-    'self_attn': 'self_attn.attn',
-    'multihead_attn': 'cross_attn.attn',
-}
+_SELF = {'self_attn': 'self_attn.attn'}
+_SELF_AND_CROSS = _SELF | {'multihead_attn': 'cross_attn.attn'}
 _TAIL = [
     ('norm2', 'update_norm'),
     ('linear1', 'ffn.0'),
     ('linear2', 'ffn.3'),
     ('norm3', 'ffn_norm'),
+]
+_TEXT_TAIL = [
+    ('norm_v2l_1', 'update_norm'),
+    ('linear_v2l_1', 'ffn.0'),
+    ('linear_v2l_2', 'ffn.3'),
+    ('norm_v2l_2', 'ffn_norm'),
 ]
 
 # R2-VOS and ReferFormer share all names outside their vision-language blocks.
@@ -171,15 +173,10 @@ _SHARED = [
             ('pixel_decoder.mask_features', 'neck.pyramid.mask_features'),
         ]
     ),
-    *_layers(
-        'transformer.encoder', 'neck.encoder', norms=(1, 2), attentions={'self_attn': 'self_attn'}
-    ),
+    *_layers('transformer.encoder', 'neck.encoder', {'self_attn': 'self_attn'}, (1, 2)),
     # Our first norm follows the self-attention; it is number 2 in the released model.
     *_layers(
-        'transformer.decoder',
-        'mask_head.decoder',
-        norms=(2, 1, 3),
-        attentions={'self_attn': 'self_attn.attn', 'cross_attn': 'cross_attn'},
+        'transformer.decoder', 'mask_head.decoder', _SELF | {'cross_attn': 'cross_attn'}, (2, 1, 3)
     ),
     *_normed_conv('adapter_1', 'finest_adapter'),
     *_normed_conv('adapter_2', 'pyramid.adapters.1'),
@@ -196,11 +193,8 @@ _FILTER = 'neck.grounding.dynamic_filter'
 R2VOS_TABLE = NameTable(
     [
         *_SHARED,
-        *_modules(
-            [('fc', 'proj'), ('layer_norm', 'norm')],
-            'transformer.query_mixer.',
-            'mask_head.query_mixer.',
-        ),
+        ('transformer.query_mixer.fc.{leaf}', 'mask_head.query_mixer.proj.{leaf}'),
+        ('transformer.query_mixer.layer_norm.{leaf}', 'mask_head.query_mixer.norm.{leaf}'),
         *_normed_conv('dyn_conv', 'grounding.dynamic_filter.input_conv'),
         ('pixel_decoder.dyn_filter.{leaf}', f'{_FILTER}.filter_proj.{{leaf}}'),
         ('pixel_decoder.pool_conv.weight', f'{_FILTER}.pool_conv.weight'),
@@ -210,27 +204,15 @@ R2VOS_TABLE = NameTable(
         *_attention(f'{_CROSS}v2l_attn', f'{_GROUNDING}vision_to_text'),
         (
             f'{_CROSS}proj_v_kv.{{leaf}}',
-            (f'{_GROUNDING}vision_key.{{leaf}}', f'{_GROUNDING}vision_value.{{leaf}}'),
+            tuple(f'{_GROUNDING}vision_{p}.{{leaf}}' for p in ('key', 'value')),
         ),
         *_modules([('proj_l_q', 'text_query'), ('norm1', 'vision_norm')], _CROSS, _GROUNDING),
         *_modules(_TAIL, _CROSS, f'{_GROUNDING}vision_tail.'),
-        *_modules(
-            [
-                ('norm_v2l_1', 'update_norm'),
-                ('linear_v2l_1', 'ffn.0'),
-                ('linear_v2l_2', 'ffn.3'),
-                ('norm_v2l_2', 'ffn_norm'),
-            ],
-            _CROSS,
-            f'{_GROUNDING}text_tail.',
-        ),
+        *_modules(_TEXT_TAIL, _CROSS, f'{_GROUNDING}text_tail.'),
         ('pixel_decoder.text_query.weight', 'cycle_head.text_query.weight'),
         ('pixel_decoder.text_decoder.norm.{leaf}', 'cycle_head.text_decoder.post_norm.{leaf}'),
         *_layers(
-            'pixel_decoder.text_decoder',
-            'cycle_head.text_decoder',
-            norms=(1, 2, 3),
-            attentions=_DECODER_ATTENTIONS,
+            'pixel_decoder.text_decoder', 'cycle_head.text_decoder', _SELF_AND_CROSS, (1, 2, 3)
         ),
         ('neg_classifier.layers.{i}.{leaf}', 'cycle_head.discriminator.layers.{i}.{leaf}'),
     ]
@@ -273,18 +255,8 @@ MTTR_TABLE = NameTable(
                 ('instance_kernels_head.layers.{i}', 'mask_head.kernel_branch.layers.{i}'),
             ]
         ),
-        *_layers(
-            'transformer.encoder',
-            'neck.encoder',
-            norms=(1, 2),
-            attentions={'self_attn': 'self_attn.attn'},
-        ),
-        *_layers(
-            'transformer.decoder',
-            'mask_head.decoder',
-            norms=(1, 2, 3),
-            attentions=_DECODER_ATTENTIONS,
-        ),
+        *_layers('transformer.encoder', 'neck.encoder', _SELF, (1, 2)),
+        *_layers('transformer.decoder', 'mask_head.decoder', _SELF_AND_CROSS, (1, 2, 3)),
         *_modules(
             [
                 *((f'lay{k + 1}', f'layers.{k}.conv') for k in range(4)),

@@ -23,7 +23,6 @@ from r2vos_mm.models.backbones import (
     convert_video_swin,
     read_state,
 )
-from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.state_dict import (
     CheckpointMismatchError,
     FitReport,
@@ -45,7 +44,6 @@ _IMPLIED = re.compile(
     r'(position_ids|token_type_ids)|backbone\..*num_batches_tracked'
 )
 _IMPLIED_BY_WINDOWS = ('.relative_position_index', '.attn_mask')
-_HEAD_CHANNELS = 64  # of every RoBERTa
 
 
 def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -191,22 +189,6 @@ from_referformer, to_referformer = REFERFORMER.to_ours, REFERFORMER.to_released
 from_mttr, to_mttr = MTTR.to_ours, MTTR.to_released
 
 
-def model_like(config: dict, weights: dict[str, Tensor]) -> nn.Module:
-    """Build the model of a config around a RoBERTa of the size found in converted weights.
-
-    The language model is built from its shapes, so that neither the hub nor a tokenizer is needed.
-    The backbone is not initialised.
-
-    Raises:
-        CheckpointMismatchError: There is no RoBERTa among the weights.
-    """
-    config = dict(config, backbone=dict(config['backbone'], init_cfg=None))
-    config['text_encoder'] = dict(
-        config['text_encoder'], language_model=_roberta_like(weights), tokenizer=object()
-    )
-    return MODELS.build(config)
-
-
 def load_converted(
     model: nn.Module, weights: dict[str, Tensor], *, source: str, partial: bool = False
 ) -> FitReport:
@@ -227,35 +209,3 @@ def load_converted(
         report.require(advice='Use the config of the same backbone and preset.')
     model.load_state_dict(report.weights, strict=False)
     return report
-
-
-def _roberta_like(weights: dict[str, Tensor]) -> nn.Module:
-    from transformers import RobertaConfig, RobertaModel
-
-    shapes = {
-        name.removeprefix(LANGUAGE_MODEL): tensor.shape
-        for name, tensor in weights.items()
-        if name.startswith(LANGUAGE_MODEL)
-    }
-    try:
-        vocabulary, channels = shapes['embeddings.word_embeddings.weight']
-        config = RobertaConfig(
-            vocab_size=vocabulary,
-            hidden_size=channels,
-            intermediate_size=shapes['encoder.layer.0.intermediate.dense.weight'][0],
-            num_hidden_layers=len({n.split('.')[2] for n in shapes if n.startswith('encoder.')}),
-            num_attention_heads=channels // _HEAD_CHANNELS,
-            max_position_embeddings=shapes['embeddings.position_embeddings.weight'][0],
-            type_vocab_size=shapes['embeddings.token_type_embeddings.weight'][0],
-            layer_norm_eps=1e-5,
-            pad_token_id=1,
-            bos_token_id=0,
-            eos_token_id=2,
-        )
-    except KeyError as error:
-        raise CheckpointMismatchError(
-            f'the weights hold no RoBERTa: {LANGUAGE_MODEL}{error.args[0]} is missing. Checkpoints '
-            'of training leave out a frozen language model that its source provides; add its '
-            'weights under that prefix.'
-        ) from error
-    return RobertaModel(config, add_pooling_layer='pooler.dense.weight' in shapes)

@@ -16,13 +16,13 @@ from r2vos_mm.converters import (
     MTTR,
     from_mttr,
     load_converted,
-    model_like,
     read_released_checkpoint,
     to_mttr,
     window_positions,
 )
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
+model_like = load_script('model_converters/converter_cli.py').model_like
 POSITIONS = 'transformer.text_encoder.embeddings.position_ids'
 
 
@@ -78,7 +78,8 @@ def test_relative_positions_of_a_window_of_seven_by_seven():
 
 
 def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
-    monkeypatch.setattr(converters, 'model_like', lambda config, weights: None)
+    cli = load_script('model_converters/converter_cli.py')
+    monkeypatch.setattr(cli, 'model_like', lambda config, weights: None)
     monkeypatch.setattr(converters, 'load_converted', lambda *args, **kwargs: None)
     ours = from_mttr(
         {
@@ -88,9 +89,7 @@ def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
         }
     ).weights
     torch.save(dict(state_dict=ours), tmp_path / 'ours.pth')
-    content = load_script('model_converters/converter_cli.py').restore_released(
-        MTTR, {}, tmp_path / 'ours.pth'
-    )
+    content = cli.restore_released(MTTR, {}, tmp_path / 'ours.pth')
     assert list(content) == ['model_state_dict']
     assert content['model_state_dict'].keys() == {
         name for name in names if 'text_encoder.encoder' not in name

@@ -142,7 +142,7 @@ def read_released(
         CheckpointMismatchError: The weights do not fit the config completely, or ``leave_out``
             names none.
     """
-    from r2vos_mm.converters import load_converted, model_like, read_released_checkpoint
+    from r2vos_mm.converters import load_converted, read_released_checkpoint
     from r2vos_mm.converters.report import listing
     from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
@@ -172,7 +172,7 @@ def restore_released(released: ReleasedFormat, config: dict, source: Path) -> di
         OSError: The language model cannot be reached.
     """
     from r2vos_mm.compat.checkpoint import read_checkpoint
-    from r2vos_mm.converters import load_converted, model_like, window_positions
+    from r2vos_mm.converters import load_converted, window_positions
     from r2vos_mm.converters.released import LANGUAGE_MODEL
     from r2vos_mm.models import text_encoders
     from r2vos_mm.utils.state_dict import weights_of
@@ -188,6 +188,24 @@ def restore_released(released: ReleasedFormat, config: dict, source: Path) -> di
     print(converted.describe())
     weights = converted.weights | window_positions(converted.weights)
     return {released.container: compact(weights)}
+
+
+def model_like(config: dict, weights: dict[str, Tensor]) -> nn.Module:
+    """Build the model of a config around a RoBERTa of the size found in converted weights.
+
+    The language model is built from its shapes, so that neither the hub nor a tokenizer is needed.
+    The backbone is not initialised.
+
+    Raises:
+        CheckpointMismatchError: There is no RoBERTa among the weights.
+    """
+    from r2vos_mm.registry import MODELS
+
+    config = dict(config, backbone=dict(config['backbone'], init_cfg=None))
+    config['text_encoder'] = dict(
+        config['text_encoder'], language_model=_roberta_like(weights), tokenizer=object()
+    )
+    return MODELS.build(config)
 
 
 def read_backbone(
@@ -221,3 +239,38 @@ def read_backbone(
 def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copy the tensors: one that views a larger tensor would be saved with all of it."""
     return {name: tensor.clone() for name, tensor in weights.items()}
+
+
+def _roberta_like(weights: dict[str, Tensor]) -> nn.Module:
+    from transformers import RobertaConfig, RobertaModel
+
+    from r2vos_mm.converters.released import LANGUAGE_MODEL
+    from r2vos_mm.utils.state_dict import CheckpointMismatchError
+
+    shapes = {
+        name.removeprefix(LANGUAGE_MODEL): tensor.shape
+        for name, tensor in weights.items()
+        if name.startswith(LANGUAGE_MODEL)
+    }
+    try:
+        vocabulary, channels = shapes['embeddings.word_embeddings.weight']
+        config = RobertaConfig(
+            vocab_size=vocabulary,
+            hidden_size=channels,
+            intermediate_size=shapes['encoder.layer.0.intermediate.dense.weight'][0],
+            num_hidden_layers=len({n.split('.')[2] for n in shapes if n.startswith('encoder.')}),
+            num_attention_heads=channels // 64,  # as in every RoBERTa
+            max_position_embeddings=shapes['embeddings.position_embeddings.weight'][0],
+            type_vocab_size=shapes['embeddings.token_type_embeddings.weight'][0],
+            layer_norm_eps=1e-5,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+        )
+    except KeyError as error:
+        raise CheckpointMismatchError(
+            f'the weights hold no RoBERTa: {LANGUAGE_MODEL}{error.args[0]} is missing. Checkpoints '
+            'of training leave out a frozen language model that its source provides; add its '
+            'weights under that prefix.'
+        ) from error
+    return RobertaModel(config, add_pooling_layer='pooler.dense.weight' in shapes)

@@ -12,7 +12,7 @@ from them.
 import sys
 from pathlib import Path
 
-from converter_cli import add_files, compact, new_parser, write_converted
+from converter_cli import add_files, compact, model_like, new_parser, write_converted
 
 
 def initialise(config: dict, source: Path, *, language_model: bool = True) -> dict:
@@ -26,7 +26,7 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
     Raises:
         CheckpointMismatchError: The file has no weights of the model.
     """
-    from r2vos_mm.converters import R2VOS, load_converted, model_like, read_released_checkpoint
+    from r2vos_mm.converters import R2VOS, load_converted, read_released_checkpoint
     from r2vos_mm.converters.released import LANGUAGE_MODEL
     from r2vos_mm.converters.report import listing
 
