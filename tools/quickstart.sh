@@ -1,76 +1,135 @@
 #!/usr/bin/env bash
-# From a fresh machine to a trained, tested and drawn model: tools/quickstart.sh
-# Makes .venv and data/refshapes (reused by the next call), trains the small R2-VOS from scratch for
-# some minutes, shows that it follows its sentences, tests and draws the checkpoint that comes with
-# the code.
+# Install, train, test and draw on the embedded data set: bash tools/quickstart.sh
+# Trains a small R2-VOS for a few minutes, from the backbone weights in configs/checkpoints, and
+# shows that its masks follow the sentences; then tests the shipped checkpoint and draws its masks.
+# Every step adapts to the speed of the machine, so that the whole takes about QUICKSTART_MINUTES.
 #
-# Environment: QUICKSTART_MINUTES (6) of training; QUICKSTART_TRAIN (1500) and QUICKSTART_VALID
-# (100) videos to make; QUICKSTART_TESTED (50) of the latter to test; QUICKSTART_WORK
-# (work_dirs/quickstart); PYTHON (a Python 3.11 or 3.12).
+# Environment variables:
+#   QUICKSTART_MINUTES  minutes for everything, 10 by default
+#   QUICKSTART_WORK     folder for the results, work_dirs/quickstart by default
+#   PYTHON              the Python to make .venv with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-MINUTES=${QUICKSTART_MINUTES:-6}
-TESTED=${QUICKSTART_TESTED:-50}
+MINUTES=${QUICKSTART_MINUTES:-10}
 WORK=${QUICKSTART_WORK:-work_dirs/quickstart}
-SHORT=configs/r2vos/r2vos_tiny_1xb4-quick_refshapes.py
+QUICK=configs/r2vos/r2vos_tiny_2xb4-quick_refshapes.py
 CONFIG=configs/r2vos_tiny_refshapes.py
 SHIPPED=configs/checkpoints/r2vos_tiny_refshapes.pth
-DATA=data/refshapes
 PY=.venv/bin/python
+# Seconds that each step may take; training gets what is left.
+DATA_SECONDS=40 COMPARE_SECONDS=55 TEST_SECONDS=75
+STARTUP_SECONDS=75 # starting Python, loading models and drawing curves, all steps together
 STEP=0
 
-step() { # step TITLE COMMAND...: announce, run, tell the time
+step() { # step TITLE COMMAND...: announce a step, run it and print its duration
     local title=$1 begin=$SECONDS
     shift
     STEP=$((STEP + 1))
-    printf '\n== %d. %s\n' "$STEP" "$title"
+    printf '\n== %d/6  %s\n' "$STEP" "$title"
     "$@"
-    printf -- '-- done in %d s\n' "$((SECONDS - begin))"
+    printf -- '-- step %d took %d s; %d s since the start\n' "$STEP" "$((SECONDS - begin))" "$SECONDS"
 }
 
-logged() { # logged LOG COMMAND...: run, all output to LOG, progress to the screen
+logged() { # logged LOG COMMAND...: write all output to LOG and show progress on the screen
     local log=$1
     shift
     mkdir -p "$(dirname "$log")"
     if ! "$@" 2>&1 | tee "$log" | sed -unE "$PROGRESS"; then
         tail -n 20 "$log" >&2
-        echo "error: this step failed, its log is $log" >&2
+        echo "error: this step failed; its log is $log" >&2
         return 1
     fi
 }
-PROGRESS='/ Iter\(|Time limit/{s/^[^ ]+ ([0-9:]+) - [^ ]+ - INFO - /\1 /;s/^(.{97}).+/\1.../;p}'
+PROGRESS='/ Iter\(|Time limit|fit into|precision/{s/^[^ ]+ ([0-9:]+) - [^ ]+ - [A-Z]+ - /\1 /;s/^(.{110}).+/\1.../;p}
+/^(Testing|Validating) /p'
 
-make_data() {
+announce() {
+    cat <<TEXT
+This takes about $MINUTES minutes on two CPU cores:
+  1. install the pinned versions into .venv             about 3 min, once
+  2. make the synthetic data set RefShapes              up to $DATA_SECONDS s
+  3. train a small R2-VOS                               1.5 to 5 min, the time that is left
+  4. compare right and shuffled sentences               about $COMPARE_SECONDS s
+  5. test and draw the shipped checkpoint               about $TEST_SECONDS s
+  6. print the results
+Results go to $WORK.
+TEXT
+}
+
+make_data() { # a complete data/refshapes is used; otherwise a set of the size that time allows
+    DATA=data/refshapes
+    if [ ! -f "$DATA/pairs/valid.json" ] || [ ! -f "$DATA/pairs/train.json" ]; then
+        DATA=data/refshapes_quick
+    fi
     if [ -f "$DATA/pairs/valid.json" ] && [ -f "$DATA/pairs/train.json" ]; then
         echo "reusing $DATA"
-    else
-        "$PY" tools/dataset_converters/make_refshapes.py "$DATA" --overwrite \
-            --train "${QUICKSTART_TRAIN:-1500}" --valid "${QUICKSTART_VALID:-100}"
+        return
     fi
+    local make=(tools/dataset_converters/make_refshapes.py) count
+    rm -rf "$WORK/speed" "$DATA"
+    count=$("$PY" - "$DATA_SECONDS" "${make[@]}" "$WORK/speed" <<'PYTHON'
+import subprocess, sys, time
+
+seconds, probe = float(sys.argv[1]), 40
+start = time.monotonic()
+command = [sys.executable, *sys.argv[2:], '--train', str(probe), '--valid', '0', '--quiet']
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+elapsed = time.monotonic() - start
+print(max(200, min(1500, int((seconds - elapsed) * probe / elapsed) - 50)))
+PYTHON
+    )
+    rm -rf "$WORK/speed"
+    "$PY" "${make[@]}" "$DATA" --train "$count" --valid 50
+}
+
+data_options() {
+    local part
+    for part in train test; do
+        echo "${part}_dataloader.dataset.data_root=$DATA"
+    done
 }
 
 train() {
+    local minutes log=$WORK/train.log
+    minutes=$("$PY" -c "
+left = 60 * $MINUTES - $SECONDS - $COMPARE_SECONDS - $TEST_SECONDS - $STARTUP_SECONDS
+print(round(min(300, max(90, left)) / 60, 2))")
+    echo "training for at most $minutes min; the log is $log"
     rm -rf "$WORK/train"
-    logged "$WORK/train.log" env "PYTHON=$PY" tools/dist_train.sh "$SHORT" "$(processes)" \
-        --work-dir "$WORK/train" --max-minutes "$MINUTES" \
-        --cfg-options default_hooks.logger.interval=20
+    # shellcheck disable=SC2046
+    logged "$log" env "PYTHON=$PY" tools/dist_train.sh "$QUICK" "$(processes)" \
+        --work-dir "$WORK/train" --cfg-options custom_hooks.0.max_minutes="$minutes" \
+        val_cfg=None val_dataloader=None val_evaluator=None $(data_options)
     "$PY" tools/analysis_tools/plot_losses.py "$WORK/train" --out "$WORK/pictures/losses.png"
 }
 
-processes() { # two share the CPUs better than the threads of one; a GPU takes one
+processes() { # one for a GPU; on a CPU two processes of one thread beat one process of two
     "$PY" -c 'import os, torch; print(1 if torch.cuda.is_available() else min(2, os.cpu_count()))'
 }
 
 compare() {
-    "$PY" tools/analysis_tools/sanity_baselines.py \
-        "$SHORT" "$(cat "$WORK/train/last_checkpoint")" --out "$WORK/sanity.json"
+    # shellcheck disable=SC2046
+    "$PY" tools/analysis_tools/sanity_baselines.py "$QUICK" "$(cat "$WORK/train/last_checkpoint")" \
+        --max-seconds "$COMPARE_SECONDS" --out "$WORK/sanity.json" --cfg-options $(data_options)
 }
 
 test_and_draw() {
+    local videos
+    # A test has about twice the sentences per video and draws; two processes share the work.
+    videos=$("$PY" - "$WORK/sanity.json" "$TEST_SECONDS" "$(processes)" <<'PYTHON'
+import json, sys
+
+speed = json.load(open(sys.argv[1]))['seconds_per_video']
+print(max(4, min(50, int(float(sys.argv[2]) * int(sys.argv[3]) / (3.0 * speed)))))
+PYTHON
+    )
+    echo "testing $videos videos; the log is $WORK/test.log"
+    # shellcheck disable=SC2046
     logged "$WORK/test.log" env "PYTHON=$PY" tools/dist_test.sh "$CONFIG" "$SHIPPED" "$(processes)" \
         --work-dir "$WORK/test" --out "$WORK/metrics.json" --show-dir "$WORK/pictures" \
-        --cfg-options model.test_cfg.figures=True test_dataloader.dataset.indices="$TESTED"
+        --cfg-options model.test_cfg.figures=True test_dataloader.dataset.indices="$videos" \
+        $(data_options)
 }
 
 summarise() {
@@ -80,7 +139,11 @@ import sys
 from pathlib import Path
 
 work = Path(sys.argv[1])
+sanity = json.loads((work / 'sanity.json').read_text())
 metrics = json.loads((work / 'metrics.json').read_text())
+print(f'trained here, {sanity["num_videos"]} videos: J {sanity["right"]:.1f} with the right sentences,',
+      f'{sanity["shuffled"]:.1f} with shuffled ones, {sanity["blob"]:.1f} for a centre blob')
+print('shipped checkpoint:')
 keys = ('J', 'F', 'J&F', 'R', 'J&F&R', 'AUROC')
 print('  '.join(f'{key:>8}' for key in keys))
 print('  '.join(f'{metrics[key]:8.3f}' if key in metrics else f'{"-":>8}' for key in keys))
@@ -89,16 +152,17 @@ print('training  ', work / 'train')
 for pattern in ('losses.png', 'test/contact_sheet.png', 'test/*.mp4'):
     for path in sorted((work / 'pictures').glob(pattern)):
         print('picture   ', path)
-figures = sorted((work / 'pictures').glob('test/*_grounding_*.png'))
-if figures:
-    print('picture   ', figures[0], f'and {len(figures) - 1} more of where the words look')
+maps = sorted((work / 'pictures').glob('test/*_grounding_*.png'))
+if maps:
+    print('picture   ', maps[0], f'and {len(maps) - 1} more of the grounding of the words')
 PYTHON
 }
 
-step 'Environment .venv with pinned versions' bash tools/setup_env.sh
-step "Synthetic data in $DATA" make_data
-step "Training from scratch, at most $MINUTES min" train
+announce
+step 'Environment .venv' bash tools/setup_env.sh
+step 'Synthetic data' make_data
+step 'Training, from the shipped backbone weights' train
 step 'Right sentences, shuffled sentences and a centre blob' compare
-step "Test and drawing of $SHIPPED, first $TESTED videos" test_and_draw
-step 'Result of the shipped checkpoint' summarise
+step "Test and pictures of $SHIPPED" test_and_draw
+step 'Results' summarise
 printf '\nfinished in %d min %d s\n' "$((SECONDS / 60))" "$((SECONDS % 60))"

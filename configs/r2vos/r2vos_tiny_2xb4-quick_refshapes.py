@@ -1,0 +1,26 @@
+# Training of the quick start: stills, for a few minutes. Starts from the backbone of the shipped
+# checkpoint; TimeLimitHook times the first iterations and scales the schedule to those that fit.
+_base_ = './r2vos_tiny_2xb3-3k_refshapes.py'
+max_iters = 520  # at most
+warmup = 60
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='{{ fileDirname }}/../checkpoints/r2vos_tiny_refshapes.pth',
+            prefix='backbone.',
+        )
+    )
+)
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+train_dataloader = dict(batch_size=4, dataset=dict(clip_length=1))
+val_dataloader = dict(dataset=dict(indices=8))  # videos
+optim_wrapper = dict(
+    optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0)))
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+]
+default_hooks = dict(checkpoint=dict(interval=max_iters, save_best=None), logger=dict(interval=10))
+custom_hooks = [dict(type='TimeLimitHook', max_minutes=5, fit_schedule=True)]
