@@ -1,13 +1,29 @@
 """Fixtures that all tests share."""
 
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tiny_sets import write_set
 
 import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before any test imports them)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _no_network() -> Iterator[None]:
+    """Fail on any connection of this process that leaves the machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in ('127.0.0.1', '::1', 'localhost'):
+            raise AssertionError(f'a test connects to {address}')
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, 'connect', guarded)
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -211,6 +212,25 @@ def test_config_trains_on_refshapes(name: str, tmp_path: Path):
     assert all(value.isfinite() for value in losses.values())
     result = model.eval().test_step(pseudo_collate([sets['val'][0]]))[0]
     assert result.pred_pairs.masks.shape == result.gt_pairs.masks.shape
+
+
+def test_backbones_start_from_public_addresses_or_own_training():
+    checkpoints = {init['checkpoint'] for name in FILES for init in inits_in(load(name).model)}
+    own = {'work_dirs/resnet18_2xb16-2400iter_refshapes/iter_2400.pth'}
+    assert own < checkpoints
+    names = [urlparse(address) for address in checkpoints - own]
+    assert {name.scheme for name in names} == {'https'}
+    assert {name.netloc for name in names} == {'download.pytorch.org', 'github.com'}
+    assert len(names) == 2 + 4 + 3  # ResNets, Swins, Video Swins
+
+
+def inits_in(part: object) -> Iterator[dict]:
+    """Every ``init_cfg`` of a model that loads weights."""
+    if isinstance(part, dict):
+        if part.get('type') == 'Pretrained':
+            yield part
+        for value in part.values():
+            yield from inits_in(value)
 
 
 def test_ablations_change_what_they_say():

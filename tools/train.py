@@ -13,6 +13,7 @@ from r2vos_mm.engine.launch import (
     load_config,
     short_errors,
 )
+from r2vos_mm.utils.weights import fetch_pretrained
 
 _START = 'load_from (--cfg-options load_from=None starts without it):'
 _PLAIN_WRAPPERS = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
@@ -91,6 +92,7 @@ def main() -> None:
     with short_errors():
         cfg = load_config(args)
         apply_training_options(cfg, args)
+        fetch_pretrained(cfg.model)
         Runner.from_cfg(cfg).train()
 
 

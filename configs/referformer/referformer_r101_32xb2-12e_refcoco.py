@@ -1,3 +1,3 @@
 # ReferFormer, ResNet-101, pre-training on single images.
-_base_ = './referformer_r50_32xb2-12e_refcoco.py'
-model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='pretrained/resnet101.pth')))
+_base_ = ['./referformer_r50_32xb2-12e_refcoco.py', '../_base_/backbones/resnet101.py']
+model = dict(backbone=_base_.backbone)

@@ -8,7 +8,6 @@ be read that way. MMEngine also writes files in place, so that a killed process 
 behind.
 """
 
-import hashlib
 import os
 import re
 from collections import OrderedDict
@@ -16,16 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_dist_info
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from r2vos_mm.utils.files import atomic_path, write_atomically
+from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
 ATOMIC_BACKEND = 'atomic_local'
 MapLocation = str | torch.device | Callable | None
@@ -101,50 +99,8 @@ def load_from_local(filename: str, map_location: MapLocation) -> dict[str, Any]:
 def load_from_http(
     filename: str, map_location: MapLocation = None, model_dir: str | None = None
 ) -> dict[str, Any]:
-    """MMEngine's loader of URLs, without unpickling; rank 0 downloads, the others read its copy."""
-    rank, _ = get_dist_info()
-    if rank > 0:
-        barrier()
-    checkpoint = read_checkpoint(_download(filename, model_dir), map_location)
-    if rank == 0:
-        barrier()
-    return checkpoint
-
-
-def _download(url: str, folder: str | None) -> Path:
-    """Path of the file at ``url``, downloaded to ``folder`` or PyTorch's cache if it is not there.
-
-    Raises:
-        CheckpointReadError: what came is a web page, or has another hash than its name says.
-    """
-    file = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'), Path(urlparse(url).path).name)
-    if not file.is_file():
-        print_log(f'Downloading {url} to {file}', 'current')
-        with atomic_path(file) as partial:
-            torch.hub.download_url_to_file(url, str(partial), progress=True)
-            _check_download(partial, url)
-    return file
-
-
-def _check_download(file: Path, url: str) -> None:
-    with file.open('rb') as stream:
-        start = stream.read(512).lstrip().lower()
-        if start.startswith((b'<!doctype html', b'<html')):
-            raise CheckpointReadError(
-                f'{url} answered with a web page instead of a checkpoint: open this address in a '
-                'browser, download the file there and give its path'
-            )
-        stream.seek(0)
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    # torchvision and OpenMMLab put the first digits of the SHA-256 into names.
-    expected = re.search(r'-([0-9a-f]{8,64})\.\w+$', urlparse(url).path)
-    if expected and not digest.hexdigest().startswith(expected.group(1)):
-        raise CheckpointReadError(
-            f'{url} is damaged: its name says that the SHA-256 begins with {expected.group(1)}, '
-            f'the download has {digest.hexdigest()[:8]}; download it again'
-        )
+    """MMEngine's loader of addresses, without unpickling and with checks of the download."""
+    return read_checkpoint(local_weights(filename, folder=model_dir), map_location)
 
 
 def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
@@ -155,9 +111,10 @@ def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
         map_location: As in ``torch.load``.
 
     Raises:
-        FileNotFoundError, CheckpointReadError: As :func:`read_checkpoint`.
+        FileNotFoundError, CheckpointReadError: As :func:`read_checkpoint`; also if it cannot be
+            downloaded.
     """
-    if source.startswith(('http://', 'https://')):
+    if source.startswith(ADDRESSES):
         return load_from_http(source, map_location)
     if '://' in source:
         return CheckpointLoader.load_checkpoint(source, map_location)

@@ -13,7 +13,10 @@ from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'tests/toy/toy_config.py'
-ENVIRONMENT = {**os.environ, 'PYTHONPATH': 'tests/toy', 'OMP_NUM_THREADS': '1'}
+INIT = 'model.backbone.init_cfg'
+MISSING_WEIGHTS = (f'{INIT}.type=Pretrained', f'{INIT}.checkpoint=nowhere.pth')
+PATHS = os.pathsep.join(['tests/toy', str(ROOT)])
+ENVIRONMENT = {**os.environ, 'PYTHONPATH': PATHS, 'OMP_NUM_THREADS': '1'}
 # Shells started by the tests find the Python that runs the tests.
 ENVIRONMENT['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT["PATH"]}'
 
@@ -78,6 +81,10 @@ class TestTwoProcesses:
     ('command', 'message'),
     [
         (('train.py', 'configs/nowhere.py'), 'error: Config configs/nowhere.py does not exist'),
+        (
+            ('train.py', CONFIG, '--cfg-options', *MISSING_WEIGHTS),
+            f'error: Weights nowhere.pth of {INIT} do not exist',
+        ),
         (('test.py', CONFIG, 'nowhere.pth'), 'error: Checkpoint nowhere.pth does not exist'),
     ],
 )

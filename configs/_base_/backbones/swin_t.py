@@ -1,5 +1,6 @@
-# 2-D Swin T with ImageNet weights, frame by frame, a norm on every map. A config takes both:
+# 2-D Swin T with ImageNet weights, frame by frame, a norm on every map. Use it as
 #     model = dict(backbone=_base_.backbone, neck=_base_.neck)
+# Weights are those of the authors of Swin; the addresses are not verified (docs/model_zoo.md).
 backbone = dict(
     _delete_=True,
     type='mmdet.SwinTransformer',
@@ -9,6 +10,9 @@ backbone = dict(
     window_size=7,
     drop_path_rate=0.2,
     convert_weights=True,
-    init_cfg=dict(type='Pretrained', checkpoint='pretrained/swin_tiny_patch4_window7_224.pth'),
+    init_cfg=dict(
+        type='Pretrained',
+        checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_tiny_patch4_window7_224.pth',
+    ),
 )
 neck = dict(in_channels=[96, 192, 384, 768], input_proj=dict(in_channels=[192, 384, 768]))

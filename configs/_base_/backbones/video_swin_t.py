@@ -1,5 +1,6 @@
-# Video Swin T with Kinetics-400 weights (docs/backbones.md). A config takes both variables:
+# Video Swin T with Kinetics-400 weights. Use it as
 #     model = dict(backbone=_base_.backbone, neck=_base_.neck)
+# Weights are those of the authors of Video Swin; addresses are not verified (docs/model_zoo.md).
 backbone = dict(
     _delete_=True,
     type='VideoSwinTransformer',
@@ -9,7 +10,8 @@ backbone = dict(
     window_size=(8, 7, 7),
     drop_path_rate=0.2,
     init_cfg=dict(
-        type='Pretrained', checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth'
+        type='Pretrained',
+        checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.4/swin_tiny_patch244_window877_kinetics400_1k.pth',
     ),
 )
 neck = dict(in_channels=[96, 192, 384, 768], input_proj=dict(in_channels=[192, 384, 768]))

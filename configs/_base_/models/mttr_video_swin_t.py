@@ -24,7 +24,7 @@ model = dict(
         out_indices=(0, 1, 2),
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth',
+            checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.4/swin_tiny_patch244_window877_kinetics400_1k.pth',
         ),
     ),
     # words only; no part of MTTR reads the sentence embedding

@@ -19,7 +19,11 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='pretrained/resnet50.pth'),
+        # address not verified (docs/model_zoo.md)
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth',
+        ),
     ),
     text_encoder=dict(
         type='TransformerTextEncoder',

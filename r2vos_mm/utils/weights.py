@@ -1,0 +1,124 @@
+"""Find weight files by path or address: download, check hashes, report what is missing.
+
+Addresses are downloaded once into the cache of ``torch.hub`` (``$TORCH_HOME/hub/checkpoints``).
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlparse
+
+from .files import atomic_path
+
+ADDRESSES = ('http://', 'https://')
+# Published files carry the first digits of their SHA-256, as in ``resnet50-0676ba61.pth``.
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.')
+
+
+class WeightsError(FileNotFoundError):
+    """Weights that cannot be found or downloaded; the message tells what to do."""
+
+
+def local_weights(address: str | Path, *, folder: str | Path | None = None) -> Path:
+    """Return the local file of some weights, after downloading them if need be.
+
+    In distributed runs the first process downloads while the others wait, so all must call this.
+
+    Args:
+        address: a path, which is returned as it is, or an ``http(s)://`` address.
+        folder: where downloads are kept; the cache of ``torch.hub`` by default.
+
+    Raises:
+        WeightsError: the address cannot be reached, serves a web page instead of a file, or a file
+            whose SHA-256 is not the one in its name.
+    """
+    if not str(address).startswith(ADDRESSES):
+        return Path(address).expanduser()
+    import torch
+    from mmengine.dist import barrier, get_rank
+
+    root = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'))
+    file = root / Path(urlparse(str(address)).path).name
+    if get_rank() > 0:
+        barrier()
+    try:
+        if not file.is_file():
+            _download(str(address), file)
+    finally:
+        if get_rank() == 0:
+            barrier()
+    return file
+
+
+def _download(address: str, file: Path) -> None:
+    from torch.hub import download_url_to_file
+
+    try:
+        with atomic_path(file) as partial:
+            download_url_to_file(address, str(partial))
+            _check_download(partial, address, file.name)
+    except WeightsError:
+        raise
+    except OSError as error:
+        raise WeightsError(
+            f'{address} cannot be downloaded ({error}). Download it on a machine that can reach '
+            f'it, and save it as {file} or give its path instead.'
+        ) from error
+
+
+def _check_download(file: Path, address: str, name: str) -> None:
+    with file.open('rb') as stream:
+        start = stream.read(512).lstrip().lower()
+        if start.startswith((b'<!doctype', b'<html')):
+            raise WeightsError(
+                f'{address} serves a web page, not a file. Open this address in a browser, '
+                'download the file there and give its path instead.'
+            )
+        stream.seek(0)
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    expected = _HASH.search(name)
+    if expected and not digest.hexdigest().startswith(expected[1]):
+        raise WeightsError(
+            f'{address} is damaged: by its name the SHA-256 begins with {expected[1]}, that of the '
+            f'download with {digest.hexdigest()[:8]}. Try again later.'
+        )
+
+
+def fetch_pretrained(model: Mapping) -> None:
+    """Download what a model's config starts from, and fail now if something is missing.
+
+    In distributed runs the first process of each machine downloads; the others go on.
+
+    Args:
+        model: config of a model, before it is built.
+
+    Raises:
+        WeightsError: a ``Pretrained`` checkpoint does not exist or cannot be downloaded.
+    """
+    waits = int(os.environ.get('LOCAL_RANK', 0)) > 0
+    for key, checkpoint in _pretrained(model, 'model'):
+        if waits and checkpoint.startswith(ADDRESSES):
+            continue
+        if not local_weights(checkpoint).is_file():
+            raise WeightsError(
+                f'Weights {checkpoint} of {key} do not exist. Give their path or address '
+                f'({key}.checkpoint=...), or train without them ({key}=None).'
+            )
+
+
+def _pretrained(part: object, key: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and checkpoints of all ``init_cfg`` that load weights."""
+    if isinstance(part, Mapping):
+        if part.get('type') == 'Pretrained' and part.get('checkpoint'):
+            yield key, part['checkpoint']
+        children = part.items()
+    elif isinstance(part, Sequence) and not isinstance(part, str):
+        children = enumerate(part)
+    else:
+        return
+    for name, child in children:
+        yield from _pretrained(child, f'{key}.{name}')
