@@ -128,7 +128,7 @@ PYTHON
     # shellcheck disable=SC2046
     logged "$WORK/test.log" env "PYTHON=$PY" tools/dist_test.sh "$CONFIG" "$SHIPPED" "$(processes)" \
         --work-dir "$WORK/test" --out "$WORK/metrics.json" --show-dir "$WORK/pictures" \
-        --cfg-options model.test_cfg.figures=True test_dataloader.dataset.indices="$videos" \
+        --cfg-options model.test_cfg.return_attention=True test_dataloader.dataset.indices="$videos" \
         $(data_options)
 }
 

@@ -28,8 +28,8 @@ class DumpPredictions(DumpResults):
     """Writes predictions to a ``.pkl`` file, one mapping per video, masks as COCO run-length codes.
 
     A mapping holds ``video_id``, ``frame_ids``, ``sentences`` and the fields of ``pred_pairs``;
-    masks (P, T, H0, W0) become P lists of T codes. The masks of all slots, which mAP needs, are not
-    written.
+    masks (P, T, H0, W0) become P lists of T codes. The masks of all queries, which mAP needs,
+    are not written.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/tiny_400.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(test_cfg=dict(window=8))
+model = dict(test_cfg=dict(frames_per_pass=8))
 train_dataloader = dict(
     dataset=dict(
         negatives=None,

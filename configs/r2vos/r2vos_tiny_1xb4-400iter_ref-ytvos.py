@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 # Videos here are longer than RefShapes' eight frames.
-model = dict(test_cfg=dict(window=8))
+model = dict(test_cfg=dict(frames_per_pass=8))
 load_from = '{{ fileDirname }}/../checkpoints/r2vos_tiny_refshapes.pth'
 # Without negative pairs there is no R: see docs/datasets.md for how to make them.
 default_hooks = dict(checkpoint=dict(save_best='J&F'))

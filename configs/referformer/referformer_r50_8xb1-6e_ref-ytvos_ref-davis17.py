@@ -7,6 +7,6 @@ _base_ = [
     '../_base_/schedules/main_6e.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(test_cfg=dict(window=36))
+model = dict(test_cfg=dict(frames_per_pass=36))
 train_dataloader = dict(dataset=dict(positives_per_clip=1, negatives=None))
 default_hooks = dict(checkpoint=dict(save_best='J&F'))

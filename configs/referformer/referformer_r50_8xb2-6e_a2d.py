@@ -1,5 +1,5 @@
 # ReferFormer on A2D-Sentences from RefCOCO weights (load_from): the backbone sees windows of 5
-# frames, of which the annotated one goes on. Tests return all slots, which mAP is computed of.
+# frames, of which the annotated one goes on. Tests return all queries, which mAP is computed of.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/a2d_sentences.py',

@@ -20,7 +20,7 @@ from torch import Tensor
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import normalise_sentence
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.models.segmentors.referring_video_segmentor import split_windows
+from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.state_dict import check_weights, weights_of
 from r2vos_mm.visualization import PairView
@@ -55,7 +55,7 @@ class VideoSegmentation:
         sentences: P sentences as the model read them (lower case, single blanks).
         masks: (P, T, H0, W0) bool, empty where the verdict is 'not in the video'.
         ungated_masks: (P, T, H0, W0) bool, what the mask head drew, whatever the verdict.
-        scores: (P, T) float32 in [0, 1] of the chosen slot.
+        scores: (P, T) float32 in [0, 1] of the chosen query.
         boxes: (P, T, 4) float32, x1, y1, x2, y2 in pixels of the video.
         consensus: (P,) float32, probability that the sentence belongs to the video; 1 for models
             that judge nothing.
@@ -113,7 +113,8 @@ def init_model(
         checkpoint: file or URL, read without running code from it; None leaves the weights
             random, with a warning.
         device: ``auto`` takes a GPU where there is one.
-        cfg_options: settings that override the config, such as ``{'model.test_cfg.window': 8}``.
+        cfg_options: settings that override the config, such as
+            ``{'model.test_cfg.frames_per_pass': 8}``.
 
     Raises:
         FileNotFoundError: config or checkpoint do not exist.
@@ -162,8 +163,8 @@ def segment_video(
     """Find what sentences name in a video.
 
     Frames are decoded, resized and seen by the model a window at a time. With the length of the
-    video grow only the masks of all N slots at a quarter of the network's resolution (P x T x N
-    x h x w numbers, on the CPU; the slot is chosen by its scores in all windows, so none can be
+    video grow only the masks of all N queries at a quarter of the network's resolution (P x T x N
+    x h x w numbers, on the CPU; the query is chosen by its scores in all windows, so none can be
     dropped before the end) and the result, two bytes per pixel, frame and sentence of the video at
     its own size. Cut videos of very many frames, or give few sentences at a time.
 
@@ -173,7 +174,7 @@ def segment_video(
             :class:`FrameSource`.
         sentences: one or P sentences; case and superfluous blanks are dropped as in training.
         window: frames that go through the model together, in near-equal windows. None takes the
-            config's ``model.test_cfg.window``; where that is None, too, 36.
+            config's ``model.test_cfg.frames_per_pass``; where that is None, too, 36.
         precision: ``float32`` or ``bfloat16`` (autocast). None takes what the config tests with:
             bfloat16 if its ``test_cfg`` has ``fp16=True``.
         on_progress: called with (frames done, T) after each window.
@@ -192,7 +193,7 @@ def segment_video(
     source = open_frames(frames)
     resize = FrameTransform(model.cfg)
     size = next(iter(source)).shape[:2]
-    window = window or model.test_cfg.window or DEFAULT_WINDOW
+    window = window or model.test_cfg.frames_per_pass or DEFAULT_WINDOW
     with autocast(model, precision):
         pairs = model.segment(_windows(model, source, resize, window, on_progress), texts, size)
     return _result(source, texts, pairs, model.test_cfg.gate_threshold)

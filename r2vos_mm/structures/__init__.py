@@ -1,5 +1,6 @@
-"""The data passed between the parts: samples of clips and pairs, and features of the model."""
+"""Data passed between the parts: samples of clips and pairs, and features of the model."""
 
+from .base_features import Features
 from .features import (
     ClipFeatures,
     CycleOutput,
@@ -7,7 +8,7 @@ from .features import (
     InstanceTargets,
     Memory,
     PairTargets,
-    SlotPredictions,
+    QueryPredictions,
     TextFeatures,
 )
 from .multimodal import MultimodalClips, MultimodalMemory
@@ -16,13 +17,14 @@ from .referring_data_sample import ReferringDataSample
 __all__ = [
     'ClipFeatures',
     'CycleOutput',
+    'Features',
     'GroundedFeatures',
     'InstanceTargets',
     'Memory',
     'MultimodalClips',
     'MultimodalMemory',
     'PairTargets',
+    'QueryPredictions',
     'ReferringDataSample',
-    'SlotPredictions',
     'TextFeatures',
 ]

@@ -1,4 +1,4 @@
-"""What the parts of the model hand to each other, by name.
+"""Define the features that the parts of the model exchange.
 
 Letters: B clips, T frames, P pairs, N queries, L words, C channels, h x w cells of a level.
 """
@@ -11,29 +11,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .base_features import Features
+
 
 @dataclass
-class TextFeatures:
-    """The sentences of P pairs, projected to the model's width.
+class TextFeatures(Features):
+    """The expressions of P pairs, projected to the model's width.
 
     Attributes:
         words: (P, L, C) word features g, start and end token included.
         sentence: (P, C) sentence embeddings e.
         padding: (P, L) bool, True where a row has no word.
+        has_padding: False if ``padding`` is known to be False everywhere.
     """
 
     words: Tensor
     sentence: Tensor
     padding: Tensor
+    has_padding: bool = True
 
-    def select(self, index: Tensor) -> TextFeatures:
-        """The pairs that ``index`` (bool mask or positions) names."""
-        return TextFeatures(self.words[index], self.sentence[index], self.padding[index])
+    @property
+    def key_padding(self) -> Tensor | None:
+        """(P, L) words that attention must skip; None if there are none."""
+        return self.padding if self.has_padding else None
+
+    def average(self, values: Tensor) -> Tensor:
+        """(P, L, D) values of words -> (P, D) averages without the padding."""
+        weights = (~self.padding).to(values.dtype)[..., None]
+        return (values * weights).sum(1) / weights.sum(1)
 
 
 @dataclass
-class ClipFeatures:
-    """What is computed once per clip, before any text is seen.
+class ClipFeatures(Features):
+    """Features of B clips that do not depend on the text, computed once per clip.
 
     Attributes:
         finest: (B, T, C, h, w) lateral of the backbone's stride-4 map.
@@ -42,6 +52,9 @@ class ClipFeatures:
         positions: per encoder level, (B, T, C, h, w) 2-D positions, level embedding not included.
         valid_ratios: (B, levels, 2) share of the padded width and height that is image.
         image_sizes: (B, 2) width and height of the unpadded frames in pixels.
+        has_padding: False if ``paddings`` are known to be False everywhere.
+        finest_position: (B, T, C, h, w) positions of the cells of ``finest``, where the neck needs
+            them (ReferFormer).
     """
 
     finest: Tensor
@@ -50,80 +63,64 @@ class ClipFeatures:
     positions: list[Tensor]
     valid_ratios: Tensor
     image_sizes: Tensor
+    has_padding: bool = True
+    finest_position: Tensor | None = None
 
 
 @dataclass
-class Memory:
-    """Encoder output of P pairs, all levels flattened: what the instance decoder reads.
+class Memory(Features):
+    """Encoder output of P pairs, all levels flattened, as the instance decoder reads it.
 
     Attributes:
         tokens: (P, T, S, C), S the cells of all levels.
-        padding: (P, T, S) bool, True in padded cells.
+        padding: (P, T, S) bool, True in padded cells; None if there are none.
         shapes: per level (h, w).
         valid_ratios: (P, levels, 2).
         image_sizes: (P, 2) width and height of the unpadded frames in pixels.
     """
 
     tokens: Tensor
-    padding: Tensor
+    padding: Tensor | None
     shapes: list[tuple[int, int]]
     valid_ratios: Tensor
     image_sizes: Tensor
 
     def level(self, index: int) -> Tensor:
-        """(P, T, C, h, w) map of one level."""
+        """Return the (P, T, C, h, w) map of one level."""
         sizes = [h * w for h, w in self.shapes]
         start = sum(sizes[:index])
         cells = self.tokens[:, :, start : start + sizes[index]]
         return cells.transpose(2, 3).unflatten(3, self.shapes[index])
 
-    def select(self, index: Tensor) -> Memory:
-        """The pairs that ``index`` (bool mask or positions) names."""
-        return Memory(
-            self.tokens[index],
-            self.padding[index],
-            self.shapes,
-            self.valid_ratios[index],
-            self.image_sizes[index],
-        )
-
 
 @dataclass
-class GroundedFeatures:
-    """P pairs after early grounding: one map per frame that knows the sentence.
+class GroundedFeatures(Features):
+    """P pairs after grounding: one map per frame that depends on the expression.
 
     Attributes:
         early: (P, T, C, h, w) f_early, the text-grounded map at the grounding stride.
-        padding: (P, T, h, w) bool, True in padded cells.
-        position: (P, T, C, h, w) positions of ``early``'s cells.
-        memory: the encoder's output, all levels.
-        pair_to_clip: (P,) which clip each pair looks at.
+        padding: (P, T, h, w) bool, True in padded cells of ``early``; None if there are none.
+        position: (P, T, C, h, w) positions of the cells of ``early``.
+        memory: the encoder's output, :class:`Memory` or :class:`MultimodalMemory`.
+        text: the expressions.
+        pair_to_clip: (P,) clip of each pair.
     """
 
     early: Tensor
-    padding: Tensor
+    padding: Tensor | None
     position: Tensor
-    memory: Memory
+    memory: Features
+    text: TextFeatures
     pair_to_clip: Tensor
-
-    def select(self, index: Tensor) -> GroundedFeatures:
-        """The pairs that ``index`` (bool mask or positions) names."""
-        return GroundedFeatures(
-            self.early[index],
-            self.padding[index],
-            self.position[index],
-            self.memory.select(index),
-            self.pair_to_clip[index],
-        )
 
 
 @dataclass
-class CycleOutput:
-    """What the text -> video -> text cycle says of P pairs.
+class CycleOutput(Features):
+    """Result of the text -> video -> text cycle for P pairs.
 
     Attributes:
         reconstructed: (P, C) e', the sentence embedding rebuilt from the video.
-        misalignment_logit: (P,) logit of 'this sentence does not belong to this video'.
+        misalignment_logit: (P,) logit of 'this expression does not belong to this video'.
     """
 
     reconstructed: Tensor
@@ -131,12 +128,12 @@ class CycleOutput:
 
 
 @dataclass
-class SlotPredictions:
-    """The N instance slots of P pairs, as one decoder layer sees them.
+class QueryPredictions(Features):
+    """Predictions of one decoder layer for the N queries of P pairs.
 
     Attributes:
         scores: (P, T, N) referring logits.
-        boxes: (P, T, N, 4) cxcywh in [0, 1] of the unpadded frame; None of methods without boxes.
+        boxes: (P, T, N, 4) cxcywh in [0, 1] of the unpadded frame; None for methods without boxes.
         masks: (P, T, N, h, w) mask logits at the stride of the mask features.
     """
 
@@ -146,40 +143,37 @@ class SlotPredictions:
 
 
 @dataclass
-class InstanceTargets:
-    """All annotated instances of a pair's clip, for methods that learn from all of them.
+class InstanceTargets(Features):
+    """All I annotated instances of a pair's clip, for methods that learn from all of them.
 
     Attributes:
-        masks: (I, T, H, W) bool, empty where absent.
+        masks: (I, T, H, W) bool, empty where the instance is not visible.
         valid: (I, T) bool, True where the instance is visible.
-        referred: the instance that the sentence names; -1 for a negative pair.
+        referred: (I,) bool, True for the instance of the expression; all False for negative pairs.
     """
 
     masks: Tensor
     valid: Tensor
-    referred: int
+    referred: Tensor
 
     def at_frames(self, frames: Tensor) -> InstanceTargets:
-        """The same in the frames (T',) only."""
+        """Return the targets of the frames (T',) only."""
         return InstanceTargets(self.masks[:, frames], self.valid[:, frames], self.referred)
 
     def labels(self, *, referred: int, other: int) -> Tensor:
-        """(I, T) classes: ``referred`` where the named instance is visible, else ``other``."""
-        labels = torch.full_like(self.valid, other, dtype=torch.long)
-        if self.referred >= 0:
-            labels[self.referred] = torch.where(self.valid[self.referred], referred, other)
-        return labels
+        """(I, T) classes: ``referred`` where the referred instance is visible, else ``other``."""
+        return torch.where(self.referred[:, None] & self.valid, referred, other)
 
 
 @dataclass
-class PairTargets:
+class PairTargets(Features):
     """The objects that P pairs refer to; negative pairs have none in any frame.
 
     Attributes:
         boxes: (P, T, 4) cxcywh in [0, 1] of the unpadded frame, zeros where absent.
         masks: (P, T, H, W) bool.
         valid: (P, T) bool, True where the object is visible.
-        instances: P times all instances of the pair's clip, where the data carries them.
+        instances: for each pair all instances of its clip; None if the data has none.
     """
 
     boxes: Tensor
@@ -187,20 +181,8 @@ class PairTargets:
     valid: Tensor
     instances: list[InstanceTargets] | None = None
 
-    def select(self, index: Tensor) -> PairTargets:
-        """The pairs that ``index`` (bool mask or positions) names."""
-        instances = self.instances
-        if instances is not None:
-            rows = torch.arange(len(instances), device=index.device)[index]
-            instances = [instances[row] for row in rows.tolist()]
-        return PairTargets(self.boxes[index], self.masks[index], self.valid[index], instances)
-
     def at_frames(self, frames: Tensor) -> PairTargets:
-        """The same in some frames of each pair.
-
-        Args:
-            frames: (P, T').
-        """
+        """Return the targets of some frames of each pair, given as positions (P, T')."""
         frames = frames.to(self.valid.device)
         rows = torch.arange(len(frames), device=frames.device)[:, None]
         instances = self.instances
@@ -211,7 +193,7 @@ class PairTargets:
         )
 
     def at_stride(self, stride: int, size: tuple[int, int]) -> PairTargets:
-        """The same with masks sub-sampled at offset stride // 2.
+        """Return the targets with masks sub-sampled at offset stride // 2, without instances.
 
         Args:
             stride: pixels per cell.

@@ -1,4 +1,4 @@
-"""What the parts of a multimodal transformer (MTTR) hand to each other.
+"""Define the features that the parts of a multimodal transformer (MTTR) exchange.
 
 Letters: B clips, T frames, P pairs, L words, S cells of the encoded map, C channels.
 """
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from .base_features import Features
+
 
 @dataclass
-class MultimodalClips:
-    """What is computed once per clip, before any text is seen.
+class MultimodalClips(Features):
+    """Features of B clips that do not depend on the text, computed once per clip.
 
     Attributes:
         cells: (B, T, C, h, w) projected coarsest map, the one that is encoded.
@@ -20,28 +22,27 @@ class MultimodalClips:
         position: (B, T, C, h, w) positions of its cells.
         laterals: finer maps as the spatial decoder takes them, coarsest first,
             (B, T, C_i, h_i, w_i).
+        has_padding: False if ``padding`` is known to be False everywhere.
     """
 
     cells: Tensor
     padding: Tensor
     position: Tensor
     laterals: list[Tensor]
+    has_padding: bool = True
 
 
 @dataclass
-class MultimodalMemory:
-    """Encoded sequences of P pairs: in every frame its cells, then the words of the sentence.
+class MultimodalMemory(Features):
+    """Encoded sequences of P pairs: in every frame its cells, then the words of the expression.
 
     Attributes:
         tokens: (P, T, S + L, C).
-        padding: (P, T, S + L) bool, True at padded cells and where there is no word.
+        padding: (P, T, S + L) bool, True at padded cells and where there is no word; None if there
+            are none.
         position: (P, T, S + L, C), zeros for words.
     """
 
     tokens: Tensor
-    padding: Tensor
+    padding: Tensor | None
     position: Tensor
-
-    def select(self, index: Tensor) -> MultimodalMemory:
-        """The pairs that ``index`` (bool mask or positions) names."""
-        return MultimodalMemory(self.tokens[index], self.padding[index], self.position[index])

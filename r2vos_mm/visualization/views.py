@@ -36,7 +36,7 @@ class PairView:
             that the object is not in the video.
         boxes: (T, 4) predicted, x1, y1, x2, y2 in [0, 1] of the frame; zeros are absent.
         true_boxes: (T, 4) as ``boxes``; drawn only where there is no predicted mask to hide.
-        scores: (T,) score of the chosen slot.
+        scores: (T,) score of the chosen query.
         consensus: probability that the sentence belongs to the video.
         is_negative: the truth: the sentence does not belong to the video.
         kind: 'positive' or the kind of negative.

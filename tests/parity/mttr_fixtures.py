@@ -16,8 +16,8 @@ from released_fixtures import LOSS, MASKS, OUTPUT, compare_gradients
 from torch import Tensor, nn
 
 from r2vos_mm.converters import to_mttr
-from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
-from r2vos_mm.structures import InstanceTargets, PairTargets, SlotPredictions
+from r2vos_mm.models.utils import choose_queries
+from r2vos_mm.structures import InstanceTargets, PairTargets, QueryPredictions
 
 # Terms of the losses there and here.
 TERMS = dict(is_referred='referred', sigmoid_focal='mask', dice='dice')
@@ -29,26 +29,26 @@ TURNED = 1e-3
 class Pass:
     """Decoder layers of P pairs, first to last; ``logits`` (P, T, N, 2) belong to ``layers``."""
 
-    layers: list[SlotPredictions]
+    layers: list[QueryPredictions]
     logits: list[Tensor]
 
 
 def check_eval(fixture: dict, name: str) -> Report:
-    """One clip, one caption: outputs, the chosen slot and its masks at the size of the files."""
+    """One clip, one caption: outputs, the chosen query and its masks at the size of the files."""
     report, model = Report(name), mttr_model()
     with torch.no_grad():
         found = run(model, [fixture['clip']], [fixture['caption']], fixture.get('valid_indices'))
     compare_outputs(report, found, fixture['out'])
     if 'slot' in fixture:
         chosen = found.layers[-1].scores.sigmoid().mean(1).argmax(-1)
-        report.equal('chosen slot', chosen.tolist(), [fixture['slot']])
+        report.equal('chosen query', chosen.tolist(), [fixture['slot']])
     if 'post_masks' in fixture:
         compare_masks(report, model, found.layers[-1], fixture)
     return report
 
 
 def check_train(fixture: dict, name: str) -> Report:
-    """Several clips with a caption each: outputs, slots of every layer, losses and gradients."""
+    """Several clips with a caption each: outputs, queries of every layer, losses and gradients."""
     report, model = Report(name), mttr_model()
     found = run(model, fixture['clips'], fixture['captions'], fixture.get('valid_indices'))
     compare_outputs(report, found, fixture['out'])
@@ -68,7 +68,7 @@ def check_train(fixture: dict, name: str) -> Report:
     report.numbers(
         'total loss', dict(total=total.item()), dict(total=fixture['total']), tolerance=LOSS
     )
-    # All slots start at zero, so the first self-attention gives the same whatever its queries and
+    # All queries start at zero, so the first self-attention gives the same whatever its queries and
     # keys: their gradient is rounding noise of the whole one, against which it is measured.
     whole = sum(norm**2 for norm in fixture['grad_norms'].values()) ** 0.5
     shares = {name: norm / whole for name, norm in fixture['grad_norms'].items()}
@@ -128,9 +128,9 @@ def compare_outputs(report: Report, found: Pass, out: dict) -> None:
             )
 
 
-def compare_masks(report: Report, model: nn.Module, layer: SlotPredictions, fixture: dict) -> None:
-    """Masks of the chosen slot at the size of the files."""
-    pairs = choose_slots(
+def compare_masks(report: Report, model: nn.Module, layer: QueryPredictions, fixture: dict) -> None:
+    """Masks of the chosen query at the size of the files."""
+    pairs = choose_queries(
         layer,
         torch.full((1,), float('-inf')),
         tuple(fixture['orig_size']),
@@ -145,17 +145,17 @@ def compare_masks(report: Report, model: nn.Module, layer: SlotPredictions, fixt
 def compare_matches(
     report: Report, model: nn.Module, found: Pass, targets: PairTargets, fixture: dict
 ) -> None:
-    """Slots and their instances, layer by layer; clips in a row."""
+    """Queries and their instances, layer by layer; clips in a row."""
     for index, (layer, expected) in enumerate(
         zip(found.layers, fixture['matched_per_layer'], strict=True)
     ):
         matches = model.mask_head.matcher(layer, targets.instances)
         report.equal(
-            f'layer {index} matched slots',
+            f'layer {index} matched queries',
             [
                 row
                 for match in matches
-                for part in (match.slots, match.instances)
+                for part in (match.queries, match.instances)
                 for row in part.tolist()
             ],
             [row for clip in expected for part in clip for row in part],
@@ -176,15 +176,16 @@ def stack_targets(targets: list[tuple[dict[str, Tensor], ...]]) -> PairTargets:
     for frames in zip(*targets, strict=True):
         masks = torch.stack([x['masks'].bool() for x in frames], dim=1)
         masks = nn.functional.pad(masks, (0, width - masks.shape[-1], 0, height - masks.shape[-2]))
-        valid, referred = masks.flatten(2).any(-1), int(frames[0]['referred_instance_idx'])
-        # where it is not said, the referred instance counts as visible
+        valid = masks.flatten(2).any(-1)
+        referred = torch.arange(len(masks)) == int(frames[0]['referred_instance_idx'])
+        # by default the referred instance counts as visible
         valid[referred] = torch.stack(
             [x.get('is_ref_inst_visible', torch.tensor(True)) for x in frames]
         )
         instances.append(InstanceTargets(masks, valid, referred))
     return PairTargets(
         boxes=torch.zeros(len(instances), len(targets), 4),
-        masks=torch.stack([x.masks[x.referred] for x in instances]),
-        valid=torch.stack([x.valid[x.referred] for x in instances]),
+        masks=torch.cat([x.masks[x.referred] for x in instances]),
+        valid=torch.cat([x.valid[x.referred] for x in instances]),
         instances=instances,
     )

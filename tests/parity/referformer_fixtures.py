@@ -14,22 +14,22 @@ from released_fixtures import (
     OUTPUT,
     compare_gradients,
     mask_losses,
-    matched_slots,
+    matched_queries,
     padded_sizes,
     stack_targets,
 )
 from torch import Tensor, nn
 
 from r2vos_mm.converters import to_referformer
-from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
-from r2vos_mm.structures import SlotPredictions
+from r2vos_mm.models.utils import choose_queries
+from r2vos_mm.structures import QueryPredictions
 
 # Pixels of the final masks that noise of the logits may turn.
 _TURNED = 1e-3
 
 
 def check_eval(fixture: dict, name: str) -> Report:
-    """One clip, one caption: outputs, the chosen slot and its masks at the size of the files."""
+    """One clip, one caption: outputs, the chosen query and its masks at the size of the files."""
     report, model = Report(name), referformer_model(_backbone(fixture))
     clip = fixture['clip']
     with torch.no_grad():
@@ -37,9 +37,9 @@ def check_eval(fixture: dict, name: str) -> Report:
     compare_outputs(report, layers, fixture['out'])
     if 'slot' in fixture:
         chosen = layers[-1].scores.sigmoid().mean(1).argmax(-1)
-        report.equal('chosen slot', chosen.tolist(), [fixture['slot']])
+        report.equal('chosen query', chosen.tolist(), [fixture['slot']])
     if 'ytvos_masks' in fixture:
-        pairs = choose_slots(
+        pairs = choose_queries(
             layers[-1],
             torch.full((1,), float('-inf')),
             tuple(fixture['orig_size']),
@@ -51,7 +51,7 @@ def check_eval(fixture: dict, name: str) -> Report:
 
 
 def check_train(fixture: dict, name: str) -> Report:
-    """Several clips with a caption each: outputs, slots of every layer, losses and gradients."""
+    """Several clips with a caption each: outputs, queries of every layer, losses and gradients."""
     norms = fixture['grad_norms']
     trains_text = any(key.startswith('text_encoder.') for key in norms)
     report, model = Report(name), referformer_model(_backbone(fixture), trains_text=trains_text)
@@ -73,9 +73,9 @@ def check_train(fixture: dict, name: str) -> Report:
     expected = fixture.get('matched_per_layer', [])[:-1]
     for index, matched in [*enumerate(expected), (len(layers) - 1, fixture['matched'])]:
         report.equal(
-            f'layer {index} matched slots',
-            matched_slots(model, layers[index], targets),
-            [slot for slot, _ in matched],
+            f'layer {index} matched queries',
+            matched_queries(model, layers[index], targets),
+            [query for query, _ in matched],
         )
     losses = mask_losses(model, layers, targets)
     compare_losses(report, losses, fixture)
@@ -90,7 +90,7 @@ def run(
     *,
     size: tuple[int, int],
     annotated: Tensor | None = None,
-) -> list[SlotPredictions]:
+) -> list[QueryPredictions]:
     """Every decoder layer of B clips, padded to ``size``, with a caption each."""
     height, width = size
     inputs = torch.stack(
@@ -112,7 +112,7 @@ def run_padded(
     out: dict,
     *,
     annotated: Tensor | None = None,
-) -> list[SlotPredictions]:
+) -> list[QueryPredictions]:
     """The pass whose padding explains the scores in ``out``."""
     passes = [
         run(model, clips, captions, size=size, annotated=annotated)
@@ -122,7 +122,7 @@ def run_padded(
     return min(passes, key=lambda x: (x[-1].scores - expected).detach().abs().max().item())
 
 
-def compare_outputs(report: Report, layers: list[SlotPredictions], out: dict) -> None:
+def compare_outputs(report: Report, layers: list[QueryPredictions], out: dict) -> None:
     """Outputs of all decoder layers; an extract leaves out masks of the earlier ones."""
     for index, (ours, theirs) in enumerate(zip(layers, [*out['aux_outputs'], out], strict=True)):
         layer = f'layer {index}'

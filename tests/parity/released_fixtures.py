@@ -16,7 +16,7 @@ from released_model import released_model
 from torch import Tensor, nn
 
 from r2vos_mm.converters import Conversion, to_released
-from r2vos_mm.structures import CycleOutput, PairTargets, SlotPredictions
+from r2vos_mm.structures import CycleOutput, PairTargets, QueryPredictions
 
 OUTPUT, MASKS, LOSS, DISTANCE, GRADIENT = 1e-5, 1e-3, 1e-4, 1e-3, 5e-3
 # Terms of the mask head there and here.
@@ -30,15 +30,16 @@ class Pass:
     sentence: Tensor
     cycle: CycleOutput
     mask_features: Tensor
-    layers: list[SlotPredictions]
+    layers: list[QueryPredictions]
 
     def rows(self, rows: list[int]) -> Pass:
         """The same for some of the pairs."""
+        index = torch.tensor(rows)
         return Pass(
             self.sentence[rows],
-            CycleOutput(self.cycle.reconstructed[rows], self.cycle.misalignment_logit[rows]),
+            self.cycle.select(index),
             self.mask_features[rows],
-            [SlotPredictions(x.scores[rows], x.boxes[rows], x.masks[rows]) for x in self.layers],
+            [layer.select(index) for layer in self.layers],
         )
 
 
@@ -64,7 +65,7 @@ def run(
     features = model.extract_clips(inputs, [tuple(x.shape[-2:]) for x in clips])
     grounded = model.neck.ground(features, text, torch.tensor(to_clip))
     padding = grounded.padding
-    if first_padding:
+    if first_padding and padding is not None:
         padding = padding[:1].expand_as(padding)
     cycle = model.cycle_head(grounded.early, padding, grounded.position, text.sentence)
     mask_features = model.neck.mask_features(features, grounded)
@@ -155,16 +156,16 @@ def check_eval(fixture: dict, name: str) -> Report:
 
 
 def check_train(fixture: dict, name: str) -> Report:
-    """Several clips with a caption each: outputs, slots, losses and gradients."""
+    """Several clips with a caption each: outputs, queries, losses and gradients."""
     report, model = Report(name), released_model(batch_padding=True)
     out, clips = fixture['out'], fixture['clips']
     found = run_padded(model, clips, fixture['captions'], list(range(len(clips))), out)
     compare_outputs(report, found, out)
     targets = stack_targets(fixture['targets'])
     report.equal(
-        'matched slots',
-        matched_slots(model, found.layers[-1], targets),
-        [slot for slot, _ in fixture['matched']],
+        'matched queries',
+        matched_queries(model, found.layers[-1], targets),
+        [query for query, _ in fixture['matched']],
     )
     losses = mask_losses(model, found.layers, targets)
     cycle = model.cycle_head.loss(
@@ -283,14 +284,14 @@ def stack_targets(targets: list[dict[str, Tensor]]) -> PairTargets:
     )
 
 
-def matched_slots(model: nn.Module, layer: SlotPredictions, targets: PairTargets) -> list[int]:
-    """The slot of each clip in one layer."""
+def matched_queries(model: nn.Module, layer: QueryPredictions, targets: PairTargets) -> list[int]:
+    """The query of each clip in one layer."""
     targets = targets.at_stride(model.mask_head.mask_stride, layer.masks.shape[-2:])
     return model.mask_head.matcher(layer, targets).tolist()
 
 
 def mask_losses(
-    model: nn.Module, layers: list[SlotPredictions], targets: PairTargets
+    model: nn.Module, layers: list[QueryPredictions], targets: PairTargets
 ) -> dict[str, Tensor]:
     """Weighted losses of the mask head under their released names."""
     losses = model.mask_head.loss(layers, targets)

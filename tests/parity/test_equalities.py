@@ -70,16 +70,16 @@ def outputs(
     text = model.text_encoder(sentences)
     grounded = model.neck.ground(features, text, torch.tensor(to_clip))
     cycle = model.cycle_head(grounded.early, grounded.padding, grounded.position, text.sentence)
-    slots = model.mask_head.last_layer(
+    queries = model.mask_head.last_layer(
         grounded.memory,
         model.neck.mask_features(features, grounded),
         text.sentence,
         cycle.reconstructed,
     )
     return dict(
-        scores=slots.scores,
-        boxes=slots.boxes,
-        masks=slots.masks,
+        scores=queries.scores,
+        boxes=queries.boxes,
+        masks=queries.masks,
         reconstructed=cycle.reconstructed,
         verdict=cycle.misalignment_logit,
     )

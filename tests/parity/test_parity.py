@@ -42,17 +42,17 @@ def test_outputs_and_verdict(fixtures):
 
 
 def test_masks_scores_and_verdict_as_a_user_gets_them(fixtures):
-    """Slot by the mean score, its logits bilinear to the file's size, probability above 1/2."""
+    """Query by the mean score, its logits bilinear to the file's size, probability above 1/2."""
     fixture, size = fixtures['r2vos_eval'], (90, 133)
     result = released_model().segment([fixture['clip']], [fixture['caption']], size)
     out = fixture['out']
     scores = out['pred_logits'][0, ..., 0].sigmoid()
-    slot = scores.mean(0).argmax()
+    query = scores.mean(0).argmax()
     logits = torch.nn.functional.interpolate(
-        out['pred_masks'][0, :, slot, None], size=size, mode='bilinear', align_corners=False
+        out['pred_masks'][0, :, query, None], size=size, mode='bilinear', align_corners=False
     )
     assert torch.equal(result.ungated_masks[0], logits[:, 0].sigmoid() > 0.5)
-    torch.testing.assert_close(result.scores[0], scores[:, slot], rtol=0, atol=1e-5)
+    torch.testing.assert_close(result.scores[0], scores[:, query], rtol=0, atol=1e-5)
     is_negative = out['pair_logits'].item() >= 0.5
     assert result.consensus.item() == pytest.approx(1 - out['pair_logits'].item(), abs=1e-5)
     assert result.masks.any() == (not is_negative)

@@ -9,9 +9,8 @@ from mmengine.dataset import Compose
 from r2vos_mm.apis import FrameSource, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import Clip, Pair
-from r2vos_mm.models.segmentors import PredictConfig
-from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
-from r2vos_mm.structures import SlotPredictions
+from r2vos_mm.models.utils import PredictConfig, choose_queries
+from r2vos_mm.structures import QueryPredictions
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'r2vos_tiny_refshapes.py'
@@ -20,7 +19,7 @@ SENTENCES = ['a red square', 'a green circle that is not there']
 
 def test_same_as_testing(model, folder):
     """A folder gives what the config's test pipeline and predict give, in windows too."""
-    model.test_cfg.window = 3
+    model.test_cfg.frames_per_pass = 3
     pairs = tuple(Pair(sentence, str(i), str(i)) for i, sentence in enumerate(SENTENCES))
     names = ('8', '9', '10', '11', '12')
     clip = Clip('clip', 'test', names, pairs)
@@ -100,17 +99,17 @@ def test_a_config_without_window_is_bounded(model, monkeypatch):
         lambda x, *more, **options: lengths.append(x.shape[1]) or extract(x, *more, **options),
     )
     segment_video(model, np.zeros((37, 8, 8, 3), np.uint8), 'a ball')
-    assert model.test_cfg.window is None
+    assert model.test_cfg.frames_per_pass is None
     assert lengths == [18, 19]
 
 
 def test_masks_of_many_frames_are_enlarged_as_one():
-    """Long videos are enlarged part by part; 20 frames, the chosen slot is the second."""
+    """Long videos are enlarged part by part; 20 frames, the chosen query is the second."""
     logits = torch.randn(2, 20, 2, 6, 5, generator=torch.Generator().manual_seed(0))
     scores = torch.zeros(2, 20, 2)
     scores[..., 1] = 1
-    pairs = choose_slots(
-        SlotPredictions(scores, torch.rand(2, 20, 2, 4), logits),
+    pairs = choose_queries(
+        QueryPredictions(scores, torch.rand(2, 20, 2, 4), logits),
         torch.zeros(2),
         (11, 13),
         config=PredictConfig(),

@@ -93,7 +93,7 @@ def test_two_processes_train_and_test_like_one(data: Path, tmp_path: Path) -> No
             '--show-dir',
             str(tmp_path / f'pictures{processes}'),
             *options(data, 2),
-            'model.test_cfg.figures=True',
+            'model.test_cfg.return_attention=True',
         )
         numbers.append(out.read_text())
         assert list((tmp_path / f'pictures{processes}').rglob('contact_sheet.png'))

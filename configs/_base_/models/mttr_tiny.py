@@ -19,7 +19,7 @@ model = dict(
         in_channels=[64, 128, 256],
         channels=channels,
         encoder=dict(
-            type='LeanDetrEncoder',
+            type='DetrEncoderWithoutAttentionWeights',
             num_layers=1,
             layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn),
         ),
@@ -41,7 +41,7 @@ model = dict(
         num_queries=10,
         other_weight=0.1,
         decoder=dict(
-            type='LeanDetrDecoder',
+            type='DetrDecoderWithoutAttentionWeights',
             num_layers=3,
             return_intermediate=True,
             layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),

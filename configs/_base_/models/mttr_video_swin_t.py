@@ -1,5 +1,5 @@
-# MTTR, Video-Swin-T: one encoder over the cells (stride 16) and words of a frame, 50 slots of which
-# each is an instance of the clip. The window (frames of a clip) is the data's business.
+# MTTR, Video-Swin-T: one encoder over the cells (stride 16) and words of a frame, 50 queries, each
+# an instance of the clip. The data config sets the number of frames of a clip.
 channels = 256
 mask_channels = 8
 attention = dict(
@@ -40,7 +40,7 @@ model = dict(
         in_channels=[96, 192, 384],
         channels=channels,
         encoder=dict(
-            type='LeanDetrEncoder',
+            type='DetrEncoderWithoutAttentionWeights',
             num_layers=3,
             layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn),
         ),
@@ -56,7 +56,7 @@ model = dict(
         num_queries=50,
         other_weight=0.1,
         decoder=dict(
-            type='LeanDetrDecoder',
+            type='DetrDecoderWithoutAttentionWeights',
             num_layers=3,
             return_intermediate=True,
             layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
@@ -82,5 +82,7 @@ model = dict(
         ),
     ),
     # one forward pass takes all frames of a video
-    test_cfg=dict(window=None, pairs_per_pass=1, mask_reader=dict(type='InputSizeMaskReader')),
+    test_cfg=dict(
+        frames_per_pass=None, pairs_per_pass=1, mask_reader=dict(type='InputSizeMaskReader')
+    ),
 )

@@ -117,5 +117,5 @@ model = dict(
     ),
     # One window takes the whole video in the paper; 36 frames bound the memory of long ones. Each
     # sentence has 36 x 4,820 encoder tokens at 360p: more in a pass gain nothing on a GPU.
-    test_cfg=dict(window=36, pairs_per_pass=1, gate_threshold=0.5),
+    test_cfg=dict(frames_per_pass=36, pairs_per_pass=1, gate_threshold=0.5),
 )

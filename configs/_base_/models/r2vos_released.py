@@ -26,5 +26,5 @@ model = dict(
         loss_dice=dict(loss_weight=5.0),
     ),
     # the whole video in one pass
-    test_cfg=dict(window=None),
+    test_cfg=dict(frames_per_pass=None),
 )

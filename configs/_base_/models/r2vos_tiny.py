@@ -72,9 +72,9 @@ model = dict(
         loss_align=dict(loss_weight=4.0),
     ),
     mask_head=dict(
-        # One slot: of five, each guesses another object and the matching rewards the lucky one, so
-        # that few iterations do not teach which to choose (after 1500: J 56 with the best slot of
-        # each pair, 36 with the chosen one). One must follow the sentence.
+        # One query: of five, each guesses another object and the matching rewards the best guess,
+        # so that few iterations do not teach which to choose (after 1500: J 56 with the best query
+        # of each pair, 36 with the chosen one). A single query has to follow the expression.
         channels=channels,
         num_queries=1,
         decoder=dict(
@@ -85,5 +85,5 @@ model = dict(
         loss_mask=dict(loss_weight=60.0),
         loss_dice=dict(loss_weight=15.0),
     ),
-    test_cfg=dict(window=None, pairs_per_pass=8),
+    test_cfg=dict(frames_per_pass=None, pairs_per_pass=8),
 )

@@ -1,4 +1,4 @@
-# ReferFormer at the size of r2vos_tiny.py: same backbone, text encoder, channels, levels and slot.
+# ReferFormer at the size of r2vos_tiny.py: same backbone, text encoder, channels, levels and query.
 # Its pixel decoder has a block for each of the strides 16, 8 and 4.
 _base_ = './r2vos_tiny.py'
 channels = 128

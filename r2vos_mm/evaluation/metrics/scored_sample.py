@@ -38,8 +38,8 @@ class ScoredSample:
             not tell.
         consensus: (P,) float, None from a model without verdict.
         scores: (P, T) float of the chosen masks, None if the model gives none.
-        candidate_masks: masks (P, T, N, H, W) bool of all slots before the gate, None if the model
-            gives the chosen ones only.
+        candidate_masks: masks (P, T, N, H, W) bool of all queries before the gate, None if the
+            model gives the chosen ones only.
         candidate_scores: (P, T, N) float of these.
         is_annotated: (T,) bool, frames that somebody annotated; None where all are.
     """
@@ -217,7 +217,7 @@ def _read_regions(
 def _read_candidates(
     pred: Mapping[str, Any], shape: tuple[int, int, int, int], video: str
 ) -> dict[str, np.ndarray | None]:
-    """Masks (P, T, N, H, W) and scores (P, T, N) of all slots, checked; None if not given."""
+    """Masks (P, T, N, H, W) and scores (P, T, N) of all queries, checked; None if not given."""
     names = ('candidate_masks', 'candidate_scores')
     if pred.get(names[0]) is None:
         return dict.fromkeys(names)

@@ -1,4 +1,4 @@
-"""Heads: what is read out of the grounded video."""
+"""Heads: predict masks, scores and the verdict from grounded features."""
 
 from .instance_sequence_head import InstanceSequenceHead
 from .mask_predictors import DynamicMaskPredictor, LinearMaskPredictor

@@ -1,4 +1,4 @@
-"""The instance decoder of MTTR and its two heads: which slot is referred to, and its mask."""
+"""Define MTTR's head: instance decoder, referring scores and masks."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS, TASK_UTILS
-from r2vos_mm.structures import InstanceTargets, MultimodalMemory, PairTargets, SlotPredictions
+from r2vos_mm.structures import InstanceTargets, MultimodalMemory, PairTargets, QueryPredictions
 
-from ..necks import xavier_matrices
+from ..layers.initialization import xavier_matrices
 from ..task_modules import SequenceMatch
 
 
 @MODELS.register_module()
 class InstanceSequenceHead(BaseModule):
-    """N slots per pair, each an instance of the clip in all frames (MTTR, Sec. 3.3 and 3.4).
+    """Decode N queries per pair, each an instance of the clip (MTTR, Sec. 3.3 and 3.4).
 
-    Slots are learned positions that all frames share; a slot's sequence over time is one instance.
-    Masks of *all* instances are supervised, one of which is the referred one. A slot's score is the
-    logit of 'referred' against 'other', the difference of two outputs; there are no boxes.
+    Queries are learned positions shared by all frames; the sequence of a query over time is one
+    instance. *All* instances are supervised, one of which is the referred one. The score of a query
+    is the logit of 'referred' against 'other', the difference of two outputs. There are no boxes.
 
     Args:
         decoder: config of the instance decoder.
-        matcher: config of the matching of slots with instances.
+        matcher: config of the matching of queries with instances.
         loss_referred, loss_mask, loss_dice: configs of the losses.
         channels: C.
         mask_channels: M of the mask features.
         num_queries: N.
-        other_weight: weight in ``loss_referred`` of slots that stand for no referred instance.
+        other_weight: weight in ``loss_referred`` of queries without the referred instance.
     """
 
     def __init__(
         self,
+        *,
         decoder: dict,
         matcher: dict,
         loss_referred: dict,
@@ -63,7 +64,7 @@ class InstanceSequenceHead(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Xavier-uniform weights of the decoder, as DETR's."""
+        """Draw the decoder's weights as DETR does."""
         super().init_weights()
         xavier_matrices(self.decoder)
 
@@ -73,13 +74,13 @@ class InstanceSequenceHead(BaseModule):
         mask_features: Tensor,
         sentence: Tensor,
         reconstructed: Tensor | None = None,
-    ) -> list[SlotPredictions]:
-        """Predictions of every decoder layer, the last one last.
+    ) -> list[QueryPredictions]:
+        """Return the predictions of every decoder layer in order.
 
         Args:
             memory: encoded sequences of P pairs.
             mask_features: (P, T, M, h, w).
-            sentence, reconstructed: what other heads make their queries of; of no use here.
+            sentence, reconstructed: not used by this head.
         """
         return [self._predict(layer, mask_features) for layer in self._decode(memory)]
 
@@ -89,26 +90,26 @@ class InstanceSequenceHead(BaseModule):
         mask_features: Tensor,
         sentence: Tensor,
         reconstructed: Tensor | None = None,
-    ) -> SlotPredictions:
-        """Predictions of the last decoder layer only: all that testing needs."""
+    ) -> QueryPredictions:
+        """Return the predictions of the last decoder layer, which is all that testing needs."""
         return self._predict(self._decode(memory)[-1], mask_features)
 
-    def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
-        """Losses of every decoder layer, each with its own matching.
+    def loss(self, predictions: list[QueryPredictions], targets: PairTargets) -> dict[str, Tensor]:
+        """Compute the losses of every decoder layer, each with its own matching.
 
         Args:
-            predictions: as :meth:`forward` gives them, for P positive pairs.
+            predictions: result of :meth:`forward` for P positive pairs.
             targets: with the instances of their clips, masks at input resolution.
 
         Returns:
             ``loss_referred, loss_mask, loss_dice``; earlier layers carry the prefix ``d<layer>.``.
 
         Raises:
-            ValueError: the instances of the clips are not there.
+            ValueError: the targets have no instances.
         """
         if targets.instances is None:
             raise ValueError(
-                'InstanceSequenceHead learns from all instances of a clip, and the samples have '
+                'InstanceSequenceHead learns from all instances of a clip, but the samples have '
                 'no gt_instances: set with_instances=True of PackReferringInputs in the training '
                 'pipeline'
             )
@@ -128,11 +129,11 @@ class InstanceSequenceHead(BaseModule):
         return losses
 
     def referred_logits(self, embeddings: Tensor) -> Tensor:
-        """(..., C) slot embeddings -> (..., 2) logits of 'referred' and 'other'."""
+        """(..., C) query embeddings -> (..., 2) logits of 'referred' and 'other'."""
         return self.referred_branch(embeddings).float()
 
     def _decode(self, memory: MultimodalMemory) -> Tensor:
-        """Slot embeddings (layers, P, T, N, C)."""
+        """Query embeddings (layers, P, T, N, C)."""
         frames = memory.tokens.shape[:2]
         position = self.query_position.weight[None].expand(frames.numel(), -1, -1)
         tokens = memory.tokens.flatten(0, 1)
@@ -146,28 +147,28 @@ class InstanceSequenceHead(BaseModule):
         )
         return embeddings.unflatten(1, frames)
 
-    def _predict(self, embeddings: Tensor, mask_features: Tensor) -> SlotPredictions:
+    def _predict(self, embeddings: Tensor, mask_features: Tensor) -> QueryPredictions:
         logits = self.referred_logits(embeddings)
         kernels = self.kernel_branch(embeddings)
         masks = torch.einsum('ptnm,ptmhw->ptnhw', kernels, mask_features.to(kernels.dtype))
-        return SlotPredictions(
+        return QueryPredictions(
             scores=logits[..., 0] - logits[..., 1], boxes=None, masks=masks.float()
         )
 
     def _referred_loss(
         self, scores: Tensor, matches: list[SequenceMatch], targets: list[InstanceTargets]
     ) -> Tensor:
-        """Cross entropy of all slots in all frames, per frame.
+        """Cross entropy of all queries in all frames, per frame.
 
-        The referred instance's slot counts fully in every frame, also where it says 'other'
-        because the instance is not visible.
+        The query of the referred instance has full weight in every frame, also where its label is
+        'other' because the instance is not visible.
         """
         labels = torch.zeros_like(scores)
         weights = torch.full_like(scores, self.other_weight)
         for row, (match, target) in enumerate(zip(matches, targets, strict=True)):
             visible = target.labels(referred=1, other=0)[match.instances]  # (K, T)
-            labels[row, :, match.slots] = visible.T.to(labels)
-            weights[row, :, match.slots[match.instances == target.referred]] = 1
+            labels[row, :, match.queries] = visible.T.to(labels)
+            weights[row, :, match.queries[target.referred[match.instances]]] = 1
         return self.losses['referred'](
             scores.flatten()[:, None],
             labels.flatten()[:, None],
@@ -183,15 +184,10 @@ class InstanceSequenceHead(BaseModule):
         normaliser: Tensor,
     ) -> dict[str, Tensor]:
         """Losses of the matched masks (P, T, N, h, w) at the size of the targets."""
-        found = torch.cat(
-            [mask[:, match.slots].flatten(0, 1) for mask, match in zip(masks, matches, strict=True)]
-        )
-        wanted = torch.cat(
-            [
-                target.masks[match.instances].transpose(0, 1).flatten(0, 1)
-                for target, match in zip(targets, matches, strict=True)
-            ]
-        )
+        rows = list(zip(masks, matches, targets, strict=True))
+        found = torch.cat([mask[:, match.queries].flatten(0, 1) for mask, match, _ in rows])
+        wanted = [t.masks[match.instances].transpose(0, 1).flatten(0, 1) for _, match, t in rows]
+        wanted = torch.cat(wanted)
         found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
         wanted = wanted.flatten(1).to(found.dtype)
         return dict(

@@ -1,4 +1,4 @@
-"""From an instance embedding to the logits of its mask."""
+"""Predict mask logits from instance embeddings and mask features."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from r2vos_mm.registry import MODELS
 
 @MODELS.register_module()
 class LinearMaskPredictor(BaseModule):
-    """A mask is a linear combination of the mask features (R2-VOS supplementary, C).
+    """Predict masks as linear combinations of the mask features (R2-VOS supplementary, C).
 
-    The weights are Linear-ReLU-Linear of the instance embedding z_t.
+    The coefficients are Linear-ReLU-Linear of the instance embedding z_t.
 
     Args:
         channels: C of embeddings and mask features.
@@ -27,13 +27,12 @@ class LinearMaskPredictor(BaseModule):
         )
 
     def forward(self, queries: Tensor, mask_features: Tensor, references: Tensor) -> Tensor:
-        """Predict masks of all slots.
+        """Predict masks of all queries.
 
         Args:
             queries: (P, T, N, C) instance embeddings.
             mask_features: (P, T, C, h, w).
-            references: (P, T, N, 2) reference points x, y in pixels of the input; this predictor
-                has no use for them, position-aware ones do.
+            references: not used by this predictor.
 
         Returns:
             Mask logits (P, T, N, h, w).
@@ -44,21 +43,21 @@ class LinearMaskPredictor(BaseModule):
 
 @MODELS.register_module()
 class DynamicMaskPredictor(BaseModule):
-    """Three 1x1 convolutions per slot, their weights made of its embedding (released code).
+    """Predict masks by three 1x1 convolutions with weights from the embedding (released code).
 
-    The convolutions (C + 2 -> D -> D -> 1, ReLU between) see the mask features and where a cell
-    lies relative to the slot's reference point, in pixels. The first one is linear, so its share
-    of the features is one product of all slots' weights with one map, and its share of the
-    coordinates a sum of one term per row and one per column: the features are never repeated for
-    the slots, as the form with grouped convolutions does, and no map of coordinates is made.
+    The inputs of the convolutions (C + 2 -> D -> D -> 1, ReLU between) are the mask features and
+    the position of a cell relative to the query's reference point, in pixels. The first one is
+    linear, so the features enter by one product with the weights of all queries and the coordinates
+    by one term per row and one per column. The form with grouped convolutions repeats the features
+    for every query; this one does not.
 
     Args:
         channels: C of embeddings and mask features.
         hidden: D.
-        stride: pixels of the input per cell of the mask features; a cell's place is its centre.
+        stride: input pixels per cell of the mask features; cells are located by their centres.
     """
 
-    def __init__(self, channels: int = 256, hidden: int = 8, stride: int = 4) -> None:
+    def __init__(self, channels: int = 256, *, hidden: int = 8, stride: int = 4) -> None:
         super().__init__()
         self.channels, self.hidden, self.stride = channels, hidden, stride
         # weights of the three convolutions (output major), then their biases
@@ -66,14 +65,14 @@ class DynamicMaskPredictor(BaseModule):
         self.controller = MLP(channels, channels, sum(self.parts), 3)
 
     def init_weights(self) -> None:
-        """Xavier-uniform weights, zero biases."""
+        """Draw Xavier-uniform weights and set biases to zero."""
         super().init_weights()
         for layer in self.controller.layers:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(self, queries: Tensor, mask_features: Tensor, references: Tensor) -> Tensor:
-        """Predict masks of all slots.
+        """Predict masks of all queries.
 
         Args:
             queries: (P, T, N, C) instance embeddings.
@@ -83,7 +82,7 @@ class DynamicMaskPredictor(BaseModule):
         Returns:
             Mask logits (P, T, N, h, w).
         """
-        # coordinates of hundreds of pixels, and the weights they meet, are no matter for bfloat16
+        # bfloat16 cannot represent pixel coordinates in the hundreds; stay in float32
         with torch.autocast(queries.device.type, enabled=False):
             parts = self.controller(queries.float()).split(self.parts, dim=-1)
         first = parts[0].unflatten(-1, (self.hidden, -1))  # (P, T, N, D, C + 2)

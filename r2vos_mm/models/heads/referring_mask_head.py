@@ -1,4 +1,4 @@
-"""D_v and its heads: instance slots that know the sentence, their scores, boxes and masks."""
+"""Define the mask head of R2-VOS and ReferFormer: instance decoder, scores, boxes and masks."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS, TASK_UTILS
-from r2vos_mm.structures import Memory, PairTargets, SlotPredictions
+from r2vos_mm.structures import Memory, PairTargets, QueryPredictions
 
-from ..necks import level_layout
+from ..layers.maps import level_layout
 
 
 @MODELS.register_module()
 class ReferringMaskHead(BaseModule):
-    """N instance slots per pair: score, box and mask in every frame (supplementary, C).
+    """Decode N queries per pair to a score, box and mask in every frame (supplementary, C).
 
-    A slot's query is the sentence ("fused text embedding"): z_0 = e + LN(W [e; e']); slots differ
-    by a learned position. Frames are decoded independently; one slot index stands for one object
-    in all frames, tied by the matching and by the choice at test time.
+    The content of all queries is the text ("fused text embedding"): z_0 = e + LN(W [e; e']); they
+    differ by a learned position. Frames are decoded independently. A query stands for one object
+    in all frames because the matching and the choice at test time are made for the whole clip.
 
     Args:
         decoder: config of the deformable decoder D_v.
-        mask_predictor: config of the part that turns embeddings into mask logits.
+        mask_predictor: config of the part that predicts mask logits from embeddings.
         matcher: config of the tube matcher.
         loss_cls, loss_bbox, loss_giou, loss_mask, loss_dice: configs of the losses.
         channels: C.
         num_queries: N.
         mask_stride: stride of the mask features; targets are sub-sampled to it.
         absent_frame_weight: weight of the box losses in frames without the object, whose target
-            is an empty box (released code behaves as 1).
-        mixes_reconstruction: whether the query takes e' in; False for models without a cycle.
+            is an empty box (1 in the released code).
+        mixes_reconstruction: whether the query includes e'; False for models without a cycle.
     """
 
     def __init__(
         self,
+        *,
         decoder: dict,
         mask_predictor: dict,
         matcher: dict,
@@ -75,7 +76,7 @@ class ReferringMaskHead(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Rare positives, boxes that start at the reference point with a small extent."""
+        """Start with rare positives and small boxes at the reference points."""
         super().init_weights()
         nn.init.xavier_uniform_(self.reference_points.weight)
         nn.init.zeros_(self.reference_points.bias)
@@ -91,8 +92,8 @@ class ReferringMaskHead(BaseModule):
         mask_features: Tensor,
         sentence: Tensor,
         reconstructed: Tensor | None = None,
-    ) -> list[SlotPredictions]:
-        """Predictions of every decoder layer, the last one last.
+    ) -> list[QueryPredictions]:
+        """Return the predictions of every decoder layer in order.
 
         Args:
             memory: encoder output of P pairs.
@@ -114,18 +115,18 @@ class ReferringMaskHead(BaseModule):
         mask_features: Tensor,
         sentence: Tensor,
         reconstructed: Tensor | None = None,
-    ) -> SlotPredictions:
-        """Predictions of the last decoder layer only: all that testing needs."""
+    ) -> QueryPredictions:
+        """Return the predictions of the last decoder layer, which is all that testing needs."""
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
         return self._predict(
             len(embeddings) - 1, embeddings[-1], references[-2], mask_features, memory.image_sizes
         )
 
-    def loss(self, predictions: list[SlotPredictions], targets: PairTargets) -> dict[str, Tensor]:
-        """Losses of every decoder layer, each with its own matching (supplementary).
+    def loss(self, predictions: list[QueryPredictions], targets: PairTargets) -> dict[str, Tensor]:
+        """Compute the losses of every decoder layer, each with its own matching (supplementary).
 
         Args:
-            predictions: as :meth:`forward` gives them, for P positive pairs.
+            predictions: result of :meth:`forward` for P positive pairs.
             targets: their P objects, masks at input resolution.
 
         Returns:
@@ -146,8 +147,8 @@ class ReferringMaskHead(BaseModule):
             return sentence
         if reconstructed is None:
             raise ValueError(
-                'the mask head mixes the reconstructed sentence into its queries, but the model '
-                'has no cycle_head: set mask_head.mixes_reconstruction=False'
+                'the queries of the mask head include the reconstructed sentence embedding, but '
+                'the model has no cycle_head: set mask_head.mixes_reconstruction=False'
             )
         return sentence + self.query_mixer(sentence, reconstructed)
 
@@ -163,7 +164,7 @@ class ReferringMaskHead(BaseModule):
             query=query,
             query_pos=position,
             value=memory.tokens.flatten(0, 1),
-            key_padding_mask=memory.padding.flatten(0, 1),
+            key_padding_mask=None if memory.padding is None else memory.padding.flatten(0, 1),
             reference_points=initial,
             valid_ratios=memory.valid_ratios.repeat_interleave(frames[1], dim=0),
             reg_branches=self.box_branches,
@@ -179,8 +180,8 @@ class ReferringMaskHead(BaseModule):
         reference: Tensor,
         mask_features: Tensor,
         image_sizes: Tensor,
-    ) -> SlotPredictions:
-        """Read one layer's embeddings; masks refer to the centres of its boxes, as they are."""
+    ) -> QueryPredictions:
+        """Predict from one layer's embeddings; masks are relative to the centres of its boxes."""
         offset = self.box_branches[layer](embeddings).float()
         anchor = inverse_sigmoid(reference)
         boxes = torch.cat(
@@ -191,21 +192,21 @@ class ReferringMaskHead(BaseModule):
             dim=-1,
         ).sigmoid()
         points = boxes[..., :2].detach() * image_sizes[:, None, None]
-        return SlotPredictions(
+        return QueryPredictions(
             scores=self.score_branches[layer](embeddings).squeeze(-1).float(),
             boxes=boxes,
             masks=self.mask_predictor(embeddings, mask_features, points).float(),
         )
 
     def _layer_loss(
-        self, prediction: SlotPredictions, targets: PairTargets, normaliser: Tensor
+        self, prediction: QueryPredictions, targets: PairTargets, normaliser: Tensor
     ) -> dict[str, Tensor]:
-        slots = self.matcher(prediction, targets)
-        rows = torch.arange(len(slots), device=slots.device)
-        boxes = prediction.boxes[rows, :, slots]
-        masks = prediction.masks[rows, :, slots].flatten(1)
+        queries = self.matcher(prediction, targets)
+        rows = torch.arange(len(queries), device=queries.device)
+        boxes = prediction.boxes[rows, :, queries]
+        masks = prediction.masks[rows, :, queries].flatten(1)
         labels = torch.zeros_like(prediction.scores)
-        labels[rows, :, slots] = targets.valid.to(labels.dtype)
+        labels[rows, :, queries] = targets.valid.to(labels.dtype)
         frame_weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
         target_masks = targets.masks.flatten(1).to(masks.dtype)
         return dict(
@@ -231,7 +232,7 @@ class ReferringMaskHead(BaseModule):
 
 
 class QueryMixer(nn.Module):
-    """LN(W [e; e']): what the reconstruction adds to the query."""
+    """LN(W [e; e']), added to the query."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

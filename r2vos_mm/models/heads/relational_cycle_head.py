@@ -1,4 +1,4 @@
-"""The dual task: from the grounded video back to the sentence, and what that tells of the pair."""
+"""Reconstruct the sentence embedding from the video and judge whether both belong together."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import CycleOutput
 
 from ..layers.gather import gather_rows
+from ..layers.initialization import xavier_matrices
 
 ConfigType = dict[str, Any]
 
@@ -22,7 +23,7 @@ MIN_RELATED_SENTENCES = 3
 
 
 def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> ConfigType:
-    """Config of D_e as in the paper: a post-norm transformer decoder with a final layer norm.
+    """Return the config of the paper's D_e, a post-norm decoder with a final layer norm.
 
     Args:
         channels: C; one attention head per 32 channels.
@@ -56,7 +57,7 @@ def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> Confi
 
 @dataclass
 class _CyclePairs:
-    """The pairs of all processes, as the losses need them: N rows in order of rank.
+    """The pairs of all processes: N rows in order of rank.
 
     Attributes:
         reconstructed: (N, C) e'.
@@ -75,27 +76,27 @@ class _CyclePairs:
 
 @MODELS.register_module()
 class RelationalCycleHead(BaseModule):
-    """Reconstructs the sentence embedding from the grounded video and judges whether both agree.
+    """Reconstruct the sentence embedding from the video and judge whether both belong together.
 
-    D_e reads the grounded features of all frames with one learned token and gives e'; the alignment
-    discriminator H reads [e; e'] and gives the logit of *mis*alignment. In training, the relations
-    among the e' of the positive pairs shall be those among their e, and H shall tell positive from
-    negative pairs (R2-VOS supplementary, losses and Sec. C; a point-wise ``e' = e`` is no goal).
+    The decoder D_e attends from one learned token to the grounded features of all frames and gives
+    e'; the alignment discriminator H takes [e; e'] and gives the logit of *mis*alignment. The
+    relational losses match pairwise relations of e' to those of e over the positive pairs; H learns
+    to separate positive from negative pairs (R2-VOS supplementary, losses and Sec. C). There is no
+    point-wise loss ``e' = e``.
 
-    All losses are over the pairs of the whole batch, across processes: their value is the same on
-    each process, and after the averaging of gradients W processes equal one with the same global
-    batch.
+    All losses are over the pairs of all processes: their value is the same on each process, and
+    after gradients are averaged, W processes equal one with the same global batch.
 
     Args:
         loss_dist: relational loss on distances (``'RelationalDistanceLoss'``).
         loss_angle: relational loss on angles (``'RelationalAngleLoss'``).
         loss_align: binary classification loss called with (N,) logits and (N,) labels, 1 for
-            misaligned. The ``class_weight`` of ``'mmdet.CrossEntropyLoss'`` balances the kinds.
+            misaligned. The ``class_weight`` of ``'mmdet.CrossEntropyLoss'`` balances the two.
         channels: C.
         decoder: config of D_e, of mmdet's ``DetrTransformerDecoder`` unless it names another
             ``type``; by default the paper's, :func:`reconstruction_decoder`.
-        loss_contrastive: loss on e' and e of the negative pairs (``'CycleContrastiveLoss'``, which
-            only the released code has); none if not given.
+        loss_contrastive: loss on e' and e of the negative pairs, such as the released code's
+            ``'CycleContrastiveLoss'``; None for no such loss.
         init_cfg: MMEngine initialisation config.
     """
 
@@ -121,20 +122,18 @@ class RelationalCycleHead(BaseModule):
         self.loss_contrastive = MODELS.build(loss_contrastive) if loss_contrastive else None
 
     def init_weights(self) -> None:
-        """Xavier for the matrices of D_e, as in DETR, then what ``init_cfg`` says."""
-        for parameter in self.text_decoder.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
+        """Draw the weights of D_e as DETR does, then apply ``init_cfg``."""
+        xavier_matrices(self.text_decoder)
         super().init_weights()
 
     def forward(
-        self, f_early: Tensor, padding: Tensor, position: Tensor, sentence: Tensor
+        self, f_early: Tensor, padding: Tensor | None, position: Tensor, sentence: Tensor
     ) -> CycleOutput:
-        """Reconstruct the sentences and judge the pairs.
+        """Reconstruct the sentence embeddings and judge the pairs.
 
         Args:
             f_early: (P, T, C, h, w) text-grounded features of each pair's clip.
-            padding: (P, T, h, w) bool, True where a cell lies in the padding.
+            padding: (P, T, h, w) bool, True in padded cells; None if there are none.
             position: (P, T, C, h, w) or broadcastable to it; added to keys *and* values.
             sentence: (P, C) sentence embeddings e.
 
@@ -149,33 +148,29 @@ class RelationalCycleHead(BaseModule):
             value=memory,
             query_pos=None,
             key_pos=None,
-            key_padding_mask=padding.flatten(1),
+            key_padding_mask=None if padding is None else padding.flatten(1),
         )[-1, :, 0]
         logit = self.discriminator(torch.cat([sentence, reconstructed], dim=-1))
         return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit.squeeze(-1))
 
     def loss(
-        self,
-        cycle: CycleOutput,
-        sentence: Tensor,
-        is_negative: Tensor,
-        sentences: Sequence[str],
+        self, cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
     ) -> dict[str, Tensor]:
-        """Losses of the cycle over the pairs of all processes.
+        """Compute the losses of the cycle over the pairs of all processes.
 
-        Every process has to call it once per step, even without positive pairs.
+        Every process must call it once per step, even without positive pairs.
 
         Args:
             cycle: result of :meth:`forward` for the P pairs of this process.
             sentence: (P, C) sentence embeddings e.
-            is_negative: (P,) bool, the sentence does not belong to the clip.
-            sentences: P sentences, to tell how many different ones there are.
+            is_negative: (P,) bool, the expression does not belong to the clip.
+            sentences: P expressions, from which different ones are counted.
 
         Returns:
             ``loss_cycle_dist`` and ``loss_cycle_angle`` over the positive pairs, 0 with fewer than
-            three different sentences among them; ``loss_align`` over all pairs;
+            three different expressions among them; ``loss_align`` over all pairs;
             ``loss_cycle_contrastive`` over the negative pairs if configured. A loss of 0 is still
-            connected to the parameters, so that none is ever unused.
+            connected to the parameters, so that none is unused.
 
         Raises:
             ValueError: the numbers of pairs disagree.
@@ -184,7 +179,7 @@ class RelationalCycleHead(BaseModule):
             raise ValueError(
                 f'RelationalCycleHead.loss: got {len(cycle.reconstructed)} reconstructions, '
                 f'{len(sentence)} embeddings, {len(is_negative)} labels and {len(sentences)} '
-                'sentences for the same pairs; give one of each per pair'
+                'expressions for the same pairs; give one of each per pair'
             )
         pairs = self._gather(cycle, sentence, is_negative, sentences)
         losses = self._relational_losses(pairs)
@@ -212,7 +207,7 @@ class RelationalCycleHead(BaseModule):
     def _gather(
         cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
     ) -> _CyclePairs:
-        """Collect the pairs of all processes: features in one gather, integers in another."""
+        """Gather the pairs of all processes, features and integers separately."""
         channels = sentence.shape[-1]
         features = gather_rows(
             torch.cat(
@@ -239,6 +234,6 @@ class RelationalCycleHead(BaseModule):
 
 
 def _sentence_id(sentence: str) -> int:
-    """Number of a sentence that is the same in every process (Python's own hash is not)."""
+    """Hash an expression to the same number in every process (unlike Python's hash)."""
     text = ' '.join(sentence.lower().split())
     return int.from_bytes(hashlib.md5(text.encode()).digest()[:7], 'big')

@@ -1,4 +1,4 @@
-"""Building blocks of the model, one per file, put together by configs."""
+"""Building blocks of the model, one per file, combined by configs."""
 
 from mmdet.models.layers import (
     DeformableDetrTransformerDecoder,
@@ -9,21 +9,22 @@ from mmdet.models.layers import (
 from r2vos_mm.registry import MODELS
 
 from .attention import MultiheadAttention
-from .cross_modal import CrossModalGrounding, CrossModalPyramid, VisionLanguageBlock
-from .fpn import TopDownPyramid
-from .fusion import MultimodalFusion
-from .grounding import (
-    BatchWordPooling,
-    DualCrossAttention,
-    DynamicFilter,
-    EarlyGrounding,
-    SentenceWordPooling,
-    pool_words,
+from .cross_modal_grounding import CrossModalGrounding
+from .cross_modal_pyramid import CrossModalPyramid
+from .detr_without_attention_weights import (
+    DetrDecoderWithoutAttentionWeights,
+    DetrEncoderWithoutAttentionWeights,
 )
-from .lean_detr import LeanDetrDecoder, LeanDetrEncoder
+from .dual_cross_attention import DualCrossAttention
+from .dynamic_filter import DynamicFilter
+from .early_grounding import EarlyGrounding
+from .fusion import MultimodalFusion
 from .positions import FramewisePositionalEncoding, word_positions
 from .spatial_decoder import SpatialDecoder
 from .temporal_mixing import TemporalMixing
+from .top_down_pyramid import TopDownPyramid
+from .vision_language_block import VisionLanguageBlock
+from .word_pooling import BatchWordPooling, SentenceWordPooling, pool_words
 
 # mmdet builds these by class, not by registry name; a config must be able to name them.
 for _layer in (
@@ -40,12 +41,12 @@ __all__ = [
     'CrossModalPyramid',
     'DeformableDetrTransformerDecoder',
     'DeformableDetrTransformerEncoder',
+    'DetrDecoderWithoutAttentionWeights',
+    'DetrEncoderWithoutAttentionWeights',
     'DualCrossAttention',
     'DynamicFilter',
     'EarlyGrounding',
     'FramewisePositionalEncoding',
-    'LeanDetrDecoder',
-    'LeanDetrEncoder',
     'MultiheadAttention',
     'MultimodalFusion',
     'SentenceWordPooling',

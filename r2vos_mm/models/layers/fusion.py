@@ -1,4 +1,4 @@
-"""Input-side fusion: every visual token is gated by the sentence it is asked about."""
+"""Fuse visual tokens with the expression before the encoder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .positions import word_positions
 class MultimodalFusion(BaseModule):
     """Cross-attention from visual tokens to words, multiplied onto the tokens.
 
-    One module serves all levels (R2-VOS supplementary; released code behaves so). Its query
-    projection sees only vision, so it runs once per clip and is repeated for the clip's pairs.
+    All levels share the weights (R2-VOS supplementary; so does the released code). The query
+    projection does not depend on the text, so it runs once per clip.
 
     Args:
         channels: C.
@@ -32,11 +32,11 @@ class MultimodalFusion(BaseModule):
     def forward(
         self, levels: list[Tensor], text: TextFeatures, pair_to_clip: Tensor
     ) -> list[Tensor]:
-        """Fuse each level of B clips with the P sentences asked about them.
+        """Fuse each level of B clips with the P expressions that refer to them.
 
         Args:
             levels: per level, (B, T, S, C) tokens.
-            text: words and sentences of P pairs.
+            text: the expressions of P pairs.
             pair_to_clip: (P,) clip of each pair.
 
         Returns:
@@ -45,6 +45,6 @@ class MultimodalFusion(BaseModule):
         tokens = torch.cat(levels, dim=2)
         queries = self.attention.query_proj(tokens).flatten(1, 2)[pair_to_clip]
         keys = text.words + word_positions(text.padding, text.words.shape[-1])
-        update = self.attention.attend(queries, keys, text.words, key_padding=text.padding)
+        update = self.attention.attend(queries, keys, text.words, key_padding=text.key_padding)
         fused = tokens[pair_to_clip] * update.unflatten(1, tokens.shape[1:3])
         return list(fused.split([level.shape[2] for level in levels], dim=2))

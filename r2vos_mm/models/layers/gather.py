@@ -1,4 +1,4 @@
-"""Rows of all processes in one place, so that a loss over their relations is exact."""
+"""Gather rows from all processes, for losses over the relations between them."""
 
 from typing import Any
 
@@ -22,15 +22,15 @@ class _ScaleGradient(torch.autograd.Function):
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """Concatenate the rows of all processes, for a loss that each of them computes alike.
+    """Concatenate the rows of all processes, so that each can compute the same loss.
 
     If every process computes the same scalar L from the result and calls backward, distributed
-    data parallel training (which averages gradients over the W processes) ends with the gradient
-    of L, as one process with all the rows would: a process differentiates only its own rows, and
-    their gradient is multiplied by W here. That is what a gather with a summing backward pass
-    gives, without communication in the backward pass that might interleave with DDP's own.
+    data parallel training, which averages gradients over the W processes, gives the gradient of L
+    as one process with all rows would: each process differentiates its own rows only, and their
+    gradient is multiplied by W here. A gather with a summing backward pass gives the same, but its
+    communication could interleave with DDP's own.
 
-    Every process must call it equally often; the numbers of rows may differ and may be 0.
+    Every process must call it the same number of times; numbers of rows may differ and may be 0.
 
     Args:
         rows: (P, D) of this process, any dtype; D and dtype are the same everywhere.

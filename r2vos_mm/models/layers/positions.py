@@ -1,4 +1,4 @@
-"""Sine positions of words and of the cells of a clip."""
+"""Compute sine positions of words and of the cells of a clip."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from r2vos_mm.registry import MODELS
 
 @MODELS.register_module()
 class FramewisePositionalEncoding(SinePositionalEncoding):
-    """2-D sine positions of every frame by itself: the frames of a clip carry no order.
+    """2-D sine positions of each frame, without any order of frames.
 
-    Takes the arguments of ``mmdet.SinePositionalEncoding``; the interface is that of
-    ``mmdet.SinePositionalEncoding3D``, with which it can be swapped when time should count.
+    Takes the arguments of ``mmdet.SinePositionalEncoding``. The interface is that of
+    ``mmdet.SinePositionalEncoding3D``, which can replace it where the order of frames matters.
     """
 
     def forward(self, padding: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class FramewisePositionalEncoding(SinePositionalEncoding):
 
 
 def word_positions(padding: Tensor, channels: int, *, temperature: float = 10000.0) -> Tensor:
-    """1-D sine positions, normalised by each sentence's own number of words.
+    """Compute 1-D sine positions, normalised by each expression's own number of words.
 
     Args:
         padding: (P, L) bool, True where there is no word.

@@ -1,4 +1,4 @@
-"""From the encoded map up to few mask features, with fewer channels at every step."""
+"""Compute mask features from the encoded map, halving the channels at every step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SpatialDecoder(BaseModule):
     by nearest neighbour. With C channels and two laterals they run C, C/2, C/4, C/8, M.
 
     Args:
-        lateral_channels: channels of the backbone maps that are mixed in, coarsest first.
+        lateral_channels: channels of the backbone maps that are added, coarsest first.
         channels: C of the encoded map.
         mask_channels: M of the mask features.
         num_groups: groups of the normalisations.
@@ -26,6 +26,7 @@ class SpatialDecoder(BaseModule):
 
     def __init__(
         self,
+        *,
         lateral_channels: list[int],
         channels: int = 256,
         mask_channels: int = 8,
@@ -45,7 +46,7 @@ class SpatialDecoder(BaseModule):
         self.mask_features = nn.Conv2d(widths[-1], mask_channels, 3, padding=1)
 
     def init_weights(self) -> None:
-        """Kaiming-uniform weights (a = 1), zero biases."""
+        """Draw Kaiming-uniform weights (a = 1) and set biases to zero."""
         super().init_weights()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -53,7 +54,7 @@ class SpatialDecoder(BaseModule):
                 nn.init.zeros_(module.bias)
 
     def adapt(self, maps: list[Tensor]) -> list[Tensor]:
-        """Laterals (M, C_i, h_i, w_i) of backbone maps, coarsest first: they need no sentence."""
+        """Return text-independent laterals (M, C_i, h_i, w_i) of backbone maps, coarsest first."""
         return [adapt(x) for adapt, x in zip(self.adapters, maps, strict=True)]
 
     def forward(self, encoded: Tensor, laterals: list[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Neighbouring frames seen together, for backbones that see one frame at a time."""
+"""Mix neighbouring frames, for backbones that see one frame at a time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from r2vos_mm.registry import MODELS
 class TemporalMixing(BaseModule):
     """x <- x + W_2 * ReLU(W_1 * x) per level, both 3x3x3 convolutions over time and space.
 
-    A frame-wise backbone cannot see motion, and attention over frames compares what is there, not
-    where it went. Runs once per clip, whatever the number of sentences. The last convolution
-    starts at zero: a model trained without the mixing gives the same results with it at first.
-    Padded cells are zero before either convolution, as are cells outside the frame.
+    A frame-wise backbone cannot see motion, and attention over frames compares appearance only.
+    Runs once per clip, whatever the number of expressions. The last convolution starts at zero, so
+    a model trained without the mixing gives the same results when it is added. Padded cells are
+    zero before both convolutions, like cells outside the frame.
 
     Args:
         channels: C of every level.
-        num_levels: number of levels, each with weights of its own.
+        num_levels: number of levels, each with its own weights.
         hidden: channels between the two convolutions.
     """
 
     def __init__(
-        self, channels: int, num_levels: int, hidden: int, init_cfg: dict | None = None
+        self, *, channels: int, num_levels: int, hidden: int, init_cfg: dict | None = None
     ) -> None:
         super().__init__(init_cfg)
         self.inputs = nn.ModuleList(
@@ -36,28 +36,32 @@ class TemporalMixing(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Zero output convolutions: the identity."""
+        """Set the output convolutions to zero, which makes the module the identity."""
         super().init_weights()
         for convolution in self.outputs:
             nn.init.zeros_(convolution.weight)
             nn.init.zeros_(convolution.bias)
 
-    def forward(self, levels: list[Tensor], paddings: list[Tensor]) -> list[Tensor]:
+    def forward(self, levels: list[Tensor], paddings: list[Tensor] | None) -> list[Tensor]:
         """Mix the frames of every level.
 
         Args:
             levels: maps (B, T, C, h_i, w_i).
-            paddings: (B, T, h_i, w_i) bool, True in padded cells.
+            paddings: (B, T, h_i, w_i) bool, True in padded cells; None if there are none.
 
         Returns:
             Maps of the same shapes.
         """
-        return [
-            self._mix(index, level, padding[:, None])
-            for index, (level, padding) in enumerate(zip(levels, paddings, strict=True))
-        ]
+        masks = [None] * len(levels) if paddings is None else [p[:, None] for p in paddings]
+        parts = zip(levels, masks, self.inputs, self.outputs, strict=True)
+        return [_mix(*part) for part in parts]
 
-    def _mix(self, index: int, level: Tensor, padding: Tensor) -> Tensor:
-        volume = level.transpose(1, 2).masked_fill(padding, 0)
-        hidden = F.relu(self.inputs[index](volume)).masked_fill(padding, 0)
-        return level + self.outputs[index](hidden).transpose(1, 2)
+
+def _mix(level: Tensor, padding: Tensor | None, first: nn.Module, last: nn.Module) -> Tensor:
+    volume = level.transpose(1, 2)
+    if padding is not None:
+        volume = volume.masked_fill(padding, 0)
+    hidden = F.relu(first(volume))
+    if padding is not None:
+        hidden = hidden.masked_fill(padding, 0)
+    return level + last(hidden).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Losses that the ecosystem does not have; the others are configured by their own names."""
+"""Losses that MMDetection does not have; configs name the others as ``mmdet.…``."""
 
 from .box_losses import TubeGIoULoss, aligned_giou
 from .contrastive_loss import CycleContrastiveLoss

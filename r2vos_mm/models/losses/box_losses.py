@@ -1,4 +1,4 @@
-"""Generalised IoU that stays finite, and smooth, for empty boxes."""
+"""Compute generalised IoU that is finite and smooth for empty boxes."""
 
 import torch
 from mmdet.models.losses.utils import weight_reduce_loss
@@ -9,10 +9,10 @@ from r2vos_mm.registry import MODELS
 
 
 def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
-    r"""Generalised IoU of boxes with their counterparts.
+    r"""Compute the generalised IoU of boxes with their counterparts.
 
     :math:`\frac{I+\epsilon}{U+\epsilon}-\frac{E-U+\epsilon}{E+\epsilon}` with I, U, E the areas of
-    intersection, union and enclosing box (released code; mmdet puts its epsilon elsewhere, which
+    intersection, union and enclosing box (released code; the epsilon of mmdet is elsewhere and
     gives other values for empty boxes). It is finite for two empty boxes: 1 - 1 = 0 where they
     coincide.
 
@@ -69,14 +69,14 @@ class TubeGIoULoss(nn.Module):
         avg_factor: float | None = None,
         reduction_override: str | None = None,
     ) -> Tensor:
-        """Weighted loss.
+        """Compute the weighted loss.
 
         Args:
             pred: (..., 4) predicted boxes cx, cy, w, h.
             target: (..., 4) target boxes cx, cy, w, h, empty ones allowed.
             weight: (...) weight of each box, such as whether the object is visible in its frame.
-            avg_factor: what the sum is divided by under ``'mean'``; by default the number of boxes.
-            reduction_override: takes the place of ``reduction`` for this call.
+            avg_factor: divisor of the sum under ``'mean'``; by default the number of boxes.
+            reduction_override: replaces ``reduction`` for this call.
 
         Returns:
             Scalar, or (...) under ``'none'``.

@@ -1,4 +1,4 @@
-"""Hinge that keeps the reconstruction of a wrong sentence away from that sentence."""
+"""Separate the embeddings of wrong expressions from their reconstructions by a hinge loss."""
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,8 @@ from r2vos_mm.registry import MODELS
 class CycleContrastiveLoss(nn.Module):
     """``max(0, margin - mean ||e' - e||_2)`` over negative pairs (released code; not in the paper).
 
-    The mean is inside the hinge, as released. Behind a layer norm the distance is about 20, far
-    above the released margin of 0.5, so that the term is inert there.
+    The mean is inside the hinge, as in the released code. After a layer norm the distance is about
+    20, far above the released margin of 0.5, so the loss is 0 there.
 
     Args:
         margin: distance, in units of the embeddings, above which the loss is 0.
@@ -24,7 +24,7 @@ class CycleContrastiveLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, reconstructed: Tensor, sentence: Tensor) -> Tensor:
-        """Weighted hinge.
+        """Compute the weighted hinge.
 
         Args:
             reconstructed: (M, C) e' of negative pairs.

@@ -1,12 +1,12 @@
-"""Relational (structural) consistency between two sets of embeddings.
+"""Match the relations within one set of embeddings to those within another.
 
-The reconstructed sentence embeddings (student) shall keep the *relations* of the sentence
-embeddings (teacher): their pairwise distances and the angles of their triplets, not their values. A
-point-wise constraint would be wrong, since several sentences may describe one object (R2-VOS,
-cyclic structural consistency; the two potentials are those of relational knowledge distillation).
+The relational losses match pairwise distances and triplet angles of the reconstructed sentence
+embeddings (student) to those of the sentence embeddings (teacher), not their values: several
+expressions may describe one object, so a point-wise constraint would be wrong (R2-VOS, cyclic
+structural consistency; the two potentials are those of relational knowledge distillation).
 
-Both losses are computed in float32 whatever the autocast state, from explicit differences: the
-usual Gram-matrix short cut loses half of the digits where two embeddings are near each other.
+Both losses are always computed in float32 and from explicit differences: the usual Gram-matrix
+short cut loses half of the digits where two embeddings are close.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PairGeometry:
         distances: (M, M) Euclidean distances, 0 where two points coincide.
         directions: (M, M, C); ``[i, j]`` is the unit vector from point j to point i, zeros where
             they coincide.
-        distinct: (M, M) bool, the two points do not coincide.
+        distinct: (M, M) bool, False where two points coincide.
     """
 
     distances: Tensor
@@ -35,13 +35,13 @@ class PairGeometry:
 
 
 def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
-    """Distances and unit directions between all pairs of points.
+    """Compute distances and unit directions between all pairs of points.
 
     Args:
         points: (M, C) float32 embeddings.
-        coincidence: two points nearer than this share of the largest distance count as one. The
-            same sentence encoded twice differs by rounding only; without the threshold that noise
-            would be blown up to a unit direction.
+        coincidence: two points closer than this share of the largest distance count as one. The
+            same expression encoded twice differs by rounding only; without the threshold this
+            noise would be scaled to a unit direction.
 
     Returns:
         The geometry; distances and directions have zero gradient, never NaN, at coinciding points.
@@ -61,7 +61,7 @@ def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
 
 
 class _RelationalLoss(nn.Module):
-    """What the relational losses share: float32, no gradient to the teacher, the weight."""
+    """Base of the relational losses: float32, no gradient to the teacher, the weight."""
 
     def __init__(self, *, loss_weight: float = 1.0, coincidence: float = 1e-5) -> None:
         super().__init__()
@@ -69,11 +69,11 @@ class _RelationalLoss(nn.Module):
         self.coincidence = coincidence
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Weighted loss of M student points against M teacher points.
+        """Compute the weighted loss of M student points against M teacher points.
 
         Args:
-            student: (M, C) embeddings that learn, row i belonging to teacher row i.
-            teacher: (M, C') embeddings that are imitated; no gradient flows to them.
+            student: (M, C) learned embeddings; row i belongs to teacher row i.
+            teacher: (M, C') target embeddings, which receive no gradient.
 
         Returns:
             Scalar, connected to ``student``; 0 where there are no points.
@@ -101,7 +101,7 @@ class _RelationalLoss(nn.Module):
 
 @MODELS.register_module()
 class RelationalDistanceLoss(_RelationalLoss):
-    r"""Pairwise distances of the student shall be those of the teacher, up to one scale.
+    r"""Match the student's pairwise distances to the teacher's, up to one scale.
 
     :math:`\psi(i,j)=\|x_i-x_j\|_2/\mu` with :math:`\mu` the mean over the pairs of distinct points;
     the loss is the mean over all :math:`M^2` pairs of SmoothL1 between the two :math:`\psi`.
@@ -125,11 +125,11 @@ class RelationalDistanceLoss(_RelationalLoss):
 
 @MODELS.register_module()
 class RelationalAngleLoss(_RelationalLoss):
-    r"""Angles within triplets of student points shall be those of the teacher.
+    r"""Match the angles within triplets of student points to the teacher's.
 
     :math:`\varphi(i,j,k)=\langle (x_i-x_j)/\|x_i-x_j\|,\,(x_i-x_k)/\|x_i-x_k\|\rangle`; the loss
-    is the mean over all :math:`M^3` triplets of SmoothL1 between the two :math:`\varphi`. An angle
-    with a leg between coinciding teacher points is undefined and constrains nothing. Memory is
+    is the mean over all :math:`M^3` triplets of SmoothL1 between the two :math:`\varphi`. Angles
+    with a leg between coinciding teacher points are undefined and ignored. Memory is
     :math:`O(M^2 C + M^3)`, 5 MB per copy at M = 64, C = 256.
 
     Args:

@@ -1,13 +1,7 @@
-"""Necks: where text enters vision."""
+"""Necks: combine vision and text."""
 
-from .grounding_neck import GroundingNeck, level_layout
-from .multimodal_transformer_neck import MultimodalTransformerNeck, xavier_matrices
+from .grounding_neck import GroundingNeck
+from .multimodal_transformer_neck import MultimodalTransformerNeck
 from .referformer_neck import ReferFormerNeck
 
-__all__ = [
-    'GroundingNeck',
-    'MultimodalTransformerNeck',
-    'ReferFormerNeck',
-    'level_layout',
-    'xavier_matrices',
-]
+__all__ = ['GroundingNeck', 'MultimodalTransformerNeck', 'ReferFormerNeck']

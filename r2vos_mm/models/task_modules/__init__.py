@@ -1,4 +1,4 @@
-"""Matching of predictions with targets."""
+"""Match predictions with targets, and read masks from logits."""
 
 from .mask_readers import BilinearMaskReader, InputSizeMaskReader
 from .match_costs import TubeDiceCost, TubeFocalCost, TubeGIoUCost, TubeL1Cost, TubeScoreCost

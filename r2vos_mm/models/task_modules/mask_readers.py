@@ -1,4 +1,4 @@
-"""From mask logits to masks at the size of the files."""
+"""Convert mask logits to masks at the size of the files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from r2vos_mm.registry import TASK_UTILS
 
 @TASK_UTILS.register_module()
 class BilinearMaskReader:
-    """Logits at the size of the files, then the threshold (ReferFormer, R2-VOS)."""
+    """Resize the logits to the size of the files, then threshold (ReferFormer, R2-VOS)."""
 
     def __call__(
         self,
@@ -21,12 +21,12 @@ class BilinearMaskReader:
         input_size: tuple[int, int],
         file_size: tuple[int, int],
     ) -> Tensor:
-        """Read masks.
+        """Convert logits to masks.
 
         Args:
             logits: (T, h, w).
             threshold: logit above which a pixel is foreground.
-            input_size: (H, W) of the frames that the model saw, without padding.
+            input_size: (H, W) of the model's input frames, without padding.
             file_size: (H0, W0) of the masks.
 
         Returns:
@@ -37,10 +37,9 @@ class BilinearMaskReader:
 
 @TASK_UTILS.register_module()
 class InputSizeMaskReader:
-    """The threshold at the size of the model's input, then the nearest pixel.
+    """Threshold at the size of the model's input, then resize by nearest neighbour.
 
-    MTTR reads its masks so, and the figures of A2D-Sentences and JHMDB-Sentences are of masks that
-    were read so.
+    This is how MTTR makes its masks, on A2D-Sentences and JHMDB-Sentences too.
     """
 
     def __call__(
@@ -51,14 +50,12 @@ class InputSizeMaskReader:
         input_size: tuple[int, int],
         file_size: tuple[int, int],
     ) -> Tensor:
-        """As :meth:`BilinearMaskReader.__call__`."""
+        """See :meth:`BilinearMaskReader.__call__`."""
         masks = _bilinear(logits, input_size) > threshold
-        return F.interpolate(masks[:, None].to(torch.uint8), tuple(file_size), mode='nearest')[
-            :, 0
-        ].bool()
+        resized = F.interpolate(masks[:, None].to(torch.uint8), tuple(file_size), mode='nearest')
+        return resized[:, 0].bool()
 
 
 def _bilinear(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(logits[:, None], size=tuple(size), mode='bilinear', align_corners=False)[
-        :, 0
-    ]
+    resized = F.interpolate(logits[:, None], tuple(size), mode='bilinear', align_corners=False)
+    return resized[:, 0]

@@ -1,9 +1,8 @@
-"""Costs of giving a query slot a whole tube: one slot, one object, all frames of the clip.
+"""Compute the costs of matching a query with the object of its pair over a whole clip.
 
-Each cost maps (:class:`SlotPredictions`, :class:`PairTargets`), all in float32, to (P, N); pairs
-and slots are computed together. The costs of mmdet are between all predictions and all targets of
-one image and would compute P times too much here; only the classification cost is of a form that
-fits, and is taken.
+Each cost maps (:class:`QueryPredictions`, :class:`PairTargets`), all in float32, to (P, N). The
+costs of mmdet are between all predictions and all targets of one image and would compute P times
+too much here; only its classification cost fits and is used.
 """
 
 import torch
@@ -14,13 +13,13 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from r2vos_mm.registry import TASK_UTILS
-from r2vos_mm.structures import PairTargets, SlotPredictions
+from r2vos_mm.structures import PairTargets, QueryPredictions
 
 from ..losses.box_losses import aligned_giou
 
 
 def mean_over_frames(costs: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean over frames that is 0 where all weights are.
+    """Return the weighted mean over frames, 0 where all weights are 0.
 
     Args:
         costs: (P, T, N) cost of each frame.
@@ -35,13 +34,13 @@ def mean_over_frames(costs: Tensor, weights: Tensor) -> Tensor:
 
 
 def frame_weights(valid: Tensor, absent_frame_weight: float) -> Tensor:
-    """(P, T) weights of frames: 1 where the object is visible, else ``absent_frame_weight``."""
+    """Return (P, T) weights: 1 where the object is visible, else ``absent_frame_weight``."""
     return torch.where(valid, 1.0, absent_frame_weight)
 
 
 @TASK_UTILS.register_module()
 class TubeScoreCost:
-    """Focal-style classification cost, the mean over the frames that show the object.
+    """Focal-style classification cost, averaged over the frames that show the object.
 
     Args:
         weight: factor of the cost.
@@ -52,8 +51,8 @@ class TubeScoreCost:
     def __init__(self, *, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0) -> None:
         self.cost = FocalLossCost(alpha=alpha, gamma=gamma, eps=1e-8, weight=weight)
 
-    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
-        """(P, N) weighted cost; 0 for a pair whose object is never visible."""
+    def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
+        """Return the (P, N) weighted cost; 0 for a pair whose object is never visible."""
         label = torch.zeros(1, dtype=torch.long, device=pred.scores.device)
         per_frame = self.cost(
             InstanceData(scores=pred.scores.reshape(-1, 1)), InstanceData(labels=label)
@@ -63,20 +62,20 @@ class TubeScoreCost:
 
 @TASK_UTILS.register_module()
 class TubeL1Cost:
-    """L1 distance of boxes, the mean over frames.
+    """L1 distance of boxes, averaged over frames.
 
     Args:
         weight: factor of the cost.
-        absent_frame_weight: weight of frames without the object, whose target box is all zeros. The
-            released code counts them fully (1.0).
+        absent_frame_weight: weight of frames without the object, whose target box is all zeros (1.0
+            in the released code).
     """
 
     def __init__(self, *, weight: float = 1.0, absent_frame_weight: float = 0.0) -> None:
         self.weight = weight
         self.absent_frame_weight = absent_frame_weight
 
-    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
-        """(P, N) weighted cost."""
+    def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
+        """Return the (P, N) weighted cost."""
         distances = (pred.boxes - target.boxes[:, :, None]).abs().sum(dim=-1)
         return self.weight * mean_over_frames(
             distances, frame_weights(target.valid, self.absent_frame_weight)
@@ -85,7 +84,7 @@ class TubeL1Cost:
 
 @TASK_UTILS.register_module()
 class TubeGIoUCost:
-    """Negative generalised IoU of boxes, the mean over frames.
+    """Negative generalised IoU of boxes, averaged over frames.
 
     Args:
         weight: factor of the cost.
@@ -100,8 +99,8 @@ class TubeGIoUCost:
         self.absent_frame_weight = absent_frame_weight
         self.eps = eps
 
-    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
-        """(P, N) weighted cost."""
+    def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
+        """Return the (P, N) weighted cost."""
         giou = aligned_giou(
             bbox_cxcywh_to_xyxy(pred.boxes),
             bbox_cxcywh_to_xyxy(target.boxes)[:, :, None],
@@ -114,7 +113,7 @@ class TubeGIoUCost:
 
 @TASK_UTILS.register_module()
 class TubeFocalCost:
-    """Focal loss of the mask logits, the mean over all cells of all frames.
+    """Focal loss of the mask logits, averaged over all cells of all frames.
 
     Args:
         weight: factor of the cost.
@@ -127,8 +126,8 @@ class TubeFocalCost:
         self.alpha = alpha
         self.gamma = gamma
 
-    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
-        """(P, N) weighted cost."""
+    def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
+        """Return the (P, N) weighted cost."""
         probability = pred.masks.sigmoid()
         # -log(1 - p) = softplus(x) and -log(p) = softplus(-x): exact where p rounds to 0 or 1.
         background = F.softplus(pred.masks).mul_(probability**self.gamma).mul_(1 - self.alpha)
@@ -152,8 +151,8 @@ class TubeDiceCost:
         self.weight = weight
         self.eps = eps
 
-    def __call__(self, pred: SlotPredictions, target: PairTargets) -> Tensor:
-        """(P, N) weighted cost."""
+    def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
+        """Return the (P, N) weighted cost."""
         probability = pred.masks.sigmoid()
         masks = target.masks.to(probability)
         overlap = torch.einsum('ptnhw,pthw->pn', probability, masks)

@@ -1,4 +1,4 @@
-"""Matching of slots with all instances of a clip, each as one sequence of masks."""
+"""Match queries with all instances of a clip, each a sequence of masks."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from r2vos_mm.registry import TASK_UTILS
-from r2vos_mm.structures import InstanceTargets, SlotPredictions
+from r2vos_mm.structures import InstanceTargets, QueryPredictions
 
 REFERRED, OTHER = 0, 1  # classes of the costs
 
 
 @dataclass(frozen=True)
 class SequenceMatch:
-    """Which slot stands for which instance of a clip.
+    """Matched queries and instances of a clip.
 
     Attributes:
-        slots: (K,) int64, ascending.
-        instances: (K,) int64, the instance of each slot; K is the smaller of N and I.
+        queries: (K,) int64, ascending.
+        instances: (K,) int64, the instance of each query; K is the smaller of N and I.
     """
 
-    slots: Tensor
+    queries: Tensor
     instances: Tensor
 
 
 @TASK_UTILS.register_module()
 class SequenceMatcher:
-    """Hungarian matching of slots with instances over all frames together (MTTR, Sec. 3.3).
+    """Hungarian matching of queries with instances over all frames together (MTTR, Sec. 3.3).
 
-    The cost of a slot for an instance is the mean over frames of a sum of image costs. Masks are
-    compared at the size of the targets, frame by frame: N full-size masks of one frame are in
+    The cost of a pair of query and instance is the mean over frames of a sum of image costs. Masks
+    are compared at the size of the targets, frame by frame, so that only N full-size masks are in
     memory at a time.
 
     Args:
-        costs: configs of costs of the form of ``mmdet.DiceCost``. Predictions carry ``scores``
-            (N, 2), logits of 'referred' and 'other', and ``masks`` (N, H, W) logits; targets carry
-            ``labels`` (I,), 0 for the referred instance where it is visible, else 1, and ``masks``
-            (I, H, W).
+        costs: configs of costs with the interface of ``mmdet.DiceCost``. Predictions have
+            ``scores`` (N, 2), logits of 'referred' and 'other', and ``masks`` (N, H, W) logits;
+            targets have ``labels`` (I,), 0 for the referred instance where it is visible, else 1,
+            and ``masks`` (I, H, W).
 
     Raises:
-        ValueError: no cost is named.
+        ValueError: no cost is given.
     """
 
     def __init__(self, costs: Sequence[dict[str, Any]]) -> None:
         if not costs:
-            raise ValueError('SequenceMatcher: costs is empty; name at least one cost')
+            raise ValueError('SequenceMatcher: costs is empty; give at least one cost')
         self._costs = [TASK_UTILS.build(cost) for cost in costs]
 
     def __call__(
-        self, predictions: SlotPredictions, targets: list[InstanceTargets]
+        self, predictions: QueryPredictions, targets: list[InstanceTargets]
     ) -> list[SequenceMatch]:
-        """Match the slots of P pairs, each with the instances of its clip."""
+        """Match the queries of each pair with the instances of its clip."""
         matches = []
         for scores, masks, target in zip(
             predictions.scores, predictions.masks, targets, strict=True
         ):
-            slots, instances = linear_sum_assignment(self.costs(scores, masks, target).cpu())
+            queries, instances = linear_sum_assignment(self.costs(scores, masks, target).cpu())
             matches.append(
                 SequenceMatch(
-                    torch.as_tensor(slots, device=scores.device),
+                    torch.as_tensor(queries, device=scores.device),
                     torch.as_tensor(instances, device=scores.device),
                 )
             )
@@ -73,7 +73,7 @@ class SequenceMatcher:
 
     @torch.no_grad()
     def costs(self, scores: Tensor, masks: Tensor, target: InstanceTargets) -> Tensor:
-        """Cost of every slot for every instance, in float32 whatever the autocast state.
+        """Return the cost of every query for every instance, always in float32.
 
         Args:
             scores: (T, N) referring logits.

@@ -1,4 +1,4 @@
-"""One query slot for the whole clip."""
+"""Match one query per pair with its object over the whole clip."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,40 +7,40 @@ import torch
 from torch import Tensor
 
 from r2vos_mm.registry import TASK_UTILS
-from r2vos_mm.structures import PairTargets, SlotPredictions
+from r2vos_mm.structures import PairTargets, QueryPredictions
 
 
 @TASK_UTILS.register_module()
 class TubeMatcher:
-    """Chooses for each pair the query slot of least cost over all frames together.
+    """Choose for each pair the query with the least cost over all frames together.
 
-    There is one target per pair, so that the assignment is an arg-min. A pair whose object is never
+    There is one target per pair, so the assignment is an arg-min. A pair whose object is never
     visible is matched by its (empty) masks alone.
 
     Args:
-        costs: configs of the costs that are added up, each of which maps
-            (:class:`SlotPredictions`, :class:`PairTargets`) to (P, N).
+        costs: configs of the costs to sum, each of which maps (:class:`QueryPredictions`,
+            :class:`PairTargets`) to (P, N).
 
     Raises:
-        ValueError: no cost is named.
+        ValueError: no cost is given.
     """
 
     def __init__(self, costs: Sequence[dict[str, Any]]) -> None:
         if not costs:
-            raise ValueError('TubeMatcher: costs is empty; name at least one cost')
+            raise ValueError('TubeMatcher: costs is empty; give at least one cost')
         self._costs = [TASK_UTILS.build(cost) for cost in costs]
 
-    def __call__(self, predictions: SlotPredictions, targets: PairTargets) -> Tensor:
-        """(P,) int64: the cheapest slot of each pair. Arguments as for :meth:`costs`."""
+    def __call__(self, predictions: QueryPredictions, targets: PairTargets) -> Tensor:
+        """Return the cheapest query of each pair, (P,) int64. Arguments as for :meth:`costs`."""
         return self.costs(predictions, targets).argmin(dim=1)
 
     @torch.no_grad()
-    def costs(self, predictions: SlotPredictions, targets: PairTargets) -> Tensor:
-        """Total cost of each slot, in float32 whatever the autocast state and without gradients.
+    def costs(self, predictions: QueryPredictions, targets: PairTargets) -> Tensor:
+        """Return the total cost of each query, always in float32 and without gradients.
 
         Args:
-            predictions: the N slots of P pairs.
-            targets: the P objects, masks at the size (h, w) of the predicted ones.
+            predictions: the N queries of P pairs.
+            targets: the P objects, with masks of the predicted size (h, w).
 
         Returns:
             (P, N) float32.
@@ -56,7 +56,7 @@ class TubeMatcher:
                 'stride with PairTargets.at_stride'
             )
         with torch.autocast(masks.device.type, enabled=False):
-            predictions = SlotPredictions(
+            predictions = QueryPredictions(
                 predictions.scores.float(), predictions.boxes.float(), masks.float()
             )
             targets = PairTargets(targets.boxes.float(), wanted, targets.valid)

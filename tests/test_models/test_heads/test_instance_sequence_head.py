@@ -8,7 +8,7 @@ from mmengine.config import Config
 from toy_models import CONFIGS
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import InstanceTargets, PairTargets, SlotPredictions
+from r2vos_mm.structures import InstanceTargets, PairTargets, QueryPredictions
 
 
 @pytest.fixture(scope='module')
@@ -18,8 +18,8 @@ def head() -> torch.nn.Module:
     return MODELS.build(config)
 
 
-def case(*, visible: tuple[bool, bool] = (True, False)) -> tuple[SlotPredictions, PairTargets]:
-    """Three slots, two instances in two frames; slot 2 is instance 0, slot 0 the referred 1."""
+def case(*, visible: tuple[bool, bool] = (True, False)) -> tuple[QueryPredictions, PairTargets]:
+    """Three queries, two instances in two frames; query 2 is instance 0, query 0 the referred 1."""
     wanted = torch.zeros(2, 2, 4, 4, dtype=torch.bool)
     wanted[0, :, :2] = True
     for frame, seen in enumerate(visible):
@@ -28,9 +28,9 @@ def case(*, visible: tuple[bool, bool] = (True, False)) -> tuple[SlotPredictions
     masks[0, :, 2, :2] = 20.0
     masks[0, :, 0, 2:] = 20.0
     scores = torch.tensor([[[2.0, -3.0, 0.5], [1.0, 2.0, 0.0]]])
-    instances = [InstanceTargets(wanted, wanted.flatten(2).any(-1), referred=1)]
+    instances = [InstanceTargets(wanted, wanted.flatten(2).any(-1), torch.tensor([False, True]))]
     targets = PairTargets(torch.zeros(1, 2, 4), wanted[1:], instances[0].valid[1:], instances)
-    return SlotPredictions(scores, None, masks), targets
+    return QueryPredictions(scores, None, masks), targets
 
 
 def test_losses_are_those_of_the_formulas(head):
@@ -40,7 +40,7 @@ def test_losses_are_those_of_the_formulas(head):
     def entropy(score: float, referred: bool) -> float:
         return math.log1p(math.exp(-score if referred else score))
 
-    # weight 1 for the referred instance's slot in both frames, 0.1 for the others; per frame
+    # weight 1 for the referred instance's query in both frames, 0.1 for the others; per frame
     expected = (
         entropy(2, True)
         + entropy(1, False)
@@ -68,7 +68,7 @@ def test_never_visible_object_is_learned_as_other(head):
     predictions, targets = case(visible=(False, False))
     loss = head.loss([predictions], targets)['loss_referred']
     assert loss.isfinite()
-    lower = SlotPredictions(predictions.scores - 1, None, predictions.masks)
+    lower = QueryPredictions(predictions.scores - 1, None, predictions.masks)
     assert head.loss([lower], targets)['loss_referred'] < loss
 
 

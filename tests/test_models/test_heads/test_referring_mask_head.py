@@ -1,4 +1,4 @@
-"""D_v and its heads: what a slot predicts and what its losses are, by arithmetic."""
+"""D_v and its heads: what a query predicts and what its losses are, by arithmetic."""
 
 import math
 
@@ -11,7 +11,7 @@ from toy_models import CONFIGS
 
 from r2vos_mm.models.heads import LinearMaskPredictor, ReferringMaskHead
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import Memory, PairTargets, SlotPredictions
+from r2vos_mm.structures import Memory, PairTargets, QueryPredictions
 
 C, FRAMES, SHAPES = 16, 2, [(4, 6), (2, 3)]
 
@@ -143,14 +143,14 @@ def logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def hand_made_case(absent_box: float = 0.0) -> tuple[SlotPredictions, PairTargets]:
-    """One pair, two frames, two slots on 1 x 2 cells; the object is in the first frame only.
+def hand_made_case(absent_box: float = 0.0) -> tuple[QueryPredictions, PairTargets]:
+    """One pair, two frames, two queries on 1 x 2 cells; the object is in the first frame only.
 
-    Slot 1 has the right box and mask there; its box in the second frame is off by ``absent_box``.
+    Query 1 has the right box and mask there; its box in the second frame is off by ``absent_box``.
     """
     right, wrong = [0.5, 0.5, 0.4, 0.4], [0.2, 0.2, 0.1, 0.1]
     beyond = [0.5 + absent_box, 0.5, 0.4, 0.4]
-    predictions = SlotPredictions(
+    predictions = QueryPredictions(
         scores=torch.tensor([[[logit(0.1), logit(0.8)], [logit(0.1), logit(0.3)]]]),
         boxes=torch.tensor([[[wrong, right], [wrong, beyond]]]),
         masks=torch.tensor(
@@ -181,7 +181,7 @@ def focal(probability: float, label: int) -> float:
 def test_losses_by_hand():
     predictions, targets = hand_made_case()
     losses = head().loss([predictions], targets)
-    # slot 1 is the match; n = 1 valid frame
+    # query 1 is the match; n = 1 valid frame
     scores = focal(0.1, 0) + focal(0.8, 1) + focal(0.1, 0) + focal(0.3, 0)
     assert losses['loss_cls'].item() == pytest.approx(2 * scores, rel=1e-5)
     # |0.5 - 0.55|; the second frame has no object and does not count
@@ -207,7 +207,7 @@ def test_frames_without_the_object_count_in_box_losses_as_told():
 
 def test_each_layer_has_its_own_match_and_prefix():
     predictions, targets = hand_made_case()
-    swapped = SlotPredictions(
+    swapped = QueryPredictions(
         predictions.scores.flip(2), predictions.boxes.flip(2), predictions.masks.flip(2)
     )
     losses = head().loss([swapped, predictions, predictions], targets)
@@ -223,7 +223,7 @@ def test_losses_are_sums_over_pairs_by_the_number_of_visible_frames():
     once = module.loss([predictions], targets)
     twice = module.loss(
         [
-            SlotPredictions(
+            QueryPredictions(
                 *(
                     x.repeat(2, *[1] * (x.dim() - 1))
                     for x in (predictions.scores, predictions.boxes, predictions.masks)

@@ -20,7 +20,7 @@ BLOCK = dict(type='VisionLanguageBlock', channels=C, num_heads=HEADS, hidden=8)
 
 def block(reduction: int = 1) -> VisionLanguageBlock:
     torch.manual_seed(0)
-    module = VisionLanguageBlock(C, HEADS, hidden=8, reduction=reduction)
+    module = VisionLanguageBlock(C, num_heads=HEADS, hidden=8, reduction=reduction)
     module.init_weights()
     for parameter in module.parameters():  # biases and norms that matter
         if parameter.ndim == 1:
@@ -131,7 +131,7 @@ def test_frames_see_each_other_in_vision_only():
 
 @torch.no_grad()
 def test_attention_map_is_a_distribution_over_real_cells():
-    module = CrossModalGrounding(BLOCK, channels=C).eval()
+    module = CrossModalGrounding(block=BLOCK, channels=C).eval()
     text = random_text(5, 3, channels=C)
     vision = maps(2, 2, C, 4, 6)
     padding = torch.zeros(2, 2, 4, 6, dtype=torch.bool)
@@ -145,7 +145,7 @@ def test_attention_map_is_a_distribution_over_real_cells():
 @torch.no_grad()
 def test_pyramid_reads_text_at_every_level():
     torch.manual_seed(0)
-    module = CrossModalPyramid(BLOCK, reductions=(2, 4), channels=C).eval()
+    module = CrossModalPyramid(block=BLOCK, reductions=(2, 4), channels=C).eval()
     module.init_weights()
     text, other = (random_text(4, channels=C, seed=seed) for seed in (0, 1))
     padding = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
@@ -165,7 +165,7 @@ def test_pyramid_reads_text_at_every_level():
 
 def test_blocks_start_with_uniform_weights_of_both_widths():
     """Xavier: |w| <= sqrt(6 / (fan_in + fan_out)); PyTorch's own start has 1 / sqrt(fan_in)."""
-    module = CrossModalPyramid(BLOCK, reductions=(2, 4), channels=C)
+    module = CrossModalPyramid(block=BLOCK, reductions=(2, 4), channels=C)
     module.init_weights()
     for one in module.blocks:
         for layer in (one.vision_attention.key_proj, one.text_attention.out_proj, one.tail.ffn[0]):
@@ -175,4 +175,4 @@ def test_blocks_start_with_uniform_weights_of_both_widths():
 
 def test_reduction_must_be_positive():
     with pytest.raises(ValueError, match='reduction must be at least 1, got 0'):
-        VisionLanguageBlock(C, HEADS, reduction=0)
+        VisionLanguageBlock(C, num_heads=HEADS, reduction=0)

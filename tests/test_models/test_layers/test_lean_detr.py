@@ -4,7 +4,10 @@ import pytest
 import torch
 from mmdet.models.layers import DetrTransformerDecoder, DetrTransformerEncoder
 
-from r2vos_mm.models.layers import LeanDetrDecoder, LeanDetrEncoder
+from r2vos_mm.models.layers import (
+    DetrDecoderWithoutAttentionWeights,
+    DetrEncoderWithoutAttentionWeights,
+)
 
 ATTENTION = dict(
     embed_dims=16,
@@ -23,14 +26,14 @@ def test_same_names_values_and_gradients(mode):
     padding = torch.arange(7)[None] >= torch.tensor([[7], [5]])
     encoders = [
         kind(num_layers=2, layer_cfg=dict(self_attn_cfg=ATTENTION, ffn_cfg=FFN))
-        for kind in (DetrTransformerEncoder, LeanDetrEncoder)
+        for kind in (DetrTransformerEncoder, DetrEncoderWithoutAttentionWeights)
     ]
     decoders = [
         kind(
             num_layers=2,
             layer_cfg=dict(self_attn_cfg=ATTENTION, cross_attn_cfg=ATTENTION, ffn_cfg=FFN),
         )
-        for kind in (DetrTransformerDecoder, LeanDetrDecoder)
+        for kind in (DetrTransformerDecoder, DetrDecoderWithoutAttentionWeights)
     ]
     results = []
     for encoder, decoder in zip(encoders, decoders):

@@ -8,7 +8,7 @@ from r2vos_mm.models.layers import SpatialDecoder
 
 def test_channels_are_halved_and_laterals_are_added_before_the_layer():
     torch.manual_seed(0)
-    decoder = SpatialDecoder([24, 12], channels=64, mask_channels=5, num_groups=4)
+    decoder = SpatialDecoder(lateral_channels=[24, 12], channels=64, mask_channels=5, num_groups=4)
     decoder.init_weights()
     assert [layer.conv.out_channels for layer in decoder.layers] == [64, 32, 16, 8]
     encoded, eighth, fourth = (torch.randn(2, c, s, s + 1) for c, s in ((64, 3), (24, 6), (12, 11)))

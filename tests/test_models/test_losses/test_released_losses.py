@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from r2vos_mm.registry import MODELS, TASK_UTILS
-from r2vos_mm.structures import PairTargets, SlotPredictions
+from r2vos_mm.structures import PairTargets, QueryPredictions
 
 MATCHER = dict(
     type='TubeMatcher',
@@ -37,14 +37,14 @@ def test_every_layer(test_data, name):
     targets = stack_targets(stored['targets'], out['pred_masks'].shape[-2:])
     matcher = TASK_UTILS.build(MATCHER)
     for index, layer in enumerate([*out['aux_outputs'], out]):
-        predictions = SlotPredictions(
+        predictions = QueryPredictions(
             layer['pred_logits'].squeeze(-1), layer['pred_boxes'], layer['pred_masks']
         )
-        slots = matcher(predictions, targets)
+        queries = matcher(predictions, targets)
         if 'matched_per_layer' in stored and index < len(stored['matched_per_layer']):
-            assert slots.tolist() == [slot for slot, _ in stored['matched_per_layer'][index]]
+            assert queries.tolist() == [query for query, _ in stored['matched_per_layer'][index]]
         suffix = '' if layer is out else f'_{index}'
-        for term, value in layer_losses(predictions, targets, slots).items():
+        for term, value in layer_losses(predictions, targets, queries).items():
             assert value.item() == pytest.approx(
                 stored['losses'][f'loss_{term}{suffix}'], rel=1e-5
             ), (term, index)
@@ -53,11 +53,11 @@ def test_every_layer(test_data, name):
 def test_final_slots(test_data):
     stored = torch.load(test_data / 'golden' / 'r2vos_train.pt', weights_only=True)
     out = stored['out']
-    slots = TASK_UTILS.build(MATCHER)(
-        SlotPredictions(out['pred_logits'].squeeze(-1), out['pred_boxes'], out['pred_masks']),
+    queries = TASK_UTILS.build(MATCHER)(
+        QueryPredictions(out['pred_logits'].squeeze(-1), out['pred_boxes'], out['pred_masks']),
         stack_targets(stored['targets'], out['pred_masks'].shape[-2:]),
     )
-    assert slots.tolist() == [slot for slot, _ in stored['matched']]
+    assert queries.tolist() == [query for query, _ in stored['matched']]
 
 
 def stack_targets(items: list[dict[str, Tensor]], size: torch.Size) -> PairTargets:
@@ -74,16 +74,16 @@ def stack_targets(items: list[dict[str, Tensor]], size: torch.Size) -> PairTarge
 
 
 def layer_losses(
-    predictions: SlotPredictions, targets: PairTargets, slots: Tensor
+    predictions: QueryPredictions, targets: PairTargets, queries: Tensor
 ) -> dict[str, Tensor]:
     losses = {name: MODELS.build(config) for name, config in LOSSES.items()}
     count = targets.valid.sum().float()
-    rows = torch.arange(len(slots))
-    boxes = predictions.boxes[rows, :, slots]
-    masks = predictions.masks[rows, :, slots].flatten(1)
+    rows = torch.arange(len(queries))
+    boxes = predictions.boxes[rows, :, queries]
+    masks = predictions.masks[rows, :, queries].flatten(1)
     wanted = targets.masks.flatten(1).float()
     labels = torch.zeros_like(predictions.scores)
-    labels[rows, :, slots] = targets.valid.float()
+    labels[rows, :, queries] = targets.valid.float()
     return dict(
         ce=losses['ce'](
             predictions.scores.flatten()[:, None], labels.flatten()[:, None], avg_factor=count

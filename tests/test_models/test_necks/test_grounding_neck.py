@@ -6,7 +6,8 @@ import pytest
 import torch
 from toy_models import random_text
 
-from r2vos_mm.models.necks import GroundingNeck, level_layout
+from r2vos_mm.models.layers.maps import level_layout
+from r2vos_mm.models.necks import GroundingNeck
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures
 
@@ -78,7 +79,7 @@ def test_shapes(height, width):
     assert grounded.memory.tokens.shape == (3, 2, sum(h * w for h, w in sizes), C)
     assert grounded.early.shape == grounded.position.shape == (3, 2, C, *sizes[2])
     assert grounded.padding.shape == (3, 2, *sizes[2])
-    assert module.attention_map(grounded, text).shape == (3, 2, *sizes[2])
+    assert module.attention_map(grounded).shape == (3, 2, *sizes[2])
     finest = -(-height // 4), -(-width // 4)
     assert module.mask_features(clips, grounded).shape == (3, 2, C, *finest)
 

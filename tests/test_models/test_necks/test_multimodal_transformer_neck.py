@@ -40,7 +40,7 @@ def test_shapes_of_clips_pairs_and_sequences(neck):
     assert not grounded.memory.position[:, :, 24:].any()
     features = neck.mask_features(clips, grounded)
     assert features.shape == (3, 3, 8, 16, 24)
-    attention = neck.attention_map(grounded, text)
+    attention = neck.attention_map(grounded)
     assert attention.shape == (3, 3, 4, 6)
     torch.testing.assert_close(attention.flatten(1).sum(1), torch.ones(3))
     chosen = grounded.select(torch.tensor([False, True, False]))

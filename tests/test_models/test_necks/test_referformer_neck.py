@@ -28,7 +28,7 @@ def test_shapes(height, width):
     grounded = module.ground(clips, text, torch.tensor([0, 1, 1]))
     coarsest, finest = ((-(-height // s), -(-width // s)) for s in (32, 4))
     assert grounded.early.shape == (3, 2, C, *coarsest)
-    assert module.attention_map(grounded, text).shape == (3, 2, *coarsest)
+    assert module.attention_map(grounded).shape == (3, 2, *coarsest)
     assert module.mask_features(clips, grounded).shape == (3, 2, C, *finest)
 
 

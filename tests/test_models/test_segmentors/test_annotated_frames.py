@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
-from r2vos_mm.models.segmentors.referring_video_segmentor import choose_slots
+from r2vos_mm.models.utils import choose_queries
 from r2vos_mm.structures import ReferringDataSample
 
 SENTENCES = ['a red circle', 'the small dog on the left']
@@ -67,15 +67,15 @@ def test_clips_of_a_batch_have_equally_many(model):
 
 @pytest.mark.parametrize('window', [None, 2])
 def test_predictions_keep_their_place_in_time(model, window):
-    frames, before = clip(0, 3, 3, *SIZE), model.test_cfg.window
-    model.test_cfg.window, model.test_cfg.candidates = window, True
+    frames, before = clip(0, 3, 3, *SIZE), model.test_cfg.frames_per_pass
+    model.test_cfg.frames_per_pass, model.test_cfg.candidates = window, True
     try:
         item = annotated(False, False, True)
         found = model.test_step(dict(inputs=[frames], data_samples=[item]))[0].pred_pairs
         alone = sample(SENTENCES, [False, False], frames=1, size=SIZE)
         expected = model.test_step(dict(inputs=[frames[2:]], data_samples=[alone]))[0].pred_pairs
     finally:
-        model.test_cfg.window, model.test_cfg.candidates = before, False
+        model.test_cfg.frames_per_pass, model.test_cfg.candidates = before, False
     assert found.masks.shape == (2, 3, *SIZE)
     assert found.candidate_masks.shape == (2, 3, 10, *SIZE)
     assert torch.equal(found.masks[:, 2:], expected.masks)
@@ -88,7 +88,7 @@ def test_predictions_keep_their_place_in_time(model, window):
 def test_figures_keep_their_place_in_time():
     torch.set_num_threads(1)
     model = build_toy_segmentor(Config.fromfile(CONFIGS / '_base_/models/r2vos_tiny.py').model)
-    model.eval().test_cfg.figures = True
+    model.eval().test_cfg.return_attention = True
     data = dict(inputs=[clip(0, 3, 3, *SIZE)], data_samples=[annotated(False, False, True)])
     pairs = model.test_step(data)[0].pred_pairs
     for name in ('grounding_attention', 'early_features'):
@@ -111,7 +111,7 @@ def test_slots_without_boxes_get_those_of_their_masks(model):
 
 def test_candidates_hold_the_chosen_slot(model):
     config = model.test_cfg
-    slots = model(
+    queries = model(
         **model.data_preprocessor(
             dict(
                 inputs=[clip(0, 2, 3, *SIZE)],
@@ -123,12 +123,12 @@ def test_candidates_hold_the_chosen_slot(model):
     )[0]
     config.candidates = True
     try:
-        pairs = choose_slots(slots, torch.full((2,), -9.0), SIZE, config=config)
+        pairs = choose_queries(queries, torch.full((2,), -9.0), SIZE, config=config)
     finally:
         config.candidates = False
-    best = slots.scores.sigmoid().mean(1).argmax(-1)
+    best = queries.scores.sigmoid().mean(1).argmax(-1)
     assert torch.equal(pairs.candidate_masks[[0, 1], :, best], pairs.masks)
-    assert torch.equal(pairs.candidate_scores, slots.scores.sigmoid())
+    assert torch.equal(pairs.candidate_scores, queries.scores.sigmoid())
 
 
 @pytest.mark.parametrize('negatives', [[False, True], [True, True]])

@@ -44,9 +44,9 @@ def test_losses_reach_every_parameter(model, negatives):
 def test_predictions_have_no_verdict(model):
     """The gate keeps all; to the metric there is no consensus. Maps of figures can be had."""
     video = sample(SENTENCES, [False, True, False], size=SIZE, frames=3)
-    model.test_cfg.figures = True
+    model.test_cfg.return_attention = True
     result = model.eval().test_step(dict(inputs=[clip(1, 3, 3, *SIZE)], data_samples=[video]))[0]
-    model.test_cfg.figures = False
+    model.test_cfg.return_attention = False
     pairs = result.pred_pairs
     assert torch.equal(pairs.masks, pairs.ungated_masks)
     assert torch.isneginf(pairs.misalignment_logits).all()

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 from toy_models import clip, sample, tiny_segmentor
 
-from r2vos_mm.models.segmentors.referring_video_segmentor import (
-    PredictConfig,
-    choose_slots,
-    padding_mask,
-    split_windows,
-)
-from r2vos_mm.structures import ReferringDataSample, SlotPredictions
+from r2vos_mm.models.utils import PredictConfig, choose_queries, padding_mask, split_windows
+from r2vos_mm.structures import QueryPredictions, ReferringDataSample
 
 SIZE = (32, 32)
 SENTENCES = ['a red circle', 'the small dog on the left', 'a boat', 'a man who runs']
@@ -128,9 +123,9 @@ def test_number_of_pairs_per_pass_does_not_matter(model):
 def test_windows_are_joined_in_order_and_share_slot_and_verdict(model):
     model.eval()
     video = sample(SENTENCES[:2], [False, True], size=SIZE, frames=5)
-    model.test_cfg.window = 3
+    model.test_cfg.frames_per_pass = 3
     whole = model.test_step(batch(video, frames=5))[0].pred_pairs
-    model.test_cfg.window = None
+    model.test_cfg.frames_per_pass = None
     frames, parts = batch(video, frames=5)['inputs'][0], []
     for window in (slice(0, 2), slice(2, 5)):
         part = sample(SENTENCES[:2], [False, True], size=SIZE, frames=window.stop - window.start)
@@ -138,13 +133,13 @@ def test_windows_are_joined_in_order_and_share_slot_and_verdict(model):
         parts.append(model(**data, mode='tensor'))
     logits = torch.stack([cycle.misalignment_logit for _, cycle in parts]).mean(0)
     torch.testing.assert_close(whole.misalignment_logits, logits, atol=1e-5, rtol=1e-4)
-    scores = torch.cat([slots.scores.sigmoid() for slots, _ in parts], dim=1)
+    scores = torch.cat([queries.scores.sigmoid() for queries, _ in parts], dim=1)
     best = scores.mean(1).argmax(1)
     torch.testing.assert_close(whole.scores, scores[torch.arange(2), :, best], atol=1e-5, rtol=1e-4)
 
 
 def test_figures_cover_all_frames(model):
-    model.test_cfg.figures, model.test_cfg.window = True, 2
+    model.test_cfg.return_attention, model.test_cfg.frames_per_pass = True, 2
     pairs = predicted(model).pred_pairs
     assert pairs.grounding_attention.shape == pairs.early_features.shape == (4, 5, 4, 4)  # stride 8
     # one share of 1 per window of 1, 2 and 2 frames
@@ -199,17 +194,17 @@ def test_padding_mask():
     assert mask[1, 0].sum() == mask[1, 2].sum() == 4 * 6 - 2 * 5
 
 
-def slots() -> SlotPredictions:
-    """Two pairs, two frames, two slots of 2 x 2 cells; slot 1 wins on average, not in frame 0."""
+def queries() -> QueryPredictions:
+    """Two pairs, two frames, two queries of 2 x 2 cells; query 1 wins, but not in frame 0."""
     scores = torch.tensor([[[1.0, 0.0], [0.0, 3.0]]]).repeat(2, 1, 1)
     masks = torch.full((2, 2, 2, 2, 2), -5.0)
     masks[:, :, 1, :, 0] = 5.0
-    return SlotPredictions(scores, torch.tensor([0.5, 0.5, 0.2, 0.4]).expand(2, 2, 2, 4), masks)
+    return QueryPredictions(scores, torch.tensor([0.5, 0.5, 0.2, 0.4]).expand(2, 2, 2, 4), masks)
 
 
 def test_one_slot_per_pair_and_the_gate():
     logits = torch.tensor([-2.0, 2.0])
-    pairs = choose_slots(slots(), logits, (4, 8), config=PredictConfig())
+    pairs = choose_queries(queries(), logits, (4, 8), config=PredictConfig())
     torch.testing.assert_close(pairs.scores, torch.tensor([[0.0, 3.0]]).sigmoid().repeat(2, 1))
     # x: 8 * (0.5 -+ 0.1), y: 4 * (0.5 -+ 0.2)
     torch.testing.assert_close(pairs.boxes, torch.tensor([3.2, 1.2, 4.8, 2.8]).expand(2, 2, 4))
@@ -222,14 +217,14 @@ def test_one_slot_per_pair_and_the_gate():
 
 def test_gate_of_zero_keeps_everything():
     logits = torch.tensor([-200.0, 200.0])
-    pairs = choose_slots(slots(), logits, (4, 8), config=PredictConfig(gate_threshold=0.0))
+    pairs = choose_queries(queries(), logits, (4, 8), config=PredictConfig(gate_threshold=0.0))
     assert torch.equal(pairs.masks, pairs.ungated_masks)
 
 
 def test_pixels_above_the_threshold_are_foreground():
     # sigmoid(5) = 0.9933
     kept = [
-        choose_slots(slots(), torch.zeros(2), (2, 2), config=PredictConfig(mask_threshold=t))
+        choose_queries(queries(), torch.zeros(2), (2, 2), config=PredictConfig(mask_threshold=t))
         .ungated_masks.any()
         .item()
         for t in (0.99, 0.995)
@@ -239,7 +234,12 @@ def test_pixels_above_the_threshold_are_foreground():
 
 @pytest.mark.parametrize(
     'values',
-    [dict(window=0), dict(pairs_per_pass=0), dict(mask_threshold=1.5), dict(gate_threshold=-0.1)],
+    [
+        dict(frames_per_pass=0),
+        dict(pairs_per_pass=0),
+        dict(mask_threshold=1.5),
+        dict(gate_threshold=-0.1),
+    ],
 )
 def test_impossible_settings_are_refused_by_name(values):
     with pytest.raises(ValueError, match=next(iter(values))):

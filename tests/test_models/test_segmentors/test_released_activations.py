@@ -111,7 +111,7 @@ def test_mask_features(case: dict) -> None:
 
 
 def test_query(case: dict) -> None:
-    # (P, C) here, repeated over frames and slots there
+    # (P, C) here, repeated over frames and queries there
     ours = case['seen']['mask_head.query_mixer']
     released = case['acts']['transformer.query_mixer'][0].unflatten(0, (len(ours), -1))
     close(ours[case['full']], released[case['full'], 0, 0])

@@ -15,7 +15,7 @@ from r2vos_mm.models.task_modules import (
     TubeMatcher,
     TubeScoreCost,
 )
-from r2vos_mm.structures import PairTargets, SlotPredictions
+from r2vos_mm.structures import PairTargets, QueryPredictions
 
 COSTS = [
     dict(type='TubeScoreCost', weight=2.0),
@@ -27,8 +27,8 @@ COSTS = [
 
 
 def scene(
-    seed: int = 0, *, pairs: int = 3, frames: int = 2, slots: int = 4, size: int = 4
-) -> tuple[SlotPredictions, PairTargets]:
+    seed: int = 0, *, pairs: int = 3, frames: int = 2, queries: int = 4, size: int = 4
+) -> tuple[QueryPredictions, PairTargets]:
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> torch.Tensor:
@@ -36,10 +36,10 @@ def scene(
 
     valid = uniform(pairs, frames) > 0.3
     valid[:, 0] = True
-    predictions = SlotPredictions(
-        scores=6 * uniform(pairs, frames, slots) - 3,
-        boxes=0.2 + 0.4 * uniform(pairs, frames, slots, 4),
-        masks=6 * uniform(pairs, frames, slots, size, size) - 3,
+    predictions = QueryPredictions(
+        scores=6 * uniform(pairs, frames, queries) - 3,
+        boxes=0.2 + 0.4 * uniform(pairs, frames, queries, 4),
+        masks=6 * uniform(pairs, frames, queries, size, size) - 3,
     )
     targets = PairTargets(
         boxes=(0.2 + 0.4 * uniform(pairs, frames, 4)) * valid[..., None],
@@ -51,9 +51,9 @@ def scene(
 
 def one_slot(
     *, scores=(0.0, 0.0), boxes=((0.0,) * 4, (0.0,) * 4), masks=((0.0,), (0.0,))
-) -> SlotPredictions:
-    """One pair, two frames, one slot; masks of one row of cells."""
-    return SlotPredictions(
+) -> QueryPredictions:
+    """One pair, two frames, one query; masks of one row of cells."""
+    return QueryPredictions(
         torch.tensor(scores).view(1, 2, 1),
         torch.tensor(boxes).view(1, 2, 1, 4),
         torch.tensor(masks)[None, :, None, None],
@@ -127,14 +127,14 @@ def test_dice_cost_by_hand():
 
 
 def test_the_right_slot_wins():
-    predictions, targets = scene(pairs=3, slots=4)
-    for pair, slot in enumerate((2, 0, 3)):
-        predictions.boxes[pair, :, slot] = targets.boxes[pair]
-        predictions.masks[pair, :, slot] = targets.masks[pair] * 12.0 - 6
-        predictions.scores[pair, :, slot] = 3
-    slots = TubeMatcher(COSTS)(predictions, targets)
-    assert slots.dtype == torch.long
-    assert slots.tolist() == [2, 0, 3]
+    predictions, targets = scene(pairs=3, queries=4)
+    for pair, query in enumerate((2, 0, 3)):
+        predictions.boxes[pair, :, query] = targets.boxes[pair]
+        predictions.masks[pair, :, query] = targets.masks[pair] * 12.0 - 6
+        predictions.scores[pair, :, query] = 3
+    queries = TubeMatcher(COSTS)(predictions, targets)
+    assert queries.dtype == torch.long
+    assert queries.tolist() == [2, 0, 3]
 
 
 def test_a_pair_without_visible_frames_is_matched_by_finite_costs():
@@ -151,12 +151,14 @@ def test_a_pair_without_visible_frames_is_matched_by_finite_costs():
 
 def test_no_pairs():
     predictions, targets = scene(pairs=2)
-    none = slice(0, 0)
-    slots = TubeMatcher(COSTS)(
-        SlotPredictions(predictions.scores[none], predictions.boxes[none], predictions.masks[none]),
+    none = torch.zeros(len(targets.valid), dtype=torch.bool)
+    queries = TubeMatcher(COSTS)(
+        QueryPredictions(
+            predictions.scores[none], predictions.boxes[none], predictions.masks[none]
+        ),
         PairTargets(targets.boxes[none], targets.masks[none], targets.valid[none]),
     )
-    assert slots.shape == (0,)
+    assert queries.shape == (0,)
 
 
 def test_no_gradient_and_full_precision_under_autocast():
@@ -197,14 +199,14 @@ def test_slots_and_pairs_are_independent(seed):
     matcher = TubeMatcher(COSTS)
     costs = matcher.costs(predictions, targets)
     order = torch.randperm(4, generator=torch.Generator().manual_seed(seed))
-    shuffled = SlotPredictions(
+    shuffled = QueryPredictions(
         predictions.scores[:, :, order],
         predictions.boxes[:, :, order],
         predictions.masks[:, :, order],
     )
     assert torch.allclose(matcher.costs(shuffled, targets), costs[:, order], atol=1e-5)
     alone = matcher.costs(
-        SlotPredictions(predictions.scores[1:2], predictions.boxes[1:2], predictions.masks[1:2]),
+        QueryPredictions(predictions.scores[1:2], predictions.boxes[1:2], predictions.masks[1:2]),
         PairTargets(targets.boxes[1:2], targets.masks[1:2], targets.valid[1:2]),
     )
     assert torch.allclose(alone, costs[1:2], atol=1e-5)

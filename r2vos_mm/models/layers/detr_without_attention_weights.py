@@ -1,4 +1,4 @@
-"""DETR's encoder and decoder without attention maps on the side."""
+"""Define DETR's encoder and decoder without the attention weights that nothing reads."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from torch import Tensor, nn
 from r2vos_mm.registry import MODELS
 
 
-class LeanAttention(nn.MultiheadAttention):
-    """Attention that keeps its weights to itself, so that PyTorch's fused kernel may compute it.
+class AttentionWithoutWeights(nn.MultiheadAttention):
+    """Attention that does not return its weights, so that PyTorch's fused kernels can compute it.
 
-    MMCV's wrapper asks for the weights and drops them: for each frame of 360 x 640 pixels these
-    are 8 x 940 x 940 numbers per layer.
+    MMCV's wrapper requests the weights and drops them: 8 x 940 x 940 numbers per layer for each
+    frame of 360 x 640 pixels.
     """
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, **options: object
     ) -> tuple[Tensor, None]:
-        """As PyTorch's, with None in place of the weights."""
+        """Attend as PyTorch's module does, with None in place of the weights."""
         return super().forward(query, key, value, need_weights=False, **options)
 
 
 def _without_weights(layers: nn.ModuleList, names: tuple[str, ...]) -> None:
-    """Put a :class:`LeanAttention` in the wrappers ``names`` of every layer."""
+    """Replace the attention inside the wrappers ``names`` of every layer."""
     for layer in layers:
         for wrapper in (getattr(layer, name) for name in names):
-            wrapper.attn = LeanAttention(
+            wrapper.attn = AttentionWithoutWeights(
                 wrapper.embed_dims, wrapper.num_heads, wrapper.attn.dropout
             )
 
 
 @MODELS.register_module()
-class LeanDetrEncoder(DetrTransformerEncoder):
-    """``mmdet.DetrTransformerEncoder``, same parameters and results, less memory."""
+class DetrEncoderWithoutAttentionWeights(DetrTransformerEncoder):
+    """``mmdet.DetrTransformerEncoder`` with the same parameters and results, in less memory."""
 
     def _init_layers(self) -> None:
         super()._init_layers()
@@ -41,8 +41,8 @@ class LeanDetrEncoder(DetrTransformerEncoder):
 
 
 @MODELS.register_module()
-class LeanDetrDecoder(DetrTransformerDecoder):
-    """``mmdet.DetrTransformerDecoder``, same parameters and results, less memory."""
+class DetrDecoderWithoutAttentionWeights(DetrTransformerDecoder):
+    """``mmdet.DetrTransformerDecoder`` with the same parameters and results, in less memory."""
 
     def _init_layers(self) -> None:
         super()._init_layers()

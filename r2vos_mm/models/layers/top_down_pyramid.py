@@ -1,4 +1,4 @@
-"""The way from f_early up to the mask features."""
+"""Compute mask features from the grounded map and finer maps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TopDownPyramid(BaseModule):
         num_groups: groups of the normalisations.
     """
 
-    def __init__(self, channels: int = 256, num_laterals: int = 3, num_groups: int = 8) -> None:
+    def __init__(self, channels: int = 256, *, num_laterals: int = 3, num_groups: int = 8) -> None:
         super().__init__()
         norm = dict(type='GN', num_groups=num_groups)
         self.layers = nn.ModuleList(
@@ -33,12 +33,12 @@ class TopDownPyramid(BaseModule):
         self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, early: Tensor, memory_maps: list[Tensor], finest: Tensor) -> Tensor:
-        """From the grounding stride to stride 4.
+        """Compute mask features from the grounding stride to stride 4.
 
         Args:
             early: (M, C, h, w) f_early, M = P*T frames.
             memory_maps: (M, C, h, w) encoder maps finer than f_early, coarsest first.
-            finest: (M, C, H/4, W/4) lateral of the backbone's stride-4 map, adapted already.
+            finest: (M, C, H/4, W/4) adapted lateral of the backbone's stride-4 map.
 
         Returns:
             Mask features (M, C, H/4, W/4).
@@ -47,7 +47,7 @@ class TopDownPyramid(BaseModule):
         return self.merge(early, [*laterals, finest])
 
     def merge(self, features: Tensor, laterals: list[Tensor]) -> Tensor:
-        """Add what comes from above to each lateral.
+        """Add the upsampled coarser map to each lateral.
 
         Args:
             features: (M, C, h, w) coarsest map.

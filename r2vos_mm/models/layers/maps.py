@@ -1,0 +1,42 @@
+"""Convert maps of clips to tokens and back, and describe their levels and padding."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def to_tokens(maps: Tensor) -> Tensor:
+    """(P, T, C, h, w) -> (P, T*h*w, C)."""
+    return maps.transpose(1, 2).flatten(2).transpose(1, 2)
+
+
+def to_maps(tokens: Tensor, shape: torch.Size) -> Tensor:
+    """(P, T*h*w, C) -> (P, T, C, h, w), the given shape."""
+    frames, _, height, width = shape[1:]
+    return tokens.transpose(1, 2).unflatten(2, (frames, height, width)).transpose(1, 2)
+
+
+def per_frame(module: nn.Module, maps: Tensor) -> Tensor:
+    """Apply a module for single images to every frame of (P, T, C, h, w)."""
+    return module(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+
+
+def frame_tokens(maps: Tensor) -> Tensor:
+    """(P, T, C, h, w) -> (P, T, h*w, C)."""
+    return maps.flatten(3).transpose(2, 3)
+
+
+def resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, T, H, W) bool -> (B, T, h, w) bool, nearest."""
+    return F.interpolate(padding.float(), size=tuple(size), mode='nearest').bool()
+
+
+def level_layout(shapes: list[tuple[int, int]], device: torch.device) -> dict[str, Tensor]:
+    """Return the two tensors by which deformable attention finds levels in flattened tokens."""
+    sizes = torch.tensor([h * w for h, w in shapes], device=device)
+    return dict(
+        spatial_shapes=torch.tensor(shapes, device=device),
+        level_start_index=sizes.cumsum(0) - sizes,
+    )

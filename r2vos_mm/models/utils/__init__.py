@@ -1,0 +1,19 @@
+"""Helpers of the segmentor: pairs and targets of a batch, windows of a video, post-processing."""
+
+from .pairs import PairBatch, annotated_frames, collect_targets, padding_mask
+from .postprocess import PredictConfig, choose_queries, place_in_time
+from .windows import VideoPredictions, Window, cut_windows, split_windows
+
+__all__ = [
+    'PairBatch',
+    'PredictConfig',
+    'VideoPredictions',
+    'Window',
+    'annotated_frames',
+    'choose_queries',
+    'collect_targets',
+    'cut_windows',
+    'padding_mask',
+    'place_in_time',
+    'split_windows',
+]

@@ -1,0 +1,164 @@
+"""Turn the predictions of all queries into one mask per pair at the size of the files."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmdet.structures.mask import mask2bbox
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from r2vos_mm.registry import TASK_UTILS
+from r2vos_mm.structures import QueryPredictions
+
+_UPSAMPLED_FRAMES = 16
+_RENAMED = {'window': 'frames_per_pass', 'figures': 'return_attention'}
+# Fields of predictions whose second axis is time.
+_PER_FRAME = (
+    'masks',
+    'ungated_masks',
+    'scores',
+    'boxes',
+    'candidate_masks',
+    'candidate_scores',
+    'grounding_attention',
+    'early_features',
+)
+
+
+@dataclass
+class PredictConfig:
+    """Settings of prediction, the ``test_cfg`` of a model.
+
+    Attributes:
+        frames_per_pass: frames that pass through the model together; None for the whole video.
+            Memory of the model grows with it and not with the video's length.
+        pairs_per_pass: expressions that pass through the text-dependent part together.
+        mask_threshold: probability above which a pixel is foreground.
+        gate_threshold: consensus below which the masks are emptied; 0 keeps them all.
+        return_attention: also return ``grounding_attention`` and ``early_features``.
+        mask_reader: config of the part that makes masks at the size of the files.
+        candidates: also return the masks and scores of all queries, which mAP needs.
+    """
+
+    frames_per_pass: int | None = None
+    pairs_per_pass: int = 8
+    mask_threshold: float = 0.5
+    gate_threshold: float = 0.5
+    return_attention: bool = False
+    mask_reader: dict = field(default_factory=lambda: dict(type='BilinearMaskReader'))
+    candidates: bool = False
+
+    def __post_init__(self) -> None:
+        frames = self.frames_per_pass
+        if (frames is not None and frames < 1) or self.pairs_per_pass < 1:
+            raise ValueError(
+                'test_cfg: frames_per_pass (or None) and pairs_per_pass must be at least 1, got '
+                f'{frames} and {self.pairs_per_pass}'
+            )
+        for name in ('mask_threshold', 'gate_threshold'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'test_cfg.{name} is a probability, got {getattr(self, name)}')
+        self.read_masks = TASK_UTILS.build(self.mask_reader)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any] | None) -> PredictConfig:
+        """Build from ``test_cfg``; old names of settings are accepted with a warning.
+
+        An old name overrides the new one: configs of this package use the new names only, so an
+        old one comes from the user.
+        """
+        settings = dict(config or {})
+        for old, new in _RENAMED.items():
+            if old in settings:
+                warnings.warn(
+                    f'test_cfg.{old} is deprecated; use test_cfg.{new}',
+                    DeprecationWarning,
+                    stacklevel=3,
+                )
+                settings[new] = settings.pop(old)
+        return cls(**settings)
+
+
+def choose_queries(
+    predictions: QueryPredictions,
+    misalignment_logits: Tensor,
+    ori_shape: tuple[int, int],
+    *,
+    config: PredictConfig,
+    input_size: tuple[int, int] | None = None,
+) -> InstanceData:
+    """Choose one query per pair for the whole video, read its masks and apply the gate.
+
+    Args:
+        predictions: predictions of P pairs for all T frames.
+        misalignment_logits: (P,) mean over windows.
+        ori_shape: (H0, W0).
+        config: thresholds, and the part that reads masks.
+        input_size: (H, W) of the model's input frames; ``ori_shape`` if they were not resized.
+
+    Returns:
+        P rows: ``masks`` (T, H0, W0) bool after the gate, ``ungated_masks`` before it, ``scores``
+        (T,), ``boxes`` (T, 4) xyxy in pixels (around the masks if queries have no boxes),
+        ``consensus``, ``misalignment_logits``; if asked for, ``candidate_masks`` (T, N, H0, W0)
+        and ``candidate_scores`` (T, N).
+    """
+    scores, input_size = predictions.scores.sigmoid(), input_size or ori_shape
+    best = scores.mean(1).argmax(-1)
+    rows = torch.arange(len(best))
+    masks = _read_masks(predictions.masks[rows, :, best], ori_shape, input_size, config)
+    consensus = 1 - misalignment_logits.sigmoid()
+    kept = consensus >= config.gate_threshold
+    pairs = InstanceData(
+        masks=masks if kept.all() else masks & kept[:, None, None, None],
+        ungated_masks=masks,
+        scores=scores[rows, :, best],
+        boxes=_boxes(predictions.boxes, masks, best),
+        consensus=consensus,
+        misalignment_logits=misalignment_logits,
+    )
+    if config.candidates:
+        every = predictions.masks.transpose(1, 2).flatten(0, 1)  # queries of all pairs
+        read = _read_masks(every, ori_shape, input_size, config)
+        pairs.candidate_masks = read.unflatten(0, (len(best), -1)).transpose(1, 2)
+        pairs.candidate_scores = scores
+    return pairs
+
+
+def _boxes(boxes: Tensor | None, masks: Tensor, best: Tensor) -> Tensor:
+    """(P, T, 4) xyxy boxes of the chosen queries in pixels of the masks (P, T, H0, W0)."""
+    if boxes is None:
+        return torch.stack([mask2bbox(frames) for frames in masks])
+    height, width = masks.shape[-2:]
+    chosen = bbox_cxcywh_to_xyxy(boxes[torch.arange(len(best)), :, best])
+    return chosen * chosen.new_tensor([width, height, width, height])
+
+
+def _read_masks(
+    logits: Tensor, size: tuple[int, int], input_size: tuple[int, int], config: PredictConfig
+) -> Tensor:
+    """(P, T, h, w) logits to (P, T, H0, W0) bool, few frames at a time: float maps are large."""
+    threshold = float(torch.tensor(config.mask_threshold).logit())
+    masks = torch.empty(*logits.shape[:2], *size, dtype=torch.bool, device=logits.device)
+    for start in range(0, logits.shape[1], _UPSAMPLED_FRAMES):
+        frames = slice(start, start + _UPSAMPLED_FRAMES)
+        for mask, logit in zip(masks, logits, strict=True):
+            mask[frames] = config.read_masks(
+                logit[frames], threshold, input_size=input_size, file_size=size
+            )
+    return masks
+
+
+def place_in_time(pairs: InstanceData, frames: Tensor, length: int) -> InstanceData:
+    """Extend predictions of the frames (T',) to all ``length`` frames, empty and of score 0."""
+    for name in _PER_FRAME:
+        if name in pairs:
+            some = pairs[name]
+            whole = some.new_zeros(len(some), length, *some.shape[2:])
+            whole[:, frames] = some
+            pairs[name] = whole
+    return pairs

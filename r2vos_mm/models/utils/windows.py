@@ -1,0 +1,68 @@
+"""Cut videos into windows of frames and hold what the model predicts for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from r2vos_mm.structures import Features, QueryPredictions
+
+
+@dataclass
+class Window:
+    """Frames of a video that pass through the model together.
+
+    Attributes:
+        frames: (T, 3, H, W) normalised frames without padding.
+        annotated: (T',) positions of the frames to predict; None for all.
+    """
+
+    frames: Tensor
+    annotated: Tensor | None = None
+
+
+@dataclass
+class VideoPredictions(Features):
+    """Predictions of P pairs for the frames of one or more windows.
+
+    Attributes:
+        queries: predictions of the last decoder layer.
+        misalignment_logits: (P, number of windows).
+        attention: (P, T, h, w) attention between words and cells, if asked for.
+        early: (P, T, h, w) norm of f_early, if asked for.
+    """
+
+    queries: QueryPredictions
+    misalignment_logits: Tensor
+    attention: Tensor | None = None
+    early: Tensor | None = None
+
+
+def split_windows(num_frames: int, frames_per_pass: int | None) -> list[slice]:
+    """Cut T frames into near-equal consecutive windows of at most ``frames_per_pass``."""
+    if frames_per_pass is None or frames_per_pass >= num_frames:
+        return [slice(0, num_frames)]
+    count = -(-num_frames // frames_per_pass)
+    bounds = [num_frames * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def cut_windows(
+    video: Tensor, frames_per_pass: int | None, annotated: Tensor | None
+) -> Iterator[Window]:
+    """Yield the windows of a video (T, 3, H, W) that have a frame to predict.
+
+    Args:
+        video: (T, 3, H, W) frames.
+        frames_per_pass: maximum length of a window; None for one window.
+        annotated: (T',) positions of the frames to predict; None for all.
+    """
+    for part in split_windows(len(video), frames_per_pass):
+        if annotated is None:
+            yield Window(video[part])
+            continue
+        inside = annotated[(part.start <= annotated) & (annotated < part.stop)]
+        if len(inside):
+            yield Window(video[part], inside - part.start)
