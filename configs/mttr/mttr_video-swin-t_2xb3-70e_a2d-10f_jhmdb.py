@@ -6,17 +6,7 @@ test_dataloader = dict(
         _delete_=True,
         type='JHMDBSentencesDataset',
         data_root='data/jhmdb_sentences',
-        window=10,
-        pipeline=[
-            dict(
-                type='TransformBroadcaster',
-                transforms=[
-                    dict(type='LoadVideoFrame'),
-                    dict(type='Resize', scale=(576, 320), keep_ratio=True),
-                    dict(type='LoadMasks'),
-                ],
-            ),
-            dict(type='PackReferringInputs'),
-        ],
+        clip_length=_base_.clip_length,
+        pipeline=_base_.mttr_jhmdb_test_pipeline,
     )
 )

@@ -5,10 +5,10 @@ _base_ = [
     '../_base_/schedules/main_6e.py',
     '../_base_/default_runtime.py',
 ]
-window = 5
+clip_length = 5
 model = dict(test_cfg=dict(candidates=True, mask_reader=dict(type='InputSizeMaskReader')))
-train_dataloader = dict(dataset=dict(window=window, positives_per_clip=1, negatives=None))
-val_dataloader = dict(dataset=dict(window=window))
-test_dataloader = dict(dataset=dict(window=window))
+train_dataloader = dict(dataset=dict(clip_length=clip_length, positives_per_clip=1, negatives=None))
+val_dataloader = dict(dataset=dict(clip_length=clip_length))
+test_dataloader = dict(dataset=dict(clip_length=clip_length))
 default_hooks = dict(checkpoint=dict(save_best='mAP'))
 auto_scale_lr = dict(base_batch_size=16)

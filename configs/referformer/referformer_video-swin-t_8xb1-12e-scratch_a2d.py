@@ -1,7 +1,7 @@
 # ReferFormer, Video-Swin-T, on A2D-Sentences from Kinetics-400 weights (mAP 48.6): windows of 6
 # frames, 12 epochs, no dropout, less weight decay, 1 clip x 8 GPUs.
 _base_ = './referformer_video-swin-t_8xb2-6e_a2d.py'
-window = 6
+clip_length = 6
 max_epochs = 12
 ffn = dict(ffn_drop=0.0)
 undropped = dict(dropout=0.0)
@@ -16,9 +16,9 @@ model = dict(
         decoder=dict(layer_cfg=dict(self_attn_cfg=undropped, cross_attn_cfg=undropped, ffn_cfg=ffn))
     ),
 )
-train_dataloader = dict(batch_size=1, dataset=dict(window=window))
-val_dataloader = dict(dataset=dict(window=window))
-test_dataloader = dict(dataset=dict(window=window))
+train_dataloader = dict(batch_size=1, dataset=dict(clip_length=clip_length))
+val_dataloader = dict(dataset=dict(clip_length=clip_length))
+test_dataloader = dict(dataset=dict(clip_length=clip_length))
 train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(optimizer=dict(weight_decay=1e-4))
 param_scheduler = [

@@ -63,7 +63,7 @@ class A2DSentencesDataset(SentenceClips):
     Args:
         split: ``'train'`` or ``'test'``.
         ann_file: a list in MTTR's form, relative to ``data_root``, instead of the usual one.
-        window, pipeline, test_mode, positives_per_clip, negatives, video_subset, dataset_name,
+        clip_length, pipeline, test_mode, positives_per_clip, negatives, video_subset, dataset_name,
             seed, max_refetch: see :class:`SentenceClips`.
 
     Raises:

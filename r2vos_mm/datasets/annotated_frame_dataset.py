@@ -30,17 +30,25 @@ class SentenceClips(BaseReferringDataset):
     is. A window that is cut off at the end of the video repeats frames in training.
 
     Args:
-        window: frames T around the annotated one, in training the ``clip_length``, too. With one,
-            every frame of a sample is annotated.
+        clip_length: frames T around the annotated one. With one, every frame of a sample is
+            annotated.
         with_instances: load the masks of all objects of the frame, not only of those the item's
             sentences are about (``PackReferringInputs`` has an option of that name).
+        window: former name of ``clip_length``.
         kwargs: see :class:`BaseReferringDataset`.
     """
 
-    def __init__(self, *, window: int = 1, with_instances: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        clip_length: int = 1,
+        with_instances: bool = False,
+        window: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.with_instances = with_instances
         self._annotated: dict[str, str] = {}
-        super().__init__(clip_length=window, **kwargs)
+        super().__init__(clip_length=clip_length if window is None else window, **kwargs)
 
     def clip_record(
         self, record: VideoRecord, *, video: str, frame: int, total: int

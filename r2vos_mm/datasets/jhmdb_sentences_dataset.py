@@ -41,7 +41,7 @@ class JHMDBSentencesDataset(SentenceClips):
     Args:
         ann_file: the list, relative to ``data_root``. Defaults to
             ``jhmdb_sentences_samples_metadata.json``.
-        window, pipeline, test_mode, positives_per_clip, negatives, video_subset, dataset_name,
+        clip_length, pipeline, test_mode, positives_per_clip, negatives, video_subset, dataset_name,
             seed, max_refetch: see :class:`SentenceClips`.
 
     Raises:

@@ -5,17 +5,7 @@ test_dataloader = dict(
         _delete_=True,
         type='JHMDBSentencesDataset',
         data_root='data/jhmdb_sentences',
-        window=_base_.window,
-        pipeline=[
-            dict(
-                type='TransformBroadcaster',
-                transforms=[
-                    dict(type='LoadVideoFrame'),
-                    dict(type='Resize', scale=(640, 360), keep_ratio=True),
-                    dict(type='LoadMasks'),
-                ],
-            ),
-            dict(type='PackReferringInputs'),
-        ],
+        clip_length=_base_.clip_length,
+        pipeline=_base_.image_files_test_pipeline,
     )
 )

@@ -1,6 +1,6 @@
-# RefCOCOg, umd split: longer sentences.
+# RefCOCOg, umd split: longer expressions.
 _base_ = './refcoco.py'
-refcocog = dict(ann_file='refcocog/refs(umd).p', dataset_name='refcocog')
+refcocog = dict(ann_file=_base_.ann_files['refcocog'], dataset_name='refcocog')
 train_dataloader = dict(dataset=refcocog)
 val_dataloader = dict(dataset=refcocog)
 test_dataloader = dict(dataset=refcocog)

@@ -1,6 +1,6 @@
-# RefCOCO+: sentences without words of place.
+# RefCOCO+: expressions without words of place.
 _base_ = './refcoco.py'
-refcocoplus = dict(ann_file='refcoco+/refs(unc).p', dataset_name='refcoco+')
+refcocoplus = dict(ann_file=_base_.ann_files['refcoco+'], dataset_name='refcoco+')
 train_dataloader = dict(dataset=refcocoplus)
 val_dataloader = dict(dataset=refcocoplus)
 test_dataloader = dict(dataset=refcocoplus)

@@ -1,0 +1,7 @@
+# Annotation files of the three sets, relative to the folder of COCO.
+coco_root = 'data/coco'
+ann_files = {
+    'refcoco': 'refcoco/refs(unc).p',
+    'refcoco+': 'refcoco+/refs(unc).p',
+    'refcocog': 'refcocog/refs(umd).p',
+}
