@@ -1,4 +1,4 @@
-"""Overlays, contact sheets, grounding figures and videos of what sentences found."""
+"""Draw overlays, contact sheets, attention sheets and videos of predictions and truth."""
 
 from r2vos_mm.utils import lazy
 
@@ -7,10 +7,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'overlay': ['overlay_heat', 'overlay_masks', 'resize_mask'],
         'panels': [
+            'attention_sheet',
             'clip_strip',
             'contact_sheet',
             'draw_frame',
-            'grounding_figure',
             'header_band',
             'verdict_labels',
             'video_grid',

@@ -1,4 +1,4 @@
-"""Masks, boxes and heat on single frames: pure functions on RGB arrays."""
+"""Draw masks, boxes and heat maps on single RGB frames."""
 
 from __future__ import annotations
 
@@ -12,45 +12,41 @@ _DASH, _PERIOD = 6, 11
 
 
 def check_frame(frame: np.ndarray) -> None:
-    """Raises unless ``frame`` is a non-empty RGB image (H, W, 3) uint8."""
-    if (
-        not isinstance(frame, np.ndarray)
-        or frame.dtype != np.uint8
-        or frame.ndim != 3
-        or frame.shape[2] != 3
-        or frame.size == 0
+    """Raise ValueError unless ``frame`` is a non-empty RGB image (H, W, 3) uint8."""
+    is_array = isinstance(frame, np.ndarray)
+    if not (is_array and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3) or (
+        frame.size == 0
     ):
-        what = f'{frame.dtype} {frame.shape}' if isinstance(frame, np.ndarray) else type(frame)
+        what = f'{frame.dtype} {frame.shape}' if is_array else type(frame)
         raise ValueError(f'A frame is an RGB array (H, W, 3) of uint8, got {what}')
 
 
 def display_size(shape: tuple[int, int], style: Style) -> tuple[int, int]:
-    """Height and width to draw a frame of ``shape`` (H, W) at, its aspect ratio kept."""
+    """Return height and width to draw a frame of ``shape`` (H, W) at, in its aspect ratio."""
     scale = max(1.0, style.shorter / min(shape))
     scale = min(scale, style.longer / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def resize_frame(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """``frame`` (H, W, 3) uint8 at ``size`` (h, w)."""
+    """Return ``frame`` (H, W, 3) uint8 at ``size`` (h, w)."""
     check_frame(frame)
-    shrinks = size[0] < frame.shape[0]
-    return cv2.resize(
-        frame, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    return _resize(frame, size)
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """``mask`` (H, W) bool at ``size`` (h, w); an object that is there never shrinks to nothing."""
+    """Return ``mask`` (H, W) bool at ``size`` (h, w); a visible object never vanishes."""
     if mask.ndim != 2:
         raise ValueError(f'A mask is an array (H, W) of bool, got shape {mask.shape}')
-    shrinks = size[0] < mask.shape[0]
-    soft = cv2.resize(
-        mask.astype(np.float32),
-        size[::-1],
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
+    soft = _resize(mask.astype(np.float32), size)
     return soft >= min(0.5, soft.max()) if soft.any() else np.zeros(size, bool)
+
+
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    shrinks = size[0] < image.shape[0]
+    return cv2.resize(
+        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def overlay_masks(
@@ -61,20 +57,20 @@ def overlay_masks(
     rejected_mask: np.ndarray | None = None,
     style: Style = Style(),
 ) -> np.ndarray:
-    """Predicted mask as a translucent fill with a contour, true mask as a contour, over a frame.
+    """Draw a prediction as a translucent fill with a contour and the truth as a contour.
 
     Args:
         frame: (H, W, 3) uint8 RGB; it is not changed.
         mask: (H, W) bool, the prediction.
         true_mask: (H, W) bool.
-        rejected_mask: (H, W) bool, what the mask head drew before the gate emptied it (dashed).
-        style: colours and opacity.
+        rejected_mask: (H, W) bool, the mask before the gate emptied it; its contour is dashed.
+        style: Colours and opacity.
 
     Returns:
         (H, W, 3) uint8. Empty masks draw nothing.
 
     Raises:
-        ValueError: the frame is no RGB uint8 image, or a mask has another size.
+        ValueError: The frame is no RGB uint8 image, or a mask has another size.
     """
     check_frame(frame)
     image = frame.copy()
@@ -85,20 +81,15 @@ def overlay_masks(
                 'bring the mask to the frame with resize_mask'
             )
     if mask is not None:
-        fill_mask(image, mask, style.prediction, alpha=style.alpha)
+        inside = mask.astype(bool)
+        fill = style.alpha * np.asarray(style.prediction, np.float32)
+        image[inside] = np.rint((1 - style.alpha) * image[inside] + fill).astype(np.uint8)
         draw_contour(image, mask, style.prediction, shadow=False)
     if rejected_mask is not None:
         draw_contour(image, rejected_mask, style.rejected, dashed=True)
     if true_mask is not None:
         draw_contour(image, true_mask, style.truth)
     return image
-
-
-def fill_mask(image: np.ndarray, mask: np.ndarray, colour: Colour, *, alpha: float) -> None:
-    """Blends ``colour`` into ``image`` (H, W, 3) where ``mask`` (H, W) holds, in place."""
-    mask = mask.astype(bool)
-    blend = (1 - alpha) * image[mask] + alpha * np.asarray(colour, np.float32)
-    image[mask] = np.rint(blend).astype(np.uint8)
 
 
 def draw_contour(
@@ -109,10 +100,10 @@ def draw_contour(
     dashed: bool = False,
     shadow: bool = True,
 ) -> None:
-    """Outlines ``mask`` (H, W), its holes too, in ``image`` (H, W, 3), in place.
+    """Outline ``mask`` (H, W), its holes too, in ``image`` (H, W, 3), in place.
 
-    A half transparent dark line under the coloured one keeps the contour visible on a background of
-    its own colour; ``shadow=False`` leaves it out.
+    With ``shadow`` a half transparent dark line under the coloured one keeps the contour visible on
+    a background of its own colour.
     """
     thickness = line_thickness(image)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -128,15 +119,12 @@ def draw_contour(
 
 
 def line_thickness(image: np.ndarray) -> int:
-    """Width of a contour in pixels, growing with the image."""
+    """Return the width of a contour in pixels, which grows with the image."""
     return max(1, round(min(image.shape[:2]) / 160))
 
 
 def draw_box(image: np.ndarray, box: np.ndarray, colour: Colour) -> None:
-    """Draws ``box`` (4,) into ``image`` (H, W, 3), in place; an empty box is an absent one.
-
-    The box is x1, y1, x2, y2 in [0, 1] of the image.
-    """
+    """Draw ``box`` (x1, y1, x2, y2) in [0, 1] of the image (H, W, 3), in place, unless empty."""
     x1, y1, x2, y2 = (float(v) for v in box)
     if x2 <= x1 or y2 <= y1:
         return
@@ -155,14 +143,14 @@ def overlay_heat(
     opacity: float = 0.65,
     colour_map: str = 'inferno',
 ) -> np.ndarray:
-    """A map of cells as colours over the grey frame.
+    """Draw a map as colours over the grey frame.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         heat: (h, w) float, any resolution; enlarged bilinearly to the frame.
-        low, high: the values at the two ends of the colour map.
-        opacity: of the colours, in [0, 1].
-        colour_map: a name matplotlib knows.
+        low, high: Values at the two ends of the colour map.
+        opacity: Opacity of the colours, in [0, 1].
+        colour_map: Name of a matplotlib colour map.
 
     Returns:
         (H, W, 3) uint8.

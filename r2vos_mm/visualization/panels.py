@@ -1,11 +1,10 @@
-"""Frames with headers, strips, grids, sheets and the grounding figure, all as RGB arrays."""
+"""Compose frames with headers, strips, grids, contact sheets and attention sheets as RGB arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from PIL.ImageFont import FreeTypeFont
 
 from .overlay import (
     check_frame,
@@ -27,7 +26,7 @@ _INDENT = 11
 
 
 def verdict_colour(view: PairView, style: Style) -> Colour:
-    """Green for a verdict that agrees with the truth, red for one that does not, else grey.
+    """Return green for a verdict that agrees with the truth, red for one that does not, else grey.
 
     Without any verdict the label of a negative pair has its own colour.
     """
@@ -37,7 +36,7 @@ def verdict_colour(view: PairView, style: Style) -> Colour:
 
 
 def verdict_labels(view: PairView) -> list[str]:
-    """What the header says beside the sentence: verdict with consensus, then the truth.
+    """Return the labels of the header: verdict with consensus, then the truth.
 
     >>> verdict_labels(PairView('a red ball', consensus=0.04, is_negative=True, kind='attribute'))
     ['✓ not in the video', 'consensus 0.04', 'truth: negative (attribute)']
@@ -47,10 +46,8 @@ def verdict_labels(view: PairView) -> list[str]:
     labels = []
     if view.found is not None:
         mark = {True: '✓ ', False: '✗ ', None: ''}[view.correct]
-        labels += [
-            f'{mark}{"in the video" if view.found else "not in the video"}',
-            f'consensus {view.consensus:.2f}',
-        ]
+        verdict = 'in the video' if view.found else 'not in the video'
+        labels += [f'{mark}{verdict}', f'consensus {view.consensus:.2f}']
     if view.is_negative is not None:
         named = view.kind and view.kind not in ('positive', 'negative')
         truth = 'negative' if view.is_negative else 'positive'
@@ -61,14 +58,14 @@ def verdict_labels(view: PairView) -> list[str]:
 def header_band(
     view: PairView, width: int, *, title: str = '', height: int = 0, style: Style = Style()
 ) -> np.ndarray:
-    """Verdict, truth and sentence on a pale band under a bar of the verdict's colour.
+    """Draw verdict, truth and expression on a pale band under a bar of the verdict's colour.
 
     Args:
-        view: the pair.
-        width: pixels; the sentence wraps to it.
-        title: such as the video's name, in bold before the sentence's labels.
-        height: at least this many pixels, to align the bands of a row.
-        style: colours and fonts.
+        view: The pair.
+        width: Pixels; the expression wraps to it.
+        title: Text such as the video's name, in bold before the labels.
+        height: Minimum height in pixels, to align the bands of a row.
+        style: Colours and fonts.
 
     Returns:
         (h, width, 3) uint8 with h >= height.
@@ -77,19 +74,17 @@ def header_band(
     size = 12 if width < 420 else 14
     font, bold = style.font(size), style.font(size, bold=True)
     pale = tuple(round(0.92 * p + 0.08 * c) for p, c in zip(style.paper, colour))
-    labels = verdict_labels(view)
     chips = [text_chip(title, bold, fill=pale, colour=style.ink)] if title else []
-    chips += [
-        text_chip(text, bold, fill=colour)
-        if index == 0
-        else text_chip(text, font, fill=pale, colour=style.faint)
-        for index, text in enumerate(labels)
-    ]
+    for index, text in enumerate(verdict_labels(view)):
+        chips.append(
+            text_chip(text, font, fill=pale, colour=style.faint)
+            if index
+            else text_chip(text, bold, fill=colour)
+        )
     places, chips_height = _flow(chips, width - 2 * _PAD)
     lines = wrap_text(f'“{view.sentence}”', font, width - 2 * _INDENT, max_lines=style.max_lines)
     natural = _BAR + _PAD + chips_height + line_height(font) * len(lines) + _PAD
-    band = np.empty((max(height, natural), width, 3), np.uint8)
-    band[:] = pale
+    band = np.full((max(height, natural), width, 3), pale, np.uint8)
     band[:_BAR] = colour
     for chip, (x, y) in zip(chips, places):
         paste(band, chip[:, : width - 2 * _PAD], (_PAD + x, _BAR + _PAD + y))
@@ -108,6 +103,17 @@ def _flow(chips: Sequence[np.ndarray], width: int) -> tuple[list[tuple[int, int]
     return places, y + row + (4 if chips else 0)
 
 
+def _flow_image(
+    chips: Sequence[np.ndarray], width: int, style: Style, *, left: int, below: int
+) -> np.ndarray:
+    """Chips set in rows on an image of ``width`` pixels, with margins."""
+    places, height = _flow(chips, width - _PAD - left)
+    image = _blank(height + below, width, style)
+    for chip, (x, y) in zip(chips, places):
+        paste(image, chip, (left + x, y))
+    return image
+
+
 def draw_frame(
     frame: np.ndarray,
     view: PairView,
@@ -117,15 +123,15 @@ def draw_frame(
     label: str = '',
     style: Style = Style(),
 ) -> np.ndarray:
-    """Frame ``index`` of a clip with its masks, boxes and score, without a header.
+    """Draw frame ``index`` of a clip with its masks, boxes and score, without a header.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
-        view: the pair; its arrays are read at ``index``.
-        index: position in the clip, 0-based.
+        view: The pair; its arrays are read at ``index``.
+        index: Position in the clip, 0-based.
         size: (h, w) to draw at; None takes ``display_size``.
-        label: written in the upper left corner, such as the frame's name.
-        style: colours and sizes.
+        label: Text for the upper left corner, such as the frame's name.
+        style: Colours and sizes.
 
     Returns:
         (h, w, 3) uint8.
@@ -163,20 +169,20 @@ def _mask_at(masks: np.ndarray | None, index: int, size: tuple[int, int]) -> np.
 def clip_strip(
     clip: ClipView, *, columns: int = 6, width: int = 0, style: Style = Style()
 ) -> np.ndarray:
-    """One pair: the header over up to ``columns`` frames side by side.
+    """Draw one pair: the header over some frames side by side.
 
     Args:
-        clip: frames and pair.
-        columns: at most so many frames, spread evenly over the clip.
-        width: at least so many pixels, to align the rows of a sheet.
-        style: colours and sizes.
+        clip: Frames and pair.
+        columns: Maximum number of frames, spread evenly over the clip.
+        width: Minimum width in pixels, to align the rows of a sheet.
+        style: Colours and sizes.
 
     Returns:
         (h, w, 3) uint8.
     """
     cells = []
     for index in spread(len(clip.frames), columns):
-        label = str(clip.frame_ids[index]) if clip.frame_ids is not None else ''
+        label = '' if clip.frame_ids is None else str(clip.frame_ids[index])
         cells.append(draw_frame(clip.frames[index], clip.pair, index, label=label, style=style))
     strip = beside(cells, style)
     strip = _pad_to(strip, max(width, strip.shape[1]), style)
@@ -187,29 +193,28 @@ def clip_strip(
 def contact_sheet(
     clips: Sequence[ClipView], *, columns: int = 6, style: Style = Style().small()
 ) -> np.ndarray:
-    """Positives, then negatives: one row a pair, its frames in columns, a legend at the end.
+    """Draw positives, then negatives, one row per pair, with a legend at the end.
 
     Args:
-        clips: the rows, in any order; pairs without a label count as positives.
-        columns: at most so many frames a row.
-        style: colours and sizes.
+        clips: Rows in any order; pairs without a label count as positives.
+        columns: Maximum number of frames per row.
+        style: Colours and sizes.
 
     Returns:
         (h, w, 3) uint8.
 
     Raises:
-        ValueError: there are no clips.
+        ValueError: There are no clips.
     """
     if not clips:
         raise ValueError('A contact sheet needs at least one clip')
     width = max(_strip_width(clip, columns, style) for clip in clips)
-    negatives = [clip for clip in clips if clip.pair.is_negative]
-    positives = [clip for clip in clips if not clip.pair.is_negative]
     parts = []
-    for name, group in (
-        ('Sentences about an object of the video', positives),
-        ('Sentences about nothing in the video (negatives)', negatives),
+    for is_negative, name in (
+        (False, 'Sentences about an object of the video'),
+        (True, 'Sentences about nothing in the video (negatives)'),
     ):
+        group = [clip for clip in clips if bool(clip.pair.is_negative) == is_negative]
         if group:
             parts.append(_section_title(f'{name}: {len(group)}', width, style))
             parts += [clip_strip(clip, columns=columns, width=width, style=style) for clip in group]
@@ -218,8 +223,8 @@ def contact_sheet(
 
 
 def _strip_width(clip: ClipView, columns: int, style: Style) -> int:
-    count = len(spread(len(clip.frames), columns))
-    return count * (display_size(clip.frames[0].shape[:2], style)[1] + style.gap) - style.gap
+    cell = display_size(clip.frames[0].shape[:2], style)[1] + style.gap
+    return min(columns, len(clip.frames)) * cell - style.gap
 
 
 def _section_title(text: str, width: int, style: Style) -> np.ndarray:
@@ -231,7 +236,7 @@ def _section_title(text: str, width: int, style: Style) -> np.ndarray:
 
 
 def legend(views: Sequence[PairView], width: int, *, style: Style = Style()) -> np.ndarray:
-    """Explains the colours that the drawing of ``views`` uses: (h, width, 3) uint8."""
+    """Explain the colours in the drawing of ``views``: (h, width, 3) uint8."""
     entries = []
     if any(v.masks is not None or v.boxes is not None for v in views):
         entries.append((style.prediction, 'predicted'))
@@ -243,17 +248,12 @@ def legend(views: Sequence[PairView], width: int, *, style: Style = Style()) -> 
         entries += [(style.right, '✓ verdict right'), (style.wrong, '✗ verdict wrong')]
     if any(v.found is None and v.is_negative for v in views):
         entries.append((style.negative, 'negative pair'))
-    font = style.font(12)
-    chips = [_legend_entry(colour, text, font, style) for colour, text in entries]
-    places, height = _flow(chips, width - 2 * _PAD)
-    image = _blank(height + _PAD, width, style)
-    for chip, (x, y) in zip(chips, places):
-        paste(image, chip, (_PAD + x, y))
-    return image
+    chips = [_legend_entry(colour, text, style) for colour, text in entries]
+    return _flow_image(chips, width, style, left=_PAD, below=_PAD)
 
 
-def _legend_entry(colour: Colour, text: str, font: FreeTypeFont, style: Style) -> np.ndarray:
-    chip = text_chip(text, font, fill=style.paper, colour=style.ink)
+def _legend_entry(colour: Colour, text: str, style: Style) -> np.ndarray:
+    chip = text_chip(text, style.font(12), fill=style.paper, colour=style.ink)
     side = chip.shape[0] - 6
     swatch = _blank(chip.shape[0], side + 6, style)
     swatch[2 : 4 + side, 2 : 4 + side] = style.faint
@@ -269,16 +269,16 @@ def video_grid(
     frame_ids: Sequence[str] | None = None,
     style: Style = Style(),
 ) -> Iterator[np.ndarray]:
-    """Frames of one video with a cell per pair, to be written with ``write_video``.
+    """Draw the frames of one video with one cell per pair, for ``write_video``.
 
-    Headers and legend are drawn once, frames are read as they are needed.
+    Headers and legend are drawn once; frames are read when they are needed.
 
     Args:
         frames: T RGB frames (H, W, 3) uint8 of one size.
-        views: the pairs, at least one.
-        title: such as the video's name.
+        views: At least one pair.
+        title: Text such as the video's name.
         frame_ids: T labels, or None.
-        style: colours and sizes; with several pairs the cells keep to half of ``style.longer``.
+        style: Colours and sizes; with several pairs a cell is at most half of ``style.longer``.
 
     Yields:
         T images (h, w, 3) uint8 of one size.
@@ -292,16 +292,13 @@ def video_grid(
         if not headers:
             size = _cell_size(frame.shape[:2], columns, style)
             headers = _row_headers(views, columns, max(size[1], 200), title, style)
-            key = legend(
-                views, columns * (headers[0].shape[1] + style.gap) - style.gap, style=style
-            )
-        label = str(frame_ids[index]) if frame_ids is not None else ''
-        cells = [
-            _cell(
-                header, draw_frame(frame, view, index, size=size, label=label, style=style), style
-            )
-            for header, view in zip(headers, views)
-        ]
+            width = columns * (headers[0].shape[1] + style.gap) - style.gap
+            key = legend(views, width, style=style)
+        label = '' if frame_ids is None else str(frame_ids[index])
+        cells = []
+        for header, view in zip(headers, views):
+            image = draw_frame(frame, view, index, size=size, label=label, style=style)
+            cells.append(np.concatenate([header, _pad_to(image, header.shape[1], style)]))
         rows = [beside(cells[i : i + columns], style) for i in range(0, len(cells), columns)]
         yield stack([*rows, key], style)
 
@@ -325,57 +322,47 @@ def _row_headers(
     return bands
 
 
-def _cell(header: np.ndarray, image: np.ndarray, style: Style) -> np.ndarray:
-    return np.concatenate([header, _pad_to(image, header.shape[1], style)])
-
-
-def grounding_figure(
+def attention_sheet(
     clip: ClipView, *, columns: int = 4, style: Style = Style().small()
 ) -> np.ndarray:
-    """Where the sentence grounds: frames, attention and grounded features in three rows.
+    """Draw where an expression grounds: frames, attention and grounded features in three rows.
 
     The attention between words and pixels (summed over words) and the norm of the text-conditioned
     early features are shown as heat over grey frames, each on one scale for the whole clip
     (R2-VOS, visualisation of early grounding).
 
     Args:
-        clip: its pair has ``grounding_attention`` or ``early_features``, (T, h, w) float.
-        columns: at most so many frames.
-        style: colours and sizes.
+        clip: Its pair has ``grounding_attention`` or ``early_features``, (T, h, w) float.
+        columns: Maximum number of frames.
+        style: Colours and sizes.
 
     Returns:
         (h, w, 3) uint8.
 
     Raises:
-        ValueError: the pair has neither map.
+        ValueError: The pair has neither map.
     """
-    maps = [
-        (name, heat)
-        for name, heat in (
-            ('grounding attention, summed over words', clip.pair.grounding_attention),
-            ('norm of the grounded features f_early', clip.pair.early_features),
-        )
-        if heat is not None
-    ]
-    if not maps:
+    maps = {
+        'grounding attention, summed over words': clip.pair.grounding_attention,
+        'norm of the grounded features f_early': clip.pair.early_features,
+    }
+    if all(heat is None for heat in maps.values()):
         raise ValueError(
             'The pair has neither grounding_attention nor early_features: let the '
             'segmentor return its grounding maps'
         )
     parts = [clip_strip(clip, columns=columns, style=style)]
-    chosen = spread(len(clip.frames), columns)
-    for name, heat in maps:
+    for name, heat in maps.items():
+        if heat is None:
+            continue
         low, high = float(np.min(heat)), float(np.max(heat))
-        cells = [
-            overlay_heat(_display(clip.frames[i], style), heat[i], low=low, high=high)
-            for i in chosen
-        ]
+        cells = []
+        for index in spread(len(clip.frames), columns):
+            frame = clip.frames[index]
+            frame = resize_frame(frame, display_size(frame.shape[:2], style))
+            cells.append(overlay_heat(frame, heat[index], low=low, high=high))
         parts += [_heat_title(name, low, high, parts[0].shape[1], style), beside(cells, style)]
     return stack(parts, style)
-
-
-def _display(frame: np.ndarray, style: Style) -> np.ndarray:
-    return resize_frame(frame, display_size(frame.shape[:2], style))
 
 
 def _heat_title(name: str, low: float, high: float, width: int, style: Style) -> np.ndarray:
@@ -383,23 +370,19 @@ def _heat_title(name: str, low: float, high: float, width: int, style: Style) ->
     font, bold = style.font(12), style.font(12, bold=True)
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (line_height(font) + 4, 1))
     bar = overlay_heat(np.zeros((*ramp.shape, 3), np.uint8), ramp, low=0, high=1, opacity=1)
-    ends = [
+    left, right = (
         text_chip(f'{value:.3g}', font, fill=style.paper, colour=style.faint)
         for value in (low, high)
-    ]
+    )
     chips = [
         text_chip(name, bold, fill=style.paper, colour=style.ink),
-        np.concatenate([ends[0], bar, ends[1]], axis=1),
+        np.concatenate([left, bar, right], axis=1),
     ]
-    places, height = _flow(chips, width - _PAD)
-    image = _blank(height, width, style)
-    for chip, place in zip(chips, places):
-        paste(image, chip, place)
-    return image
+    return _flow_image(chips, width, style, left=0, below=0)
 
 
 def beside(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
-    """Images side by side with a gap, tops aligned: (h, w, 3) uint8."""
+    """Put images side by side with a gap, tops aligned: (h, w, 3) uint8."""
     height = max(len(image) for image in images)
     width = sum(image.shape[1] + style.gap for image in images) - style.gap
     sheet, x = _blank(height, width, style), 0
@@ -410,7 +393,7 @@ def beside(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
 
 
 def stack(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
-    """Images one under the other with a gap, left sides aligned, inside a margin."""
+    """Put images one under the other with a gap, left sides aligned, inside a margin."""
     width = max(image.shape[1] for image in images) + 2 * style.gap
     sheet = _blank(sum(len(image) + style.gap for image in images) + style.gap, width, style)
     y = style.gap
@@ -427,6 +410,4 @@ def _pad_to(image: np.ndarray, width: int, style: Style) -> np.ndarray:
 
 
 def _blank(height: int, width: int, style: Style) -> np.ndarray:
-    image = np.empty((height, width, 3), np.uint8)
-    image[:] = style.paper
-    return image
+    return np.full((height, width, 3), style.paper, np.uint8)

@@ -1,4 +1,4 @@
-"""Colours, sizes and fonts shared by everything that is drawn."""
+"""Define the colours, sizes and fonts of all drawings."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Style:
-    """How things look. Colours are RGB in 0-255, lengths are pixels of the drawn image.
+    """Colours (RGB in 0-255), lengths (pixels of the drawn image) and fonts.
 
     Prediction and truth differ in hue and in form (fill or contour), and verdicts carry a mark
-    beside their colour, so that the drawings can be read by the colour-blind and in grey print.
+    beside their colour, so that drawings stay readable for the colour-blind and in grey print.
 
     Attributes:
-        prediction: fill and contour of the predicted mask.
-        truth: contour of the true mask.
-        rejected: dashed contour of a mask that the gate emptied.
-        right, wrong: a verdict that agrees with the truth, or does not.
-        neutral: no verdict, or no truth to compare it with.
-        negative: label of a sentence that does not belong to the video.
-        ink, faint, paper: text, secondary text and background.
-        alpha: opacity of the fill, in [0, 1].
-        shorter: frames whose shorter side is below this are enlarged to it.
-        longer: no drawn frame has a longer side above this; it wins over ``shorter``.
-        gap: white space between cells.
-        max_lines: lines a sentence may take before it ends in an ellipsis.
-        font_path: a TrueType file for scripts that DejaVu Sans lacks (Chinese, Japanese, Korean).
-            None takes the DejaVu Sans that matplotlib brings along.
+        prediction: Fill and contour of the predicted mask.
+        truth: Contour of the true mask.
+        rejected: Dashed contour of a mask that the gate emptied.
+        right, wrong: A verdict that agrees with the truth, or does not.
+        neutral: No verdict, or no truth to compare it with.
+        negative: Label of an expression that does not belong to the video.
+        ink, faint, paper: Text, secondary text and background.
+        alpha: Opacity of the fill, in [0, 1].
+        shorter: Frames whose shorter side is below this are enlarged to it.
+        longer: Maximum of the longer side of a drawn frame; it wins over ``shorter``.
+        gap: White space between cells.
+        max_lines: Maximum lines of an expression, which then ends in an ellipsis.
+        font_path: TrueType file for scripts that DejaVu Sans lacks (Chinese, Japanese, Korean).
+            None takes the DejaVu Sans that comes with matplotlib.
     """
 
     prediction: Colour = (36, 132, 255)
@@ -63,17 +63,14 @@ class Style:
             )
 
     def small(self) -> Style:
-        """The same style with cells small enough to stand in rows of a sheet."""
+        """Return the style with cells small enough for the rows of a sheet."""
         return replace(self, shorter=min(self.shorter, 256), longer=min(self.longer, 288))
 
     def font(self, size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-        """The font at ``size`` pixels; the bold cut exists only for the bundled DejaVu Sans."""
-        return _load_font(self.font_path or _bundled_font(bold), size)
-
-
-def _bundled_font(bold: bool) -> str:
-    name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
-    return str(Path(matplotlib.get_data_path(), 'fonts', 'ttf', name))
+        """Return the font at ``size`` pixels; only the bundled DejaVu Sans has a bold cut."""
+        name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
+        bundled = Path(matplotlib.get_data_path(), 'fonts', 'ttf', name)
+        return _load_font(self.font_path or str(bundled), size)
 
 
 @lru_cache(maxsize=64)

@@ -1,12 +1,14 @@
-"""Unicode text on numpy images. cv2.putText knows ASCII only, so PIL draws."""
+"""Draw Unicode text on numpy images with PIL, since cv2.putText is limited to ASCII."""
 
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
 
 from .style import Colour
 
@@ -14,22 +16,22 @@ _ELLIPSIS = '…'
 
 
 def clean_text(text: str) -> str:
-    """One line without control characters, lone surrogates or repeated white space."""
+    """Return one line without control characters, lone surrogates or repeated white space."""
     printable = (' ' if unicodedata.category(c) in ('Cc', 'Cs') else c for c in text)
     return ' '.join(''.join(printable).split())
 
 
-def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, *, max_lines: int) -> list[str]:
-    """Breaks ``text`` into lines of at most ``width`` pixels.
+def wrap_text(text: str, font: FreeTypeFont, width: int, *, max_lines: int) -> list[str]:
+    """Break ``text`` into lines of at most ``width`` pixels.
 
-    Lines break at spaces; a word wider than the line breaks between characters (there are languages
-    without spaces). What does not fit in ``max_lines`` is replaced by an ellipsis.
+    Lines break at spaces; a word wider than the line breaks between characters (some languages
+    have no spaces). Text that does not fit in ``max_lines`` is replaced by an ellipsis.
 
     Args:
-        text: any Unicode text; it is cleaned first.
-        font: the font it will be drawn with.
-        width: pixels.
-        max_lines: at least 1.
+        text: Any Unicode text; it is cleaned first.
+        font: Font to draw it with.
+        width: Pixels.
+        max_lines: At least 1.
     """
     lines: list[str] = []
     rest = clean_text(text)
@@ -41,8 +43,10 @@ def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, *, max_lines:
     return lines
 
 
-def _split_line(text: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[str, str]:
-    count = _fitting_characters(text, font, width)
+def _split_line(text: str, font: FreeTypeFont, width: int) -> tuple[str, str]:
+    # The longest prefix within the width, at least one character.
+    prefixes = range(1, len(text) + 1)
+    count = max(1, bisect_right(prefixes, width, key=lambda n: font.getlength(text[:n])))
     if count == len(text):
         return text, ''
     space = text.rfind(' ', 0, count + 1)
@@ -50,55 +54,40 @@ def _split_line(text: str, font: ImageFont.FreeTypeFont, width: int) -> tuple[st
     return text[:cut], text[cut:].lstrip()
 
 
-def _fitting_characters(text: str, font: ImageFont.FreeTypeFont, width: int) -> int:
-    """Length of the longest prefix within ``width``, at least 1, by bisection."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if font.getlength(text[:middle]) <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _shorten(line: str, font: FreeTypeFont, width: int) -> str:
     while line and font.getlength(line + _ELLIPSIS) > width:
         line = line[:-1]
     return line.rstrip() + _ELLIPSIS
 
 
-def line_height(font: ImageFont.FreeTypeFont) -> int:
-    """Pixels from one baseline to the next."""
-    ascent, descent = font.getmetrics()
-    return ascent + descent + 1
+def line_height(font: FreeTypeFont) -> int:
+    """Return the pixels from one baseline to the next."""
+    return sum(font.getmetrics()) + 1
 
 
 def draw_lines(
     image: np.ndarray,
     lines: Sequence[str],
     origin: tuple[int, int],
-    font: ImageFont.FreeTypeFont,
+    font: FreeTypeFont,
     *,
     colour: Colour,
 ) -> None:
-    """Writes lines into ``image`` (H, W, 3) uint8, in place, from ``origin`` (x, y) down."""
+    """Write lines into ``image`` (H, W, 3) uint8, in place, from ``origin`` (x, y) down."""
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
     x, y = origin
-    for line in lines:
-        draw.text((x, y), line, font=font, fill=colour)
-        y += line_height(font)
+    for row, line in enumerate(lines):
+        draw.text((x, y + row * line_height(font)), line, font=font, fill=colour)
     image[:] = np.asarray(canvas)
 
 
 def text_chip(
-    text: str, font: ImageFont.FreeTypeFont, *, fill: Colour, colour: Colour = (255, 255, 255)
+    text: str, font: FreeTypeFont, *, fill: Colour, colour: Colour = (255, 255, 255)
 ) -> np.ndarray:
-    """A filled label around ``text``: (h, w, 3) uint8, two to five pixels of margin."""
+    """Return a filled label around ``text``: (h, w, 3) uint8, two to five pixels of margin."""
     width = int(np.ceil(font.getlength(text))) + 10
-    chip = np.empty((line_height(font) + 4, width, 3), np.uint8)
-    chip[:] = fill
+    chip = np.full((line_height(font) + 4, width, 3), fill, np.uint8)
     draw_lines(chip, [text], (5, 2), font, colour=colour)
     return chip
 
@@ -106,7 +95,7 @@ def text_chip(
 def paste(
     image: np.ndarray, patch: np.ndarray, origin: tuple[int, int], *, opacity: float = 1.0
 ) -> None:
-    """Puts ``patch`` (h, w, 3) into ``image`` (H, W, 3) in place, its corner at (x, y), cropped."""
+    """Put ``patch`` (h, w, 3) into ``image`` (H, W, 3) in place, its corner at (x, y), cropped."""
     x, y = origin
     target = image[y : y + patch.shape[0], x : x + patch.shape[1]]
     source = patch[: target.shape[0], : target.shape[1]]

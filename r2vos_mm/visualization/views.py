@@ -1,4 +1,4 @@
-"""What is drawn, as plain numpy values taken out of a data sample."""
+"""Take the values to draw out of data samples, as numpy arrays."""
 
 from __future__ import annotations
 
@@ -12,37 +12,26 @@ from mmengine.structures import InstanceData
 
 from r2vos_mm.structures import ReferringDataSample
 
-_FRAME_FIELDS = (
-    'masks',
-    'true_masks',
-    'rejected_masks',
-    'boxes',
-    'true_boxes',
-    'scores',
-    'grounding_attention',
-    'early_features',
-)
-
 
 @dataclass(frozen=True, eq=False)
 class PairView:
-    """One (clip, sentence) pair as the drawing functions take it. What is None is not drawn.
+    """One (clip, expression) pair for the drawing functions. Fields that are None are not drawn.
 
     Attributes:
-        sentence: any Unicode text.
+        sentence: Any Unicode text.
         masks: (T, H, W) bool, predicted, after the gate.
         true_masks: (T, H, W) bool; H, W may differ from the prediction's and the frames'.
-        rejected_masks: (T, H, W) bool, predicted before the gate; drawn only where the verdict is
-            that the object is not in the video.
+        rejected_masks: (T, H, W) bool, predicted before the gate; drawn only if the verdict is that
+            the object is not in the video.
         boxes: (T, 4) predicted, x1, y1, x2, y2 in [0, 1] of the frame; zeros are absent.
-        true_boxes: (T, 4) as ``boxes``; drawn only where there is no predicted mask to hide.
+        true_boxes: (T, 4) as ``boxes``; drawn only if there is no predicted mask to hide.
         scores: (T,) score of the chosen query.
-        consensus: probability that the sentence belongs to the video.
-        is_negative: the truth: the sentence does not belong to the video.
+        consensus: Probability that the expression belongs to the video.
+        is_negative: Whether in truth the expression does not belong to the video.
         kind: 'positive' or the kind of negative.
         grounding_attention: (T, h, w) float, attention between words and pixels, summed over words.
         early_features: (T, h, w) float, norm of the grounded features.
-        threshold: consensus below it means 'not in the video'.
+        threshold: Consensus below it means 'not in the video'.
     """
 
     sentence: str
@@ -61,34 +50,30 @@ class PairView:
 
     @property
     def found(self) -> bool | None:
-        """The verdict: the object is in the video. None when there is no consensus."""
+        """Verdict whether the object is in the video; None without a consensus."""
         return None if self.consensus is None else self.consensus >= self.threshold
 
     @property
     def correct(self) -> bool | None:
-        """Whether the verdict agrees with the truth. None when either is unknown."""
+        """Whether the verdict agrees with the truth; None if either is unknown."""
         if self.found is None or self.is_negative is None:
             return None
         return self.found != self.is_negative
 
     def select(self, frames: Sequence[int]) -> PairView:
-        """The same pair at some of its frames."""
-        cut = {
-            name: getattr(self, name)[list(frames)]
-            for name in _FRAME_FIELDS
-            if getattr(self, name) is not None
-        }
-        return replace(self, **cut)
+        """Return the pair at some of its frames."""
+        arrays = {n: v for n, v in vars(self).items() if isinstance(v, np.ndarray)}
+        return replace(self, **{name: array[list(frames)] for name, array in arrays.items()})
 
 
 @dataclass(frozen=True, eq=False)
 class ClipView:
-    """Frames and what is drawn over them: one row of a contact sheet.
+    """Frames and the pair to draw over them: one row of a contact sheet.
 
     Attributes:
         frames: T RGB frames (H, W, 3) uint8: an array (T, H, W, 3) or any sequence.
-        pair: what is drawn over them.
-        title: such as the video's name.
+        pair: Values to draw over them.
+        title: Text such as the video's name.
         frame_ids: T labels, or None.
     """
 
@@ -98,7 +83,7 @@ class ClipView:
     frame_ids: Sequence[str] | None = None
 
     def select(self, frames: Sequence[int]) -> ClipView:
-        """The same clip at some of its frames, those held in memory."""
+        """Return the clip at some of its frames, held in memory."""
         ids = None if self.frame_ids is None else [self.frame_ids[i] for i in frames]
         return ClipView([self.frames[i] for i in frames], self.pair.select(frames), self.title, ids)
 
@@ -110,17 +95,17 @@ def pair_views(
     truth: bool = True,
     prediction: bool = True,
 ) -> list[PairView]:
-    """All pairs of a data sample, in its order.
+    """Return all pairs of a data sample, in its order.
 
     Args:
-        sample: with ``gt_pairs`` (sentences, and the truth where there is one) and, to draw
-            predictions, ``pred_pairs``.
-        threshold: consensus below it means 'not in the video'.
-        truth: take the true masks, boxes and labels.
-        prediction: take the predictions.
+        sample: Has ``gt_pairs`` (expressions, and the truth if known) and, to draw predictions,
+            ``pred_pairs``.
+        threshold: Consensus below it means 'not in the video'.
+        truth: Take the true masks, boxes and labels.
+        prediction: Take the predictions.
 
     Raises:
-        ValueError: the sample has no ``gt_pairs.sentences``.
+        ValueError: The sample has no ``gt_pairs.sentences``.
     """
     true_pairs = sample.get('gt_pairs')
     if true_pairs is None or 'sentences' not in true_pairs:
@@ -191,7 +176,7 @@ def _item(column: Any, index: int) -> Any:
 
 
 def spread(length: int, count: int) -> list[int]:
-    """At most ``count`` indices spread evenly over ``range(length)``, first and last included.
+    """Return at most ``count`` indices spread evenly over ``range(length)``, with both ends.
 
     >>> spread(9, 3), spread(2, 5), spread(7, 1)
     ([0, 4, 8], [0, 1], [3])
@@ -206,9 +191,9 @@ def spread(length: int, count: int) -> list[int]:
 
 
 def balanced(negative: Sequence[bool], count: int) -> list[int]:
-    """At most ``count`` positions, half of them negatives where there are enough of both.
+    """Return at most ``count`` positions, half of them negatives if there are enough of both.
 
-    Either half is spread evenly over its kind, since neighbours tend to be alike.
+    Either half is spread evenly over its group, since neighbours tend to be alike.
 
     >>> balanced([False, False, False, True, True, True], 4)
     [0, 2, 3, 5]

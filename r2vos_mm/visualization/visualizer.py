@@ -1,4 +1,4 @@
-"""The visualizer that a config names."""
+"""Draw the videos of data samples as a config's visualizer."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from .writers import write_image
 
 @VISUALIZERS.register_module()
 class ReferringVisualizer(Visualizer):
-    """Draws videos with what sentences found in them, and the verdicts.
+    """Draw videos with the objects of expressions, and the verdicts.
 
     The drawing itself is done by the pure functions of this package; this class holds the options
-    that a config sets, and mmengine's backends.
+    that a config sets, and MMEngine's backends.
 
     Args:
-        name: of the instance.
-        threshold: consensus below it means 'not in the video'.
-        max_pairs: at most so many sentences of a video are drawn, positives and negatives in turn.
-        style: fields of :class:`Style` to change, such as ``dict(font_path=...)``.
-        kwargs: for :class:`mmengine.visualization.Visualizer` (``vis_backends``, ``save_dir``).
+        name: Name of the instance.
+        threshold: Consensus below it means 'not in the video'.
+        max_pairs: Maximum number of expressions per video, half of them negatives if possible.
+        style: Fields of :class:`Style` to change, such as ``dict(font_path=...)``.
+        kwargs: Arguments of :class:`mmengine.visualization.Visualizer` (``vis_backends``,
+            ``save_dir``).
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ReferringVisualizer(Visualizer):
     def pair_views(
         self, data_sample: ReferringDataSample, *, draw_gt: bool = True, draw_pred: bool = True
     ) -> list[PairView]:
-        """At most ``max_pairs`` pairs of the sample, ready to draw."""
+        """Return at most ``max_pairs`` pairs of the sample, ready to draw."""
         views = pair_views(
             data_sample, threshold=self.threshold, truth=draw_gt, prediction=draw_pred
         )
@@ -59,48 +60,24 @@ class ReferringVisualizer(Visualizer):
         return [views[i] for i in chosen]
 
     def clip_views(
-        self,
-        frames: Sequence[np.ndarray],
-        data_sample: ReferringDataSample,
-        *,
-        draw_gt: bool = True,
-        draw_pred: bool = True,
+        self, frames: Sequence[np.ndarray], data_sample: ReferringDataSample, **options: bool
     ) -> list[ClipView]:
-        """The chosen pairs as rows of a contact sheet.
+        """Return the chosen pairs as rows of a contact sheet.
 
         Args:
             frames: T RGB frames (H, W, 3) uint8.
-            data_sample: the video's sample.
-            draw_gt: with the truth.
-            draw_pred: with the predictions.
+            data_sample: Sample of the video.
+            options: ``draw_gt`` and ``draw_pred``, as in :meth:`pair_views`.
         """
-        return [
-            ClipView(
-                frames,
-                view,
-                title=str(data_sample.get('video_id', '')),
-                frame_ids=data_sample.get('frame_ids'),
-            )
-            for view in self.pair_views(data_sample, draw_gt=draw_gt, draw_pred=draw_pred)
-        ]
+        views = self.pair_views(data_sample, **options)
+        return [ClipView(frames, view, **_labels(data_sample)) for view in views]
 
     def draw_video(
-        self,
-        frames: Sequence[np.ndarray],
-        data_sample: ReferringDataSample,
-        *,
-        draw_gt: bool = True,
-        draw_pred: bool = True,
+        self, frames: Sequence[np.ndarray], data_sample: ReferringDataSample, **options: bool
     ) -> Iterator[np.ndarray]:
-        """One image (h, w, 3) uint8 RGB a frame, with a cell a pair; see :func:`video_grid`."""
-        views = self.pair_views(data_sample, draw_gt=draw_gt, draw_pred=draw_pred)
-        return video_grid(
-            frames,
-            views,
-            title=str(data_sample.get('video_id', '')),
-            frame_ids=data_sample.get('frame_ids'),
-            style=self.style,
-        )
+        """Yield one image (h, w, 3) uint8 RGB per frame, with one cell per pair."""
+        views = self.pair_views(data_sample, **options)
+        return video_grid(frames, views, style=self.style, **_labels(data_sample))
 
     def add_datasample(
         self,
@@ -115,23 +92,21 @@ class ReferringVisualizer(Visualizer):
         out_file: str | None = None,
         step: int = 0,
     ) -> None:
-        """Draws the contact sheet of one video.
+        """Draw the contact sheet of one video.
 
         Args:
-            name: of the picture in the backends and in the window's title.
+            name: Name of the picture in the backends, and title of the window.
             image: T RGB frames (H, W, 3) uint8.
-            data_sample: the video's sample.
-            draw_gt: with the truth.
-            draw_pred: with the predictions.
-            show: opens a window.
-            wait_time: seconds the window stays; 0 waits for a key.
-            out_file: an image file; None gives the picture to the backends.
-            step: for the backends.
+            data_sample: Sample of the video.
+            draw_gt: Draw the truth.
+            draw_pred: Draw the predictions.
+            show: Open a window.
+            wait_time: Seconds until the window closes; 0 waits for a key.
+            out_file: Image file to write; None gives the picture to the backends.
+            step: Step for the backends.
         """
-        sheet = contact_sheet(
-            self.clip_views(image, data_sample, draw_gt=draw_gt, draw_pred=draw_pred),
-            style=self.style.small(),
-        )
+        clips = self.clip_views(image, data_sample, draw_gt=draw_gt, draw_pred=draw_pred)
+        sheet = contact_sheet(clips, style=self.style.small())
         self.set_image(sheet)
         if show:
             self.show(sheet, win_name=name, wait_time=wait_time)
@@ -139,3 +114,8 @@ class ReferringVisualizer(Visualizer):
             write_image(out_file, sheet)
         else:
             self.add_image(name, sheet, step)
+
+
+def _labels(sample: ReferringDataSample) -> dict[str, Any]:
+    """Title and frame names of a video."""
+    return dict(title=str(sample.get('video_id', '')), frame_ids=sample.get('frame_ids'))

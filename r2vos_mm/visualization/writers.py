@@ -1,13 +1,11 @@
-"""Frames from files, images and videos to files; a file appears whole or not at all."""
+"""Read frames from files, and write images and videos atomically."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -16,19 +14,19 @@ import numpy as np
 from mmengine.fileio import get
 from PIL import Image
 
-from .overlay import check_frame
+from r2vos_mm.utils.files import PathLike, atomic_path
 
-PathLike = str | Path
+from .overlay import check_frame
 
 _PALETTE_FRAMES = 8
 _PALETTE_PIXELS = 12_000  # of each of those frames: k-means on all of them takes about a second
 
 
 class FrameFiles(Sequence):
-    """The frames of a video as a sequence of RGB arrays (H, W, 3) uint8, read when asked for.
+    """Frames of a video as a sequence of RGB arrays (H, W, 3) uint8, read on access.
 
     Args:
-        paths: image files, in any storage mmengine's file clients know.
+        paths: Image files, in any storage that MMEngine has a backend for.
     """
 
     def __init__(self, paths: Sequence[PathLike]) -> None:
@@ -38,7 +36,7 @@ class FrameFiles(Sequence):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """Raises FileNotFoundError for a missing file, ValueError for one that is no image."""
+        """Return a frame; ValueError names a file that is no image."""
         path = self.paths[index]
         image = cv2.imdecode(np.frombuffer(get(path), np.uint8), cv2.IMREAD_COLOR)
         if image is None:
@@ -47,28 +45,28 @@ class FrameFiles(Sequence):
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:
-    """Writes ``image`` (H, W, 3) uint8 RGB; the suffix names the format. Folders are made."""
+    """Write ``image`` (H, W, 3) uint8 RGB in the format of the suffix; folders are created."""
     check_frame(image)
-    with _whole_file(Path(path)) as temporary:
+    with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary)
 
 
 def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.0) -> None:
-    """Writes RGB frames as a video; the suffix names the format.
+    """Write RGB frames as a video in the format of the suffix.
 
-    ``.mp4`` is H.264 where PyAV is installed, which browsers play, else OpenCV's MPEG-4 part 2.
+    ``.mp4`` is H.264 if PyAV is installed, which browsers play, else OpenCV's MPEG-4 part 2.
     Odd sides are padded by one row or column. ``.gif`` has one palette for all frames, so that
     still parts do not flicker; equal neighbouring frames are stored once and shown longer.
 
     Args:
-        path: ``*.mp4`` or ``*.gif``; folders are made, an old file is replaced when the new one is
-            complete.
-        frames: at least one image (H, W, 3) uint8, all of one size. A generator is read as a stream
-            for mp4.
-        fps: frames a second.
+        path: ``*.mp4`` or ``*.gif``; folders are created, an old file is replaced when the new one
+            is complete.
+        frames: At least one image (H, W, 3) uint8, all of one size; mp4 reads a generator as a
+            stream.
+        fps: Frames per second.
 
     Raises:
-        ValueError: another suffix, no frames, frames of different sizes, fps not positive.
+        ValueError: Another suffix, no frames, frames of different sizes, fps not positive.
     """
     path = Path(path)
     writer = _WRITERS.get(path.suffix.lower())
@@ -76,7 +74,7 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.
         raise ValueError(f'{path}: a video is written as one of {sorted(_WRITERS)}')
     if not fps > 0:
         raise ValueError(f'fps is positive, got {fps}')
-    with _whole_file(path) as temporary:
+    with atomic_path(path) as temporary:
         writer(temporary, _checked(frames, path), fps)
 
 
@@ -90,24 +88,6 @@ def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
         yield frame
     if shape is None:
         raise ValueError(f'{path}: there are no frames to write')
-
-
-@contextlib.contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name in the folder of ``path`` that takes its place if all goes well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix='.', dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        # mkstemp makes private files; a picture is to be read as any other new file is.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
@@ -132,7 +112,7 @@ def _write_h264(av: ModuleType, path: Path, frames: Iterator[np.ndarray], fps: f
         )
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = 'yuv420p'
-        for image in _chain(first, frames):
+        for image in chain([first], map(_even, frames)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
         container.mux(stream.encode())
 
@@ -143,30 +123,18 @@ def _write_opencv(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     if not writer.isOpened():
         raise OSError(f'OpenCV cannot write {path}: install PyAV (pip install av) or write a .gif')
     try:
-        for image in _chain(first, frames):
+        for image in chain([first], map(_even, frames)):
             writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     finally:
         writer.release()
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    for frame in rest:
-        yield _even(frame)
 
 
 def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     images = [Image.fromarray(frame) for frame in frames]
     palette = _shared_palette(images)
     indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    indexed[0].save(
-        path,
-        save_all=True,
-        append_images=indexed[1:],
-        loop=0,
-        duration=max(20, round(1000 / fps)),
-        optimize=False,
-    )
+    timing = dict(loop=0, duration=max(20, round(1000 / fps)))
+    indexed[0].save(path, save_all=True, append_images=indexed[1:], optimize=False, **timing)
 
 
 def _shared_palette(images: list[Image.Image]) -> Image.Image:

@@ -5,10 +5,10 @@ from r2vos_mm.visualization import (
     ClipView,
     PairView,
     Style,
+    attention_sheet,
     clip_strip,
     contact_sheet,
     draw_frame,
-    grounding_figure,
     header_band,
     pair_views,
     verdict_labels,
@@ -118,12 +118,12 @@ def test_grid_of_one_frame_and_of_no_pairs(sample, frames):
         list(video_grid(frames, []))
 
 
-def test_grounding_figure_marks_the_hot_cell(frames):
+def test_attention_sheet_marks_the_hot_cell(frames):
     heat = np.zeros((5, 4, 6), np.float32)
     heat[:, 1, 2] = 1
     pair = PairView('a square', grounding_attention=heat)
-    one = grounding_figure(ClipView(frames, pair), columns=2, style=STYLE)
-    both = grounding_figure(
+    one = attention_sheet(ClipView(frames, pair), columns=2, style=STYLE)
+    both = attention_sheet(
         ClipView(frames, PairView('a square', grounding_attention=heat, early_features=heat)),
         columns=2,
         style=STYLE,
@@ -131,4 +131,4 @@ def test_grounding_figure_marks_the_hot_cell(frames):
     assert one.shape[1] == 2 * 150 + 6 + 12
     assert len(both) - len(one) > 100
     with pytest.raises(ValueError, match='grounding maps'):
-        grounding_figure(ClipView(frames, PairView('x')))
+        attention_sheet(ClipView(frames, PairView('x')))

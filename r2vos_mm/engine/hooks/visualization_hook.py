@@ -20,9 +20,9 @@ from r2vos_mm.visualization import (
     ClipView,
     FrameFiles,
     ReferringVisualizer,
+    attention_sheet,
     balanced,
     contact_sheet,
-    grounding_figure,
     spread,
     write_image,
     write_video,
@@ -177,7 +177,7 @@ class ReferringVisualizationHook(Hook):
             if pair.grounding_attention is not None or pair.early_features is not None:
                 write_image(
                     folder / f'{name}_grounding_{number}.png',
-                    grounding_figure(clip, columns=self.columns, style=visualizer.style.small()),
+                    attention_sheet(clip, columns=self.columns, style=visualizer.style.small()),
                 )
             self._rows.append(clip.select(spread(len(frames), self.columns)))
 
