@@ -14,8 +14,6 @@ from typing import NoReturn
 from torch import Tensor
 from torch.nn import functional
 
-from .import_hooks import EXTENSION
-
 _INSTALL_HINT = (
     'Install MMCV with compiled operators in place of mmcv-lite: pip uninstall -y mmcv-lite && '
     'pip install --no-build-isolation --no-deps --no-binary mmcv mmcv==2.1.0'
@@ -118,4 +116,4 @@ def sigmoid_focal_loss(
 
 def has_compiled_ops() -> bool:
     """Whether MMCV's compiled operators are installed and used."""
-    return not isinstance(importlib.import_module(EXTENSION), PlaceholderExtension)
+    return not isinstance(importlib.import_module('mmcv._ext'), PlaceholderExtension)

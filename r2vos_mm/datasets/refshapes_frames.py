@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset
 
-from r2vos_mm.refshapes.world import ATTRIBUTES
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import read_json
+
+from .refshapes_words import ATTRIBUTES
 
 
 @DATASETS.register_module()

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .world import ATTRIBUTES, DIRECTIONS, World
+from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
+
+from .world import DIRECTIONS, World
 
 POSITIONS: tuple[str, ...] = ('left', 'right', 'top', 'bottom')
 MOTIONS: tuple[str, ...] = (*DIRECTIONS, 'still', 'circling', 'entering', 'leaving')

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
+
 from .facts import RELATIONS, Facts, Verdict
-from .world import ATTRIBUTES
 
 KINDS: tuple[str, ...] = ('appearance', 'motion', 'position', 'relation')
 

@@ -13,9 +13,10 @@ from itertools import chain
 
 import numpy as np
 
+from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
+
 from .facts import Facts
 from .grammar import Phrase, Sentence, alternatives, is_absent
-from .world import ATTRIBUTES
 
 NEGATIVE_KINDS: tuple[str, ...] = ('other_video', 'attribute', 'relation')
 OPPOSITES: dict[str, str] = {

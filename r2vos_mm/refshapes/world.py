@@ -9,16 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-COLOURS: tuple[str, ...] = ('red', 'yellow', 'green', 'blue', 'purple', 'white')
-SHAPES: tuple[str, ...] = ('circle', 'square', 'triangle', 'star', 'ring', 'heart')
-SIZES: tuple[str, ...] = ('small', 'large')
-TEXTURES: tuple[str, ...] = ('plain', 'striped', 'dotted')
-ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    'size': SIZES,
-    'texture': TEXTURES,
-    'colour': COLOURS,
-    'shape': SHAPES,
-}
+from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
 
 REFERENCE_SIDE = 128.0
 """Side of the frame, in pixels, in which the lengths of this file are given."""

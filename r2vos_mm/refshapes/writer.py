@@ -24,6 +24,7 @@ from PIL import Image
 from rich.progress import track
 
 from r2vos_mm.compat.opencv import one_opencv_thread
+from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
@@ -33,7 +34,6 @@ from .facts import Facts
 from .grammar import Sentence
 from .negatives import attribute_negatives, other_videos, relation_negatives
 from .scene import Scene, SceneParams, build_scene
-from .world import ATTRIBUTES
 
 FORMAT = 'refshapes/1'
 VERSION = '1.0'

@@ -25,10 +25,10 @@ from rich.table import Table
 from r2vos_mm.apis.inference import autocast
 from r2vos_mm.apis.model_tools import model_of, model_parser, write_figures
 from r2vos_mm.datasets import BaseReferringDataset, R2VOSDataset
+from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
 from r2vos_mm.engine.launch import UsageError, short_errors
 from r2vos_mm.evaluation import region_similarity
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.refshapes.world import ATTRIBUTES
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.structures import ReferringDataSample
 from r2vos_mm.utils.files import read_json
