@@ -27,6 +27,7 @@ OTHER_LIBRARIES = {
     'ConcatDataset',
     'DeformableDetrTransformerEncoder',
     'LocalVisBackend',
+    'PhotoMetricDistortion',
     'Pretrained',
     'RandomChoice',
     'RandomChoiceResize',
@@ -71,8 +72,10 @@ def expand_braces(path: str) -> list[str]:
 
 
 def patterns(path: str) -> list[str]:
-    """Glob patterns of a path in the text; ``<name>`` and ``...`` stand for anything."""
-    return expand_braces(re.sub(r'<[^>]*>|\.\.\.', '*', path.rstrip('.,')))
+    """Glob patterns of a path in the text; ``<name>``, ``...`` and ``_NAME`` stand for anything."""
+    return expand_braces(
+        re.sub(r'<[^>]*>|\.\.\.|(?<=[_/])[A-Z_]{4,}(?=[._])', '*', path.rstrip('.,'))
+    )
 
 
 def missing(path: str, folders: tuple[Path, ...] = (ROOT,)) -> list[str]:
