@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from tiny_sets import write_set
 
@@ -54,3 +56,22 @@ def warnings_logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
 
     monkeypatch.setattr('r2vos_mm.utils.logging.log', note)
     return lambda: messages
+
+
+@pytest.fixture(scope='session')
+def frames() -> np.ndarray:
+    """(5, 48, 80, 3) uint8 RGB: a red square moves right over blue."""
+    video = np.full((5, 48, 80, 3), (20, 40, 200), np.uint8)
+    for index, frame in enumerate(video):
+        frame[16:32, 8 + 10 * index : 24 + 10 * index] = (220, 30, 30)
+    return video
+
+
+@pytest.fixture
+def folder(tmp_path, frames) -> Path:
+    """Folder with the frames as 8.png .. 12.png, whose order by letters is another."""
+    path = tmp_path / 'clip'
+    path.mkdir()
+    for number, frame in enumerate(frames, start=8):
+        cv2.imwrite(str(path / f'{number}.png'), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    return path

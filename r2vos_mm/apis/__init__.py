@@ -5,7 +5,13 @@ from r2vos_mm.utils import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
-        'frames': ['ArrayFrames', 'FolderFrames', 'FrameSource', 'VideoFrames', 'open_frames'],
+        'r2vos_mm.datasets.io.frames': [
+            'ArrayFrames',
+            'FolderFrames',
+            'FrameSource',
+            'VideoFrames',
+            'open_frames',
+        ],
         'inference': ['VideoSegmentation', 'init_model', 'segment_video'],
     },
 )

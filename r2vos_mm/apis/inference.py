@@ -19,13 +19,12 @@ from torch import Tensor
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import normalise_sentence
+from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.state_dict import check_weights, weights_of
 from r2vos_mm.visualization import PairView
-
-from .frames import FrameSource, PathLike, open_frames
 
 # What a config without a window (whole videos at once) is bounded to.
 DEFAULT_WINDOW = 36

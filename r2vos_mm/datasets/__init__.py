@@ -8,7 +8,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'a2d_sentences_dataset': ['A2DSentencesDataset'],
         'base_referring_dataset': ['BaseReferringDataset'],
         'frame_sampling': ['sample_frame_indices'],
-        'io.video': ['DecodeVideoFrames'],
         'jhmdb_sentences_dataset': ['JHMDBSentencesDataset'],
         'mevis_dataset': ['MeViSDataset'],
         'pairs.negatives': ['PairsFileNegatives', 'TrainNegatives'],
@@ -22,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'samplers': ['ClipSampler', 'EpochClipSampler', 'EpochIndex'],
         'transforms': [
             'ClipPhotoMetricDistortion',
+            'DecodeVideoFrames',
             'JitterFrame',
             'LoadMasks',
             'LoadVideoFrame',

@@ -19,12 +19,16 @@ from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
 from .io.mask_sources import PngMasks
-from .pairs.negatives import NegativeSource
+from .pairs.negatives import NegativeSource, PairsFileNegatives, TrainNegatives
 from .pairs.pairs_file import read_pairs, with_own_target
 from .records import Clip, Pair, VideoRecord
 from .samplers import EpochIndex
 
 SUBSET_PARTS = ('train', 'holdout')
+
+# Registered here, so that their module loads without MMEngine.
+TASK_UTILS.register_module(module=TrainNegatives)
+TASK_UTILS.register_module(module=PairsFileNegatives)
 
 
 @contextmanager

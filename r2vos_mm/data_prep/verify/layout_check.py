@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from r2vos_mm.datasets.io.annotations import LayoutReader, read_categories
+from r2vos_mm.datasets.io.frames import decode_image
 from r2vos_mm.datasets.records import VideoRecord
-from r2vos_mm.datasets.transforms.loading import decode_frame
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, read_expressions
 from r2vos_mm.utils.files import read_json
@@ -274,7 +274,7 @@ def _open_frame(item: tuple[VideoRecord, str]) -> _Opened:
     record, frame = item
     frame_problem, mask_problem, ids, shape = '', '', frozenset(), None
     try:
-        shape = decode_frame((record.frame_dir / f'{frame}.jpg').read_bytes()).shape[:2]
+        shape = decode_image((record.frame_dir / f'{frame}.jpg').read_bytes()).shape[:2]
     except (OSError, SyntaxError) as error:
         frame_problem = f'is not a complete image ({error})'
     if record.mask_dir is not None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
-from r2vos_mm.datasets.io.video import decode_frames
+from r2vos_mm.datasets.io.frames import decode_frames, read_image
 from r2vos_mm.datasets.records import Pair, VideoRecord
-from r2vos_mm.datasets.transforms.loading import LoadVideoFrame
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
 
@@ -191,4 +190,4 @@ def _frame_of(dataset: BaseReferringDataset, record: VideoRecord, frame: str) ->
     keys = dataset.frame_keys(record, [frame])
     if 'video_path' in keys:
         return decode_frames(Path(keys['video_path']), keys['video_frames'])[0]
-    return LoadVideoFrame().transform(dict(img_path=keys['img_path'][0]))['img']
+    return read_image(keys['img_path'][0])[0]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from r2vos_mm.registry import TASK_UTILS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.logging import warn
 
@@ -150,7 +149,6 @@ class NegativeSource(metaclass=ABCMeta):
         """One negative pair of the given kind, None if the video has none."""
 
 
-@TASK_UTILS.register_module()
 class TrainNegatives(NegativeSource):
     """Negatives made from the sentences and categories of the training set.
 
@@ -227,7 +225,6 @@ class TrainNegatives(NegativeSource):
         return None
 
 
-@TASK_UTILS.register_module()
 class PairsFileNegatives(NegativeSource):
     """Negatives written beforehand, e.g. proven ones of a synthetic set.
 

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'corruptions': ['CorruptFrames', 'CorruptSentences'],
         'former_names': ['FORMER_NAMES'],
         'formatting': ['PackReferringInputs'],
-        'loading': ['LoadMasks', 'LoadVideoFrame'],
+        'loading': ['DecodeVideoFrames', 'LoadMasks', 'LoadVideoFrame'],
         'photometric': ['ClipPhotoMetricDistortion'],
         'pseudo_clip': ['JitterFrame'],
         'seg_map': ['SubsampleSegMap'],

@@ -10,7 +10,7 @@ import pytest
 from public_sets import write_video
 
 from r2vos_mm.datasets import DataFileError, DecodeVideoFrames
-from r2vos_mm.datasets.io.video import decode_frames
+from r2vos_mm.datasets.io.frames import decode_frames
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from r2vos_mm.datasets import Clip, DataFileError, Pair
+from r2vos_mm.datasets.io.frames import jpeg_reduction
 from r2vos_mm.datasets.io.mask_sources import PngMasks, masks_of_objects
 from r2vos_mm.datasets.transforms import (
     ClipPhotoMetricDistortion,
@@ -28,7 +29,6 @@ from r2vos_mm.datasets.transforms import (
     text,
 )
 from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
-from r2vos_mm.datasets.transforms.loading import jpeg_reduction
 from r2vos_mm.datasets.transforms.text import swap_left_right
 from r2vos_mm.registry import TRANSFORMS
 
@@ -482,9 +482,9 @@ def test_complete_jpeg_needs_no_second_decoder(
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, 'JPEG')
     monkeypatch.setattr(Image, 'open', lambda *args: pytest.fail('Pillow was asked'))
-    from r2vos_mm.datasets.transforms.loading import decode_frame
+    from r2vos_mm.datasets.io.frames import decode_image
 
-    assert decode_frame(buffer.getvalue()).shape == (16, 24, 3)
+    assert decode_image(buffer.getvalue()).shape == (16, 24, 3)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2vos_mm.apis import open_frames
-from r2vos_mm.apis.frames import natural_key
 from r2vos_mm.datasets import DataFileError
+from r2vos_mm.datasets.io.frames import natural_key
 from r2vos_mm.visualization import write_video
 
 
