@@ -6,8 +6,7 @@ All public names of :mod:`.functional` are also available here.
 from r2vos_mm.utils import lazy
 
 from . import functional
-from .functional import *  # noqa: F403
 
-__getattr__, __dir__, _ = lazy.attach(__name__, {'metrics': ['JFRMetric']})
-
-__all__ = ['JFRMetric', *functional.__all__]  # noqa: F405
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, {'jfr_metric': ['JFRMetric'], 'functional': functional.__all__}
+)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from samples import evaluate, random_sample, sample_of  # noqa: E402
 
-from r2vos_mm.evaluation.metrics.row_files import read_pairs  # noqa: E402
+from r2vos_mm.evaluation.metrics.scores_csv import read_pairs  # noqa: E402
 
 _FILE = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'plot_evaluation.py'
 _SPEC = importlib.util.spec_from_file_location('plot_evaluation', _FILE)

@@ -1,12 +1,12 @@
-"""Speed of J and F against the plain form of the DAVIS definition, and whether both are equal.
+"""Measure the speed of J and F against the plain form of the DAVIS definition.
 
 The folder holds one folder of masks per method or annotation, each with one folder of PNGs per
 video; a pixel that is not 0 is foreground:
 
     python tools/analysis_tools/benchmark_metrics.py path/to/masks --pred osvos --gt gt
 
-Both forms run on one thread. Times are CPU time, the best of several runs on each video, without
-reading the files.
+Both forms run on one thread and must give equal results. Times are CPU time, the best of several
+runs on each video, without reading the files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from r2vos_mm.evaluation import contour_accuracy, region_similarity, score_masks
@@ -26,14 +25,14 @@ Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def naive_region(pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None = None) -> float:
-    """J of one frame (H, W), written down from the definition."""
+    """Return J of one frame (H, W), straight from the definition."""
     valid = np.ones_like(gt) if void is None else ~void
     union = np.sum((pred | gt) & valid)
     return 1.0 if union == 0 else float(np.sum(pred & gt & valid) / union)
 
 
 def naive_boundary(mask: np.ndarray) -> np.ndarray:
-    """Boundary map (H, W): pixels unlike their right, lower or lower-right neighbour."""
+    """Return the pixels (H, W) unlike their right, lower or lower-right neighbour."""
     right, lower, diagonal = mask.copy(), mask.copy(), mask.copy()
     right[:, :-1] = mask[:, 1:]
     lower[:-1, :] = mask[1:, :]
@@ -48,7 +47,9 @@ def naive_boundary(mask: np.ndarray) -> np.ndarray:
 def naive_contour(
     pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None = None, bound_th: float = 0.008
 ) -> float:
-    """F of one frame (H, W), written down from the definition: whole frames, dilation by a disk."""
+    """Return F of one frame (H, W), straight from the definition, by dilation with a disk."""
+    import cv2
+
     if void is not None:
         pred, gt = pred & ~void, gt & ~void
     radius = int(np.ceil(bound_th * np.linalg.norm(gt.shape)))
@@ -65,29 +66,31 @@ def naive_contour(
 
 
 def naive_scores(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
-    """J and F of T frames, (2, T)."""
+    """Return J and F of T frames, (2, T)."""
     return np.array([[naive_region(p, g), naive_contour(p, g)] for p, g in zip(pred, gt)]).T
 
 
 def fast_scores(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
-    """J and F of T frames, (2, T), by this package."""
+    """Return J and F of T frames, (2, T), as computed by this package."""
     scores = score_masks(pred, gt)
     return np.stack([scores.region, scores.contour])
 
 
 def read_video(folder: Path) -> np.ndarray:
-    """Masks (T, H, W) bool of a folder of PNGs, in the order of their names."""
+    """Return the masks (T, H, W) bool of a folder of PNGs, in the order of their names."""
+    import cv2
+
     masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(folder.glob('*.png'))]
     return np.stack([mask.reshape(*mask.shape[:2], -1).any(axis=-1) for mask in masks])
 
 
 def best_time(score: Score, videos: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> float:
-    """CPU seconds for all videos: for each the best of ``repeats`` runs after one to warm up."""
+    """Return the CPU seconds for all videos, each the best of ``repeats`` runs after a warm-up."""
     return sum(min(_run_times(score, *video, repeats)) for video in videos)
 
 
 def _run_times(score: Score, pred: np.ndarray, gt: np.ndarray, repeats: int) -> list[float]:
-    """CPU seconds of each run on one video."""
+    """Return the CPU seconds of each run on one video."""
     score(pred, gt)
     times = []
     for _ in range(repeats):
@@ -98,7 +101,7 @@ def _run_times(score: Score, pred: np.ndarray, gt: np.ndarray, repeats: int) -> 
 
 
 def shrink(masks: np.ndarray, size: int) -> np.ndarray:
-    """Masks (T, size, size) by nearest neighbour, the size of toy data sets."""
+    """Return masks (T, size, size) by nearest neighbour, the size of toy data sets."""
     rows = np.arange(size) * masks.shape[1] // size
     columns = np.arange(size) * masks.shape[2] // size
     return np.ascontiguousarray(masks[:, rows][:, :, columns])
@@ -107,7 +110,7 @@ def shrink(masks: np.ndarray, size: int) -> np.ndarray:
 def compare(
     name: str, videos: list[tuple[np.ndarray, np.ndarray]], repeats: int
 ) -> dict[str, float | str]:
-    """Time per frame of both forms and the largest difference of their results."""
+    """Return the time per frame of both forms and the largest difference of their results."""
     frames = sum(len(pred) for pred, _ in videos)
     difference = max(
         float(np.abs(fast_scores(*video) - naive_scores(*video)).max()) for video in videos
@@ -129,6 +132,7 @@ def compare(
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -136,12 +140,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pred', default='osvos', help='folder of the predicted masks')
     parser.add_argument('--gt', default='gt', help='folder of the annotated masks')
     parser.add_argument('--repeats', type=int, default=3, help='timed runs, the best one counts')
-    parser.add_argument('--json', type=Path, help='write the figures to this file, too')
+    parser.add_argument('--json', type=Path, help='write the results to this file, too')
     return parser.parse_args()
 
 
 def main() -> None:
+    """Compare both forms on frames of full size and of 128x128 pixels."""
     args = parse_args()
+    import cv2
+
     cv2.setNumThreads(1)
     folders = sorted(path for path in (args.root / args.gt).iterdir() if path.is_dir())
     if not folders:

@@ -1,23 +1,21 @@
-r"""Check a submission before it is handed in, or list what a killed run still has to do.
+r"""Check a submission before it is uploaded, or list what remains to do after an interruption.
 
     check_submission.py ZIP --layout ref_youtube_vos --expressions meta_expressions.json \
         --videos data/ref-youtube-vos/valid/JPEGImages
     check_submission.py ZIP --layout ... --expressions ... --remaining remaining.json
     check_submission.py ZIP --layout ... --expressions ... --finish
 
-``--remaining`` writes the sentences of the videos that are not complete in ``ZIP.parts``. Given to
-the test data set as its ``ann_file``, only these are done; the metric keeps the whole list.
-``--finish`` writes the zip from the parts, for a run that was killed when nothing was left.
+``--remaining`` writes the expressions of the videos that are not complete in ``ZIP.parts``. With it
+as ``ann_file`` of the test data set, only these are tested; the metric keeps the complete list.
+``--finish`` writes the zip from the parts, for a run that was interrupted after the last video.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from r2vos_mm.engine.launch import UsageError, short_errors
 from r2vos_mm.evaluation.submission import (
     LAYOUTS,
     Layout,
@@ -27,22 +25,22 @@ from r2vos_mm.evaluation.submission import (
     remaining_expressions,
     scored_expressions,
 )
+from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.files import write_json
 
 
 def write_remaining(path: Path, layout: Layout, expressions: dict[str, dict], out: Path) -> None:
-    """Write the sentences of the videos that are not complete beside the zip ``path``."""
+    """Write the expressions of the videos that are not complete beside the zip ``path``."""
     left = remaining_expressions(path, layout, expressions)
-    out.write_text(json.dumps({'videos': left}), encoding='utf-8')
+    write_json(out, {'videos': left}, indent=None)
     print(f'{out}: {len(left)} of {len(expressions)} videos are left')
     if not left:
-        print('nothing to run: write the zip with --finish')
+        print('nothing to test: write the zip with --finish')
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print what is wrong; exit status 1 if anything is."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = parser_of(__doc__)
     parser.add_argument('zip', type=Path)
     parser.add_argument('--layout', choices=LAYOUTS, required=True)
     parser.add_argument('--expressions', type=Path, required=True, help='meta_expressions.json')
@@ -51,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument('--remaining', type=Path, help='write what is left to this file, no check')
     instead.add_argument('--finish', action='store_true', help='write the zip from its parts')
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print what is wrong; the exit status is 1 if anything is."""
+    args = parse_args(argv)
     with short_errors():
         try:
             expressions = scored_expressions(args.expressions, args.videos)

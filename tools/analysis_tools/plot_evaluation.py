@@ -1,10 +1,10 @@
-"""Figures of an evaluation, all drawn from the CSV that JFRMetric or evaluate_masks.py wrote.
+"""Plot an evaluation from the CSV that JFRMetric or evaluate_masks.py wrote.
 
-    plot_evaluation.py pairs.csv --out figures
-    plot_evaluation.py pairs.csv --out figures --images JPEGImages --worst 8 \
+    plot_evaluation.py pairs.csv --out plots
+    plot_evaluation.py pairs.csv --out plots --images JPEGImages --worst 8 \
         --pred PRED --gt Annotations --expressions meta_expressions.json
 
-writes ``roc.png``, ``precision_recall.png`` and ``scores.png`` (histogram) of the verdict where the
+writes ``roc.png``, ``precision_recall.png`` and ``scores.png`` (histogram) of the verdict if the
 model has one, ``j_over_time.png``, and with ``--images`` ``worst.png``: the annotated pairs with
 the lowest J, with the masks of ``--pred`` and ``--gt`` if these are given.
 """
@@ -14,25 +14,30 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from r2vos_mm.engine.launch import UsageError, short_errors
+from r2vos_mm.apis.scoring import GroundTruth, find_ground_truth
 from r2vos_mm.evaluation import auroc, average_precision, verdict_curve
-from r2vos_mm.evaluation.metrics.pair_rows import PairRow
-from r2vos_mm.evaluation.metrics.row_files import read_pairs
-from r2vos_mm.evaluation.offline import MaskFiles, Truth, VideoTask, find_truth, open_masks
-from r2vos_mm.visualization import ClipView, FrameFiles, PairView, contact_sheet, write_image
+from r2vos_mm.evaluation.ground_truth import VideoTask
+from r2vos_mm.evaluation.mask_files import MaskFiles, open_masks
+from r2vos_mm.evaluation.metrics.pair_scores import PairScores
+from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
+from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from r2vos_mm.visualization import ClipView
 
 TIME_BINS = 20
 
 
-def draw_roc(axes: Axes, rows: Sequence[PairRow]) -> None:
-    """ROC curve of the consensus, aligned pairs being the class to find."""
-    positives, negatives = scores_of(rows)
+def draw_roc(axes: Axes, pairs: Sequence[PairScores]) -> None:
+    """Draw the ROC curve of the consensus, aligned pairs being the class to find."""
+    positives, negatives = scores_of(pairs)
     curve = verdict_curve(positives, negatives)
     axes.plot([0, *curve.false_positive_rate], [0, *curve.true_positive_rate], color='C0')
     axes.plot([0, 1], [0, 1], color='0.7', linewidth=0.8, linestyle='--')
@@ -41,9 +46,9 @@ def draw_roc(axes: Axes, rows: Sequence[PairRow]) -> None:
     axes.set_title(f'ROC of the verdict, AUROC {auroc(positives, negatives):.3f}', fontsize=10)
 
 
-def draw_precision_recall(axes: Axes, rows: Sequence[PairRow]) -> None:
-    """Precision over recall as steps, aligned pairs being the class to find."""
-    positives, negatives = scores_of(rows)
+def draw_precision_recall(axes: Axes, pairs: Sequence[PairScores]) -> None:
+    """Draw precision over recall as steps, aligned pairs being the class to find."""
+    positives, negatives = scores_of(pairs)
     curve = verdict_curve(positives, negatives)
     recall = [0, *curve.true_positive_rate]
     axes.step(recall, [curve.precision[0], *curve.precision], where='pre', color='C0')
@@ -56,11 +61,13 @@ def draw_precision_recall(axes: Axes, rows: Sequence[PairRow]) -> None:
     axes.set_title(f'Precision and recall of the verdict, AP {value:.3f}', fontsize=10)
 
 
-def draw_scores(axes: Axes, rows: Sequence[PairRow]) -> None:
-    """Histogram of the consensus for positives and for each kind of negatives."""
+def draw_scores(axes: Axes, pairs: Sequence[PairScores]) -> None:
+    """Draw a histogram of the consensus for positives and for each kind of negatives."""
     bins = np.linspace(0, 1, 26)
-    for kind in sorted({row.kind for row in rows}, key=lambda kind: (kind != 'positive', kind)):
-        scores = [row.consensus for row in rows if row.kind == kind and row.consensus is not None]
+    for kind in sorted({pair.kind for pair in pairs}, key=lambda kind: (kind != 'positive', kind)):
+        scores = [
+            pair.consensus for pair in pairs if pair.kind == kind and pair.consensus is not None
+        ]
         axes.hist(scores, bins, histtype='step', linewidth=1.6, label=f'{kind} ({len(scores)})')
     axes.axvline(0.5, color='0.7', linewidth=0.8, linestyle='--')
     axes.set_xlabel('consensus')
@@ -70,14 +77,16 @@ def draw_scores(axes: Axes, rows: Sequence[PairRow]) -> None:
     axes.set_title('Consensus of positive and negative pairs', fontsize=10)
 
 
-def draw_region_over_time(axes: Axes, rows: Sequence[PairRow]) -> None:
-    """Mean J over the course of the videos, and its quartiles over pairs, gate off and on."""
+def draw_region_over_time(axes: Axes, pairs: Sequence[PairScores]) -> None:
+    """Draw mean and quartiles of J over the course of the videos, gate off and on."""
     centres = (np.arange(TIME_BINS) + 0.5) / TIME_BINS
-    gates = [('ungated', 'gate off', 'C0'), ('gated', 'gate on', 'C1')]
-    if not any(row.consensus is not None for row in rows):
-        gates = [('gated', 'all pairs', 'C0')]
-    for gate, label, colour in gates:
-        curves = np.array([binned(getattr(row, gate).region) for row in annotated(rows)])
+    gated = annotated(pairs)
+    ungated = [pair.before_gate or pair for pair in gated]
+    curves_by_label = {'gate off': ungated, 'gate on': gated}
+    if not any(pair.consensus is not None for pair in pairs):
+        curves_by_label = {'all pairs': gated}
+    for number, (label, rows) in enumerate(curves_by_label.items()):
+        curves, colour = np.array([binned(pair.region) for pair in rows]), f'C{number}'
         low, high = np.nanquantile(curves, [0.25, 0.75], axis=0)
         axes.fill_between(centres, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(centres, np.nanmean(curves, axis=0), color=colour, label=label)
@@ -86,93 +95,101 @@ def draw_region_over_time(axes: Axes, rows: Sequence[PairRow]) -> None:
     axes.set_xlabel('position in the video')
     axes.set_ylabel('J')
     axes.legend(fontsize=8)
-    axes.set_title(f'J over time, mean and quartiles of {len(annotated(rows))} pairs', fontsize=10)
+    axes.set_title(f'J over time, mean and quartiles of {len(gated)} pairs', fontsize=10)
 
 
 def binned(values: Sequence[float]) -> np.ndarray:
-    """Values per frame (T,) at the middles of ``TIME_BINS`` parts of the video."""
+    """Return the values per frame (T,) at the middles of ``TIME_BINS`` parts of the video."""
     position = (np.arange(TIME_BINS) + 0.5) / TIME_BINS * len(values)
     return np.asarray(values)[position.astype(int)]
 
 
-def annotated(rows: Sequence[PairRow]) -> list[PairRow]:
-    """Rows that have J and F."""
-    return [row for row in rows if row.gated.region is not None]
+def annotated(pairs: Sequence[PairScores]) -> list[PairScores]:
+    """Return the pairs that have J and F."""
+    return [pair for pair in pairs if pair.region is not None]
 
 
-def scores_of(rows: Sequence[PairRow]) -> tuple[list[float], list[float]]:
-    """Consensus of positive and of negative pairs."""
-    known = [row for row in rows if row.consensus is not None]
+def scores_of(pairs: Sequence[PairScores]) -> tuple[list[float], list[float]]:
+    """Return the consensus of positive and of negative pairs."""
+    known = [pair for pair in pairs if pair.consensus is not None]
     return (
-        [row.consensus for row in known if not row.is_negative],
-        [row.consensus for row in known if row.is_negative],
+        [pair.consensus for pair in known if not pair.is_negative],
+        [pair.consensus for pair in known if pair.is_negative],
     )
 
 
-def save(path: Path, draw: Callable[[Axes, Sequence[PairRow]], None], rows: list[PairRow]) -> None:
-    """Draw one figure and write it."""
+def save(
+    path: Path, draw: Callable[[Axes, Sequence[PairScores]], None], pairs: list[PairScores]
+) -> None:
+    """Draw one plot and write it."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5.2, 4.0), dpi=120, layout='constrained')
-    canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.grid(alpha=0.3)
-    draw(axes, rows)
-    canvas.draw()
-    write_image(path, np.array(canvas.buffer_rgba())[..., :3])
+    draw(axes, pairs)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
     print(path)
 
 
-def worst_sheet(rows: Sequence[PairRow], args: argparse.Namespace) -> np.ndarray:
-    """Contact sheet of the annotated pairs with the lowest J, the worst first."""
-    worst = sorted(annotated(rows), key=lambda row: (np.mean(row.gated.region), row.pair_id))
+def worst_sheet(pairs: Sequence[PairScores], args: argparse.Namespace) -> np.ndarray:
+    """Return a contact sheet of the annotated pairs with the lowest J, the worst first."""
+    from r2vos_mm.visualization import contact_sheet
+
+    worst = sorted(annotated(pairs), key=lambda pair: (np.mean(pair.region), pair.pair_id))
     predictions = open_masks(args.pred) if args.pred else None
-    truth, tasks = find_truth(args.gt, args.expressions, args.pairs) if args.gt else (None, [])
+    truth, tasks = None, []
+    if args.gt:
+        truth, tasks = find_ground_truth(args.gt, args.expressions, args.pairs)
     by_video = {task.video: task for task in tasks}
     return contact_sheet(
         [
-            clip_of(row, args.images, predictions, truth, by_video.get(row.video))
-            for row in worst[: args.worst]
+            clip_of(pair, args.images, predictions, truth, by_video.get(pair.video))
+            for pair in worst[: args.worst]
         ]
     )
 
 
 def clip_of(
-    row: PairRow,
+    pair: PairScores,
     images: Path,
     predictions: MaskFiles | None,
-    truth: Truth | None,
+    truth: GroundTruth | None,
     task: VideoTask | None,
 ) -> ClipView:
-    """One row of the sheet: the frames of the pair with what masks there are."""
-    frames = FrameFiles([images / row.video / f'{frame}.jpg' for frame in row.frame_ids])
+    """Return one row of the sheet: the frames of the pair with the masks that are available."""
+    from r2vos_mm.visualization import ClipView, FrameFiles, PairView
+
+    frames = FrameFiles([images / pair.video / f'{frame}.jpg' for frame in pair.frame_ids])
     shape = frames[0].shape[:2]
     pred, true = None, None
     if predictions is not None:
-        folder = row.pair_id.removesuffix('/p')
-        found = [predictions.read(folder, name, i) for i, name in enumerate(row.frame_ids)]
+        folder = pair.pair_id.removesuffix('/p')
+        found = [predictions.read(folder, name, i) for i, name in enumerate(pair.frame_ids)]
         pred = np.stack([np.zeros(shape, bool) if mask is None else mask > 0 for mask in found])
-    pair = (
-        next((pair for pair in task.pairs if pair.pair_id == row.pair_id), None) if task else None
+    targets = (
+        [entry.target for entry in task.pairs if entry.pair_id == pair.pair_id] if task else []
     )
-    if truth is not None and pair is not None:
-        true = np.zeros((len(row.frame_ids), *truth.shape(task)), dtype=bool)
-        for index in range(len(row.frame_ids)):
+    if truth is not None and targets:
+        true = np.zeros((len(pair.frame_ids), *truth.shape(task)), dtype=bool)
+        for index in range(len(pair.frame_ids)):
             objects = truth.object_masks(task, index)
-            for name in pair.target:
+            for name in targets[0]:
                 true[index] |= objects.get(name, False)
     view = PairView(
-        row.sentence, masks=pred, true_masks=true, consensus=row.consensus, is_negative=False
+        pair.expression, masks=pred, true_masks=true, consensus=pair.consensus, is_negative=False
     )
-    title = f'{row.video}: J {100 * np.mean(row.gated.region):.1f}'
-    return ClipView(frames, view, title, row.frame_ids)
+    return ClipView(
+        frames, view, f'{pair.video}: J {100 * np.mean(pair.region):.1f}', pair.frame_ids
+    )
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Parse the command line."""
+    parser = parser_of(__doc__)
     parser.add_argument('csv', type=Path)
-    parser.add_argument('--out', type=Path, required=True, help='folder for the figures')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the plots')
     parser.add_argument('--images', type=Path, help='frames <video>/<frame>.jpg: draws worst.png')
     parser.add_argument('--worst', type=int, default=8, help='pairs in worst.png')
     parser.add_argument('--pred', type=Path, help='predicted masks: folder, zip or JSON')
@@ -183,25 +200,31 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw what the CSV has numbers for."""
+    """Draw the plots that the CSV has numbers for."""
     args = parse_args(argv)
     with short_errors():
         try:
-            rows = read_pairs(args.csv)
-            figures: dict[str, Callable] = {}
-            if all(scores_of(rows)):
-                figures = {'roc': draw_roc, 'precision_recall': draw_precision_recall}
-            if any(row.consensus is not None for row in rows):
-                figures['scores'] = draw_scores
-            if annotated(rows):
-                figures['j_over_time'] = draw_region_over_time
-            for name, draw in figures.items():
-                save(args.out / f'{name}.png', draw, rows)
-            if args.images and annotated(rows):
-                write_image(args.out / 'worst.png', worst_sheet(rows, args))
-                print(args.out / 'worst.png')
+            plot(read_pairs(args.csv), args)
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+
+def plot(pairs: list[PairScores], args: argparse.Namespace) -> None:
+    """Draw the plots that the pairs have numbers for."""
+    plots: dict[str, Callable] = {}
+    if all(scores_of(pairs)):
+        plots = {'roc': draw_roc, 'precision_recall': draw_precision_recall}
+    if any(pair.consensus is not None for pair in pairs):
+        plots['scores'] = draw_scores
+    if annotated(pairs):
+        plots['j_over_time'] = draw_region_over_time
+    for name, draw in plots.items():
+        save(args.out / f'{name}.png', draw, pairs)
+    if args.images and annotated(pairs):
+        from r2vos_mm.visualization import write_image
+
+        write_image(args.out / 'worst.png', worst_sheet(pairs, args))
+        print(args.out / 'worst.png')
 
 
 if __name__ == '__main__':

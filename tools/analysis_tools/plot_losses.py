@@ -1,9 +1,9 @@
-"""Loss and validation curves of one or several runs in one picture.
+"""Plot loss and validation curves of one or several runs in one picture.
 
 ``python tools/analysis_tools/plot_losses.py work_dirs/tiny work_dirs/ablation --out curves.png``
 reads the ``vis_data/scalars.json`` that MMEngine writes into each working folder. A folder with
-several starts of one run (resumed or begun anew) gives one curve: a later start replaces what an
-earlier one logged from that step on.
+several starts of one run (resumed or begun anew) gives one curve: a later start replaces the values
+that an earlier one logged from its first step on.
 """
 
 import argparse
@@ -11,14 +11,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from r2vos_mm.engine.launch import UsageError, short_errors
-from r2vos_mm.visualization import write_image
+from r2vos_mm.utils.cli import UsageError, short_errors
+from r2vos_mm.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _METRICS = ('J&F', 'R', 'AUROC')
 
@@ -29,24 +31,24 @@ class Run:
 
     Attributes:
         name: for the legend.
-        records: what was logged, by rising iteration; each has ``step``, the iteration.
+        records: logged values, by rising iteration; each has ``step``, the iteration.
     """
 
     name: str
     records: list[dict[str, float]]
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Iterations (n,) and values (n,) of one logged name, empty if it was never logged."""
+        """Return iterations (n,) and values (n,) of one name, empty if it was never logged."""
         points = [(record['step'], record[name]) for record in self.records if name in record]
         steps, values = zip(*points) if points else ((), ())
         return np.asarray(steps, float), np.asarray(values, float)
 
 
 def read_run(path: Path) -> Run:
-    """The run in a working folder, in the folder of one start, or in one ``scalars.json``.
+    """Read the run in a working folder, in the folder of one start, or in one ``scalars.json``.
 
     Raises:
-        UsageError: there is no ``scalars.json``, or nothing in it.
+        UsageError: There is no ``scalars.json``, or it has no values.
     """
     files = [path] if path.is_file() else sorted(path.glob('**/vis_data/scalars.json'))
     records: list[dict[str, float]] = []
@@ -63,10 +65,10 @@ def read_run(path: Path) -> Run:
 
 
 def read_records(file: Path) -> list[dict[str, float]]:
-    """The lines of one ``scalars.json`` in their order, ``step`` made the iteration everywhere.
+    """Return the lines of one ``scalars.json`` in order, with the iteration as ``step``.
 
-    With a loop by epochs MMEngine logs a validation under the epoch; it then belongs to the
-    iteration logged before it. A line that was cut while it was written is left out.
+    With a loop by epochs MMEngine logs a validation under the epoch; it belongs to the iteration
+    logged before it. A line that was cut off while it was written is skipped.
     """
     records: list[dict[str, float]] = []
     iteration = 0
@@ -84,28 +86,28 @@ def read_records(file: Path) -> list[dict[str, float]]:
 
 
 def is_training(record: dict[str, float]) -> bool:
-    """Whether a line was logged by training, not by validation."""
+    """Return whether a line was logged by training, not by validation."""
     return 'lr' in record or any(name.rsplit('.', 1)[-1].startswith('loss') for name in record)
 
 
 def default_losses(runs: Sequence[Run]) -> list[str]:
-    """The total loss, then its terms, without those of the auxiliary layers (``d0.loss_mask``)."""
+    """Return the total loss, then its terms, without auxiliary layers (``d0.loss_mask``)."""
     names = {name for run in runs for record in run.records for name in record}
     losses = (name for name in names if name.startswith('loss'))
     return sorted(losses, key=lambda name: (name != 'loss', name))
 
 
 def logged_name(runs: Sequence[Run], name: str) -> str:
-    """``name`` as it was logged: metrics may carry the prefix of their evaluator (``val/J&F``)."""
+    """Return ``name`` as it was logged: metrics may have a prefix (``val/J&F``)."""
     names = {key for run in runs for record in run.records for key in record}
     return name if name in names else min((n for n in names if n.endswith(f'/{name}')), default='')
 
 
 def smooth(values: np.ndarray, window: float) -> np.ndarray:
-    """Exponential mean of (n,) values, as if over the last ``window``; unbiased from the start.
+    """Return the exponential mean of (n,) values over about ``window`` of them, unbiased.
 
     s_t = sum_i a^(t-i) x_i / sum_i a^(t-i) with a = (window - 1) / (window + 1). Values that are
-    not finite are passed over.
+    not finite are skipped.
     """
     decay = (window - 1) / (window + 1)
     total, weight, means = 0.0, 0.0, []
@@ -123,23 +125,24 @@ def plot(
     metrics: Sequence[str],
     window: float = 10,
     log: bool = False,
-) -> Figure:
-    """One panel a loss (raw pale, smoothed strong) and one a metric (its best value marked).
+) -> 'Figure':
+    """Draw one panel per loss (raw pale, smoothed strong) and per metric (its best value marked).
 
     Raises:
-        UsageError: no run has any of these values.
+        UsageError: No run has any of these values.
     """
+    from matplotlib.figure import Figure
+
     metrics = [name for name in (logged_name(runs, metric) for metric in metrics) if name]
     panels = [name for name in (*losses, *metrics) if any(len(run.curve(name)[0]) for run in runs)]
     if not panels:
         raise UsageError(
-            'None of these values was logged; there are '
+            'none of these values was logged; there are '
             f'{sorted({n for r in runs for record in r.records for n in record})}'
         )
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.0 * rows + 0.4), dpi=110, layout='constrained')
-    FigureCanvasAgg(figure)
     for position, name in enumerate(panels):
         axes = figure.add_subplot(rows, columns, position + 1)
         for number, run in enumerate(runs):
@@ -156,15 +159,15 @@ def plot(
     return figure
 
 
-def draw_loss(axes: Axes, run: Run, name: str, colour: str, window: float) -> None:
-    """The raw values, pale, and their exponential mean."""
+def draw_loss(axes: 'Axes', run: Run, name: str, colour: str, window: float) -> None:
+    """Draw the raw values, pale, and their exponential mean."""
     steps, values = run.curve(name)
     axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
     axes.plot(steps, smooth(values, window), color=colour, linewidth=1.5, label=run.name)
 
 
-def draw_metric(axes: Axes, run: Run, name: str, colour: str, window: float) -> None:
-    """The values with a star on the best; validations are too few to smooth."""
+def draw_metric(axes: 'Axes', run: Run, name: str, colour: str, window: float) -> None:
+    """Draw the values with a star on the best; validations are too few to smooth."""
     steps, values = run.curve(name)
     if not np.isfinite(values).any():
         return
@@ -182,7 +185,7 @@ def draw_metric(axes: Axes, run: Run, name: str, colour: str, window: float) -> 
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dirs', nargs='+', type=Path, help='working folders or scalars.json')
     parser.add_argument('--out', type=Path, help='default: curves.png in the first folder')
@@ -215,10 +218,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             runs = [Run(name, run.records) for name, run in zip(args.names, runs)]
         losses = args.losses if args.losses is not None else default_losses(runs)
         figure = plot(runs, losses=losses, metrics=args.metrics, window=args.smooth, log=args.log)
-        figure.canvas.draw()
         first = args.work_dirs[0]
         out = args.out or (first.parent if first.is_file() else first) / 'curves.png'
-        write_image(out, np.array(figure.canvas.buffer_rgba())[..., :3])
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary)
         print(out)
 
 

@@ -1,6 +1,4 @@
-"""From values per frame to one value per sample: mean, recall and decay of the DAVIS benchmark."""
-
-from __future__ import annotations
+"""Summarise the values of a sample's frames: mean, recall and decay of the DAVIS benchmark."""
 
 from dataclasses import dataclass
 
@@ -25,17 +23,17 @@ class FrameStatistics:
 
 
 def frame_statistics(values: np.ndarray) -> FrameStatistics:
-    """Mean, recall and decay of J or F over the T frames of a sample.
+    """Return mean, recall and decay of J or F over the T frames of a sample.
 
     The quarters of the decay share their border frames, as in the DAVIS code. That code stores the
-    borders in 8 bits, which wraps for more than 256 frames and gives NaN; here they are wide
-    enough.
+    borders in 8 bits and gives NaN for more than 256 frames; here the decay of long videos is
+    right.
 
     Args:
         values: (T,) float, T >= 1.
 
     Raises:
-        ValueError: if ``values`` is empty or not one-dimensional.
+        ValueError: ``values`` is empty or not one-dimensional.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values):

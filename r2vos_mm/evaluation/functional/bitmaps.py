@@ -1,12 +1,10 @@
-"""Masks packed 64 pixels to a word: counting, boundaries and dilation by bit operations.
+"""Count, outline and dilate masks by bit operations on 64 pixels per word.
 
 A bitmap is an array (K, ..., H) of ``K = ceil(W / 64)`` words per row: bit ``x % 64`` of word
-``x // 64`` is pixel ``x``, so "the right neighbour" is a right shift by one. The words of a row
-come first and the rows last, since then all that is combined with a neighbour, be it a word or a
-row, lies in long runs of memory. What is outside of a bitmap counts as background.
+``x // 64`` is pixel ``x``, so that a right shift by one gives the right neighbour. Words are the
+first axis and rows the last, so that operations on neighbouring words and rows run over contiguous
+memory. Everything outside a bitmap is background.
 """
-
-from __future__ import annotations
 
 from functools import lru_cache
 from math import isqrt
@@ -20,7 +18,7 @@ WORD_BITS = 64
 
 
 def pack(masks: np.ndarray) -> np.ndarray:
-    """Pack masks (T, H, W) bool to rows of words (T, H, K) uint64; the unused high bits are 0."""
+    """Pack masks (T, H, W) bool into rows of words (T, H, K) uint64; unused high bits are 0."""
     frames, height, width = masks.shape
     packed = np.packbits(masks, axis=-1, bitorder='little')
     if packed.shape[-1] % 8 == 0:
@@ -31,12 +29,12 @@ def pack(masks: np.ndarray) -> np.ndarray:
 
 
 def count(bitmap: np.ndarray) -> np.ndarray:
-    """Number of set pixels, (K, ..., H) -> (...) int64."""
+    """Return the number of set pixels, (K, ..., H) -> (...) int64."""
     return bitwise_count(bitmap).sum(axis=(0, -1), dtype=np.int64)
 
 
 def boundaries(bitmap: np.ndarray, inner_columns: np.ndarray) -> np.ndarray:
-    """Pixels unlike their right, lower or lower-right neighbour ("seg2bmap" of DAVIS).
+    """Return the pixels unlike their right, lower or lower-right neighbour (DAVIS' ``seg2bmap``).
 
     The last row is compared with the right neighbour only, the last column with the lower one only,
     the last pixel with none: the edge of the frame is never a boundary.
@@ -60,11 +58,11 @@ def boundaries(bitmap: np.ndarray, inner_columns: np.ndarray) -> np.ndarray:
 def dilate(bitmap: np.ndarray, radius: int) -> np.ndarray:
     """Dilate by the disk dx^2 + dy^2 <= radius^2, (K, ..., H) -> (K, ..., H).
 
-    The disk is a union of horizontal bars: the bitmap is widened step by step, and at each width of
-    a bar it is or-ed to the rows where that bar lies.
+    The disk is a union of horizontal bars: the bitmap is widened step by step, and at the width of
+    each bar it is or-ed to the rows of that bar.
     """
     height = bitmap.shape[-1]
-    # Empty rows after each image keep images apart: moving rows is then one run over memory.
+    # Empty rows after each image keep images apart, so that all rows move in one operation.
     widened = np.zeros((*bitmap.shape[:-1], height + radius), dtype=WORD)
     widened[..., :height] = bitmap
     dilated = np.zeros_like(widened)
@@ -85,7 +83,7 @@ def dilate(bitmap: np.ndarray, radius: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _bars_of_disk(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Bars of the disk, narrow ones first: half width and the dy >= 0 of the rows that have it."""
+    """Return the bars of the disk, narrow ones first: half width and the dy >= 0 of its rows."""
     rows: dict[int, list[int]] = {}
     for dy in range(radius, -1, -1):
         rows.setdefault(isqrt(radius * radius - dy * dy), []).append(dy)
@@ -93,7 +91,7 @@ def _bars_of_disk(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
 
 
 def _widen(bitmap: np.ndarray, pixels: int) -> np.ndarray:
-    """The bitmap or itself moved left or itself moved right by 1 <= ``pixels`` < 64 columns."""
+    """Return the union of the bitmap and itself moved left and right by 1 <= ``pixels`` < 64."""
     near, far = WORD.type(pixels), WORD.type(WORD_BITS - pixels)
     widened = bitmap << near
     scratch = bitmap >> near

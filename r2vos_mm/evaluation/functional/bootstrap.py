@@ -1,6 +1,4 @@
-"""Is one method better than another on the same samples? Paired bootstrap over clusters."""
-
-from __future__ import annotations
+"""Compare two methods on the same samples with a paired bootstrap over clusters."""
 
 from dataclasses import dataclass
 
@@ -9,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Ratio:
-    """A figure of the form sum of numerators / sum of denominators, summed per cluster.
+    """A metric of the form sum of numerators / sum of denominators, summed per cluster.
 
     A mean over samples has the number of samples of each cluster as denominators.
 
@@ -22,7 +20,7 @@ class Ratio:
     denominators: np.ndarray
 
     def values(self, weights: np.ndarray) -> np.ndarray:
-        """The figure (B,) when cluster c counts ``weights[b, c]`` times, NaN without samples."""
+        """Return the metric (B,) for clusters that count ``weights`` (B, C) times, NaN if none."""
         total = weights @ self.denominators
         out = np.full(len(total), np.nan)
         return np.divide(weights @ self.numerators, total, out=out, where=total != 0)
@@ -30,11 +28,11 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of methods A and B on the same samples.
+    """A metric of methods A and B on the same samples.
 
     Attributes:
-        first: figure of A.
-        second: figure of B.
+        first: value of A.
+        second: value of B.
         low, high: interval of ``first - second``.
     """
 
@@ -50,9 +48,9 @@ class Difference:
 
 
 def bootstrap_weights(num_clusters: int, *, resamples: int = 10000, seed: int = 0) -> np.ndarray:
-    """How often each cluster is drawn, (B, C) int: C draws with replacement, B times."""
+    """Return how often each cluster is drawn, (B, C) int: C draws with replacement, B times."""
     if num_clusters < 1:
-        raise ValueError('there is nothing to draw from')
+        raise ValueError('num_clusters must be at least 1: there is nothing to draw from')
     shares = np.full(num_clusters, 1 / num_clusters)
     return np.random.default_rng(seed).multinomial(num_clusters, shares, size=resamples)
 
@@ -60,16 +58,16 @@ def bootstrap_weights(num_clusters: int, *, resamples: int = 10000, seed: int = 
 def paired_difference(
     first: list[Ratio], second: list[Ratio], weights: np.ndarray, *, level: float = 0.95
 ) -> Difference:
-    """Percentile interval of the difference of two methods.
+    """Return the difference of two methods with its percentile interval.
 
-    Both see the same draws, so what makes a sample hard for both cancels. A figure made of several
-    ratios is their mean, as J&F is of J and F.
+    Both methods see the same draws, so that the difficulty of a sample cancels. A metric made of
+    several ratios is their mean, as J&F is of J and F.
 
     Args:
         first: the ratios of A.
         second: those of B, on the same clusters.
         weights: draws (B, C) of :func:`bootstrap_weights`.
-        level: share of the draws inside of the interval.
+        level: share of the draws inside the interval.
     """
     everything = np.ones((1, weights.shape[1]))
     whole_first, whole_second = (_mean(ratios, everything) for ratios in (first, second))
@@ -79,5 +77,5 @@ def paired_difference(
 
 
 def _mean(ratios: list[Ratio], weights: np.ndarray) -> np.ndarray:
-    """Mean of the ratios for each draw, (B,)."""
+    """Return the mean of the ratios for each draw, (B,)."""
     return np.mean([ratio.values(weights) for ratio in ratios], axis=0)

@@ -1,11 +1,9 @@
-"""Sentences without a target: N-acc, T-acc, gIoU and cIoU of GRES, and S of Ref-AVS.
+"""Score expressions without a target: N-acc, T-acc, gIoU and cIoU of GRES, and S of Ref-AVS.
 
 GRES: Liu et al., "GRES: Generalized Referring Expression Segmentation", CVPR 2023, Sec. 3. A sample
-may be an image or a whole video: a video then counts as "nothing predicted" when no frame has
+may be an image or a whole video: a video counts as "nothing predicted" when no frame has
 foreground, and its pixels are summed over frames.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ THRESHOLDS = (0.7, 0.8, 0.9)
 
 @dataclass(frozen=True)
 class GeneralizedScores:
-    """Figures of GRES over S samples; a figure without its samples is NaN.
+    """Scores of GRES over S samples; a score without its samples is NaN.
 
     Attributes:
         no_target_accuracy: N-acc, share of samples without target where nothing is predicted.
@@ -45,7 +43,7 @@ def generalized_scores(
     clear_below: int = 0,
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> GeneralizedScores:
-    """All figures of GRES.
+    """Return all scores of GRES.
 
     A sample with target where nothing is predicted adds nothing to the intersections of cIoU and
     its raw union to the unions. A sample without target adds what is predicted to the unions.
@@ -54,13 +52,13 @@ def generalized_scores(
         intersections: (S,) pixels of prediction and annotation.
         unions: (S,) pixels of prediction or annotation.
         predicted: (S,) predicted pixels.
-        has_target: (S,) bool, whether the sentence has a target.
+        has_target: (S,) bool, whether the expression has a target.
         clear_below: a prediction of fewer pixels counts as "nothing predicted". Methods without a
-            head for it often use 50.
+            no-target head often use 50.
         thresholds: the K of ``precision_at``.
 
     Raises:
-        ValueError: if lengths differ or counts are no counts.
+        ValueError: Lengths differ, or counts are not counts.
     """
     inter, union = check_counts(intersections, unions)
     area, target = np.asarray(predicted, dtype=np.int64), np.asarray(has_target, dtype=bool)
@@ -84,10 +82,10 @@ def generalized_scores(
 
 
 def null_score(foreground: Sequence[int], pixels: Sequence[int]) -> float:
-    """S of Ref-AVS for one video whose sentence has no target; lower is better, 0 is best.
+    """Return S of Ref-AVS for one video whose expression has no target; lower is better, 0 is best.
 
     ``S = sqrt(predicted foreground pixels / all pixels)``, both summed over the T frames (Wang et
-    al., "Ref-AVS", ECCV 2024; the released code takes the root, too). The figure of a set is the
+    al., "Ref-AVS", ECCV 2024; the released code takes the root, too). The S of a data set is the
     mean over its videos.
 
     Args:
@@ -101,5 +99,5 @@ def null_score(foreground: Sequence[int], pixels: Sequence[int]) -> float:
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean, NaN of nothing."""
+    """Return the mean, NaN for no values."""
     return float(values.mean()) if len(values) else float('nan')

@@ -1,10 +1,8 @@
-"""Precision at thresholds of the IoU, overall IoU and mean IoU: one mask and one truth per sample.
+"""Compute precision at IoU thresholds, overall IoU and mean IoU over samples with one mask each.
 
-These are the figures of A2D-Sentences, JHMDB-Sentences and RefCOCO. The *overall* IoU weights large
+These are the metrics of A2D-Sentences, JHMDB-Sentences and RefCOCO. The *overall* IoU weights large
 objects more; RefCOCO papers call it cIoU or oIoU.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ MTTR_EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class OverlapScores:
-    """Figures over S samples.
+    """Overlap scores over S samples.
 
     Attributes:
         overall_iou: sum of intersections / sum of unions.
@@ -31,15 +29,12 @@ class OverlapScores:
 
 
 def overlap_scores(
-    intersections: Sequence[int],
-    unions: Sequence[int],
-    *,
-    thresholds: Sequence[float] = THRESHOLDS,
+    intersections: Sequence[int], unions: Sequence[int], *, thresholds: Sequence[float] = THRESHOLDS
 ) -> OverlapScores:
-    """Overall IoU, mean IoU and P@K of S samples, exact.
+    """Return overall IoU, mean IoU and P@K of S samples, exactly.
 
     An IoU equal to K does not count: the quotient of two integers and K are the same float64 then.
-    Both empty is an IoU of 1.
+    Two empty masks have an IoU of 1.
 
     Args:
         intersections: (S,) pixels of prediction and annotation.
@@ -50,7 +45,7 @@ def overlap_scores(
         Numbers in [0, 1]; all NaN for S = 0. The overall IoU is 1 if all unions are empty.
 
     Raises:
-        ValueError: for counts that are not integers, or an intersection above its union.
+        ValueError: Counts are not integers, or an intersection exceeds its union.
     """
     inter, union = check_counts(intersections, unions)
     ious = np.divide(inter, union, out=np.ones(len(inter)), where=union > 0)
@@ -58,16 +53,13 @@ def overlap_scores(
 
 
 def mttr_overlap_scores(
-    intersections: Sequence[int],
-    unions: Sequence[int],
-    *,
-    thresholds: Sequence[float] = THRESHOLDS,
+    intersections: Sequence[int], unions: Sequence[int], *, thresholds: Sequence[float] = THRESHOLDS
 ) -> OverlapScores:
-    """As :func:`overlap_scores`, rounded the way the MTTR and ReferFormer code does.
+    """Return the scores of :func:`overlap_scores`, rounded as by the MTTR and ReferFormer code.
 
-    There ``IoU = (I + 1e-6) / (U + 1e-6)`` in float32, so that a sample with an IoU of exactly K
-    may count or not: 5 / 10 does at K = .5, 500 / 1000 does not. The figures differ from the exact
-    ones by at most the share of samples whose IoU equals a threshold.
+    That code computes ``IoU = (I + 1e-6) / (U + 1e-6)`` in float32, so that a sample with an IoU of
+    exactly K may or may not count: 5 / 10 does at K = .5, 500 / 1000 does not. The results differ
+    from the exact ones by at most the share of samples whose IoU equals a threshold.
     """
     inter, union = check_counts(intersections, unions)
     epsilon = np.float32(MTTR_EPSILON)
@@ -78,10 +70,10 @@ def mttr_overlap_scores(
 def check_counts(
     intersections: Sequence[int], unions: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both as (S,) int64.
+    """Return both as (S,) int64.
 
     Raises:
-        ValueError: for counts that are not integers, or an intersection above its union.
+        ValueError: Counts are not integers, or an intersection exceeds its union.
     """
     inter, union = np.asarray(intersections), np.asarray(unions)
     for name, counts in (('intersections', inter), ('unions', union)):
@@ -98,7 +90,7 @@ def check_counts(
 def _summarise(
     ious: np.ndarray, inter: np.ndarray, union: np.ndarray, thresholds: Sequence[float]
 ) -> OverlapScores:
-    """The figures from the IoU (S,) of the samples."""
+    """Return the scores from the IoU (S,) of the samples."""
     if not len(ious):
         nan = float('nan')
         return OverlapScores(nan, nan, {round(float(value), 6): nan for value in thresholds})

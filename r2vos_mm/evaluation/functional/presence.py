@@ -1,10 +1,8 @@
-"""When the object is there: temporal IoU, vIoU, presence accuracy and false alarms.
+"""Measure whether a model finds out in which frames the object is present.
 
 tIoU and vIoU are those of spatio-temporal grounding (Zhang et al., "Where Does It Exist", CVPR
 2020), taken over the *set* of frames with foreground, so that an object may leave and come back.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -13,14 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PresenceScores:
-    """Figures of one sample.
+    """Presence scores of one sample.
 
     Attributes:
         temporal_iou: tIoU, frames where both have foreground / frames where one has; 1 if none.
         video_iou: vIoU, sum of J over the former / number of the latter; 1 if none.
         accuracy: share of frames where prediction and annotation agree on presence.
-        false_alarm_rate: share of the frames without object that have a prediction; NaN if the
-            object is always there.
+        false_alarm_rate: share of the frames without the object that have a prediction; NaN if the
+            object is always present.
     """
 
     temporal_iou: float
@@ -32,7 +30,7 @@ class PresenceScores:
 def presence_scores(
     predicted: np.ndarray, present: np.ndarray, region: np.ndarray
 ) -> PresenceScores:
-    """Presence figures of one sample.
+    """Return the presence scores of one sample.
 
     Args:
         predicted: (T,) bool, frames with predicted foreground.
@@ -40,7 +38,7 @@ def presence_scores(
         region: (T,) float, J per frame.
 
     Raises:
-        ValueError: if the shapes are not all (T,) with T >= 1.
+        ValueError: The shapes are not all (T,) with T >= 1.
     """
     predicted, present = np.asarray(predicted, dtype=bool), np.asarray(present, dtype=bool)
     region = np.asarray(region, dtype=np.float64)

@@ -1,12 +1,10 @@
-"""Region similarity J and contour accuracy F of masks.
+"""Compute region similarity J and contour accuracy F of masks.
 
 The definition is that of the DAVIS benchmark (Perazzi et al., "A Benchmark Dataset and Evaluation
-Methodology for Video Object Segmentation", CVPR 2016, Sec. 5; code: davis2017-evaluation); the
-results are equal to it, to the last bit. Masks are cropped to what is not empty, packed 64 pixels
+Methodology for Video Object Segmentation", CVPR 2016, Sec. 5; code: davis2017-evaluation), and the
+results equal its results to the last bit. Masks are cropped to their foreground, packed 64 pixels
 to a word and dilated by bit operations.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ import numpy as np
 from . import bitmaps
 from .bitmaps import WORD
 
-# Frames are worked on in stacks of about this many words (256 KiB), which stay in the cache.
+# Frames are processed in stacks of about this many words (256 KiB), which fit into the cache.
 STACK_WORDS = 1 << 15
 
 
@@ -27,8 +25,8 @@ class MaskScores:
     Attributes:
         region: J per frame, (T,) float64 in [0, 1].
         contour: F per frame, (T,) float64 in [0, 1].
-        pred_area: predicted foreground pixels per frame, (T,) int64, void pixels not counted.
-        gt_area: annotated foreground pixels per frame, (T,) int64, void pixels not counted.
+        pred_area: predicted foreground pixels per frame, (T,) int64, without void pixels.
+        gt_area: annotated foreground pixels per frame, (T,) int64, without void pixels.
         intersection: pixels of both per frame, (T,) int64.
     """
 
@@ -42,19 +40,19 @@ class MaskScores:
 def region_similarity(
     pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None
 ) -> np.ndarray:
-    """Region similarity J = |P & G| / |P | G| per frame; 1 when both are empty, 0 when one is.
+    """Return region similarity J = |P & G| / |P | G| per frame; 1 if both are empty, 0 if one is.
 
     Args:
         pred: predicted masks, (T, H, W) or (H, W) bool.
         gt: annotated masks, same shape, bool.
-        void: pixels to leave out of both masks, same shape, bool.
+        void: pixels to ignore in both masks, same shape, bool.
 
     Returns:
         (T,) float64 in [0, 1]; T = 1 for (H, W).
 
     Raises:
-        TypeError: if a mask is not a bool array.
-        ValueError: if the shapes differ or are neither (T, H, W) nor (H, W).
+        TypeError: A mask is not a bool array.
+        ValueError: The shapes differ or are neither (T, H, W) nor (H, W).
     """
     pred, gt, void = _as_clips(pred, gt, void)
     pairs = (_without_void(pred, gt, void, frame) for frame in range(len(pred)))
@@ -66,17 +64,16 @@ def region_similarity(
 def contour_accuracy(
     pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None, bound_th: float = 0.008
 ) -> np.ndarray:
-    """Contour accuracy F = 2 Pr Re / (Pr + Re) per frame.
+    """Return contour accuracy F = 2 Pr Re / (Pr + Re) per frame.
 
     Pr is the share of predicted boundary pixels within the radius of an annotated boundary pixel,
-    Re the converse. F is 1 when neither mask has a boundary (which is so for empty *and* for full
-    frames), 0 when only one has. Void pixels are taken out of both masks before the boundary is
-    drawn.
+    Re the converse. F is 1 when neither mask has a boundary (as for empty *and* for full frames), 0
+    when only one has. Void pixels are removed from both masks before boundaries are drawn.
 
     Args:
         pred: predicted masks, (T, H, W) or (H, W) bool.
         gt: annotated masks, same shape, bool.
-        void: pixels to leave out of both masks, same shape, bool.
+        void: pixels to ignore in both masks, same shape, bool.
         bound_th: radius as a share of the frame's diagonal, rounded up to pixels; from 1 on, in
             pixels.
 
@@ -84,8 +81,8 @@ def contour_accuracy(
         (T,) float64 in [0, 1]; T = 1 for (H, W).
 
     Raises:
-        TypeError: if a mask is not a bool array.
-        ValueError: if the shapes differ or are neither (T, H, W) nor (H, W).
+        TypeError: A mask is not a bool array.
+        ValueError: The shapes differ or are neither (T, H, W) nor (H, W).
     """
     return score_masks(pred, gt, void=void, bound_th=bound_th).contour
 
@@ -93,7 +90,7 @@ def contour_accuracy(
 def score_masks(
     pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None, bound_th: float = 0.008
 ) -> MaskScores:
-    """J, F and areas of T frames in one pass; arguments are those of :func:`contour_accuracy`."""
+    """Return J, F and areas of T frames in one pass; arguments as in :func:`contour_accuracy`."""
     pred, gt, void = _as_clips(pred, gt, void)
     frames, height, width = pred.shape
     radius = boundary_radius((height, width), bound_th)
@@ -111,7 +108,7 @@ def score_masks(
 
 
 def boundary_radius(size: tuple[int, int], bound_th: float = 0.008) -> int:
-    """Radius in pixels within which boundaries match.
+    """Return the radius in pixels within which boundaries match.
 
     It is ``ceil(bound_th * diagonal)``, and from ``bound_th = 1`` on ``bound_th`` itself.
 
@@ -127,7 +124,7 @@ def boundary_radius(size: tuple[int, int], bound_th: float = 0.008) -> int:
 def _as_clips(
     pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The arguments, checked, as (T, H, W)."""
+    """Check the arguments and return them as (T, H, W)."""
     named = {'pred': pred, 'gt': gt} if void is None else {'pred': pred, 'gt': gt, 'void': void}
     for name, masks in named.items():
         if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_:
@@ -141,9 +138,7 @@ def _as_clips(
                 'prediction to the size of the annotation first'
             )
     if pred.ndim not in (2, 3) or 0 in pred.shape[-2:]:
-        raise ValueError(
-            f'masks must be (T, H, W) or (H, W) and not without pixels, got {pred.shape}'
-        )
+        raise ValueError(f'masks must be (T, H, W) or (H, W) with pixels, got {pred.shape}')
     clips = (None if m is None else m.reshape(-1, *m.shape[-2:]) for m in (pred, gt, void))
     return tuple(clips)
 
@@ -151,7 +146,7 @@ def _as_clips(
 def _without_void(
     pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None, frames: int | slice
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks in some frames, without the void pixels; not in all, which would take memory."""
+    """Return both masks in some frames, without void pixels."""
     if void is None:
         return pred[frames], gt[frames]
     valid = ~void[frames]
@@ -159,7 +154,7 @@ def _without_void(
 
 
 def _stacks(shape: tuple[int, int, int]) -> Iterator[slice]:
-    """Slices of T that hold about ``STACK_WORDS`` words each."""
+    """Yield slices of T that hold about ``STACK_WORDS`` words each."""
     frames, height, width = shape
     words_per_frame = height * -(-width // bitmaps.WORD_BITS)
     step = max(1, STACK_WORDS // words_per_frame)
@@ -167,17 +162,17 @@ def _stacks(shape: tuple[int, int, int]) -> Iterator[slice]:
 
 
 def _pack_box(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pack masks (T, H, W) inside of the box of all foreground, grown by one pixel.
+    """Pack masks (T, H, W) inside the box of all foreground, grown by one pixel.
 
-    One pixel is enough: boundaries lie at most that far outside of a mask, and matches are only
-    counted on boundaries, which are all inside. The box takes whole words where the frame allows.
+    One pixel is enough: boundaries lie at most that far outside a mask, and matches are counted on
+    boundaries only. The box takes whole words where the frame allows.
 
     Returns:
         Bitmap (k, 2, T, h) of prediction and annotation, and the (k,) words with every column set
         but the last one of the frame.
     """
     height, width = pred.shape[1:]
-    # First over frames, which runs at the speed of memory; what is left is one frame.
+    # Reduce over frames first, which is contiguous in memory; one frame remains.
     foreground = pred.any(axis=0) | gt.any(axis=0)
     columns = np.flatnonzero(foreground.any(axis=0))
     rows = np.flatnonzero(foreground.any(axis=1))
@@ -199,7 +194,7 @@ def _pack_box(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _contour(boundaries: np.ndarray, radius: int) -> np.ndarray:
-    """F (T,) of the boundaries (K, 2, T, H) of prediction and annotation."""
+    """Return F (T,) from the boundaries (K, 2, T, H) of prediction and annotation."""
     num_pred, num_gt = bitmaps.count(boundaries)
     scores = ((num_pred == 0) & (num_gt == 0)).astype(np.float64)
     to_match = (num_pred > 0) & (num_gt > 0)
@@ -214,6 +209,6 @@ def _contour(boundaries: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, if_none: float) -> np.ndarray:
-    """Quotient (T,) float64, ``if_none`` where the denominator is 0."""
+    """Return the quotient (T,) float64, ``if_none`` where the denominator is 0."""
     out = np.full(len(denominator), if_none, dtype=np.float64)
     return np.divide(numerator, denominator, out=out, where=denominator != 0)

@@ -1,31 +1,26 @@
-"""Quality of the verdict "does the sentence belong to the video": ranking, and a gate's table.
+"""Measure the verdict whether an expression belongs to a video: its ranking, and a gate on it.
 
-Scores are those of the class one wants to find, larger = more likely. With the consensus as score,
-aligned pairs are the class to find; with ``1 - consensus``, misaligned ones: AUROC is the same, AP
-and FPR@95 are not.
+Scores are those of the class to find, larger = more likely. With the consensus as score, aligned
+pairs are the class to find; with ``1 - consensus``, misaligned ones: AUROC is the same, AP and
+FPR@95 are not.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 @dataclass(frozen=True)
 class GateTable:
-    """What a gate at ``threshold`` keeps.
+    """Rates of a gate.
 
     Attributes:
-        threshold: a pair is kept when its consensus is at least this.
         true_positive_rate: share of aligned pairs kept.
         false_positive_rate: share of misaligned pairs kept.
-        balanced_accuracy: mean of the shares decided rightly in the two classes.
+        balanced_accuracy: mean of the shares decided correctly in the two classes.
     """
 
-    threshold: float
     true_positive_rate: float
     false_positive_rate: float
     balanced_accuracy: float
@@ -33,13 +28,13 @@ class GateTable:
 
 @dataclass(frozen=True)
 class VerdictCurve:
-    """What is accepted at each of K distinct scores, highest first; scores at it are accepted.
+    """Points of the ROC and precision-recall curves, from the highest of K distinct scores down.
 
     Attributes:
-        thresholds: (K,) scores.
+        thresholds: (K,) scores; scores at a threshold are accepted.
         true_positive_rate: (K,) share of the positives accepted, which is the recall.
         false_positive_rate: (K,) share of the negatives accepted.
-        precision: (K,) share of positives in what is accepted.
+        precision: (K,) share of positives among the accepted.
     """
 
     thresholds: np.ndarray
@@ -51,12 +46,12 @@ class VerdictCurve:
 def verdict_curve(
     positive_scores: Sequence[float], negative_scores: Sequence[float]
 ) -> VerdictCurve:
-    """The points of the ROC and of the precision-recall curve.
+    """Return the points of the ROC and of the precision-recall curve.
 
     Arguments as for :func:`auroc`.
 
     Raises:
-        ValueError: if a class is absent.
+        ValueError: A class is absent.
     """
     positives, negatives = _as_scores(positive_scores, negative_scores)
     if not len(positives) or not len(negatives):
@@ -64,9 +59,9 @@ def verdict_curve(
             f'a curve needs both classes, there are {len(positives)} positive and '
             f'{len(negatives)} negative scores'
         )
-    found, false = _counts_at_thresholds(positives, negatives)
+    thresholds, found, false = _accepted(positives, negatives)
     return VerdictCurve(
-        thresholds=np.unique(np.concatenate([positives, negatives]))[::-1],
+        thresholds=thresholds,
         true_positive_rate=found / len(positives),
         false_positive_rate=false / len(negatives),
         precision=found / (found + false),
@@ -74,7 +69,7 @@ def verdict_curve(
 
 
 def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
-    """Area under the ROC curve: P(s_pos > s_neg) + P(s_pos = s_neg) / 2, from average ranks.
+    """Return the area under the ROC curve: P(s_pos > s_neg) + P(s_pos = s_neg) / 2.
 
     Args:
         positive_scores: (P,) scores of the class to find.
@@ -84,23 +79,22 @@ def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) ->
         A number in [0, 1]; NaN when a class is absent.
     """
     positives, negatives = _as_scores(positive_scores, negative_scores)
-    num_pos, num_neg = len(positives), len(negatives)
-    if not num_pos or not num_neg:
+    if not len(positives) or not len(negatives):
         return float('nan')
-    ranks = rankdata(np.concatenate([positives, negatives]), method='average')
-    wins = ranks[:num_pos].sum() - num_pos * (num_pos + 1) / 2
-    return float(wins / (num_pos * num_neg))
+    ordered = np.sort(negatives)
+    below, up_to = (np.searchsorted(ordered, positives, side=side) for side in ('left', 'right'))
+    return float((below + up_to).sum() / 2 / (len(positives) * len(negatives)))
 
 
 def average_precision(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
-    """Average precision sum_k (R_k - R_{k-1}) P_k over distinct thresholds, without interpolation.
+    """Return the average precision sum_k (R_k - R_{k-1}) P_k over distinct thresholds.
 
-    Arguments as for :func:`auroc`; NaN when a class is absent.
+    There is no interpolation. Arguments as for :func:`auroc`; NaN when a class is absent.
     """
     positives, negatives = _as_scores(positive_scores, negative_scores)
     if not len(positives) or not len(negatives):
         return float('nan')
-    found, false = _counts_at_thresholds(positives, negatives)
+    _, found, false = _accepted(positives, negatives)
     gained = np.diff(found, prepend=0) / len(positives)
     return float((gained * found / (found + false)).sum())
 
@@ -108,58 +102,50 @@ def average_precision(positive_scores: Sequence[float], negative_scores: Sequenc
 def fpr_at_tpr(
     positive_scores: Sequence[float], negative_scores: Sequence[float], *, tpr: float = 0.95
 ) -> float:
-    """False positive rate where a share ``tpr`` of the positives is accepted (FPR@95).
+    """Return the false positive rate where a share ``tpr`` of the positives is accepted (FPR@95).
 
-    The threshold is the highest that accepts so many; scores at the threshold are accepted.
+    The threshold is the highest that accepts as many; scores at the threshold are accepted.
     Arguments as for :func:`auroc`; NaN when a class is absent.
     """
-    positives, negatives = _as_scores(positive_scores, negative_scores)
-    if not len(positives) or not len(negatives):
+    if not len(positive_scores) or not len(negative_scores):
         return float('nan')
-    found, false = _counts_at_thresholds(positives, negatives)
-    first = int(np.argmax(found / len(positives) >= tpr))
-    return float(false[first] / len(negatives))
+    curve = verdict_curve(positive_scores, negative_scores)
+    return float(curve.false_positive_rate[np.argmax(curve.true_positive_rate >= tpr)])
 
 
 def gate_table(
     positive_scores: Sequence[float], negative_scores: Sequence[float], *, threshold: float = 0.5
 ) -> GateTable:
-    """Rates of a gate that keeps scores >= ``threshold``; a rate is NaN when its class is absent.
+    """Return the rates of a gate that keeps scores >= ``threshold``; NaN when a class is absent.
 
     Args:
         positive_scores: (P,) consensus of the aligned pairs.
         negative_scores: (N,) consensus of the misaligned pairs.
         threshold: below it the gate empties the masks.
     """
-    positives, negatives = _as_scores(positive_scores, negative_scores)
     kept_pos, kept_neg = (
         float((scores >= threshold).mean()) if len(scores) else float('nan')
-        for scores in (positives, negatives)
+        for scores in _as_scores(positive_scores, negative_scores)
     )
-    return GateTable(
-        threshold=threshold,
-        true_positive_rate=kept_pos,
-        false_positive_rate=kept_neg,
-        balanced_accuracy=(kept_pos + 1 - kept_neg) / 2,
-    )
+    return GateTable(kept_pos, kept_neg, (kept_pos + 1 - kept_neg) / 2)
 
 
-def _as_scores(
-    positives: Sequence[float], negatives: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 arrays, checked not to hold NaN."""
-    arrays = np.asarray(positives, dtype=np.float64), np.asarray(negatives, dtype=np.float64)
+def _as_scores(*scores_of_classes: Sequence[float]) -> list[np.ndarray]:
+    """Return the scores of positives and negatives as float64, checked not to hold NaN."""
+    arrays = [np.asarray(scores, dtype=np.float64) for scores in scores_of_classes]
     for name, scores in zip(('positive', 'negative'), arrays):
         if scores.ndim != 1 or np.isnan(scores).any():
             raise ValueError(f'{name} scores must be one number per pair and not NaN, got {scores}')
     return arrays
 
 
-def _counts_at_thresholds(
+def _accepted(
     positives: np.ndarray, negatives: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positives and negatives accepted at each distinct score, highest first, both (K,) int."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct scores (K,), highest first, and how many of each class reach them."""
     thresholds = np.unique(np.concatenate([positives, negatives]))[::-1]
-    found = len(positives) - np.searchsorted(np.sort(positives), thresholds, side='left')
-    false = len(negatives) - np.searchsorted(np.sort(negatives), thresholds, side='left')
-    return found, false
+    found, false = (
+        len(scores) - np.searchsorted(np.sort(scores), thresholds, side='left')
+        for scores in (positives, negatives)
+    )
+    return thresholds, found, false

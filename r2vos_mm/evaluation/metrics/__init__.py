@@ -1,10 +1,5 @@
-"""None"""
+"""From data samples to metric values, without torch or MMEngine.
 
-from r2vos_mm.utils import lazy
-
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    {
-        'jfr_metric': ['JFRMetric'],
-    },
-)
+:mod:`.eval_sample` reads a data sample, :mod:`.pair_scores` and :mod:`.object_scores` turn its
+masks into numbers, and :mod:`.metric_values` averages them by the protocols of :mod:`.protocols`.
+"""

@@ -1,10 +1,8 @@
-"""The figures as a table of text and as JSON."""
+"""Show metric values as a table of text and write them as JSON."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,120 +10,117 @@ from typing import Any
 
 import numpy as np
 
+from r2vos_mm.utils.files import write_json
 from r2vos_mm.version import __version__
 
-from .figures import GATES, Figure, ScoredSet, as_dictionary
+from .metric_values import GATES, EvalSet, MetricValue, as_dictionary
 from .protocols import protocol_named
-from .row_files import object_record, pair_record
+from .scores_csv import object_record, pair_record
 
-_GATE_TITLES = {'gated': 'gate on', 'ungated': 'gate off'}
-_NO_GATE_TITLES = {'gated': ''}
 _SHARED = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
 _ROBUSTNESS = (*_SHARED, 'J&F&R', 'area_ratio')
 
 
-def format_table(scored: ScoredSet, figures: Sequence[Figure]) -> str:
-    """The figures as lines of text, with what they were measured on."""
-    values = as_dictionary(figures)
+def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
+    """Return the values as lines of text, with the number of samples they were measured on."""
+    known = as_dictionary(values)
     lines = []
-    if 'quality' in scored.groups:
-        for index, name in enumerate(scored.protocols):
-            lines += _protocol_lines(scored, name, f'{name}/' if index else '', values)
-    if scored.negatives and {'robustness', 'verdict'} & set(scored.groups):
-        lines += _kind_lines(scored, values)
+    if 'quality' in eval_set.groups:
+        for index, name in enumerate(eval_set.protocols):
+            lines += _protocol_lines(eval_set, name, f'{name}/' if index else '', known)
+    if eval_set.negatives and {'robustness', 'verdict'} & set(eval_set.groups):
+        lines += _kind_lines(eval_set, known)
     for group in ('gate', 'no_target', 'presence', 'visa'):
-        shown = [figure for figure in figures if figure.group == group]
+        shown = [entry for entry in values if entry.group == group]
         if shown:
             lines.append(f'{group}, {shown[0].protocol}:')
-            lines += [f'  {figure.key:32}{figure.value:>10.4f}' for figure in shown]
+            lines += [f'  {entry.key:32}{entry.value:>10.4f}' for entry in shown]
     return '\n'.join(lines)
 
 
 def _protocol_lines(
-    scored: ScoredSet, name: str, prefix: str, values: dict[str, float]
+    eval_set: EvalSet, name: str, prefix: str, known: dict[str, float]
 ) -> list[str]:
-    """Head and one line per gate of one protocol."""
-    protocol, quality = protocol_named(name), scored.quality(name, 'gated')
-    num_negative = len(scored.negatives)
+    """Return the head of one protocol and one line per gate."""
+    protocol, counts = protocol_named(name), _counts(eval_set, name)
+    num_pairs, num_negative = len(eval_set.pairs), len(eval_set.negatives)
     lines = [
-        f'protocol {name} ({protocol.summary}): {len(scored.pairs)} pairs '
-        f'({len(scored.pairs) - num_negative} positive, {num_negative} negative) of '
-        f'{scored.num_videos} videos; scored {quality.num_samples} samples, '
-        f'{quality.num_frames} frames'
-        + (f'; {quality.left_out} pairs without a frame to score' if quality.left_out else '')
+        f'protocol {name} ({protocol.summary}): {num_pairs} pairs ({num_pairs - num_negative} '
+        f'positive, {num_negative} negative) of {eval_set.num_videos} videos; scored '
+        f'{counts["n_samples"]} samples, {counts["n_frames"]} frames'
+        + (f'; {counts["n_left_out"]} pairs without a frame to score' * bool(counts['n_left_out']))
     ]
-    keys = {
-        column: column if column in _SHARED else prefix + column
-        for column in (*protocol.headline, *_ROBUSTNESS)
-    }
-    keys = {column: key for column, key in keys.items() if key in values}
+    columns = (*protocol.headline, *_ROBUSTNESS)
+    keys = {column: column if column in _SHARED else prefix + column for column in columns}
+    keys = {column: key for column, key in keys.items() if key in known}
     lines.append(f'{"":9}' + ''.join(f'{column:>11}' for column in keys))
-    for gate, title in (_GATE_TITLES if scored.has_verdict else _NO_GATE_TITLES).items():
-        lines.append(
-            f'{title:9}'
-            + ''.join(
-                f'{values[GATES[gate] + key]:>11.{2 if column == "area_ratio" else 1}f}'
-                for column, key in keys.items()
-            )
+    titles = {gate: f'gate {state}' for gate, state in GATES.items()}
+    for gate, title in (titles if eval_set.has_verdict else {'': ''}).items():
+        cells = (
+            f'{known[gate + key]:>11.{2 if column == "area_ratio" else 1}f}'
+            for column, key in keys.items()
         )
+        lines.append(f'{title:9}' + ''.join(cells))
     return lines
 
 
-def _kind_lines(scored: ScoredSet, values: dict[str, float]) -> list[str]:
-    """AUROC and R per kind of negative pairs."""
+def _kind_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
+    """Return AUROC and R per kind of negative pairs."""
     lines = [f'{"negatives":16}{"pairs":>7}{"AUROC":>8}{"R":>8}{"R gate off":>12}']
-    counts = Counter(row.kind for row in scored.negatives)
+    counts = Counter(pair.kind for pair in eval_set.negatives)
     nan = float('nan')
-    for kind, pairs in [('all', len(scored.negatives)), *sorted(counts.items())]:
+    for kind, num_pairs in [('all', len(eval_set.negatives)), *sorted(counts.items())]:
         suffix = '' if kind == 'all' else f'/{kind}'
         lines.append(
-            f'{kind:16}{pairs:>7}{values.get("AUROC" + suffix, nan):>8.4f}'
-            f'{values.get("R" + suffix, nan):>8.1f}{values.get("ungated/R" + suffix, nan):>12.1f}'
+            f'{kind:16}{num_pairs:>7}{known.get("AUROC" + suffix, nan):>8.4f}'
+            f'{known.get("R" + suffix, nan):>8.1f}{known.get("ungated/R" + suffix, nan):>12.1f}'
         )
     return lines
 
 
 def write_report(
-    path: Path, scored: ScoredSet, figures: Sequence[Figure], *, bound_th: float
+    path: Path, eval_set: EvalSet, values: Sequence[MetricValue], *, bound_th: float
 ) -> None:
-    """Write figures with their protocols and all rows as JSON, whole or not at all.
+    """Write values with their protocols and all scores as JSON, atomically.
 
     NaN is written as null. ``scored_pairs_sha256`` is the SHA-256 of the lines ``<pair id>\\t
-    <video>\\t<sentence>\\n`` in the order of pair ids: two reports with the same one are on the
-    same pairs. (A pairs file has a ``pairs_sha256`` of its own, over the sentences as it has them.)
+    <video>\\t<expression>\\n`` in the order of pair ids: two reports with the same one are on the
+    same pairs. (A pairs file has a ``pairs_sha256`` of its own, over expressions as written there.)
     """
-    identity = ''.join(f'{row.pair_id}\t{row.video}\t{row.sentence}\n' for row in scored.pairs)
+    identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
     content = {
         'format': 'r2vos-report/1',
         'version': __version__,
         'masks': 'bool, size of the annotation',
         'bound_th': bound_th,
-        'protocols': {name: _measured_on(scored, name) for name in scored.protocols},
-        'n_pairs': len(scored.pairs),
-        'n_negative': len(scored.negatives),
-        'n_videos': scored.num_videos,
+        'protocols': {
+            name: {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
+            for name in eval_set.protocols
+        },
+        'n_pairs': len(eval_set.pairs),
+        'n_negative': len(eval_set.negatives),
+        'n_videos': eval_set.num_videos,
         'scored_pairs_sha256': hashlib.sha256(identity.encode()).hexdigest(),
-        'figures': [{**vars(figure), 'value': _number(figure.value)} for figure in figures],
-        'rows': [pair_record(row) for row in scored.pairs],
-        'objects': [object_record(row) for row in scored.objects],
+        'figures': [{**vars(entry), 'value': _number(entry.value)} for entry in values],
+        'rows': [pair_record(pair) for pair in eval_set.pairs],
+        'objects': [object_record(entry) for entry in eval_set.objects],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-    os.replace(temporary, path)
+    write_json(path, content)
 
 
-def _measured_on(scored: ScoredSet, name: str) -> dict[str, Any]:
-    """What a protocol is and how much was scored by it, with the gate on."""
-    quality = scored.quality(name, 'gated')
+def _counts(eval_set: EvalSet, name: str) -> dict[str, int]:
+    """Return how much was scored by a protocol with the gate on."""
+    samples = eval_set.samples(name)
+    with_sample = {row.pair_id for row, _ in samples}
     return {
-        'summary': protocol_named(name).summary,
-        'n_samples': quality.num_samples,
-        'n_frames': quality.num_frames,
-        'n_left_out': quality.left_out,
+        'n_samples': len(samples),
+        'n_frames': sum(len(frames) for _, frames in samples),
+        'n_left_out': 0
+        if name == 'davis_unsup'
+        else sum(pair.pair_id not in with_sample for pair in eval_set.annotated),
     }
 
 
 def _number(value: Any) -> float | None:
-    """A number for JSON, which knows no NaN."""
+    """Return a number for JSON, which has no NaN."""
     return float(value) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Reads a submission back and compares it with what the server expects."""
+"""Check that a submission holds the files that the server expects."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from .layouts import Layout
 
 _FOREGROUND = 255
 _MAX_OBJECTS = 20
+_NUM_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class SubmissionReport:
-    """What a submission lacks.
+    """Result of checking a submission.
 
     Attributes:
-        num_expected: files the server expects.
-        missing: expected files that are not there.
-        extra: files that nobody expects, and names that occur twice.
-        broken: files that are no such PNG, with the reason.
+        num_expected: number of files that the server expects.
+        missing: expected files that are missing.
+        extra: unexpected files, and names that occur twice.
+        broken: files that are not such PNGs, with the reason.
     """
 
     num_expected: int
@@ -35,19 +36,20 @@ class SubmissionReport:
 
     @property
     def is_valid(self) -> bool:
-        """Whether the server will take it."""
+        """Whether the server will accept the submission."""
         return not (self.missing or self.extra or self.broken)
 
     def __str__(self) -> str:
         if self.is_valid:
-            return f'all {self.num_expected} files are there and whole'
-        lines = [f'{self.num_expected} files expected']
-        for name in ('missing', 'extra', 'broken'):
-            found = getattr(self, name)
-            if found:
-                more = f' and {len(found) - 5} more' if len(found) > 5 else ''
-                lines.append(f'{len(found)} {name}: {", ".join(found[:5])}{more}')
-        return '; '.join(lines)
+            return f'all {self.num_expected} files are present and complete'
+        parts = [f'{self.num_expected} files expected']
+        found = {'missing': self.missing, 'extra': self.extra, 'broken': self.broken}
+        for name, files in found.items():
+            if files:
+                num_more = len(files) - _NUM_SHOWN
+                more = f' and {num_more} more' if num_more > 0 else ''
+                parts.append(f'{len(files)} {name}: {", ".join(files[:_NUM_SHOWN])}{more}')
+        return '; '.join(parts)
 
 
 def check_submission(
@@ -65,8 +67,8 @@ def check_submission(
         images: folder ``<video>/<frame>.jpg``; sizes are then compared with the frames.
 
     Raises:
-        FileNotFoundError: there is no zip.
-        ValueError: it is no zip, or cut off.
+        FileNotFoundError: The zip does not exist.
+        ValueError: It is not a zip, or incomplete.
     """
     expected = layout.expected_files(expressions)
     try:
@@ -75,7 +77,7 @@ def check_submission(
             twice = [f'{name} (twice)' for name, count in Counter(names).items() if count > 1]
             broken = _broken_files(archive, sorted(expected & set(names)), layout, images)
     except zipfile.BadZipFile as error:
-        raise ValueError(f'{path} is not a whole zip ({error}): write it again') from error
+        raise ValueError(f'{path} is not a complete zip ({error}): write it again') from error
     return SubmissionReport(
         num_expected=len(expected),
         missing=sorted(expected - set(names)),
@@ -87,14 +89,13 @@ def check_submission(
 def _broken_files(
     archive: zipfile.ZipFile, names: list[str], layout: Layout, images: Path | None
 ) -> list[str]:
-    """Files that are not as they should be, with the reason."""
+    """Return the files that are not as they should be, with the reason."""
     broken, sizes = [], {}
     for name in names:
         parts = name.removeprefix(layout.top).split('/')
-        video = parts[1] if layout.per_annotator else parts[0]
+        video = parts[1] if layout.is_map else parts[0]
         if video not in sizes and images is not None:
-            frame = Path(parts[-1]).with_suffix('.jpg')
-            with Image.open(images / video / frame) as image:
+            with Image.open(images / video / Path(parts[-1]).with_suffix('.jpg')) as image:
                 sizes[video] = image.size
         try:
             with Image.open(io.BytesIO(archive.read(name))) as image:
@@ -107,13 +108,13 @@ def _broken_files(
 
 
 def _problem(image: Image.Image, layout: Layout, size: tuple[int, int]) -> str:
-    """What is wrong with a PNG; '' for nothing. ``size`` is (width, height) of the video."""
+    """Return what is wrong with a PNG, '' for nothing; ``size`` is (width, height) of the video."""
     if image.format != 'PNG' or image.mode != layout.mode:
         return f'{image.format} of mode {image.mode}, not PNG of mode {layout.mode}'
     if image.size != size:
         return f'size {image.size}, the video has {size} (width, height)'
     values = np.unique(np.asarray(image))
-    if layout.per_annotator:
+    if layout.is_map:
         return f'object id {values[-1]} above {_MAX_OBJECTS}' if values[-1] > _MAX_OBJECTS else ''
     wrong = [int(value) for value in values if value not in (0, _FOREGROUND)]
     return f'values {wrong[:5]} beside 0 and 255' if wrong else ''

@@ -1,4 +1,4 @@
-"""Writes a submission: PNGs while videos are done, the zip at the end."""
+"""Write a submission: PNGs while videos are tested, the zip at the end."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ..functional import resolve_overlaps
-from ..metrics.scored_sample import ScoredSample
-from .layouts import (
-    Layout,
-    annotator_of,
-    davis_palette,
-    layout_named,
-    object_of,
-    scored_expressions,
-)
+from r2vos_mm.utils.files import atomic_path
+from r2vos_mm.utils.masks_io import write_label_png
+
+from ..metrics.eval_sample import EvalSample
+from ..metrics.object_scores import expression_set_of, one_owner
+from .layouts import Layout, layout_named, object_of, scored_expressions
 from .validator import SubmissionReport, check_submission
 
 PARTS_SUFFIX = '.parts'
@@ -26,22 +21,21 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # one date for all files: equal masks give equal
 
 
 class SubmissionWriter:
-    """Turns data samples into the zip that a server takes.
+    """Turns data samples into the zip that a server accepts.
 
-    PNGs are gathered in the folder ``<path>.parts``. Every file appears whole or not at all, there
-    and the zip, and several processes may write at the same time. What was there before a kill
-    stays; a video that is written again replaces its files. The folder remains when the zip is
-    done.
+    PNGs are collected in the folder ``<path>.parts``, which remains when the zip is complete. Every
+    file is written atomically, and several processes may write at the same time. After an
+    interruption the finished parts remain; a video that is written again replaces its files.
 
     Args:
         layout: ``'ref_youtube_vos'``, ``'mevis'`` or ``'ref_davis17'``.
         path: the zip.
         expressions: ``meta_expressions.json`` of the scored split.
         videos: see :func:`scored_expressions`.
-        masks: ``'gated'`` or ``'ungated'``, which masks to hand in.
+        masks: ``'gated'`` or ``'ungated'``, the masks to submit.
 
     Raises:
-        FileNotFoundError, ValueError: the expressions cannot be read, or an option is unknown.
+        FileNotFoundError, ValueError: The expressions cannot be read, or an option is unknown.
     """
 
     def __init__(
@@ -54,20 +48,20 @@ class SubmissionWriter:
         masks: str = 'gated',
     ) -> None:
         if masks not in ('gated', 'ungated'):
-            raise ValueError(f"masks is 'gated' or 'ungated', got {masks!r}")
+            raise ValueError(f"masks must be 'gated' or 'ungated', got {masks!r}")
         self.layout = layout_named(layout)
         self.path = Path(path)
         self.parts = self.path.with_name(self.path.name + PARTS_SUFFIX)
         self.expressions = scored_expressions(
             Path(expressions), None if videos is None else Path(videos)
         )
-        self.masks = masks
+        self.use_gated = masks == 'gated'
 
-    def write(self, sample: ScoredSample) -> None:
-        """Write the PNGs of one video; a video or sentence that is not scored is passed over.
+    def write(self, sample: EvalSample) -> None:
+        """Write the PNGs of one video; videos and expressions that are not scored are skipped.
 
         Raises:
-            ValueError: the sample has no expression ids.
+            ValueError: The sample has no expression ids.
         """
         entry = self.expressions.get(sample.video)
         if entry is None:
@@ -81,75 +75,50 @@ class SubmissionWriter:
             for index, exp_id in enumerate(sample.exp_ids)
             if exp_id in entry['expressions'] and not sample.is_negative[index]
         ]
-        if self.layout.per_annotator:
-            self._write_maps(sample, listed)
+        masks = sample.gated if self.use_gated else sample.ungated
+        if self.layout.is_map:
+            self._write_maps(sample, masks, listed)
             return
-        masks = getattr(sample, self.masks)
         for index in listed:
-            for frame, mask in zip(sample.frame_ids, masks[index]):
-                name = self.layout.file(sample.video, sample.exp_ids[index], frame)
-                self._save(name, Image.fromarray(mask.astype(np.uint8) * 255))
+            self._save(sample, sample.exp_ids[index], masks[index].astype(np.uint8) * 255)
 
     def finish(self) -> SubmissionReport:
         """Write the zip from all expected parts and check it.
 
         Raises:
-            ValueError: files are missing or broken. What was written stays in the folder of parts,
-                and there is no zip.
+            ValueError: Files are missing or broken; the zip is not written, the parts remain.
         """
-        names = sorted(self.layout.expected_files(self.expressions))
-        temporary = self.path.with_name(f'.{self.path.name}.{os.getpid()}')
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_path(self.path) as temporary:
             with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_STORED) as archive:
-                for name in names:
+                for name in sorted(self.layout.expected_files(self.expressions)):
                     part = self.parts / name
                     if part.is_file():
                         archive.writestr(zipfile.ZipInfo(name, _EPOCH), part.read_bytes())
             report = check_submission(temporary, self.layout, self.expressions)
             if not report.is_valid:
                 raise ValueError(f'{self.path} was not written: {report}; parts: {self.parts}')
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
         return report
 
-    def _write_maps(self, sample: ScoredSample, listed: list[int]) -> None:
-        """Write one map of objects per annotator and frame; each pixel has one owner.
+    def _write_maps(self, sample: EvalSample, masks: np.ndarray, listed: list[int]) -> None:
+        """Write one map of objects per expression set and frame; each pixel has one owner."""
+        for number in sorted({expression_set_of(sample.exp_ids[index]) for index in listed}):
+            chosen = [i for i in listed if expression_set_of(sample.exp_ids[i]) == number]
+            maps = np.zeros(masks.shape[1:], dtype=np.uint8)
+            for index, mask in zip(chosen, one_owner(sample, masks, chosen)):
+                maps[mask] = object_of(sample.exp_ids[index])
+            self._save(sample, sample.exp_ids[chosen[0]], maps)
 
-        Which of several masks owns a pixel is decided by their scores in that frame.
-        """
-        masks = getattr(sample, self.masks)
-        for annotator in sorted({annotator_of(sample.exp_ids[index]) for index in listed}):
-            chosen = [i for i in listed if annotator_of(sample.exp_ids[i]) == annotator]
-            scores = np.zeros((len(chosen), len(sample.frame_ids)))
-            if sample.scores is not None:
-                scores = np.reshape(sample.scores[chosen], (len(chosen), -1)) + scores
-            owned = resolve_overlaps(masks[chosen], scores)
-            for position, frame in enumerate(sample.frame_ids):
-                ids = np.zeros(owned.shape[2:], dtype=np.uint8)
-                for index, mask in zip(chosen, owned[:, position]):
-                    ids[mask] = object_of(sample.exp_ids[index])
-                image = Image.fromarray(ids)
-                image.putpalette(davis_palette())
-                self._save(self.layout.file(sample.video, sample.exp_ids[chosen[0]], frame), image)
-
-    def _save(self, name: str, image: Image.Image) -> None:
-        """Write a part whole or not at all."""
-        path = self.parts / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-        image.save(temporary, format='PNG')
-        os.replace(temporary, path)
+    def _save(self, sample: EvalSample, exp_id: str, maps: np.ndarray) -> None:
+        """Write the PNGs of T frames."""
+        for frame, labels in zip(sample.frame_ids, maps):
+            path = self.parts / self.layout.file(sample.video, exp_id, frame)
+            write_label_png(labels, path, palette=self.layout.is_map)
 
 
 def remaining_expressions(
     path: Path, layout: Layout, expressions: dict[str, dict]
 ) -> dict[str, dict]:
-    """The videos of ``expressions`` of which a part is missing beside the zip ``path``.
-
-    Parts appear whole or not at all, so a video is done when all its files are there.
-    """
+    """Return the videos of ``expressions`` of which a part is missing beside the zip ``path``."""
     parts = path.with_name(path.name + PARTS_SUFFIX)
     return {
         video: entry

@@ -245,7 +245,7 @@ class TestErrors:
             function(self.MASK, self.MASK, void=self.MASK[0])
         with pytest.raises(ValueError, match=r'\(T, H, W\)'):
             function(self.MASK[None], self.MASK[None])
-        with pytest.raises(ValueError, match='without pixels'):
+        with pytest.raises(ValueError, match='with pixels, got'):
             function(self.MASK[:, :0], self.MASK[:, :0])
 
     def test_no_frames_give_no_values(self):

@@ -10,10 +10,10 @@ import torch
 from samples import block, evaluate, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
-from r2vos_mm.evaluation.metrics.figures import ScoredSet, as_dictionary, figures_of
-from r2vos_mm.evaluation.metrics.pair_rows import rows_of
-from r2vos_mm.evaluation.metrics.row_files import read_pairs
-from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+from r2vos_mm.evaluation.metrics.eval_sample import read_sample
+from r2vos_mm.evaluation.metrics.metric_values import EvalSet, as_dictionary, metric_values
+from r2vos_mm.evaluation.metrics.pair_scores import pair_scores
+from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 
 EMPTY = np.zeros((1, 20, 50), dtype=bool)
 FULL, HALF = block(10, 40), block(10, 20)
@@ -29,21 +29,19 @@ def test_frames_of_each_protocol():
     sample = sample_of(
         'a', ['a/0/p'], clip(EMPTY, FULL, FULL, FULL), clip(EMPTY, HALF, FULL, EMPTY), [0.9]
     )
-    figures = evaluate(
-        [sample], protocols=['per_expression', 'from_first_appearance', 'davis_semi']
-    )
-    assert figures['J'] == pytest.approx(100 * (1 + 0.5 + 1 + 0) / 4)
-    assert figures['from_first_appearance/J'] == pytest.approx(100 * (0.5 + 1 + 0) / 3)
-    assert figures['davis_semi/J'] == pytest.approx(100 * (0.5 + 1) / 2)
-    assert figures['ungated/davis_semi/J'] == figures['davis_semi/J']
+    values = evaluate([sample], protocols=['per_expression', 'from_first_appearance', 'davis_semi'])
+    assert values['J'] == pytest.approx(100 * (1 + 0.5 + 1 + 0) / 4)
+    assert values['from_first_appearance/J'] == pytest.approx(100 * (0.5 + 1 + 0) / 3)
+    assert values['davis_semi/J'] == pytest.approx(100 * (0.5 + 1) / 2)
+    assert values['ungated/davis_semi/J'] == values['davis_semi/J']
 
 
 def test_first_appearance_is_that_of_prediction_or_annotation():
     # A false alarm in frame 1 makes frame 1 count; with the gate closed counting starts at 2
     sample = sample_of('a', ['a/0/p'], clip(EMPTY, FULL), clip(HALF, FULL), [0.1])
-    figures = evaluate([sample], protocols=['from_first_appearance'])
-    assert figures['ungated/J'] == pytest.approx(100 * (0 + 1) / 2)
-    assert figures['J'] == 0
+    values = evaluate([sample], protocols=['from_first_appearance'])
+    assert values['ungated/J'] == pytest.approx(100 * (0 + 1) / 2)
+    assert values['J'] == 0
 
 
 def test_first_appearance_leaves_out_what_never_appears():
@@ -51,9 +49,9 @@ def test_first_appearance_leaves_out_what_never_appears():
         sample_of('a', ['a/0/p'], clip(FULL), clip(HALF), [0.9]),
         sample_of('b', ['b/0/p'], clip(EMPTY), clip(EMPTY), [0.9]),
     ]
-    figures = evaluate(samples, protocols=['from_first_appearance', 'per_expression'])
-    assert figures['J'] == pytest.approx(50)
-    assert figures['per_expression/J'] == pytest.approx(75)
+    values = evaluate(samples, protocols=['from_first_appearance', 'per_expression'])
+    assert values['J'] == pytest.approx(50)
+    assert values['per_expression/J'] == pytest.approx(75)
 
 
 @pytest.mark.parametrize('protocol', ['a2d', 'refcoco'])
@@ -62,16 +60,16 @@ def test_annotated_frames(protocol):
     sample = sample_of(
         'a', ['a/0/p'], clip(EMPTY, FULL, EMPTY, FULL), clip(FULL, HALF, HALF, FULL), [0.9]
     )
-    figures = evaluate([sample], protocols=[protocol])
-    assert figures['oIoU'] == pytest.approx(100 * 600 / 800)
-    assert figures['mIoU'] == pytest.approx(100 * (0.5 + 1) / 2)
-    assert figures['P@0.5'] == figures['P@0.9'] == pytest.approx(50)
-    assert 'J' not in figures
+    values = evaluate([sample], protocols=[protocol])
+    assert values['oIoU'] == pytest.approx(100 * 600 / 800)
+    assert values['mIoU'] == pytest.approx(100 * (0.5 + 1) / 2)
+    assert values['P@0.5'] == values['P@0.9'] == pytest.approx(50)
+    assert 'J' not in values
     # One score for both: the worse one, first in order, is right at .5 only. At the other nine
     # thresholds precision is 1/2 up to recall 1/2, which is 51 of 101 points.
     expected = 100 * (1 + 9 * 51 / 101 / 2) / 10
-    assert figures.get('mAP_top1', expected) == pytest.approx(expected)
-    assert ('mAP_top1' in figures) == (protocol == 'a2d')
+    assert values.get('mAP_top1', expected) == pytest.approx(expected)
+    assert ('mAP_top1' in values) == (protocol == 'a2d')
 
 
 def test_frames_that_nobody_annotated_are_no_absent_objects():
@@ -80,10 +78,10 @@ def test_frames_that_nobody_annotated_are_no_absent_objects():
     sample.pred_pairs.scores = torch.tensor([[0.1, 0.8, 0.1]])
     sample.set_metainfo(dict(annotated_frames=[False, True, False], frame_ids=['1', '2', '3']))
     assert evaluate([sample], protocols=['per_expression'])['J'] == 50
-    (row,) = rows_of(read_sample(sample).in_annotated_frames(), bound_th=0.008)
-    assert (row.frame_ids, row.gated.areas, row.score) == (('2',), (200,), pytest.approx(0.8))
+    (row,) = pair_scores(read_sample(sample).in_annotated_frames(), bound_th=0.008)
+    assert (row.frame_ids, row.areas, row.score) == (('2',), (200,), pytest.approx(0.8))
     sample.set_metainfo(dict(annotated_frames=[False] * 3))
-    with pytest.raises(ValueError, match="annotated_frames of video 'a' must tell at least one"):
+    with pytest.raises(ValueError, match="annotated_frames of video 'a' must mark at least one"):
         evaluate([sample])
 
 
@@ -101,31 +99,31 @@ class TestCandidates:
         return sample
 
     def test_of_all_masks(self):
-        figures = evaluate([self.sample()], protocols=['a2d'])
+        values = evaluate([self.sample()], protocols=['a2d'])
         # Ranks: right (.9), wrong (.7), right (.5), wrong: 51 points at 1, 50 at 2/3
-        assert figures['mAP'] == pytest.approx(100 * (51 + 50 * 2 / 3) / 101)
-        assert figures['mAP@0.75'] == pytest.approx(figures['mAP'])
+        assert values['mAP'] == pytest.approx(100 * (51 + 50 * 2 / 3) / 101)
+        assert values['mAP@0.75'] == pytest.approx(values['mAP'])
         # 400 pixels are below 32^2, larger ones are not annotated
-        assert figures['mAP_small'] == pytest.approx(figures['mAP'])
-        assert math.isnan(figures['mAP_large'])
-        assert 'mAP_top1' not in figures
+        assert values['mAP_small'] == pytest.approx(values['mAP'])
+        assert math.isnan(values['mAP_large'])
+        assert 'mAP_top1' not in values
 
     def test_the_gate_takes_all(self):
-        figures = evaluate([self.sample(consensus=0.1)], protocols=['a2d'])
-        assert figures['mAP'] == 0
-        assert figures['ungated/mAP'] > 80
+        values = evaluate([self.sample(consensus=0.1)], protocols=['a2d'])
+        assert values['mAP'] == 0
+        assert values['ungated/mAP'] > 80
 
     def test_the_csv_gives_it_again(self, tmp_path):
-        figures = evaluate([self.sample()], protocols=['a2d'], csv_path=tmp_path / 'pairs.csv')
+        values = evaluate([self.sample()], protocols=['a2d'], csv_path=tmp_path / 'pairs.csv')
         rows = read_pairs(tmp_path / 'pairs.csv')
-        again = as_dictionary(figures_of(ScoredSet(rows, protocols=['a2d'], groups=['quality'])))
-        assert again['mAP'] == figures['mAP']
+        again = as_dictionary(metric_values(EvalSet(rows, protocols=['a2d'], groups=['quality'])))
+        assert again['mAP'] == values['mAP']
         assert rows[0].candidates[1].scores == pytest.approx((0.9, 0.2))
 
     def test_wrong_candidates(self):
         sample = self.sample()
         sample.pred_pairs.candidate_scores = sample.pred_pairs.candidate_scores[..., :1]
-        with pytest.raises(ValueError, match="candidate_masks of video 'a' must be bool"):
+        with pytest.raises(ValueError, match="candidate_scores of video 'a' has shape"):
             evaluate([sample])
 
 
@@ -148,12 +146,12 @@ class TestDavisUnsup:
         left, right = self.LEFT, self.RIGHT
         # Annotator 0 right, 1 swapped, 2 nothing for object 2, 3 nothing at all
         predictions = [left, right, left, EMPTY, right, left, EMPTY, EMPTY]
-        figures = evaluate([self.sample(predictions)], protocols=['davis_unsup', 'per_expression'])
-        assert figures['J&F/annotator0'] == figures['J&F/annotator1'] == 100
-        assert figures['J&F/annotator2'] == 50
-        assert figures['J'] == pytest.approx((100 + 100 + 50 + 0) / 4)
+        values = evaluate([self.sample(predictions)], protocols=['davis_unsup', 'per_expression'])
+        assert values['J&F/annotator0'] == values['J&F/annotator1'] == 100
+        assert values['J&F/annotator2'] == 50
+        assert values['J'] == pytest.approx((100 + 100 + 50 + 0) / 4)
         # Without matching, the swap costs both: 3 of 8 sentences are right
-        assert figures['per_expression/J'] == pytest.approx(100 * 3 / 8)
+        assert values['per_expression/J'] == pytest.approx(100 * 3 / 8)
 
     def test_a_pixel_has_one_owner(self):
         # Both sentences of annotator 0 claim both objects; the higher score takes all.
@@ -172,11 +170,13 @@ class TestDavisUnsup:
         sample.gt_void = torch.from_numpy(block(1, 45) & ~self.LEFT)
         assert plain < evaluate([sample], protocols=['davis_unsup'])['J'] == 12.5
 
-    @pytest.mark.parametrize('void', [torch.zeros(1, 20, 50), torch.zeros(2, 20, 50) > 0])
-    def test_wrong_void(self, void):
+    def test_wrong_void(self):
         sample = self.sample([EMPTY] * 8)
-        sample.gt_void = void
-        with pytest.raises(ValueError, match=r"gt_void of video 'a' must be bool \(1, 20, 50\)"):
+        sample.gt_void = torch.zeros(1, 20, 50)
+        with pytest.raises(TypeError, match="gt_void of video 'a' must be bool"):
+            evaluate([sample], protocols=['davis_unsup'])
+        sample.gt_void = torch.zeros(2, 20, 50) > 0
+        with pytest.raises(ValueError, match=r"gt_void of video 'a' has shape .* = \(1, 20, 50\)"):
             evaluate([sample], protocols=['davis_unsup'])
 
     @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from r2vos_mm.evaluation.submission import (
     layout_named,
     scored_expressions,
 )
-from r2vos_mm.evaluation.submission.layouts import davis_palette
 from r2vos_mm.structures import ReferringDataSample
 
 _FILE = Path(__file__).parents[3] / 'tools' / 'analysis_tools' / 'check_submission.py'
@@ -112,12 +111,6 @@ def test_davis(tmp_path, expressions):
     assert image.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
 
 
-def test_palette():
-    # Id 21 = 0b10101: red bits 0, 3 -> 128; green bits 1, 4 -> 64; blue bits 2, 5 -> 128
-    assert davis_palette()[3 * 21 : 3 * 22] == [128, 64, 128]
-    assert davis_palette()[3 * 255 :] == [224, 224, 192]
-
-
 def test_missing_videos_give_no_zip_and_keep_the_parts(tmp_path, expressions):
     writer = metric(tmp_path, expressions, layout='ref_youtube_vos')
     writer.process(None, [video('a', [LEFT] * 8)])
@@ -143,7 +136,7 @@ def test_a_kill_after_the_last_video_leaves_the_zip_to_write(tmp_path, expressio
     path, left = tmp_path / 'out' / 'sub.zip', tmp_path / 'left.json'
     options = [str(path), '--layout', 'mevis', '--expressions', str(expressions)]
     tool.main([*options, '--remaining', str(left)])
-    assert '0 of 2 videos are left\nnothing to run: write the zip' in capsys.readouterr().out
+    assert '0 of 2 videos are left\nnothing to test: write the zip' in capsys.readouterr().out
     tool.main([*options, '--finish'])
     assert len(images_of(path)) == 18
 
@@ -248,13 +241,13 @@ class TestCheck:
 
     def test_a_cut_zip(self, zip_path, expressions):
         zip_path.write_bytes(zip_path.read_bytes()[:-30])
-        with pytest.raises(ValueError, match='not a whole zip'):
+        with pytest.raises(ValueError, match='not a complete zip'):
             check_submission(zip_path, layout_named('mevis'), scored_expressions(expressions))
 
     def test_tool(self, zip_path, expressions, capsys):
         options = ['--expressions', str(expressions), '--layout']
         tool.main([str(zip_path), *options, 'mevis'])
-        assert 'all 18 files are there and whole' in capsys.readouterr().out
+        assert 'all 18 files are present and complete' in capsys.readouterr().out
         with pytest.raises(SystemExit):
             tool.main([str(zip_path), *options, 'ref_youtube_vos'])
         assert '18 missing: Annotations/a/0/00000.png' in capsys.readouterr().out

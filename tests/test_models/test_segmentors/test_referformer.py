@@ -6,7 +6,7 @@ from mmengine.config import Config
 from torch import nn
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
-from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+from r2vos_mm.evaluation.metrics.eval_sample import read_sample
 
 SIZE = (32, 32)
 SENTENCES = ['a red circle', 'the small dog on the left', 'a boat']

@@ -1,4 +1,4 @@
-"""J, F and R of robust referring video segmentation, with and without the gate, in one pass."""
+"""Compute J, F and R of robust referring video segmentation during testing."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from typing import Any
 
 from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 
 from r2vos_mm.registry import METRICS
+from r2vos_mm.utils.logging import log, warn
 
-from ..submission import SubmissionWriter
-from .figures import DEFAULT_GROUPS, GROUPS, ScoredSet, as_dictionary, figures_of, warn
-from .object_rows import ObjectRow, object_rows
-from .pair_rows import PairRow, rows_of
-from .protocols import protocol_named
-from .report import format_table, write_report
-from .row_files import append_pairs, write_objects, write_pairs
-from .scored_sample import read_sample
+from .metrics.eval_sample import read_sample
+from .metrics.metric_values import DEFAULT_GROUPS, GROUPS, EvalSet, as_dictionary, metric_values
+from .metrics.object_scores import ObjectScores, object_scores
+from .metrics.pair_scores import PairScores, pair_scores
+from .metrics.protocols import protocol_named
+from .metrics.report import format_table, write_report
+from .metrics.scores_csv import append_pairs, write_objects, write_pairs
+from .submission import SubmissionWriter
+
+Scores = PairScores | ObjectScores
 
 
 @METRICS.register_module()
 class JFRMetric(BaseMetric):
     """J and F on positive pairs, robustness R on negative ones, and the quality of the verdict.
 
-    A pair is one video and one sentence. By default the protocol is ``per_expression``: every frame
-    of the sample counts, J and F are averaged over the frames of a pair and then over positive
-    pairs; masks are bool at the size of the annotation. :mod:`.protocols` lists the others. Plain
-    keys are figures of the masks after the gate, keys with ``ungated/`` before them of the masks
-    before it (the R2-VOS paper reports the latter). The first protocol has plain keys, those of
-    further ones begin with its name: ``ungated/from_first_appearance/J``.
+    A pair is one video and one expression. By default the protocol is ``per_expression``: every
+    frame of the sample counts, J and F are averaged over the frames of a pair and then over
+    positive pairs; masks are bool at the size of the annotation. :mod:`.metrics.protocols` lists
+    the others. Plain keys are values of the masks after the gate, keys that begin with
+    ``ungated/`` of the masks before it (the R2-VOS paper reports the latter). The first protocol
+    has plain keys, those of further ones begin with its name: ``ungated/from_first_appearance/J``.
 
     =================================== ==========================================================
     group ``quality``
@@ -45,8 +47,8 @@ class JFRMetric(BaseMetric):
                                         ``refcoco``; see :func:`r2vos_mm.evaluation.overlap_scores`
     ``mAP`` ``mAP@0.5`` ...             percent, protocol ``a2d``, over all masks of each sample,
                                         from a model that gives them (``candidate_masks``)
-    ``mAP_top1``                        percent, instead of these, of the chosen masks alone, which
-                                        is not the mAP of the benchmark
+    ``mAP_top1``                        percent, instead of these, of the predicted masks alone,
+                                        which is not the mAP of the benchmark
     ``J&F/annotator<k>``                percent, protocol ``davis_unsup``
     group ``robustness``
     ``R`` ``R_frac`` ``R_pair``         percent, see :class:`r2vos_mm.evaluation.Robustness`; not
@@ -72,37 +74,36 @@ class JFRMetric(BaseMetric):
     ``false_alarm_rate``                percent, over pairs with frames without the object
     group ``visa``                      needs the pixels of all objects in ``gt_foreground``
     ``visa_R`` ``visa_J`` ...           percent, see :func:`r2vos_mm.evaluation.visa_robustness`
-    ``visa_R/referring`` ``/reasoning`` percent, one type of sentences
+    ``visa_R/referring`` ``/reasoning`` percent, one type of expressions
     =================================== ==========================================================
 
-    R does not depend on how many negatives were drawn for a sentence, nor on their being drawn
-    evenly: the negatives of one positive are averaged before anything is summed, and only positives
-    that have negatives (of the kind in question) enter the denominator. Which positive a negative
-    belongs to is read from the pair ids: ``<video>/<sentence>/p`` and ``<video>/<sentence>/n<i>``
-    share what is before the last slash. If some negative has no positive by that rule, all are
-    weighted alike (``1 - mean negative / mean positive``), R_pair is NaN, and a message says so.
+    R does not depend on the number of negatives per expression: the negatives of one positive are
+    averaged first, and only positives that have negatives (of the kind in question) enter the
+    denominator. The pair ids assign negatives to positives: ``<video>/<expression>/p`` and
+    ``<video>/<expression>/n<i>`` share the part before the last slash. If some negative has no such
+    positive, all are weighted alike (``1 - mean negative / mean positive``), R_pair is NaN, and a
+    warning is logged.
 
-    Where only some frames of a sample are annotated (metainfo ``annotated_frames``), only these are
-    scored, for R and the verdict's areas, too.
+    If only some frames of a sample are annotated (metainfo ``annotated_frames``), all values are
+    computed on these, R too.
 
-    A figure is NaN, with a message, when a class of pairs is absent; never 0. Positives without
+    A value is NaN, with a warning, when a class of pairs is absent; never 0. Positives without
     annotation count for R and AUROC only. For a model without verdict AUROC is NaN, and gate on and
     off are the same.
 
-    With several processes the figures are the same to the last digit: rows are gathered
-    unshortened, sorted by pair id, and pairs that a sampler repeated to fill the last batch are
-    dropped.
+    With several processes the values are the same to the last digit: all scores are gathered and
+    sorted by pair id, and pairs that a sampler repeated to fill the last batch are dropped.
 
     Args:
         protocols: names of one or more protocols.
-        groups: groups of figures to report, of the table above.
+        groups: groups of values to report, of the table above.
         bound_th: radius of the contour match as a share of the diagonal.
         gate_threshold: consensus from which on the model's gate keeps a pair, for group ``gate``.
         csv_path: file for one row per pair, overwritten by each evaluation. With the protocol
             ``davis_unsup`` its objects go to ``<name>.objects.csv``. Until an evaluation is
-            complete, ``<name>.partial<rank>.csv`` holds what each process has scored so far: an
-            error or a kill loses no pair that was done before.
-        json_path: file for all figures, each with its protocol, and all rows.
+            complete, ``<name>.partial<rank>.csv`` holds what each process has scored so far, so
+            that an error or a kill loses no finished pair.
+        json_path: file for all values, each with its protocol, and all scores.
         submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
             evaluation then writes the zip for a server.
         format_only: write the submission and score nothing; ground truth is not needed.
@@ -110,6 +111,8 @@ class JFRMetric(BaseMetric):
         prefix: see :class:`mmengine.evaluator.BaseMetric`.
         collect_dir: see :class:`mmengine.evaluator.BaseMetric`.
     """
+
+    default_prefix = ''  # plain names, without the warning about a missing prefix
 
     def __init__(
         self,
@@ -149,7 +152,7 @@ class JFRMetric(BaseMetric):
         self.format_only = format_only
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Turn each sample into rows of numbers; ``read_sample`` says what errors it raises.
+        """Score each sample; see :func:`.metrics.eval_sample.read_sample` for the errors.
 
         Args:
             data_batch: not used.
@@ -157,119 +160,116 @@ class JFRMetric(BaseMetric):
                 dictionaries.
         """
         for sample in data_samples:
-            rows = self._rows_of(sample)
-            self._keep(rows)
-            self.results.append(rows)
+            scores = self._score_sample(sample)
+            self._append_partial(scores)
+            self.results.append(scores)
 
-    def _rows_of(self, sample: Any) -> list[PairRow | ObjectRow]:
-        """Rows of one sample."""
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather the scores of all processes and compute the metric values.
+
+        MMEngine would cut the gathered list to ``size``, which drops the right samples only when
+        processes took turns; here nothing is cut, and repeated pairs are found by their id.
+
+        Args:
+            size: number of samples of the dataset; not used.
+        """
+        values = super().evaluate(sys.maxsize)
+        if self._partial_path is not None:
+            self._partial_path.unlink(missing_ok=True)
+        return values
+
+    def compute_metrics(self, results: list[list[Scores]]) -> dict[str, float]:
+        """Return all values from the scores of all samples.
+
+        Args:
+            results: one list of scores per sample.
+
+        Returns:
+            The values listed in the docstring of the class.
+        """
+        values = {} if self.format_only else self._report(results)
+        if self.writer is not None:
+            log(f'Submission {self.writer.path}: {self.writer.finish()}')
+        return values
+
+    def _score_sample(self, sample: Any) -> list[Scores]:
+        """Score one sample, and write it to the submission."""
         read = read_sample(sample)
         if self.writer is not None:
             self.writer.write(read)
         if self.format_only:
             return []
         read = read.in_annotated_frames()
-        rows: list[PairRow | ObjectRow] = [*rows_of(read, bound_th=self.bound_th)]
+        scores: list[Scores] = [*pair_scores(read, bound_th=self.bound_th)]
         if 'davis_unsup' in self.protocols:
-            rows += object_rows(read, bound_th=self.bound_th)
-        return rows
+            scores += object_scores(read, bound_th=self.bound_th)
+        return scores
 
     @property
     def _partial_path(self) -> Path | None:
-        """File for what this process has scored before the evaluation is complete."""
+        """File for the scores of this process before the evaluation is complete."""
         if self.csv_path is None or self.format_only:
             return None
         return self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
 
-    def _keep(self, rows: list[PairRow | ObjectRow]) -> None:
-        """Write the rows of a sample at once, those of an evaluation before are dropped."""
+    def _append_partial(self, scores: list[Scores]) -> None:
+        """Write the scores of a sample at once; the first ones replace those of an earlier run."""
         path = self._partial_path
         if path is None:
             return
         if not self.results:
             path.unlink(missing_ok=True)
-        append_pairs(path, [row for row in rows if isinstance(row, PairRow)])
+        append_pairs(path, [entry for entry in scores if isinstance(entry, PairScores)])
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Gather the rows of all processes and compute.
-
-        MMEngine would cut the gathered list to ``size``, which drops the right samples only when
-        processes took turns; here nothing is cut and repeated pairs are found by their id.
-
-        Args:
-            size: number of samples of the dataset; not used.
-        """
-        figures = super().evaluate(sys.maxsize)
-        if self._partial_path is not None:
-            self._partial_path.unlink(missing_ok=True)
-        return figures
-
-    def compute_metrics(self, results: list[list[PairRow | ObjectRow]]) -> dict[str, float]:
-        """All figures from the rows of all samples.
-
-        Args:
-            results: one list of rows per sample.
-
-        Returns:
-            The figures listed in the class's docstring.
-        """
-        figures = {} if self.format_only else self._score(results)
-        if self.writer is not None:
-            report = self.writer.finish()
-            print_log(f'Submission {self.writer.path}: {report}', logger='current')
-        return figures
-
-    def _score(self, results: list[list[PairRow | ObjectRow]]) -> dict[str, float]:
-        """Figures of the rows, logged and written to the files that were asked for."""
-        rows = merge_rows(results, allow_repeats=get_world_size() > 1)
-        scored = ScoredSet(
-            pairs=[row for row in rows if isinstance(row, PairRow)],
-            objects=[row for row in rows if isinstance(row, ObjectRow)],
+    def _report(self, results: list[list[Scores]]) -> dict[str, float]:
+        """Compute the values, log them and write the files that were asked for."""
+        merged = merge_scores(results, allow_repeats=get_world_size() > 1)
+        eval_set = EvalSet(
+            pairs=[entry for entry in merged if isinstance(entry, PairScores)],
+            objects=[entry for entry in merged if isinstance(entry, ObjectScores)],
             protocols=self.protocols,
             groups=self.groups,
             gate_threshold=self.gate_threshold,
         )
-        figures = figures_of(scored)
-        print_log('\n' + format_table(scored, figures), logger='current')
+        values = metric_values(eval_set)
+        log('\n' + format_table(eval_set, values))
         if self.csv_path is not None:
-            write_pairs(self.csv_path, scored.pairs)
-            print_log(f'One row per pair: {self.csv_path}', logger='current')
-            if scored.objects:
-                write_objects(self.csv_path.with_suffix('.objects.csv'), scored.objects)
+            write_pairs(self.csv_path, eval_set.pairs)
+            log(f'Scores per pair: {self.csv_path}')
+            if eval_set.objects:
+                write_objects(self.csv_path.with_suffix('.objects.csv'), eval_set.objects)
         if self.json_path is not None:
-            write_report(self.json_path, scored, figures, bound_th=self.bound_th)
-            print_log(f'Figures with their protocols: {self.json_path}', logger='current')
-        return as_dictionary(figures)
+            write_report(self.json_path, eval_set, values, bound_th=self.bound_th)
+            log(f'Metric values with their protocols: {self.json_path}')
+        return as_dictionary(values)
 
 
-def merge_rows(
-    results: Sequence[Sequence[PairRow | ObjectRow]], *, allow_repeats: bool
-) -> list[PairRow | ObjectRow]:
-    """One row per pair or object, sorted by its id.
+def merge_scores(results: Sequence[Sequence[Scores]], *, allow_repeats: bool) -> list[Scores]:
+    """Return one entry per pair or object, sorted by its id.
 
     Args:
-        results: rows per sample, in the order of the dataset.
+        results: scores per sample, in the order of the dataset.
         allow_repeats: drop a pair that occurs again (samplers repeat samples to give every process
             equally many); the first occurrence is kept.
 
     Raises:
-        ValueError: if a pair id occurs twice and ``allow_repeats`` is off, or names two different
+        ValueError: A pair id occurs twice and ``allow_repeats`` is off, or it names two different
             pairs.
     """
-    merged: dict[str, PairRow | ObjectRow] = {}
-    for row in (row for rows in results for row in rows):
-        first = merged.setdefault(row.pair_id, row)
-        if first is row:
+    merged: dict[str, Scores] = {}
+    for entry in (entry for scores in results for entry in scores):
+        first = merged.setdefault(entry.pair_id, entry)
+        if first is entry:
             continue
-        if not allow_repeats or first.identity != row.identity:
+        if not allow_repeats or first.identity != entry.identity:
             raise ValueError(
-                f'pair id {row.pair_id!r} occurs twice: {first.sentence!r} on video '
-                f'{first.video!r} and {row.sentence!r} on video {row.video!r}; pair ids must be '
-                'unique in the dataset'
+                f'pair id {entry.pair_id!r} occurs twice: {first.expression!r} on video '
+                f'{first.video!r} and {entry.expression!r} on video {entry.video!r}; pair ids must '
+                'be unique in the dataset'
             )
-        if first != row:
+        if first != entry:
             warn(
-                f'pair {row.pair_id!r} was scored by two processes with different results, the '
-                'first is kept: the model is not deterministic across processes'
+                f'JFRMetric: pair {entry.pair_id!r} was scored by two processes with different '
+                'results, the first is kept: the model is not deterministic across processes'
             )
     return [merged[pair_id] for pair_id in sorted(merged)]

@@ -1,4 +1,4 @@
-"""JFRMetric: figures by hand, both gates in one pass, absent classes, wrong samples, CSV."""
+"""JFRMetric: values by hand, both gates in one pass, absent classes, wrong samples, CSV."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from mmengine.logging import MMLogger
 from samples import block, evaluate, random_sample, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
-from r2vos_mm.evaluation.metrics import figures as figures_module
-from r2vos_mm.evaluation.metrics import pair_rows
-from r2vos_mm.evaluation.metrics.figures import ScoredSet, as_dictionary, figures_of
-from r2vos_mm.evaluation.metrics.jfr_metric import merge_rows
-from r2vos_mm.evaluation.metrics.protocols import Quality
-from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+from r2vos_mm.evaluation.jfr_metric import merge_scores
+from r2vos_mm.evaluation.metrics import pair_scores
+from r2vos_mm.evaluation.metrics.eval_sample import read_sample
+from r2vos_mm.evaluation.metrics.metric_values import combined_values
 from r2vos_mm.registry import METRICS
 
 
@@ -69,47 +67,47 @@ def warnings_logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 class TestFigures:
     def test_without_gate(self, worked_example):
-        figures = evaluate(worked_example)
-        assert figures['ungated/J'] == pytest.approx(100 * (1 + 200 / 400) / 2)
-        assert figures['ungated/R'] == pytest.approx(100 * (1 - 60 / 600))
-        assert figures['ungated/R_frac'] == pytest.approx(100 * (1 - 0.06 / 0.6))
-        assert figures['ungated/R_pair'] == pytest.approx(100 * (0.85 + 1) / 2)
-        assert figures['ungated/area_ratio'] == pytest.approx((1 + 0.5) / 2)
-        assert figures['ungated/R/other_video'] == pytest.approx(100 * (1 - 60 / 400))
-        assert figures['ungated/R/attribute'] == pytest.approx(100)
+        values = evaluate(worked_example)
+        assert values['ungated/J'] == pytest.approx(100 * (1 + 200 / 400) / 2)
+        assert values['ungated/R'] == pytest.approx(100 * (1 - 60 / 600))
+        assert values['ungated/R_frac'] == pytest.approx(100 * (1 - 0.06 / 0.6))
+        assert values['ungated/R_pair'] == pytest.approx(100 * (0.85 + 1) / 2)
+        assert values['ungated/area_ratio'] == pytest.approx((1 + 0.5) / 2)
+        assert values['ungated/R/other_video'] == pytest.approx(100 * (1 - 60 / 400))
+        assert values['ungated/R/attribute'] == pytest.approx(100)
 
     def test_what_is_below_zero_is_clipped_in_one_figure_only(self, worked_example):
         # Negatives of 900 px and none, positives of 400 and 200
         area = torch.arange(1000).reshape(1, 20, 50) < 900
         worked_example[0].pred_pairs.ungated_masks[1] = area
-        figures = evaluate(worked_example)
-        assert figures['ungated/R'] == pytest.approx(-50)
-        assert figures['ungated/R_clipped'] == 0
+        values = evaluate(worked_example)
+        assert values['ungated/R'] == pytest.approx(-50)
+        assert values['ungated/R_clipped'] == 0
 
     def test_with_gate(self, worked_example):
-        figures = evaluate(worked_example)
-        assert figures['J'] == pytest.approx(50)
-        assert figures['F'] == pytest.approx(50)
-        assert figures['R'] == pytest.approx(100)
-        assert figures['J&F&R'] == pytest.approx((50 + 50 + 100) / 3)
-        assert figures['area_ratio'] == pytest.approx(0.5)
+        values = evaluate(worked_example)
+        assert values['J'] == pytest.approx(50)
+        assert values['F'] == pytest.approx(50)
+        assert values['R'] == pytest.approx(100)
+        assert values['J&F&R'] == pytest.approx((50 + 50 + 100) / 3)
+        assert values['area_ratio'] == pytest.approx(0.5)
 
     @pytest.mark.parametrize('prefix', ['', 'ungated/'])
     def test_means(self, worked_example, prefix):
-        figures = {
+        values = {
             name.removeprefix(prefix): value
             for name, value in evaluate(worked_example).items()
             if name.startswith(prefix)
         }
-        assert figures['J&F'] == pytest.approx((figures['J'] + figures['F']) / 2)
-        assert figures['J&F&R'] == pytest.approx((figures['J'] + figures['F'] + figures['R']) / 3)
+        assert values['J&F'] == pytest.approx((values['J'] + values['F']) / 2)
+        assert values['J&F&R'] == pytest.approx((values['J'] + values['F'] + values['R']) / 3)
 
     def test_auroc(self, worked_example):
         # .9 and .4 against .3 and .6: 3 of 4 won; per kind 2 of 2 and 1 of 2
-        figures = evaluate(worked_example)
-        assert figures['AUROC'] == pytest.approx(3 / 4)
-        assert figures['AUROC/other_video'] == 1.0
-        assert figures['AUROC/attribute'] == pytest.approx(1 / 2)
+        values = evaluate(worked_example)
+        assert values['AUROC'] == pytest.approx(3 / 4)
+        assert values['AUROC/other_video'] == 1.0
+        assert values['AUROC/attribute'] == pytest.approx(1 / 2)
 
     def test_means_are_over_frames_then_pairs(self):
         # First pair: frames 1, 0, 0 -> 1/3; second pair: one frame of 1 -> 2/3 overall
@@ -121,14 +119,14 @@ class TestFigures:
             ),
             sample_of('b', ['b/0/p'], good[None], good[None], [0.9]),
         ]  # fmt: skip
-        figures = evaluate(samples)
-        assert figures['J'] == pytest.approx(100 * 2 / 3)
-        assert figures['F'] == pytest.approx(100 * 2 / 3)
-        assert figures['J_recall'] == pytest.approx(100 * 2 / 3)
+        values = evaluate(samples)
+        assert values['J'] == pytest.approx(100 * 2 / 3)
+        assert values['F'] == pytest.approx(100 * 2 / 3)
+        assert values['J_recall'] == pytest.approx(100 * 2 / 3)
 
     def test_equal_the_plain_functions(self, yardstick):
         samples = [random_sample(index) for index in range(4)]
-        figures = evaluate(samples)
+        values = evaluate(samples)
         for prefix, field in (('', 'masks'), ('ungated/', 'ungated_masks')):
             per_pair = [
                 yardstick.naive_scores(
@@ -137,8 +135,8 @@ class TestFigures:
                 for sample in samples
             ]
             region, contour = 100 * np.mean(per_pair, axis=0)
-            assert figures[f'{prefix}J'] == pytest.approx(region, abs=1e-9)
-            assert figures[f'{prefix}F'] == pytest.approx(contour, abs=1e-9)
+            assert values[f'{prefix}J'] == pytest.approx(region, abs=1e-9)
+            assert values[f'{prefix}F'] == pytest.approx(contour, abs=1e-9)
 
     def test_gate_per_frame(self, monkeypatch):
         # A gate that empties one frame of two: only that frame is scored again.
@@ -147,15 +145,15 @@ class TestFigures:
         sample.pred_pairs.masks = sample.pred_pairs.masks.clone()
         sample.pred_pairs.masks[0, 1] = False
         lengths = []
-        score = pair_rows.score_masks
+        score = pair_scores.score_masks
         monkeypatch.setattr(
-            pair_rows,
+            pair_scores,
             'score_masks',
             lambda pred, gt, **kw: lengths.append(len(pred)) or score(pred, gt, **kw),
         )
-        figures = evaluate([sample])
-        assert figures['J'] == 50.0
-        assert figures['ungated/J'] == 100.0
+        values = evaluate([sample])
+        assert values['J'] == 50.0
+        assert values['ungated/J'] == 100.0
         assert lengths == [2, 1]
 
     def test_samples_and_dictionaries_alike(self):
@@ -176,26 +174,30 @@ class TestFigures:
         metric.process(None, worked_example)
         assert metric.evaluate(2)['val/ungated/J'] == pytest.approx(75)
 
+    def test_names_are_plain_without_a_warning_about_the_prefix(self, warnings_logged):
+        assert JFRMetric().prefix == ''
+        assert not warnings_logged
+
 
 class TestAbsence:
     def test_no_negatives(self, worked_example, warnings_logged):
-        figures = evaluate(only(worked_example, positive=True))
-        assert figures['ungated/J'] == pytest.approx(75)
+        values = evaluate(only(worked_example, positive=True))
+        assert values['ungated/J'] == pytest.approx(75)
         for name in ('R', 'R_frac', 'R_pair', 'R_clipped', 'J&F&R', 'AUROC'):
-            assert math.isnan(figures[name])
+            assert math.isnan(values[name])
         assert any('no negative pairs' in message for message in warnings_logged)
 
     def test_no_positives(self, worked_example, warnings_logged):
-        figures = evaluate(only(worked_example, positive=False))
-        assert all(math.isnan(value) for value in figures.values())
+        values = evaluate(only(worked_example, positive=False))
+        assert all(math.isnan(value) for value in values.values())
         assert any('no positive pairs' in message for message in warnings_logged)
 
     def test_video_without_annotation(self, worked_example, warnings_logged):
         del worked_example[1].gt_pairs.masks
-        figures = evaluate(worked_example)
-        assert figures['ungated/J'] == pytest.approx(100)
-        assert figures['ungated/R'] == pytest.approx(90)
-        assert figures['AUROC'] == pytest.approx(3 / 4)
+        values = evaluate(worked_example)
+        assert values['ungated/J'] == pytest.approx(100)
+        assert values['ungated/R'] == pytest.approx(90)
+        assert values['AUROC'] == pytest.approx(3 / 4)
         assert any('1 of 2 positive pairs have no annotated' in text for text in warnings_logged)
 
     def test_model_without_verdict(self, worked_example, warnings_logged):
@@ -203,17 +205,17 @@ class TestAbsence:
             sample.pred_pairs.masks = sample.pred_pairs.ungated_masks
             for name in ('consensus', 'ungated_masks', 'misalignment_logits'):
                 del sample.pred_pairs[name]
-        figures = evaluate(worked_example)
-        assert figures['J'] == figures['ungated/J'] == pytest.approx(75)
-        assert math.isnan(figures['AUROC'])
+        values = evaluate(worked_example)
+        assert values['J'] == values['ungated/J'] == pytest.approx(75)
+        assert math.isnan(values['AUROC'])
         assert any('no consensus' in message for message in warnings_logged)
 
     def test_negatives_of_unknown_sentences(self, worked_example, warnings_logged):
         # 1 - mean(60, 0) / mean(400, 200), the pairs cannot be told
         worked_example[1].gt_pairs.pair_ids = ['b/0/p', 'c/7/n0']
-        figures = evaluate(worked_example)
-        assert figures['ungated/R'] == pytest.approx(90)
-        assert math.isnan(figures['R_pair'])
+        values = evaluate(worked_example)
+        assert values['ungated/R'] == pytest.approx(90)
+        assert math.isnan(values['R_pair'])
         assert any('weights all negatives alike' in message for message in warnings_logged)
 
     def test_nothing_segmented_on_positives(self, worked_example, warnings_logged):
@@ -244,27 +246,14 @@ class TestPublishedMeans:
             ((59.4, 62.9, 65.5), 62.6),
         ],
     )
-    def test_j_and_f_and_r(self, parts, printed, monkeypatch):
-        figures = self.with_parts(monkeypatch, parts[:2], {'R': parts[2]}, 'robustness')
-        assert figures['J&F&R'] == pytest.approx(printed, abs=5e-3)
+    def test_j_and_f_and_r(self, parts, printed):
+        known = dict(zip(('J', 'F', 'R'), parts))
+        assert combined_values(known)['J&F&R'] == pytest.approx(printed, abs=5e-3)
 
-    def test_mevis(self, monkeypatch):
+    def test_mevis(self):
         # (53.09 + 41.38 + 92.53) / 3
-        silence = {'N_acc': 41.38, 'T_acc': 92.53}
-        figures = self.with_parts(monkeypatch, (53.09, 53.09), silence, 'no_target')
-        assert figures['mevis'] == pytest.approx(62.33, abs=5e-3)
-
-    def with_parts(self, monkeypatch, quality, others, group) -> dict[str, float]:
-        """Figures where J, F and those of another group are given."""
-        name = {'robustness': '_resistance', 'no_target': '_no_target'}[group]
-        monkeypatch.setattr(figures_module, name, lambda *args: others)
-        region, contour = quality
-        values = {'J': region, 'F': contour, 'J&F': (region + contour) / 2}
-        monkeypatch.setattr(
-            ScoredSet, 'quality', lambda *args: Quality(values, num_samples=1, num_frames=1,
-                                                        left_out=0)
-        )  # fmt: skip
-        return as_dictionary(figures_of(ScoredSet([], groups=['quality', group])))
+        known = {'J&F': 53.09, 'N_acc': 41.38, 'T_acc': 92.53}
+        assert combined_values(known) == {'mevis': pytest.approx(62.33, abs=5e-3)}
 
 
 class TestErrors:
@@ -274,7 +263,7 @@ class TestErrors:
 
     def test_pair_twice_in_a_sample(self, worked_example):
         worked_example[0].gt_pairs.pair_ids = ['a/0/p', 'a/0/p']
-        self.refused(worked_example[0], ValueError, "'a/0/p' occurs twice .* 'a'")
+        self.refused(worked_example[0], ValueError, "'a/0/p' of video 'a' occurs twice")
 
     def test_pair_twice_in_the_dataset(self, worked_example):
         metric = JFRMetric()
@@ -293,7 +282,9 @@ class TestErrors:
     def test_number_of_pairs(self, worked_example):
         sample = worked_example[0].to_dict()
         sample['pred_pairs'] = worked_example[1].pred_pairs[:1].to_dict()
-        with pytest.raises(ValueError, match="video 'a' must be .* P = 2"):
+        with pytest.raises(
+            ValueError, match=r"video 'a' has shape \(1, .*, expected \(P, T, H, W\) = \(2, any"
+        ):
             JFRMetric().process(None, [sample])
 
     @pytest.mark.parametrize('name', ['masks', 'ungated_masks'])
@@ -323,14 +314,14 @@ class TestErrors:
 
 def test_csv_has_what_the_figures_are_made_of(worked_example, tmp_path: Path):
     path = tmp_path / 'new' / 'pairs.csv'
-    figures = evaluate(worked_example, csv_path=path)
+    values = evaluate(worked_example, csv_path=path)
     with path.open(newline='', encoding='utf-8') as file:
         lines = {line['pair_id']: line for line in csv.DictReader(file)}
     assert list(lines) == ['a/0/n0', 'a/0/p', 'b/0/n0', 'b/0/p']
     positives = [line for line in lines.values() if line['label'] == '1']
     for name in ('J', 'F', 'ungated_J', 'ungated_F'):
         mean = 100 * np.mean([float(line[name]) for line in positives])
-        assert mean == pytest.approx(figures[name.replace('_', '/')])
+        assert mean == pytest.approx(values[name.replace('_', '/')])
     negative = lines['a/0/n0']
     assert (negative['ungated_area'], negative['area'], negative['J']) == ('60', '0', '')
     assert (negative['kind'], negative['gt_area']) == ('other_video', '')
@@ -346,22 +337,22 @@ def test_only_numbers_are_kept_of_a_sample(worked_example):
 
 
 class TestMerge:
-    def rows(self, **changes) -> list[list[pair_rows.PairRow]]:
-        (row,) = pair_rows.rows_of(
+    def rows(self, **changes) -> list[list[pair_scores.PairScores]]:
+        (row,) = pair_scores.pair_scores(
             read_sample(only([random_sample(0)], positive=True)[0]), bound_th=0.008
         )
         return [[row], [replace(row, **changes)]]
 
     def test_repeated_pair_counts_once(self, warnings_logged):
         results = self.rows()
-        assert merge_rows(results, allow_repeats=True) == results[0]
+        assert merge_scores(results, allow_repeats=True) == results[0]
         assert not warnings_logged
 
     def test_repeated_pair_with_other_scores_is_told(self, warnings_logged):
         results = self.rows(consensus=0.123)
-        assert merge_rows(results, allow_repeats=True) == results[0]
+        assert merge_scores(results, allow_repeats=True) == results[0]
         assert any("'video0/0/p' was scored by two" in message for message in warnings_logged)
 
     def test_two_pairs_of_one_id_are_refused(self):
         with pytest.raises(ValueError, match="'video0/0/p' occurs twice"):
-            merge_rows(self.rows(sentence='another one'), allow_repeats=True)
+            merge_scores(self.rows(expression='another one'), allow_repeats=True)

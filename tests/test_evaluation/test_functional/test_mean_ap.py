@@ -12,36 +12,36 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from r2vos_mm.evaluation import ScoredMasks, mean_average_precision, scored_masks
+from r2vos_mm.evaluation import MaskCandidates, mask_candidates, mean_average_precision
 
 
-def sample(*predictions: tuple[float, float]) -> ScoredMasks:
+def sample(*predictions: tuple[float, float]) -> MaskCandidates:
     """A sample of 1,000 annotated pixels with predictions of (IoU, score)."""
     ious, scores = zip(*predictions)
-    return ScoredMasks(ious, scores, (1000,) * len(ious), 1000)
+    return MaskCandidates(ious, scores, (1000,) * len(ious), 1000)
 
 
 def test_two_images():
     # .5-.6 (3 thresholds): both right, AP 1; .65-.8 (4): one of two, 51 of 101 recall points
-    figures = mean_average_precision([sample((0.82, 0.9)), sample((0.62, 0.5))])
-    assert figures.mean == pytest.approx((3 * 1 + 4 * 51 / 101) / 10)
-    assert figures.at_50 == pytest.approx(1)
-    assert figures.at_75 == pytest.approx(51 / 101)
+    values = mean_average_precision([sample((0.82, 0.9)), sample((0.62, 0.5))])
+    assert values.mean == pytest.approx((3 * 1 + 4 * 51 / 101) / 10)
+    assert values.at_50 == pytest.approx(1)
+    assert values.at_75 == pytest.approx(51 / 101)
     # 1,000 pixels is below 32^2
-    assert (figures.small, figures.medium, figures.large) == (figures.mean, -1, -1)
+    assert (values.small, values.medium, values.large) == (values.mean, -1, -1)
 
 
 def test_scores_swapped():
     # At .65-.8 the false positive ranks first: precision 1/2 at 51 points
-    figures = mean_average_precision([sample((0.82, 0.5)), sample((0.62, 0.9))])
-    assert figures.mean == pytest.approx((3 * 1 + 4 * 51 / 101 / 2) / 10)
+    values = mean_average_precision([sample((0.82, 0.5)), sample((0.62, 0.9))])
+    assert values.mean == pytest.approx((3 * 1 + 4 * 51 / 101 / 2) / 10)
 
 
 def test_second_mask_on_an_image():
     # Ranks: right (.9), wrong (.7), right (.5): 51 points at 1, 50 at 2/3
-    figures = mean_average_precision([sample((0.82, 0.9), (0.1, 0.7)), sample((0.62, 0.5))])
-    assert figures.at_50 == pytest.approx((51 + 50 * 2 / 3) / 101)
-    assert figures.mean == pytest.approx(0.45248, abs=5e-6)
+    values = mean_average_precision([sample((0.82, 0.9), (0.1, 0.7)), sample((0.62, 0.5))])
+    assert values.at_50 == pytest.approx((51 + 50 * 2 / 3) / 101)
+    assert values.mean == pytest.approx(0.45248, abs=5e-6)
 
 
 def test_an_iou_at_the_threshold_matches():
@@ -50,7 +50,7 @@ def test_an_iou_at_the_threshold_matches():
 
 
 def test_no_predictions_and_no_samples():
-    assert mean_average_precision([ScoredMasks((), (), (), 10)]).mean == 0
+    assert mean_average_precision([MaskCandidates((), (), (), 10)]).mean == 0
     assert math.isnan(mean_average_precision([]).mean)
 
 
@@ -62,7 +62,7 @@ def test_equals_pycocotools_on_masks():
         gt[10 : 30 + 5 * image, 5:60] = True
         masks = np.stack([np.roll(gt, shift, axis=1) for shift in rng.integers(0, 30, 4)])
         scores = rng.random(4).round(1).tolist()
-        samples.append(scored_masks(masks, scores, gt))
+        samples.append(mask_candidates(masks, scores, gt))
         truth.append({'id': image + 1, 'image_id': image, 'category_id': 1, 'iscrowd': 0,
                       'segmentation': code(gt), 'area': int(gt.sum())})  # fmt: skip
         found += [
@@ -79,9 +79,9 @@ def test_equals_pycocotools_on_masks():
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    figures = mean_average_precision(samples)
+    values = mean_average_precision(samples)
     expected = evaluation.stats[:6].tolist()
-    assert list(vars(figures).values()) == expected
+    assert list(vars(values).values()) == expected
 
 
 def code(mask: np.ndarray) -> dict:
@@ -89,13 +89,13 @@ def code(mask: np.ndarray) -> dict:
     return coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
 
 
-def test_scored_masks():
+def test_mask_candidates():
     gt = np.zeros((4, 5), dtype=bool)
     gt[1:3, 1:4] = True
     half = gt.copy()
     half[2] = False
-    numbers = scored_masks(np.stack([gt, half, ~gt]), [0.3, 0.2, 0.1], gt)
-    assert numbers == ScoredMasks((1.0, 0.5, 0.0), (0.3, 0.2, 0.1), (6, 3, 14), 6)
+    numbers = mask_candidates(np.stack([gt, half, ~gt]), [0.3, 0.2, 0.1], gt)
+    assert numbers == MaskCandidates((1.0, 0.5, 0.0), (0.3, 0.2, 0.1), (6, 3, 14), 6)
     # Column by column: 5 off, 2 on, 2 off, 2 on, 2 off, 2 on, 5 off
     assert code(gt) == {'size': [4, 5], 'counts': b'5220003'}
 
@@ -103,8 +103,8 @@ def test_scored_masks():
 def test_wrong_masks_are_refused():
     gt = np.ones((4, 5), dtype=bool)
     with pytest.raises(TypeError, match='bool'):
-        scored_masks(np.ones((1, 4, 5), dtype=np.uint8), [1.0], gt)
-    with pytest.raises(ValueError, match='do not go together'):
-        scored_masks(np.ones((2, 4, 5), dtype=bool), [1.0], gt)
+        mask_candidates(np.ones((1, 4, 5), dtype=np.uint8), [1.0], gt)
+    with pytest.raises(ValueError, match='do not match'):
+        mask_candidates(np.ones((2, 4, 5), dtype=bool), [1.0], gt)
     with pytest.raises(ValueError, match='NaN'):
-        scored_masks(np.ones((1, 4, 5), dtype=bool), [float('nan')], gt)
+        mask_candidates(np.ones((1, 4, 5), dtype=bool), [float('nan')], gt)

@@ -1,4 +1,4 @@
-"""Groups of figures beyond the default, the report with its protocols, rows as CSV."""
+"""Groups of values beyond the default, the report with its protocols, rows as CSV."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from samples import block, evaluate, random_sample, sample_of
 
 from r2vos_mm.evaluation import JFRMetric
-from r2vos_mm.evaluation.metrics.figures import GROUPS, ScoredSet, as_dictionary, figures_of
-from r2vos_mm.evaluation.metrics.pair_rows import rows_of
-from r2vos_mm.evaluation.metrics.row_files import read_pairs
-from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+from r2vos_mm.evaluation.metrics.eval_sample import read_sample
+from r2vos_mm.evaluation.metrics.metric_values import GROUPS, EvalSet, as_dictionary, metric_values
+from r2vos_mm.evaluation.metrics.pair_scores import pair_scores
+from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 
 EMPTY = np.zeros((1, 20, 50), dtype=bool)
 FULL, HALF = block(10, 40), block(10, 20)
@@ -36,17 +36,17 @@ def samples() -> list:
 
 
 def test_gate(samples):
-    figures = evaluate(samples, groups=['quality', 'robustness', 'gate'])
+    values = evaluate(samples, groups=['quality', 'robustness', 'gate'])
     # Of 9 comparisons .4 loses against .7 only. Thresholds .9 .8 .7 .4: precision 1, 1, -, 3/4
-    assert figures['AP_aligned'] == pytest.approx((1 + 1 + 3 / 4) / 3)
-    assert figures['AP_misaligned'] == pytest.approx((1 + 1 + 3 / 4) / 3)
-    assert figures['FPR95_aligned'] == pytest.approx(1 / 3)
-    assert figures['gate_TPR'] == pytest.approx(2 / 3)
-    assert figures['gate_FPR'] == pytest.approx(1 / 3)
-    assert figures['gate_balanced_accuracy'] == pytest.approx(2 / 3)
-    assert figures['gate_delta_J&F'] == pytest.approx(figures['J&F'] - figures['ungated/J&F'])
+    assert values['AP_aligned'] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert values['AP_misaligned'] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert values['FPR95_aligned'] == pytest.approx(1 / 3)
+    assert values['gate_TPR'] == pytest.approx(2 / 3)
+    assert values['gate_FPR'] == pytest.approx(1 / 3)
+    assert values['gate_balanced_accuracy'] == pytest.approx(2 / 3)
+    assert values['gate_delta_J&F'] == pytest.approx(values['J&F'] - values['ungated/J&F'])
     # Gate on: 1 - 200 / 600; off: 1 - 600 / 1000
-    assert figures['gate_delta_R'] == pytest.approx(100 * ((1 - 1 / 3) - 0.4))
+    assert values['gate_delta_R'] == pytest.approx(100 * ((1 - 1 / 3) - 0.4))
 
 
 def test_threshold_of_the_gate(samples):
@@ -57,21 +57,19 @@ def test_threshold_of_the_gate(samples):
 
 
 def test_no_target(samples):
-    figures = evaluate(samples, groups=['quality', 'no_target'])
+    values = evaluate(samples, groups=['quality', 'no_target'])
     # Ungated: (I, U) = (400, 400), (200, 400), (400, 400); negatives predict 200, 0, 400 pixels
-    assert figures['ungated/N_acc'] == pytest.approx(100 / 3)
-    assert figures['ungated/T_acc'] == 100
-    assert figures['ungated/gIoU'] == pytest.approx(100 * (1 + 0.5 + 1 + 0 + 1 + 0) / 6)
-    assert figures['ungated/cIoU'] == pytest.approx(100 * 1000 / (1200 + 200 + 400))
-    assert figures['ungated/S'] == pytest.approx((0.2**0.5 + 0 + 0.4**0.5) / 3)
-    assert figures['ungated/Pr@0.9'] == pytest.approx(200 / 3)
+    assert values['ungated/N_acc'] == pytest.approx(100 / 3)
+    assert values['ungated/T_acc'] == 100
+    assert values['ungated/gIoU'] == pytest.approx(100 * (1 + 0.5 + 1 + 0 + 1 + 0) / 6)
+    assert values['ungated/cIoU'] == pytest.approx(100 * 1000 / (1200 + 200 + 400))
+    assert values['ungated/S'] == pytest.approx((0.2**0.5 + 0 + 0.4**0.5) / 3)
+    assert values['ungated/Pr@0.9'] == pytest.approx(200 / 3)
     # Gated: c is silent for its target, and its negative is emptied
-    assert figures['N_acc'] == pytest.approx(200 / 3)
-    assert figures['T_acc'] == pytest.approx(200 / 3)
-    assert figures['cIoU'] == pytest.approx(100 * 600 / (1200 + 200))
-    assert figures['mevis'] == pytest.approx(
-        (figures['J&F'] + figures['N_acc'] + figures['T_acc']) / 3
-    )
+    assert values['N_acc'] == pytest.approx(200 / 3)
+    assert values['T_acc'] == pytest.approx(200 / 3)
+    assert values['cIoU'] == pytest.approx(100 * 600 / (1200 + 200))
+    assert values['mevis'] == pytest.approx((values['J&F'] + values['N_acc'] + values['T_acc']) / 3)
 
 
 def test_a_sentence_whose_object_never_appears_has_no_target():
@@ -82,12 +80,12 @@ def test_a_sentence_whose_object_never_appears_has_no_target():
 def test_presence(samples):
     gt = np.concatenate([EMPTY, FULL, FULL])[None]
     pred = np.concatenate([HALF, HALF, EMPTY])[None]
-    figures = evaluate([sample_of('a', ['a/0/p'], gt, pred, [0.9])], groups=['presence'])
+    values = evaluate([sample_of('a', ['a/0/p'], gt, pred, [0.9])], groups=['presence'])
     # Annotated 2, 3; predicted 1, 2; J of frame 2 is .5
-    assert figures['tIoU'] == pytest.approx(100 / 3)
-    assert figures['vIoU'] == pytest.approx(100 * 0.5 / 3)
-    assert figures['presence_accuracy'] == pytest.approx(100 / 3)
-    assert figures['false_alarm_rate'] == 100
+    assert values['tIoU'] == pytest.approx(100 / 3)
+    assert values['vIoU'] == pytest.approx(100 * 0.5 / 3)
+    assert values['presence_accuracy'] == pytest.approx(100 / 3)
+    assert values['false_alarm_rate'] == 100
 
 
 class TestVisa:
@@ -108,14 +106,14 @@ class TestVisa:
         return found
 
     def test_by_hand(self):
-        figures = evaluate(self.samples(), groups=['visa'])
+        values = evaluate(self.samples(), groups=['visa'])
         # 100 of 500 px are wrong: .8; the sentence without target is left out
-        assert figures['visa_R/referring'] == pytest.approx(100)
-        assert figures['visa_R/reasoning'] == pytest.approx(80)
-        assert figures['visa_R'] == pytest.approx(90)
+        assert values['visa_R/referring'] == pytest.approx(100)
+        assert values['visa_R/reasoning'] == pytest.approx(80)
+        assert values['visa_R'] == pytest.approx(90)
         # (I, U) = (400, 400), (200, 500)
-        assert figures['visa_J'] == pytest.approx(100 * (1 + 0.4) / 2)
-        assert figures['visa_J&F'] == pytest.approx((figures['visa_J'] + figures['visa_F']) / 2)
+        assert values['visa_J'] == pytest.approx(100 * (1 + 0.4) / 2)
+        assert values['visa_J&F'] == pytest.approx((values['visa_J'] + values['visa_F']) / 2)
 
     def test_types_are_optional_and_the_other_objects_are_not(self):
         samples = self.samples()[:2]
@@ -140,16 +138,14 @@ def test_groups_choose_the_figures(samples):
 
 def test_report_names_a_protocol_for_every_figure(samples, tmp_path: Path):
     path = tmp_path / 'new' / 'report.json'
-    figures = evaluate(samples, groups=GROUPS, protocols=['per_expression', 'a2d'], json_path=path)
+    values = evaluate(samples, groups=GROUPS, protocols=['per_expression', 'a2d'], json_path=path)
     report = json.loads(path.read_text(encoding='utf-8'))
     reported = {figure['key']: figure for figure in report['figures']}
-    assert reported.keys() == figures.keys()
+    assert reported.keys() == values.keys()
     for key, figure in reported.items():
         assert figure['protocol'] in ('per_expression', 'a2d', 'all_frames', 'per_pair')
         assert (figure['gate'] == 'off') == key.startswith('ungated/')
-        assert figure['value'] == figures[key] or np.isnan(figures[key]) == (
-            figure['value'] is None
-        )
+        assert figure['value'] == values[key] or np.isnan(values[key]) == (figure['value'] is None)
     assert (report['n_pairs'], report['n_negative'], report['n_videos']) == (6, 3, 3)
     assert report['protocols']['a2d']['n_samples'] == report['protocols']['a2d']['n_frames'] == 3
     assert len(report['scored_pairs_sha256']) == 64
@@ -161,12 +157,14 @@ def test_the_csv_gives_all_figures_again(tmp_path: Path):
     samples = [random_sample(index) for index in range(4)]
     protocols = ('per_expression', 'from_first_appearance', 'a2d')
     path = tmp_path / 'pairs.csv'
-    figures = evaluate(samples, groups=GROUPS, protocols=protocols, csv_path=path)
+    values = evaluate(samples, groups=GROUPS, protocols=protocols, csv_path=path)
     rows = read_pairs(path)
-    expected = [row for sample in samples for row in rows_of(read_sample(sample), bound_th=0.008)]
+    expected = [
+        row for sample in samples for row in pair_scores(read_sample(sample), bound_th=0.008)
+    ]
     assert rows == sorted(expected, key=lambda row: row.pair_id)
-    again = figures_of(ScoredSet(rows, protocols=protocols, groups=GROUPS))
-    assert as_dictionary(again) == pytest.approx(figures, abs=0, rel=0, nan_ok=True)
+    again = metric_values(EvalSet(rows, protocols=protocols, groups=GROUPS))
+    assert as_dictionary(again) == pytest.approx(values, abs=0, rel=0, nan_ok=True)
 
 
 def test_a_csv_of_something_else_is_refused(tmp_path: Path):

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from r2vos_mm.evaluation.offline import (
-    MaskFiles,
-    PairScorer,
-    PngTruth,
-    SemiSupervisedScorer,
-    UnsupervisedScorer,
-    VideoTask,
-    scoring,
+from r2vos_mm.apis import scoring
+from r2vos_mm.apis.scoring import (
+    Outcome,
+    VideoScorer,
+    score_expressions,
+    score_semi_supervised,
+    score_unsupervised,
 )
-from r2vos_mm.evaluation.offline.truth import PairTask
+from r2vos_mm.evaluation.ground_truth import PairTask, PngGroundTruth, VideoTask
+from r2vos_mm.evaluation.mask_files import MaskFiles
 
-SCORERS = [PairScorer, SemiSupervisedScorer, UnsupervisedScorer]
+SCORERS = [score_expressions, score_semi_supervised, score_unsupervised]
 
 
 class DrawnMasks(MaskFiles):
@@ -41,15 +41,15 @@ class DrawnMasks(MaskFiles):
         return not folder.startswith('anno')
 
 
-def outcome_of(scorer: type, num_frames: int, size: tuple[int, int] = (60, 80)):
-    truth = PngTruth.__new__(PngTruth)
+def outcome_of(scorer: VideoScorer, num_frames: int, size: tuple[int, int] = (60, 80)) -> Outcome:
+    truth = PngGroundTruth.__new__(PngGroundTruth)
     truth.files = DrawnMasks(0, size)
     task = VideoTask(
         'v',
         tuple(f'{index:05d}' for index in range(num_frames)),
         tuple(PairTask(f'v/{i}/p', f'v/{i}', target=(str(i + 1),)) for i in range(2)),
     )
-    return scorer(DrawnMasks(4, size), truth)(task)
+    return scorer(task, DrawnMasks(4, size), truth)
 
 
 @pytest.mark.parametrize('scorer', SCORERS)

@@ -1,4 +1,4 @@
-"""JFRMetric over two and three processes gives the figures of one, to the last digit."""
+"""JFRMetric over two and three processes gives the values of one, to the last digit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.multiprocessing as mp
 from samples import random_sample
 
 from r2vos_mm.evaluation import JFRMetric
-from r2vos_mm.evaluation.metrics.figures import GROUPS
+from r2vos_mm.evaluation.metrics.metric_values import GROUPS
 from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
 
 NUM_SAMPLES = 5
@@ -38,13 +38,13 @@ def evaluate_shards(rank: int, folder: Path, world_size: int) -> None:
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=world_size
     )
-    figures = {}
+    values = {}
     for name, shards in SHARDS[world_size].items():
         metric = JFRMetric(collect_dir=str(folder / 'collect'), **OPTIONS)
         metric.process(None, [random_sample(index) for index in shards[rank]])
-        figures[name] = metric.evaluate(NUM_SAMPLES)
+        values[name] = metric.evaluate(NUM_SAMPLES)
         torch.distributed.barrier()
-    (folder / f'{rank}.pkl').write_bytes(pickle.dumps(figures))
+    (folder / f'{rank}.pkl').write_bytes(pickle.dumps(values))
     torch.distributed.destroy_process_group()
 
 
@@ -61,6 +61,6 @@ def test_processes_equal_one(world_size: int, tmp_path: Path):
         key.removeprefix('a2d/') for key in expected
     }
     for rank in range(world_size):
-        figures = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
-        for figures_of_shards in figures.values():
+        values = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
+        for figures_of_shards in values.values():
             assert repr(figures_of_shards) == repr(expected)  # NaN is unlike itself, its text not

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from samples import evaluate, sample_of
 
-from r2vos_mm.evaluation.metrics.scored_sample import read_sample
+from r2vos_mm.evaluation.metrics.eval_sample import read_sample
 
 
 def pairs(logits: list[float]) -> object:
@@ -26,7 +26,7 @@ def test_consensus_of_minus_infinity_is_none():
 
 
 def test_gate_and_auroc_are_those_of_a_model_without_verdict():
-    figures = evaluate([pairs([-math.inf, -math.inf])])
-    assert math.isnan(figures['AUROC'])
-    assert figures['J'] == figures['ungated/J'] == 100
-    assert figures['R'] == figures['ungated/R'] == 0  # as much painted on the negative pair
+    values = evaluate([pairs([-math.inf, -math.inf])])
+    assert math.isnan(values['AUROC'])
+    assert values['J'] == values['ungated/J'] == 100
+    assert values['R'] == values['ungated/R'] == 0  # as much painted on the negative pair

@@ -1,11 +1,9 @@
-"""Robustness R: how much less a model segments for sentences that do not belong to the video.
+"""Compute robustness R: how much less a model segments for expressions not about the video.
 
 Metric R of R2-VOS: ``R = 1 - sum of areas on negative pairs / sum of areas on positive pairs``. The
 annotation is not in the formula: over-segmenting positives raises R, so read it next to J and to
 the ratio of predicted to annotated area.
 """
-
-from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
@@ -38,7 +36,7 @@ def robustness(
     negative_fractions: Sequence[float],
     positive_of_negative: Sequence[int] | None = None,
 ) -> Robustness:
-    """All forms of R.
+    """Return all forms of R.
 
     Args:
         positive_areas: (P,) predicted foreground pixels of each positive pair, summed over its
@@ -48,23 +46,20 @@ def robustness(
             frame.
         negative_fractions: (N,) the same of each negative pair.
         positive_of_negative: (N,) index of the positive pair each negative was made from; see
-            :func:`relative_robustness` for what it does. Without it ``pair`` is NaN.
+            :func:`relative_robustness` for its effect. Without it ``pair`` is NaN.
 
     Returns:
-        The three numbers, each NaN when there are no positives or no negatives.
+        The three numbers, each NaN without positives or without negatives.
     """
-    sum_form = relative_robustness(
-        positive_areas, negative_areas, positive_of_negative=positive_of_negative
+    owners = positive_of_negative
+    fractions = positive_fractions, negative_fractions
+    return Robustness(
+        sum=relative_robustness(positive_areas, negative_areas, positive_of_negative=owners),
+        frac=relative_robustness(*fractions, positive_of_negative=owners),
+        pair=float('nan')
+        if owners is None
+        else pairwise_robustness(*fractions, positive_of_negative=owners),
     )
-    frac_form = relative_robustness(
-        positive_fractions, negative_fractions, positive_of_negative=positive_of_negative
-    )
-    pair_form = float('nan')
-    if positive_of_negative is not None:
-        pair_form = pairwise_robustness(
-            positive_fractions, negative_fractions, positive_of_negative=positive_of_negative
-        )
-    return Robustness(sum=sum_form, frac=frac_form, pair=pair_form)
 
 
 def relative_robustness(
@@ -73,13 +68,13 @@ def relative_robustness(
     *,
     positive_of_negative: Sequence[int] | None = None,
 ) -> float:
-    """``1 - area on negatives / area on positives``, whatever the number of negatives per positive.
+    """Return ``1 - area on negatives / area on positives``.
 
-    With ``positive_of_negative`` the negatives of positive k are averaged first, so that it counts
-    once however many negatives were drawn for it: ``1 - sum_k mean_j(a_kj) / sum_k a_k`` over the
-    positives k that have negatives. With n negatives for each positive this is ``1 - (sum_j a_j /
-    n) / sum_k a_k``. Without it, all negatives count alike: ``1 - mean_j(a_j) / mean_k(a_k)``, the
-    same number when the counts are even.
+    The number of negatives per positive plays no part. With ``positive_of_negative`` the negatives
+    of positive k are averaged first: ``1 - sum_k mean_j(a_kj) / sum_k a_k`` over the positives k
+    that have negatives, which with n negatives for each is ``1 - (sum_j a_j / n) / sum_k a_k``.
+    Without it, all negatives count alike: ``1 - mean_j(a_j) / mean_k(a_k)``, the same number when
+    the counts are even.
 
     Args:
         positives: (P,) areas or area fractions of the positive pairs.
@@ -87,8 +82,8 @@ def relative_robustness(
         positive_of_negative: (N,) index into ``positives``.
 
     Returns:
-        R, unclipped. NaN when there are no positives or no negatives. When the model segments
-        nothing on positives: 1 if it segments nothing on negatives either, else 0 with a warning.
+        R, unclipped. NaN without positives or without negatives. When the model segments nothing on
+        positives: 1 if it segments nothing on negatives either, else 0 with a warning.
     """
     positives, negatives = _as_areas(positives, negatives)
     if not len(positives) or not len(negatives):
@@ -112,7 +107,7 @@ def relative_robustness(
 def pairwise_robustness(
     positives: Sequence[float], negatives: Sequence[float], *, positive_of_negative: Sequence[int]
 ) -> float:
-    """R_pair: mean over the positives k with negatives of ``1 - min(1, mean_j(a_kj) / a_k)``.
+    """Return R_pair: mean of ``1 - min(1, mean_j(a_kj) / a_k)`` over positives k with negatives.
 
     For a_k = 0 the term is 1 if the negatives are empty too, else 0. NaN when no positive has
     negatives.
@@ -131,26 +126,21 @@ def pairwise_robustness(
     return float((1 - np.minimum(ratios, 1)).mean())
 
 
-def _as_areas(
-    positives: Sequence[float], negatives: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 arrays, checked to be finite and not negative."""
-    arrays = {
-        'positive': np.asarray(positives, dtype=np.float64),
-        'negative': np.asarray(negatives, dtype=np.float64),
-    }
-    for name, areas in arrays.items():
+def _as_areas(*areas_of_pairs: Sequence[float]) -> list[np.ndarray]:
+    """Return the areas of positives and negatives as float64, checked to be finite and >= 0."""
+    arrays = [np.asarray(areas, dtype=np.float64) for areas in areas_of_pairs]
+    for name, areas in zip(('positive', 'negative'), arrays):
         if areas.ndim != 1 or not (np.isfinite(areas) & (areas >= 0)).all():
             raise ValueError(
                 f'areas of {name} pairs must be one finite number >= 0 per pair, got {areas}'
             )
-    return arrays['positive'], arrays['negative']
+    return arrays
 
 
 def _mean_per_positive(
     negatives: np.ndarray, positive_of_negative: Sequence[int], num_positives: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positives that have negatives (K,) and the mean (K,) over the negatives of each."""
+    """Return the positives (K,) that have negatives, and the mean (K,) over those of each."""
     indices = np.asarray(positive_of_negative, dtype=np.int64)
     if indices.shape != negatives.shape or (indices < 0).any() or (indices >= num_positives).any():
         raise ValueError(

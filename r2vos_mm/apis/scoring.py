@@ -1,0 +1,439 @@
+"""Score masks on disk video by video, without a model; missing predictions are reported.
+
+Nothing here imports torch or MMEngine. The three functions ``score_*`` score one video each, a few
+frames at a time: memory does not grow with the length of a video.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from r2vos_mm.evaluation.functional.matching import (
+    MAX_PROPOSALS,
+    MatchedScores,
+    ProposalScores,
+    assign_scores,
+    score_proposals,
+)
+from r2vos_mm.evaluation.ground_truth import (
+    VOID,
+    MevisGroundTruth,
+    PairTask,
+    PngGroundTruth,
+    VideoTask,
+    values_in,
+)
+from r2vos_mm.evaluation.mask_files import MaskFiles
+from r2vos_mm.evaluation.metrics.object_scores import (
+    NUM_EXPRESSION_SETS,
+    ObjectScores,
+    objects_of,
+)
+from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
+from r2vos_mm.utils.data_issues import DataFileError, Problem
+from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
+from r2vos_mm.utils.pairs_file import read_pair_rows
+
+FRAMES_AT_ONCE = 16
+BOUND_TH = 0.008
+MASK_DICT = 'mask_dict.json'
+EXPRESSIONS = 'meta_expressions.json'
+
+GroundTruth = PngGroundTruth | MevisGroundTruth
+
+
+@dataclass
+class Outcome:
+    """Scores of pairs and objects, and predictions and annotations that could not be used."""
+
+    pairs: list[PairScores] = field(default_factory=list)
+    objects: list[ObjectScores] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Append the content of another outcome."""
+        self.pairs += other.pairs
+        self.objects += other.objects
+        self.problems += other.problems
+
+
+VideoScorer = Callable[[VideoTask, MaskFiles, GroundTruth], Outcome]
+
+
+def score_videos(
+    scorer: VideoScorer,
+    tasks: Sequence[VideoTask],
+    predictions: MaskFiles,
+    truth: GroundTruth,
+    *,
+    processes: int = 1,
+) -> Iterator[Outcome]:
+    """Yield the outcomes of videos as they are done, in any order.
+
+    A video whose annotation is broken is not scored, which its outcome reports as a problem.
+
+    Args:
+        scorer: one of the functions ``score_*``.
+        tasks: the videos.
+        predictions: masks of the method.
+        truth: annotated masks.
+        processes: 1 scores in this process.
+    """
+    score = partial(_score_video, scorer=scorer, predictions=predictions, truth=truth)
+    if processes <= 1:
+        yield from map(score, tasks)
+        return
+    # Forked processes share the parsed JSON of the parent.
+    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
+    with context.Pool(processes) as pool:
+        yield from pool.imap_unordered(score, tasks)
+
+
+def _score_video(
+    task: VideoTask, *, scorer: VideoScorer, predictions: MaskFiles, truth: GroundTruth
+) -> Outcome:
+    """Score one video, or report that its annotation cannot be used."""
+    try:
+        return scorer(task, predictions, truth)
+    except DataFileError as error:
+        return Outcome(problems=[Problem(task.video, str(error), 'video not scored')])
+
+
+def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTruth) -> Outcome:
+    """Score the pairs of a video: binary masks in ``<video>/<expression>/``, above 0 is foreground.
+
+    Raises:
+        DataFileError: The annotation cannot be used.
+    """
+    outcome, shape = Outcome(), truth.shape(task)
+    readers = [_Reader(predictions, pair.folder, task, shape, outcome) for pair in task.pairs]
+    parts: list[list[PairScores]] = [[] for _ in task.pairs]
+    found: set[str] = set()
+    for frames in _frame_parts(task):
+        objects = [truth.object_masks(task, index) for index in frames]
+        found.update(*objects)
+        foreground = None
+        if truth.has_all_objects:
+            # The objects of a map do not overlap.
+            areas = (map(np.count_nonzero, masks.values()) for masks in objects)
+            foreground = tuple(int(sum(pixels)) for pixels in areas)
+        for pair, reader, scored in zip(task.pairs, readers, parts):
+            gt = None if pair.is_negative else _target_masks(pair.target, objects, shape)
+            part = _score_part(task, pair, frames, reader.read(frames) > 0, gt)
+            scored.append(replace(part, foreground_areas=foreground))
+    if not found:
+        truth.refuse_binary(task)
+    for pair, reader, scored in zip(task.pairs, readers, parts):
+        reader.report_missing()
+        outcome.pairs.append(PairScores.join(scored))
+        absent = sorted(set(pair.target) - found)
+        if absent and truth.has_all_objects:
+            what = f'object {", ".join(absent)} is in no frame of the annotation'
+            outcome.problems.append(Problem(pair.folder, what, 'scored as never visible'))
+    return outcome
+
+
+def score_semi_supervised(
+    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth
+) -> Outcome:
+    """Score the objects of DAVIS given in the first frame: maps of object ids in ``<video>/``.
+
+    The number of objects is the highest id in the first annotated frame. If it is one and the
+    prediction is 0/255, 255 is that object.
+
+    Raises:
+        DataFileError: The annotation cannot be used.
+    """
+    outcome, numbers = Outcome(), range(1, truth.num_objects(task) + 1)
+    reader = _Reader(predictions, task.video, task, truth.shape(task), outcome)
+    pairs = [
+        PairTask(f'{task.video}/{number}/p', task.video, expression=f'object {number}')
+        for number in numbers
+    ]
+    parts: list[list[PairScores]] = [[] for _ in pairs]
+    for frames in _frame_parts(task):
+        ids = np.stack([truth.id_map(task, index) for index in frames])
+        values = reader.read(frames)
+        if len(pairs) == 1 and set(values_in(values)) <= {0, VOID}:
+            values[values == VOID] = 1
+        for number, pair, scored in zip(numbers, pairs, parts):
+            scored.append(_score_part(task, pair, frames, values == number, ids == number))
+    reader.report_missing()
+    outcome.pairs += map(PairScores.join, parts)
+    return outcome
+
+
+def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth) -> Outcome:
+    """Score Ref-DAVIS17: maps of expressions in ``anno_<k>/<video>/``, matched with the objects.
+
+    Without any folder ``anno_<k>`` the masks in ``<video>/`` are those of a single expression set.
+    The number of objects is the highest id in the first annotated frame; 255 is void.
+
+    Raises:
+        DataFileError: The annotation cannot be used.
+    """
+    outcome, shape = Outcome(), truth.shape(task)
+    numbers = np.arange(1, truth.num_objects(task) + 1)
+    folders = {k: f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)}
+    if not any(predictions.has_folder(f'anno_{k}') for k in folders):
+        folders = {0: task.video}
+    sets = {
+        k: _ExpressionSet(_Reader(predictions, folder, task, shape, outcome))
+        for k, folder in folders.items()
+    }
+    for frames in _frame_parts(task):
+        ids = np.stack([truth.id_map(task, index) for index in frames])
+        for entry in sets.values():
+            entry.add(frames, ids == numbers[:, None, None, None], ids == VOID)
+    names = list(map(str, numbers))
+    for k, entry in sets.items():
+        outcome.objects += objects_of(task.video, k, names, task.frames, entry.matched())
+    return outcome
+
+
+def _frame_parts(task: VideoTask) -> Iterator[range]:
+    """Yield the indices of the frames of a video, a few at a time."""
+    frames = range(len(task.frames))
+    return (frames[start : start + FRAMES_AT_ONCE] for start in frames[::FRAMES_AT_ONCE])
+
+
+def _target_masks(
+    target: Sequence[str], objects: Sequence[dict[str, np.ndarray]], shape: tuple[int, int]
+) -> np.ndarray:
+    """Return the masks (T, H, W) bool of the union of some objects."""
+    masks = np.zeros((len(objects), *shape), dtype=bool)
+    for mask, known in zip(masks, objects):
+        for name in set(target) & known.keys():
+            mask |= known[name]
+    return masks
+
+
+def _score_part(
+    task: VideoTask, pair: PairTask, frames: range, pred: np.ndarray, gt: np.ndarray | None
+) -> PairScores:
+    """Score masks (T, H, W) bool of some frames of a pair; ``gt`` is None for negatives."""
+    return PairScores(
+        pair_id=pair.pair_id,
+        video=task.video,
+        kind=pair.kind,
+        expression=pair.expression,
+        is_negative=pair.is_negative,
+        frame_ids=task.frames[frames.start : frames.stop],
+        frame_pixels=pred[0].size,
+        sentence_type=pair.sentence_type,
+        **frame_scores(pred, gt, bound_th=BOUND_TH),
+    )
+
+
+class _Reader:
+    """Reads the predictions of one folder and reports those that are missing or broken."""
+
+    def __init__(
+        self,
+        files: MaskFiles,
+        folder: str,
+        task: VideoTask,
+        shape: tuple[int, int],
+        outcome: Outcome,
+    ) -> None:
+        self.files, self.folder, self.task, self.shape = files, folder, task, shape
+        self.problems = outcome.problems
+        self.missing: list[str] = []
+        self.exists = files.has_folder(folder)
+        if not self.exists:
+            self.report('no predictions')
+
+    def report(self, what: str, consequence: str = 'counted as empty', *, frame: str = '') -> None:
+        """Add a problem of the folder or of one frame."""
+        where = f'{self.folder}/{frame}' if frame else self.folder
+        self.problems.append(Problem(where, what, consequence))
+
+    def read(self, frames: range) -> np.ndarray:
+        """Return the values (T, H, W) uint8 of some frames; missing and broken masks are empty."""
+        values = np.zeros((len(frames), *self.shape), dtype=np.uint8)
+        for row, index in enumerate(frames if self.exists else ()):
+            frame = self.task.frames[index]
+            try:
+                mask = self.files.read(self.folder, frame, index)
+            except DataFileError as error:
+                self.report(str(error), frame=frame)
+                continue
+            if mask is None:
+                self.missing.append(frame)
+            elif mask.shape != self.shape:
+                what = f'size {mask.shape}, the annotation has {self.shape} (height, width)'
+                self.report(what, frame=frame)
+            else:
+                values[row] = mask
+        return values
+
+    def report_missing(self) -> None:
+        """Add the frames that were missing as one problem."""
+        if self.missing:
+            first, total = ', '.join(self.missing[:5]), len(self.task.frames)
+            self.report(f'{len(self.missing)} of {total} frames missing: {first}')
+
+
+class _ExpressionSet:
+    """Scores of the maps of one expression set, one entry per part of the video."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self.reader = reader
+        self.scores: list[ProposalScores] = []
+        self.highest_id = self.num_void_frames = 0
+
+    def add(self, frames: range, objects: np.ndarray, void: np.ndarray) -> None:
+        """Score some frames against objects (O, T, H, W), ignoring void pixels (T, H, W)."""
+        values = self.reader.read(frames)
+        self.num_void_frames += int((values == VOID).any(axis=(1, 2)).sum())
+        values[values == VOID] = 0
+        self.highest_id = max(self.highest_id, int(values.max()))
+        used = int(values.max()) if self.highest_id <= MAX_PROPOSALS else 0
+        proposals = values == np.arange(1, used + 1)[:, None, None, None]
+        self.scores.append(score_proposals(proposals, objects, void=void, bound_th=BOUND_TH))
+
+    def matched(self) -> MatchedScores:
+        """Return the scores of the objects; invalid maps count as empty and are reported."""
+        self.reader.report_missing()
+        scores = ProposalScores.join(self.scores)
+        if self.num_void_frames:
+            what = f'value {VOID} in {self.num_void_frames} frames where object ids are expected'
+            self.reader.report(what, f'{VOID} counted as background')
+        if self.highest_id > MAX_PROPOSALS:
+            self.reader.report(
+                f'{self.highest_id} proposals, the protocol takes at most {MAX_PROPOSALS}'
+            )
+            scores = replace(scores, region=scores.region[:0], contour=scores.contour[:0])
+        return assign_scores(scores)
+
+
+def find_ground_truth(
+    root: Path, expressions: Path | None, pairs: Path | None
+) -> tuple[GroundTruth, list[VideoTask]]:
+    """Return annotation and tasks of a folder of MeViS or of the Refer-YouTube-VOS layout.
+
+    Args:
+        root: folder with ``mask_dict.json``, or with one folder of PNGs per video.
+        expressions: ``meta_expressions.json`` with object ids; not needed for MeViS.
+        pairs: pairs file, None for the expressions of ``expressions``.
+
+    Raises:
+        FileNotFoundError, ValueError: A file is missing or has another form.
+    """
+    is_mevis = (root / MASK_DICT).is_file()
+    if expressions is None and is_mevis:
+        expressions = root / EXPRESSIONS
+    if expressions is None:
+        raise FileNotFoundError(
+            f'{root} has no {MASK_DICT}: give the expressions with --expressions {EXPRESSIONS} '
+            '(the form with obj_id)'
+        )
+    if not root.is_dir():
+        raise FileNotFoundError(f'{root} is not a folder of annotations')
+    tasks = expression_tasks(expressions) if pairs is None else pair_tasks(expressions, pairs)
+    return (MevisGroundTruth(root / MASK_DICT) if is_mevis else PngGroundTruth(root)), tasks
+
+
+def folder_tasks(root: Path) -> list[VideoTask]:
+    """Return one task per folder of PNGs, without pairs, whose frames are the files.
+
+    Raises:
+        FileNotFoundError: There is no folder of PNGs.
+    """
+    frames = {
+        folder.name: sorted((path.stem for path in folder.glob('*.png')), key=frame_order)
+        for folder in sorted(path for path in root.iterdir() if path.is_dir())
+    }
+    if not any(frames.values()):
+        raise FileNotFoundError(f'{root} has no folders of PNGs: it should hold one per video')
+    return [VideoTask(video, tuple(names)) for video, names in frames.items() if names]
+
+
+def expression_tasks(expressions: Path) -> list[VideoTask]:
+    """Return one pair per expression of a ``meta_expressions.json`` with object ids.
+
+    Raises:
+        ValueError: An expression has neither ``obj_id`` nor ``anno_id``: it can only be scored by
+            the server of the data set.
+    """
+    tasks = []
+    for video, entry in sorted(read_expressions(expressions).items()):
+        pairs = tuple(
+            PairTask(
+                pair_id=f'{video}/{exp_id}/p',
+                folder=f'{video}/{exp_id}',
+                expression=item.get('exp', ''),
+                target=_target(item, f'{expressions}: video {video!r}, expression {exp_id!r}'),
+                sentence_type=item.get('type_id'),
+            )
+            for exp_id, item in entry['expressions'].items()
+        )
+        tasks.append(VideoTask(video, tuple(entry['frames']), pairs))
+    return tasks
+
+
+def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
+    """Return positive and negative pairs of a pairs file, by the video they are shown with.
+
+    Predictions of a positive pair are in ``<video>/<exp_id>``, those of a negative one in
+    ``<video>/<exp_video>_<exp_id>_n<rank>``. In MeViS, whose targets are unions, the target is that
+    of the video's own expression, as in ``MeViSDataset``.
+    """
+    entries = read_expressions(expressions)
+    by_video: dict[str, list[PairTask]] = defaultdict(list)
+    for row in read_pair_rows(pairs):
+        own = entries.get(row['video'], {}).get('expressions', {}).get(row['exp_id'], {})
+        where = f'{pairs}: pair {row["pair_id"]!r}'
+        by_video[row['video']].append(_pair_task(row, own, where))
+    unknown = sorted(set(by_video) - set(entries))
+    if unknown:
+        raise ValueError(f'{pairs} names videos that {expressions} does not list: {unknown[:10]}')
+    return [
+        VideoTask(video, tuple(entries[video]['frames']), tuple(by_video[video]))
+        for video in sorted(by_video)
+    ]
+
+
+def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask:
+    """Return the task of one row; ``own`` is the video's own expression of that number."""
+    is_positive = row['label'] == 1
+    key = row['exp_id']
+    if not is_positive:
+        key = f'{row.get("exp_video")}_{key}_n{row.get("rank")}'
+    elif 'anno_id' in own:
+        if normalise_sentence(own['exp']) != normalise_sentence(row['exp']):
+            raise ValueError(
+                f'{where} has the expression {row["exp"]!r}, the video has {own["exp"]!r} under '
+                'that number: pairs and expressions are of different versions'
+            )
+        row = row | own
+    negative = not is_positive or own.get('anno_id') == []
+    return PairTask(
+        pair_id=row['pair_id'],
+        folder=f'{row["video"]}/{key}',
+        expression=row['exp'],
+        kind=row['kind'],
+        is_negative=negative,
+        target=() if negative else _target(row, where),
+    )
+
+
+def _target(item: dict[str, Any], where: str) -> tuple[str, ...]:
+    """Return the ids of an expression's objects: all of ``anno_id``, or the one of ``obj_id``."""
+    if 'anno_id' in item:
+        return tuple(map(str, item['anno_id']))
+    value = item.get('obj_id')
+    if value is None or value == '':
+        raise ValueError(
+            f'{where} has no obj_id: only expressions whose object is known can be scored here'
+        )
+    return (str(int(value)),)

@@ -1,0 +1,151 @@
+"""Score a COCO results file: one annotation per image, any number of masks (A2D, RefCOCO).
+
+The annotation file has one image per sample (an expression on a frame) with one annotation; the
+results file lists ``{"image_id", "segmentation", "score"}``, the form of the ReferFormer and MTTR
+code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from r2vos_mm.utils.data_issues import DataFileError, Problem
+from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.masks_io import decode_rle
+
+from .functional.mean_ap import MaskCandidates
+from .functional.overlap import mttr_overlap_scores
+from .metrics.metric_values import MetricValue
+from .metrics.pair_scores import PairScores
+from .metrics.protocols import map_values
+
+
+@dataclass
+class CocoOutcome:
+    """Scores of a results file.
+
+    Attributes:
+        pairs: one per image, of the mask with the highest score (the last one of equals).
+        masks: per image, all its masks, for mAP; images in the order of their ids.
+        problems: images without masks, and masks that could not be used.
+    """
+
+    pairs: list[PairScores] = field(default_factory=list)
+    masks: list[MaskCandidates] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def score_results(results: Path, annotations: Path) -> CocoOutcome:
+    """Score a results file.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file has another form, an image has not exactly one annotation, or a score is
+            NaN; the message names the image.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = read_json(annotations)
+        coco.createIndex()
+    outcome = CocoOutcome()
+    predictions = _predictions(results, coco, outcome.problems)
+    for image_id in sorted(coco.imgs):
+        if not predictions[image_id]:
+            outcome.problems.append(Problem(f'image {image_id}', 'no masks', 'counted as empty'))
+        _score_image(coco, image_id, predictions[image_id], outcome)
+    return outcome
+
+
+def extra_values(outcome: CocoOutcome, protocol: str) -> list[MetricValue]:
+    """Return mAP over all masks, and P@K and mean IoU as the released code rounds, in percent."""
+    inter = [sum(pair.intersections) for pair in outcome.pairs]
+    union = [pair.area + pair.gt_area - both for pair, both in zip(outcome.pairs, inter)]
+    released = mttr_overlap_scores(inter, union)
+    values = {
+        **map_values(outcome.masks),
+        **{f'released/P@{k:g}': 100 * share for k, share in released.precision_at.items()},
+        'released/mIoU': 100 * released.mean_iou,
+    }
+    return [MetricValue(key, value, protocol, '-', 'quality') for key, value in values.items()]
+
+
+def _predictions(
+    results: Path, coco: COCO, problems: list[Problem]
+) -> dict[Any, list[tuple[float, dict[str, Any]]]]:
+    """Return score and compressed run-length code of the usable predictions by image."""
+    content = read_json(results)
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise ValueError(f'{results} is not a COCO results file: a list of predictions')
+    predictions = defaultdict(list)
+    for number, item in enumerate(content):
+        image_id, score = item.get('image_id'), item.get('score')
+        where = f'{results}: entry {number}, image {image_id}'
+        if image_id not in coco.imgs:
+            problems.append(Problem(where, 'the annotations have no such image', 'left out'))
+            continue
+        if not isinstance(score, (int, float)) or math.isnan(score):
+            raise ValueError(f'{where}: the score is {score!r}, not a number')
+        image = coco.imgs[image_id]
+        try:
+            code = _code(item.get('segmentation'), (image['height'], image['width']), where)
+            predictions[image_id].append((float(score), code))
+        except DataFileError as error:
+            problems.append(Problem(where, str(error), 'left out'))
+    return predictions
+
+
+def _code(segmentation: Any, size: tuple[int, int], where: str) -> dict[str, Any]:
+    """Return the compressed run-length code of a prediction, checked."""
+    found = decode_rle(segmentation, where).shape
+    if found != size:
+        raise DataFileError(f'size {found}, image {size}')
+    if isinstance(segmentation['counts'], list):
+        return coco_mask.frPyObjects(segmentation, *segmentation['size'])
+    return segmentation
+
+
+def _score_image(
+    coco: COCO, image_id: Any, found: list[tuple[float, dict[str, Any]]], outcome: CocoOutcome
+) -> None:
+    """Add the scores of one image."""
+    annotations, image = coco.imgToAnns[image_id], coco.imgs[image_id]
+    if len(annotations) != 1:
+        raise ValueError(f'image {image_id} has {len(annotations)} annotations, not one')
+    truth = coco.annToRLE(annotations[0])
+    gt_area = int(coco_mask.area(truth))
+    scores = [score for score, _ in found]
+    areas = [int(coco_mask.area(code)) for _, code in found]
+    both = [
+        int(coco_mask.area(coco_mask.merge([code, truth], intersect=True))) for _, code in found
+    ]
+    unions = [area + gt_area - inter for area, inter in zip(areas, both)]
+    ious = [inter / union if union else 0.0 for inter, union in zip(both, unions)]
+    # mAP by size goes by the area that the annotation states.
+    stated = annotations[0].get('area', gt_area)
+    outcome.masks.append(MaskCandidates(tuple(ious), tuple(scores), tuple(areas), stated))
+    best = max(range(len(scores)), key=lambda index: (scores[index], index), default=None)
+    outcome.pairs.append(
+        PairScores(
+            pair_id=f'{image_id}/p',
+            video=str(image.get('file_name', image_id)),
+            kind='positive',
+            expression=str(image.get('caption', '')),
+            is_negative=False,
+            frame_ids=(str(image_id),),
+            frame_pixels=image['height'] * image['width'],
+            score=None if best is None else scores[best],
+            gt_areas=(gt_area,),
+            areas=(0,) if best is None else (areas[best],),
+            intersections=(0,) if best is None else (both[best],),
+            region=(float(gt_area == 0),) if best is None else (ious[best],),
+        )
+    )

@@ -1,0 +1,168 @@
+"""Read annotated masks of videos from PNGs of object ids and from ``mask_dict.json`` of MeViS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.masks_io import decode_rle, read_mask_dict
+
+from .mask_files import open_masks
+
+VOID = 255
+
+
+@dataclass(frozen=True)
+class PairTask:
+    """One pair to score.
+
+    Attributes:
+        pair_id, kind, expression, is_negative: see :class:`.metrics.pair_scores.PairScores`.
+        folder: folder of its predictions.
+        target: ids of the objects that the expression is about; empty for negatives.
+        sentence_type: ``type_id`` of ReVOS, or None.
+    """
+
+    pair_id: str
+    folder: str
+    expression: str = ''
+    kind: str = 'positive'
+    is_negative: bool = False
+    target: tuple[str, ...] = ()
+    sentence_type: int | None = None
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """One video to score: its frames in order and its pairs."""
+
+    video: str
+    frames: tuple[str, ...]
+    pairs: tuple[PairTask, ...] = ()
+
+
+class PngGroundTruth:
+    """``<root>/<video>/<frame>.png`` with object ids as values, 255 for void.
+
+    ``has_all_objects`` states that :meth:`object_masks` gives every annotated object, not only
+    those that an expression is about.
+
+    Args:
+        root: folder or zip.
+    """
+
+    has_all_objects = True
+
+    def __init__(self, root: Path) -> None:
+        self.files = open_masks(root)
+
+    def id_map(self, task: VideoTask, index: int) -> np.ndarray:
+        """Return the object ids (H, W) uint8 of one frame.
+
+        Raises:
+            DataFileError: The annotation is missing or broken.
+        """
+        ids = self.files.read(task.video, task.frames[index], index)
+        if ids is None:
+            raise DataFileError(
+                f'{self.files.path} has no annotation {task.video}/{task.frames[index]}.png'
+            )
+        return ids
+
+    def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
+        """Return the masks (H, W) bool of the objects in one frame, by object id."""
+        ids = self.id_map(task, index)
+        return {str(value): ids == value for value in values_in(ids) if value not in (0, VOID)}
+
+    def shape(self, task: VideoTask) -> tuple[int, int]:
+        """Return (H, W) of the masks of a video."""
+        return self.id_map(task, 0).shape
+
+    def num_objects(self, task: VideoTask) -> int:
+        """Return the highest id in the first frame, as the DAVIS code does.
+
+        Raises:
+            DataFileError: The frame has no object.
+        """
+        ids = self.id_map(task, 0)
+        highest = int(ids[ids != VOID].max(initial=0))
+        if not highest:
+            self.refuse_binary(task)
+            raise DataFileError(f'the first annotated frame of {task.video} has no object')
+        return highest
+
+    def refuse_binary(self, task: VideoTask) -> None:
+        """Raise DataFileError if a video without any object has masks of 0 and 255."""
+        for index, frame in enumerate(task.frames):
+            if (self.id_map(task, index) == VOID).any():
+                raise DataFileError(
+                    f'the annotation {self.files.path}/{task.video} has no object ids, but the '
+                    f'value {VOID} (frame {frame}): write ids 1, 2, ... instead of 0/{VOID} masks'
+                )
+
+
+class MevisGroundTruth:
+    """``mask_dict.json`` of MeViS: one run-length code per frame for each object.
+
+    Args:
+        path: the file. It is read once and shared with processes that are forked afterwards.
+    """
+
+    has_all_objects = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
+        """Return the masks (H, W) bool of the objects in one frame, by object id.
+
+        Raises:
+            DataFileError: The annotation is missing or broken.
+        """
+        masks = {}
+        for name in {name for pair in task.pairs for name in pair.target}:
+            codes = self._codes(name)
+            if len(codes) != len(task.frames):
+                raise DataFileError(
+                    f'{self.path}: annotation {name} of video {task.video} has {len(codes)} '
+                    f'masks for {len(task.frames)} frames'
+                )
+            if codes[index] is not None:
+                where = f'{self.path}: annotation {name}, frame {index}'
+                masks[name] = decode_rle(codes[index], where)
+        return masks
+
+    def shape(self, task: VideoTask) -> tuple[int, int]:
+        """Return (H, W) of the masks of a video."""
+        names = [name for pair in task.pairs for name in pair.target]
+        for code in (code for name in names for code in self._codes(name)):
+            if code is not None:
+                return tuple(code['size'])
+        raise DataFileError(f'{self.path}: video {task.video} has no mask that tells its size')
+
+    def refuse_binary(self, task: VideoTask) -> None:
+        """Do nothing: run-length codes have no ids."""
+
+    def _codes(self, name: str) -> list[Any]:
+        """Return the codes of one object."""
+        if name not in _mask_dict(self.path):
+            raise DataFileError(f'{self.path} has no annotation {name}')
+        return _mask_dict(self.path)[name]
+
+
+@lru_cache(maxsize=1)
+def _mask_dict(path: Path) -> dict[str, list[Any]]:
+    """Return the parsed ``mask_dict.json``, several hundred MB for MeViS."""
+    return read_mask_dict(path)
+
+
+def values_in(ids: np.ndarray) -> list[int]:
+    """Return the distinct values of an id map in order, from the starts of runs of equal pixels."""
+    pixels = ids.ravel()
+    starts = pixels[1:][pixels[1:] != pixels[:-1]]
+    return np.unique(np.append(starts, pixels[:1])).tolist()

@@ -1,0 +1,101 @@
+"""Compare the scores of two methods on the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..functional.bootstrap import Difference, Ratio, bootstrap_weights, paired_difference
+from .pair_scores import PairScores
+
+
+def compare_scores(
+    first: Sequence[PairScores],
+    second: Sequence[PairScores],
+    *,
+    resamples: int = 10000,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """Return J, F, J&F, and with negative pairs R and J&F&R of two methods, in percent.
+
+    Videos are drawn, not pairs: the expressions of one video are not independent. A negative pair
+    belongs to the video of its expression. R is the form of the paper, ``R`` of
+    :class:`r2vos_mm.evaluation.JFRMetric`.
+
+    Args:
+        first, second: scores of both methods after the gate, on the same pairs.
+        resamples: number of draws.
+        seed: seed of the draws.
+
+    Raises:
+        ValueError: The pairs are not the same, or none is annotated.
+    """
+    _check_same({pair.pair_id: pair for pair in first}, {pair.pair_id: pair for pair in second})
+    if not any(pair.gt_areas is not None for pair in first):
+        raise ValueError('no pair is annotated: there is no J and F to compare')
+    video_of = {pair.stem: pair.video for pair in first if not pair.is_negative}
+    videos = sorted(set(video_of.values()))
+    clusters = {stem: videos.index(video) for stem, video in video_of.items()}
+    sides = [_ratios(side, clusters, len(videos)) for side in (first, second)]
+    parts = {'J': ['J'], 'F': ['F'], 'J&F': ['J', 'F']}
+    if any(pair.is_negative and pair.stem in clusters for pair in first):
+        parts.update({'R': ['R'], 'J&F&R': ['J', 'F', 'R']})
+    weights = bootstrap_weights(len(videos), resamples=resamples, seed=seed)
+    return {
+        name: paired_difference(*([side[key] for key in keys] for side in sides), weights)
+        for name, keys in parts.items()
+    }
+
+
+def format_comparison(differences: dict[str, Difference], names: tuple[str, str]) -> str:
+    """Return a table of both values, A minus B and its 95 % interval; a star if it excludes 0."""
+    width = max(12, *(len(name) + 2 for name in names))
+    lines = [f'{"":8}' + ''.join(f'{name:>{width}}' for name in names) + f'{"A - B":>9}   95 %']
+    for name, entry in differences.items():
+        star = ' *' if entry.low > 0 or entry.high < 0 else ''
+        lines.append(
+            f'{name:8}{entry.first:>{width}.2f}{entry.second:>{width}.2f}'
+            f'{entry.difference:>+9.2f}   [{entry.low:+.2f}, {entry.high:+.2f}]{star}'
+        )
+    return '\n'.join(lines)
+
+
+def _ratios(
+    pairs: Sequence[PairScores], clusters: dict[str, int], num_clusters: int
+) -> dict[str, Ratio]:
+    """Return J, F and R in percent as sums per cluster."""
+
+    def total(of: Sequence[PairScores], values: Sequence[float]) -> np.ndarray:
+        return np.bincount([clusters[pair.stem] for pair in of], values, num_clusters)
+
+    negatives: dict[str, list[int]] = {}
+    for pair in pairs:
+        if pair.is_negative and pair.stem in clusters:
+            negatives.setdefault(pair.stem, []).append(pair.area)
+    paired = [pair for pair in pairs if not pair.is_negative and pair.stem in negatives]
+    own = total(paired, [pair.area for pair in paired])
+    other = total(paired, [float(np.mean(negatives[pair.stem])) for pair in paired])
+
+    annotated = [pair for pair in pairs if pair.gt_areas is not None]
+    count = total(annotated, [1.0] * len(annotated))
+    region = total(annotated, [float(np.mean(pair.region)) for pair in annotated])
+    contour = total(annotated, [float(np.mean(pair.contour)) for pair in annotated])
+    return {
+        'J': Ratio(100 * region, count),
+        'F': Ratio(100 * contour, count),
+        'R': Ratio(100 * (own - other), own),
+    }
+
+
+def _check_same(first: dict[str, PairScores], second: dict[str, PairScores]) -> None:
+    """Raise unless both methods were scored on the same pairs."""
+    only = sorted(set(first) ^ set(second))
+    if only:
+        raise ValueError(
+            f'the two methods were not scored on the same pairs: {len(only)} are in one of them '
+            f'only, such as {", ".join(map(repr, only[:5]))}'
+        )
+    for pair_id, pair in first.items():
+        if pair.identity != second[pair_id].identity:
+            raise ValueError(f'pair {pair_id!r} differs between the two methods')

@@ -1,0 +1,348 @@
+"""Compute the metric values of a set of scored pairs, each labelled with its protocol.
+
+To add a metric, write a function from an :class:`EvalSet` to values by name and enter it into
+:data:`MASK_GROUPS` or :data:`VERDICT_GROUPS`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from r2vos_mm.utils.logging import warn
+
+from ..functional.no_target import generalized_scores, null_score
+from ..functional.presence import presence_scores
+from ..functional.robustness_r2vos import relative_robustness, robustness
+from ..functional.robustness_visa import REASONING, REFERRING, visa_mean, visa_robustness
+from ..functional.verdict import auroc, average_precision, fpr_at_tpr, gate_table
+from .object_scores import ObjectScores
+from .pair_scores import PairScores
+from .protocols import Sample, mean, protocol_named
+
+ALL_FRAMES = 'all_frames'
+PER_PAIR = 'per_pair'
+GATES = {'': 'on', 'ungated/': 'off'}
+DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One reported number.
+
+    Attributes:
+        key: unique name in the logs.
+        value: the number; percent unless its group is ``verdict`` or ``gate``, or its name is
+            ``area_ratio`` or ``S``.
+        protocol: a name of :mod:`.protocols`, ``all_frames`` (per pair over all its frames,
+            whatever the protocol of J and F) or ``per_pair`` (one number per pair).
+        gate: ``'on'``, ``'off'``, or ``'-'`` where the gate plays no part.
+        group: its group.
+    """
+
+    key: str
+    value: float
+    protocol: str
+    gate: str
+    group: str
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """The scores of a data set and how to average them.
+
+    Attributes:
+        pairs: scores sorted by pair id.
+        objects: scores for the protocol ``davis_unsup``, sorted likewise.
+        protocols: names; values of the first have plain keys.
+        groups: groups of values, of :data:`GROUPS`.
+        gate_threshold: the gate keeps pairs with at least this consensus.
+    """
+
+    pairs: Sequence[PairScores]
+    objects: Sequence[ObjectScores] = ()
+    protocols: Sequence[str] = ('per_expression',)
+    groups: Sequence[str] = DEFAULT_GROUPS
+    gate_threshold: float = 0.5
+
+    @property
+    def positives(self) -> list[PairScores]:
+        """Positive pairs."""
+        return [pair for pair in self.pairs if not pair.is_negative]
+
+    @property
+    def negatives(self) -> list[PairScores]:
+        """Negative pairs."""
+        return [pair for pair in self.pairs if pair.is_negative]
+
+    @property
+    def annotated(self) -> list[PairScores]:
+        """Positive pairs with annotation."""
+        return [pair for pair in self.positives if pair.gt_areas is not None]
+
+    @property
+    def negatives_by_kind(self) -> dict[str, list[PairScores]]:
+        """Negative pairs per kind, kinds in alphabetical order."""
+        kinds = sorted({pair.kind for pair in self.negatives})
+        return {kind: [pair for pair in self.negatives if pair.kind == kind] for kind in kinds}
+
+    @property
+    def num_videos(self) -> int:
+        """Number of videos with a pair or an object."""
+        return len({row.video for row in (*self.pairs, *self.objects)})
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether the model gives a consensus for any pair."""
+        return bool(_consensus(self.pairs))
+
+    def before_gate(self) -> EvalSet:
+        """Return the set with the scores of masks before the gate."""
+        return replace(
+            self,
+            pairs=[pair.before_gate or pair for pair in self.pairs],
+            objects=[row.before_gate or row for row in self.objects],
+        )
+
+    def samples(self, protocol: str) -> list[Sample]:
+        """Return the samples of a protocol."""
+        return protocol_named(protocol).samples(self.annotated, self.objects)
+
+
+def metric_values(eval_set: EvalSet) -> list[MetricValue]:
+    """Return all values of the chosen groups; keys as in :class:`r2vos_mm.evaluation.JFRMetric`.
+
+    The reasons for values that are NaN are logged as warnings.
+    """
+    values: list[MetricValue] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        for (prefix, gate), masks in zip(GATES.items(), (eval_set, eval_set.before_gate())):
+            found = _values_of_masks(masks)
+            values += [replace(entry, key=prefix + entry.key, gate=gate) for entry in found]
+    known = as_dictionary(values)
+    for group, measure in VERDICT_GROUPS.items():
+        if group in eval_set.groups:
+            for key, value in measure(eval_set, known).items():
+                values.append(MetricValue(key, value, PER_PAIR, '-', group))
+    for message in dict.fromkeys([*_gaps(eval_set), *(str(entry.message) for entry in caught)]):
+        warn(f'JFRMetric: {message}')
+    return values
+
+
+def as_dictionary(values: Sequence[MetricValue]) -> dict[str, float]:
+    """Return the numbers by key."""
+    return {entry.key: entry.value for entry in values}
+
+
+def _values_of_masks(eval_set: EvalSet) -> list[MetricValue]:
+    """Return the values of one set of masks, for the gate on."""
+    values = [
+        MetricValue(key, value, ALL_FRAMES, 'on', group)
+        for group, measure in MASK_GROUPS.items()
+        if group in eval_set.groups
+        for key, value in measure(eval_set).items()
+    ]
+    known = as_dictionary(values)
+    for index, name in enumerate(eval_set.protocols if 'quality' in eval_set.groups else ()):
+        quality = protocol_named(name).measure(eval_set.samples(name))
+        quality.update(combined_values({**known, **quality}))
+        prefix = f'{name}/' if index else ''
+        values += [MetricValue(prefix + k, quality[k], name, 'on', 'quality') for k in quality]
+    return values
+
+
+def combined_values(known: dict[str, float]) -> dict[str, float]:
+    """Return the means of values of several groups that can be computed from ``known``."""
+    means = {'J&F&R': ('J', 'F', 'R'), 'mevis': ('J&F', 'N_acc', 'T_acc')}
+    return {
+        name: sum(known[part] for part in parts) / len(parts)
+        for name, parts in means.items()
+        if all(part in known for part in parts)
+    }
+
+
+def robustness_values(eval_set: EvalSet) -> dict[str, float]:
+    """Return all forms of R in percent, over all negatives and per kind."""
+    positives, negatives = eval_set.positives, eval_set.negatives
+    owners = positive_of_negative(positives, negatives)
+    areas = [pair.area for pair in positives]
+    forms = robustness(
+        areas,
+        [pair.area for pair in negatives],
+        positive_fractions=[pair.fraction for pair in positives],
+        negative_fractions=[pair.fraction for pair in negatives],
+        positive_of_negative=owners,
+    )
+    values = {
+        'R': 100 * forms.sum,
+        'R_frac': 100 * forms.frac,
+        'R_pair': 100 * forms.pair,
+        'R_clipped': 100 * float(np.maximum(forms.sum, 0)),
+    }
+    for kind, members in eval_set.negatives_by_kind.items():
+        of_kind = None if owners is None else positive_of_negative(positives, members)
+        on_negatives = [pair.area for pair in members]
+        value = relative_robustness(areas, on_negatives, positive_of_negative=of_kind)
+        values[f'R/{kind}'] = 100 * value
+    return values
+
+
+def no_target_values(eval_set: EvalSet) -> dict[str, float]:
+    """Return the values of GRES and S over whole pairs.
+
+    Negatives and objects that are never annotated lack a target. Positive pairs without annotation
+    do not count.
+    """
+    pairs = [*eval_set.annotated, *eval_set.negatives]
+    inter = [sum(pair.intersections or ()) for pair in pairs]
+    areas, truth = [pair.area for pair in pairs], [pair.gt_area or 0 for pair in pairs]
+    union = [area + gt - both for area, gt, both in zip(areas, truth, inter)]
+    scores = generalized_scores(inter, union, areas, [gt > 0 for gt in truth])
+    null_scores = [
+        null_score(pair.areas, [pair.frame_pixels] * len(pair.frame_ids))
+        for pair, gt in zip(pairs, truth)
+        if gt == 0
+    ]
+    return {
+        'N_acc': 100 * scores.no_target_accuracy,
+        'T_acc': 100 * scores.target_accuracy,
+        'gIoU': 100 * scores.generalized_iou,
+        'cIoU': 100 * scores.cumulative_iou,
+        **{f'Pr@{k:g}': 100 * share for k, share in scores.precision_at.items()},
+        'S': mean(null_scores),
+    }
+
+
+def presence_values(eval_set: EvalSet) -> dict[str, float]:
+    """Return presence over time in percent, mean over annotated positive pairs."""
+    scores = [
+        presence_scores(np.array(pair.areas) > 0, np.array(pair.gt_areas) > 0, pair.region)
+        for pair in eval_set.annotated
+    ]
+    alarms = [entry.false_alarm_rate for entry in scores]
+    return {
+        'tIoU': 100 * mean([entry.temporal_iou for entry in scores]),
+        'vIoU': 100 * mean([entry.video_iou for entry in scores]),
+        'presence_accuracy': 100 * mean([entry.accuracy for entry in scores]),
+        'false_alarm_rate': 100 * mean([value for value in alarms if not np.isnan(value)]),
+    }
+
+
+def visa_values(eval_set: EvalSet) -> dict[str, float]:
+    """Return J, F and R of VISA in percent, over annotated pairs whose other objects are known.
+
+    An expression without a type counts as referring.
+    """
+    pairs = [pair for pair in eval_set.annotated if pair.foreground_areas is not None]
+    types = [REFERRING if pair.sentence_type is None else pair.sentence_type for pair in pairs]
+    outside = [np.subtract(pair.areas, pair.intersections) for pair in pairs]
+    per_pair = {
+        'R': [
+            mean(visa_robustness(pixels, pair.foreground_areas))
+            for pixels, pair in zip(outside, pairs)
+        ],
+        'J': [mean(pair.region) for pair in pairs],
+        'F': [mean(pair.contour) for pair in pairs],
+    }
+    values = {f'visa_{name}': 100 * visa_mean(per_pair[name], types) for name in per_pair}
+    values['visa_J&F'] = (values['visa_J'] + values['visa_F']) / 2
+    for kind, label in ((REFERRING, 'referring'), (REASONING, 'reasoning')):
+        chosen = [value for value, of in zip(per_pair['R'], types) if of == kind]
+        values[f'visa_R/{label}'] = 100 * mean(chosen)
+    return values
+
+
+def verdict_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
+    """Return how well the consensus ranks pairs, over all negatives and per kind."""
+    aligned = _consensus(eval_set.positives)
+    values = {'AUROC': auroc(aligned, _consensus(eval_set.negatives))}
+    for kind, members in eval_set.negatives_by_kind.items():
+        values[f'AUROC/{kind}'] = auroc(aligned, _consensus(members))
+    return values
+
+
+def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
+    """Return how well the consensus ranks and decides, and what the gate does to J&F and R."""
+    aligned, misaligned = _consensus(eval_set.positives), _consensus(eval_set.negatives)
+    as_detector = [[1 - score for score in scores] for scores in (misaligned, aligned)]
+    table = gate_table(aligned, misaligned, threshold=eval_set.gate_threshold)
+    values = {
+        'AP_aligned': average_precision(aligned, misaligned),
+        'AP_misaligned': average_precision(*as_detector),
+        'FPR95_aligned': fpr_at_tpr(aligned, misaligned),
+        'gate_TPR': table.true_positive_rate,
+        'gate_FPR': table.false_positive_rate,
+        'gate_balanced_accuracy': table.balanced_accuracy,
+    }
+    for name in ('J&F', 'R'):
+        if name in known:
+            values[f'gate_delta_{name}'] = known[name] - known[f'ungated/{name}']
+    return values
+
+
+# Values of masks, computed with the gate on and off.
+MASK_GROUPS: dict[str, Callable[[EvalSet], dict[str, float]]] = {
+    'robustness': robustness_values,
+    'no_target': no_target_values,
+    'presence': presence_values,
+    'visa': visa_values,
+}
+# Values of the consensus; the second argument holds the values of masks.
+VERDICT_GROUPS: dict[str, Callable[[EvalSet, dict[str, float]], dict[str, float]]] = {
+    'verdict': verdict_values,
+    'gate': gate_values,
+}
+GROUPS = ('quality', *MASK_GROUPS, *VERDICT_GROUPS)
+
+
+def positive_of_negative(
+    positives: Sequence[PairScores], negatives: Sequence[PairScores]
+) -> list[int] | None:
+    """Return the index of the positive that each negative was made from, None if one has none."""
+    index_of = {pair.stem: index for index, pair in enumerate(positives)}
+    stems = [pair.stem for pair in negatives]
+    if len(index_of) < len(positives) or any(stem not in index_of for stem in stems):
+        return None
+    return [index_of[stem] for stem in stems]
+
+
+def _gaps(eval_set: EvalSet) -> Iterator[str]:
+    """Yield what is missing that makes values NaN, or means over fewer pairs than they seem."""
+    positives, negatives, groups = eval_set.positives, eval_set.negatives, set(eval_set.groups)
+    if not positives and not eval_set.objects:
+        yield 'no positive pairs: J, F, R and AUROC are NaN'
+    elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
+        yield (
+            'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file with negatives, given to '
+            'the dataset, adds them'
+        )
+    elif 'robustness' in groups and positive_of_negative(positives, negatives) is None:
+        yield (
+            'some negative pairs have no positive of the same "<video>/<expression>/" id: R '
+            'weights all negatives alike and R_pair is NaN'
+        )
+    if groups & {*VERDICT_GROUPS} and not eval_set.has_verdict:
+        yield (
+            'the model gives no consensus: AUROC is NaN, and all other values are the same with '
+            'and without gate'
+        )
+    if 'visa' in groups and all(pair.foreground_areas is None for pair in eval_set.annotated):
+        yield (
+            'the samples lack the pixels of all objects (gt_foreground): the values of VISA are '
+            'NaN; PackReferringInputs(with_foreground=True) adds them'
+        )
+    num_without = len(positives) - len(eval_set.annotated)
+    if num_without:
+        yield (
+            f'{num_without} of {len(positives)} positive pairs have no annotated masks: they count '
+            'for R and AUROC, not for J and F'
+        )
+
+
+def _consensus(pairs: Sequence[PairScores]) -> list[float]:
+    """Return the consensus of the pairs that have one."""
+    return [pair.consensus for pair in pairs if pair.consensus is not None]

@@ -1,0 +1,158 @@
+"""Score objects by the unsupervised protocol of DAVIS 2017.
+
+Ref-DAVIS17 has four expressions for each object, one per expression set: two annotators wrote two
+each. The masks of one set for all objects of a video are drawn into one map, in which each pixel
+has one owner, and matched with the objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..functional.matching import (
+    MatchedScores,
+    assign_scores,
+    resolve_overlaps,
+    score_proposals,
+)
+from .eval_sample import EvalSample
+
+NUM_EXPRESSION_SETS = 4
+
+
+@dataclass(frozen=True)
+class ObjectScores:
+    """Scores of one object with the expressions of one set.
+
+    Attributes:
+        video, obj_id: the object.
+        expression_set: 0 to 3.
+        frame_ids: names of the T frames.
+        region: J per frame (T,).
+        contour: F per frame (T,).
+        before_gate: scores of the same object before the gate; None if no mask was gated.
+    """
+
+    video: str
+    obj_id: str
+    expression_set: int
+    frame_ids: tuple[str, ...]
+    region: tuple[float, ...]
+    contour: tuple[float, ...]
+    before_gate: ObjectScores | None = None
+
+    @property
+    def pair_id(self) -> str:
+        """``<video>/annotator<expression set>/object<id>``."""
+        return f'{self.video}/annotator{self.expression_set}/object{self.obj_id}'
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The values that must agree when two processes scored the same object."""
+        return (self.pair_id, self.frame_ids)
+
+    @property
+    def expression(self) -> str:
+        """A name for messages."""
+        return f'expression set {self.expression_set}, object {self.obj_id}'
+
+
+def objects_of(
+    video: str,
+    expression_set: int,
+    names: Sequence[str],
+    frame_ids: tuple[str, ...],
+    matched: MatchedScores,
+    *,
+    before_gate: Sequence[ObjectScores] | None = None,
+) -> list[ObjectScores]:
+    """Return the scores of O matched objects.
+
+    Args:
+        video: video id.
+        expression_set: set whose masks were matched.
+        names: O object ids.
+        frame_ids: names of the T frames.
+        matched: J and F of the objects.
+        before_gate: their scores before the gate, if there was one.
+    """
+    rows = zip(names, matched.region.tolist(), matched.contour.tolist())
+    befores = before_gate or [None] * len(names)
+    return [
+        ObjectScores(video, name, expression_set, frame_ids, tuple(region), tuple(contour), before)
+        for (name, region, contour), before in zip(rows, befores)
+    ]
+
+
+def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
+    """Match the masks of each expression set with the objects of the video.
+
+    Expression ``4 * o + k`` belongs to object o and set k. Pixels that several masks claim go to
+    the one whose score is highest in that frame. The published protocol decides by the probability
+    of each pixel, which bool masks no longer have; results can differ by the pixels in dispute. The
+    objects are those that have an expression.
+
+    Args:
+        sample: P pairs of a video; negative pairs are ignored.
+        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+
+    Raises:
+        ValueError: The sample has no annotation, no object ids, or expression ids that are not
+            numbers.
+    """
+    positives = np.flatnonzero(~sample.is_negative)
+    _check(sample, positives)
+    objects = {sample.obj_ids[i]: sample.annotated[i] for i in reversed(positives)}
+    names = sorted(objects, key=lambda name: (len(name), name))
+    truth = np.stack([objects[name] for name in names])
+    found = []
+    for expression_set in range(NUM_EXPRESSION_SETS):
+        chosen = [i for i in positives if expression_set_of(sample.exp_ids[i]) == expression_set]
+        if chosen:
+            shared = sample.video, expression_set, names, sample.frame_ids
+            ungated = _match(sample, sample.ungated, chosen, truth, bound_th)
+            scores = objects_of(*shared, ungated)
+            if sample.gated is not sample.ungated:
+                gated = _match(sample, sample.gated, chosen, truth, bound_th)
+                scores = objects_of(*shared, gated, before_gate=scores)
+            found += scores
+    return found
+
+
+def expression_set_of(exp_id: str) -> int:
+    """Return the expression set of Ref-DAVIS17 that an expression belongs to."""
+    return int(exp_id) % NUM_EXPRESSION_SETS
+
+
+def _match(
+    sample: EvalSample, masks: np.ndarray, chosen: list[int], truth: np.ndarray, bound_th: float
+) -> MatchedScores:
+    """Match the chosen masks (N, T, H, W) with the objects ``truth`` (O, T, H, W)."""
+    owned = one_owner(sample, masks, chosen)
+    return assign_scores(score_proposals(owned, truth, void=sample.void, bound_th=bound_th))
+
+
+def one_owner(sample: EvalSample, masks: np.ndarray, chosen: Sequence[int]) -> np.ndarray:
+    """Return the chosen masks (N, T, H, W) without overlap; the higher score owns a pixel."""
+    scores = np.zeros((len(chosen), len(sample.frame_ids)))
+    if sample.scores is not None:
+        scores = np.reshape(sample.scores[chosen], (len(chosen), -1)) + scores
+    return resolve_overlaps(masks[chosen], scores)
+
+
+def _check(sample: EvalSample, positives: np.ndarray) -> None:
+    """Raise for a sample to which the protocol cannot be applied."""
+    where = f'protocol davis_unsup: video {sample.video!r}'
+    if sample.annotated is None or not len(positives):
+        raise ValueError(f'{where} has no annotated positive pairs')
+    if sample.obj_ids is None or any(not sample.obj_ids[i] for i in positives):
+        raise ValueError(f'{where} has expressions without object id (gt_pairs.obj_ids)')
+    if sample.exp_ids is None or any(not sample.exp_ids[i].isdecimal() for i in positives):
+        raise ValueError(
+            f'{where} has expression ids that are not numbers; expression 4 o + k is the k-th one '
+            'of object o'
+        )

@@ -1,0 +1,187 @@
+"""Score the masks of a pair and keep the numbers; masks are not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from ..functional.mean_ap import MaskCandidates, mask_candidates
+from ..functional.region_contour import score_masks
+from .eval_sample import EvalSample
+
+_PER_FRAME = (
+    *('frame_ids', 'areas', 'gt_areas', 'intersections', 'region', 'contour'),
+    *('foreground_areas', 'candidates'),
+)
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Scores of one pair: an expression shown with a video, and the masks predicted for it.
+
+    Attributes:
+        pair_id, video, kind, expression, is_negative: the pair.
+        frame_ids: names of the T frames.
+        frame_pixels: pixels H * W of one frame.
+        areas: predicted foreground pixels per frame (T,).
+        gt_areas: annotated foreground pixels per frame (T,); None for negative pairs and without
+            annotation, as are the next three.
+        intersections: pixels of both prediction and annotation per frame (T,).
+        region: J per frame (T,).
+        contour: F per frame (T,).
+        consensus: probability that the expression belongs to the video, None from a model without
+            verdict.
+        score: mean over frames of the score of the predicted mask, None if the model gives none.
+        foreground_areas: pixels of any annotated object per frame (T,), None if unknown.
+        sentence_type: 0, 1 or 2 (referring, reasoning, no target), None if unknown.
+        candidates: numbers of all candidate masks before the gate per frame (T,); None without
+            annotation, and if the model gives only the predicted ones.
+        before_gate: scores of the same pair before the gate; None if the gate changed nothing.
+    """
+
+    pair_id: str
+    video: str
+    kind: str
+    expression: str
+    is_negative: bool
+    frame_ids: tuple[str, ...]
+    frame_pixels: int
+    areas: tuple[int, ...]
+    gt_areas: tuple[int, ...] | None = None
+    intersections: tuple[int, ...] | None = None
+    region: tuple[float, ...] | None = None
+    contour: tuple[float, ...] | None = None
+    consensus: float | None = None
+    score: float | None = None
+    foreground_areas: tuple[int, ...] | None = None
+    sentence_type: int | None = None
+    candidates: tuple[MaskCandidates, ...] | None = None
+    before_gate: PairScores | None = None
+
+    @property
+    def area(self) -> int:
+        """Predicted foreground pixels, summed over frames."""
+        return sum(self.areas)
+
+    @property
+    def gt_area(self) -> int | None:
+        """Annotated foreground pixels, summed over frames; None for negatives and unannotated."""
+        return None if self.gt_areas is None else sum(self.gt_areas)
+
+    @property
+    def fraction(self) -> float:
+        """Predicted share of foreground."""
+        return self.area / (len(self.frame_ids) * self.frame_pixels)
+
+    @property
+    def stem(self) -> str:
+        """The part of the id that a positive pair and its negatives share, up to the last slash."""
+        return self.pair_id.rpartition('/')[0] or self.pair_id
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The values that must agree when two processes scored the same pair."""
+        return (
+            *(self.pair_id, self.video, self.kind, self.expression, self.is_negative),
+            *(self.frame_ids, self.frame_pixels, self.gt_areas),
+            *(self.foreground_areas, self.sentence_type),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[PairScores]) -> PairScores:
+        """Join the frames of all ``parts`` of one pair, which no gate changed."""
+        joined: dict[str, tuple | None] = {}
+        for name in _PER_FRAME:
+            pieces = [getattr(part, name) for part in parts]
+            joined[name] = None if pieces[0] is None else tuple(chain.from_iterable(pieces))
+        return replace(parts[0], **joined)
+
+
+def frame_scores(
+    pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
+) -> dict[str, tuple[Any, ...]]:
+    """Return the fields of :class:`PairScores` that come from masks.
+
+    Args:
+        pred: predicted masks (T, H, W) bool.
+        gt: annotated masks, same shape; None for negative and unannotated pairs.
+        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+    """
+    if gt is None:
+        return {'areas': count_pixels(pred)}
+    scores = score_masks(pred, gt, bound_th=bound_th)
+    return {
+        'areas': tuple(scores.pred_area.tolist()),
+        'gt_areas': tuple(scores.gt_area.tolist()),
+        'intersections': tuple(scores.intersection.tolist()),
+        'region': tuple(scores.region.tolist()),
+        'contour': tuple(scores.contour.tolist()),
+    }
+
+
+def count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
+    """Return the foreground pixels of each of the T frames of masks (T, H, W) bool."""
+    return tuple(int(np.count_nonzero(mask)) for mask in masks)
+
+
+def pair_scores(sample: EvalSample, *, bound_th: float) -> list[PairScores]:
+    """Score all P pairs of a data sample, one after the other.
+
+    Args:
+        sample: P pairs of one video.
+        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+
+    Returns:
+        P scores of the masks after the gate, in the order of the sample.
+    """
+    foreground = None if sample.foreground is None else count_pixels(sample.foreground)
+    num_pairs = len(sample.pair_ids)
+    return [_score_pair(sample, index, foreground, bound_th) for index in range(num_pairs)]
+
+
+def _score_pair(
+    sample: EvalSample, index: int, foreground: tuple[int, ...] | None, bound_th: float
+) -> PairScores:
+    """Score one pair; frames that the gate left alone are scored once."""
+    gated, ungated = sample.gated[index], sample.ungated[index]
+    is_scored = sample.annotated is not None and not sample.is_negative[index]
+    gt = sample.annotated[index] if is_scored else None
+    scores = PairScores(
+        pair_id=sample.pair_ids[index],
+        video=sample.video,
+        kind=sample.kinds[index],
+        expression=sample.expressions[index],
+        is_negative=bool(sample.is_negative[index]),
+        frame_ids=sample.frame_ids,
+        frame_pixels=gated[0].size,
+        consensus=None if sample.consensus is None else float(sample.consensus[index]),
+        score=None if sample.scores is None else float(np.mean(sample.scores[index])),
+        foreground_areas=foreground,
+        sentence_type=None if sample.sentence_types is None else sample.sentence_types[index],
+        candidates=_candidates(sample, index, gt),
+        **frame_scores(ungated, gt, bound_th=bound_th),
+    )
+    if np.array_equal(gated, ungated):
+        return scores
+    changed = (gated != ungated).any(axis=(1, 2))
+    part = frame_scores(gated[changed], None if gt is None else gt[changed], bound_th=bound_th)
+    merged = {}
+    for name, values in part.items():
+        array = np.array(getattr(scores, name))
+        array[changed] = values
+        merged[name] = tuple(array.tolist())
+    return replace(scores, **merged, before_gate=scores)
+
+
+def _candidates(
+    sample: EvalSample, index: int, gt: np.ndarray | None
+) -> tuple[MaskCandidates, ...] | None:
+    """Return the numbers of all candidate masks of one pair, per frame."""
+    if sample.candidate_masks is None or gt is None:
+        return None
+    masks, scores = sample.candidate_masks[index], sample.candidate_scores[index]
+    return tuple(map(mask_candidates, masks, scores.tolist(), gt))
