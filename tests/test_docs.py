@@ -100,25 +100,25 @@ def package_classes() -> frozenset[str]:
     return frozenset(re.findall(r'^class (\w+)', sources, re.MULTILINE))
 
 
+def module_file(base: Path) -> Path:
+    """File of the module or package ``base``."""
+    return base / '__init__.py' if base.is_dir() else base.with_suffix('.py')
+
+
 def defined_names(module: Path) -> set[str]:
-    """Names that a module binds at its top level, those of a lazy package included."""
+    """Names that a module binds, and those that a package resolves lazily."""
     names = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= {alias.asname or alias.name for alias in node.names}
-            if '*' in names and isinstance(node, ast.ImportFrom) and node.module:
-                source = module.parent / node.module.replace('.', '/')
-                is_package = source.is_dir()
-                names |= defined_names(
-                    source / '__init__.py' if is_package else source.with_suffix('.py')
-                )
-                names.remove('*')
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-        elif module.name == '__init__.py' and isinstance(node, ast.List):
-            names |= {item.value for item in node.elts if isinstance(item, ast.Constant)}
+        elif module.name == '__init__.py' and isinstance(node, ast.Constant):
+            names.add(str(node.value))
+        elif isinstance(node, ast.Attribute) and node.attr == '__all__':
+            names |= defined_names(module_file(module.parent / ast.unparse(node.value)))
     return names
 
 
