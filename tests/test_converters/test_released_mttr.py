@@ -1,4 +1,4 @@
-"""Every tensor of a released MTTR checkpoint has its place, there and back."""
+"""Every tensor of a released MTTR checkpoint has its place in both directions."""
 
 import re
 
@@ -40,7 +40,7 @@ def test_names_are_those_of_the_reference_data(test_data, names):
     assert names == released_shapes(test_data / 'golden/mttr_video_swin_t.names.txt')
 
 
-def test_all_474_tensors_go_there_and_back(names):
+def test_all_474_tensors_survive_both_directions(names):
     assert len(names) == 474
     converted = from_mttr(empty(names) | {POSITIONS: torch.arange(514)[None]})
     # relative positions of ten attention blocks

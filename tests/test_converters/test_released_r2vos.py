@@ -56,7 +56,7 @@ def test_names_are_those_of_the_reference_data(test_data, names):
         ('video_swin_b_p4w7', 'video-swin-b'),
     ],
 )
-def test_relative_differs_in_its_pixel_decoder_only(test_data, names, backbone, config):
+def test_referformer_differs_in_its_pixel_decoder_only(test_data, names, backbone, config):
     """ReferFormer's names, with every backbone; each tensor that is known fits the config."""
     given = released_shapes(test_data / f'golden/rf_{backbone}.names.txt')
     converted = from_released(empty(given), partial=True)
@@ -81,7 +81,7 @@ def test_relative_differs_in_its_pixel_decoder_only(test_data, names, backbone, 
     }
 
 
-def test_all_745_tensors_go_there_and_back(names):
+def test_all_745_tensors_survive_both_directions(names):
     assert len(names) == 745
     state = empty(names) | {POSITIONS: torch.arange(514)[None]}
     converted = from_released(state)
@@ -94,7 +94,7 @@ def test_all_745_tensors_go_there_and_back(names):
     assert {name: tuple(tensor.shape) for name, tensor in back.weights.items()} == names
 
 
-def test_values_go_there_and_back(weights):
+def test_values_survive_both_directions(weights):
     back = to_released(from_released(weights).weights).weights
     assert back.keys() == weights.keys()
     assert all(torch.equal(back[name], weights[name]) for name in weights)
@@ -114,12 +114,12 @@ def test_fused_projections_are_split_in_order(weights):
 
 
 def test_instance_decoder_norms_are_reordered(weights):
-    """There norm1 is behind the cross-attention, which comes second."""
+    """The released norm1 follows the cross-attention, which comes second."""
     converted = from_released(weights).weights
-    there, here = 'transformer.decoder.layers.1', 'mask_head.decoder.layers.1'
+    released, ours = 'transformer.decoder.layers.1', 'mask_head.decoder.layers.1'
     for index, number in enumerate((2, 1, 3)):
         assert torch.equal(
-            converted[f'{here}.norms.{index}.weight'], weights[f'{there}.norm{number}.weight']
+            converted[f'{ours}.norms.{index}.weight'], weights[f'{released}.norm{number}.weight']
         )
 
 
@@ -218,7 +218,7 @@ def test_objects_are_not_unpickled(tmp_path):
         read_released_checkpoint(tmp_path / 'bad.pth')
 
 
-def test_swins_go_there_and_back():
+def test_swins_survive_both_directions():
     prefix = 'backbone.0.body.'
     torch.manual_seed(0)
     swin = {

@@ -1,4 +1,4 @@
-"""Every tensor of a released ReferFormer checkpoint has its place, there and back."""
+"""Every tensor of a released ReferFormer checkpoint has its place in both directions."""
 
 import re
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_all_names_of_the_reference_data(test_data, backbone):
     check_names(released_shapes(test_data / f'golden/rf_{backbone}.names.txt'), backbone)
 
 
-def test_values_go_there_and_back(weights):
+def test_values_survive_both_directions(weights):
     converted = from_referformer(weights | {POSITIONS: torch.arange(12)[None]})
     assert converted.implied == (POSITIONS,)
     back = to_referformer(converted.weights).weights
@@ -106,7 +106,7 @@ def test_values_go_there_and_back(weights):
 
 
 def test_levels_are_counted_from_the_coarsest(weights):
-    """There 1 is stride 4 and 4 is stride 32."""
+    """The released model counts from stride 4 (1) to stride 32 (4)."""
     converted = from_referformer(weights).weights
     for number, block in (
         (4, 'grounding.block'),
@@ -114,7 +114,7 @@ def test_levels_are_counted_from_the_coarsest(weights):
         (2, 'pyramid.blocks.1'),
         (1, 'pyramid.blocks.2'),
     ):
-        there = f'pixel_decoder.cross_attn_{number}'
+        released = f'pixel_decoder.cross_attn_{number}'
         for theirs, ours in (
             ('norm1', 'vision_norm'),
             ('norm2', 'tail.update_norm'),
@@ -122,7 +122,7 @@ def test_levels_are_counted_from_the_coarsest(weights):
             ('linear2', 'tail.ffn.3'),
         ):
             assert torch.equal(
-                converted[f'neck.{block}.{ours}.weight'], weights[f'{there}.{theirs}.weight']
+                converted[f'neck.{block}.{ours}.weight'], weights[f'{released}.{theirs}.weight']
             )
     for number, layer in ((4, 'grounding.output'), (1, 'pyramid.layers.2')):
         assert torch.equal(
@@ -194,7 +194,7 @@ def tool() -> ModuleType:
     return load_script('model_converters/released_referformer.py')
 
 
-def test_tool_converts_there_and_back(tool, folder, weights, tmp_path, capsys):
+def test_tool_converts_in_both_directions(tool, folder, weights, tmp_path, capsys):
     config, ours, back = str(folder / 'small.py'), tmp_path / 'ours.pth', tmp_path / 'back.pth'
     released = str(folder / 'released.pth')
     assert tool.main(['from-released', config, released, str(ours)]) == 0

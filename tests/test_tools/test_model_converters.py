@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_released_checkpoint_goes_there_and_back(folder, tmp_path, capsys):
+def test_released_checkpoint_survives_both_directions(folder, tmp_path, capsys):
     tool = load_script('model_converters/released_r2vos.py')
     config, ours = str(folder / 'small.py'), str(tmp_path / 'ours.pth')
     assert tool.main(['from-released', config, str(folder / 'released.pth'), ours]) == 0
@@ -58,23 +58,23 @@ def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
     assert target.read_text() == 'precious'
 
 
-def test_relative_initialises(folder, tmp_path, capsys):
+def test_referformer_initialises(folder, tmp_path, capsys):
     """ReferFormer has no cycle and another pixel decoder; the rest is taken."""
     weights = torch.load(folder / 'released.pth', weights_only=False)['model']
-    relative = {
+    referformer = {
         name: tensor
         for name, tensor in weights.items()
         if not name.startswith(('neg_classifier', 'pixel_decoder.text_'))
     }
-    relative['pixel_decoder.cross_attn_4.norm1.bias'] = torch.zeros(256)
-    relative['query_embed.weight'] = torch.zeros(9, 256)
-    torch.save(dict(model=relative), tmp_path / 'relative.pth')
+    referformer['pixel_decoder.cross_attn_4.norm1.bias'] = torch.zeros(256)
+    referformer['query_embed.weight'] = torch.zeros(9, 256)
+    torch.save(dict(model=referformer), tmp_path / 'referformer.pth')
     target = tmp_path / 'initial.pth'
     assert (
         load_script('model_converters/referformer_to_r2vos.py').main(
             [
                 str(folder / 'small.py'),
-                str(tmp_path / 'relative.pth'),
+                str(tmp_path / 'referformer.pth'),
                 str(target),
             ]
         )
@@ -89,7 +89,7 @@ def test_relative_initialises(folder, tmp_path, capsys):
     assert torch.equal(written['neck.level_embed'], weights['transformer.level_embed'])
 
 
-def test_relative_initialises_without_its_language_model(folder, tmp_path, capsys):
+def test_referformer_initialises_without_its_language_model(folder, tmp_path, capsys):
     """A model around another language model keeps its own."""
     tool, target = load_script('model_converters/referformer_to_r2vos.py'), tmp_path / 'initial.pth'
     files = [str(folder / 'small.py'), str(folder / 'released.pth'), str(target)]
@@ -173,14 +173,14 @@ def test_imagenet_swin(tmp_path, capsys):
     state = {}
     for name, tensor in MODELS.build(backbone).state_dict().items():
         if not name.startswith('norm'):
-            for here, there in (
+            for ours, released in (
                 ('stages.', 'layers.'),
                 ('.w_msa.', '.'),
                 ('ffn.layers.0.0.', 'mlp.fc1.'),
                 ('ffn.layers.1.', 'mlp.fc2.'),
                 ('projection', 'proj'),
             ):
-                name = name.replace(here, there)
+                name = name.replace(ours, released)
             state[name] = tensor
     torch.save(
         dict(model=state | {'norm.weight': torch.zeros(3), 'head.bias': torch.zeros(3)}),

@@ -23,7 +23,7 @@ def tool() -> ModuleType:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    """Config, source and target; the config's own weights are not there, and not needed."""
+    """Config, source and target; the config's own weights do not exist, and are not needed."""
     write_config(tmp_path / 'tiny.py')
     write_source(tmp_path / 'in.pth', released_state())
     return [str(tmp_path / name) for name in ('tiny.py', 'in.pth', 'out.pth')]
