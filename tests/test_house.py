@@ -143,7 +143,7 @@ def test_a_cycle_is_found():
     assert cycle({'a': {'b', 'c'}, 'b': {'c'}}) == []
 
 
-@pytest.mark.parametrize('depth', [2])
+@pytest.mark.parametrize('depth', [2, 3, 4])
 def test_nothing_imports_in_a_circle(depth):
     """Rooms (depth 2), then their sub-folders and single files, then those of sub-folders.
 
