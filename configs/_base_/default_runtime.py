@@ -13,7 +13,7 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # tools/test.py --show-dir switches it on
+    # enabled by tools/test.py --show-dir
     visualization=dict(type='ReferringVisualizationHook', draw=False),
 )
 custom_hooks = [dict(type='ExactResumeHook')]
@@ -26,7 +26,7 @@ env_cfg = dict(
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 visualizer = dict(type='ReferringVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_level = 'INFO'
-# Resuming exactly needs a fixed seed: the order of the data is a function of it.
+# Exact resuming requires a fixed seed, which determines the order of the data.
 randomness = dict(seed=0)
 load_from = None
 resume = False

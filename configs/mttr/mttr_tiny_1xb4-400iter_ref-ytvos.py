@@ -1,5 +1,5 @@
-# MTTR at the size and on the data of ../r2vos/r2vos_tiny_1xb4-400iter_ref-ytvos.py, without
-# negative pairs. Set load_from to a checkpoint trained by ../studies/refshapes/mttr.py.
+# Small MTTR for the data of ../r2vos/r2vos_tiny_1xb4-400iter_ref-ytvos.py, without negative pairs.
+# Set load_from to a checkpoint trained by ../studies/refshapes/mttr.py.
 _base_ = [
     '../_base_/models/mttr_tiny.py',
     '../_base_/datasets/ref_youtube_vos_small.py',

@@ -1,4 +1,4 @@
-# MTTR on A2D-Sentences, windows of 10 frames (published: mAP 46.1, overall IoU 72.0, mean 64.0),
+# MTTR on A2D-Sentences, clips of 10 frames (published: mAP 46.1, overall IoU 72.0, mean IoU 64.0),
 # 2 GPUs with 3 clips each.
 _base_ = [
     '../_base_/models/mttr_video_swin_t.py',

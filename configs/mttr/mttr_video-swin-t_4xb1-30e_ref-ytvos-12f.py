@@ -1,4 +1,4 @@
-# MTTR on Refer-YouTube-VOS, windows of 12 frames (published: J&F 55.32), 4 GPUs with 1 clip each.
+# MTTR on Refer-YouTube-VOS, clips of 12 frames (published: J&F 55.32), 4 GPUs with 1 clip each.
 _base_ = [
     '../_base_/models/mttr_video_swin_t.py',
     '../_base_/datasets/mttr_ref_youtube_vos.py',

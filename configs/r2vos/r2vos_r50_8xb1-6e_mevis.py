@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/schedules/main_6e.py',
     '../_base_/default_runtime.py',
 ]
-# Version 1 has no negative pairs unless they are made (docs/datasets.md), hence not by J&F&R.
+# Not J&F&R, because version 1 has no negative pairs unless you create them (docs/datasets.md).
 default_hooks = dict(checkpoint=dict(save_best='J&F'))

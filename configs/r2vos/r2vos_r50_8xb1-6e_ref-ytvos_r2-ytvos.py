@@ -1,4 +1,4 @@
-# R2-VOS, ResNet-50, on Refer-YouTube-VOS with negative pairs: how robust the model is.
+# R2-VOS, ResNet-50, tested on Refer-YouTube-VOS with negative pairs to measure robustness.
 _base_ = [
     '../_base_/models/r2vos_r50.py',
     '../_base_/datasets/r2_youtube_vos.py',

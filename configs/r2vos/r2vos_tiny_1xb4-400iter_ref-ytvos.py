@@ -1,5 +1,5 @@
-# The small R2-VOS on real video in the layout of Refer-YouTube-VOS, from its RefShapes weights,
-# for a first look at your own data on a CPU. Set train_dataloader.dataset.data_root and
+# Small R2-VOS for your own videos in the layout of Refer-YouTube-VOS, on a CPU, initialized from
+# its RefShapes weights. Set train_dataloader.dataset.data_root and
 # val_dataloader.dataset.data_root.
 _base_ = [
     '../_base_/models/r2vos_tiny.py',
@@ -7,8 +7,8 @@ _base_ = [
     '../_base_/schedules/tiny_400.py',
     '../_base_/default_runtime.py',
 ]
-# Videos here are longer than RefShapes' eight frames.
+# Videos may be longer than the eight frames of RefShapes.
 model = dict(test_cfg=dict(frames_per_pass=8))
 load_from = '{{ fileDirname }}/../checkpoints/r2vos_tiny_refshapes.pth'
-# Without negative pairs there is no R: see docs/datasets.md for how to make them.
+# Not J&F&R, because there are no negative pairs unless you create them (docs/datasets.md).
 default_hooks = dict(checkpoint=dict(save_best='J&F'))

@@ -1,5 +1,5 @@
-# The small R2-VOS on the embedded data set. It is trained in three stages, each of which starts
-# from the last checkpoint of the one before; together they take two hours on two CPU cores:
+# Small R2-VOS on the synthetic data set RefShapes. It is trained in three stages, each starting
+# from the last checkpoint of the previous one. Together they take two hours on two CPU cores:
 #   tools/dist_train.sh configs/r2vos/pretrain/resnet18_2xb16-2400iter_refshapes.py 2
 #   tools/dist_train.sh configs/r2vos/pretrain/r2vos_tiny_2xb4-5k_refshapes-stills.py 2
 #   tools/dist_train.sh configs/r2vos_tiny_refshapes.py 2 \
@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/schedules/tiny.py',
     '../_base_/default_runtime.py',
 ]
-# Of the thresholds 0.1, 0.15, ..., 0.6 the one with the best J&F&R on 60 training videos.
+# The best of 0.1, 0.15, ..., 0.6 by J&F&R on 60 training videos.
 gate_threshold = 0.3
 model = dict(test_cfg=dict(gate_threshold=gate_threshold))
 val_evaluator = dict(gate_threshold=gate_threshold)
@@ -19,12 +19,12 @@ visualizer = dict(threshold=gate_threshold)
 max_iters = 3000
 warmup = 100
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-# Objects move by a cell of the grounding map from one frame to the next: with gaps between the
-# frames of a clip, 'moving left' is out of the reach of TemporalMixing.
+# Objects move by one cell of the grounding map per frame. With gaps between the frames of a clip,
+# the motion exceeds the receptive field of TemporalMixing.
 train_dataloader = dict(
     batch_size=3, dataset=dict(clip_length=4, frame_sampling=dict(type='ConsecutiveFrames'))
 )
-val_dataloader = dict(dataset=dict(indices=32))  # videos; the test takes all
+val_dataloader = dict(dataset=dict(indices=32))  # videos; all in testing
 optim_wrapper = dict(
     optimizer=dict(lr=4e-4), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5)))
 )

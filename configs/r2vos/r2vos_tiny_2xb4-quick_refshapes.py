@@ -1,5 +1,5 @@
-# Training of the quick start: stills, for a few minutes. Starts from the backbone of the shipped
-# checkpoint; TimeLimitHook times the first iterations and scales the schedule to those that fit.
+# Quick start: a few minutes of training on stills, from the backbone of the included checkpoint.
+# TimeLimitHook measures the first iterations and adapts the schedule to the time limit.
 _base_ = './r2vos_tiny_2xb3-3k_refshapes.py'
 max_iters = 520  # at most
 warmup = 60

@@ -1,5 +1,5 @@
 # ReferFormer, ResNet-50, joint training on clips of RefCOCO images and Refer-YouTube-VOS: 12 epochs
-# from backbone weights. Published: J&F 58.7, with 1 clip x 32 GPUs.
+# from backbone weights. Published: J&F 58.7, with 32 GPUs and 1 clip each.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/joint.py',

@@ -1,5 +1,5 @@
 # ReferFormer, ResNet-50, pre-training on single images: 12 epochs, text encoder trained. Published
-# with 2 images x 32 GPUs.
+# with 32 GPUs and 2 images each.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/refcoco_all.py',

@@ -1,6 +1,6 @@
 # ReferFormer, ResNet-50, tested on Ref-DAVIS17 with the weights of
 # referformer_r50_8xb1-6e_ref-ytvos.py (published: J&F 58.5). Windows of 36 frames; one query is
-# chosen for the whole video.
+# selected for the whole video.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/ref_davis17.py',

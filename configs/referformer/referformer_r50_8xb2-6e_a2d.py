@@ -1,5 +1,5 @@
-# ReferFormer on A2D-Sentences from RefCOCO weights (load_from): the backbone sees windows of 5
-# frames, of which the annotated one goes on. Tests return all queries, which mAP is computed of.
+# ReferFormer on A2D-Sentences, from RefCOCO weights (load_from). The backbone sees clips of 5
+# frames, of which only the annotated one is passed on. Testing returns all queries to compute mAP.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/a2d_sentences.py',

@@ -1,5 +1,5 @@
-# ReferFormer, Video-Swin-T, on A2D-Sentences from Kinetics-400 weights (mAP 48.6): windows of 6
-# frames, 12 epochs, no dropout, less weight decay, 1 clip x 8 GPUs.
+# ReferFormer, Video-Swin-T, on A2D-Sentences from Kinetics-400 weights (published mAP 48.6): clips
+# of 6 frames, 12 epochs, no dropout, less weight decay, 8 GPUs with 1 clip each.
 _base_ = './referformer_video-swin-t_8xb2-6e_a2d.py'
 clip_length = 6
 max_epochs = 12

@@ -1,6 +1,6 @@
-# 2-D Swin T with ImageNet weights, frame by frame, a norm on every map. Use it as
+# 2-D Swin T with ImageNet weights, applied to single frames, with normalized maps. Use it as
 #     model = dict(backbone=_base_.backbone, neck=_base_.neck)
-# Weights are those of the authors of Swin; the addresses are not verified (docs/model_zoo.md).
+# Weights are those of the authors of Swin. Addresses have not been verified (docs/model_zoo.md).
 backbone = dict(
     _delete_=True,
     type='mmdet.SwinTransformer',

@@ -1,6 +1,6 @@
 # Video Swin T with Kinetics-400 weights. Use it as
 #     model = dict(backbone=_base_.backbone, neck=_base_.neck)
-# Weights are those of the authors of Video Swin; addresses are not verified (docs/model_zoo.md).
+# Weights are those of the authors. Addresses have not been verified (docs/model_zoo.md).
 backbone = dict(
     _delete_=True,
     type='VideoSwinTransformer',

@@ -1,5 +1,5 @@
-# A2D-Sentences: each item is one annotated frame. Losses are taken on that frame alone, so a
-# backbone that sees single frames is trained on it alone, too (clips of 1 frame).
+# A2D-Sentences, one annotated frame per item. Losses use the annotated frame only, so image
+# backbones are trained with clips of this frame alone.
 _base_ = ['./loaders.py', '../pipelines/video_files.py']
 data_root = 'data/a2d_sentences'
 clip_length = 1

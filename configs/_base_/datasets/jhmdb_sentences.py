@@ -1,4 +1,4 @@
-# JHMDB-Sentences: evaluation of a model trained on A2D-Sentences, on MTTR's list of frames.
+# JHMDB-Sentences, to evaluate models trained on A2D-Sentences. Uses MTTR's list of frames.
 _base_ = './a2d_sentences.py'
 test_dataloader = dict(
     dataset=dict(

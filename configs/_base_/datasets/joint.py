@@ -1,5 +1,5 @@
-# Joint training: clips made of the images of RefCOCO, RefCOCO+ and RefCOCOg by jitter, together
-# with Refer-YouTube-VOS, without balancing, as ReferFormer does.
+# Joint training on Refer-YouTube-VOS and on clips of jittered images of RefCOCO, RefCOCO+ and
+# RefCOCOg, without balancing, as in ReferFormer.
 _base_ = ['./ref_youtube_vos.py', './refcoco_files.py']
 images = [
     dict(
@@ -20,7 +20,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
-        ignore_keys=['dataset_name'],  # each set has a name of its own
+        ignore_keys=['dataset_name'],  # differs between the data sets
         datasets=[*images, _base_.train_dataloader.dataset],
     )
 )

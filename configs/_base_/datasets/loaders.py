@@ -1,4 +1,4 @@
-# How items are drawn and by how many workers; the data sets inherit this.
+# Samplers, workers and negative pairs that all data sets inherit.
 train_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -12,7 +12,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 test_dataloader = val_dataloader
-# three sentences that name an object are joined by three that name none
+# three positive and three negative expressions per clip
 negatives = dict(
     type='TrainNegatives', per_clip=3, shares=dict(other_video=0.5, attribute=0.25, relation=0.25)
 )

@@ -1,5 +1,5 @@
-# Ref-DAVIS17, evaluation of a model trained on Refer-YouTube-VOS. Masks of the unsupervised
-# release, whose void pixels (255) do not count; first the numbers of the field, then per sentence.
+# Ref-DAVIS17, to evaluate models trained on Refer-YouTube-VOS. Uses the masks of the unsupervised
+# release without void pixels (255). Reports the usual metrics first, then those per expression.
 _base_ = './ref_youtube_vos.py'
 test_dataloader = dict(
     dataset=dict(

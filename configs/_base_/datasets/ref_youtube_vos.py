@@ -1,5 +1,5 @@
-# Refer-YouTube-VOS, clips of 5 frames. The validation masks are not public: 5 % of the training
-# videos, chosen by the hash of their ids, are the local validation and stay out of training.
+# Refer-YouTube-VOS, clips of 5 frames. The validation masks are not public, so 5 % of the training
+# videos, selected by the hash of their ids, are held out for validation.
 _base_ = ['./loaders.py', '../pipelines/videos.py']
 dataset_type = 'R2VOSDataset'
 data_root = 'data/ref-youtube-vos'
@@ -28,7 +28,7 @@ val_dataloader = dict(
         pipeline=_base_.test_pipeline,
     )
 )
-# The challenge's validation videos: no masks, for a submission.
+# The validation videos of the challenge have no masks. Use them to write a submission.
 test_dataloader = dict(
     dataset=dict(
         type=dataset_type,

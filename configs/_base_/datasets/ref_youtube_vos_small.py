@@ -1,5 +1,5 @@
-# Videos in the layout of Refer-YouTube-VOS, small enough to train on a CPU: for a first look at
-# your own data. Set train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
+# Small videos in the layout of Refer-YouTube-VOS, to train on your own data on a CPU. Set
+# train_dataloader.dataset.data_root and val_dataloader.dataset.data_root.
 _base_ = ['./ref_youtube_vos.py', '../pipelines/small_videos.py']
 clip_length = 3
 train_pipeline = _base_.small_train_pipeline

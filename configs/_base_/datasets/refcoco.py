@@ -1,4 +1,4 @@
-# RefCOCO: clips of one frame. 2 images x 8 GPUs.
+# RefCOCO: clips of one frame, 8 GPUs with 2 images each.
 _base_ = ['./loaders.py', './refcoco_files.py', '../pipelines/images.py']
 refcoco = dict(
     type='RefCOCODataset',

@@ -1,5 +1,5 @@
-# RefCOCO, RefCOCO+ and RefCOCOg together, without the images of any one's validation and test:
-# the sets share images across their splits. Validation on that of RefCOCO.
+# RefCOCO, RefCOCO+ and RefCOCOg. They share images across their splits, so the images of all
+# validation and test splits are excluded from training. Validated on RefCOCO.
 _base_ = './refcoco.py'
 parts = [
     dict(

@@ -1,4 +1,4 @@
-# Annotation files of the three sets, relative to the folder of COCO.
+# Annotation files of the three data sets, relative to the folder of COCO.
 coco_root = 'data/coco'
 ann_files = {
     'refcoco': 'refcoco/refs(unc).p',

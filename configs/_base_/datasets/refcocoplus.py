@@ -1,4 +1,4 @@
-# RefCOCO+: expressions without words of place.
+# RefCOCO+: expressions without location words.
 _base_ = './refcoco.py'
 refcocoplus = dict(ann_file=_base_.ann_files['refcoco+'], dataset_name='refcoco+')
 train_dataloader = dict(dataset=refcocoplus)

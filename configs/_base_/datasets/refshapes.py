@@ -1,11 +1,11 @@
-# RefShapes, the embedded set (tools/dataset_converters/make_refshapes.py): 128x128 on disk, proven
-# negatives.
+# RefShapes, the synthetic data set (tools/dataset_converters/make_refshapes.py): frames of 128x128,
+# verified negative pairs.
 _base_ = ['./loaders.py', '../pipelines/refshapes.py']
 dataset_type = 'R2VOSDataset'
 data_root = 'data/refshapes'
 clip_length = 3
 
-# At this size an item takes about 4 ms, so one worker feeds a CPU training.
+# Loading an item takes about 4 ms, so one worker is enough for training on a CPU.
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,

@@ -1,5 +1,5 @@
-# MTTR at the size of r2vos_tiny.py: same backbone, temporal mixing, text encoder, channels and
-# numbers of layers. The original has time from its backbone, which sees clips; here the mixing has.
+# MTTR with the backbone, temporal mixing, text encoder, channels and numbers of layers of
+# r2vos_tiny.py. Temporal context comes from the mixing, in the original from the backbone.
 _base_ = './r2vos_tiny.py'
 channels = 128
 mask_channels = 8
@@ -36,7 +36,7 @@ model = dict(
         _delete_=True,
         type='InstanceSequenceHead',
         channels=channels,
-        # clips have 5 objects at most
+        # clips have at most 5 objects
         mask_channels=mask_channels,
         num_queries=10,
         other_weight=0.1,

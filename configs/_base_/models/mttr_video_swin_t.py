@@ -1,5 +1,5 @@
-# MTTR, Video-Swin-T: one encoder over the cells (stride 16) and words of a frame, 50 queries, each
-# an instance of the clip. The data config sets the number of frames of a clip.
+# MTTR, Video-Swin-T: one encoder for the cells (stride 16) and words of a frame, 50 queries, one
+# per instance of the clip. The data config sets the number of frames per clip.
 channels = 256
 mask_channels = 8
 attention = dict(
@@ -27,7 +27,7 @@ model = dict(
             checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.4/swin_tiny_patch244_window877_kinetics400_1k.pth',
         ),
     ),
-    # words only; no part of MTTR reads the sentence embedding
+    # MTTR does not use the sentence embedding
     text_encoder=dict(
         type='TransformerTextEncoder',
         name_or_path='roberta-base',
@@ -81,7 +81,7 @@ model = dict(
             loss_weight=5.0,
         ),
     ),
-    # one forward pass takes all frames of a video
+    # all frames of a video in one forward pass
     test_cfg=dict(
         frames_per_pass=None, pairs_per_pass=1, mask_reader=dict(type='InputSizeMaskReader')
     ),

@@ -1,4 +1,4 @@
-# R2-VOS as the paper's supplementary has it: ResNet-50, four encoder layers, D_v and D_e of three.
+# R2-VOS as in the supplement of the paper: ResNet-50, four encoder layers, D_v and D_e of three.
 channels = 256
 num_levels = 4  # strides 8, 16, 32, 64
 num_heads = 8
@@ -19,7 +19,7 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
-        # address not verified (docs/model_zoo.md)
+        # the address has not been verified (docs/model_zoo.md)
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth',
@@ -64,13 +64,13 @@ model = dict(
             ),
             dynamic_filter=dict(type='DynamicFilter', channels=channels, num_filters=3),
         ),
-        # levels finer than the grounding stride (16, 8) and stride 4
+        # the levels below the grounding stride (16, 8), and stride 4
         pyramid=dict(type='TopDownPyramid', channels=channels, num_laterals=3),
     ),
     cycle_head=dict(
         type='RelationalCycleHead',
         channels=channels,
-        # lambda_text 0.1 times (1, lambda_angle 10)
+        # lambda_text = 0.1, times 1 and lambda_angle = 10
         loss_dist=dict(type='RelationalDistanceLoss', loss_weight=0.1),
         loss_angle=dict(type='RelationalAngleLoss', loss_weight=1.0),
         loss_align=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
@@ -102,7 +102,7 @@ model = dict(
         ),
         loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.0),
         loss_giou=dict(type='TubeGIoULoss', loss_weight=2.0),
-        # lambda_mask 2 times (lambda_focal 5, lambda_dice 2)
+        # lambda_mask = 2, times lambda_focal = 5 and lambda_dice = 2
         loss_mask=dict(
             type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=10.0
         ),
@@ -115,7 +115,8 @@ model = dict(
             loss_weight=4.0,
         ),
     ),
-    # One window takes the whole video in the paper; 36 frames bound the memory of long ones. Each
-    # sentence has 36 x 4,820 encoder tokens at 360p: more in a pass gain nothing on a GPU.
+    # The paper processes whole videos in one pass. 36 frames limit the memory for long videos; each
+    # expression then has 36 x 4,820 encoder tokens at 360p, and more frames are not faster on a
+    # GPU.
     test_cfg=dict(frames_per_pass=36, pairs_per_pass=1, gate_threshold=0.5),
 )

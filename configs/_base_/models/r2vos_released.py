@@ -1,6 +1,6 @@
-# R2-VOS as the public code has it, so that released checkpoints load and give the same numbers:
-# D_v of four layers, dynamic mask convolutions, loss weights and matching costs of its own, and box
-# terms that count frames without the object.
+# R2-VOS as in the public code, for released checkpoints: D_v of four layers, dynamic mask
+# convolutions, other loss weights and matching costs, and box terms that include frames without the
+# object.
 _base_ = './r2vos_r50.py'
 model = dict(
     neck=dict(grounding=dict(attention=dict(projection_bias=True))),
@@ -25,6 +25,6 @@ model = dict(
         loss_mask=dict(loss_weight=2.0),
         loss_dice=dict(loss_weight=5.0),
     ),
-    # the whole video in one pass
+    # whole videos in one pass
     test_cfg=dict(frames_per_pass=None),
 )

@@ -1,5 +1,5 @@
-# R2-VOS small enough to train from scratch on two CPU cores: every part of the paper's model, with
-# fewer channels, layers and levels, and finer grounding, for frames of about 100 pixels.
+# Small R2-VOS that can be trained from scratch on two CPU cores: all components of the paper's
+# model, with fewer channels, layers and levels, and finer grounding for frames of about 100 pixels.
 _base_ = './r2vos_r50.py'
 channels = 128
 num_levels = 2  # strides 8, 16
@@ -27,7 +27,7 @@ model = dict(
         dilations=(1, 1, 1),
         out_indices=(0, 1, 2),
         deep_stem=True,
-        # a batch of one-frame clips is too small for the statistics of batch normalisation
+        # batches of one-frame clips are too small for batch normalization
         norm_cfg=dict(type='GN', num_groups=8),
     ),
     text_encoder=dict(
@@ -37,16 +37,16 @@ model = dict(
         in_channels=[64, 128, 256],
         channels=channels,
         num_levels=num_levels,
-        grounding_level=0,  # stride 8: an object is three cells wide, at stride 16 it is one
+        grounding_level=0,  # stride 8, where an object is three cells wide (one at stride 16)
         input_proj=dict(in_channels=[128, 256], out_channels=channels, num_outs=num_levels),
-        # the backbone sees single frames: 'moving left' needs the neighbours
+        # the backbone sees single frames, but 'moving left' requires several
         temporal_mixing=dict(
             type='TemporalMixing', channels=channels, num_levels=num_levels, hidden=channels // 2
         ),
         fusion=dict(channels=channels, num_heads=num_heads),
         encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn)),
         positional_encoding=dict(num_feats=channels // 2),
-        # time counts: 'moving left' cannot be seen in an unordered set of frames
+        # attention sees an unordered set of frames, so 'moving left' requires temporal positions
         grounding_position=dict(
             _delete_=True, type='SinePositionalEncoding3D', num_feats=channels // 2, normalize=True
         ),
@@ -68,20 +68,21 @@ model = dict(
                 ffn_cfg=ffn,
             ),
         ),
-        # the mask losses of three decoder layers would drown the verdict at weight 1
+        # with weight 1, the mask losses of three decoder layers would dominate the verdict
         loss_align=dict(loss_weight=4.0),
     ),
     mask_head=dict(
-        # One query: of five, each guesses another object and the matching rewards the best guess,
-        # so that few iterations do not teach which to choose (after 1500: J 56 with the best query
-        # of each pair, 36 with the chosen one). A single query has to follow the expression.
+        # With five queries, each predicts a different object and the matching rewards the best one,
+        # so short training does not learn to select (after 1500 iterations: J 56 with the best
+        # query of each pair, 36 with the selected one). A single query has to follow the
+        # expression.
         channels=channels,
         num_queries=1,
         decoder=dict(
             layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=deformable, ffn_cfg=ffn)
         ),
         mask_predictor=dict(channels=channels),
-        # masks count for more: they are divided by the number of frames, boxes are not
+        # more weight for masks, because mask losses are divided by the number of frames
         loss_mask=dict(loss_weight=60.0),
         loss_dice=dict(loss_weight=15.0),
     ),

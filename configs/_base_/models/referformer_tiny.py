@@ -1,5 +1,5 @@
-# ReferFormer at the size of r2vos_tiny.py: same backbone, text encoder, channels, levels and query.
-# Its pixel decoder has a block for each of the strides 16, 8 and 4.
+# ReferFormer with the backbone, text encoder, channels, levels and single query of r2vos_tiny.py.
+# Its pixel decoder has one block for each of the strides 16, 8 and 4.
 _base_ = './r2vos_tiny.py'
 channels = 128
 block = dict(type='VisionLanguageBlock', channels=channels, num_heads=4, hidden=256, dropout=0.0)
@@ -9,7 +9,7 @@ model = dict(
         type='ReferFormerNeck',
         grounding_level=1,  # stride 16
         grounding=dict(_delete_=True, type='CrossModalGrounding', channels=channels, block=block),
-        # strides 8 and 4 see themselves on a grid of stride 16, too
+        # self-attention of strides 8 and 4 on a grid of stride 16
         pyramid=dict(
             _delete_=True,
             type='CrossModalPyramid',

@@ -1,4 +1,4 @@
-# Clips of one image; tested as videos are.
+# Clips of one image, tested in the same way as videos.
 _base_ = './videos.py'
 train_scales = [(800, 480 + 32 * i) for i in range(10)]  # short sides 480 to 768
 cropped_scales = [(640, side) for side in (296, 328, 360, 392, 416, 448, 480, 512)]

@@ -1,5 +1,5 @@
-# MTTR: one size, no crop and no change of colours; it learns from the masks of all objects. Sizes
-# are (long side at most, short side).
+# MTTR: one size, no crop, no colour augmentation, masks of all objects. Sizes are (maximum long
+# side, short side).
 video_scale = (640, 360)
 a2d_scale = (576, 320)
 

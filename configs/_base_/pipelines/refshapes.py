@@ -9,7 +9,8 @@ train_pipeline = [
             dict(type='LoadVideoFrame'),
             dict(type='LoadMasks'),
             dict(type='RandomFlip', prob=0.5),
-            # Expressions name colours and sizes: little hue, and a crop that keeps relations.
+            # Weak hue jitter and a mild crop, because expressions name colours, sizes and
+            # positions.
             dict(
                 type='ClipPhotoMetricDistortion',
                 brightness_delta=20,

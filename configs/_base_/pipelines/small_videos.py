@@ -1,6 +1,6 @@
 # Clips small enough to train on a CPU.
 image_size = (192, 112)  # (w, h)
-before_crop = (275, 160)  # of which the crop leaves 70 % at least
+before_crop = (275, 160)  # the crop keeps at least 70 %
 
 small_train_pipeline = [
     dict(
@@ -12,7 +12,7 @@ small_train_pipeline = [
             dict(type='RandomFlip', prob=0.5),
             dict(type='mmdet.RandomCrop', crop_type='relative_range', crop_size=(0.7, 0.7)),
             dict(type='Resize', scale=image_size),
-            dict(type='ClipPhotoMetricDistortion'),  # last, on few pixels
+            dict(type='ClipPhotoMetricDistortion'),  # last, where there are fewest pixels
         ],
     ),
     dict(type='SwapLeftRight'),

@@ -1,6 +1,6 @@
 # Clips decoded from video files.
 _base_ = './videos.py'
-backend = 'opencv'  # or 'av', 'decord', where they are installed
+backend = 'opencv'  # or 'av' or 'decord', if installed
 decode = dict(type='DecodeVideoFrames', backend=backend)
 masks_and_flip = [dict(type='LoadMasks'), _base_.flip]
 image_files_test_pipeline = _base_.test_pipeline

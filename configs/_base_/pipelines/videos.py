@@ -1,5 +1,5 @@
-# Clips of videos whose frames are image files. Sizes are (long side at most, short side); 100000
-# stands for a long side without limit.
+# Clips of videos whose frames are image files. Sizes are (maximum long side, short side); 100000
+# means that the long side is unlimited.
 train_scales = [(640, side) for side in (288, 320, 352, 392, 416, 448, 480, 512)]
 crop_scales = [(100000, side) for side in (400, 500, 600)]  # before a crop
 resize = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
@@ -11,9 +11,9 @@ crop_and_resize = [
 flip = dict(type='RandomFlip', prob=0.5)
 same_for_all_frames = dict(type='TransformBroadcaster', share_random_params=True)
 
-# Resize or crop: a choice made once per clip, hence outside the broadcasters. Frames are loaded
-# inside it, large ones at half their size where nothing larger is needed. Colours change last, when
-# there are fewest pixels.
+# Resize or crop. The choice is made once per clip, so it is outside the broadcasters. Frames are
+# loaded inside, because large ones are decoded at half their size if possible. Colour augmentation
+# comes last, where there are fewest pixels.
 train_pipeline = [
     dict(
         type='RandomChoice',
@@ -46,7 +46,7 @@ train_pipeline = [
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs'),
 ]
-# Masks are loaded after the resize: ground truth keeps the size of the files.
+# Masks are loaded after the resize, so the ground truth keeps its original size.
 test_pipeline = [
     dict(
         type='TransformBroadcaster',
@@ -58,8 +58,8 @@ test_pipeline = [
     ),
     dict(type='PackReferringInputs'),
 ]
-# The released codes of the field test at a short side of 360 whatever the long one, resized by
-# Pillow, which averages when it shrinks.
+# The released code of all three methods tests at a short side of 360 for any long side, resized by
+# Pillow with antialiasing.
 short_side_pipeline = [
     dict(
         type='TransformBroadcaster',
@@ -71,8 +71,8 @@ short_side_pipeline = [
     ),
     dict(type='PackReferringInputs'),
 ]
-# Clips made of single images: every frame is moved on its own; flip, size and colours are the same
-# for all.
+# Synthetic clips from single images. Each frame is shifted separately; flip, size and colour
+# augmentation are the same for all frames.
 pseudo_clip_pipeline = [
     dict(
         type='TransformBroadcaster',

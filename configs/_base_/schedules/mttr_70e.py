@@ -1,4 +1,4 @@
-# MTTR on A2D-Sentences: 70 epochs, x 0.4 after 50.
+# MTTR on A2D-Sentences: 70 epochs, learning rate x 0.4 after 50.
 _base_ = './mttr_30e.py'
 train_cfg = dict(max_epochs=70)
 param_scheduler = [

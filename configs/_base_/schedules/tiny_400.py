@@ -1,4 +1,4 @@
-# As tiny.py, for weights that have learnt something already: fewer iterations at a lower rate.
+# Fine-tuning: fewer iterations than tiny.py and a lower learning rate.
 _base_ = './tiny.py'
 max_iters = 400
 warmup = 50

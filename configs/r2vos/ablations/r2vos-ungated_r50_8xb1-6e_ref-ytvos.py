@@ -1,4 +1,4 @@
-# Table C: the verdict 1(A) does not empty masks.
+# Table C: the verdict 1(A) is not used to empty masks.
 _base_ = '../r2vos_r50_8xb1-6e_ref-ytvos.py'
 model = dict(test_cfg=dict(gate_threshold=0.0))
-visualizer = dict(threshold=0.0)  # nor writes 'not in the video' over them
+visualizer = dict(threshold=0.0)  # do not draw 'not in the video' either

@@ -1,6 +1,6 @@
-# R2-VOS, ResNet-50, joint training as ReferFormer's: 12 epochs from backbone weights only. Which
-# training stands behind Table A the paper does not tell; the default here is pre-training, then
-# main training.
+# R2-VOS, ResNet-50, joint training as in ReferFormer: 12 epochs from backbone weights only. The
+# paper does not specify which training Table A used; the default is pre-training, then main
+# training.
 _base_ = [
     '../../_base_/models/r2vos_r50.py',
     '../../_base_/datasets/joint.py',
@@ -18,5 +18,5 @@ param_scheduler = [
         convert_to_iter_based=True,
     )
 ]
-# The hold-out has no negative pairs unless they are made (docs/datasets.md), hence not by J&F&R.
+# Not J&F&R, because the hold-out has no negative pairs unless you create them (docs/datasets.md).
 default_hooks = dict(checkpoint=dict(save_best='J&F'))

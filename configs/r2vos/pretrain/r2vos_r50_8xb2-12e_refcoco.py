@@ -1,4 +1,4 @@
-# R2-VOS, ResNet-50, pre-training on single images (supplementary: 12 epochs, one frame per clip).
+# R2-VOS, ResNet-50, pre-training on single images (supplement: 12 epochs, one frame per clip).
 # The text encoder is trained. Main training, ../r2vos_r50_8xb1-6e_ref-ytvos.py, starts from the
 # best checkpoint on RefCOCO's validation set: load_from=CHECKPOINT. 8 GPUs with 2 images each.
 _base_ = [

@@ -1,7 +1,7 @@
-# Second stage of ../r2vos_tiny_2xb3-3k_refshapes.py: masks of single images, as the paper
-# pre-trains on images. The cycle is added in the last stage: without it and the negative pairs it
-# learns from, a step takes two thirds of the time and masks are learnt as fast. The first stage,
-# resnet18_2xb16-2400iter_refshapes.py, takes the place of ImageNet pre-training.
+# Second stage of ../r2vos_tiny_2xb3-3k_refshapes.py: masks of still images, like the pre-training
+# of the paper. The cycle is added in the last stage. Without it and its negative pairs, a step
+# takes two thirds of the time and masks improve just as fast. The first stage,
+# resnet18_2xb16-2400iter_refshapes.py, replaces ImageNet pre-training.
 _base_ = ['../r2vos_tiny_2xb3-3k_refshapes.py']
 max_iters = 5000
 warmup = 200

@@ -1,5 +1,5 @@
-# First stage of ../r2vos_tiny_2xb3-3k_refshapes.py: its backbone learns the colour, texture and
-# shape of every pixel, without sentences. The paper's models start from ImageNet or Kinetics
+# First stage of ../r2vos_tiny_2xb3-3k_refshapes.py: the backbone learns the colour, texture and
+# shape of every pixel, without expressions. The models of the paper start from ImageNet or Kinetics
 # weights instead.
 _base_ = ['../../_base_/models/r2vos_tiny.py', '../../_base_/default_runtime.py']
 max_iters = 2400

@@ -1,4 +1,4 @@
-# R2-VOS as released, ResNet-50.
+# R2-VOS, preset of the released code, ResNet-50.
 _base_ = [
     '../../_base_/models/r2vos_released.py',
     '../../_base_/datasets/ref_youtube_vos.py',
@@ -6,8 +6,8 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# A positive and a negative sentence per clip, of another video. The relational terms need three
-# sentences over all processes: with fewer than three GPUs, set positives_per_clip=3.
+# One positive expression per clip, and one negative of another video. The relational losses need
+# three expressions over all processes: with fewer than three GPUs, set positives_per_clip=3.
 train_dataloader = dict(
     dataset=dict(
         positives_per_clip=1,
@@ -16,5 +16,5 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(pipeline=_base_.short_side_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.short_side_pipeline))
-# The hold-out has no negative pairs unless they are made (docs/datasets.md), hence not by J&F&R.
+# Not J&F&R, because the hold-out has no negative pairs unless you create them (docs/datasets.md).
 default_hooks = dict(checkpoint=dict(save_best='J&F'))

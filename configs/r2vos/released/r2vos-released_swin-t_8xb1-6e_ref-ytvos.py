@@ -1,3 +1,3 @@
-# R2-VOS as released, 2-D Swin-T.
+# R2-VOS, preset of the released code, 2-D Swin-T.
 _base_ = ['./r2vos-released_r50_8xb1-6e_ref-ytvos.py', '../../_base_/backbones/swin_t.py']
 model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,3 @@
-# R2-VOS as released, Video-Swin-S.
+# R2-VOS, preset of the released code, Video-Swin-S.
 _base_ = ['./r2vos-released_r50_8xb1-6e_ref-ytvos.py', '../../_base_/backbones/video_swin_s.py']
 model = dict(backbone=_base_.backbone, neck=_base_.neck)

@@ -1,3 +1,3 @@
-# R2-VOS as released, Video-Swin-T (Table C). K400 weights: see docs/backbones.md.
+# R2-VOS, preset of the released code, Video-Swin-T (Table C). Weights: docs/backbones.md.
 _base_ = ['./r2vos-released_r50_8xb1-6e_ref-ytvos.py', '../../_base_/backbones/video_swin_t.py']
 model = dict(backbone=_base_.backbone, neck=_base_.neck)

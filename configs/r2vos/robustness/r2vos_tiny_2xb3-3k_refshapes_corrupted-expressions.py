@@ -1,4 +1,4 @@
-# Misspelt words in the test sentences; docs/robustness.md lists the other kinds.
+# Testing with misspelt expressions. See docs/robustness.md for the other kinds.
 _base_ = '../r2vos_tiny_2xb3-3k_refshapes.py'
 corruption = dict(type='CorruptSentences', kind='typos', severity=3)
 test_dataloader = dict(

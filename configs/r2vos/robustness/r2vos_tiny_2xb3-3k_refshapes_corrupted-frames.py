@@ -1,4 +1,4 @@
-# Noise of medium strength in the test frames; docs/robustness.md lists the other kinds.
+# Testing with noisy frames of medium severity. See docs/robustness.md for the other kinds.
 _base_ = '../r2vos_tiny_2xb3-3k_refshapes.py'
 corruption = dict(type='CorruptFrames', kind='noise', severity=3)
 test_dataloader = dict(

@@ -1,4 +1,5 @@
-# MTTR, which learns from all objects of a clip and has no verdict, hence no negative pairs.
+# MTTR at the size and budget of the study. It learns from all objects of a clip. It has no verdict,
+# so there are no negative pairs.
 _base_ = ['../../_base_/models/mttr_tiny.py', './_base_/budget.py']
 model = dict(
     backbone=dict(init_cfg=_base_.backbone_weights), neck=dict(temporal_mixing=None)

@@ -1,15 +1,16 @@
-# Tables B and C of the R2-VOS supplementary on RefShapes:
+# Tables B and C of the R2-VOS supplement on RefShapes. Run with
 # python tools/analysis_tools/run_study.py configs/studies/refshapes/study.py --work-dir W
 title = 'Methods on RefShapes'
 seeds = [0, 1, 2]
-processes = 2  # of 4 clips each: the batch of 8 belongs to the budget
-# Where a run's seed goes beside `--seed` of the training: order of the items, and what is random
-# in them (frames, pairs, augmentation).
+processes = 2  # of 4 clips each; the batch size of 8 is part of the budget
+# Settings that receive the seed, in addition to `--seed` of the training: the order of the items,
+# and their random choices (frames, pairs, augmentation).
 seed_keys = ['train_dataloader.sampler.seed', 'train_dataloader.dataset.seed']
-strengths = ['other_video', 'attribute', 'relation']  # of the negatives, as the pairs file has them
+strengths = ['other_video', 'attribute', 'relation']  # kinds of negatives in the pairs file
 
-# Configs are relative to this file; a config of several tables is trained once. Columns are keys
-# of JFRMetric. With `gates` of both a row has two lines; AUROC knows no gate.
+# Paths of configs are relative to this file. A config that is in several tables is trained once.
+# Columns are keys of JFRMetric. A row has one line per entry of `gates`; AUROC does not depend on
+# the gate.
 tables = [
     dict(
         name='methods',

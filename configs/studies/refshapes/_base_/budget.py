@@ -1,13 +1,13 @@
-# What all methods of the study share: data, budget and runtime. 500 iterations of 8 stills (two
-# processes of 4), each with two sentences that name an object, are what two CPU cores do in about
-# five minutes; stills, because three frames would leave a third of the scenes. The last checkpoint
-# is tested on whole videos, none is chosen on the validation set.
+# Data, budget and runtime of all methods of the study: 500 iterations of 8 stills (two processes
+# with 4 each), each with two positive expressions, about five minutes on two CPU cores. Clips of
+# three frames would reduce the number of scenes to a third. The last checkpoint is tested on whole
+# videos; none is selected by validation.
 _base_ = [
     '../../../_base_/datasets/refshapes.py',
     '../../../_base_/schedules/tiny.py',
     '../../../_base_/default_runtime.py',
 ]
-# All backbones start from the weights trained by
+# Backbone weights are those of
 # configs/r2vos/pretrain/resnet18_2xb16-2400iter_refshapes.py.
 backbone_weights = dict(
     type='Pretrained',
@@ -22,6 +22,6 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
 ]
-val_dataloader = dict(dataset=dict(indices=2))  # videos, for the log
-test_dataloader = dict(dataset=dict(indices=20))  # videos, of 100
+val_dataloader = dict(dataset=dict(indices=2))  # videos, only for the log
+test_dataloader = dict(dataset=dict(indices=20))  # of 100 videos
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1, save_best=None))
