@@ -18,6 +18,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'style': ['Style'],
         'views': ['ClipView', 'PairView', 'balanced', 'pair_views', 'spread'],
         'visualizer': ['ReferringVisualizer'],
-        'writers': ['FrameFiles', 'write_image', 'write_video'],
+        'writers': ['write_image', 'write_video'],
     },
 )

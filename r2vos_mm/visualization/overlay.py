@@ -14,9 +14,7 @@ _DASH, _PERIOD = 6, 11
 def check_frame(frame: np.ndarray) -> None:
     """Raise ValueError unless ``frame`` is a non-empty RGB image (H, W, 3) uint8."""
     is_array = isinstance(frame, np.ndarray)
-    if not (is_array and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3) or (
-        frame.size == 0
-    ):
+    if not is_array or frame.dtype != np.uint8 or frame.shape[2:] != (3,) or frame.size == 0:
         what = f'{frame.dtype} {frame.shape}' if is_array else type(frame)
         raise ValueError(f'A frame is an RGB array (H, W, 3) of uint8, got {what}')
 
@@ -28,21 +26,16 @@ def display_size(shape: tuple[int, int], style: Style) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def resize_frame(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return ``frame`` (H, W, 3) uint8 at ``size`` (h, w)."""
-    check_frame(frame)
-    return _resize(frame, size)
-
-
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return ``mask`` (H, W) bool at ``size`` (h, w); a visible object never vanishes."""
     if mask.ndim != 2:
         raise ValueError(f'A mask is an array (H, W) of bool, got shape {mask.shape}')
-    soft = _resize(mask.astype(np.float32), size)
+    soft = resize(mask.astype(np.float32), size)
     return soft >= min(0.5, soft.max()) if soft.any() else np.zeros(size, bool)
 
 
-def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image (H, W, ...) at ``size`` (h, w)."""
     shrinks = size[0] < image.shape[0]
     return cv2.resize(
         image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

@@ -12,7 +12,7 @@ from .overlay import (
     draw_box,
     overlay_heat,
     overlay_masks,
-    resize_frame,
+    resize,
     resize_mask,
 )
 from .style import Colour, Style
@@ -139,7 +139,7 @@ def draw_frame(
     check_frame(frame)
     size = size or display_size(frame.shape[:2], style)
     image = overlay_masks(
-        resize_frame(frame, size),
+        resize(frame, size),
         mask=_mask_at(view.masks, index, size),
         true_mask=_mask_at(view.true_masks, index, size),
         style=style,
@@ -359,7 +359,7 @@ def attention_sheet(
         cells = []
         for index in spread(len(clip.frames), columns):
             frame = clip.frames[index]
-            frame = resize_frame(frame, display_size(frame.shape[:2], style))
+            frame = resize(frame, display_size(frame.shape[:2], style))
             cells.append(overlay_heat(frame, heat[index], low=low, high=high))
         parts += [_heat_title(name, low, high, parts[0].shape[1], style), beside(cells, style)]
     return stack(parts, style)

@@ -1,9 +1,9 @@
-"""Read frames from files, and write images and videos atomically."""
+"""Write images and videos atomically."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,6 @@ from types import ModuleType
 
 import cv2
 import numpy as np
-from mmengine.fileio import get
 from PIL import Image
 
 from r2vos_mm.utils.files import PathLike, atomic_path
@@ -20,28 +19,6 @@ from .overlay import check_frame
 
 _PALETTE_FRAMES = 8
 _PALETTE_PIXELS = 12_000  # of each of those frames: k-means on all of them takes about a second
-
-
-class FrameFiles(Sequence):
-    """Frames of a video as a sequence of RGB arrays (H, W, 3) uint8, read on access.
-
-    Args:
-        paths: Image files, in any storage that MMEngine has a backend for.
-    """
-
-    def __init__(self, paths: Sequence[PathLike]) -> None:
-        self.paths = [str(path) for path in paths]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """Return a frame; ValueError names a file that is no image."""
-        path = self.paths[index]
-        image = cv2.imdecode(np.frombuffer(get(path), np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f'{path} is not an image that OpenCV can decode')
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:

@@ -159,9 +159,10 @@ def clip_of(
     task: VideoTask | None,
 ) -> ClipView:
     """Return one row of the sheet: the frames of the pair with the masks that are available."""
-    from r2vos_mm.visualization import ClipView, FrameFiles, PairView
+    from r2vos_mm.datasets.io.frames import ImageFrames
+    from r2vos_mm.visualization import ClipView, PairView
 
-    frames = FrameFiles([images / pair.video / f'{frame}.jpg' for frame in pair.frame_ids])
+    frames = ImageFrames([images / pair.video / f'{frame}.jpg' for frame in pair.frame_ids])
     shape = frames[0].shape[:2]
     pred, true = None, None
     if predictions is not None:

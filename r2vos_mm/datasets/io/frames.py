@@ -332,6 +332,22 @@ class VideoFrames(FrameSource):
         return map(_to_rgb, self._read(self.path))
 
 
+class ImageFrames(Sequence):
+    """Image files as a sequence of RGB arrays (H, W, 3) uint8, read on access.
+
+    An index raises DataFileError if the file is missing, no image or truncated.
+    """
+
+    def __init__(self, paths: Sequence[PathLike]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return _to_rgb(read_image(self.paths[index])[0])
+
+
 def open_frames(frames: FrameSource | PathLike | Sequence[np.ndarray]) -> FrameSource:
     """Open the frames of a folder, a video file, a list or an array.
 

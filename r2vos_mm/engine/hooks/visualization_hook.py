@@ -14,11 +14,12 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from r2vos_mm.datasets.io.frames import ImageFrames
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.visualization import (
     ClipView,
-    FrameFiles,
     ReferringVisualizer,
     attention_sheet,
     balanced,
@@ -153,7 +154,7 @@ class ReferringVisualizationHook(Hook):
                 frames = sample_frames(sample, data_batch, position)
                 self._draw_sample(runner, frames, sample, self._folder(runner, folder))
                 self._drawn += 1
-            except (OSError, ValueError) as error:
+            except (DataFileError, OSError, ValueError) as error:
                 print_log(
                     f'Video {sample.get("video_id")!r} is not drawn: {error}',
                     'current',
@@ -223,7 +224,7 @@ def sample_frames(
     paths = sample.get('frame_paths')
     # frames of a video file have no files of their own
     if paths and Path(paths[0]).is_file():
-        return FrameFiles(paths)
+        return ImageFrames(paths)
     inputs = (data_batch or {}).get('inputs')
     clip = inputs[position] if inputs is not None else None
     if not isinstance(clip, torch.Tensor) or clip.dtype != torch.uint8:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from r2vos_mm.apis import open_frames
 from r2vos_mm.datasets import DataFileError
-from r2vos_mm.datasets.io.frames import natural_key
+from r2vos_mm.datasets.io.frames import ImageFrames, natural_key
 from r2vos_mm.visualization import write_video
 
 
@@ -19,6 +19,17 @@ def test_folder_in_natural_order(folder, frames):
     assert (len(source), source.title, source.fps) == (5, 'clip', None)
     np.testing.assert_array_equal(list(source), frames)
     np.testing.assert_array_equal(list(source), frames)  # a second time
+
+
+def test_image_files_are_read_on_access(folder, frames, tmp_path):
+    (tmp_path / 'bad.png').write_text('no image')
+    paths = [*open_frames(folder).paths, tmp_path / 'bad.png', tmp_path / 'none.png']
+    images = ImageFrames(paths)
+    assert len(images) == 7
+    np.testing.assert_array_equal(images[3], frames[3])
+    for index in (5, 6):
+        with pytest.raises(DataFileError, match=paths[index].name):
+            images[index]
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True))
