@@ -17,15 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.evaluation.functional.matching import (
-    MAX_PROPOSALS,
-    MatchedScores,
-    ProposalScores,
-    assign_scores,
-    score_proposals,
-)
+from r2vos_mm.evaluation.functional import matching
 from r2vos_mm.evaluation.ground_truth import (
     VOID,
+    GroundTruth,
     MevisGroundTruth,
     PairTask,
     PngGroundTruth,
@@ -33,11 +28,7 @@ from r2vos_mm.evaluation.ground_truth import (
     values_in,
 )
 from r2vos_mm.evaluation.mask_files import MaskFiles
-from r2vos_mm.evaluation.metrics.object_scores import (
-    NUM_EXPRESSION_SETS,
-    ObjectScores,
-    objects_of,
-)
+from r2vos_mm.evaluation.metrics import object_scores
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
@@ -48,15 +39,13 @@ BOUND_TH = 0.008
 MASK_DICT = 'mask_dict.json'
 EXPRESSIONS = 'meta_expressions.json'
 
-GroundTruth = PngGroundTruth | MevisGroundTruth
-
 
 @dataclass
 class Outcome:
     """Scores of pairs and objects, and predictions and annotations that could not be used."""
 
     pairs: list[PairScores] = field(default_factory=list)
-    objects: list[ObjectScores] = field(default_factory=list)
+    objects: list[object_scores.ObjectScores] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
@@ -118,25 +107,23 @@ def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTrut
     readers = [_Reader(predictions, pair.folder, task, shape, outcome) for pair in task.pairs]
     parts: list[list[PairScores]] = [[] for _ in task.pairs]
     found: set[str] = set()
+    has_all_objects = isinstance(truth, PngGroundTruth)
     for frames in _frame_parts(task):
         objects = [truth.object_masks(task, index) for index in frames]
         found.update(*objects)
-        foreground = None
-        if truth.has_all_objects:
-            # The objects of a map do not overlap.
-            areas = (map(np.count_nonzero, masks.values()) for masks in objects)
-            foreground = tuple(int(sum(pixels)) for pixels in areas)
+        # The objects of a map do not overlap.
+        areas = tuple(int(sum(map(np.count_nonzero, masks.values()))) for masks in objects)
         for pair, reader, scored in zip(task.pairs, readers, parts):
             gt = None if pair.is_negative else _target_masks(pair.target, objects, shape)
             part = _score_part(task, pair, frames, reader.read(frames) > 0, gt)
-            scored.append(replace(part, foreground_areas=foreground))
-    if not found:
+            scored.append(replace(part, foreground_areas=areas if has_all_objects else None))
+    if not found and has_all_objects:
         truth.refuse_binary(task)
     for pair, reader, scored in zip(task.pairs, readers, parts):
         reader.report_missing()
         outcome.pairs.append(PairScores.join(scored))
         absent = sorted(set(pair.target) - found)
-        if absent and truth.has_all_objects:
+        if absent and has_all_objects:
             what = f'object {", ".join(absent)} is in no frame of the annotation'
             outcome.problems.append(Problem(pair.folder, what, 'scored as never visible'))
     return outcome
@@ -183,7 +170,7 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
     """
     outcome, shape = Outcome(), truth.shape(task)
     numbers = np.arange(1, truth.num_objects(task) + 1)
-    folders = {k: f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)}
+    folders = {k: f'anno_{k}/{task.video}' for k in range(object_scores.NUM_EXPRESSION_SETS)}
     if not any(predictions.has_folder(f'anno_{k}') for k in folders):
         folders = {0: task.video}
     sets = {
@@ -196,7 +183,9 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
             entry.add(frames, ids == numbers[:, None, None, None], ids == VOID)
     names = list(map(str, numbers))
     for k, entry in sets.items():
-        outcome.objects += objects_of(task.video, k, names, task.frames, entry.matched())
+        outcome.objects += object_scores.objects_of(
+            task.video, k, names, task.frames, entry.matched()
+        )
     return outcome
 
 
@@ -288,7 +277,7 @@ class _ExpressionSet:
 
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
-        self.scores: list[ProposalScores] = []
+        self.scores: list[matching.ProposalScores] = []
         self.highest_id = self.num_void_frames = 0
 
     def add(self, frames: range, objects: np.ndarray, void: np.ndarray) -> None:
@@ -297,23 +286,25 @@ class _ExpressionSet:
         self.num_void_frames += int((values == VOID).any(axis=(1, 2)).sum())
         values[values == VOID] = 0
         self.highest_id = max(self.highest_id, int(values.max()))
-        used = int(values.max()) if self.highest_id <= MAX_PROPOSALS else 0
+        used = int(values.max()) if self.highest_id <= matching.MAX_PROPOSALS else 0
         proposals = values == np.arange(1, used + 1)[:, None, None, None]
-        self.scores.append(score_proposals(proposals, objects, void=void, bound_th=BOUND_TH))
+        self.scores.append(
+            matching.score_proposals(proposals, objects, void=void, bound_th=BOUND_TH)
+        )
 
-    def matched(self) -> MatchedScores:
+    def matched(self) -> matching.MatchedScores:
         """Return the scores of the objects; invalid maps count as empty and are reported."""
         self.reader.report_missing()
-        scores = ProposalScores.join(self.scores)
+        scores = matching.ProposalScores.join(self.scores)
         if self.num_void_frames:
             what = f'value {VOID} in {self.num_void_frames} frames where object ids are expected'
             self.reader.report(what, f'{VOID} counted as background')
-        if self.highest_id > MAX_PROPOSALS:
+        if self.highest_id > matching.MAX_PROPOSALS:
             self.reader.report(
-                f'{self.highest_id} proposals, the protocol takes at most {MAX_PROPOSALS}'
+                f'{self.highest_id} proposals, the protocol takes at most {matching.MAX_PROPOSALS}'
             )
             scores = replace(scores, region=scores.region[:0], contour=scores.contour[:0])
-        return assign_scores(scores)
+        return matching.assign_scores(scores)
 
 
 def find_ground_truth(

@@ -22,11 +22,10 @@ from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.files import read_json
 from r2vos_mm.utils.masks_io import decode_rle
 
-from .functional.mean_ap import MaskCandidates
+from .functional.mean_ap import MaskCandidates, mean_average_precision
 from .functional.overlap import mttr_overlap_scores
 from .metrics.metric_values import MetricValue
 from .metrics.pair_scores import PairScores
-from .metrics.protocols import map_values
 
 
 @dataclass
@@ -71,11 +70,12 @@ def extra_values(outcome: CocoOutcome, protocol: str) -> list[MetricValue]:
     union = [pair.area + pair.gt_area - both for pair, both in zip(outcome.pairs, inter)]
     released = mttr_overlap_scores(inter, union)
     values = {
-        **map_values(outcome.masks),
-        **{f'released/P@{k:g}': 100 * share for k, share in released.precision_at.items()},
-        'released/mIoU': 100 * released.mean_iou,
+        **mean_average_precision(outcome.masks),
+        **{f'released/{name}': value for name, value in released.items() if name != 'oIoU'},
     }
-    return [MetricValue(key, value, protocol, '-', 'quality') for key, value in values.items()]
+    return [
+        MetricValue(key, 100 * value, protocol, '-', 'quality') for key, value in values.items()
+    ]
 
 
 def _predictions(

@@ -1,7 +1,5 @@
 """Read annotated masks of videos from PNGs of object ids and from ``mask_dict.json`` of MeViS."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,14 +47,9 @@ class VideoTask:
 class PngGroundTruth:
     """``<root>/<video>/<frame>.png`` with object ids as values, 255 for void.
 
-    ``has_all_objects`` states that :meth:`object_masks` gives every annotated object, not only
-    those that an expression is about.
-
     Args:
         root: folder or zip.
     """
-
-    has_all_objects = True
 
     def __init__(self, root: Path) -> None:
         self.files = open_masks(root)
@@ -75,7 +68,7 @@ class PngGroundTruth:
         return ids
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
-        """Return the masks (H, W) bool of the objects in one frame, by object id."""
+        """Return the masks (H, W) bool of all annotated objects in one frame, by object id."""
         ids = self.id_map(task, index)
         return {str(value): ids == value for value in values_in(ids) if value not in (0, VOID)}
 
@@ -113,46 +106,38 @@ class MevisGroundTruth:
         path: the file. It is read once and shared with processes that are forked afterwards.
     """
 
-    has_all_objects = False
-
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
-        """Return the masks (H, W) bool of the objects in one frame, by object id.
-
-        Raises:
-            DataFileError: The annotation is missing or broken.
-        """
-        masks = {}
-        for name in {name for pair in task.pairs for name in pair.target}:
-            codes = self._codes(name)
-            if len(codes) != len(task.frames):
-                raise DataFileError(
-                    f'{self.path}: annotation {name} of video {task.video} has {len(codes)} '
-                    f'masks for {len(task.frames)} frames'
-                )
-            if codes[index] is not None:
-                where = f'{self.path}: annotation {name}, frame {index}'
-                masks[name] = decode_rle(codes[index], where)
-        return masks
+        """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
+        codes = self._codes(task)
+        return {
+            name: decode_rle(of_frames[index], f'{self.path}: annotation {name}, frame {index}')
+            for name, of_frames in codes.items()
+            if of_frames[index] is not None
+        }
 
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """Return (H, W) of the masks of a video."""
-        names = [name for pair in task.pairs for name in pair.target]
-        for code in (code for name in names for code in self._codes(name)):
+        for code in (code for codes in self._codes(task).values() for code in codes):
             if code is not None:
                 return tuple(code['size'])
         raise DataFileError(f'{self.path}: video {task.video} has no mask that tells its size')
 
-    def refuse_binary(self, task: VideoTask) -> None:
-        """Do nothing: run-length codes have no ids."""
+    def _codes(self, task: VideoTask) -> dict[str, list[Any]]:
+        """Return the run-length codes per frame of the objects of a video."""
+        content, names = _mask_dict(self.path), {n for pair in task.pairs for n in pair.target}
+        for name in names:
+            if len(content.get(name, ())) != len(task.frames):
+                raise DataFileError(
+                    f'{self.path}: annotation {name} of video {task.video} has '
+                    f'{len(content.get(name, ()))} masks for {len(task.frames)} frames'
+                )
+        return {name: content[name] for name in names}
 
-    def _codes(self, name: str) -> list[Any]:
-        """Return the codes of one object."""
-        if name not in _mask_dict(self.path):
-            raise DataFileError(f'{self.path} has no annotation {name}')
-        return _mask_dict(self.path)[name]
+
+GroundTruth = PngGroundTruth | MevisGroundTruth
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,5 @@
 """Read predicted masks from folders of PNGs, zips of them, and run-length codes in JSON."""
 
-from __future__ import annotations
-
 import os
 import zipfile
 from abc import ABC, abstractmethod
@@ -54,17 +52,14 @@ class PngFolder(MaskFiles):
         super().__init__(inner if inner.is_dir() else path)
 
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        """See :meth:`MaskFiles.read`."""
         path = os.path.join(self.path, folder, f'{frame}.png')
         try:
             with open(path, 'rb') as file:
-                content = file.read()
+                return decode_label_png(file.read(), path)
         except FileNotFoundError:
             return None
-        return decode_label_png(content, path)
 
     def has_folder(self, folder: str) -> bool:
-        """See :meth:`MaskFiles.has_folder`."""
         return (self.path / folder).is_dir()
 
 
@@ -72,21 +67,18 @@ class PngZip(MaskFiles):
     """The same in a zip, as it is submitted to a server."""
 
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        """See :meth:`MaskFiles.read`."""
-        archive = _open_zip(self.path, os.getpid())
-        name = f'{archive.prefix}{folder}/{frame}.png'
+        archive, top, _ = _open_zip(self.path, os.getpid())
+        name = f'{top}{folder}/{frame}.png'
         try:
-            content = archive.file.read(name)
+            return decode_label_png(archive.read(name), f'{self.path}: {name}')
         except KeyError:
             return None
         except (zipfile.BadZipFile, OSError, EOFError) as error:
             raise DataFileError(f'{self.path}: {name} is broken ({error}): zip it again') from error
-        return decode_label_png(content, f'{self.path}: {name}')
 
     def has_folder(self, folder: str) -> bool:
-        """See :meth:`MaskFiles.has_folder`."""
-        archive = _open_zip(self.path, os.getpid())
-        return f'{archive.prefix}{folder}' in archive.folders
+        _, top, folders = _open_zip(self.path, os.getpid())
+        return top + folder in folders
 
 
 class RleJson(MaskFiles):
@@ -97,10 +89,9 @@ class RleJson(MaskFiles):
     """
 
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        """See :meth:`MaskFiles.read`."""
-        masks = self._masks(folder)
+        masks = self._masks(folder) or {}
+        by_key = dict(enumerate(masks)) if isinstance(masks, list) else masks
         key = index if isinstance(masks, list) else frame
-        by_key = dict(enumerate(masks)) if isinstance(masks, list) else masks or {}
         if key not in by_key:
             return None
         code = by_key[key]
@@ -111,11 +102,9 @@ class RleJson(MaskFiles):
         return decode_rle(code, f'{self.path}: {folder}, frame {frame}').view(np.uint8)
 
     def has_folder(self, folder: str) -> bool:
-        """See :meth:`MaskFiles.has_folder`."""
         return self._masks(folder) is not None
 
     def _masks(self, folder: str) -> list[Any] | dict[str, Any] | None:
-        """Return the content of the JSON under ``folder``."""
         content = _load_json(self.path)
         for part in folder.split('/'):
             content = content.get(part) if isinstance(content, dict) else None
@@ -140,22 +129,18 @@ def open_masks(path: Path) -> MaskFiles:
     raise ValueError(f'{path} is neither a folder, a complete zip nor a JSON of run-length codes')
 
 
-class _Archive:
-    """An open zip, its top folder ``Annotations/`` if it has one, and its folders."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = zipfile.ZipFile(path)
-        names = [name for name in self.file.namelist() if name.endswith('.png')]
-        inside = names and all(name.startswith(f'{ANNOTATIONS}/') for name in names)
-        self.prefix = f'{ANNOTATIONS}/' if inside else ''
-        parents = {name.rpartition('/')[0] for name in names}
-        self.folders = parents | {name.rpartition('/')[0] for name in parents}
-
-
 @lru_cache(maxsize=4)
-def _open_zip(path: Path, process: int) -> _Archive:
-    """Return the open zip of this process: a handle must not be shared across a fork."""
-    return _Archive(path)
+def _open_zip(path: Path, process: int) -> tuple[zipfile.ZipFile, str, set[str]]:
+    """Return an open zip of this process, its top folder ``Annotations/`` or '', and its folders.
+
+    A handle must not be shared across a fork.
+    """
+    archive = zipfile.ZipFile(path)
+    names = [name for name in archive.namelist() if name.endswith('.png')]
+    has_top = names and all(name.startswith(f'{ANNOTATIONS}/') for name in names)
+    parents = {name.rpartition('/')[0] for name in names}
+    folders = parents | {name.rpartition('/')[0] for name in parents}
+    return archive, f'{ANNOTATIONS}/' if has_top else '', folders
 
 
 @lru_cache(maxsize=4)

@@ -7,30 +7,25 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'aggregation': ['FrameStatistics', 'frame_statistics'],
         'bootstrap': ['Difference', 'Ratio', 'bootstrap_weights', 'paired_difference'],
-        'robustness_visa': [
-            *('NO_TARGET', 'REASONING', 'REFERRING', 'visa_mean', 'visa_robustness'),
-        ],
         'matching': [
             *('MatchedScores', 'ProposalScores', 'assign_scores', 'match_proposals'),
             *('resolve_overlaps', 'score_proposals'),
         ],
-        'mean_ap': [
-            *('MaskCandidates', 'MeanAveragePrecision'),
-            *('mask_candidates', 'mean_average_precision'),
-        ],
-        'no_target': ['GeneralizedScores', 'generalized_scores', 'null_score'],
-        'overlap': ['OverlapScores', 'mttr_overlap_scores', 'overlap_scores'],
-        'presence': ['PresenceScores', 'presence_scores'],
+        'mean_ap': ['MaskCandidates', 'mask_candidates', 'mean_average_precision'],
+        'no_target': ['generalized_scores', 'null_score'],
+        'overlap': ['mttr_overlap_scores', 'overlap_scores'],
+        'presence': ['presence_scores'],
         'region_contour': [
             *('MaskScores', 'boundary_radius', 'contour_accuracy'),
             *('region_similarity', 'score_masks'),
         ],
-        'robustness_r2vos': [
-            *('Robustness', 'pairwise_robustness', 'relative_robustness', 'robustness'),
+        'robustness_r2vos': ['pairwise_robustness', 'relative_robustness', 'robustness'],
+        'robustness_visa': [
+            *('NO_TARGET', 'REASONING', 'REFERRING', 'visa_mean', 'visa_robustness'),
         ],
         'verdict': [
-            *('GateTable', 'VerdictCurve', 'auroc', 'average_precision'),
-            *('fpr_at_tpr', 'gate_table', 'verdict_curve'),
+            *('VerdictCurve', 'auroc', 'average_precision'),
+            *('fpr_at_tpr', 'gate_scores', 'verdict_curve'),
         ],
     },
 )

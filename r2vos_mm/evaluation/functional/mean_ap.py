@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-_STATISTICS = 6
+_NAMES = ('mAP', 'mAP@0.5', 'mAP@0.75', 'mAP_small', 'mAP_medium', 'mAP_large')
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,6 @@ class MaskCandidates:
     scores: tuple[float, ...]
     areas: tuple[int, ...]
     gt_area: int
-
-
-@dataclass(frozen=True)
-class MeanAveragePrecision:
-    """mAP in [0, 1]; -1 for a range of sizes without annotation, as in pycocotools.
-
-    Attributes:
-        mean: mean over the IoU thresholds .50, .55, ..., .95.
-        at_50, at_75: at one threshold.
-        small, medium, large: as ``mean``, for annotations below 32^2 pixels, from there to 96^2,
-            and above.
-    """
-
-    mean: float
-    at_50: float
-    at_75: float
-    small: float
-    medium: float
-    large: float
 
 
 def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) -> MaskCandidates:
@@ -82,38 +63,42 @@ def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) 
     )
 
 
-def mean_average_precision(samples: Sequence[MaskCandidates]) -> MeanAveragePrecision:
-    """Return mAP over S samples with one annotation each, categories ignored (A2D, JHMDB).
+def mean_average_precision(samples: Sequence[MaskCandidates]) -> dict[str, float]:
+    """Return mAP in [0, 1] over S samples with one annotation each (A2D, JHMDB).
+
+    ``mAP``: mean over the IoU thresholds .50, .55, ..., .95. ``mAP@0.5``, ``mAP@0.75``: at one.
+    ``mAP_small``, ``mAP_medium``, ``mAP_large``: as ``mAP``, for annotations below 32^2 pixels,
+    from there to 96^2, and above. Without annotations of that size they are NaN.
 
     A prediction matches from IoU >= threshold on; 101 recall points, at most 100 predictions per
     sample; equal scores rank in the order of the samples.
-
-    Args:
-        samples: S samples; all values are NaN for S = 0.
     """
     if not samples:
-        return MeanAveragePrecision(*[float('nan')] * _STATISTICS)
+        return dict.fromkeys(_NAMES, float('nan'))
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = _NumbersEval(samples)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return MeanAveragePrecision(*map(float, evaluation.stats[:_STATISTICS]))
+    # pycocotools gives -1 where there is nothing to average.
+    return {
+        name: float(value) if value >= 0 else float('nan')
+        for name, value in zip(_NAMES, evaluation.stats)
+    }
 
 
 class _NumbersEval(COCOeval):
     """COCOeval that looks up IoUs instead of computing them; image i is sample i."""
 
     def __init__(self, samples: Sequence[MaskCandidates]) -> None:
-        truth = [_annotation(image, sample.gt_area) for image, sample in enumerate(samples)]
+        truth = [(image, sample.gt_area, 1.0) for image, sample in enumerate(samples)]
         found = [
-            {**_annotation(image, area), 'score': score}
+            (image, area, score)
             for image, sample in enumerate(samples)
             for area, score in zip(sample.areas, sample.scores)
         ]
-        images = [{'id': image} for image in range(len(samples))]
         # 'segm' would encode segmentations, which these annotations lack.
-        super().__init__(_index(images, truth), _index(images, found), 'bbox')
+        super().__init__(_index(len(samples), truth), _index(len(samples), found), 'bbox')
         self._samples = samples
 
     def computeIoU(self, imgId: int, catId: int) -> np.ndarray:  # noqa: N802, N803
@@ -123,16 +108,17 @@ class _NumbersEval(COCOeval):
         return np.asarray(sample.ious, dtype=np.float64)[order[: self.params.maxDets[-1]], None]
 
 
-def _annotation(image: int, area: int) -> dict:
-    """Return an annotation of one category without segmentation."""
-    return {'image_id': image, 'category_id': 1, 'area': area, 'iscrowd': 0}
-
-
-def _index(images: list[dict], annotations: list[dict]) -> COCO:
-    """Return a COCO data set held in memory."""
-    # Ids start at 1: pycocotools treats a match with id 0 as no match.
-    numbered = [{**entry, 'id': number} for number, entry in enumerate(annotations, 1)]
+def _index(num_images: int, masks: Sequence[tuple[int, int, float]]) -> COCO:
+    """Return a COCO data set in memory of one category, from image, area and score of masks."""
     coco = COCO()
-    coco.dataset = {'images': images, 'annotations': numbered, 'categories': [{'id': 1}]}
+    coco.dataset = {
+        'images': [{'id': image} for image in range(num_images)],
+        'categories': [{'id': 1}],
+        # Ids start at 1: pycocotools treats a match with id 0 as no match.
+        'annotations': [
+            dict(id=i, image_id=image, category_id=1, area=area, score=score, iscrowd=0)
+            for i, (image, area, score) in enumerate(masks, 1)
+        ],
+    }
     coco.createIndex()
     return coco

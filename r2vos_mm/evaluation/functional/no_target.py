@@ -6,32 +6,12 @@ foreground, and its pixels are summed over frames.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from .overlap import check_counts
+from .overlap import check_counts, mean_or_nan
 
 THRESHOLDS = (0.7, 0.8, 0.9)
-
-
-@dataclass(frozen=True)
-class GeneralizedScores:
-    """Scores of GRES over S samples; a score without its samples is NaN.
-
-    Attributes:
-        no_target_accuracy: N-acc, share of samples without target where nothing is predicted.
-        target_accuracy: T-acc, share of samples with target where something is predicted.
-        generalized_iou: gIoU, mean over all samples of the IoU, which is 1 or 0 without target.
-        cumulative_iou: cIoU, sum of intersections / sum of unions.
-        precision_at: per threshold K, the share of samples with target that have IoU >= K.
-    """
-
-    no_target_accuracy: float
-    target_accuracy: float
-    generalized_iou: float
-    cumulative_iou: float
-    precision_at: dict[float, float]
 
 
 def generalized_scores(
@@ -41,12 +21,15 @@ def generalized_scores(
     has_target: Sequence[bool],
     *,
     clear_below: int = 0,
-    thresholds: Sequence[float] = THRESHOLDS,
-) -> GeneralizedScores:
-    """Return all scores of GRES.
+) -> dict[str, float]:
+    """Return the scores of GRES over S samples, in [0, 1]; NaN without the samples in question.
 
-    A sample with target where nothing is predicted adds nothing to the intersections of cIoU and
-    its raw union to the unions. A sample without target adds what is predicted to the unions.
+    ``N_acc``: share of samples without target where nothing is predicted.
+    ``T_acc``: share of samples with target where something is predicted.
+    ``gIoU``: mean over all samples of the IoU, which is 1 or 0 without target.
+    ``cIoU``: sum of intersections / sum of unions. A sample with target where nothing is predicted
+    adds only its raw union; a sample without target adds what is predicted to the unions.
+    ``Pr@0.7`` to ``Pr@0.9``: share of samples with target that have at least this IoU.
 
     Args:
         intersections: (S,) pixels of prediction and annotation.
@@ -55,7 +38,6 @@ def generalized_scores(
         has_target: (S,) bool, whether the expression has a target.
         clear_below: a prediction of fewer pixels counts as "nothing predicted". Methods without a
             no-target head often use 50.
-        thresholds: the K of ``precision_at``.
 
     Raises:
         ValueError: Lengths differ, or counts are not counts.
@@ -72,13 +54,13 @@ def generalized_scores(
     union = np.where(target, union, np.where(found, area, 0))
     ious = np.divide(inter, union, out=np.ones(len(inter)), where=union > 0)
     total = int(union.sum())
-    return GeneralizedScores(
-        no_target_accuracy=_mean(~found[~target]),
-        target_accuracy=_mean(found[target]),
-        generalized_iou=_mean(ious),
-        cumulative_iou=int(inter.sum()) / total if total else float('nan'),
-        precision_at={value: _mean(ious[target] >= value) for value in thresholds},
-    )
+    return {
+        'N_acc': mean_or_nan(~found[~target]),
+        'T_acc': mean_or_nan(found[target]),
+        'gIoU': mean_or_nan(ious),
+        'cIoU': int(inter.sum()) / total if total else float('nan'),
+        **{f'Pr@{k:g}': mean_or_nan(ious[target] >= k) for k in THRESHOLDS},
+    }
 
 
 def null_score(foreground: Sequence[int], pixels: Sequence[int]) -> float:
@@ -96,8 +78,3 @@ def null_score(foreground: Sequence[int], pixels: Sequence[int]) -> float:
     if total <= 0:
         raise ValueError(f'a video must have pixels, got {list(pixels)}')
     return float(np.sqrt(int(np.sum(foreground)) / total))
-
-
-def _mean(values: np.ndarray) -> float:
-    """Return the mean, NaN for no values."""
-    return float(values.mean()) if len(values) else float('nan')

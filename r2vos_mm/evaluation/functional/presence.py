@@ -4,33 +4,19 @@ tIoU and vIoU are those of spatio-temporal grounding (Zhang et al., "Where Does 
 2020), taken over the *set* of frames with foreground, so that an object may leave and come back.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-
-
-@dataclass(frozen=True)
-class PresenceScores:
-    """Presence scores of one sample.
-
-    Attributes:
-        temporal_iou: tIoU, frames where both have foreground / frames where one has; 1 if none.
-        video_iou: vIoU, sum of J over the former / number of the latter; 1 if none.
-        accuracy: share of frames where prediction and annotation agree on presence.
-        false_alarm_rate: share of the frames without the object that have a prediction; NaN if the
-            object is always present.
-    """
-
-    temporal_iou: float
-    video_iou: float
-    accuracy: float
-    false_alarm_rate: float
 
 
 def presence_scores(
     predicted: np.ndarray, present: np.ndarray, region: np.ndarray
-) -> PresenceScores:
-    """Return the presence scores of one sample.
+) -> dict[str, float]:
+    """Return the presence scores of one sample, in [0, 1].
+
+    ``tIoU``: frames where both have foreground / frames where one has; 1 if none.
+    ``vIoU``: sum of J over the former / number of the latter; 1 if none.
+    ``presence_accuracy``: share of frames where prediction and annotation agree on presence.
+    ``false_alarm_rate``: share of the frames without the object that have a prediction; NaN if the
+    object is always present.
 
     Args:
         predicted: (T,) bool, frames with predicted foreground.
@@ -49,9 +35,9 @@ def presence_scores(
         )
     both, either = predicted & present, int((predicted | present).sum())
     absent = int((~present).sum())
-    return PresenceScores(
-        temporal_iou=int(both.sum()) / either if either else 1.0,
-        video_iou=float(region[both].sum()) / either if either else 1.0,
-        accuracy=float((predicted == present).mean()),
-        false_alarm_rate=int((predicted & ~present).sum()) / absent if absent else float('nan'),
-    )
+    return {
+        'tIoU': int(both.sum()) / either if either else 1.0,
+        'vIoU': float(region[both].sum()) / either if either else 1.0,
+        'presence_accuracy': float((predicted == present).mean()),
+        'false_alarm_rate': int((predicted & ~present).sum()) / absent if absent else float('nan'),
+    }

@@ -7,25 +7,8 @@ the ratio of predicted to annotated area.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Robustness:
-    """The three forms of R; ``sum`` and ``frac`` are at most 1 and unbounded below.
-
-    Attributes:
-        sum: R_sum, the form of the paper: ratio of summed areas in pixels.
-        frac: R_frac: ratio of mean area *fractions*, which long or large videos do not dominate.
-        pair: R_pair: mean over positives of ``1 - min(1, negatives' mean fraction / own
-            fraction)``.
-    """
-
-    sum: float
-    frac: float
-    pair: float
 
 
 def robustness(
@@ -35,8 +18,13 @@ def robustness(
     positive_fractions: Sequence[float],
     negative_fractions: Sequence[float],
     positive_of_negative: Sequence[int] | None = None,
-) -> Robustness:
-    """Return all forms of R.
+) -> dict[str, float]:
+    """Return all forms of R, each at most 1; NaN without positives or without negatives.
+
+    ``R``: the form of the paper, the ratio of summed areas in pixels, unbounded below.
+    ``R_frac``: ratio of mean area *fractions*, which long or large videos do not dominate,
+    unbounded below.
+    ``R_pair``: mean over positives of ``1 - min(1, negatives' mean fraction / own fraction)``.
 
     Args:
         positive_areas: (P,) predicted foreground pixels of each positive pair, summed over its
@@ -46,20 +34,18 @@ def robustness(
             frame.
         negative_fractions: (N,) the same of each negative pair.
         positive_of_negative: (N,) index of the positive pair each negative was made from; see
-            :func:`relative_robustness` for its effect. Without it ``pair`` is NaN.
-
-    Returns:
-        The three numbers, each NaN without positives or without negatives.
+            :func:`relative_robustness` for its effect. Without it ``R_pair`` is NaN.
     """
     owners = positive_of_negative
     fractions = positive_fractions, negative_fractions
-    return Robustness(
-        sum=relative_robustness(positive_areas, negative_areas, positive_of_negative=owners),
-        frac=relative_robustness(*fractions, positive_of_negative=owners),
-        pair=float('nan')
-        if owners is None
-        else pairwise_robustness(*fractions, positive_of_negative=owners),
-    )
+    pairwise = float('nan')
+    if owners is not None:
+        pairwise = pairwise_robustness(*fractions, positive_of_negative=owners)
+    return {
+        'R': relative_robustness(positive_areas, negative_areas, positive_of_negative=owners),
+        'R_frac': relative_robustness(*fractions, positive_of_negative=owners),
+        'R_pair': pairwise,
+    }
 
 
 def relative_robustness(

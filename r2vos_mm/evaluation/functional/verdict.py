@@ -12,21 +12,6 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class GateTable:
-    """Rates of a gate.
-
-    Attributes:
-        true_positive_rate: share of aligned pairs kept.
-        false_positive_rate: share of misaligned pairs kept.
-        balanced_accuracy: mean of the shares decided correctly in the two classes.
-    """
-
-    true_positive_rate: float
-    false_positive_rate: float
-    balanced_accuracy: float
-
-
-@dataclass(frozen=True)
 class VerdictCurve:
     """Points of the ROC and precision-recall curves, from the highest of K distinct scores down.
 
@@ -113,10 +98,13 @@ def fpr_at_tpr(
     return float(curve.false_positive_rate[np.argmax(curve.true_positive_rate >= tpr)])
 
 
-def gate_table(
+def gate_scores(
     positive_scores: Sequence[float], negative_scores: Sequence[float], *, threshold: float = 0.5
-) -> GateTable:
+) -> dict[str, float]:
     """Return the rates of a gate that keeps scores >= ``threshold``; NaN when a class is absent.
+
+    ``gate_TPR``: share of aligned pairs kept. ``gate_FPR``: share of misaligned pairs kept.
+    ``gate_balanced_accuracy``: mean of the shares decided correctly in the two classes.
 
     Args:
         positive_scores: (P,) consensus of the aligned pairs.
@@ -127,7 +115,8 @@ def gate_table(
         float((scores >= threshold).mean()) if len(scores) else float('nan')
         for scores in _as_scores(positive_scores, negative_scores)
     )
-    return GateTable(kept_pos, kept_neg, (kept_pos + 1 - kept_neg) / 2)
+    balanced = (kept_pos + 1 - kept_neg) / 2
+    return {'gate_TPR': kept_pos, 'gate_FPR': kept_neg, 'gate_balanced_accuracy': balanced}
 
 
 def _as_scores(*scores_of_classes: Sequence[float]) -> list[np.ndarray]:

@@ -15,17 +15,19 @@ import numpy as np
 from r2vos_mm.utils.logging import warn
 
 from ..functional.no_target import generalized_scores, null_score
+from ..functional.overlap import mean_or_nan
 from ..functional.presence import presence_scores
 from ..functional.robustness_r2vos import relative_robustness, robustness
 from ..functional.robustness_visa import REASONING, REFERRING, visa_mean, visa_robustness
-from ..functional.verdict import auroc, average_precision, fpr_at_tpr, gate_table
+from ..functional.verdict import auroc, average_precision, fpr_at_tpr, gate_scores
 from .object_scores import ObjectScores
 from .pair_scores import PairScores
-from .protocols import Sample, mean, protocol_named
+from .protocols import Sample, percent, protocol_named
 
 ALL_FRAMES = 'all_frames'
 PER_PAIR = 'per_pair'
 GATES = {'': 'on', 'ungated/': 'off'}
+_PRESENCE = ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')
 DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
 
 
@@ -178,10 +180,8 @@ def robustness_values(eval_set: EvalSet) -> dict[str, float]:
         positive_of_negative=owners,
     )
     values = {
-        'R': 100 * forms.sum,
-        'R_frac': 100 * forms.frac,
-        'R_pair': 100 * forms.pair,
-        'R_clipped': 100 * float(np.maximum(forms.sum, 0)),
+        **percent(forms),
+        'R_clipped': 100 * float(np.maximum(forms['R'], 0)),
     }
     for kind, members in eval_set.negatives_by_kind.items():
         of_kind = None if owners is None else positive_of_negative(positives, members)
@@ -207,14 +207,7 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
         for pair, gt in zip(pairs, truth)
         if gt == 0
     ]
-    return {
-        'N_acc': 100 * scores.no_target_accuracy,
-        'T_acc': 100 * scores.target_accuracy,
-        'gIoU': 100 * scores.generalized_iou,
-        'cIoU': 100 * scores.cumulative_iou,
-        **{f'Pr@{k:g}': 100 * share for k, share in scores.precision_at.items()},
-        'S': mean(null_scores),
-    }
+    return {**percent(scores), 'S': mean_or_nan(null_scores)}
 
 
 def presence_values(eval_set: EvalSet) -> dict[str, float]:
@@ -223,12 +216,11 @@ def presence_values(eval_set: EvalSet) -> dict[str, float]:
         presence_scores(np.array(pair.areas) > 0, np.array(pair.gt_areas) > 0, pair.region)
         for pair in eval_set.annotated
     ]
-    alarms = [entry.false_alarm_rate for entry in scores]
+    per_name = {name: [entry[name] for entry in scores] for name in _PRESENCE}
+    # Pairs whose object is always present have no rate of false alarms.
     return {
-        'tIoU': 100 * mean([entry.temporal_iou for entry in scores]),
-        'vIoU': 100 * mean([entry.video_iou for entry in scores]),
-        'presence_accuracy': 100 * mean([entry.accuracy for entry in scores]),
-        'false_alarm_rate': 100 * mean([value for value in alarms if not np.isnan(value)]),
+        name: 100 * mean_or_nan([value for value in values if not np.isnan(value)])
+        for name, values in per_name.items()
     }
 
 
@@ -242,17 +234,17 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
     outside = [np.subtract(pair.areas, pair.intersections) for pair in pairs]
     per_pair = {
         'R': [
-            mean(visa_robustness(pixels, pair.foreground_areas))
+            mean_or_nan(visa_robustness(pixels, pair.foreground_areas))
             for pixels, pair in zip(outside, pairs)
         ],
-        'J': [mean(pair.region) for pair in pairs],
-        'F': [mean(pair.contour) for pair in pairs],
+        'J': [mean_or_nan(pair.region) for pair in pairs],
+        'F': [mean_or_nan(pair.contour) for pair in pairs],
     }
     values = {f'visa_{name}': 100 * visa_mean(per_pair[name], types) for name in per_pair}
     values['visa_J&F'] = (values['visa_J'] + values['visa_F']) / 2
     for kind, label in ((REFERRING, 'referring'), (REASONING, 'reasoning')):
         chosen = [value for value, of in zip(per_pair['R'], types) if of == kind]
-        values[f'visa_R/{label}'] = 100 * mean(chosen)
+        values[f'visa_R/{label}'] = 100 * mean_or_nan(chosen)
     return values
 
 
@@ -269,14 +261,11 @@ def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks and decides, and what the gate does to J&F and R."""
     aligned, misaligned = _consensus(eval_set.positives), _consensus(eval_set.negatives)
     as_detector = [[1 - score for score in scores] for scores in (misaligned, aligned)]
-    table = gate_table(aligned, misaligned, threshold=eval_set.gate_threshold)
     values = {
         'AP_aligned': average_precision(aligned, misaligned),
         'AP_misaligned': average_precision(*as_detector),
         'FPR95_aligned': fpr_at_tpr(aligned, misaligned),
-        'gate_TPR': table.true_positive_rate,
-        'gate_FPR': table.false_positive_rate,
-        'gate_balanced_accuracy': table.balanced_accuracy,
+        **gate_scores(aligned, misaligned, threshold=eval_set.gate_threshold),
     }
     for name in ('J&F', 'R'):
         if name in known:

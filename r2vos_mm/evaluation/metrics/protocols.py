@@ -24,7 +24,7 @@ import numpy as np
 
 from ..functional.aggregation import frame_statistics
 from ..functional.mean_ap import MaskCandidates, mean_average_precision
-from ..functional.overlap import overlap_scores
+from ..functional.overlap import mean_or_nan, overlap_scores
 from .object_scores import ObjectScores
 from .pair_scores import PairScores
 
@@ -70,9 +70,9 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def mean(values: Sequence[float]) -> float:
-    """Return the mean, NaN for no values."""
-    return float(np.mean(values)) if len(values) else float('nan')
+def percent(values: dict[str, float]) -> dict[str, float]:
+    """Return values in percent."""
+    return {name: 100 * value for name, value in values.items()}
 
 
 def _all_frames(row: PairScores | ObjectScores) -> np.ndarray:
@@ -107,9 +107,9 @@ def _contour_values(samples: Sequence[Sample]) -> dict[str, float]:
     for letter, rows in per_frame.items():
         chosen = [np.asarray(row)[frames] for row, (_, frames) in zip(rows, samples)]
         statistics = [frame_statistics(entry) for entry in chosen]
-        values[letter] = 100 * mean([entry.mean for entry in statistics])
-        values[f'{letter}_recall'] = 100 * mean([entry.recall for entry in statistics])
-        values[f'{letter}_decay'] = 100 * mean([entry.decay for entry in statistics])
+        values[letter] = 100 * mean_or_nan([entry.mean for entry in statistics])
+        values[f'{letter}_recall'] = 100 * mean_or_nan([entry.recall for entry in statistics])
+        values[f'{letter}_decay'] = 100 * mean_or_nan([entry.decay for entry in statistics])
     values['J&F'] = (values['J'] + values['F']) / 2
     return values
 
@@ -120,7 +120,7 @@ def _pair_values(samples: Sequence[Sample]) -> dict[str, float]:
         (np.asarray(pair.areas)[frames].sum(), np.asarray(pair.gt_areas)[frames].sum())
         for pair, frames in samples
     ]
-    ratio = mean([area / gt_area for area, gt_area in areas if gt_area])
+    ratio = mean_or_nan([area / gt_area for area, gt_area in areas if gt_area])
     return {**_contour_values(samples), 'area_ratio': ratio}
 
 
@@ -132,7 +132,7 @@ def _object_values(samples: Sequence[Sample]) -> dict[str, float]:
         for number in numbers
     ]
     names = _contour_values([]) if not per_set else per_set[0]
-    values = {name: mean([entry[name] for entry in per_set]) for name in names}
+    values = {name: mean_or_nan([entry[name] for entry in per_set]) for name in names}
     for number, entry in zip(numbers, per_set):
         values[f'J&F/annotator{number}'] = entry['J&F']
     return values
@@ -142,8 +142,7 @@ def _overlap_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return P@K, overall and mean IoU of single frames."""
     counts = [_overlap(pair, frame) for pair, (frame,) in samples]
     scores = overlap_scores([inter for inter, _ in counts], [union for _, union in counts])
-    values = {f'P@{k:g}': 100 * share for k, share in scores.precision_at.items()}
-    return {**values, 'oIoU': 100 * scores.overall_iou, 'mIoU': 100 * scores.mean_iou}
+    return percent(scores)
 
 
 def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
@@ -153,24 +152,10 @@ def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
     """
     values = _overlap_values(samples)
     if samples and all(pair.candidates is not None for pair, _ in samples):
-        return {**values, **map_values([_candidates(pair, frame) for pair, (frame,) in samples])}
-    single = [_predicted_only(pair, frame) for pair, (frame,) in samples]
-    return {**values, 'mAP_top1': 100 * mean_average_precision(single).mean}
-
-
-def map_values(samples: Sequence[MaskCandidates]) -> dict[str, float]:
-    """Return mAP in percent over all masks of each sample; NaN for sizes that no annotation has."""
-    scores = mean_average_precision(samples)
-    values = {
-        'mAP': scores.mean,
-        'mAP@0.5': scores.at_50,
-        'mAP@0.75': scores.at_75,
-        'mAP_small': scores.small,
-        'mAP_medium': scores.medium,
-        'mAP_large': scores.large,
-    }
-    # pycocotools gives -1 where there is nothing to average.
-    return {name: 100 * value if value >= 0 else float('nan') for name, value in values.items()}
+        found = [_candidates(pair, frame) for pair, (frame,) in samples]
+        return {**values, **percent(mean_average_precision(found))}
+    found = [_predicted_only(pair, frame) for pair, (frame,) in samples]
+    return {**values, 'mAP_top1': 100 * mean_average_precision(found)['mAP']}
 
 
 def _overlap(pair: PairScores, frame: int) -> tuple[int, int]:

@@ -14,11 +14,11 @@ def test_worked_example():
     scores = generalized_scores(
         [6, 3, 0, 0], [10, 12, 0, 5], [8, 6, 0, 5], [True, True, False, False]
     )
-    assert scores.generalized_iou == pytest.approx((0.6 + 0.25 + 1 + 0) / 4)
-    assert scores.cumulative_iou == pytest.approx(9 / (10 + 12 + 5))
-    assert scores.no_target_accuracy == 1 / 2
-    assert scores.target_accuracy == 2 / 2
-    assert scores.precision_at == {0.7: 0, 0.8: 0, 0.9: 0}
+    assert scores['gIoU'] == pytest.approx((0.6 + 0.25 + 1 + 0) / 4)
+    assert scores['cIoU'] == pytest.approx(9 / (10 + 12 + 5))
+    assert scores['N_acc'] == 1 / 2
+    assert scores['T_acc'] == 2 / 2
+    assert [scores[f'Pr@{k}'] for k in (0.7, 0.8, 0.9)] == [0, 0, 0]
 
 
 def test_accuracies():
@@ -28,32 +28,33 @@ def test_accuracies():
     scores = generalized_scores(
         [0] * 4 + [9] * 5 + [0], [0, 0, 0, 7, *[9] * 5, 9], predicted, has_target
     )
-    assert scores.no_target_accuracy == pytest.approx(3 / 4)
-    assert scores.target_accuracy == pytest.approx(5 / 6)
+    assert scores['N_acc'] == pytest.approx(3 / 4)
+    assert scores['T_acc'] == pytest.approx(5 / 6)
     # >= here: the five exact masks count at every K
-    assert scores.precision_at[0.9] == pytest.approx(5 / 6)
+    assert scores['Pr@0.9'] == pytest.approx(5 / 6)
 
 
 def test_precision_counts_an_iou_of_k():
-    assert generalized_scores([7], [10], [7], [True]).precision_at == {0.7: 1, 0.8: 0, 0.9: 0}
+    scores = generalized_scores([7], [10], [7], [True])
+    assert [scores[f'Pr@{k}'] for k in (0.7, 0.8, 0.9)] == [1, 0, 0]
 
 
 def test_small_predictions_can_be_cleared():
     # 49 px on a target of 60 px are cleared: I := 0, U stays the raw 60; 49 px on nothing vanish
     scores = generalized_scores([49, 0], [60, 49], [49, 49], [True, False], clear_below=50)
-    assert scores.no_target_accuracy == 1
-    assert scores.target_accuracy == 0
-    assert scores.cumulative_iou == 0 / 60
-    assert scores.generalized_iou == (0 + 1) / 2
-    assert generalized_scores([50], [60], [50], [True], clear_below=50).target_accuracy == 1
+    assert scores['N_acc'] == 1
+    assert scores['T_acc'] == 0
+    assert scores['cIoU'] == 0 / 60
+    assert scores['gIoU'] == (0 + 1) / 2
+    assert generalized_scores([50], [60], [50], [True], clear_below=50)['T_acc'] == 1
 
 
 def test_absent_classes_are_nan():
-    assert math.isnan(generalized_scores([1], [1], [1], [True]).no_target_accuracy)
+    assert math.isnan(generalized_scores([1], [1], [1], [True])['N_acc'])
     silent = generalized_scores([0], [0], [0], [False])
-    assert math.isnan(silent.target_accuracy)
-    assert math.isnan(silent.cumulative_iou)
-    assert silent.generalized_iou == 1
+    assert math.isnan(silent['T_acc'])
+    assert math.isnan(silent['cIoU'])
+    assert silent['gIoU'] == 1
 
 
 def test_lengths_must_agree():

@@ -19,28 +19,28 @@ def test_worked_example():
     # Annotated in 3-6, predicted in 1-4, J = .5 and .7 in 3 and 4: union 1-6
     region = np.where(frames(3), 0.5, np.where(frames(4), 0.7, 0.0))
     scores = presence_scores(frames(1, 2, 3, 4), frames(3, 4, 5, 6), region)
-    assert scores.temporal_iou == pytest.approx(2 / 6)
-    assert scores.video_iou == pytest.approx((0.5 + 0.7) / 6)
-    assert scores.accuracy == pytest.approx(4 / 8)
-    assert scores.false_alarm_rate == pytest.approx(2 / 4)
+    assert scores['tIoU'] == pytest.approx(2 / 6)
+    assert scores['vIoU'] == pytest.approx((0.5 + 0.7) / 6)
+    assert scores['presence_accuracy'] == pytest.approx(4 / 8)
+    assert scores['false_alarm_rate'] == pytest.approx(2 / 4)
 
 
 def test_gaps_count():
     # Intervals would both be 1-5 and give 1; as sets {1, 5} and {1, 3, 5} it is 2/3
     scores = presence_scores(frames(1, 5), frames(1, 3, 5), np.ones(8))
-    assert scores.temporal_iou == pytest.approx(2 / 3)
+    assert scores['tIoU'] == pytest.approx(2 / 3)
 
 
 def test_never_there():
     nothing = frames()
     scores = presence_scores(nothing, nothing, np.ones(8))
-    assert (scores.temporal_iou, scores.video_iou, scores.accuracy) == (1, 1, 1)
-    assert scores.false_alarm_rate == 0
+    assert (scores['tIoU'], scores['vIoU'], scores['presence_accuracy']) == (1, 1, 1)
+    assert scores['false_alarm_rate'] == 0
 
 
 def test_always_there():
     always = frames(*range(1, 9))
-    assert math.isnan(presence_scores(always, always, np.ones(8)).false_alarm_rate)
+    assert math.isnan(presence_scores(always, always, np.ones(8))['false_alarm_rate'])
 
 
 @pytest.mark.parametrize('region', [np.ones(7), np.ones((8, 1))])

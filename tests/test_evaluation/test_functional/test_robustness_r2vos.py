@@ -20,9 +20,9 @@ def test_worked_example():
         negative_fractions=[0.03, 0],
         positive_of_negative=[0, 1],
     )
-    assert forms.sum == pytest.approx(1 - 60 / 600)
-    assert forms.frac == pytest.approx(1 - 0.015 / 0.15)
-    assert forms.pair == pytest.approx((0.85 + 1) / 2)
+    assert forms['R'] == pytest.approx(1 - 60 / 600)
+    assert forms['R_frac'] == pytest.approx(1 - 0.015 / 0.15)
+    assert forms['R_pair'] == pytest.approx((0.85 + 1) / 2)
 
 
 def test_longer_second_pair_changes_the_fractions_only():
@@ -30,9 +30,9 @@ def test_longer_second_pair_changes_the_fractions_only():
     forms = robustness(
         [400, 200], [60, 0], positive_fractions=[0.2, 0.05], negative_fractions=[0.03, 0]
     )
-    assert forms.sum == pytest.approx(0.9)
-    assert forms.frac == pytest.approx(1 - 0.015 / 0.125)
-    assert math.isnan(forms.pair)
+    assert forms['R'] == pytest.approx(0.9)
+    assert forms['R_frac'] == pytest.approx(1 - 0.015 / 0.125)
+    assert math.isnan(forms['R_pair'])
 
 
 def test_three_negatives_per_positive():
@@ -80,9 +80,9 @@ def test_a_blind_model_is_judged_by_fractions_whatever_the_lengths():
         [2000, 3000], [2000, 4000], positive_fractions=[1, 1], negative_fractions=[1, 1],
         positive_of_negative=[0, 1],
     )  # fmt: skip
-    assert forms.sum == pytest.approx(-0.2)
-    assert forms.frac == 0
-    assert forms.pair == 0
+    assert forms['R'] == pytest.approx(-0.2)
+    assert forms['R_frac'] == 0
+    assert forms['R_pair'] == 0
 
 
 def test_can_be_negative():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r2vos_mm.evaluation import auroc, average_precision, fpr_at_tpr, gate_table, verdict_curve
+from r2vos_mm.evaluation import auroc, average_precision, fpr_at_tpr, gate_scores, verdict_curve
 
 ALIGNED, MISALIGNED = [0.9, 0.8, 0.4], [0.7, 0.3, 0.2]
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]), min_size=1, max_size=8)
@@ -39,14 +39,14 @@ def test_ties():
 
 
 def test_gate():
-    table = gate_table(ALIGNED, MISALIGNED)
-    assert table.true_positive_rate == pytest.approx(2 / 3)
-    assert table.false_positive_rate == pytest.approx(1 / 3)
-    assert table.balanced_accuracy == pytest.approx((2 / 3 + 2 / 3) / 2)
+    table = gate_scores(ALIGNED, MISALIGNED)
+    assert table['gate_TPR'] == pytest.approx(2 / 3)
+    assert table['gate_FPR'] == pytest.approx(1 / 3)
+    assert table['gate_balanced_accuracy'] == pytest.approx((2 / 3 + 2 / 3) / 2)
 
 
 def test_gate_keeps_the_threshold_itself():
-    assert gate_table([0.5], [0.49]).balanced_accuracy == 1.0
+    assert gate_scores([0.5], [0.49])['gate_balanced_accuracy'] == 1.0
 
 
 @pytest.mark.parametrize(('positives', 'negatives'), [([], [0.5]), ([0.5], [])])
@@ -54,7 +54,7 @@ def test_absent_class_is_nan(positives, negatives):
     assert math.isnan(auroc(positives, negatives))
     assert math.isnan(average_precision(positives, negatives))
     assert math.isnan(fpr_at_tpr(positives, negatives))
-    assert math.isnan(gate_table(positives, negatives).balanced_accuracy)
+    assert math.isnan(gate_scores(positives, negatives)['gate_balanced_accuracy'])
 
 
 def test_nan_scores_are_refused():
