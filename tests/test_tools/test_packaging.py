@@ -1,27 +1,36 @@
-"""The pinned versions lie within the ranges of setup.py."""
+"""Packaging: pins within ranges, the content of the wheel, and configs by the package's name."""
 
+import email
+import os
 import re
-import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
-import setuptools
 from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    from pip._vendor import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 PIN = re.compile(r'([A-Za-z0-9_.-]+)==(\S+)$')
+# What a build reads, beside the files that it does not need to find.
+SOURCES = ('r2vos_mm', 'configs', 'tools', 'model-index.yml', 'pyproject.toml', 'setup.py')
+TEXTS = ('MANIFEST.in', 'README.md', 'LICENSE')
 
 
-@pytest.fixture
-def packaging(monkeypatch: pytest.MonkeyPatch) -> dict:
-    """Arguments that setup.py passes to setuptools."""
-    arguments: dict = {}
-    monkeypatch.setattr(setuptools, 'setup', arguments.update)
-    runpy.run_path(str(ROOT / 'setup.py'))
-    return arguments
+@pytest.fixture(scope='module')
+def project() -> dict:
+    """The table ``project`` of pyproject.toml."""
+    return tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def pins() -> dict[str, str]:
     """Versions in requirements/constraints.txt, and that of torch in tools/setup_env.sh."""
     lines = (ROOT / 'requirements' / 'constraints.txt').read_text().splitlines()
@@ -31,24 +40,118 @@ def pins() -> dict[str, str]:
     return found
 
 
-def test_pins_lie_within_ranges(packaging: dict, pins: dict[str, str]) -> None:
-    wanted = [*packaging['install_requires'], *packaging['extras_require']['lite']]
-    for requirement in map(Requirement, [*wanted, *packaging['extras_require']['tests']]):
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel, built from a copy of the sources without network."""
+    folder = tmp_path_factory.mktemp('build')
+    for name in (*SOURCES, *TEXTS):
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder)
+    build = 'from setuptools import build_meta; build_meta.build_wheel("dist")'
+    subprocess.run([sys.executable, '-c', build], cwd=folder, check=True, capture_output=True)
+    [file] = (folder / 'dist').glob('*.whl')
+    return file
+
+
+def requirements(project: dict, *extras: str) -> list[Requirement]:
+    """Requirements of the package with some extras, which may name each other."""
+    found = [Requirement(text) for text in project['dependencies']]
+    for extra in extras:
+        for requirement in map(Requirement, project['optional-dependencies'][extra]):
+            if requirement.name == project['name']:
+                found += requirements(project, *requirement.extras)
+            else:
+                found.append(requirement)
+    return found
+
+
+def test_pins_lie_within_ranges(project: dict, pins: dict[str, str]) -> None:
+    for requirement in requirements(project, 'lite', 'tests', 'dev'):
+        if requirement.name in ('av', 'imageio'):
+            continue
         assert pins[requirement.name.lower()] in requirement.specifier, requirement
 
 
-def test_nothing_requires_a_form_of_mmcv_or_torchvision(packaging: dict) -> None:
-    names = {Requirement(text).name for text in packaging['install_requires']}
-    assert not names & {'mmcv', 'mmcv-lite', 'onedl-mmcv', 'torchvision', 'timm'}
+def test_installing_overwrites_neither_lineage_nor_torch(project: dict) -> None:
+    """Nobody's MMEngine, MMCV, MMDetection or MMSegmentation; torchvision and timm break torch."""
+    foreign = re.compile(r'(onedl-)?mm(engine|cv|det|seg)|torchvision|timm')
+    assert not [r for r in requirements(project) if foreign.match(r.name)]
+    onedl = [r.name for r in requirements(project, 'onedl') if foreign.match(r.name)]
+    assert len(onedl) == 4
+    assert all(name.startswith('onedl-') for name in onedl)
 
 
-def test_all_direct_requirements_are_pinned(pins: dict[str, str]) -> None:
+def test_all_direct_requirements_are_pinned(project: dict, pins: dict[str, str]) -> None:
+    listed = set()
     for name in ('base.txt', 'tests.txt'):
         lines = (ROOT / 'requirements' / name).read_text().splitlines()
-        missing = {line for line in lines if line and line[0] != '#'} - pins.keys()
-        assert not missing
+        listed |= {line for line in lines if line and line[0] != '#'}
+    assert listed <= pins.keys()
+    needed = {requirement.name for requirement in requirements(project, 'lite', 'tests')}
+    assert needed - listed == {'torch', 'setuptools'}  # installed first by setup_env.sh
 
 
-def test_packages_are_found(packaging: dict) -> None:
-    assert {'r2vos_mm', 'r2vos_mm.compat', 'r2vos_mm.engine.hooks'} <= set(packaging['packages'])
-    assert not any(name.split('.')[0] in ('tests', 'tools') for name in packaging['packages'])
+class TestWheel:
+    def test_content(self, wheel: Path) -> None:
+        names = ZipFile(wheel).namelist()
+        inside = {name.removeprefix('r2vos_mm/') for name in names if name.startswith('r2vos_mm/')}
+        sources = {
+            f'.mim/{path.relative_to(ROOT).as_posix()}'
+            for folder in ('configs', 'tools')
+            for path in (ROOT / folder).rglob('*')
+            if path.is_file() and path.suffix != '.pyc'
+        }
+        assert {name for name in inside if name.startswith('.mim/')} == {
+            *sources,
+            '.mim/model-index.yml',
+        }
+        assert {
+            '.mim/configs/r2vos/metafile.yml',
+            '.mim/configs/checkpoints/r2vos_tiny_refshapes.pth',
+            '.mim/tools/train.py',
+            'py.typed',
+            'compat/__init__.py',
+            'engine/hooks/__init__.py',
+            'utils/ref_youtube_vos_valid_202.txt',
+        } <= inside
+        assert {name.split('/')[0].split('-')[0] for name in names} == {'r2vos_mm'}
+
+    def test_metadata(self, wheel: Path, project: dict) -> None:
+        archive = ZipFile(wheel)
+        [name] = [name for name in archive.namelist() if name.endswith('.dist-info/METADATA')]
+        metadata = email.message_from_bytes(archive.read(name))
+        assert metadata['Author'] == 'r2vos_mm contributors'
+        assert set(metadata.get_all('Provides-Extra')) == set(project['optional-dependencies'])
+        assert any(n.endswith('.dist-info/licenses/LICENSE') for n in archive.namelist())
+
+    def test_configs_by_name_from_any_folder(self, wheel: Path, tmp_path: Path) -> None:
+        ZipFile(wheel).extractall(tmp_path / 'site')
+        (tmp_path / 'child.py').write_text(
+            "_base_ = 'r2vos_mm::r2vos/r2vos_tiny_1xb4-400iter_ref-ytvos.py'\n"
+        )
+        code = (
+            'import r2vos_mm\n'
+            'from mmengine.config import Config\n'
+            'from mmengine.hub import get_config, get_model\n'
+            "name = 'r2vos_mm::r2vos/r2vos_tiny_2xb3-3k_refshapes.py'\n"
+            'print(get_config(name).filename)\n'
+            "print(Config.fromfile('child.py').load_from)\n"
+            'print(type(get_model(name)).__name__)\n'
+        )
+        result = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', code],
+            cwd=tmp_path,
+            env={**os.environ, 'PYTHONPATH': str(tmp_path / 'site')},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        *_, config, checkpoint, model = result.stdout.splitlines()
+        configs = tmp_path / 'site/r2vos_mm/.mim/configs'
+        assert Path(config) == configs / 'r2vos/r2vos_tiny_2xb3-3k_refshapes.py'
+        assert Path(checkpoint).resolve() == configs / 'checkpoints/r2vos_tiny_refshapes.pth'
+        assert Path(checkpoint).is_file()
+        assert model == 'ReferringVideoSegmentor'
