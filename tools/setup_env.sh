@@ -34,8 +34,8 @@ find_python() {
 # Run a command, write its output to the log, and show the large downloads.
 logged() {
     if ! "$@" 2>&1 | tee -a "$LOG" | sed -unE \
-        -e 's/^ *(Downloading|Using cached) (.*\/)?([^ ]+) \(([0-9.]+ [MG]B)\).*/                     \3, \4/p' \
-        -e 's/^Installing collected packages.*/                     installing/p'; then
+        -e 's/^ *(Downloading|Using cached) (.*\/)?([^ -]+-[^ -]+)[^ ]* \(([0-9.]+ [MG]B)\).*/                    \3, \4/p' \
+        -e 's/^Installing collected packages: ([^,]*, ){5}.*/                    unpacking/p'; then
         tail -n 15 "$LOG" >&2
         echo "error: installing failed; all messages are in $LOG" >&2
         return 1
@@ -52,10 +52,14 @@ has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
 # index can be reached; elsewhere pip has to do.
 install_torch() {
     local uv=(.venv/bin/python -m uv pip install --python .venv/bin/python --torch-backend auto)
-    if [ "$(uname)" = Linux ] && ! has_gpu && install uv &&
-        UV_HTTP_TIMEOUT=8 timeout 20 "${uv[@]}" --dry-run "torch==$TORCH" >>"$LOG" 2>&1; then
+    export UV_HTTP_RETRIES=0 UV_HTTP_TIMEOUT=10
+    if [ "$(uname)" != Linux ] || has_gpu; then
+        install "torch==$TORCH"
+    elif install uv && timeout 20 "${uv[@]}" --dry-run "torch==$TORCH" >>"$LOG" 2>&1; then
+        unset UV_HTTP_RETRIES UV_HTTP_TIMEOUT
         logged "${uv[@]}" "torch==$TORCH"
     else
+        say "the index of CPU builds cannot be reached; pip takes the torch that it finds"
         install "torch==$TORCH"
     fi
 }
