@@ -16,6 +16,10 @@ from torch import Tensor, nn
 _SHOWN = 5
 
 
+def _never(name: str) -> bool:
+    return False
+
+
 class CheckpointMismatchError(RuntimeError):
     """The weights in a checkpoint are not those of the model."""
 
@@ -48,16 +52,13 @@ class FitReport:
         return not (self.missing_keys or self.unexpected_keys or self.reshaped_keys)
 
     def __str__(self) -> str:
-        reshaped = [f'{name} {difference}' for name, difference in self.reshaped_keys.items()]
-        parts = [f'{len(self.weights)} weights fit']
-        for kind, names in (
-            ('missing from the checkpoint', self.missing_keys),
-            ('unknown to the model', self.unexpected_keys),
-            ('of another shape', reshaped),
-        ):
-            if names:
-                parts.append(f'{len(names)} {kind}: {shorten(names)}')
-        return '; '.join(parts)
+        kinds = {
+            'missing from the checkpoint': self.missing_keys,
+            'unknown to the model': self.unexpected_keys,
+            'of another shape': [' '.join(item) for item in self.reshaped_keys.items()],
+        }
+        problems = [f'{len(n)} {kind}: {shorten(n)}' for kind, n in kinds.items() if n]
+        return '; '.join([f'{len(self.weights)} weights fit', *problems])
 
     def describe(self) -> str:
         """Return lines for a log that list every name; numbers in names become ``*``."""
@@ -72,8 +73,8 @@ class FitReport:
     def require(
         self,
         *,
-        optional: Callable[[str], object] | None = None,
-        surplus: Callable[[str], object] | None = None,
+        optional: Callable[[str], object] = _never,
+        surplus: Callable[[str], object] = _never,
         advice: str = 'Use the config it was trained with.',
     ) -> None:
         """Raise unless everything fits.
@@ -88,8 +89,8 @@ class FitReport:
         """
         problems = replace(
             self,
-            missing_keys=[k for k in self.missing_keys if not (optional and optional(k))],
-            unexpected_keys=[k for k in self.unexpected_keys if not (surplus and surplus(k))],
+            missing_keys=[k for k in self.missing_keys if not optional(k)],
+            unexpected_keys=[k for k in self.unexpected_keys if not surplus(k)],
         )
         if not (problems.fits and self.weights):
             raise CheckpointMismatchError(
