@@ -215,12 +215,12 @@ def test_tool_leaves_score_heads_out(tool, folder, tmp_path, capsys):
     target = tmp_path / 'initial.pth'
     call = ['from-released', config, released, str(target), '--leave-out']
     assert tool.main([*call, 'mask_head.score']) == 0
-    assert 'left out as told (4): mask_head.score_branches.0' in capsys.readouterr().out
+    assert 'skipped as requested (4): mask_head.score_branches.0' in capsys.readouterr().out
     written = torch.load(target, weights_only=True)['state_dict']
     assert not any('score_branches' in name for name in written)
     assert 'mask_head.query_position.weight' in written
     assert tool.main([*call, 'nothing', '--overwrite']) == 1
-    assert "no weight begins with 'nothing'" in capsys.readouterr().err
+    assert "no weight starts with 'nothing'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         tool.main(['to-released', config, released, str(target), '--leave-out', 'neck'])
 

@@ -152,7 +152,7 @@ def test_unusable_configs_are_reported(
     Config(dict(model=dict(neck=None))).dump(config)
     assert_refused(tool, files, capsys, 'has no backbone')
     Config(dict(backbone=TINY)).dump(config)
-    assert_refused(tool, files, capsys, 'tiny.py describes no model')
+    assert_refused(tool, files, capsys, 'tiny.py does not define a model')
     config.unlink()
     assert_refused(tool, files, capsys, 'tiny.py cannot be read')
 

@@ -1,4 +1,4 @@
-"""Parse the arguments that the converters of this folder share, and write their results."""
+"""Parse the common arguments of the converters in this folder, and write their results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # heavy imports wait until the arguments are parsed
+if TYPE_CHECKING:  # heavy imports come after the arguments are parsed
     from torch import Tensor, nn
 
     from r2vos_mm.converters import ReleasedFormat
@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # heavy imports wait until the arguments are parsed
 
 
 def new_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser that shows the module docstring of a tool as it is."""
+    """Return a parser that shows the module docstring of a tool without reformatting."""
     return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
 def add_files(parser: argparse.ArgumentParser, *, config: str) -> None:
-    """Add what :func:`write_converted` needs; ``config`` is the help of that argument."""
+    """Add the arguments of :func:`write_converted`; ``config`` is the help text of its argument."""
     parser.add_argument('config', type=Path, help=config)
     parser.add_argument('source', type=Path, help='checkpoint to read')
     parser.add_argument('target', type=Path, help='file to write')
@@ -37,17 +37,19 @@ def run_released(method: str, description: str, arguments: list[str] | None = No
     Args:
         method: Name of the format in :mod:`r2vos_mm.converters`.
         description: Text of ``--help``.
-        arguments: Command line; None takes that of the program.
+        arguments: Command line; by default that of the program.
     """
     parser = new_parser(description)
     parser.add_argument('direction', choices=('from-released', 'to-released'))
     add_files(parser, config='config of the same backbone')
     parser.add_argument(
-        '--leave-out', metavar='NAME', help='from-released: leave out weights whose names begin so'
+        '--leave-out',
+        metavar='NAME',
+        help='with from-released: skip weights whose names start with NAME',
     )
     args = parser.parse_args(arguments)
     if args.leave_out is not None and args.direction != 'from-released':
-        parser.error('--leave-out is for from-released')
+        parser.error('--leave-out can only be used with from-released')
 
     from r2vos_mm import converters
 
@@ -69,17 +71,17 @@ def run_backbone(
 
     Args:
         description: Text of ``--help``.
-        arguments: Command line; None takes that of the program.
-        check: Raises ``CheckpointMismatchError`` for a backbone that the tool is not for.
+        arguments: Command line; by default that of the program.
+        check: Raises ``CheckpointMismatchError`` if the tool does not support the backbone.
     """
     parser = new_parser(description)
-    add_files(parser, config='config whose backbone the weights are for')
+    add_files(parser, config='config with the backbone of the weights')
     args = parser.parse_args(arguments)
     return write_converted(args, lambda config: read_backbone(config, args.source, check=check))
 
 
 def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -> int:
-    """Write the result of a conversion atomically; errors go to the screen.
+    """Write the result of a conversion atomically; print errors to stderr.
 
     Args:
         args: ``config`` and ``target``, paths, and ``overwrite``.
@@ -89,7 +91,7 @@ def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -
         The exit code: 0 if the target was written.
     """
     if args.target.exists() and not args.overwrite:
-        print(f'{args.target} exists; name another target or add --overwrite.', file=sys.stderr)
+        print(f'{args.target} exists; choose another target or add --overwrite.', file=sys.stderr)
         return 1
 
     import torch
@@ -122,25 +124,25 @@ def _model_config(path: Path) -> dict:
     except (OSError, SyntaxError) as error:
         raise OSError(f'Config {path} cannot be read: {error}') from error
     if not isinstance(config.get('model'), dict):
-        raise OSError(f'{path} describes no model; give the config of a training.')
+        raise OSError(f'{path} does not define a model; use a training config.')
     return config.model.to_dict()
 
 
 def read_released(
     released: ReleasedFormat, config: dict, source: Path, *, leave_out: str | None = None
 ) -> dict:
-    """Return the content of our checkpoint made of a released one.
+    """Convert a released checkpoint to the format of this package.
 
     Args:
         released: Format of the source.
         config: Config of the segmentor that the weights belong to.
         source: The released file.
-        leave_out: Beginning of the names of weights that are not written, for a checkpoint that
-            initialises a training.
+        leave_out: Prefix of the names of weights to skip, for a checkpoint that initializes a
+            training run.
 
     Raises:
         CheckpointMismatchError: The weights do not fit the config completely, or ``leave_out``
-            names none.
+            matches no weight.
     """
     from r2vos_mm.converters import load_converted, read_released_checkpoint
     from r2vos_mm.converters.report import listing
@@ -154,22 +156,22 @@ def read_released(
         left = [name for name in weights if name.startswith(leave_out)]
         if not left:
             raise CheckpointMismatchError(
-                f'no weight begins with {leave_out!r}: nothing to leave out'
+                f'no weight starts with {leave_out!r}, so --leave-out has no effect'
             )
-        print(listing('left out as told', left))
+        print(listing('skipped as requested', left))
         weights = {name: tensor for name, tensor in weights.items() if name not in left}
     return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
 
 
 def restore_released(released: ReleasedFormat, config: dict, source: Path) -> dict:
-    """Return the content of a released checkpoint made of ours.
+    """Convert a checkpoint of this package to a released format.
 
-    A frozen language model, which checkpoints of training leave out, is loaded from where the
-    config names it.
+    A frozen language model is not part of training checkpoints; it is loaded from the source that
+    the config names.
 
     Raises:
-        CheckpointMismatchError: Our weights do not fit the config completely.
-        OSError: The language model cannot be reached.
+        CheckpointMismatchError: The weights do not fit the config completely.
+        OSError: The language model cannot be loaded.
     """
     from r2vos_mm.compat.checkpoint import read_checkpoint
     from r2vos_mm.converters import load_converted, window_positions
@@ -191,13 +193,13 @@ def restore_released(released: ReleasedFormat, config: dict, source: Path) -> di
 
 
 def model_like(config: dict, weights: dict[str, Tensor]) -> nn.Module:
-    """Build the model of a config around a RoBERTa of the size found in converted weights.
+    """Build the model of a config with a RoBERTa of the size of the converted weights.
 
-    The language model is built from its shapes, so that neither the hub nor a tokenizer is needed.
-    The backbone is not initialised.
+    The language model is built from the shapes of its weights, so neither the hub nor a tokenizer
+    is needed. The backbone is not initialized.
 
     Raises:
-        CheckpointMismatchError: There is no RoBERTa among the weights.
+        CheckpointMismatchError: The weights do not contain a RoBERTa.
     """
     from r2vos_mm.registry import MODELS
 
@@ -211,10 +213,10 @@ def model_like(config: dict, weights: dict[str, Tensor]) -> nn.Module:
 def read_backbone(
     config: dict, source: Path, *, check: Callable[[nn.Module], None] | None = None
 ) -> dict:
-    """Return the content of a checkpoint of a backbone, and print where every tensor went.
+    """Convert a checkpoint of a backbone, and print how each tensor was used.
 
     Args:
-        config: Config of the segmentor with the backbone, which is not initialised.
+        config: Config of the segmentor with the backbone, which is not initialized.
         source: File to convert.
         check: See :func:`run_backbone`.
 
@@ -237,7 +239,7 @@ def read_backbone(
 
 
 def compact(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy the tensors: one that views a larger tensor would be saved with all of it."""
+    """Copy the tensors, because a view of a larger tensor would be saved with all of its data."""
     return {name: tensor.clone() for name, tensor in weights.items()}
 
 
@@ -269,8 +271,8 @@ def _roberta_like(weights: dict[str, Tensor]) -> nn.Module:
         )
     except KeyError as error:
         raise CheckpointMismatchError(
-            f'the weights hold no RoBERTa: {LANGUAGE_MODEL}{error.args[0]} is missing. Checkpoints '
-            'of training leave out a frozen language model that its source provides; add its '
-            'weights under that prefix.'
+            f'the weights do not contain a RoBERTa: {LANGUAGE_MODEL}{error.args[0]} is missing. '
+            'Training checkpoints do not contain a frozen language model; add its weights with '
+            'this prefix.'
         ) from error
     return RobertaModel(config, add_pooling_layer='pooler.dense.weight' in shapes)

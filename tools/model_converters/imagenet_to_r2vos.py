@@ -4,10 +4,11 @@
         configs/r2vos/r2vos_swin-t_8xb1-6e_ref-ytvos.py swin_tiny_patch4_window7_224.pth \\
         pretrained/swin_t.pth
 
-The backbone is that of the config. The classifier and the norm before it are left out, norms on a
-Swin's maps keep their initial values; both are listed, and any other difference stops the
-conversion. A converted Swin is named like MMDetection's: set ``convert_weights=False`` with it.
-Kinetics-400 checkpoints of Video Swin go through ``video_swin_to_r2vos.py``.
+The backbone is that of the config. The classifier and the normalization layer before it are
+skipped, and the normalization layers of a Swin's feature maps keep their initial values. Both are
+listed, and any other difference stops the conversion. A converted Swin uses the names of
+MMDetection, so set ``convert_weights=False``. Use ``video_swin_to_r2vos.py`` for Kinetics-400
+checkpoints of Video Swin.
 """
 
 import sys

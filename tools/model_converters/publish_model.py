@@ -1,10 +1,10 @@
-"""Reduce a checkpoint of training to weights and their origin, for publication.
+"""Reduce a training checkpoint to its weights and their origin, for publication.
 
     python tools/model_converters/publish_model.py work_dirs/run/best_JFR_iter_6000.pth model.pth
 
-Optimizer, schedules, random states and logs are left out; floating point weights are stored in
-float16, half the size (``--precision float32`` keeps them as they are), and the file is compressed.
-It loads like any other checkpoint.
+The optimizer, schedules, random states and logs are removed. Floating point weights are stored in
+float16, which halves the size (``--precision float32`` keeps float32), and the file is compressed.
+It is loaded like any other checkpoint.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import r2vos_mm
 
-if TYPE_CHECKING:  # heavy imports wait until the arguments are parsed
+if TYPE_CHECKING:  # heavy imports come after the arguments are parsed
     import torch
 
 
 def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
-    """Return the weights in ``dtype`` (integers as they are), iteration, seed and version."""
+    """Return the weights in ``dtype`` (integers unchanged), iteration, seed and version."""
     weights = {
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in checkpoint['state_dict'].items()
@@ -33,9 +33,9 @@ def published(checkpoint: dict, *, dtype: torch.dtype) -> dict:
 
 
 def compressed(archive: bytes) -> bytes:
-    """Deflate the members of a file of ``torch.save``.
+    """Compress the members of a file written by ``torch.save``.
 
-    Such files are zip archives; ``torch.load`` reads compressed members, too (not with ``mmap``).
+    Such files are zip archives. ``torch.load`` can read compressed members, except with ``mmap``.
     """
     buffer = io.BytesIO()
     with (
@@ -66,7 +66,9 @@ def main() -> None:
     with short_errors():
         checkpoint = read_checkpoint(args.source)
         if 'state_dict' not in checkpoint:
-            raise UsageError(f'{args.source} holds no state_dict: give a checkpoint of training')
+            raise UsageError(
+                f'{args.source} does not contain a state_dict: use a training checkpoint'
+            )
         buffer = io.BytesIO()
         torch.save(published(checkpoint, dtype=getattr(torch, args.precision)), buffer)
         args.target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
-"""Initialise R2-VOS from a released ReferFormer checkpoint.
+"""Convert a released ReferFormer checkpoint to initial weights for R2-VOS.
 
     python tools/model_converters/referformer_to_r2vos.py \\
         configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py \\
         referformer_pretrained.pth initial.pth
 
-Takes the parts that both models have (give the result to ``load_from`` of a training) and lists the
-others; ``--without-language-model`` keeps the config's own. Files are read without running code
-from them.
+Converts the components that both models have and lists the others. Set ``load_from`` to the result
+to initialize training. ``--without-language-model`` keeps the language model of the config. Files
+are loaded without executing code.
 """
 
 import sys
@@ -19,12 +19,12 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
     """Return the weights of a ReferFormer checkpoint that fit the config, and list the others.
 
     Args:
-        config: Config of the segmentor to initialise.
+        config: Config of the segmentor to initialize.
         source: The released file.
         language_model: Whether to keep the language model of the file.
 
     Raises:
-        CheckpointMismatchError: The file has no weights of the model.
+        CheckpointMismatchError: The file contains no weights of the model.
     """
     from r2vos_mm.converters import R2VOS, load_converted, read_released_checkpoint
     from r2vos_mm.converters.released import LANGUAGE_MODEL
@@ -38,17 +38,17 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
     print(converted.describe())
     unused = [*report.unexpected_keys, *report.reshaped_keys]
     missing = [*report.missing_keys, *report.reshaped_keys]
-    print(listing('of another shape or without a place in the config', unused))
-    print(listing('of the config, not in the file', missing))
+    print(listing('not used: another shape, or not in the config', unused))
+    print(listing('of the config, but not in the file', missing))
     layers = len(model.text_encoder.language_model.encoder.layer)
-    print(f'The language model in it is a RoBERTa of {layers} layers.')
+    print(f'The language model in the file is a RoBERTa with {layers} layers.')
     if language_model:
         print(
-            'model.text_encoder.name_or_path must name one of that size (6 layers: '
-            'distilroberta-base, 12: roberta-base), or convert --without-language-model.'
+            'Set model.text_encoder.name_or_path to a model of this size (6 layers: '
+            'distilroberta-base, 12: roberta-base), or use --without-language-model.'
         )
     else:
-        print('It is left out.')
+        print('It is skipped.')
         weights = {n: t for n, t in weights.items() if not n.startswith(LANGUAGE_MODEL)}
     return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--without-language-model',
         action='store_true',
-        help='leave the language model of the file out',
+        help='skip the language model of the file',
     )
     args = parser.parse_args(arguments)
     keep = not args.without_language_model

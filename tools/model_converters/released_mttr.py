@@ -5,8 +5,8 @@
     python tools/model_converters/released_mttr.py to-released \\
         configs/mttr/mttr_video-swin-t_4xb1-30e_ref-ytvos-12f.py mttr_w12.pth released.pth.tar
 
-Both ways account for every tensor: what has no place, another shape or is missing stops the
-conversion. Files are read without running code from them.
+Every tensor is converted in both directions: tensors that are unexpected, missing or of another
+shape stop the conversion. Files are loaded without executing code.
 """
 
 import sys

@@ -5,9 +5,10 @@
     python tools/model_converters/released_r2vos.py to-released \\
         configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py r2vos_r50.pth released.pth
 
-Every tensor is accounted for: what has no place, another shape or is missing stops the conversion.
-A frozen language model, which checkpoints of training leave out, is taken from where the config
-names it on the way back. Files are read without running code from them.
+Every tensor is converted in both directions: tensors that are unexpected, missing or of another
+shape stop the conversion. A frozen language model is not part of training checkpoints; when
+converting back, it is loaded from the source that the config names. Files are loaded without
+executing code.
 """
 
 import sys

@@ -8,10 +8,10 @@
         --leave-out mask_head.score_branches \\
         configs/referformer/referformer_r50_8xb1-6e_ref-ytvos.py pretrained.pth initial.pth
 
-Both ways account for every tensor: what has no place, another shape or is missing stops the
-conversion. The third makes an initialisation (``load_from``) for training on Refer-YouTube-VOS as
-the released code does: with score heads that start anew. Files are read without running code from
-them.
+Every tensor is converted in both directions: tensors that are unexpected, missing or of another
+shape stop the conversion. The third command writes initial weights (``load_from``) for training on
+Refer-YouTube-VOS without the score heads, as in the released code. Files are loaded without
+executing code.
 """
 
 import sys

@@ -5,10 +5,10 @@
         swin_tiny_patch244_window877_kinetics400_1k.pth pretrained/video_swin_t.pth
 
 The backbone is that of the config. The source is a public Kinetics-400 checkpoint or an R2-VOS,
-ReferFormer or MTTR checkpoint with a Video Swin. Tensors that are left out and those that start
-fresh are listed; a tensor that is missing or has another shape stops the conversion.
-``init_cfg=dict(type='Pretrained', checkpoint=...)`` reads those files unconverted, by the same
-rules; a converted one is smaller and names its tensors as ``VideoSwinTransformer`` does.
+ReferFormer or MTTR checkpoint with a Video Swin. Tensors that are skipped and those that keep their
+initial values are listed; a tensor that is missing or has another shape stops the conversion.
+``init_cfg=dict(type='Pretrained', checkpoint=...)`` also loads these files without conversion, by
+the same rules. A converted file is smaller and uses the tensor names of ``VideoSwinTransformer``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def check(backbone: nn.Module) -> None:
-    """Raise CheckpointMismatchError for another backbone than Video Swin."""
+    """Raise CheckpointMismatchError if the backbone is not a Video Swin."""
     from r2vos_mm.models.backbones import VideoSwinTransformer
     from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
     if not isinstance(backbone, VideoSwinTransformer):
         raise CheckpointMismatchError(
-            f'The backbone of the config is a {type(backbone).__name__}, no VideoSwinTransformer; '
-            'imagenet_to_r2vos.py is for ResNet and 2-D Swin.'
+            f'The backbone of the config is a {type(backbone).__name__}, not a '
+            'VideoSwinTransformer; use imagenet_to_r2vos.py for ResNet and 2-D Swin.'
         )
 
 
