@@ -35,10 +35,7 @@ mttr_a2d_test_pipeline = [
     dict(type='DecodeVideoFrames', backend='opencv'),
     dict(
         type='TransformBroadcaster',
-        transforms=[
-            dict(type='Resize', scale=a2d_scale, keep_ratio=True),
-            dict(type='LoadMasks'),
-        ],
+        transforms=[dict(type='Resize', scale=a2d_scale, keep_ratio=True), dict(type='LoadMasks')],
     ),
     dict(type='PackReferringInputs'),
 ]

@@ -25,10 +25,7 @@ test_pipeline = [
     decode,
     dict(
         type='TransformBroadcaster',
-        transforms=[
-            dict(type='Resize', scale=(640, 360), keep_ratio=True),
-            dict(type='LoadMasks'),
-        ],
+        transforms=[dict(type='Resize', scale=(640, 360), keep_ratio=True), dict(type='LoadMasks')],
     ),
     dict(type='PackReferringInputs'),
 ]

@@ -76,11 +76,7 @@ short_side_pipeline = [
 pseudo_clip_pipeline = [
     dict(
         type='TransformBroadcaster',
-        transforms=[
-            dict(type='LoadVideoFrame'),
-            dict(type='LoadMasks'),
-            dict(type='JitterFrame'),
-        ],
+        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks'), dict(type='JitterFrame')],
     ),
     dict(**same_for_all_frames, transforms=[flip]),
     dict(
