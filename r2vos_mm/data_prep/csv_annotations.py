@@ -1,4 +1,4 @@
-"""The JSON files of the layout from a table of sentences and the folders of frames and masks.
+"""Write the JSON files of the layout from a table of sentences and folders of frames and masks.
 
 The table is a CSV file with a header line; ``category`` is optional::
 
@@ -7,8 +7,8 @@ The table is a CSV file with a header line; ``category`` is optional::
     bear,1,bear,the animal walking to the left
     bear,2,dog,
 
-A row without sentence only tells the category of an object that no sentence is about. Negative
-pairs need to know of it.
+A row without a sentence states the category of an object that no sentence is about, which negative
+pairs need.
 """
 
 import csv
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from r2vos_mm.datasets.io.annotations import MAX_OBJECT_ID
+from r2vos_mm.datasets.io.mask_sources import checked_size
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import frame_order, is_plain_name
 from r2vos_mm.utils.files import write_json
@@ -34,7 +35,7 @@ _OTHER_IMAGES = ('.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; what it does not tell is ''."""
+    """One line of the table; empty cells are ''."""
 
     line: int
     video: str
@@ -45,12 +46,12 @@ class Row:
 
 @dataclass(frozen=True)
 class MetaFiles:
-    """What :func:`make_meta` made, and what could not be used.
+    """Result of :func:`make_meta`.
 
     Attributes:
         meta_expressions: content of ``meta_expressions.json``.
         meta: content of ``meta.json``.
-        problems: rows, frames and folders that were left out.
+        problems: rows, frames and folders that were skipped.
     """
 
     meta_expressions: dict[str, Any]
@@ -58,7 +59,7 @@ class MetaFiles:
     problems: ProblemList
 
     def save(self, data_root: Path, split: str) -> list[Path]:
-        """Writes both files to their place in the layout; returns where that is."""
+        """Write both files to their places in the layout; return the paths."""
         paths = [
             data_root / 'meta_expressions' / split / 'meta_expressions.json',
             data_root / split / 'meta.json',
@@ -68,7 +69,7 @@ class MetaFiles:
         return paths
 
     def summary(self) -> str:
-        """What is in the files, one line."""
+        """Return the numbers of videos, frames, objects and sentences as one line."""
         videos = self.meta_expressions['videos'].values()
         objects = [
             item for video in self.meta['videos'].values() for item in video['objects'].values()
@@ -83,21 +84,21 @@ class MetaFiles:
 
 @dataclass(frozen=True)
 class _VideoFiles:
-    """Usable frames in order, and {object: frames in which it is seen}; None without masks."""
+    """Usable frames in order, and {object: frames in which it is visible}; None without masks."""
 
     frames: list[str]
     seen: dict[str, list[str]] | None
 
 
 def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFiles:
-    """Reads the table and looks at every mask.
+    """Read the table and every mask.
 
-    Frames without a mask are left out where a video has masks; frames of videos without any stay,
-    for testing without ground truth.
+    Where a video has masks, frames without one are skipped; videos without any mask are kept for
+    testing without ground truth.
 
     Raises:
-        FileNotFoundError: if the table or ``<data_root>/<split>/JPEGImages`` is missing.
-        ValueError: if the table is not understood, or nothing in it can be used.
+        FileNotFoundError: the table or ``<data_root>/<split>/JPEGImages`` is missing.
+        ValueError: the table is not understood, or nothing in it can be used.
     """
     problems = ProblemList(str(table))
     rows: dict[str, list[Row]] = defaultdict(list)
@@ -126,11 +127,11 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
 
 
 def read_table(path: Path) -> list[Row]:
-    """The rows of a table; commas, semicolons and tabs separate columns, blanks do not count.
+    """Return the rows of a table, whose columns are separated by commas, semicolons or tabs.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not UTF-8, lacks a column, or has none but the header line.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not UTF-8, lacks a column, or has no line after the header.
     """
     try:
         text = path.read_text(encoding='utf-8-sig')
@@ -160,7 +161,7 @@ def read_table(path: Path) -> list[Row]:
 
 
 def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFiles | None:
-    """What the folders of a video hold; None, and a note, if they hold nothing usable."""
+    """Return the usable files of a video; None, with a problem, if there are none."""
     frame_dir, mask_dir = split_dir / 'JPEGImages' / video, split_dir / 'Annotations' / video
     if not is_plain_name(video) or not frame_dir.is_dir():
         problems.add(video or '(no video)', f'JPEGImages/{video} is not a folder', 'video skipped')
@@ -183,7 +184,7 @@ def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFil
 def _read_masks(
     frame_dir: Path, mask_dir: Path, frames: Iterable[str], problems: ProblemList
 ) -> _VideoFiles:
-    """Frames that have a mask, and the frames in which each object is seen."""
+    """Return the frames that have a mask, and those in which each object is visible."""
     usable, seen, without, broken = [], defaultdict(list), [], []
     for frame in frames:
         path = mask_dir / f'{frame}.png'
@@ -199,23 +200,15 @@ def _read_masks(
         for obj_id in np.flatnonzero(np.bincount(ids.ravel(), minlength=1)):
             if obj_id > 0:
                 seen[str(obj_id)].append(frame)
-    if without:
-        problems.add(
-            mask_dir.name,
-            f'{len(without)} frame(s) have no mask, e.g. {without[0]}',
-            'frames skipped',
-        )
-    if broken:
-        problems.add(
-            mask_dir.name,
-            f'{len(broken)} mask(s) cannot be used, e.g. {broken[0]}',
-            'frames skipped',
-        )
+    for listed, what in ((without, 'frame(s) have no mask'), (broken, 'mask(s) cannot be used')):
+        if listed:
+            what = f'{len(listed)} {what}, e.g. {listed[0]}'
+            problems.add(mask_dir.name, what, 'frames skipped')
     return _VideoFiles(usable, dict(seen))
 
 
 def _read_ids(mask: Path, frame: Path) -> np.ndarray:
-    """The object ids (H, W) of a mask.
+    """Return the object ids (H, W) of a mask.
 
     Raises:
         OSError, SyntaxError: the frame is broken.
@@ -223,18 +216,13 @@ def _read_ids(mask: Path, frame: Path) -> np.ndarray:
     """
     with Image.open(frame) as image:
         width, height = image.size
-    ids = decode_label_png(mask.read_bytes(), mask.name)
-    if ids.shape != (height, width):
-        raise DataFileError(
-            f'{mask.name} has size {ids.shape}, its frame {(height, width)} (height, width)'
-        )
-    return ids
+    return checked_size(decode_label_png(mask.read_bytes(), mask.name), height, width, mask.name)
 
 
 def _expressions(
     rows: Iterable[Row], files: _VideoFiles, problems: ProblemList
 ) -> dict[str, dict[str, str]]:
-    """The sentences of a video, numbered in the order of the table."""
+    """Return the sentences of a video, numbered in the order of the table."""
     sentences = {}
     for row in rows:
         problem = _row_problem(row, files)
@@ -262,7 +250,7 @@ def _row_problem(row: Row, files: _VideoFiles) -> str | None:
 def _objects(
     rows: Iterable[Row], files: _VideoFiles, wants_categories: bool, problems: ProblemList
 ) -> dict[str, dict[str, Any]]:
-    """The objects of a video for ``meta.json``: category, and frames from the first one on."""
+    """Return the objects of a video for ``meta.json``: category, and frames from the first on."""
     categories: dict[str, str] = {}
     for row in rows:
         if row.category and row.obj_id.isdecimal():

@@ -1,6 +1,5 @@
 """Items of referring datasets: clips with their pairs, reproducible draw by draw."""
 
-import hashlib
 import random
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from .frame_sampling import anchor_frames
 from .io.mask_sources import PngMasks
 from .pairs.negatives import NegativeSource, PairsFileNegatives, TrainNegatives
 from .pairs.pairs_file import read_pairs, with_own_target
-from .records import Clip, Pair, VideoRecord
+from .records import Clip, Pair, VideoRecord, is_held_out
 from .samplers import EpochIndex
 
 SUBSET_PARTS = ('train', 'holdout')
@@ -45,12 +44,6 @@ def seeded_globals(seed: int) -> Iterator[None]:
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
-
-
-def is_held_out(video_id: str, fraction: float) -> bool:
-    """Whether a video belongs to the hold-out: by SHA-256 of its id, the same everywhere."""
-    number = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], 'big')
-    return number < fraction * 2**64
 
 
 class BaseReferringDataset(BaseDataset):

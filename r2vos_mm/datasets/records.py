@@ -1,5 +1,6 @@
 """What a referring dataset knows about its videos, and what one item of it is."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,3 +98,9 @@ class Clip:
     dataset: str
     frame_ids: tuple[str, ...]
     pairs: tuple[Pair, ...]
+
+
+def is_held_out(video_id: str, fraction: float) -> bool:
+    """Return whether a video belongs to the hold-out: by SHA-256 of its id, the same everywhere."""
+    number = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], 'big')
+    return number < fraction * 2**64

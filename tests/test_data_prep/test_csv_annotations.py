@@ -128,7 +128,10 @@ def test_missing_files(root: Path) -> None:
     ('mask', 'problem'),
     [
         (Image.new('RGB', SIZE[::-1]), 'is not a mask (mode RGB has no object ids)'),
-        (Image.new('L', (5, 6), 1), 'has size (6, 5), its frame (24, 32) (height, width)'),
+        (
+            Image.new('L', (5, 6), 1),
+            'has a mask of size (6, 5), its frame (24, 32)',
+        ),
         (None, 'is not a complete image (cannot identify image'),
     ],
 )

@@ -11,14 +11,7 @@ import pytest
 from PIL import Image
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
-from r2vos_mm.data_prep.verify import (
-    KNOWN_SETS,
-    CheckReport,
-    KnownSet,
-    Tally,
-    check_layout,
-    check_set,
-)
+from r2vos_mm.data_prep.verify import KNOWN_SETS, CheckReport, KnownSet, Tally, check_set
 from r2vos_mm.datasets.pairs.builder import build_r2_pairs
 from r2vos_mm.utils import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.utils.files import write_json as save
@@ -52,7 +45,7 @@ SOUND = {
 
 @pytest.mark.parametrize(('sample', 'opened'), [(None, 10), (200, 10), (3, 3), (0, 0)])
 def test_a_sound_set(tiny_set: Path, sample: int | None, opened: int) -> None:
-    report = check_layout(tiny_set, sample=sample, workers=2)
+    report = check_set(tiny_set, sample=sample, workers=2)
     assert tallies(report) == SOUND
     assert problems_of(report) == []
     assert (report.is_sound, report.opened, report.openable) == (True, opened, 10)
@@ -65,7 +58,7 @@ def test_missing_and_unused_files(tiny_set: Path) -> None:
     shutil.copy(images / 'v0/00005.jpg', images / 'v0/00006.jpg')
     shutil.rmtree(images / 'v1')
     (images / 'stray').mkdir()
-    report = check_layout(tiny_set)
+    report = check_set(tiny_set)
     assert tallies(report) == SOUND | {
         'train videos': (2, 1, 0, 1),
         'train sentences': (4, 0, 0, 0),
@@ -89,11 +82,11 @@ def damaged_mask(folder: Path, kind: str) -> None:
 @pytest.mark.parametrize('kind', ['colour', 'size', 'truncated'])
 def test_broken_masks(tiny_set: Path, kind: str) -> None:
     damaged_mask(tiny_set / 'train', kind)
-    report = check_layout(tiny_set, sample=None)
+    report = check_set(tiny_set, sample=None)
     assert tallies(report) == SOUND | {'train masks': (9, 0, 1, 0)}
     assert problems_of(report)[0].startswith('v0: mask 00005: ')
     # The second of ten frames is not among two evenly spread ones.
-    assert check_layout(tiny_set, sample=2).is_sound
+    assert check_set(tiny_set, sample=2).is_sound
 
 
 def test_broken_frames(tiny_set: Path) -> None:
@@ -102,15 +95,15 @@ def test_broken_frames(tiny_set: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:-200])
-    report = check_layout(tiny_set, sample=None)
+    report = check_set(tiny_set, sample=None)
     assert tallies(report) == SOUND | {'train frames': (9, 0, 1, 0)}
 
 
 def test_sentences(tmp_path: Path) -> None:
     root = write_set(tmp_path, {'v': (1, {'1': 'dog'}, [('a dog', '1'), ('', '1'), ('it', '2')])})
-    assert tallies(check_layout(root))['train sentences'] == (2, 0, 1, 0)
+    assert tallies(check_set(root))['train sentences'] == (2, 0, 1, 0)
     # Object 2 is in no mask, which only opening all masks can tell.
-    report = check_layout(root, sample=None)
+    report = check_set(root, sample=None)
     assert tallies(report)['train sentences'] == (1, 0, 2, 0)
     assert problems_of(report)[-1] == 'v expression 2: object 2 is in no mask'
 
@@ -121,7 +114,7 @@ def test_sentences(tmp_path: Path) -> None:
 )
 def test_broken_json(tiny_set: Path, path: str, row: str) -> None:
     (tiny_set / path).write_text('{')
-    report = check_layout(tiny_set)
+    report = check_set(tiny_set)
     assert tallies(report)[row] == (0, 0, 1, 0)
     assert 'is not valid JSON' in problems_of(report)[0]
 
@@ -129,14 +122,14 @@ def test_broken_json(tiny_set: Path, path: str, row: str) -> None:
 def test_splits_and_folders(tiny_set: Path, tmp_path: Path) -> None:
     for split in ('valid', 'other'):
         shutil.copytree(tiny_set / 'meta_expressions/train', tiny_set / 'meta_expressions' / split)
-    report = check_layout(tiny_set)
+    report = check_set(tiny_set)
     assert tallies(report) == SOUND | {
         'valid sentences file': (1, 0, 0, 0),
         'valid videos': (0, 3, 0, 0),
         'other sentences file': (0, 0, 0, 1),
     }
     (tmp_path / 'empty').mkdir()
-    assert not check_layout(tmp_path / 'empty').is_sound
+    assert not check_set(tmp_path / 'empty').is_sound
 
 
 def test_sentences_without_objects_are_for_testing(tiny_set: Path) -> None:
@@ -145,7 +138,7 @@ def test_sentences_without_objects_are_for_testing(tiny_set: Path) -> None:
         for item in entry['expressions'].values():
             del item['obj_id']
     write_json(tiny_set / SENTENCES, content)
-    assert tallies(check_layout(tiny_set, sample=None)) == SOUND
+    assert tallies(check_set(tiny_set, sample=None)) == SOUND
 
 
 def test_pairs_files(tiny_set: Path) -> None:
@@ -154,7 +147,7 @@ def test_pairs_files(tiny_set: Path) -> None:
     content['pairs'][0]['exp'] = 'edited'
     save(tiny_set / 'pairs/edited.json', content)
     save(tiny_set / 'pairs/none.json', [])
-    report = check_layout(tiny_set)
+    report = check_set(tiny_set)
     assert tallies(report)['pairs files'] == (1, 0, 2, 0)
     assert problems_of(report)[0] == (
         'pairs/edited.json: its pairs are not those of its pairs_sha256: it was edited'
@@ -169,27 +162,25 @@ class TestKnownSets:
     def test_numbers(self, tiny_set: Path) -> None:
         assert (
             problems_of(
-                check_layout(
-                    tiny_set, known=self.known(train=dict(videos=3, sentences=5, frames=10))
-                )
+                check_set(tiny_set, known=self.known(train=dict(videos=3, sentences=5, frames=10)))
             )
             == []
         )
-        report = check_layout(tiny_set, known=self.known(train=dict(videos=4), valid={}))
+        report = check_set(tiny_set, known=self.known(train=dict(videos=4), valid={}))
         assert problems_of(report) == [
             'train: 3 videos, the complete set has 4',
             'meta_expressions/valid/meta_expressions.json: does not exist',
         ]
         assert report.problems.rows[0].consequence == 'see https://example.org'
         assert report.tallies['train videos'] == Tally(ok=3, missing=1)
-        more = check_layout(tiny_set, known=self.known(train=dict(videos=2)))
+        more = check_set(tiny_set, known=self.known(train=dict(videos=2)))
         assert more.tallies['train videos'] == Tally(ok=3, unused=1)
         assert report.tallies['valid sentences file'] == Tally(missing=1)
         assert not report.is_sound
 
     def test_what_is_missing_counts_once(self, tiny_set: Path) -> None:
         shutil.rmtree(tiny_set / 'train/JPEGImages/v2')
-        report = check_layout(tiny_set, known=self.known(train=dict(videos=4, sentences=5)))
+        report = check_set(tiny_set, known=self.known(train=dict(videos=4, sentences=5)))
         assert tallies(report)['train videos'] == (2, 2, 0, 0)
         assert tallies(report)['train sentences'] == (4, 1, 0, 0)
 
@@ -206,7 +197,7 @@ class TestKnownSets:
 
     def test_listed_but_not_scored(self, valid: Path) -> None:
         known = self.known(valid=dict(videos=3, sentences=5))
-        report = check_layout(valid, known=known)
+        report = check_set(valid, known=known)
         assert tallies(report)['valid videos'] == (3, 0, 0, 0)
         assert problems_of(report) == []
         # The same with the list of the removed videos, and a folder of one of them.
@@ -214,18 +205,18 @@ class TestKnownSets:
             valid / 'meta_expressions/test/meta_expressions.json', dict(videos=dict(t0={}, t1={}))
         )
         write_frame(valid, 'valid', 't0', '00000', [])
-        assert tallies(check_layout(valid, known=known))['valid videos'] == (3, 0, 0, 0)
+        assert tallies(check_set(valid, known=known))['valid videos'] == (3, 0, 0, 0)
 
     def test_scored_but_missing(self, valid: Path) -> None:
         shutil.rmtree(valid / 'valid/JPEGImages/v2')
-        report = check_layout(valid, known=self.known(valid=dict(videos=3)))
+        report = check_set(valid, known=self.known(valid=dict(videos=3)))
         assert tallies(report)['valid videos'] == (2, 1, 0, 0)
         assert problems_of(report)[0].startswith('v2: ')
 
 
 def test_quirks(test_data: Path) -> None:
     """Every fault of the set made of faults; all else in it is unusual, but sound."""
-    report = check_layout(test_data / 'data/fixtures/rytvos_quirks', sample=None)
+    report = check_set(test_data / 'data/fixtures/rytvos_quirks', sample=None)
     assert tallies(report) == {
         'train sentences file': (1, 0, 0, 0),
         'train categories file': (1, 0, 0, 0),
@@ -257,10 +248,10 @@ def test_command(
     assert 'train masks                 10        0        0        0' in told
     damaged_mask(tiny_set / 'train', 'size')
     assert run('other', '--data-root', str(tiny_set), '--full') == 1
-    assert 'has size (4, 4), its frame (24, 32)' in capsys.readouterr().out
+    assert 'has a mask of size (4, 4), its frame (24, 32)' in capsys.readouterr().out
     monkeypatch.chdir(tmp_path)
     assert run('ref-youtube-vos') == 1
-    assert 'data/ref-youtube-vos is not a folder; it is given out at' in capsys.readouterr().err
+    assert 'data/ref-youtube-vos is not a folder; download it from' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run('other')
 

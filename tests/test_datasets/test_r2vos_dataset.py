@@ -15,7 +15,8 @@ from tiny_sets import VIDEOS, write_frame, write_json, write_set
 from torch.utils.data import DataLoader
 
 from r2vos_mm.datasets import ClipSampler, DataFileError, EpochIndex, R2VOSDataset
-from r2vos_mm.datasets.base_referring_dataset import is_held_out, seeded_globals
+from r2vos_mm.datasets.base_referring_dataset import seeded_globals
+from r2vos_mm.datasets.records import is_held_out
 from r2vos_mm.registry import DATASETS
 
 LOAD = [dict(type='LoadVideoFrame'), dict(type='LoadMasks')]

@@ -1,4 +1,4 @@
-"""Writes positive and negative pairs of videos and sentences, to measure robustness with.
+"""Write positive and negative pairs of videos and sentences, to measure robustness.
 
     python tools/dataset_converters/build_r2_pairs.py \
         --expressions meta_expressions/valid/meta_expressions.json \
@@ -14,18 +14,14 @@ import statistics
 import sys
 from pathlib import Path
 
-from r2vos_mm.datasets.base_referring_dataset import is_held_out
 from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.datasets.records import is_held_out
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import write_json
 
 
 def fraction(text: str) -> float:
-    """A number between 0 and 1, both excluded.
-
-    Raises:
-        ArgumentTypeError: if it is none.
-    """
+    """Parse a number between 0 and 1, both excluded."""
     try:
         value = float(text)
     except ValueError:
@@ -38,7 +34,7 @@ def fraction(text: str) -> float:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -48,7 +44,7 @@ def parse_args() -> argparse.Namespace:
         required=True,
         metavar='FILE',
         help="meta_expressions.json, with or without obj_id, or the owners' "
-        'first release, which has the categories, too',
+        'first release, which also has the categories',
     )
     parser.add_argument(
         '--categories',
@@ -97,13 +93,13 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         metavar='FILE',
         help='also a meta_expressions.json with the negatives among the sentences, '
-        'for inference scripts that know nothing of pairs',
+        'for inference scripts that cannot read pairs files',
     )
     return parser.parse_args()
 
 
 def chosen_videos(args: argparse.Namespace) -> list[str] | None:
-    """Ids of the videos to use, None for all."""
+    """Return the ids of the videos to use, None for all."""
     if args.video_ids is not None:
         return args.video_ids.read_text(encoding='utf-8').split()
     if args.holdout is not None:
@@ -116,7 +112,7 @@ def chosen_videos(args: argparse.Namespace) -> list[str] | None:
 
 
 def read_exclude(path: Path | None) -> list[str]:
-    """The pair ids of an exclude file, none without a file."""
+    """Return the pair ids of an exclude file."""
     if path is None:
         return []
     content = json.loads(path.read_text(encoding='utf-8'))
@@ -126,26 +122,28 @@ def read_exclude(path: Path | None) -> list[str]:
 
 
 def summary(pairs: R2Pairs) -> str:
-    """What was made, a few lines."""
+    """Describe the pairs in a few lines."""
     counts, uses = pairs.counts, pairs.video_uses()
     lines = [
         f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}' for key, value in counts.items())
     ]
     if pairs.content['source']['split'] is None:
-        lines.append('unknown which part of the data set this is: name it with --split')
+        lines.append('the split of the data set is unknown: name it with --split')
     if uses:
         lines.append(
             f'negatives show {len(uses)} videos, the most used one {max(uses.values())} '
             f'times (median {statistics.median(uses.values()):g})'
         )
     if pairs.content['params']['categories'] == 'lexical':
-        lines.append('no categories in the files: nouns of the sentences stand in (lexical set)')
+        lines.append(
+            'no categories in the files: the nouns of the sentences are used (lexical set)'
+        )
     lines.append(f'pairs_sha256 {pairs.sha256}')
     return '\n'.join(lines)
 
 
 def main() -> int:
-    """Write the files and print what is in them; exit status 1 with a reason if that fails."""
+    """Write the files and print their content; exit with status 1 and a reason on failure."""
     args = parse_args()
     try:
         pairs = build_r2_pairs(
@@ -168,7 +166,7 @@ def main() -> int:
         return 1
     if pairs.problems.rows:
         print(
-            f'{len(pairs.problems.rows)} problem(s) in the files; what can be used is used:\n'
+            f'{len(pairs.problems.rows)} problem(s) in the files; the rest is used:\n'
             f'{pairs.problems.table()}',
             file=sys.stderr,
         )

@@ -1,11 +1,11 @@
-"""Checks whether a data set is complete and sound.
+"""Check whether a data set is complete and sound.
 
     python tools/dataset_converters/check.py ref-youtube-vos
     python tools/dataset_converters/check.py mevis --full
     python tools/dataset_converters/check.py other --data-root data/mine --full
 
-Reads every JSON file, looks for every file that is listed, opens some of the frames and masks (all
-with --full) and prints how many are ok, missing, broken and unused. Exit status 1 if anything is
+Read every JSON file, look for every listed file, open some of the frames and masks (all with
+--full), and print how many are ok, missing, broken and unused. The exit status is 1 if anything is
 missing or broken.
 """
 
@@ -14,14 +14,13 @@ import os
 import sys
 from pathlib import Path
 
-import r2vos_mm  # noqa: F401  (makes mmdet importable before the data sets ask for it)
-from r2vos_mm.data_prep.verify import KNOWN_SETS, check_set
+from r2vos_mm.data_prep.verify import KNOWN_SETS
 
 OTHER = 'other'
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,12 +57,14 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Check and print; the exit status tells whether the set is sound."""
+    """Check the set and print the result; return the exit status."""
     args = parse_args()
+    from r2vos_mm.data_prep.verify import check_set
+
     known = KNOWN_SETS.get(args.name)
     data_root = args.data_root or Path('data') / known.folder
     if not data_root.is_dir():
-        where = f'; it is given out at {known.page}' if known else ''
+        where = f'; download it from {known.page}' if known else ''
         print(f'error: {data_root} is not a folder{where}', file=sys.stderr)
         return 1
     try:

@@ -1,8 +1,8 @@
-"""Writes the frames of video files as JPEGs, one folder a video.
+"""Write the frames of video files as JPEGs, one folder per video.
 
     python tools/dataset_converters/extract_frames.py clips/*.mp4 --out data/mine/train/JPEGImages
 
-Names are the numbers of the frames in the video, so masks drawn for some of them fit.
+Frames are named by their number in the video, so that masks drawn for some of them match.
 """
 
 import argparse
@@ -11,16 +11,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from PIL import Image
-
-from r2vos_mm.apis import open_frames
-from r2vos_mm.datasets import DataFileError
+from r2vos_mm.utils.data_issues import DataFileError
 
 JPEG_QUALITY = 95
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,11 +37,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def extract(video: Path, out: Path, every: int) -> int | None:
-    """Writes every Nth frame of a video; returns how many, None if its folder is there already.
+    """Write every Nth frame of a video; return their number, None if its folder exists already.
 
     Raises:
-        DataFileError, FileNotFoundError: if the video cannot be read.
+        DataFileError, FileNotFoundError: the video cannot be read.
     """
+    from PIL import Image
+
+    from r2vos_mm.datasets.io.frames import open_frames
+
     final, draft = out / video.stem, out / f'.{video.stem}.part'
     if final.exists():
         return None
@@ -61,7 +62,7 @@ def extract(video: Path, out: Path, every: int) -> int | None:
 
 
 def main() -> int:
-    """Extract all videos; exit status 1 if one could not be read."""
+    """Extract all videos; return status 1 if one could not be read."""
     args = parse_args()
     status = 0
     for video in args.videos:

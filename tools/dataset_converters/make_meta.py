@@ -1,4 +1,4 @@
-"""Writes meta_expressions.json and meta.json of your own videos from a table of sentences.
+"""Write meta_expressions.json and meta.json of your own videos from a table of sentences.
 
     python tools/dataset_converters/make_meta.py sentences.csv data/mine
 
@@ -10,23 +10,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from r2vos_mm.data_prep.csv_annotations import make_meta
-
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('table', type=Path, help='CSV file')
     parser.add_argument('data_root', type=Path, help='folder of the data set')
-    parser.add_argument('--split', default='train', help='its part (default: train)')
+    parser.add_argument('--split', default='train', help='split of the data set (default: train)')
     return parser.parse_args()
 
 
 def main() -> int:
-    """Write the files and print what is in them; exit status 1 with a reason if that fails."""
+    """Write the files and print their content; return status 1 with a reason on failure."""
     args = parse_args()
+    from r2vos_mm.data_prep.csv_annotations import make_meta
+
     try:
         files = make_meta(args.table, args.data_root, split=args.split)
         paths = files.save(args.data_root, args.split)
@@ -35,8 +35,7 @@ def main() -> int:
         return 1
     if files.problems.rows:
         print(
-            f'{len(files.problems.rows)} problem(s); what can be used is used:\n'
-            f'{files.problems.table()}',
+            f'{len(files.problems.rows)} problem(s); the rest is used:\n{files.problems.table()}',
             file=sys.stderr,
         )
     print(files.summary())

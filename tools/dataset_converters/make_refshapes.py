@@ -1,4 +1,4 @@
-"""Makes RefShapes, the embedded data set, in the layout of Refer-YouTube-VOS.
+"""Make RefShapes, the embedded data set, in the layout of Refer-YouTube-VOS.
 
 python tools/dataset_converters/make_refshapes.py data/refshapes
 python tools/dataset_converters/make_refshapes.py data/tiny --train 20 --valid 5 --size 64
@@ -8,11 +8,9 @@ import argparse
 import sys
 import time
 
-from r2vos_mm.refshapes import make_refshapes
-
 
 def parse_args() -> argparse.Namespace:
-    """Command line; the defaults make a set in well under a minute on two cores."""
+    """Parse the command line; the defaults take about a minute on two cores."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,8 +51,10 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Make the set and print what is in it; exit status 1 with a one-line reason on refusal."""
+    """Make the set and print its content; return status 1 with a reason on failure."""
     args = parse_args()
+    from r2vos_mm.refshapes import make_refshapes
+
     splits = {
         name: count for name, count in (('train', args.train), ('valid', args.valid)) if count
     }

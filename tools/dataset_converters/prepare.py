@@ -1,21 +1,21 @@
-"""Turns official downloads into the layout of a data set.
+"""Convert official downloads to the layout of a data set.
 
     python tools/dataset_converters/prepare.py ref-youtube-vos --download-dir ~/Downloads/rvos
 
-Archives are unpacked, unpacked folders are linked; nothing is moved or deleted, and what is there
-already stays. Afterwards check.py tells whether all is well.
+Archives are unpacked, unpacked folders are linked; nothing is moved or deleted, and existing files
+stay. Run check.py afterwards.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from r2vos_mm.data_prep.prepare import PARTS, prepare
+from r2vos_mm.data_prep.prepare import PARTS
 from r2vos_mm.data_prep.verify import KNOWN_SETS
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,8 +38,10 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Prepare and tell what was done; exit status 1 if something is missing or broken."""
+    """Prepare the set and print the result; return status 1 if something is missing or broken."""
     args = parse_args()
+    from r2vos_mm.data_prep.prepare import prepare
+
     data_root = args.data_root or Path('data') / KNOWN_SETS[args.name].folder
     try:
         report = prepare(args.name, args.download_dir, data_root, progress=not args.quiet)
@@ -54,7 +56,7 @@ def main() -> int:
     )
     for part in report.missing:
         print(
-            f'missing: {part.place}, in no download in {args.download_dir}; it is given out at '
+            f'missing: {part.place}, in no download in {args.download_dir}; download it from '
             f'{part.page}',
             file=sys.stderr,
         )

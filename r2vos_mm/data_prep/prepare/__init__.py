@@ -1,6 +1,7 @@
-"""Turns official downloads into the layouts that the data sets read."""
+"""Convert official downloads to the layouts that the data sets read."""
 
-from .parts import PARTS, Part
-from .unpack import Limits, PrepareReport, prepare
+from r2vos_mm.utils import lazy
 
-__all__ = ['PARTS', 'Limits', 'Part', 'PrepareReport', 'prepare']
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, {'parts': ['PARTS', 'Part'], 'unpack': ['Limits', 'PrepareReport', 'prepare']}
+)

@@ -1,11 +1,9 @@
-"""What the layout of each public data set is made of, and where its owners give it out."""
+"""List the parts of each public data set's layout, and where their owners offer them."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-from ..verify.known_sets import KNOWN_SETS
 
 
 @dataclass(frozen=True)
@@ -13,141 +11,30 @@ class Part:
     """A file, or a folder of files, of a layout.
 
     Attributes:
-        place: where it belongs below the data root.
-        members: of a folder: regular expression of the paths in it that are wanted. '' of a file.
-        page: who gives it out.
-        names: as what else it may be found in the downloads, with as much of its path as it takes
-            to know it.
+        place: path below the data root.
+        page: where its owners offer it.
+        members: for a folder: regular expression of the paths in it that are wanted.
+        alias: another path under which it may be found in the downloads.
         required: whether the set is incomplete without it.
     """
 
     place: str
+    page: str
     members: str = ''
-    page: str = ''
-    names: tuple[str, ...] = ()
+    alias: str = ''
     required: bool = True
 
     @property
     def known_as(self) -> tuple[str, ...]:
         """All its names, the usual one first."""
-        return (self.place, *self.names)
+        return (self.place, self.alias) if self.alias else (self.place,)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches a member of an archive; group 1 is its path within the part."""
+        """Pattern of members of an archive; group 1 is the path within the part."""
         names = '|'.join(map(re.escape, self.known_as))
         inner = f'/({self.members})' if self.members else '()'
         return re.compile(f'(?:^|/)(?:{names}){inner}$')
-
-
-_FRAMES, _MASKS = r'[^/]+/[^/]+\.jpg', r'[^/]+/[^/]+\.png'
-
-
-def _refer_youtube_vos() -> list[Part]:
-    page = KNOWN_SETS['ref-youtube-vos'].page
-    sentences = [
-        Part(f'meta_expressions/{split}/meta_expressions.json', page=page, required=split != 'test')
-        for split in ('train', 'valid', 'test')
-    ]
-    # The challenge's validation masks are those of first frames: frames without would be left out.
-    return [
-        Part('train/JPEGImages', _FRAMES, page),
-        Part('train/Annotations', _MASKS, page),
-        Part('valid/JPEGImages', _FRAMES, page),
-        *sentences,
-        Part('train/meta.json', page=page, required=False),
-    ]
-
-
-def _ref_davis() -> list[Part]:
-    page = 'https://davischallenge.org'
-    texts = 'https://www.mpi-inf.mpg.de (Khoreva et al., Video Object Segmentation with Language)'
-    return [
-        Part('DAVIS/JPEGImages/480p', _FRAMES, page),
-        Part('DAVIS/Annotations_unsupervised/480p', _MASKS, page),
-        Part('DAVIS/Annotations/480p', _MASKS, page, required=False),
-        *(
-            Part(
-                f'DAVIS/ImageSets/2017/{split}.txt',
-                page=page,
-                names=(f'ImageSets/2017/{split}.txt',),
-            )
-            for split in ('train', 'val')
-        ),
-        Part(
-            'DAVIS/davis_semantics.json', page=page, names=('davis_semantics.json',), required=False
-        ),
-        *(
-            Part(f'davis_text_annotations/{name}.txt', page=texts, names=(f'{name}.txt',))
-            for name in TEXT_FILES
-        ),
-    ]
-
-
-def _mevis() -> list[Part]:
-    page = KNOWN_SETS['mevis'].page
-    parts = []
-    for split in ('train', 'valid_u', 'valid'):
-        parts += [
-            Part(f'{split}/JPEGImages', _FRAMES, page),
-            Part(f'{split}/meta_expressions.json', page=page),
-        ]
-        if split != 'valid':
-            parts.append(Part(f'{split}/mask_dict.json', page=page))
-    return parts
-
-
-def _a2d() -> list[Part]:
-    videos = 'https://web.eecs.umich.edu/~jjcorso/r/a2d'
-    texts = 'https://kgavrilyuk.github.io/publication/actor_action'
-    lists = 'https://github.com/mttr2021/MTTR'
-    return [
-        Part('Release/clips320H', r'[^/]+\.mp4', videos, names=('Release/CLIPS320',)),
-        Part('Release/videoset.csv', page=videos),
-        Part(
-            'text_annotations/a2d_annotation_with_instances',
-            r'[^/]+/\d+\.h5',
-            texts,
-            names=('a2d_annotation_with_instances',),
-        ),
-        *(
-            Part(f'text_annotations/{name}.txt', page=texts, names=(f'{name}.txt',))
-            for name in ('a2d_annotation', 'a2d_missed_videos')
-        ),
-        *(
-            Part(f'a2d_sentences_{name}.json', page=lists, required=False)
-            for name in (
-                'single_frame_train_annotations',
-                'single_frame_test_annotations',
-                'test_annotations_in_coco_format',
-            )
-        ),
-    ]
-
-
-def _jhmdb() -> list[Part]:
-    videos = 'http://jhmdb.is.tue.mpg.de'
-    lists = 'https://github.com/mttr2021/MTTR'
-    return [
-        Part('Rename_Images', r'[^/]+/[^/]+/\d+\.png', videos),
-        Part('puppet_mask', r'[^/]+/[^/]+/puppet_mask\.mat', videos),
-        Part(
-            'jhmdb_annotation.txt',
-            required=False,
-            page='https://kgavrilyuk.github.io/publication/actor_action',
-        ),
-        Part('jhmdb_sentences_samples_metadata.json', page=lists),
-        Part('jhmdb_sentences_gt_annotations_in_coco_format.json', page=lists, required=False),
-    ]
-
-
-def _refcoco(folder: str, pickle: str) -> list[Part]:
-    page = 'https://github.com/lichengunc/refer'
-    return [
-        Part('train2014', r'COCO_train2014_\d{12}\.jpg', 'https://cocodataset.org'),
-        Part(f'{folder}/{pickle}', page=page),
-        Part(f'{folder}/instances.json', page=page),
-    ]
 
 
 TEXT_FILES = (
@@ -156,12 +43,85 @@ TEXT_FILES = (
     'Davis17_annot2',
     'Davis17_annot2_full_video',
 )
+_FRAMES, _MASKS = r'[^/]+/[^/]+\.jpg', r'[^/]+/[^/]+\.png'
+_YTVOS, _DAVIS = 'https://youtube-vos.org', 'https://davischallenge.org'
+_DAVIS_TEXTS = (
+    'https://www.mpi-inf.mpg.de (Khoreva et al., Video Object Segmentation with Language)'
+)
+_MEVIS = 'https://henghuiding.com/MeViS'
+_A2D_VIDEOS = 'https://web.eecs.umich.edu/~jjcorso/r/a2d'
+_A2D_TEXTS = 'https://kgavrilyuk.github.io/publication/actor_action'
+_MTTR = 'https://github.com/mttr2021/MTTR'
+_JHMDB = 'http://jhmdb.is.tue.mpg.de'
+_REFER = 'https://github.com/lichengunc/refer'
+_EXPRESSIONS = 'meta_expressions/{}/meta_expressions.json'
+
+
+def _refcoco(folder: str, pickle: str) -> list[Part]:
+    return [
+        Part('train2014', 'https://cocodataset.org', r'COCO_train2014_\d{12}\.jpg'),
+        Part(f'{folder}/{pickle}', _REFER),
+        Part(f'{folder}/instances.json', _REFER),
+    ]
+
+
 PARTS: Mapping[str, Sequence[Part]] = {
-    'ref-youtube-vos': _refer_youtube_vos(),
-    'ref-davis': _ref_davis(),
-    'mevis': _mevis(),
-    'a2d-sentences': _a2d(),
-    'jhmdb-sentences': _jhmdb(),
+    # The challenge's validation masks are those of first frames: the other frames need none.
+    'ref-youtube-vos': [
+        Part('train/JPEGImages', _YTVOS, _FRAMES),
+        Part('train/Annotations', _YTVOS, _MASKS),
+        Part('valid/JPEGImages', _YTVOS, _FRAMES),
+        Part(_EXPRESSIONS.format('train'), _YTVOS),
+        Part(_EXPRESSIONS.format('valid'), _YTVOS),
+        Part(_EXPRESSIONS.format('test'), _YTVOS, required=False),
+        Part('train/meta.json', _YTVOS, required=False),
+    ],
+    'ref-davis': [
+        Part('DAVIS/JPEGImages/480p', _DAVIS, _FRAMES),
+        Part('DAVIS/Annotations_unsupervised/480p', _DAVIS, _MASKS),
+        Part('DAVIS/Annotations/480p', _DAVIS, _MASKS, required=False),
+        Part('DAVIS/ImageSets/2017/train.txt', _DAVIS, alias='ImageSets/2017/train.txt'),
+        Part('DAVIS/ImageSets/2017/val.txt', _DAVIS, alias='ImageSets/2017/val.txt'),
+        Part('DAVIS/davis_semantics.json', _DAVIS, alias='davis_semantics.json', required=False),
+        *(
+            Part(f'davis_text_annotations/{name}.txt', _DAVIS_TEXTS, alias=f'{name}.txt')
+            for name in TEXT_FILES
+        ),
+    ],
+    'mevis': [
+        Part(f'{split}/{name}', _MEVIS, members)
+        for split in ('train', 'valid_u', 'valid')
+        for name, members in (
+            ('JPEGImages', _FRAMES),
+            ('meta_expressions.json', ''),
+            ('mask_dict.json', ''),
+        )
+        if (split, name) != ('valid', 'mask_dict.json')
+    ],
+    'a2d-sentences': [
+        Part('Release/clips320H', _A2D_VIDEOS, r'[^/]+\.mp4', 'Release/CLIPS320'),
+        Part('Release/videoset.csv', _A2D_VIDEOS),
+        Part(
+            'text_annotations/a2d_annotation_with_instances',
+            _A2D_TEXTS,
+            r'[^/]+/\d+\.h5',
+            'a2d_annotation_with_instances',
+        ),
+        *(
+            Part(f'text_annotations/{name}.txt', _A2D_TEXTS, alias=f'{name}.txt')
+            for name in ('a2d_annotation', 'a2d_missed_videos')
+        ),
+        Part('a2d_sentences_single_frame_train_annotations.json', _MTTR, required=False),
+        Part('a2d_sentences_single_frame_test_annotations.json', _MTTR, required=False),
+        Part('a2d_sentences_test_annotations_in_coco_format.json', _MTTR, required=False),
+    ],
+    'jhmdb-sentences': [
+        Part('Rename_Images', _JHMDB, r'[^/]+/[^/]+/\d+\.png'),
+        Part('puppet_mask', _JHMDB, r'[^/]+/[^/]+/puppet_mask\.mat'),
+        Part('jhmdb_annotation.txt', _A2D_TEXTS, required=False),
+        Part('jhmdb_sentences_samples_metadata.json', _MTTR),
+        Part('jhmdb_sentences_gt_annotations_in_coco_format.json', _MTTR, required=False),
+    ],
     'refcoco': _refcoco('refcoco', 'refs(unc).p'),
     'refcoco+': _refcoco('refcoco+', 'refs(unc).p'),
     'refcocog': _refcoco('refcocog', 'refs(umd).p'),

@@ -1,31 +1,34 @@
-"""What a check found."""
+"""Count what is complete, missing, broken and unused in a data set."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from r2vos_mm.utils.data_issues import ProblemList
-
-COLUMNS = ('ok', 'missing', 'broken', 'unused')
 
 
 @dataclass
 class Tally:
-    """How many of one kind of thing are as they should be, and how many are not."""
+    """Numbers of things of one kind by their state."""
 
     ok: int = 0
     missing: int = 0
     broken: int = 0
     unused: int = 0
 
+    def spoil(self) -> None:
+        """Move one thing from ok to broken."""
+        self.ok -= 1
+        self.broken += 1
+
 
 @dataclass
 class CheckReport:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
-        tallies: {kind of thing, e.g. 'train frames': tally}.
         problems: one row for each thing that is not as it should be.
-        opened, openable: frames whose files were opened, of how many there are.
+        tallies: {kind of thing, e.g. 'train frames': tally}.
+        opened, openable: number of frames that were opened, and of all frames.
     """
 
     problems: ProblemList
@@ -39,11 +42,10 @@ class CheckReport:
         return not any(tally.missing or tally.broken for tally in self.tallies.values())
 
     def table(self) -> str:
-        """The tallies, one row each."""
+        """Return the tallies, one row each."""
         width = max(map(len, self.tallies), default=0)
-        lines = [' ' * width + ''.join(f'{name:>9}' for name in COLUMNS)]
-        lines += [
-            f'{what:<{width}}' + ''.join(f'{getattr(tally, name):>9}' for name in COLUMNS)
-            for what, tally in self.tallies.items()
-        ]
-        return '\n'.join(lines)
+        rows = {'': vars(Tally())} | {what: astuple(tally) for what, tally in self.tallies.items()}
+        return '\n'.join(
+            f'{what:<{width}}' + ''.join(f'{value:>9}' for value in row)
+            for what, row in rows.items()
+        )
