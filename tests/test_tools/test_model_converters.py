@@ -94,7 +94,7 @@ def test_referformer_initialises_without_its_language_model(folder, tmp_path, ca
     tool, target = load_script('model_converters/referformer_to_r2vos.py'), tmp_path / 'initial.pth'
     files = [str(folder / 'small.py'), str(folder / 'released.pth'), str(target)]
     assert tool.main([*files, '--without-language-model']) == 0
-    assert 'a RoBERTa of 1 layers.\nIt is left out.' in capsys.readouterr().out
+    assert 'a RoBERTa with 1 layers.\nIt is skipped.' in capsys.readouterr().out
     written = torch.load(target, weights_only=True)['state_dict']
     assert not [name for name in written if 'language_model' in name]
     assert 'text_encoder.projector.0.weight' in written
