@@ -37,62 +37,43 @@ class JFRMetric(BaseMetric):
     ``ungated/`` of the masks before it (the R2-VOS paper reports the latter). The first protocol
     has plain keys, those of further ones begin with its name: ``ungated/from_first_appearance/J``.
 
-    =================================== ==========================================================
-    group ``quality``
-    ``J`` ``F`` ``J&F``                 percent, on positive pairs with annotation
-    ``J_recall`` ``J_decay`` and ``F_`` percent, see :class:`r2vos_mm.evaluation.FrameStatistics`
-    ``J&F&R``                           ``(J + F + R) / 3``
-    ``area_ratio``                      mean over positives of predicted / annotated area, best 1
-    ``P@0.5`` ... ``oIoU`` ``mIoU``     percent, instead of these in protocols ``a2d`` and
-                                        ``refcoco``; see :func:`r2vos_mm.evaluation.overlap_scores`
-    ``mAP`` ``mAP@0.5`` ...             percent, protocol ``a2d``, over all masks of each sample,
-                                        from a model that gives them (``candidate_masks``)
-    ``mAP_top1``                        percent, instead of these, of the predicted masks alone,
-                                        which is not the mAP of the benchmark
-    ``J&F/annotator<k>``                percent, protocol ``davis_unsup``
-    group ``robustness``
-    ``R`` ``R_frac`` ``R_pair``         percent, see :class:`r2vos_mm.evaluation.Robustness`; not
-                                        clipped, so it can be below 0
-    ``R_clipped``                       ``max(R, 0)``
-    ``R/<kind>``                        R of the negatives of one kind
-    group ``verdict``
-    ``AUROC`` ``AUROC/<kind>``          in [0, 1]: consensus of positives against negatives
-    group ``gate``
-    ``AP_aligned`` ``AP_misaligned``    in [0, 1], the class to find is named
-    ``FPR95_aligned``                   in [0, 1], at 95 % of the positives accepted
-    ``gate_TPR`` ``gate_FPR``           in [0, 1], shares of positives and negatives kept
-    ``gate_balanced_accuracy``          in [0, 1]
-    ``gate_delta_J&F`` ``gate_delta_R`` percent points, gate on minus gate off
-    group ``no_target``                 whole pairs; negatives and never annotated objects have none
-    ``N_acc`` ``T_acc`` ``gIoU``        percent, see :class:`r2vos_mm.evaluation.GeneralizedScores`
-    ``cIoU`` ``Pr@0.7`` ...             percent
-    ``S``                               in [0, 1], see :func:`r2vos_mm.evaluation.null_score`
-    ``mevis``                           percent, ``(J&F + N_acc + T_acc) / 3``
-    group ``presence``
-    ``tIoU`` ``vIoU``                   percent, see :class:`r2vos_mm.evaluation.PresenceScores`
-    ``presence_accuracy``               percent
-    ``false_alarm_rate``                percent, over pairs with frames without the object
-    group ``visa``                      needs the pixels of all objects in ``gt_foreground``
-    ``visa_R`` ``visa_J`` ...           percent, see :func:`r2vos_mm.evaluation.visa_robustness`
-    ``visa_R/referring`` ``/reasoning`` percent, one type of expressions
-    =================================== ==========================================================
+    ============== ===============================================================================
+    group          values, in percent unless stated otherwise
+    ============== ===============================================================================
+    ``quality``    ``J`` ``F`` ``J&F`` of positive pairs with annotation, ``J_recall`` ``J_decay``
+                   ``F_recall`` ``F_decay`` (:class:`.functional.FrameStatistics`), ``area_ratio``
+                   (mean of predicted / annotated area, best 1), ``J&F&R`` (mean of the three);
+                   protocol ``davis_unsup``: ``J&F/annotator<k>`` as well;
+                   ``a2d``, ``refcoco``: :func:`.functional.overlap_scores` instead;
+                   ``a2d``: :func:`.functional.mean_average_precision` of models that give
+                   ``candidate_masks``, otherwise ``mAP_top1`` of the predicted masks alone, which
+                   is not the mAP of the benchmark
+    ``robustness`` :func:`.functional.robustness` unclipped, ``R_clipped`` (``max(R, 0)``),
+                   ``R/<kind>`` of the negatives of one kind
+    ``verdict``    ``AUROC``, ``AUROC/<kind>`` of the consensus, in [0, 1]
+    ``gate``       ``AP_aligned`` ``AP_misaligned`` (the class to find is named), ``FPR95_aligned``,
+                   :func:`.functional.gate_scores`, in [0, 1]; ``gate_delta_J&F``,
+                   ``gate_delta_R`` (gate on minus gate off)
+    ``no_target``  :func:`.functional.generalized_scores` over whole pairs, where negatives and
+                   objects that are never annotated have no target; ``S``
+                   (:func:`.functional.null_score`) in [0, 1]; ``mevis`` (mean of ``J&F``, ``N_acc``
+                   and ``T_acc``)
+    ``presence``   :func:`.functional.presence_scores`
+    ``visa``       ``visa_R`` ``visa_J`` ``visa_F`` ``visa_J&F``, ``visa_R/referring``,
+                   ``visa_R/reasoning`` (:func:`.functional.visa_robustness`); needs the pixels of
+                   all objects in ``gt_foreground``
+    ============== ===============================================================================
 
-    R does not depend on the number of negatives per expression: the negatives of one positive are
-    averaged first, and only positives that have negatives (of the kind in question) enter the
-    denominator. The pair ids assign negatives to positives: ``<video>/<expression>/p`` and
-    ``<video>/<expression>/n<i>`` share the part before the last slash. If some negative has no such
-    positive, all are weighted alike (``1 - mean negative / mean positive``), R_pair is NaN, and a
-    warning is logged.
+    The negatives of one positive are averaged before R is computed, and only positives that have
+    negatives (of the kind in question) count, so R does not depend on the number of negatives. The
+    ids ``<video>/<expression>/p`` and ``<video>/<expression>/n<i>`` tell which negatives belong to
+    a positive. If one has no positive, all are weighted alike (``1 - mean negative / mean
+    positive``), R_pair is NaN, and a warning is logged.
 
     If only some frames of a sample are annotated (metainfo ``annotated_frames``), all values are
-    computed on these, R too.
-
-    A value is NaN, with a warning, when a class of pairs is absent; never 0. Positives without
-    annotation count for R and AUROC only. For a model without verdict AUROC is NaN, and gate on and
-    off are the same.
-
-    With several processes the values are the same to the last digit: all scores are gathered and
-    sorted by pair id, and pairs that a sampler repeated to fill the last batch are dropped.
+    computed on these. A value is NaN, with a warning, when a class of pairs is absent. Positives
+    without annotation count for R and AUROC only. For a model without verdict AUROC is NaN, and
+    gate on and off are the same. Values are the same to the last digit for any number of processes.
 
     Args:
         protocols: names of one or more protocols.
@@ -107,9 +88,7 @@ class JFRMetric(BaseMetric):
         submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
             evaluation then writes the zip for a server.
         format_only: write the submission and score nothing; ground truth is not needed.
-        collect_device: see :class:`mmengine.evaluator.BaseMetric`.
-        prefix: see :class:`mmengine.evaluator.BaseMetric`.
-        collect_dir: see :class:`mmengine.evaluator.BaseMetric`.
+        collect_device, prefix, collect_dir: see :class:`mmengine.evaluator.BaseMetric`.
     """
 
     default_prefix = ''  # plain names, without the warning about a missing prefix

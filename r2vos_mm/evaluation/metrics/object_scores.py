@@ -70,16 +70,7 @@ def objects_of(
     *,
     before_gate: Sequence[ObjectScores] | None = None,
 ) -> list[ObjectScores]:
-    """Return the scores of O matched objects.
-
-    Args:
-        video: video id.
-        expression_set: set whose masks were matched.
-        names: O object ids.
-        frame_ids: names of the T frames.
-        matched: J and F of the objects.
-        before_gate: their scores before the gate, if there was one.
-    """
+    """Return the scores of the O matched objects, whose ids are ``names``."""
     rows = zip(names, matched.region.tolist(), matched.contour.tolist())
     befores = before_gate or [None] * len(names)
     return [
