@@ -1,11 +1,13 @@
-"""Training loops."""
+"""Training counted in epochs; validation and test in mixed precision."""
 
 from __future__ import annotations
 
-from mmengine.runner import IterBasedTrainLoop, Runner
+import torch
+from mmengine.runner import IterBasedTrainLoop, Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
 from r2vos_mm.registry import LOOPS
+from r2vos_mm.utils.precision import log_precision, resolve_precision
 
 
 @LOOPS.register_module()
@@ -42,3 +44,45 @@ class EpochCountedTrainLoop(IterBasedTrainLoop):
             val_begin=val_begin * length,
             val_interval=val_interval * length,
         )
+
+
+class _AutocastLoop:
+    """Run an evaluation loop of MMEngine in a precision that fits the device.
+
+    Args:
+        runner: the runner, its model on its device.
+        dtype: as in :class:`AutocastOptimWrapper`.
+        fp16: accepted from older configs; says what the type of the loop says.
+        **kwargs: arguments of the loop.
+
+    Attributes:
+        precision: what ``dtype`` resolved to.
+    """
+
+    def __init__(
+        self, runner: Runner, *args: object, dtype: str = 'auto', fp16: bool = True, **kwargs: object
+    ) -> None:
+        super().__init__(runner, *args, **kwargs)
+        device = next(runner.model.parameters()).device
+        self.precision = resolve_precision(dtype, device, mixed_precision=fp16)
+        log_precision(self.precision, device.type)
+        self.fp16 = self.precision.name == 'bfloat16'
+
+    def run(self) -> dict[str, float]:
+        """Evaluate; autocast on a GPU, where MMEngine takes float16, takes bfloat16."""
+        before = torch.get_autocast_gpu_dtype()
+        torch.set_autocast_gpu_dtype(torch.bfloat16)
+        try:
+            return super().run()
+        finally:
+            torch.set_autocast_gpu_dtype(before)
+
+
+@LOOPS.register_module()
+class AutocastValLoop(_AutocastLoop, ValLoop):
+    """Validation in mixed precision: bfloat16 where the device computes it natively."""
+
+
+@LOOPS.register_module()
+class AutocastTestLoop(_AutocastLoop, TestLoop):
+    """Test in mixed precision: bfloat16 where the device computes it natively."""

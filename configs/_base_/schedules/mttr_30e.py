@@ -6,7 +6,7 @@ val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
-    dtype='bfloat16',  # 'float32' switches mixed precision off
+    dtype='auto',  # bfloat16 where native, else float32; 'float32' switches it off
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1),
     # 1e-5 for the backbone, 5e-5 for the text encoder if it is trained

@@ -1,12 +1,13 @@
-# From scratch on two CPU cores: warm-up and one cosine over max_iters, in bfloat16.
+# From scratch on two CPU cores: warm-up and one cosine over max_iters. Mixed precision
+# takes bfloat16 where the device computes it natively, else float32.
 max_iters = 5000
 warmup = 300
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=2500)
-val_cfg = dict(fp16=True)  # bfloat16 on a CPU
-test_cfg = dict(fp16=True)
+val_cfg = dict(type='AutocastValLoop', dtype='auto')
+test_cfg = dict(type='AutocastTestLoop', dtype='auto')
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
-    dtype='bfloat16',  # 'float32' switches mixed precision off
+    dtype='auto',  # 'float32' switches mixed precision off
     accumulative_counts=1,
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=1.0),

@@ -77,11 +77,11 @@ val_evaluator = dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'])
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
-val_cfg = dict(fp16=True)  # bfloat16 on a CPU
-test_cfg = dict(fp16=True)
+val_cfg = dict(type='AutocastValLoop', dtype='auto')
+test_cfg = dict(type='AutocastTestLoop', dtype='auto')
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
-    dtype='bfloat16',
+    dtype='auto',  # bfloat16 where the device computes it natively, else float32
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-2),
 )
 param_scheduler = [

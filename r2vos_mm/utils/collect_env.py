@@ -1,0 +1,47 @@
+"""Print the environment for bug reports: ``python -m r2vos_mm.utils.collect_env``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from r2vos_mm.version import __version__
+
+_PACKAGES = (
+    'mmcv', 'mmcv-lite', 'mmdet', 'mmsegmentation', 'onedl-mmengine', 'onedl-mmcv',
+    'onedl-mmdetection', 'onedl-mmsegmentation', 'transformers', 'numpy', 'scipy', 'pycocotools',
+)  # fmt: skip
+
+
+def collect_env() -> dict[str, str]:
+    """Collect versions of the ecosystem and the precision that ``'auto'`` gives on each device."""
+    import torch
+
+    from r2vos_mm.compat.mmcv_ops import has_compiled_ops
+
+    from .precision import resolve_precision
+
+    info = {'r2vos_mm': __version__, **_base_env()}
+    for package in _PACKAGES:
+        try:
+            info[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    info['compiled MMCV operators'] = 'yes' if has_compiled_ops() else 'no, PyTorch forms are used'
+    for device in ('cpu', *(f'cuda:{k}' for k in range(torch.cuda.device_count()))):
+        info[f"precision 'auto' on {device}"] = str(resolve_precision('auto', device))
+    return info
+
+
+def _base_env() -> dict[str, str]:
+    """What MMEngine collects, or why it cannot: a TorchVision that does not fit makes it fail."""
+    from mmengine.utils.dl_utils import collect_env as collect_base_env
+
+    try:
+        return {key: str(value) for key, value in collect_base_env().items()}
+    except (ImportError, RuntimeError, OSError) as error:
+        return {'MMEngine collect_env': f'fails with {type(error).__name__}: {error}'}
+
+
+if __name__ == '__main__':
+    for name, value in collect_env().items():
+        print(f'{name}: {value}')
