@@ -9,14 +9,9 @@ config needs ``custom_imports``.
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-from .compat.checkpoint import install_loaders
 from .utils.lazy import load_all
-from .utils.log_filters import keep_quiet
 
 _SCOPE = 'r2vos_mm'
-
-install_loaders()
-keep_quiet()
 
 
 class _PackageRegistry(Registry):

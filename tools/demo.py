@@ -1,46 +1,47 @@
-"""Find what sentences name in a video, with the verdict whether it is there at all.
+"""Segment what sentences name in a video, and tell whether it is in the video at all.
 
 ``python tools/demo.py clip.mp4 "a red ball" "the dog on the left" --out-dir out`` writes, under
 ``out/``:
 
-    overlay.mp4                 the video with a cell a sentence
-    masks/<n>_<sentence>/*.png  one mask a frame, 255 = object, empty where the verdict is no
+    overlay.mp4                 the video with one cell per sentence
+    masks/<n>_<sentence>/*.png  one mask per frame, 255 = object, empty where the verdict is no
     result.json                 verdicts, consensus, scores and boxes
 
-VIDEO is a video file or a folder of images.
+VIDEO is a video file or a folder of images. The default checkpoint was trained on the drawn shapes
+of RefShapes; give ``--config`` and ``--checkpoint`` of a model trained on real videos for those.
 """
 
+from __future__ import annotations
+
 import argparse
-import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-from mmengine.config import DictAction
-from mmengine.utils import ProgressBar
-from rich.console import Console
-from rich.table import Table
 
-from r2vos_mm.apis import FrameSource, VideoSegmentation, init_model, open_frames, segment_video
-from r2vos_mm.apis.inference import PRECISIONS, checked_sentences
-from r2vos_mm.datasets import DataFileError
-from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
-from r2vos_mm.visualization import Style, video_grid, write_video
+from r2vos_mm.apis.build_model import add_device_options, build_model
+from r2vos_mm.utils.cli import Progress, UsageError, add_cfg_options, parser_of, short_errors
+from r2vos_mm.utils.files import write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from r2vos_mm.apis import FrameSource, VideoSegmentation
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CONFIG = _ROOT / 'configs' / 'r2vos_tiny_refshapes.py'
 _CHECKPOINT = _ROOT / 'configs' / 'checkpoints' / 'r2vos_tiny_refshapes.pth'
+_SAMPLES = _ROOT / 'configs' / 'samples'
+_REFSHAPES_FILE = 'refshapes.json'  # in the root of the data set
 _DEFAULT_FPS = 6.0
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line."""
+    parser = parser_of(__doc__)
     parser.add_argument('video', help='video file or folder of images')
     parser.add_argument('sentences', nargs='+', metavar='sentence', help='what to look for')
     parser.add_argument('--config', default=str(_CONFIG), help='(default: %(default)s)')
@@ -53,31 +54,31 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         help='frames that go through the model together; fewer need less memory',
     )
-    parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:1 (default: %(default)s)')
-    parser.add_argument('--precision', choices=PRECISIONS, help='(default: as the config tests)')
+    add_device_options(parser)
     parser.add_argument(
         '--fps',
         type=float,
-        help=f"frames a second of the overlay (default: the video's, or {_DEFAULT_FPS:g})",
+        help=f"frames per second of the overlay (default: the video's, or {_DEFAULT_FPS:g})",
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that override the config, as key=value',
-    )
+    add_cfg_options(parser)
     args = parser.parse_args(arguments)
-    if args.checkpoint is None and Path(args.config).resolve() != _CONFIG:
-        parser.error('--config needs the --checkpoint that was trained with it')
+    if args.checkpoint is None:
+        if Path(args.config).resolve() != _CONFIG:
+            parser.error('--config needs the --checkpoint that was trained with it')
+        args.checkpoint = str(_CHECKPOINT)
     return args
 
 
 def checked_input(args: argparse.Namespace) -> FrameSource:
-    """The frames, after a look at video, sentences and window.
+    """Check window, sentences and video, and return the frames.
 
     Raises:
         UsageError, FileNotFoundError: one of them cannot be used.
     """
+    from r2vos_mm.apis import open_frames
+    from r2vos_mm.apis.inference import checked_sentences
+    from r2vos_mm.datasets import DataFileError
+
     if args.window is not None and args.window < 1:
         raise UsageError(f'--window is at least 1 frame, got {args.window}')
     try:
@@ -88,7 +89,9 @@ def checked_input(args: argparse.Namespace) -> FrameSource:
 
 
 def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
-    """One folder a sentence with one PNG a frame, 255 = object; gives the P folders."""
+    """Write one folder per sentence with one PNG per frame, 255 = object; return the P folders."""
+    import cv2
+
     folders = []
     for position, sentence in enumerate(result.sentences):
         target = folder / f'{position}_{slug(sentence)}'
@@ -101,7 +104,7 @@ def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
 
 
 def slug(sentence: str) -> str:
-    """A short file name for a sentence.
+    """Return a short file name for a sentence.
 
     >>> slug('the dog, left of the bus')
     'the_dog_left_of_the_bus'
@@ -110,7 +113,7 @@ def slug(sentence: str) -> str:
 
 
 def as_record(result: VideoSegmentation, mask_folders: Sequence[str]) -> dict:
-    """What ``result.json`` holds: everything but the masks, which it points to."""
+    """Return the content of ``result.json``: all but the masks, whose folders it names."""
     return dict(
         video=result.video,
         size=list(result.masks.shape[-2:]),
@@ -136,7 +139,9 @@ def _rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
 
 
 def summary(result: VideoSegmentation) -> Table:
-    """A row a sentence: verdict, consensus, mean score, share of frames with a mask."""
+    """Return one row per sentence: verdict, consensus, mean score, frames with a mask."""
+    from rich.table import Table
+
     table = Table('sentence', 'verdict', 'consensus', 'score', 'frames with mask')
     for p, sentence in enumerate(result.sentences):
         verdict = 'in the video' if result.found[p] else 'not in the video'
@@ -151,50 +156,71 @@ def summary(result: VideoSegmentation) -> Table:
     return table
 
 
-def progress_bar(num_frames: int) -> Callable[[int, int], None]:
-    """A bar on the terminal, as the ``on_progress`` of :func:`segment_video`."""
-    bar = ProgressBar(num_frames, file=sys.stderr)
-    return lambda done, total: bar.update(done - bar.completed)
+def checkpoint_note(args: argparse.Namespace) -> str | None:
+    """Say what the default checkpoint knows, unless the video is one of RefShapes."""
+    if args.checkpoint != str(_CHECKPOINT):
+        return None
+    folders = Path(args.video).resolve().parents
+    if _SAMPLES in folders or any((folder / _REFSHAPES_FILE).is_file() for folder in folders[:5]):
+        return None
+    return (
+        'note: the default checkpoint only knows the drawn shapes of RefShapes (such as "the small '
+        'red ring"); for other videos give --config and --checkpoint of a model trained on them'
+    )
 
 
 def write_all(
     result: VideoSegmentation, source: FrameSource, folder: Path, *, fps: float | None
 ) -> None:
     """Write overlay, masks and JSON into ``folder``."""
+    from r2vos_mm.visualization import Style, video_grid, write_video
+
     masks = write_masks(result, folder / 'masks')
     record = as_record(result, [str(path.relative_to(folder)) for path in masks])
-    (folder / 'result.json').write_text(json.dumps(record) + '\n')
+    write_json(folder / 'result.json', record, indent=None)
     grid = video_grid(
         source, result.views(), title=result.video, frame_ids=result.frame_names, style=Style()
     )
     write_video(folder / 'overlay.mp4', grid, fps=fps or result.fps or _DEFAULT_FPS)
 
 
+def segment(args: argparse.Namespace) -> None:
+    """Segment, write the files and print the summary."""
+    from rich.console import Console
+
+    from r2vos_mm.apis import segment_video
+    from r2vos_mm.datasets import DataFileError
+
+    source = checked_input(args)
+    note = checkpoint_note(args)
+    if note is not None:
+        print(note, file=sys.stderr)
+    model = build_model(args)
+    bar = Progress(len(source), 'frames')
+    try:
+        result = segment_video(
+            model,
+            source,
+            args.sentences,
+            window=args.window,
+            precision=args.precision,
+            on_progress=lambda done, total: bar.update(done),
+        )
+    except DataFileError as error:
+        raise UsageError(str(error)) from error
+    folder = args.out_dir or Path('work_dirs', 'demo', source.title)
+    write_all(result, source, folder, fps=args.fps)
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print()
+    console.print(summary(result))
+    print(f'{folder}: overlay.mp4, masks/, result.json')
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Segment as the command line says."""
     args = parse_args(arguments)
     with short_errors():
-        config = existing_file(args.config, what='Config')
-        checkpoint = existing_file(args.checkpoint or str(_CHECKPOINT), what='Checkpoint')
-        source = checked_input(args)
-        model = init_model(config, checkpoint, device=args.device, cfg_options=args.cfg_options)
-        try:
-            result = segment_video(
-                model,
-                source,
-                args.sentences,
-                window=args.window,
-                precision=args.precision,
-                on_progress=progress_bar(len(source)),
-            )
-        except DataFileError as error:
-            raise UsageError(str(error)) from error
-        folder = args.out_dir or Path('work_dirs', 'demo', source.title)
-        write_all(result, source, folder, fps=args.fps)
-        console = Console(width=None if Console().is_terminal else 120)
-        console.print()
-        console.print(summary(result))
-        print(f'{folder}: overlay.mp4, masks/, result.json')
+        segment(args)
 
 
 if __name__ == '__main__':

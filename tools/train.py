@@ -1,34 +1,29 @@
 """Train a model: ``python tools/train.py configs/r2vos_swin_b.py``."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
+from r2vos_mm.utils.cli import UsageError, add_run_options, existing_file, parser_of, short_errors
 
-from r2vos_mm.engine.launch import (
-    UsageError,
-    add_common_arguments,
-    existing_file,
-    load_config,
-    short_errors,
-)
-from r2vos_mm.utils.weights import fetch_pretrained
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
-_START = 'load_from (--cfg-options load_from=None starts without it):'
 _PLAIN_WRAPPERS = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Command line of this tool."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument('config', help='config file')
-    add_common_arguments(parser)
+    add_run_options(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from a checkpoint; without a path, from the last one in the work folder',
+        help='go on from a checkpoint; without a path, from the last one in the work folder, or '
+        'from the start if there is none',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, on GPU or CPU')
     parser.add_argument(
@@ -40,24 +35,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--max-minutes',
         type=float,
-        help='end training after so many minutes, with the final checkpoint and validation',
+        help='end training after this many minutes, with the final checkpoint and validation',
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def apply_training_options(cfg: Config, args: argparse.Namespace) -> None:
+def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write the options of the command line into ``cfg``.
 
     Raises:
         UsageError: an option does not go with the config, or names a missing file.
     """
-    if args.resume is not None:
+    if args.resume not in (None, 'auto'):
+        cfg.resume = True
+        cfg.load_from = existing_file(args.resume, what='Checkpoint')
+    elif args.resume == 'auto' and Path(cfg.work_dir, 'last_checkpoint').is_file():
         cfg.resume = True
         cfg.load_from = None
-        if args.resume != 'auto':
-            cfg.load_from = existing_file(args.resume, what='Checkpoint')
-    elif cfg.get('load_from'):
-        existing_file(cfg.load_from, what=_START)
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
@@ -71,29 +65,39 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), limit]
 
 
-def use_mixed_precision(cfg: Config) -> None:
-    """bfloat16 where the device has it (CPUs do), else float16 with loss scaling.
+def use_mixed_precision(cfg: 'Config') -> None:
+    """Switch to bfloat16 where the device computes it natively.
+
+    GPUs that do not take float16 with loss scaling, other devices stay in float32.
 
     Raises:
         UsageError: the config has an optimizer wrapper of its own.
     """
+    import torch
+
+    from r2vos_mm.utils.precision import native_bfloat16
+
     wrapper = cfg.optim_wrapper
     if wrapper.get('type', 'OptimWrapper') not in _PLAIN_WRAPPERS:
         raise UsageError(f'--amp: the config has an optim_wrapper of its own, {wrapper.type}')
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+    if torch.cuda.is_available() and not native_bfloat16('cuda')[0]:
         wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+        wrapper.pop('dtype', None)
     else:
-        wrapper.update(type='AutocastOptimWrapper', dtype='bfloat16')
+        wrapper.update(type='AutocastOptimWrapper', dtype='auto')
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
-    args = parse_args()
+    args = parse_args(arguments)
     with short_errors():
-        cfg = load_config(args)
-        apply_training_options(cfg, args)
-        fetch_pretrained(cfg.model)
-        Runner.from_cfg(cfg).train()
+        from r2vos_mm.engine import build_runner, load_config
+        from r2vos_mm.utils.log_filters import quiet
+
+        with quiet():
+            cfg = load_config(args)
+            apply_training_options(cfg, args)
+            build_runner(cfg, training=True).train()
 
 
 if __name__ == '__main__':

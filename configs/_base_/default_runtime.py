@@ -2,7 +2,7 @@ default_scope = 'r2vos_mm'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    logger=dict(type='ProgressLoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='SafeCheckpointHook',
@@ -13,10 +13,10 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    exact_resume=dict(type='ExactResumeHook'),
     # enabled by tools/test.py --show-dir
     visualization=dict(type='ReferringVisualizationHook', draw=False),
 )
-custom_hooks = [dict(type='ExactResumeHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -13,22 +13,22 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope, init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError
+from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.datasets import normalise_sentence
 from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.log_filters import quiet
+from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
 from r2vos_mm.visualization import PairView
 
 # What a config without a window (whole videos at once) is bounded to.
 DEFAULT_WINDOW = 36
-PRECISIONS = ('float32', 'bfloat16')
 
 # Files, ground truth and sentences are not the business of these frames.
 _NOT_PER_FRAME = (
@@ -98,6 +98,7 @@ class VideoSegmentation:
         ]
 
 
+@quiet()
 def init_model(
     config: PathLike | Config,
     checkpoint: PathLike | None = None,
@@ -140,7 +141,7 @@ def init_model(
 
 def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
     """Load every weight of a checkpoint into the model it belongs to; errors: `init_model`."""
-    content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    content = load_checkpoint(str(checkpoint))
     if not isinstance(content, Mapping):
         raise CheckpointReadError(
             f'{checkpoint} holds a {type(content).__name__}, a checkpoint '
@@ -150,13 +151,14 @@ def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
     model.load_state_dict(weights_of(content), strict=False)
 
 
+@quiet()
 def segment_video(
     model: ReferringVideoSegmentor,
     frames: FrameSource | PathLike | Sequence[np.ndarray],
     sentences: str | Sequence[str],
     *,
     window: int | None = None,
-    precision: str | None = None,
+    precision: str = 'auto',
     on_progress: Callable[[int, int], None] | None = None,
 ) -> VideoSegmentation:
     """Find what sentences name in a video.
@@ -174,8 +176,7 @@ def segment_video(
         sentences: one or P sentences; case and superfluous blanks are dropped as in training.
         window: frames that go through the model together, in near-equal windows. None takes the
             config's ``model.test_cfg.frames_per_pass``; where that is None, too, 36.
-        precision: ``float32`` or ``bfloat16`` (autocast). None takes what the config tests with:
-            bfloat16 if its ``test_cfg`` has ``fp16=True``.
+        precision: ``auto``, ``float32`` or ``bfloat16`` (autocast), see :func:`model_precision`.
         on_progress: called with (frames done, T) after each window.
 
     Returns:
@@ -213,21 +214,34 @@ def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
     return [normalise_sentence(sentence) for sentence in given]
 
 
-def autocast(
-    model: ReferringVideoSegmentor, precision: str | None = None
-) -> contextlib.AbstractContextManager:
-    """Context in which the model runs in ``precision``; see :func:`segment_video`.
+def model_precision(model: ReferringVideoSegmentor, requested: str | None = 'auto') -> Precision:
+    """Choose the precision in which to run a model.
+
+    Args:
+        model: of :func:`init_model`.
+        requested: ``bfloat16`` or ``float32``; ``auto`` (or None) follows the model's config: if
+            its test runs in mixed precision, bfloat16 where the device computes it natively, else
+            float32.
 
     Raises:
-        ValueError: the precision is unknown.
+        ValueError: unknown value of ``requested``.
     """
-    if precision is None:
-        mixed = (model.cfg.get('test_cfg') or {}).get('fp16', False)
-        precision = 'bfloat16' if mixed else 'float32'
-    if precision not in PRECISIONS:
-        raise ValueError(f'precision={precision!r} is unknown; choose from {PRECISIONS}')
+    test_cfg = model.cfg.get('test_cfg') or {}
+    mixed = 'Autocast' in str(test_cfg.get('type')) or bool(test_cfg.get('fp16'))
+    if requested in (None, 'auto'):
+        requested = test_cfg.get('dtype', 'auto') if mixed else 'auto'
+    device = next(model.parameters()).device
+    return resolve_precision(requested, device, mixed_precision=mixed)
+
+
+def autocast(
+    model: ReferringVideoSegmentor, precision: str | None = 'auto'
+) -> contextlib.AbstractContextManager:
+    """Return a context in which the model runs in :func:`model_precision`, which is logged."""
+    chosen = model_precision(model, precision)
     device = next(model.parameters()).device.type
-    return torch.autocast(device, torch.bfloat16, enabled=precision == 'bfloat16')
+    log_precision(chosen, device)
+    return chosen.autocast(device)
 
 
 class FrameTransform:

@@ -11,8 +11,8 @@ behind.
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
@@ -30,7 +31,7 @@ MapLocation = str | torch.device | Callable | None
 _EXACT_TYPES = (type(None), bool, int, float, str, bytes)
 
 
-class CheckpointReadError(RuntimeError):
+class CheckpointReadError(UserError, RuntimeError):
     """A checkpoint that cannot be read; the message names the file, the reason and the remedy."""
 
 
@@ -92,7 +93,7 @@ def _read_error(path: Path, error: Exception) -> CheckpointReadError:
 
 
 def load_from_local(filename: str, map_location: MapLocation) -> dict[str, Any]:
-    """MMEngine's loader of local files, through :func:`read_checkpoint`."""
+    """Read a local file for MMEngine by :func:`read_checkpoint`."""
     return read_checkpoint(filename, map_location)
 
 
@@ -121,12 +122,19 @@ def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
     return read_checkpoint(source, map_location)
 
 
-def install_loaders() -> None:
-    """Make MMEngine read local files and URLs with ``weights_only=True``."""
+@contextmanager
+def safe_loaders() -> Iterator[None]:
+    """Make MMEngine read local files and URLs with ``weights_only=True`` inside the block."""
+    schemes = CheckpointLoader._schemes
+    CheckpointLoader._schemes = schemes.copy()
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     CheckpointLoader.register_scheme(
         prefixes=['http://', 'https://'], loader=load_from_http, force=True
     )
+    try:
+        yield
+    finally:
+        CheckpointLoader._schemes = schemes
 
 
 # Writing

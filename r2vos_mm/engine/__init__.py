@@ -1,16 +1,20 @@
-"""What the Runner is made of beyond MMEngine's own parts: hooks, loops, optimizer wrappers."""
+"""Extend MMEngine's Runner: start of runs, hooks, loops, optimizer wrappers."""
 
-from .hooks import ExactResumeHook, ReferringVisualizationHook, SafeCheckpointHook, TimeLimitHook
-from .loops import AutocastTestLoop, AutocastValLoop, EpochCountedTrainLoop
-from .optim_wrappers import AutocastOptimWrapper
+from r2vos_mm.utils import lazy
 
-__all__ = [
-    'AutocastOptimWrapper',
-    'AutocastTestLoop',
-    'AutocastValLoop',
-    'EpochCountedTrainLoop',
-    'ExactResumeHook',
-    'ReferringVisualizationHook',
-    'SafeCheckpointHook',
-    'TimeLimitHook',
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        'dump': ['DumpPredictions'],
+        'hooks': [
+            'ExactResumeHook',
+            'ProgressLoggerHook',
+            'ReferringVisualizationHook',
+            'SafeCheckpointHook',
+            'TimeLimitHook',
+        ],
+        'loops': ['AutocastTestLoop', 'AutocastValLoop', 'EpochCountedTrainLoop'],
+        'optim_wrappers': ['AutocastOptimWrapper'],
+        'run': ['build_runner', 'load_config'],
+    },
+)

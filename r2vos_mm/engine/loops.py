@@ -60,22 +60,25 @@ class _AutocastLoop:
     """
 
     def __init__(
-        self, runner: Runner, *args: object, dtype: str = 'auto', fp16: bool = True, **kwargs: object
+        self,
+        runner: Runner,
+        *args: object,
+        dtype: str = 'auto',
+        fp16: bool = True,
+        **kwargs: object,
     ) -> None:
         super().__init__(runner, *args, **kwargs)
-        device = next(runner.model.parameters()).device
-        self.precision = resolve_precision(dtype, device, mixed_precision=fp16)
-        log_precision(self.precision, device.type)
+        self.device = next(runner.model.parameters()).device
+        self.precision = resolve_precision(dtype, self.device, mixed_precision=fp16)
+        log_precision(self.precision, self.device.type)
         self.fp16 = self.precision.name == 'bfloat16'
 
     def run(self) -> dict[str, float]:
-        """Evaluate; autocast on a GPU, where MMEngine takes float16, takes bfloat16."""
-        before = torch.get_autocast_gpu_dtype()
-        torch.set_autocast_gpu_dtype(torch.bfloat16)
-        try:
+        """Evaluate, the model in :attr:`precision`."""
+        # MMEngine's loop runs the model under autocast with the type that is set outside, which is
+        # float16 on a GPU unless it is set here.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=False):
             return super().run()
-        finally:
-            torch.set_autocast_gpu_dtype(before)
 
 
 @LOOPS.register_module()

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .logging import log, warn
+
 if TYPE_CHECKING:
     import torch
 
@@ -16,7 +18,15 @@ PRECISIONS = ('auto', 'bfloat16', 'float32')
 OVERRIDE = 'R2VOS_NO_BF16'
 
 # Values of ONEDNN_MAX_CPU_ISA that keep oneDNN from using the bfloat16 units of a CPU.
-_ISA_WITHOUT_BFLOAT16 = 'SSE41 AVX AVX2 AVX2_VNNI AVX2_VNNI_2 AVX512_CORE AVX512_CORE_VNNI'.split()
+_ISA_WITHOUT_BFLOAT16 = [
+    'SSE41',
+    'AVX',
+    'AVX2',
+    'AVX2_VNNI',
+    'AVX2_VNNI_2',
+    'AVX512_CORE',
+    'AVX512_CORE_VNNI',
+]
 
 
 @dataclass(frozen=True)
@@ -143,11 +153,9 @@ def log_precision(precision: Precision, device: str | torch.device) -> None:
 
 @functools.lru_cache
 def _log_once(precision: Precision, device: str, logger_name: str) -> None:
-    from mmengine.logging import print_log
-
-    print_log(f'Precision on {device}: {precision}', logger='current')
+    log(f'Precision on {device}: {precision}')
     if precision.is_slow:
-        print_log(f'{slow_warning(device)} ({precision.reason})', logger='current', level=30)
+        warn(f'{slow_warning(device)} ({precision.reason})')
 
 
 def slow_warning(device: str) -> str:

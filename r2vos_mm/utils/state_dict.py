@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .cli import UserError
+
 _SHOWN = 5
 
 
@@ -20,7 +22,7 @@ def _never(name: str) -> bool:
     return False
 
 
-class CheckpointMismatchError(RuntimeError):
+class CheckpointMismatchError(UserError, RuntimeError):
     """The weights in a checkpoint are not those of the model."""
 
 

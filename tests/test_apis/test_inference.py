@@ -54,7 +54,7 @@ def test_sentences_are_read_as_in_training(model, frames):
         (['a ball', ' '], {}, "sentence 1 of 2 is ' '"),
         (['a ball', None], {}, 'sentence 1 of 2 is None'),
         ('a ball', dict(window=0), 'window is at least 1'),
-        ('a ball', dict(precision='float16'), "precision='float16' is unknown"),
+        ('a ball', dict(precision='float16'), "precision 'float16' is unknown"),
     ],
 )
 def test_mistakes(model, frames, sentences, options, message):

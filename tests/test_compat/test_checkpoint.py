@@ -74,7 +74,7 @@ def test_message_hub_round_trip() -> None:
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     path = tmp_path / 'pickled.pth'
     torch.save({'state_dict': {}, 'history': HistoryBuffer([1.0], [1])}, path)
-    with pytest.raises(ckpt.CheckpointReadError) as error:
+    with pytest.raises(ckpt.CheckpointReadError) as error, ckpt.safe_loaders():
         CheckpointLoader.load_checkpoint(str(path))
     message = str(error.value)
     assert str(path) in message
@@ -100,7 +100,8 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_urls_are_read_without_unpickling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({'state_dict': pytest.raises}, tmp_path / 'a.pth')
     monkeypatch.setattr(ckpt, 'local_weights', lambda address, folder: tmp_path / address[-5:])
-    with pytest.raises(ckpt.CheckpointReadError, match='an object of class'):
+    message = 'an object of class'
+    with pytest.raises(ckpt.CheckpointReadError, match=message), ckpt.safe_loaders():
         CheckpointLoader.load_checkpoint('https://example.org/a.pth')
 
 
@@ -121,3 +122,11 @@ def test_resave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plain['meta'] == {'classes': ['a', 'b']}
     assert 'other' not in plain
     assert 'left out: other is a builtins.object' in capsys.readouterr().out
+
+
+def test_loaders_of_the_process_are_restored() -> None:
+    before = dict(CheckpointLoader._schemes)
+    with pytest.raises(FileNotFoundError, match='Checkpoint a.pth'), ckpt.safe_loaders():
+        CheckpointLoader.load_checkpoint('a.pth')
+    assert CheckpointLoader._schemes == before
+    assert ckpt.load_from_local not in before.values()

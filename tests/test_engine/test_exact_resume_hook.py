@@ -31,7 +31,7 @@ def train_until_killed(work_dir: Path, iteration: int) -> None:
     result = subprocess.run(
         [sys.executable, 'tools/train.py', 'tests/toy/toy_config.py', '--work-dir', str(work_dir)],
         cwd=ROOT,
-        env={**os.environ, 'TOY_KILL_AT': str(iteration), 'PYTHONPATH': 'tests/toy'},
+        env={**os.environ, 'TOY_KILL_AT': str(iteration), 'PYTHONPATH': f'tests/toy{os.pathsep}.'},
         capture_output=True,
     )
     assert result.returncode == -signal.SIGKILL, result.stderr.decode()
@@ -108,7 +108,7 @@ def test_resume_fetches_no_past_batches(
 def test_inexact_resume_is_said(
     make_runner: Callable[..., Runner], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_runner('unbroken', custom_hooks=[{'type': 'ToyHook'}]).train()
+    make_runner('unbroken', **{'default_hooks.exact_resume.type': 'ToyHook'}).train()
     checkpoint = str(tmp_path / 'unbroken' / 'iter_9.pth')
     make_runner('resumed', resume=True, load_from=checkpoint).train()
     log = next((tmp_path / 'resumed').glob('*/*.log')).read_text()

@@ -1,6 +1,7 @@
-"""A training whose length is told in epochs and counted in iterations."""
+"""Trainings counted in epochs, and evaluations in mixed precision."""
 
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 
@@ -58,3 +59,32 @@ def test_schedules_in_epochs_become_schedules_in_iterations(make_runner):
     scheduler = runner.param_schedulers[0]
     assert not scheduler.by_epoch
     assert dict(scheduler.milestones) == {5: 1, 10: 1}
+
+
+@pytest.mark.parametrize('native', [True, False])
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({}, None),
+        ({'dtype': 'float32'}, torch.float32),
+        ({'dtype': 'bfloat16'}, torch.bfloat16),
+        ({'fp16': True}, None),
+        ({'fp16': False}, torch.float32),
+    ],
+)
+def test_evaluations_run_in_the_precision_of_the_device(
+    make_runner, monkeypatch, native, options, expected
+):
+    """``expected`` None is bfloat16 on a device that computes it natively, else float32."""
+    answer = (native, 'as the test says')
+    monkeypatch.setattr('r2vos_mm.utils.precision.native_bfloat16', lambda device: answer)
+    runner = make_runner(
+        val_cfg=dict(_delete_=True, type='AutocastValLoop', **options),
+        test_cfg=dict(_delete_=True, type='AutocastTestLoop', **options),
+        default_hooks=dict(checkpoint=None),
+    )
+    types = []
+    runner.model.layers[0].register_forward_hook(lambda *call: types.append(call[-1].dtype))
+    runner.val()
+    runner.test()
+    assert set(types) == {expected or (torch.bfloat16 if native else torch.float32)}

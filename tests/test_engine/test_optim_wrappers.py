@@ -1,12 +1,14 @@
-"""AutocastOptimWrapper on the CPU."""
+"""AutocastOptimWrapper on the CPU, and the precision of resumed runs."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.runner import Runner
 from torch import nn
 
+from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine import AutocastOptimWrapper
 from r2vos_mm.registry import OPTIM_WRAPPERS
 
@@ -54,3 +56,54 @@ def test_training_run(make_runner: Callable[..., Runner]) -> None:
     runner.train()
     assert isinstance(runner.optim_wrapper, AutocastOptimWrapper)
     assert all(p.dtype == torch.float32 for p in runner.model.parameters())
+
+
+@pytest.fixture(params=[True, False])
+def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the device is taken for one with bfloat16 units; both in turn."""
+    answer = (request.param, 'as the test says')
+    monkeypatch.setattr('r2vos_mm.utils.precision.native_bfloat16', lambda device: answer)
+    return request.param
+
+
+def test_auto_follows_the_device(native: bool) -> None:
+    model = nn.Linear(1, 1)
+    wrapper = AutocastOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), 0.1))
+    with wrapper.optim_context(model):
+        expected = torch.bfloat16 if native else torch.float32
+        assert model(torch.ones(1, 1)).dtype == expected
+
+
+@pytest.mark.parametrize('dtype', ['auto', 'float32', 'bfloat16'])
+def test_a_resumed_run_keeps_its_precision(
+    make_runner: Callable[..., Runner], tmp_path: Path, native: bool, dtype: str
+) -> None:
+    """A checkpoint of the precision that ``auto`` does not choose on this device."""
+    saved = 'float32' if native else 'bfloat16'
+    wrapper = {'optim_wrapper.type': 'AutocastOptimWrapper'}
+    short = {'train_cfg.max_iters': 3}
+    make_runner('first', **wrapper, **short, **{'optim_wrapper.dtype': saved}).train()
+    path = tmp_path / 'first' / 'iter_3.pth'
+    assert read_checkpoint(path)['meta']['precision'] == saved
+    runner = make_runner(
+        'second', load_from=str(path), resume=True, **wrapper,
+        **{'optim_wrapper.dtype': dtype, 'train_cfg.max_iters': 4},
+    )  # fmt: skip
+    runner.train()
+    assert runner.optim_wrapper.precision.name == (saved if dtype == 'auto' else dtype)
+    log = next((tmp_path / 'second').glob('*/*.log')).read_text()
+    assert ('which is kept' in log) is (dtype == 'auto')
+    assert ('bfloat16 is slow on cpu' in log) is (
+        not native and runner.optim_wrapper.precision.name == 'bfloat16'
+    )
+
+
+def test_finetuning_does_not_take_the_precision_over(
+    make_runner: Callable[..., Runner], tmp_path: Path, native: bool
+) -> None:
+    other = 'float32' if native else 'bfloat16'
+    wrapper = {'optim_wrapper.type': 'AutocastOptimWrapper', 'train_cfg.max_iters': 3}
+    make_runner('first', **wrapper, **{'optim_wrapper.dtype': other}).train()
+    runner = make_runner('second', load_from=str(tmp_path / 'first' / 'iter_3.pth'), **wrapper)
+    runner.train()
+    assert runner.optim_wrapper.precision.name != other

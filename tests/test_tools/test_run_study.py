@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from r2vos_mm.engine.launch import UsageError
 from r2vos_mm.refshapes import make_refshapes
+from r2vos_mm.utils.cli import UsageError
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'run_study.py'

@@ -10,12 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mmengine.structures import InstanceData
 
 from r2vos_mm.apis import init_model
 from r2vos_mm.datasets import Pair
-from r2vos_mm.engine.launch import UsageError
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.cli import UsageError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'r2vos_tiny_refshapes.py'
@@ -75,7 +76,7 @@ class Listener:
         masks = torch.zeros(len(sample.gt_pairs.sentences), 2, 4, 4, dtype=torch.bool)
         for mask, sentence in zip(masks, sample.gt_pairs.sentences):
             mask[:, int(sentence)] = True
-        sample.pred_pairs = sanity.InstanceData(ungated_masks=masks)
+        sample.pred_pairs = InstanceData(ungated_masks=masks)
         return [sample]
 
 
@@ -92,7 +93,7 @@ def test_a_model_that_listens():
 
 def sanity_sample(masks, is_negative):
     sample = ReferringDataSample()
-    sample.gt_pairs = sanity.InstanceData(masks=masks, is_negative=is_negative)
+    sample.gt_pairs = InstanceData(masks=masks, is_negative=is_negative)
     return sample
 
 

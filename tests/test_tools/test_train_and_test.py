@@ -11,6 +11,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from r2vos_mm.engine import load_config
+
 ROOT = Path(__file__).parents[2]
 CONFIG = 'tests/toy/toy_config.py'
 INIT = 'model.backbone.init_cfg'
@@ -112,26 +114,39 @@ def test_several_machines_need_a_port() -> None:
 
 def training_config(functions: dict, monkeypatch: pytest.MonkeyPatch, *options: str) -> Config:
     """Config that tools/train.py would run with ``options``."""
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(ROOT / CONFIG), *options])
     monkeypatch.setattr(sys, 'path', [str(ROOT / 'tests' / 'toy'), *sys.path])
-    args = functions['parse_args']()
-    cfg = functions['load_config'](args)
+    args = functions['parse_args']([str(ROOT / CONFIG), *options])
+    cfg = load_config(args)
     functions['apply_training_options'](cfg, args)
     return cfg
 
 
 def test_training_options(functions: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = training_config(
-        functions, monkeypatch, '--resume', '--amp', '--auto-scale-lr', '--seed', '7',
+        functions, monkeypatch, '--amp', '--auto-scale-lr', '--seed', '7',
         '--max-minutes', '2.5', '--cfg-options', 'model.width=3', 'optim_wrapper.optimizer.lr=1e-3',
     )  # fmt: skip
     assert cfg.work_dir == os.path.join('work_dirs', 'toy_config')
-    assert (cfg.resume, cfg.load_from) == (True, None)
-    assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.dtype) == ('AutocastOptimWrapper', 'auto')
     assert cfg.auto_scale_lr.enable is True
     assert cfg.randomness.seed == 7
     assert cfg.custom_hooks[-1] == {'type': 'TimeLimitHook', 'max_minutes': 2.5}
     assert (cfg.model.width, cfg.optim_wrapper.optimizer.lr) == (3, 1e-3)
+
+
+@pytest.mark.parametrize('interrupted', [True, False])
+def test_resume(
+    functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, interrupted: bool
+) -> None:
+    """A run that has no checkpoint yet begins with the weights that its config names."""
+    if interrupted:
+        (tmp_path / 'last_checkpoint').touch()
+    cfg = training_config(
+        functions, monkeypatch, '--resume', '--work-dir', str(tmp_path), '--cfg-options',
+        'load_from=first.pth',
+    )  # fmt: skip
+    assert bool(cfg.get('resume')) is interrupted
+    assert cfg.load_from == (None if interrupted else 'first.pth')
 
 
 def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -145,10 +160,6 @@ def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_
     ('options', 'message'),
     [
         (('--resume', 'gone.pth'), 'Checkpoint gone.pth does not exist'),
-        (
-            ('--cfg-options', 'load_from=gone.pth'),
-            r'--cfg-options load_from=None starts without it\): gone.pth does not exist',
-        ),
         (('--amp', '--cfg-options', 'optim_wrapper.type=Other'), 'optim_wrapper of its own, Other'),
         (('--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'), 'no auto_scale_lr'),
     ],

@@ -27,7 +27,7 @@ auto_scale_lr = dict(enable=False, base_batch_size=4)
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
+    logger=dict(type='ProgressLoggerHook', interval=1, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='SafeCheckpointHook',
@@ -38,7 +38,8 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    exact_resume=dict(type='ExactResumeHook'),
 )
-custom_hooks = [dict(type='ExactResumeHook'), dict(type='ToyHook')]
+custom_hooks = [dict(type='ToyHook')]
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)

@@ -1,16 +1,18 @@
-"""Clips per second of a training pipeline, and the memory of its workers.
+"""Measure clips per second of a training pipeline, and the memory of its workers.
 
 ``python tools/analysis_tools/benchmark_dataloader.py configs/r2vos_r50.py`` times the
 ``train_dataloader`` of a config as one worker runs it, against the way clips are usually loaded in
-this field (:class:`UsualPipeline`), written here as a yardstick. Both load the same items in turn,
-so that whatever else the machine does slows both; times are those of the processor, without
-waiting. ``--frame-size 1280 720`` first writes the frames of ``--videos`` videos at that size to a
+this field (:class:`UsualPipeline`), implemented here as a baseline. Both load the same items in
+turn, so that other load on the machine slows both; times are processor times, without waiting.
+``--frame-size 1280 720`` first writes the frames of ``--videos`` videos at that size to a
 temporary folder.
 
-``--memory`` measures instead what a set as large as MeViS takes in 4 workers: an index of 1,662
-made-up videos with 23,051 sentences and masks of 6,770 objects is read, and each worker draws from
-all of it.
+``--memory`` measures instead the memory that a set as large as MeViS takes in 4 workers: it reads
+an index of 1,662 made-up videos with 23,051 sentences and masks of 6,770 objects, and each worker
+draws from all of it.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -24,25 +26,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
 from PIL import Image
-from torch import Tensor
-from torch.nn.functional import interpolate
 
-import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before a config asks for them)
 from r2vos_mm.compat.opencv import one_opencv_thread
-from r2vos_mm.datasets import BaseReferringDataset
-from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
-from r2vos_mm.registry import DATASETS
-from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.cli import (
+    UsageError,
+    add_cfg_options,
+    cfg_options,
+    existing_file,
+    parser_of,
+    short_errors,
+)
 from r2vos_mm.utils.files import write_json
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import Tensor
+
+    from r2vos_mm.datasets import BaseReferringDataset
 
 SHORT_SIDES = (288, 320, 352, 392, 416, 448, 480, 512)
 CROP_SHORT_SIDES = (400, 500, 600)
@@ -56,7 +61,7 @@ _MIB = 1 << 20
 
 
 class UsualPipeline:
-    """A clip of one sentence as referring video segmentation usually loads it.
+    """Load a clip of one sentence as referring video segmentation usually does.
 
     Frames are decoded, flipped and resized by Pillow at their full size, colours are changed
     before the resize, each mask is a float map of the frame's size, and frames leave as normalised
@@ -66,7 +71,12 @@ class UsualPipeline:
     """
 
     def __call__(self, results: dict) -> dict:
-        """``inputs`` (T, 3, H, W) float32 and ``data_samples`` with the first pair."""
+        """Return ``inputs`` (T, 3, H, W) float32 and ``data_samples`` with the first pair."""
+        import torch
+        from mmengine.structures import InstanceData
+
+        from r2vos_mm.structures import ReferringDataSample
+
         obj_id = int(results['clip'][0].pairs[0].obj_id)
         frames = [Image.open(path).convert('RGB') for path in results['img_path']]
         masks = [np.asarray(Image.open(file.path)) == obj_id for file in results['target_masks']]
@@ -92,7 +102,9 @@ class UsualPipeline:
     def _resize(
         frames: list[Image.Image], masks: Tensor, short: int, long: int | None
     ) -> tuple[list[Image.Image], Tensor]:
-        """Frames and masks (T, H, W) with the short side given, the long one limited."""
+        """Resize frames and masks (T, H, W) to a short side, the long one limited."""
+        from torch.nn.functional import interpolate
+
         width, height = frames[0].size
         ratio = short / min(width, height)
         if long is not None:
@@ -105,7 +117,7 @@ class UsualPipeline:
 
     @staticmethod
     def _crop(frames: list[Image.Image], masks: Tensor) -> tuple[list[Image.Image], Tensor]:
-        """The same random part of frames and masks."""
+        """Crop the same random part of frames and masks."""
         width, height = frames[0].size
         w, h = (
             random.randint(min(CROP_RANGE[0], side), min(CROP_RANGE[1], side))
@@ -120,7 +132,7 @@ class UsualPipeline:
 
 @dataclass(frozen=True)
 class _ColourDraws:
-    """Changes of colour, None for those that are left out."""
+    """Changes of colour; None leaves one out."""
 
     brightness: float | None
     contrast: float | None
@@ -129,7 +141,7 @@ class _ColourDraws:
     hue: float | None
 
     @classmethod
-    def draw(cls) -> '_ColourDraws':
+    def draw(cls) -> _ColourDraws:
         def maybe(low: float, high: float) -> float | None:
             return random.uniform(low, high) if random.random() < 0.5 else None
 
@@ -139,7 +151,7 @@ class _ColourDraws:
 
 
 def _change_colours(frame: Image.Image, draws: _ColourDraws) -> Image.Image:
-    """Brightness, contrast, saturation and hue of one frame, in floats."""
+    """Change brightness, contrast, saturation and hue of one frame, in floats."""
     pixels = np.asarray(frame).astype(np.float32)
     if draws.brightness is not None:
         pixels += draws.brightness
@@ -157,7 +169,9 @@ def _change_colours(frame: Image.Image, draws: _ColourDraws) -> Image.Image:
 
 
 def _box_of(mask: Tensor) -> Tensor:
-    """(x1, y1, x2, y2) around a mask (H, W), zeros if it is empty."""
+    """Return (x1, y1, x2, y2) around a mask (H, W), zeros if it is empty."""
+    import torch
+
     rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
     if not len(rows):
         return torch.zeros(4)
@@ -165,7 +179,9 @@ def _box_of(mask: Tensor) -> Tensor:
 
 
 def _to_tensor(frame: Image.Image) -> Tensor:
-    """Normalised float32 (3, H, W)."""
+    """Return a normalised float32 tensor (3, H, W)."""
+    import torch
+
     pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1).contiguous().float().div(255)
     return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
@@ -177,9 +193,9 @@ class Speed:
     Attributes:
         clips_per_second: of the config's pipeline.
         usual_clips_per_second: of :class:`UsualPipeline`.
-        ratio: the first by the second, median over the rounds.
+        ratio: the first divided by the second, median over the rounds.
         ratio_range: the smallest and largest ratio of a round.
-        pairs_per_clip: sentences of a clip; those of the usual pipeline have one.
+        pairs_per_clip: sentences per clip; the usual pipeline has one.
     """
 
     clips_per_second: float
@@ -190,13 +206,15 @@ class Speed:
 
 
 def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
-    """Times both pipelines on the same random items, in turn.
+    """Time both pipelines on the same random items, in turn.
 
     Args:
         loader: ``train_dataloader`` of a config.
-        items: items in a round.
-        rounds: how often the times are taken.
+        items: items per round.
+        rounds: number of rounds.
     """
+    from r2vos_mm.registry import DATASETS
+
     ours: BaseReferringDataset = DATASETS.build(loader.dataset)
     usual: BaseReferringDataset = DATASETS.build({**loader.dataset, 'pipeline': [UsualPipeline()]})
     rng = np.random.default_rng(0)
@@ -225,7 +243,9 @@ def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread in PyTorch and OpenCV, as in a worker."""
+    """Use one thread in PyTorch and OpenCV, as a worker does."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -236,16 +256,16 @@ def _one_thread() -> Iterator[None]:
 
 
 def write_resized(source: Path, target: Path, *, size: tuple[int, int], videos: int) -> None:
-    """Writes the first videos of a set in the layout of Refer-YouTube-VOS at another size.
+    """Write the first videos of a set in the layout of Refer-YouTube-VOS at another size.
 
     Args:
         source: its root; the split is ``train``.
         target: folder to fill.
         size: (width, height).
-        videos: how many.
+        videos: number of videos.
 
     Raises:
-        FileNotFoundError: if the set has no sentences file.
+        FileNotFoundError: the set has no file of sentences.
     """
     name = 'meta_expressions/train/meta_expressions.json'
     listed = json.loads((source / name).read_text(encoding='utf-8'))['videos']
@@ -268,18 +288,23 @@ def write_resized(source: Path, target: Path, *, size: tuple[int, int], videos: 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory in MiB of a process: ``private`` is its own (USS), ``share`` adds its part of what
-    several processes share (PSS), so that the shares of all add up to what the machine needs."""
+    """Memory of a process in MiB.
+
+    Attributes:
+        private: memory of this process alone (USS).
+        share: ``private`` and its part of what several processes share (PSS), so that the shares
+            of all processes add up to what the machine needs.
+    """
 
     private: float
     share: float
 
     @classmethod
-    def of_this_process(cls) -> 'Memory':
-        """From Linux's account of this process.
+    def of_this_process(cls) -> Memory:
+        """Read the memory of this process from Linux.
 
         Raises:
-            UsageError: there is no such account.
+            UsageError: the system is not Linux.
         """
         path = Path('/proc/self/smaps_rollup')
         if not path.is_file():
@@ -295,12 +320,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class WorkerMemory:
-    """What workers take.
+    """Memory of workers.
 
     Attributes:
         read_mib: growth of the first process by reading the set.
-        first: workers that have drawn nothing yet.
-        last: the same when each has drawn its items.
+        first: of each worker before it has drawn an item.
+        last: of each worker after it has drawn its items.
         total_share: of all workers and the first process at the end, MiB.
     """
 
@@ -311,7 +336,9 @@ class WorkerMemory:
 
 
 def measure_memory(*, workers: int, items: int, videos: int = MEVIS_VIDEOS) -> WorkerMemory:
-    """Reads a made-up set of the size of MeViS and draws ``items`` in each forked worker."""
+    """Read a made-up set of the size of MeViS and draw ``items`` in each forked worker."""
+    from r2vos_mm.registry import DATASETS
+
     with tempfile.TemporaryDirectory() as folder:
         write_made_up_mevis(Path(folder), videos=videos)
         before = Memory.of_this_process()
@@ -350,7 +377,7 @@ def _start_worker(dataset: BaseReferringDataset, barrier: Any) -> None:
 
 
 def _draw(task: tuple[int, int]) -> tuple[Memory, Memory]:
-    """Draws random items in a worker; its memory before and after, all workers at once."""
+    """Draw random items in a worker; return its memory before and after, all workers at once."""
     seed, items = task
     dataset = _worker['dataset']
     _worker['barrier'].wait()
@@ -359,13 +386,18 @@ def _draw(task: tuple[int, int]) -> tuple[Memory, Memory]:
         dataset[index]
     _worker['barrier'].wait()
     last = Memory.of_this_process()
-    # Nobody leaves before all are measured: what two share would become the other's own.
+    # No worker ends before all are measured: memory that two share would become the other's own.
     _worker['barrier'].wait()
     return first, last
 
 
 def _only_the_index(results: dict) -> dict:
-    """A pipeline that reads no file; the dataset has looked up frames, sentences and masks."""
+    """Read no file: the dataset has looked up frames, sentences and masks."""
+    import torch
+    from mmengine.structures import InstanceData
+
+    from r2vos_mm.structures import ReferringDataSample
+
     count = len(results['clip'][0].pairs)
     sample = ReferringDataSample()
     sample.gt_pairs = InstanceData(valid=torch.ones(count, len(results['clip'])))
@@ -373,10 +405,10 @@ def _only_the_index(results: dict) -> dict:
 
 
 def write_made_up_mevis(root: Path, *, videos: int) -> None:
-    """Writes the annotation files of a training split with as much per video as MeViS has.
+    """Write the annotation files of a training split with as many entries per video as MeViS has.
 
-    The frames of all videos are the same empty files, and the mask codes are as long as usual
-    but no masks.
+    All videos share the same empty frame files, and the mask codes have the usual length but no
+    content.
     """
     frames = [f'{i:05d}' for i in range(MEVIS_FRAMES)]
     images = root / 'train/JPEGImages'
@@ -412,7 +444,7 @@ def write_made_up_mevis(root: Path, *, videos: int) -> None:
 
 
 def speed_table(speed: Speed, name: str) -> str:
-    """The figures as text."""
+    """Format the speed as text."""
     low, high = speed.ratio_range
     return (
         f'{name}: {speed.clips_per_second:.1f} clips per second and worker, '
@@ -424,7 +456,7 @@ def speed_table(speed: Speed, name: str) -> str:
 
 
 def memory_table(memory: WorkerMemory) -> str:
-    """The figures as text, one row a worker."""
+    """Format the memory as text, one row per worker."""
     lines = [
         f'reading the index: {memory.read_mib:.0f} MiB',
         'worker  private at start  private at end  share at end  (MiB)',
@@ -437,15 +469,13 @@ def memory_table(memory: WorkerMemory) -> str:
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line."""
+    parser = parser_of(__doc__)
     parser.add_argument('config', nargs='?', help='config file; --memory needs none')
     parser.add_argument(
         '--items',
         type=int,
-        help='items a round, or a worker with --memory (default: 20, with --memory 2000)',
+        help='items per round, or per worker with --memory (default: 20, with --memory 2000)',
     )
     parser.add_argument('--rounds', type=int, default=5, help='default: %(default)s')
     parser.add_argument(
@@ -466,21 +496,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--workers', type=int, default=4, help='workers of --memory (default: %(default)s)'
     )
     parser.add_argument('--out', type=Path, help='JSON file for the figures, too')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that override the config, as key=value',
-    )
+    add_cfg_options(parser)
     return parser.parse_args(arguments)
 
 
 def _speed_of(args: argparse.Namespace) -> Speed:
-    """Times the config of the command line."""
+    """Time the config of the command line."""
+    from mmengine.config import Config
+
     if args.config is None:
         raise UsageError('name a config, or measure with --memory')
     cfg = Config.fromfile(existing_file(args.config, what='Config'))
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.merge_from_dict(cfg_options(args.cfg_options))
     loader = cfg.get('train_dataloader')
     if loader is None:
         raise UsageError(f'{args.config} has no train_dataloader')
@@ -502,15 +529,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with short_errors():
         if min(args.items or 1, args.rounds, args.videos, args.workers) < 1:
             raise UsageError('--items, --rounds, --videos and --workers are at least 1')
+
+        from mmengine.registry import init_default_scope
+
         init_default_scope('r2vos_mm')
         if args.memory:
-            figures = measure_memory(workers=args.workers, items=args.items or 2000)
-            print(memory_table(figures))
+            result = measure_memory(workers=args.workers, items=args.items or 2000)
+            print(memory_table(result))
         else:
-            figures = _speed_of(args)
-            print(speed_table(figures, Path(args.config).stem))
+            result = _speed_of(args)
+            print(speed_table(result, Path(args.config).stem))
         if args.out:
-            write_json(args.out, asdict(figures))
+            write_json(args.out, asdict(result))
 
 
 if __name__ == '__main__':

@@ -1,25 +1,28 @@
-"""Time and memory of the mask predictors, the dynamic one also in its naive form.
+"""Measure time and memory of the mask predictors, the dynamic one also in its naive form.
 
     python tools/analysis_tools/benchmark_mask_predictors.py --frames 5 --size 360 640
 
-The naive form repeats the mask features for every slot, appends a map of relative coordinates to
-each copy and runs grouped convolutions. ``extra memory`` is what a forward pass allocates at most
-beyond its input, results included (counted by PyTorch's profiler on the CPU, by CUDA's allocator
-there).
+The naive form repeats the mask features for every query, appends a map of relative coordinates to
+each copy and runs grouped convolutions. ``extra memory`` is the peak of what a forward pass
+allocates beyond its input, results included (counted by PyTorch's profiler on a CPU, by CUDA's
+allocator on a GPU).
 """
+
+from __future__ import annotations
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from r2vos_mm.utils.cli import parser_of
 
-import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.models.heads import DynamicMaskPredictor, LinearMaskPredictor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from r2vos_mm.models.heads import DynamicMaskPredictor
 
 _MIB = 1 << 20
 HEADER = '| predictor | forward | forward and backward | extra memory |\n|---|---|---|---|'
@@ -39,34 +42,39 @@ class Inputs:
         *,
         pairs: int,
         frames: int,
-        slots: int,
+        queries: int,
         channels: int,
         size: tuple[int, int],
         device: str,
-    ) -> 'Inputs':
-        """Noise for frames of ``size`` pixels, mask features of stride 4."""
+    ) -> Inputs:
+        """Return noise for frames of ``size`` pixels, mask features of stride 4."""
+        import torch
+
         height, width = size
         generator = torch.Generator().manual_seed(0)
         features = torch.randn(
             pairs, frames, channels, -(-height // 4), -(-width // 4), generator=generator
         )
-        queries = torch.randn(pairs, frames, slots, channels, generator=generator)
-        points = torch.rand(pairs, frames, slots, 2, generator=generator)
+        vectors = torch.randn(pairs, frames, queries, channels, generator=generator)
+        points = torch.rand(pairs, frames, queries, 2, generator=generator)
         return cls(
-            queries.to(device).requires_grad_(),
+            vectors.to(device).requires_grad_(),
             features.to(device).requires_grad_(),
             (points * torch.tensor([width, height])).to(device),
         )
 
 
 def naive_masks(predictor: DynamicMaskPredictor, inputs: Inputs) -> Tensor:
-    """What ``predictor`` computes, with one copy of the features per slot and grouped convolutions.
+    """Compute what ``predictor`` does, by one copy of the features per query, grouped convolutions.
 
     Returns:
         Mask logits (P, T, N, h, w).
     """
+    import torch
+    import torch.nn.functional as F
+
     parts = predictor.controller(inputs.queries).flatten(0, 2).split(predictor.parts, dim=-1)
-    slots, hidden, stride = len(parts[0]), predictor.hidden, predictor.stride
+    queries, hidden, stride = len(parts[0]), predictor.hidden, predictor.stride
     copies = inputs.mask_features[:, :, None].expand(-1, -1, inputs.queries.shape[2], -1, -1, -1)
     height, width = copies.shape[-2:]
     rows = stride * torch.arange(height, device=copies.device) + stride // 2
@@ -75,14 +83,16 @@ def naive_masks(predictor: DynamicMaskPredictor, inputs: Inputs) -> Tensor:
     relative = inputs.references[..., None, None] - cells
     maps = torch.cat((copies, relative), dim=3).reshape(1, -1, height, width)
     for index, outputs in enumerate((hidden, hidden, 1)):
-        weight = parts[index].reshape(slots * outputs, -1, 1, 1)
-        maps = F.conv2d(maps, weight, parts[index + 3].flatten(), groups=slots)
+        weight = parts[index].reshape(queries * outputs, -1, 1, 1)
+        maps = F.conv2d(maps, weight, parts[index + 3].flatten(), groups=queries)
         maps = maps.relu() if index < 2 else maps
     return maps.reshape(*inputs.queries.shape[:3], height, width)
 
 
 def seconds(function: Callable[[], object], *, repeats: int, device: str) -> float:
-    """Median time of a call after one that does not count."""
+    """Return the median time of a call after one that does not count."""
+    import torch
+
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -94,7 +104,9 @@ def seconds(function: Callable[[], object], *, repeats: int, device: str) -> flo
 
 
 def peak_bytes(function: Callable[[], object], *, device: str) -> int:
-    """Bytes that a call holds at most beyond what was held before."""
+    """Return the peak of the bytes that a call holds beyond those held before."""
+    import torch
+
     if torch.device(device).type == 'cuda':
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -111,7 +123,8 @@ def peak_bytes(function: Callable[[], object], *, device: str) -> int:
 
 
 def row(name: str, predict: Callable[[], Tensor], *, repeats: int, device: str) -> str:
-    """A row of the table for one predictor."""
+    """Measure one predictor and return its row of the table."""
+    import torch
 
     @torch.no_grad()
     def forward() -> None:
@@ -125,29 +138,37 @@ def row(name: str, predict: Callable[[], Tensor], *, repeats: int, device: str) 
     )
 
 
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = parser_of(__doc__)
+    parser.add_argument('--size', type=int, nargs=2, default=[360, 640], metavar=('H', 'W'))
+    default = '(default: %(default)s)'
+    parser.add_argument('--pairs', type=int, default=1, help=default)
+    parser.add_argument('--frames', type=int, default=5, help=default)
+    parser.add_argument('--queries', '--slots', type=int, default=5, help=default)
+    parser.add_argument('--channels', type=int, default=256, help=default)
+    parser.add_argument('--repeats', type=int, default=5, help=default)
+    parser.add_argument('--threads', type=int, help="(default: PyTorch's)")
+    parser.add_argument('--device', default='auto', help=default)
+    return parser.parse_args(arguments)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure as the command line says and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--size', type=int, nargs=2, default=[360, 640], metavar=('H', 'W'))
-    for name, default in (
-        ('pairs', 1),
-        ('frames', 5),
-        ('slots', 5),
-        ('channels', 256),
-        ('repeats', 5),
-        ('threads', torch.get_num_threads()),
-    ):
-        parser.add_argument(f'--{name}', type=int, default=default, help='(default: %(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(args.threads)
+    args = parse_args(arguments)
+
+    import torch
+
+    from r2vos_mm.models.heads import DynamicMaskPredictor, LinearMaskPredictor
+
+    if args.device == 'auto':
+        args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    torch.set_num_threads(args.threads or torch.get_num_threads())
     torch.manual_seed(0)
     inputs = Inputs.random(
         pairs=args.pairs,
         frames=args.frames,
-        slots=args.slots,
+        queries=args.queries,
         channels=args.channels,
         size=tuple(args.size),
         device=args.device,

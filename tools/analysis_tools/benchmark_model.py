@@ -1,16 +1,17 @@
-"""Peak memory and wall time of one training step and of one test video, on random input.
+"""Measure peak memory and wall time of one training step and of one test video, on random input.
 
 ``python tools/analysis_tools/benchmark_model.py configs/r2vos_r50.py --random-text-encoder`` prints
-a row of a Markdown table for each, ``--out FILE.json`` writes the figures too. Each phase runs in a
-process of its own, so that its peak is its own: ``torch.cuda.max_memory_allocated`` on a GPU, the
+a row of a Markdown table for each; ``--out FILE.json`` writes the numbers too. Each phase runs in
+its own process, so that its peak is its own: ``torch.cuda.max_memory_allocated`` on a GPU, the
 resident set of the process (with Python and its libraries) on a CPU. A step is forward, backward
 and the update of the weights, after ``--warm-up`` ones; times are medians. No weights are read:
 neither time nor memory depends on their values.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,28 +21,34 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
-from transformers import RobertaConfig, RobertaModel
 
-from r2vos_mm.apis.inference import PRECISIONS
-from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
-from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
-from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.apis.build_model import add_device_options
+from r2vos_mm.utils.cli import (
+    UsageError,
+    add_cfg_options,
+    cfg_options,
+    existing_file,
+    parser_of,
+    short_errors,
+)
+from r2vos_mm.utils.files import write_json
+
+if TYPE_CHECKING:
+    import torch
+    from mmengine.config import Config
+
+    from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+    from r2vos_mm.structures import ReferringDataSample
 
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one phase took.
+    """Cost of one phase.
 
     Attributes:
         config: name of the config.
@@ -70,7 +77,7 @@ class Measurement:
     frames_per_second: float
 
     def row(self) -> str:
-        """A row of :data:`HEADER`'s table."""
+        """Return a row of :data:`HEADER`'s table."""
         return (
             f'| {self.config} | {self.phase} | {self.input} | {self.device} | '
             f'{self.precision} | {self.trained:.1f} of {self.parameters:.1f} M | '
@@ -85,7 +92,7 @@ HEADER = (
 
 
 class HashTokenizer:
-    """Words to token numbers by their hash: enough to feed a language model of random weights."""
+    """Turn words into token numbers by their hash, which suffices for random weights."""
 
     def __init__(self, vocabulary: int) -> None:
         self.vocabulary = vocabulary
@@ -93,7 +100,9 @@ class HashTokenizer:
     def __call__(
         self, sentences: list[str], *, padding: bool = True, return_tensors: str = 'pt'
     ) -> dict[str, torch.Tensor]:
-        """(P, L) ``input_ids`` and ``attention_mask``, with a start and an end token."""
+        """Return ``input_ids`` and ``attention_mask`` (P, L), with a start and an end token."""
+        import torch
+
         rows = [
             torch.tensor([0, *(self._number(word) for word in sentence.split()), 2])
             for sentence in sentences
@@ -109,10 +118,12 @@ class HashTokenizer:
 
 
 def random_text_encoder(cfg: dict) -> dict:
-    """Config of the text encoder with a language model of distilroberta-base's size inside.
+    """Put a language model of distilroberta-base's size into the config of a text encoder.
 
-    Its weights are random: for measurements where neither the hub nor its files are at hand.
+    Its weights are random, so that neither a hub nor files are needed.
     """
+    from transformers import RobertaConfig, RobertaModel
+
     config = RobertaConfig(
         vocab_size=50265, num_hidden_layers=6, max_position_embeddings=514, type_vocab_size=1
     )
@@ -123,7 +134,9 @@ def random_text_encoder(cfg: dict) -> dict:
 
 
 def random_batch(args: argparse.Namespace, *, clips: int) -> dict:
-    """Clips of noise, each with pairs of made-up sentences and rectangles as masks."""
+    """Return clips of noise, each with pairs of made-up sentences and rectangles as masks."""
+    import torch
+
     generator = np.random.default_rng(0)
     height, width = args.size
     inputs = [
@@ -137,7 +150,13 @@ def random_batch(args: argparse.Namespace, *, clips: int) -> dict:
 
 
 def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
-    """The pairs of one clip: positives with a rectangle of their own, then negatives."""
+    """Return the pairs of one clip: positives with a rectangle of their own, then negatives."""
+    import torch
+    from mmengine.structures import InstanceData
+
+    from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
+    from r2vos_mm.structures import ReferringDataSample
+
     height, width = args.size
     count = args.positives + args.negatives
     masks = np.zeros((count, args.frames, height, width), bool)
@@ -168,13 +187,18 @@ def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
 
 
 def build(args: argparse.Namespace) -> tuple[Config, ReferringVideoSegmentor]:
-    """Config and model on the device.
+    """Return config and model, on the device.
 
     Raises:
         UsageError: the text encoder cannot be loaded.
     """
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from r2vos_mm.registry import MODELS
+
     cfg = Config.fromfile(existing_file(args.config, what='Config'))
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.merge_from_dict(cfg_options(args.cfg_options))
     init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
     parts = cfg.model.to_dict()
     if args.random_text_encoder:
@@ -189,7 +213,9 @@ def build(args: argparse.Namespace) -> tuple[Config, ReferringVideoSegmentor]:
 def train_step(
     cfg: Config, model: ReferringVideoSegmentor, args: argparse.Namespace
 ) -> Callable[[], None]:
-    """One training step, ready to be called."""
+    """Prepare one training step."""
+    from mmengine.optim import build_optim_wrapper
+
     model.train()
     optimizer = dict(cfg.optim_wrapper, type='AutocastOptimWrapper', dtype=args.precision)
     wrapper = build_optim_wrapper(model, optimizer)
@@ -200,14 +226,15 @@ def train_step(
 def test_video(
     cfg: Config, model: ReferringVideoSegmentor, args: argparse.Namespace
 ) -> Callable[[], None]:
-    """The test of one video with all its sentences, ready to be called."""
+    """Prepare the test of one video with all its sentences."""
+    from r2vos_mm.utils.precision import resolve_precision
+
     model.eval()
     batch = random_batch(args, clips=1)
+    precision = resolve_precision(args.precision, args.device)
 
     def step() -> None:
-        with torch.autocast(
-            torch.device(args.device).type, torch.bfloat16, enabled=args.precision == 'bfloat16'
-        ):
+        with precision.autocast(args.device):
             model.test_step(dict(batch))
 
     return step
@@ -217,9 +244,15 @@ PHASES = {'train-step': train_step, 'test-video': test_video}
 
 
 def measure(phase: str, args: argparse.Namespace) -> Measurement:
-    """Build the model, run the phase some times and take the figures, in this process."""
+    """Build the model, run the phase some times and measure it, in this process."""
+    import torch
+
+    args.threads = args.threads or torch.get_num_threads()
     torch.set_num_threads(args.threads)
+    if args.device == 'auto':
+        args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
     cfg, model = build(args)
+    args.precision = chosen_precision(cfg, args)
     step = PHASES[phase](cfg, model, args)
     idle = memory_mib(args.device)
     seconds = [timed(step, args.device) for _ in range(args.warm_up + args.repeats)]
@@ -243,8 +276,23 @@ def measure(phase: str, args: argparse.Namespace) -> Measurement:
     )
 
 
+def chosen_precision(cfg: Config, args: argparse.Namespace) -> str:
+    """Return ``bfloat16`` or ``float32``: as requested, or as the config trains on the device."""
+    from r2vos_mm.utils.precision import log_precision, resolve_precision
+
+    wrapper, requested = cfg.get('optim_wrapper') or {}, args.precision
+    mixed = wrapper.get('type') in ('AutocastOptimWrapper', 'AmpOptimWrapper')
+    if requested == 'auto' and wrapper.get('type') == 'AutocastOptimWrapper':
+        requested = wrapper.get('dtype', 'auto')
+    precision = resolve_precision(requested, args.device, mixed_precision=mixed)
+    log_precision(precision, args.device)
+    return precision.name
+
+
 def timed(step: Callable[[], None], device: str) -> float:
-    """Seconds of one call, until the device is done."""
+    """Return the seconds of one call, until the device is done."""
+    import torch
+
     on_gpu = torch.device(device).type == 'cuda'
     start = time.perf_counter()
     step()
@@ -254,22 +302,29 @@ def timed(step: Callable[[], None], device: str) -> float:
 
 
 def memory_mib(device: str) -> float:
-    """Peak memory so far, MiB: allocated on the GPU, or resident in this process."""
+    """Return the peak memory so far in MiB: allocated on the GPU, or resident in this process."""
+    import torch
+
     if torch.device(device).type == 'cuda':
         return torch.cuda.max_memory_allocated(device) / _MIB
+
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / _MIB if sys.platform == 'darwin' else peak / 1024
 
 
 def device_name(args: argparse.Namespace) -> str:
-    """Such as 'NVIDIA A100' or 'CPU, 2 threads'."""
+    """Return a name such as 'NVIDIA A100' or 'CPU, 2 threads'."""
+    import torch
+
     if torch.device(args.device).type == 'cuda':
         return torch.cuda.get_device_name(args.device)
     return f'CPU, {args.threads} thread{"s" if args.threads > 1 else ""}'
 
 
 def measure_apart(phase: str, arguments: Sequence[str]) -> Measurement:
-    """:func:`measure` in a fresh process.
+    """Call :func:`measure` in a fresh process.
 
     Raises:
         UsageError: the process failed; the message is the last line it wrote.
@@ -290,8 +345,8 @@ def measure_apart(phase: str, arguments: Sequence[str]) -> Measurement:
 
 
 def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
-    """Command line of this tool."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Read the command line."""
+    parser = parser_of(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--train-step', action='store_true', help='only the training step')
     parser.add_argument('--test-video', action='store_true', help='only the test video')
@@ -306,35 +361,23 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
     for name, default, what in (
         ('frames', 5, 'frames of a clip and of the video'),
         ('clips', 1, 'clips of a step'),
-        ('positives', 3, 'positive pairs a clip'),
-        ('negatives', 3, 'negative pairs a clip'),
-        ('threads', torch.get_num_threads(), 'of the CPU'),
+        ('positives', 3, 'positive pairs per clip'),
+        ('negatives', 3, 'negative pairs per clip'),
         ('warm-up', 1, 'steps before the timed ones'),
         ('repeats', 3, 'timed steps'),
     ):
         parser.add_argument(
             f'--{name}', type=int, default=default, help=f'{what} (default: %(default)s)'
         )
-    parser.add_argument(
-        '--precision', choices=PRECISIONS, default='float32', help='(default: %(default)s)'
-    )
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='(default: %(default)s)',
-    )
+    parser.add_argument('--threads', type=int, help="of the CPU (default: PyTorch's)")
+    add_device_options(parser)
     parser.add_argument(
         '--random-text-encoder',
         action='store_true',
         help="a language model of distilroberta-base's size with random weights: needs no download",
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that override the config, as key=value',
-    )
-    parser.add_argument('--out', type=Path, help='JSON file for the figures')
+    add_cfg_options(parser)
+    parser.add_argument('--out', type=Path, help='JSON file for the numbers')
     parser.add_argument('--worker', choices=tuple(PHASES), help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -342,8 +385,9 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
 def check_counts(args: argparse.Namespace) -> None:
     """Raise UsageError for numbers that make no batch."""
     at_least_one = ('frames', 'clips', 'positives', 'threads', 'repeats')
+    counts = [getattr(args, name) for name in at_least_one]
     if (
-        min([*args.size, *(getattr(args, name) for name in at_least_one)]) < 1
+        min([*args.size, *(count for count in counts if count is not None)]) < 1
         or min(args.negatives, args.warm_up) < 0
     ):
         raise UsageError(
@@ -363,11 +407,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.out.write_text(json.dumps(asdict(measure(args.worker, args))))
             return
         chosen = [phase for phase in PHASES if getattr(args, phase.replace('-', '_'))]
-        figures = [measure_apart(phase, arguments) for phase in chosen or PHASES]
-        print(HEADER, *(figure.row() for figure in figures), sep='\n')
+        measured = [measure_apart(phase, arguments) for phase in chosen or PHASES]
+        print(HEADER, *(measurement.row() for measurement in measured), sep='\n')
         if args.out is not None:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + '\n')
+            write_json(args.out, [asdict(measurement) for measurement in measured], indent=2)
 
 
 if __name__ == '__main__':

@@ -1,39 +1,46 @@
-"""Draws what the model sees: clips after augmentation with their sentences, masks and boxes.
+"""Draw what the model sees: clips after augmentation with their sentences, masks and boxes.
 
 ``python tools/analysis_tools/browse_dataset.py configs/r2vos_swin_b.py --num 8`` writes one contact
-sheet an item, a row a sentence, negatives in their own section, under
+sheet per item, with one row per sentence and negatives in their own section, under
 ``work_dirs/browse/<config>/``.
 """
 
+from __future__ import annotations
+
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from mmengine.runner import set_random_seed
-from mmengine.utils import track_iter_progress
 
-import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before a config asks for them)
-from r2vos_mm.engine.launch import UsageError, existing_file, short_errors
-from r2vos_mm.registry import DATASETS
-from r2vos_mm.visualization import ClipView, balanced, contact_sheet, pair_views, write_image
+from r2vos_mm.utils.cli import (
+    UsageError,
+    add_cfg_options,
+    cfg_options,
+    existing_file,
+    parser_of,
+    progress,
+    short_errors,
+)
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
-    """Contact sheet of one item of a dataset.
+    """Draw the contact sheet of one item of a dataset.
 
     Args:
         item: ``inputs`` (T, 3, H, W) uint8 RGB and ``data_samples``, a ReferringDataSample.
-        columns: at most so many frames a row.
-        rows: at most so many sentences, half of them negatives where there are enough.
+        columns: maximum number of frames per row.
+        rows: maximum number of sentences, half of them negatives where there are enough.
 
     Returns:
         (h, w, 3) uint8.
     """
+    from r2vos_mm.visualization import ClipView, balanced, contact_sheet, pair_views
+
     sample = item['data_samples']
     frames = item['inputs'].permute(0, 2, 3, 1).numpy()
     # The id comes last: over a single frame a long one is cut off.
@@ -48,11 +55,15 @@ def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
 
 
 def build_dataset(cfg: Config, split: str) -> Any:
-    """The dataset of a config's ``<split>_dataloader``.
+    """Build the dataset of a config's ``<split>_dataloader``.
 
     Raises:
         UsageError: the config has no such loader.
     """
+    from mmengine.registry import init_default_scope
+
+    from r2vos_mm.registry import DATASETS
+
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
         raise UsageError(f'{cfg.filename} has no {split}_dataloader')
@@ -61,51 +72,56 @@ def build_dataset(cfg: Config, split: str) -> Any:
 
 
 def choose(length: int, count: int, *, shuffle: bool, seed: int) -> list[int]:
-    """The first ``count`` of ``length`` indices, or as many at random."""
+    """Return the first ``count`` of ``length`` indices, or as many at random."""
     order = np.random.default_rng(seed).permutation(length) if shuffle else np.arange(length)
     return order[:count].tolist()
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Read the command line."""
+    parser = parser_of(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--out-dir', type=Path, help='folder (default: work_dirs/browse/<config>)')
     parser.add_argument('--num', type=int, default=8, help='items (default: %(default)s)')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument(
-        '--columns', type=int, default=6, help='frames a row (default: %(default)s)'
+        '--columns', type=int, default=6, help='frames per row (default: %(default)s)'
     )
     parser.add_argument('--rows', type=int, default=8, help='sentences (default: %(default)s)')
     parser.add_argument('--shuffle', action='store_true', help='items at random, not the first')
-    parser.add_argument('--seed', type=int, default=0, help='of --shuffle and of the augmentation')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that override the config, as key=value',
-    )
+    parser.add_argument('--seed', type=int, default=0, help='of --shuffle and the augmentation')
+    add_cfg_options(parser)
     return parser.parse_args(arguments)
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Draw the items that the command line chooses."""
+    if min(args.num, args.columns, args.rows) < 1:
+        raise UsageError('--num, --columns and --rows are at least 1')
+    path = existing_file(args.config, what='Config')
+
+    from mmengine.config import Config
+    from mmengine.runner import set_random_seed
+
+    from r2vos_mm.visualization import write_image
+
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(cfg_options(args.cfg_options))
+    dataset = build_dataset(cfg, args.split)
+    set_random_seed(args.seed)
+    folder = args.out_dir or Path('work_dirs', 'browse', Path(args.config).stem)
+    indices = choose(len(dataset), args.num, shuffle=args.shuffle, seed=args.seed)
+    for index in progress(indices, 'items'):
+        sheet = draw_item(dataset[index], columns=args.columns, rows=args.rows)
+        write_image(folder / f'{args.split}_{index:06d}.png', sheet)
+    print(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw as the command line says."""
     args = parse_args(arguments)
     with short_errors():
-        if min(args.num, args.columns, args.rows) < 1:
-            raise UsageError('--num, --columns and --rows are at least 1')
-        cfg = Config.fromfile(existing_file(args.config, what='Config'))
-        cfg.merge_from_dict(args.cfg_options or {})
-        dataset = build_dataset(cfg, args.split)
-        set_random_seed(args.seed)
-        folder = args.out_dir or Path('work_dirs', 'browse', Path(args.config).stem)
-        indices = choose(len(dataset), args.num, shuffle=args.shuffle, seed=args.seed)
-        for index in track_iter_progress(indices):
-            write_image(
-                folder / f'{args.split}_{index:06d}.png',
-                draw_item(dataset[index], columns=args.columns, rows=args.rows),
-            )
-        print(f'{os.linesep}{folder}')
+        draw(args)
 
 
 if __name__ == '__main__':

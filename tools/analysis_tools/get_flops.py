@@ -1,4 +1,4 @@
-"""Parameters and floating point operations of configs.
+"""Count parameters and floating point operations of configs.
 
     python tools/analysis_tools/get_flops.py configs/r2vos_r50.py configs/r2vos/released/*.py
 
@@ -8,32 +8,23 @@ grounding, pyramid, instance decoder, masks). The backbone is counted without co
 runs on the CPU. The language model is left out: it runs once per distinct sentence.
 """
 
+from __future__ import annotations
+
 import argparse
 import copy
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from r2vos_mm.utils.cli import existing_file, parser_of, short_errors
 
-import r2vos_mm  # noqa: F401  (makes the ecosystem importable)
-from r2vos_mm.engine.launch import existing_file, short_errors
-from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import ClipFeatures, TextFeatures
+if TYPE_CHECKING:
+    from torch import Tensor
 
-try:
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    _plain_attention = partial(sdpa_kernel, SDPBackend.MATH)
-except ImportError:  # PyTorch before 2.3
-    _plain_attention = partial(
-        torch.backends.cuda.sdp_kernel, enable_flash=False, enable_mem_efficient=False
-    )
+    from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+    from r2vos_mm.structures import ClipFeatures, TextFeatures
 
 HEADER = (
     '| config | parameters | trained | backbone | per clip | per further sentence |\n'
@@ -43,16 +34,19 @@ HEADER = (
 _WORDS = 12
 
 
-class _NoLanguageModel(nn.Module):
-    """Has the width that the projector asks for, and nothing else."""
+def plain_attention() -> AbstractContextManager:
+    """Return a context in which attention takes its plain form, whose operations are counted."""
+    import torch
 
-    def __init__(self, hidden_size: int) -> None:
-        super().__init__()
-        self.config = argparse.Namespace(hidden_size=hidden_size)
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+    except ImportError:  # PyTorch before 2.3
+        return torch.backends.cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False)
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 @dataclass(frozen=True)
-class Figures:
+class Cost:
     """Cost of one config, the language model left out.
 
     Attributes:
@@ -70,7 +64,7 @@ class Figures:
     sentence: int
 
     def row(self) -> str:
-        """A row of :data:`HEADER`'s table."""
+        """Return a row of :data:`HEADER`'s table."""
         return (
             f'| {self.config} | {self.parameters / 1e6:.1f} M | {self.trained / 1e6:.1f} M | '
             f'{self.backbone / 1e6:.1f} M | {self.clip / 1e9:.0f} GFLOP | '
@@ -79,21 +73,27 @@ class Figures:
 
 
 def build(path: Path, hidden_size: int) -> ReferringVideoSegmentor:
-    """The config's model without a language model and without weights to load."""
+    """Build the config's model without a language model and without weights to load."""
+    from mmengine.config import Config
+    from torch import nn
+
+    from r2vos_mm.registry import MODELS
+
+    no_language_model = nn.Module()
+    no_language_model.config = argparse.Namespace(hidden_size=hidden_size)  # for the projector
     config = Config.fromfile(existing_file(str(path), what='Config')).model.to_dict()
     config['backbone']['init_cfg'] = None
-    config['text_encoder'].update(language_model=_NoLanguageModel(hidden_size), tokenizer=object())
+    config['text_encoder'].update(language_model=no_language_model, tokenizer=object())
     return MODELS.build(config).eval()
 
 
-def count(counter: FlopCounterMode) -> int:
-    """Operations so far."""
-    return counter.get_total_flops()
+def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int) -> Cost:
+    """Count the cost of one config for one clip."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
+    from r2vos_mm.structures import TextFeatures
 
-@torch.no_grad()
-def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int) -> Figures:
-    """Figures of one config for one clip."""
     model = build(path, hidden_size)
     weights = list(model.parameters())
     backbone = sum(p.numel() for p in model.backbone.parameters())
@@ -107,13 +107,12 @@ def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int)
         torch.zeros(1, _WORDS, dtype=torch.bool),
     )
     padding = torch.zeros(1, frames, *size, dtype=torch.bool)
-    # the fused attention of the CPU is not counted; its plain form is
-    with _plain_attention(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:
         clips = model.neck.project(maps, padding)
-        projections = count(counter)
+        projections = counter.get_total_flops()
         read_sentence(model, clips, text)
-    sentence = count(counter) - projections
-    return Figures(
+    sentence = counter.get_total_flops() - projections
+    return Cost(
         config=path.stem if path.parent.name == 'configs' else f'{path.parent.name}/{path.stem}',
         parameters=sum(p.numel() for p in weights),
         trained=trained,
@@ -124,7 +123,9 @@ def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int)
 
 
 def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: TextFeatures) -> None:
-    """All that testing computes for one sentence behind the projections."""
+    """Compute what testing does for one sentence after the projections."""
+    import torch
+
     grounded = model.neck.ground(clips, text, torch.zeros(1, dtype=torch.long))
     cycle = model.cycle_head and model.cycle_head(
         grounded.early, grounded.padding, grounded.position, text.sentence
@@ -140,19 +141,20 @@ def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: Tex
 def backbone_maps(
     model: ReferringVideoSegmentor, frames: int, size: tuple[int, int]
 ) -> tuple[list[Tensor], int]:
-    """Maps of noise in the shapes that the backbone gives, and its operations."""
+    """Return noise in the shapes of the backbone's maps, and the backbone's operations."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
     backbone = copy.deepcopy(model.backbone).to('meta')
     shape = (1, frames, 3, *size) if getattr(backbone, 'takes_clips', False) else (frames, 3, *size)
-    with FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         maps = backbone(torch.zeros(shape, device='meta'))
-    return [torch.randn(x.shape) for x in maps], count(counter)
+    return [torch.randn(x.shape) for x in maps], counter.get_total_flops()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: one row per config."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('configs', nargs='+', type=Path, help='config files')
     parser.add_argument(
         '--size',
@@ -173,10 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with short_errors():
         print(HEADER)
         for path in args.configs:
-            figures = measure(
+            cost = measure(
                 path, frames=args.frames, size=tuple(args.size), hidden_size=args.hidden_size
             )
-            print(figures.row(), flush=True)
+            print(cost.row(), flush=True)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Which sentences of RefShapes find their object, and what the others find instead.
+"""Count which sentences of RefShapes find their object, and what the others find instead.
 
 ``python tools/analysis_tools/refshapes_errors.py CONFIG CHECKPOINT`` tests the true sentences of
 some videos of the config's test set and prints
@@ -12,43 +12,39 @@ The object found is the one whose true masks have the highest J with the predict
 none is. All masks are taken before the gate.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from mmengine.utils import track_iter_progress
-from rich.console import Console
-from rich.table import Table
 
-from r2vos_mm.apis.inference import autocast
-from r2vos_mm.apis.model_tools import model_of, model_parser, write_figures
-from r2vos_mm.datasets import BaseReferringDataset, R2VOSDataset
-from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
-from r2vos_mm.engine.launch import UsageError, short_errors
-from r2vos_mm.evaluation import region_similarity
-from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.registry import DATASETS
-from r2vos_mm.structures import ReferringDataSample
-from r2vos_mm.utils.files import read_json
-from r2vos_mm.visualization import spread
+from r2vos_mm.apis.build_model import build_model, model_parser
+from r2vos_mm.utils.cli import UsageError, progress, short_errors
+from r2vos_mm.utils.files import read_json, write_json
 
+if TYPE_CHECKING:
+    from r2vos_mm.datasets import BaseReferringDataset
+    from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+    from r2vos_mm.structures import ReferringDataSample
+
+# A mask that overlaps less with every object has found none.
 LOWEST_J = 0.1
-"""A mask that overlaps less with every object has found none."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one sentence.
+    """Result of one sentence.
 
     Attributes:
-        kind: of the sentence, as in ``worlds``.
+        kind: kind of the sentence, as in ``worlds``.
         score: J with the masks of its object, in [0, 1].
         target: its object.
         found: the object that the prediction overlaps most, None if it overlaps none.
         named: attributes of its object that the sentence names.
-        differing: those in which the object found differs.
+        differing: those of them in which the object found differs.
     """
 
     kind: str
@@ -61,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class KindFigures:
-    """Figures of the sentences of one kind; J and the shares in percent."""
+    """Results of the sentences of one kind; J and the shares in percent."""
 
     sentences: int
     J: float
@@ -71,8 +67,13 @@ class KindFigures:
 
 @dataclass(frozen=True)
 class AttributeFigures:
-    """Of the sentences about appearance that name an attribute: how many find a wrong object,
-    and how many find one that differs in the attribute."""
+    """Sentences about appearance that name an attribute.
+
+    Attributes:
+        sentences: their number.
+        wrong_object: how many of them find a wrong object.
+        differs: how many of those find one that differs in the attribute.
+    """
 
     sentences: int
     wrong_object: int
@@ -80,7 +81,9 @@ class AttributeFigures:
 
 
 def overlaps(prediction: np.ndarray, objects: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Mean J over frames of a mask (T, H, W) with those of each object, (T, H, W) bool."""
+    """Return the mean J over frames of a mask (T, H, W) with each object's, (T, H, W) bool."""
+    from r2vos_mm.evaluation import region_similarity
+
     return {
         name: float(region_similarity(prediction, mask).mean()) for name, mask in objects.items()
     }
@@ -92,7 +95,7 @@ def judge(
     target: str,
     scores: Mapping[str, float],
 ) -> Outcome:
-    """The outcome of a sentence.
+    """Return the outcome of a sentence.
 
     Args:
         expression: its entry in ``worlds``: ``exp`` and ``kind``.
@@ -100,6 +103,8 @@ def judge(
         target: object of the sentence.
         scores: J of the prediction with each object, see :func:`overlaps`.
     """
+    from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
+
     best = max(scores, key=scores.__getitem__)
     found = best if scores[best] >= LOWEST_J else None
     look = world_objects[target]
@@ -114,7 +119,7 @@ def judge(
 
 
 def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]:
-    """The outcomes of a tested video's true sentences, in their order.
+    """Return the outcomes of a tested video's true sentences, in their order.
 
     Args:
         sample: with ``gt_pairs`` and ``pred_pairs``.
@@ -136,7 +141,7 @@ def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]
 
 
 def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
-    """The figures of some sentences, at least one."""
+    """Summarise some sentences, at least one."""
     return KindFigures(
         len(outcomes),
         *(
@@ -147,7 +152,7 @@ def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
-    """The figures of each kind of sentence, and of all."""
+    """Summarise each kind of sentence, and all."""
     groups = {
         kind: [o for o in outcomes if o.kind == kind] for kind in sorted({o.kind for o in outcomes})
     }
@@ -155,7 +160,9 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
 
 
 def by_attribute(outcomes: Sequence[Outcome]) -> dict[str, AttributeFigures]:
-    """What wrong objects of sentences about appearance differ in."""
+    """Count in what the wrong objects of sentences about appearance differ."""
+    from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
+
     figures = {}
     for field in ATTRIBUTES:
         naming = [o for o in outcomes if o.kind == 'appearance' and field in o.named]
@@ -173,7 +180,7 @@ def measure(
     *,
     num_videos: int,
 ) -> list[Outcome]:
-    """The outcomes on ``num_videos`` videos spread over the dataset.
+    """Return the outcomes on ``num_videos`` videos spread over the dataset.
 
     Args:
         model: ready to test.
@@ -181,8 +188,10 @@ def measure(
         worlds: video id to its entry in ``worlds``.
         num_videos: at least 1.
     """
+    from r2vos_mm.visualization import spread
+
     outcomes = []
-    for item in track_iter_progress(spread(len(dataset), num_videos)):
+    for item in progress(spread(len(dataset), num_videos), 'videos'):
         data = dataset[item]
         batch = dict(inputs=[data['inputs']], data_samples=[data['data_samples']])
         sample = model.test_step(batch)[0]
@@ -191,11 +200,13 @@ def measure(
 
 
 def read_worlds(dataset: BaseReferringDataset) -> dict[str, Mapping]:
-    """The worlds of the dataset's videos.
+    """Return the worlds of the dataset's videos.
 
     Raises:
         UsageError: the dataset is not RefShapes.
     """
+    from r2vos_mm.datasets import R2VOSDataset
+
     if not isinstance(dataset, R2VOSDataset):
         raise UsageError(
             'the test set of the config is not RefShapes but '
@@ -211,7 +222,10 @@ def read_worlds(dataset: BaseReferringDataset) -> dict[str, Mapping]:
 
 
 def print_tables(outcomes: Sequence[Outcome]) -> None:
-    """Both tables on the terminal."""
+    """Print both tables."""
+    from rich.console import Console
+    from rich.table import Table
+
     kinds = Table('sentences about', '', 'J', 'right object', 'no object')
     for kind, row in by_kind(outcomes).items():
         kinds.add_row(
@@ -233,20 +247,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the command line says."""
     args = model_parser(__doc__).parse_args(arguments)
     with short_errors():
-        model = model_of(args)
-        # Without its pairs file the set shows the true sentences only.
-        dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, pairs_file=None))
-        worlds = read_worlds(dataset)
-        with torch.no_grad(), autocast(model, args.precision):
+        model = build_model(args)
+
+        import torch
+
+        from r2vos_mm.apis.inference import autocast
+        from r2vos_mm.registry import DATASETS
+        from r2vos_mm.utils.log_filters import quiet
+
+        with quiet(), torch.no_grad(), autocast(model, args.precision):
+            # Without its pairs file the set has the true sentences only.
+            dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, pairs_file=None))
+            worlds = read_worlds(dataset)
             outcomes = measure(model, dataset, worlds, num_videos=args.num_videos)
         print_tables(outcomes)
-        write_figures(
-            args.out,
-            dict(
-                kinds={kind: asdict(row) for kind, row in by_kind(outcomes).items()},
-                attributes={field: asdict(row) for field, row in by_attribute(outcomes).items()},
-            ),
-        )
+        if args.out:
+            tables = dict(kinds=by_kind(outcomes), attributes=by_attribute(outcomes))
+            record = {
+                name: {key: asdict(row) for key, row in table.items()}
+                for name, table in tables.items()
+            }
+            write_json(args.out, record, indent=2)
 
 
 if __name__ == '__main__':

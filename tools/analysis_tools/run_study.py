@@ -19,7 +19,6 @@ from types import FrameType
 
 from rich.console import Console
 
-from r2vos_mm.engine.launch import short_errors
 from r2vos_mm.engine.study import (
     Failure,
     Report,
@@ -31,6 +30,7 @@ from r2vos_mm.engine.study import (
     plan_runs,
     read_study,
 )
+from r2vos_mm.utils.cli import short_errors
 
 TOOLS = Path(__file__).resolve().parents[1]
 

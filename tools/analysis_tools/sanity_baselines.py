@@ -1,4 +1,4 @@
-"""Does a model follow its sentences? J with the right ones against two baselines without them.
+"""Check that a model follows its sentences: J with the right ones against two baselines.
 
 ``python tools/analysis_tools/sanity_baselines.py CONFIG CHECKPOINT`` prints, for some videos of the
 test set:
@@ -9,31 +9,27 @@ test set:
 * **centre blob**: a circle in the middle of every frame with the mean area of the annotated
   objects, without a model.
 
-A model that listens has its first number well above the other two; one that segments whatever
-stands out has the first equal to the second. All masks are taken before the gate: a wrong sentence
-is to be answered with the wrong object, not with an empty mask.
+A model that follows its sentences has its first number well above the other two; one that segments
+whatever stands out has the first equal to the second. All masks are taken before the gate, so that
+a wrong sentence is answered with the wrong object and not with an empty mask.
 """
+
+from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from mmengine.structures import InstanceData
-from mmengine.utils import track_iter_progress
-from rich.console import Console
-from rich.table import Table
-from scipy.optimize import linear_sum_assignment
 
-from r2vos_mm.apis.inference import autocast
-from r2vos_mm.apis.model_tools import model_of, model_parser, write_figures
-from r2vos_mm.datasets import BaseReferringDataset, Pair
-from r2vos_mm.engine.launch import UsageError, short_errors
-from r2vos_mm.evaluation import region_similarity
-from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.registry import DATASETS
-from r2vos_mm.visualization import spread
+from r2vos_mm.apis.build_model import build_model, model_parser
+from r2vos_mm.utils.cli import UsageError, progress, short_errors
+from r2vos_mm.utils.files import write_json
+
+if TYPE_CHECKING:
+    from r2vos_mm.datasets import BaseReferringDataset, Pair
+    from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def positive_pairs(dataset: BaseReferringDataset, items: Sequence[int]) -> list[
 
 
 def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
-    """A permutation of the sentences in which none names its own object, drawn at random.
+    """Draw a permutation of the sentences in which none names its own object.
 
     Args:
         subjects: positive pairs.
@@ -98,6 +94,8 @@ def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
     Raises:
         UsageError: there is no such permutation.
     """
+    from scipy.optimize import linear_sum_assignment
+
     own: dict[tuple[int, str], set[str]] = {}
     for subject in subjects:
         own.setdefault(subject.target, set()).add(subject.pair.sentence)
@@ -105,8 +103,8 @@ def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
     forbidden = np.array(
         [[sentence in own[subject.target] for sentence in sentences] for subject in subjects]
     )
-    # The cheapest assignment under random costs is a random permutation; what is forbidden costs
-    # more than all the rest together.
+    # The cheapest assignment under random costs is a random permutation; a forbidden sentence costs
+    # more than all others together.
     cost = np.random.default_rng(seed).random(forbidden.shape) + len(subjects) * forbidden
     rows, columns = linear_sum_assignment(cost)
     if forbidden[rows, columns].any():
@@ -118,7 +116,7 @@ def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
 
 
 def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
-    """(H, W) bool circle in the middle that covers ``share`` of the frame, cut at its border."""
+    """Return a circle (H, W) bool in the middle that covers ``share`` of the frame."""
     height, width = size
     y, x = np.mgrid[:height, :width]
     squared_radius = share * height * width / np.pi
@@ -126,7 +124,9 @@ def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
 
 
 def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[str]) -> np.ndarray:
-    """(P, T, H0, W0) bool, before the gate, of any sentences on the video of an item."""
+    """Return masks (P, T, H0, W0) bool, before the gate, of P sentences on an item's video."""
+    from mmengine.structures import InstanceData
+
     sample = item['data_samples'].clone()
     sample.gt_pairs = InstanceData(sentences=sentences)
     batch = dict(inputs=[item['inputs']], data_samples=[sample])
@@ -136,7 +136,9 @@ def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[st
 def score_video(
     model: ReferringVideoSegmentor, item: dict, right: list[str], wrong: list[str]
 ) -> tuple[list[float], list[float], np.ndarray]:
-    """J with right and with wrong sentences of P pairs, and their true masks (P, T, H0, W0)."""
+    """Return J with right and with wrong sentences of P pairs, and true masks (P, T, H0, W0)."""
+    from r2vos_mm.evaluation import region_similarity
+
     pairs = item['data_samples'].gt_pairs
     truth = pairs.masks[~pairs.is_negative].numpy()
     masks = predict_masks(model, item, right + wrong)
@@ -148,11 +150,13 @@ def score_video(
 
 
 def blob_score(truths: Sequence[np.ndarray]) -> float:
-    """Mean J of the centre blob over the pairs of all videos.
+    """Return the mean J of the centre blob over the pairs of all videos.
 
     Args:
         truths: per video (P, T, H0, W0) bool.
     """
+    from r2vos_mm.evaluation import region_similarity
+
     shares = np.concatenate([truth.mean((-2, -1)).ravel() for truth in truths])
     share = float(shares[shares > 0].mean()) if shares.any() else 0.0
     scores = []
@@ -167,16 +171,18 @@ def blob_score(truths: Sequence[np.ndarray]) -> float:
 def measure(
     model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int, seed: int = 0
 ) -> Baselines:
-    """The three figures on ``num_videos`` videos spread over the dataset.
+    """Measure all three on ``num_videos`` videos spread over the dataset.
 
     Raises:
         UsageError: no ground truth, or sentences that cannot be shuffled.
     """
+    from r2vos_mm.visualization import spread
+
     items = spread(len(dataset), num_videos)
     subjects = positive_pairs(dataset, items)
     wrong = shuffle_sentences(subjects, seed=seed)
     right_scores, wrong_scores, truths = [], [], []
-    for item in track_iter_progress(items):
+    for item in progress(items, 'videos'):
         rows = [row for row, subject in enumerate(subjects) if subject.video == item]
         right_j, wrong_j, truth = score_video(
             model,
@@ -197,25 +203,28 @@ def measure(
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
+    """Read the command line."""
     parser = model_parser(__doc__)
-    parser.add_argument('--seed', type=int, default=0, help='of the shuffling')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the shuffling')
     return parser.parse_args(arguments)
 
 
-def print_table(figures: Baselines) -> None:
-    """The three figures on the terminal."""
+def print_table(baselines: Baselines) -> None:
+    """Print all three."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table('')
     table.add_column('J', justify='right')
     for name, value in (
-        ('right sentences', figures.right),
-        ('shuffled sentences', figures.shuffled),
-        ('centre blob', figures.blob),
+        ('right sentences', baselines.right),
+        ('shuffled sentences', baselines.shuffled),
+        ('centre blob', baselines.blob),
     ):
         table.add_row(name, f'{value:.1f}')
     print(
-        f'\nJ of {figures.num_pairs} positive pairs in {figures.num_videos} videos, masks before '
-        'the gate'
+        f'\nJ of {baselines.num_pairs} positive pairs in {baselines.num_videos} videos, masks '
+        'before the gate'
     )
     Console().print(table)
 
@@ -224,12 +233,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the command line says."""
     args = parse_args(arguments)
     with short_errors():
-        model = model_of(args)
-        dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
-        with torch.no_grad(), autocast(model, args.precision):
-            figures = measure(model, dataset, num_videos=args.num_videos, seed=args.seed)
-        print_table(figures)
-        write_figures(args.out, asdict(figures))
+        model = build_model(args)
+
+        import torch
+
+        from r2vos_mm.apis.inference import autocast
+        from r2vos_mm.registry import DATASETS
+        from r2vos_mm.utils.log_filters import quiet
+
+        with quiet(), torch.no_grad(), autocast(model, args.precision):
+            dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
+            baselines = measure(model, dataset, num_videos=args.num_videos, seed=args.seed)
+        print_table(baselines)
+        if args.out:
+            write_json(args.out, asdict(baselines), indent=2)
 
 
 if __name__ == '__main__':

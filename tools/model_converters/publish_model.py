@@ -60,7 +60,7 @@ def main() -> None:
     import torch
 
     from r2vos_mm.compat.checkpoint import read_checkpoint
-    from r2vos_mm.engine.launch import UsageError, short_errors
+    from r2vos_mm.utils.cli import UsageError, short_errors
     from r2vos_mm.utils.files import write_atomically
 
     with short_errors():

@@ -2,11 +2,13 @@
 
 from .checkpoint_hook import SafeCheckpointHook
 from .exact_resume_hook import ExactResumeHook
+from .progress_logger_hook import ProgressLoggerHook
 from .time_limit_hook import TimeLimitHook
 from .visualization_hook import ReferringVisualizationHook
 
 __all__ = [
     'ExactResumeHook',
+    'ProgressLoggerHook',
     'ReferringVisualizationHook',
     'SafeCheckpointHook',
     'TimeLimitHook',

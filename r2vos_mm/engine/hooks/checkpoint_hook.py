@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill and that are read without unpickling."""
+"""Save checkpoints that survive a kill and that are read without unpickling."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from mmengine.runner.base_loop import BaseLoop
 from r2vos_mm.compat.checkpoint import (
     ATOMIC_BACKEND,
     pack_message_hub,
+    safe_loaders,
     to_plain,
     unpack_message_hub,
 )
@@ -31,8 +32,11 @@ class SafeCheckpointHook(CheckpointHook):
       behind.
     * Checkpoints hold tensors and plain containers only (see :mod:`r2vos_mm.compat.checkpoint`).
     * The name of the best checkpoint is safe in shells: ``J&F&R`` gives ``best_JFR_iter_1000.pth``.
+    * Files and URLs that the run loads are read without unpickling.
     * Weights of another model are refused when testing and resuming; ``load_from`` of a training
       run reports what did not fit, and is refused when nothing does.
+    * The precision of :class:`r2vos_mm.engine.AutocastOptimWrapper` is stored, and a resumed run
+      keeps it.
 
     Before it saves, it calls the stage ``before_checkpoint(runner)`` of every hook **on every
     rank**, for hooks that gather something from all ranks.
@@ -58,12 +62,21 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(save_best=save_best, **kwargs)
         self.strict_test = strict_test
 
+    def before_run(self, runner: Runner) -> None:
+        """Let this run, and nothing else in the process, read checkpoints without unpickling."""
+        super().before_run(runner)
+        for name in ('load_checkpoint', '_init_model_weights'):
+            setattr(runner, name, safe_loaders()(getattr(runner, name)))
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Save the best checkpoint, under keys without characters that shells interpret."""
         super().after_val_epoch(runner, {shell_safe(key): value for key, value in metrics.items()})
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Bring all entries but the weights into a plain form, in place."""
+        """Note the precision; bring all entries but the weights into a plain form, in place."""
+        precision = getattr(runner.optim_wrapper, 'precision', None)
+        if precision is not None:
+            checkpoint['meta']['precision'] = precision.name
         for key, value in checkpoint.items():
             if key == 'message_hub':
                 checkpoint[key] = pack_message_hub(value)
@@ -71,7 +84,7 @@ class SafeCheckpointHook(CheckpointHook):
                 checkpoint[key] = to_plain(value, key)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Check that the weights fit and undo the packing of :meth:`before_save_checkpoint`."""
+        """Check that the weights fit, undo the packing, keep the precision of a resumed run."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         training = isinstance(runner._train_loop, BaseLoop)
         strict = runner._resume if training else self.strict_test
@@ -81,6 +94,9 @@ class SafeCheckpointHook(CheckpointHook):
             runner.logger.warning(f'Checkpoint {source}: {report}')
         if _is_packed(checkpoint.get('message_hub')):
             checkpoint['message_hub'] = unpack_message_hub(checkpoint['message_hub'])
+        saved = checkpoint.get('meta', {}).get('precision')
+        if training and runner._resume and saved and hasattr(runner.optim_wrapper, 'precision'):
+            runner.optim_wrapper.keep_precision(saved)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         runner.call_hook('before_checkpoint')

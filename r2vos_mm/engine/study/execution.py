@@ -19,7 +19,8 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..launch import UsageError
+from r2vos_mm.utils.cli import UsageError
+
 from .plan import Run
 from .run_folder import START_OF_LOG, RunFolder
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from ..launch import UsageError, existing_file
+from r2vos_mm.utils.cli import UsageError, existing_file
 
 GATES = ('off', 'on')
 _SPLITS = ('train', 'val', 'test')

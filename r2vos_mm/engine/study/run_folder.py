@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.version import __version__
 
-from ..launch import UsageError
 from .plan import Run, changed_keys
 
 _PACKAGES = ('torch', 'mmengine', 'mmdet', 'transformers', 'numpy')

@@ -1,0 +1,37 @@
+"""Write the predictions of a test to a file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import DumpResults
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+_MASK_FIELDS = ('masks', 'ungated_masks')
+
+
+class DumpPredictions(DumpResults):
+    """Write predictions to a ``.pkl`` file, one mapping per video, masks as COCO run-length codes.
+
+    A mapping holds ``video_id``, ``frame_ids``, ``sentences`` and the fields of ``pred_pairs``;
+    masks (P, T, H0, W0) become P lists of T codes. The masks of all queries, which mAP needs, are
+    not written.
+    """
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Add the predictions for one batch."""
+        encoded = []
+        for sample in data_samples:
+            pairs = dict(sample['pred_pairs'])
+            pairs.pop('candidate_masks', None)
+            for name in set(_MASK_FIELDS) & pairs.keys():
+                pairs[name] = [[_encode(frame) for frame in pair] for pair in pairs[name]]
+            names = {key: sample.get(key) for key in ('video_id', 'frame_ids')}
+            encoded.append({**names, 'sentences': sample['gt_pairs']['sentences'], **pairs})
+        super().process(data_batch, encoded)
+
+
+def _encode(mask: Tensor) -> dict[str, Any]:
+    """Return the COCO run-length code of a bool mask (H0, W0)."""
+    return coco_mask.encode(np.asfortranarray(mask.cpu().numpy(), dtype=np.uint8))

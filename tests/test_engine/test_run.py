@@ -1,0 +1,47 @@
+"""Checks of a config before anything of it is built."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from r2vos_mm.engine import run
+from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.weights import WeightsError
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
+    """Configs of the Runners that would have been built."""
+    configs: list[Config] = []
+    monkeypatch.setattr(Runner, 'from_cfg', configs.append)
+    return configs
+
+
+def test_compile_is_refused(built: list[Config]) -> None:
+    with pytest.raises(UsageError, match='compile is set in the config: .* remove it'):
+        run.build_runner(Config(dict(compile=dict(backend='inductor'))), training=False)
+    run.build_runner(Config(dict(compile=False)), training=False)
+    assert len(built) == 1
+
+
+def test_missing_weights_are_found_before_the_model_is_built(built: list[Config]) -> None:
+    weights = dict(type='Pretrained', checkpoint='swin.pth')
+    cfg = Config(dict(model=dict(backbone=dict(init_cfg=weights))))
+    with pytest.raises(WeightsError, match='Weights swin.pth of model.backbone.init_cfg'):
+        run.build_runner(cfg, training=True)
+    assert not built
+    run.build_runner(cfg, training=False)  # a test reads all weights from its checkpoint
+    assert len(built) == 1
+
+
+def test_load_from_must_exist(built: list[Config]) -> None:
+    message = r'--cfg-options load_from=None starts without it\): gone.pth does not exist'
+    with pytest.raises(UsageError, match=message):
+        run.build_runner(Config(dict(load_from='gone.pth')), training=True)
+
+
+def test_fp16_of_older_configs_is_understood(built: list[Config]) -> None:
+    cfg = Config(dict(val_cfg=dict(fp16=True), test_cfg=dict(type='TestLoop', fp16=False)))
+    run.build_runner(cfg, training=False)
+    assert cfg.val_cfg == dict(type='AutocastValLoop', fp16=True)
+    assert cfg.test_cfg == dict(type='TestLoop', fp16=False)
