@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 
 from r2vos_mm.version import __version__
 
@@ -16,8 +17,6 @@ def collect_env() -> dict[str, str]:
     """Collect versions of the ecosystem and the precision that ``'auto'`` gives on each device."""
     import torch
 
-    from r2vos_mm.compat.mmcv_ops import has_compiled_ops
-
     from .precision import resolve_precision
 
     info = {'r2vos_mm': __version__, **_base_env()}
@@ -26,7 +25,9 @@ def collect_env() -> dict[str, str]:
             info[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    info['compiled MMCV operators'] = 'yes' if has_compiled_ops() else 'no, PyTorch forms are used'
+    # The placeholder of mmcv._ext comes from no file.
+    compiled = getattr(importlib.util.find_spec('mmcv._ext'), 'origin', None)
+    info['compiled MMCV operators'] = 'yes' if compiled else 'no, PyTorch forms are used'
     for device in ('cpu', *(f'cuda:{k}' for k in range(torch.cuda.device_count()))):
         info[f"precision 'auto' on {device}"] = str(resolve_precision('auto', device))
     return info
