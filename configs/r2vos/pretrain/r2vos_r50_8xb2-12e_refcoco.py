@@ -4,20 +4,9 @@
 _base_ = [
     '../../_base_/models/r2vos_r50.py',
     '../../_base_/datasets/refcoco_all.py',
-    '../../_base_/schedules/main_6e.py',
+    '../../_base_/schedules/main_12e.py',
     '../../_base_/default_runtime.py',
 ]
 model = dict(text_encoder=dict(frozen=False))
-train_cfg = dict(max_epochs=12)
-param_scheduler = [
-    dict(
-        type='MultiStepLR',
-        by_epoch=True,
-        milestones=[8, 10],
-        gamma=0.1,
-        end=12,
-        convert_to_iter_based=True,
-    )
-]
 default_hooks = dict(checkpoint=dict(save_best='oIoU'))
 auto_scale_lr = dict(base_batch_size=16)
