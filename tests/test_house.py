@@ -14,7 +14,7 @@ import r2vos_mm
 ROOT = Path(r2vos_mm.__file__).parent
 PACKAGE = 'r2vos_mm'
 # Rooms from the ground up. A room may import those of the floors below it, and its own; rooms of
-# one floor do not import each other, but for the ground floor and the tooling.
+# one floor do not import each other, except on the ground floor.
 FLOORS = [
     {'utils', 'compat', 'registry', 'version'},
     {'structures'},
@@ -24,7 +24,6 @@ FLOORS = [
     {'apis'},
     {'cli', 'serve', 'report', 'batch'},
 ]
-OPEN_FLOORS = (0, 4)
 # Imports all rooms, to register their classes.
 EXEMPT = f'{PACKAGE}.utils.register'
 
@@ -96,6 +95,15 @@ def all_imports() -> Iterator[tuple[str, int, str]]:
                 yield module, line, target
 
 
+def test_imports_are_read():
+    """Inside functions, through the lists of packages, and relative ones."""
+    found = {(module, target) for module, _, target in all_imports()}
+    package = f'{PACKAGE}.visualization'
+    assert (f'{PACKAGE}.compat.resave', f'{PACKAGE}.utils.files') in found
+    assert (f'{PACKAGE}.engine.hooks.visualization_hook', f'{package}.views') in found
+    assert (f'{package}.panels', f'{package}.style') in found
+
+
 def room(module: str) -> str:
     return module.split('.')[1] if '.' in module else ''
 
@@ -115,7 +123,7 @@ def test_imports_run_down():
         a, b = room(module), room(target)
         if not a or not b or a == b:
             continue
-        if floor(b) > floor(a) or (floor(a) == floor(b) and floor(a) not in OPEN_FLOORS):
+        if floor(b) > floor(a) or floor(a) == floor(b) > 0:
             wrong.append(f'{modules()[module].relative_to(ROOT)}:{line} imports {target}')
     assert not wrong, '\n'.join(wrong)
 
@@ -183,3 +191,35 @@ print(used.ru_utime + used.ru_stime)
     heavy, seconds = run_python(code).splitlines()
     assert heavy == '[]'
     assert float(seconds) < 0.9
+
+
+def test_importing_all_rooms_changes_nothing_of_others():
+    """Loaders of checkpoints, loggers, filters of warnings, threads and the environment stay."""
+    code = """
+import logging, os, warnings
+import r2vos_mm.utils.lazy, r2vos_mm.utils.register  # mmdet needs the placeholder of mmcv._ext
+import cv2, mmdet.models, mmengine.runner, mmseg.models, torch, transformers
+from mmengine.logging import MMLogger
+from mmengine.runner.checkpoint import CheckpointLoader
+
+def state():
+    return dict(
+        loaders=dict(CheckpointLoader._schemes),
+        loggers=(MMLogger.filter, MMLogger.__init__, logging.Logger.filter),
+        root=(logging.root.level, list(logging.root.handlers), list(logging.root.filters)),
+        transformers=transformers.logging.get_verbosity(),
+        warnings=list(warnings.filters),
+        threads=(cv2.getNumThreads(), torch.get_num_threads()),
+        precision=(torch.get_float32_matmul_precision(), torch.get_default_dtype()),
+        environment=dict(os.environ),
+    )
+
+before = state()
+r2vos_mm.utils.register_all_modules(init_default_scope=False)
+for room in ('apis', 'converters'):
+    r2vos_mm.utils.lazy.load_all(f'r2vos_mm.{room}')
+import r2vos_mm.data_prep, r2vos_mm.refshapes
+after = state()
+print([name for name in before if before[name] != after[name]])
+"""
+    assert run_python(code) == '[]'
