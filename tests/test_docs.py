@@ -193,7 +193,7 @@ def test_paths_of_the_repository_exist(page: str) -> None:
 @pytest.mark.parametrize('page', PAGES)
 def test_names_of_scripts_and_configs_exist(page: str) -> None:
     names = {
-        name
+        name.removeprefix('r2vos_mm::')
         for name in INLINE_CODE.findall(prose(page))
         if SCRIPT.fullmatch(name) and not PLACEHOLDER.search(name)
     }

@@ -85,7 +85,7 @@ def test_what_is_missing_counts_as_empty_and_is_told(truth, predictions, capsys)
         'a/1: 1 of 2 frames missing: 00000 -> counted as empty',
         'b/0: no predictions -> counted as empty',
     ]
-    assert '2 problems, the values above include them' in capsys.readouterr().out
+    assert '2 problems, which are included in the metrics above' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_a_score_that_is_nan_is_refused(tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['{p}'], 'give PRED and GT'),
+        (['{p}'], 'PRED and GT are required'),
         (['{p}/nothing', '{t}/Annotations', '--expressions', '{t}/meta_expressions.json'],
          'nothing does not exist'),
         (['{p}', '{t}/Annotations'], 'give the expressions with --expressions'),

@@ -1,13 +1,13 @@
-r"""Check a submission before it is uploaded, or list what remains to do after an interruption.
+r"""Check a submission before uploading it, or list what is missing after an interruption.
 
     check_submission.py ZIP --layout ref_youtube_vos --expressions meta_expressions.json \
         --videos data/ref-youtube-vos/valid/JPEGImages
     check_submission.py ZIP --layout ... --expressions ... --remaining remaining.json
     check_submission.py ZIP --layout ... --expressions ... --finish
 
-``--remaining`` writes the expressions of the videos that are not complete in ``ZIP.parts``. With it
-as ``ann_file`` of the test data set, only these are tested; the metric keeps the complete list.
-``--finish`` writes the zip from the parts, for a run that was interrupted after the last video.
+``--remaining`` writes the expressions of the videos that are incomplete in ``ZIP.parts``. Use this
+file as ``ann_file`` of the test data set to test only these; the metric keeps the complete list.
+``--finish`` writes the zip from the parts if a run was interrupted after the last video.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from r2vos_mm.utils.files import write_json
 
 
 def write_remaining(path: Path, layout: Layout, expressions: dict[str, dict], out: Path) -> None:
-    """Write the expressions of the videos that are not complete beside the zip ``path``."""
+    """Write the expressions of the videos that are incomplete in the parts of ``path``."""
     left = remaining_expressions(path, layout, expressions)
     write_json(out, {'videos': left}, indent=None)
-    print(f'{out}: {len(left)} of {len(expressions)} videos are left')
+    print(f'{out}: {len(left)} of {len(expressions)} videos are incomplete')
     if not left:
-        print('nothing to test: write the zip with --finish')
+        print('all videos are complete: write the zip with --finish')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -47,13 +47,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--videos', type=Path, help='scored videos: a list of ids, or a folder')
     parser.add_argument('--images', type=Path, help='frames, to compare sizes: JPEGImages')
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument('--remaining', type=Path, help='write what is left to this file, no check')
+    instead.add_argument('--remaining', type=Path, help='only write incomplete videos to this file')
     instead.add_argument('--finish', action='store_true', help='write the zip from its parts')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print what is wrong; the exit status is 1 if anything is."""
+    """Print all problems; the exit status is 1 if there are any."""
     args = parse_args(argv)
     with short_errors():
         try:

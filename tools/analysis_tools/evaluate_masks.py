@@ -1,16 +1,16 @@
-r"""Score masks on disk from any method: folders of PNGs, a submission zip, or codes in JSON.
+r"""Score masks on disk from any method: folders of PNGs, a submission zip, or COCO codes in JSON.
 
     evaluate_masks.py PRED GT --expressions meta_expressions.json       Refer-YouTube-VOS layout
     evaluate_masks.py PRED valid_u                                      MeViS
     evaluate_masks.py PRED Annotations_unsupervised/480p --protocol davis_unsup
     evaluate_masks.py PRED Annotations/480p --protocol davis_semi
     evaluate_masks.py RESULTS.json ANNOTATIONS.json --protocol a2d
-    evaluate_masks.py --compare A B                                     two CSVs of --csv
+    evaluate_masks.py --compare A B                                     two CSV files of --csv
     evaluate_masks.py GT --compare A B --expressions ...                two sets of predictions
 
 PRED holds ``[Annotations/]<video>/<expression>/<frame>.png`` with values above 0 as foreground.
-Predictions that are missing or broken count as empty and are listed. Neither torch nor MMEngine is
-needed.
+Predictions that are missing or damaged count as empty and are listed. This tool requires neither
+torch nor MMEngine.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from r2vos_mm.utils.data_issues import Problem
 
 Result = TypeVar('Result')
 COCO_PROTOCOLS = ('a2d', 'refcoco')
-# Protocols that read files of their own, and so cannot be combined with others.
+# Protocols with their own input files, which cannot be combined with others.
 FOLDER_SCORERS: dict[str, VideoScorer] = {
     'davis_unsup': score_unsupervised,
     'davis_semi': score_semi_supervised,
@@ -78,21 +78,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=[],
         choices=['no_target', 'presence', 'visa'],
-        help='further groups of values',
+        help='additional groups of metrics',
     )
     parser.add_argument(
         '--csv', type=Path, help='write one row per pair; NAME.partial.csv until all are done'
     )
-    parser.add_argument('--json', type=Path, help='write all values with their protocols')
-    parser.add_argument('--missing', type=Path, help='write the list of what could not be used')
-    parser.add_argument('--strict', action='store_true', help='exit with 1 if anything is missing')
+    parser.add_argument('--json', type=Path, help='write a report of all metrics')
+    parser.add_argument('--missing', type=Path, help='write the list of unusable predictions')
+    parser.add_argument(
+        '--strict', action='store_true', help='exit status 1 if predictions are unusable'
+    )
     parser.add_argument('--processes', type=int, default=os.cpu_count(), help='default: all cores')
     parser.add_argument('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='see above')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluate or compare as the command line says."""
+    """Run the command line."""
     args = parse_args(argv)
     with short_errors():
         problems = compare(args) if args.compare else evaluate(args)
@@ -102,13 +104,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> list[Problem]:
-    """Score one method, print and write the values, and list what could not be used."""
+    """Score one method, print and write the metrics, and list unusable predictions."""
     if len(args.paths) != 2:
-        raise UsageError('give PRED and GT')
+        raise UsageError('PRED and GT are required')
     outcome, extra = score(*args.paths, args)
     eval_set = eval_set_of(outcome, args)
     values = [entry for entry in metric_values(eval_set) if not entry.key.startswith('ungated/')]
-    # With all masks of a sample, the mAP of its predicted mask alone is of no interest.
+    # The mAP of the predicted mask alone is not of interest if all masks of a sample are available.
     values = [entry for entry in values if not (extra and entry.key == 'mAP_top1')] + extra
     print(format_table(eval_set, values))
     for entry in extra:
@@ -127,7 +129,7 @@ def evaluate(args: argparse.Namespace) -> list[Problem]:
 def compare(args: argparse.Namespace) -> list[Problem]:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
     if len(args.paths) > 1 or set(args.protocol) & {*COCO_PROTOCOLS, 'davis_unsup'}:
-        raise UsageError('--compare A B takes at most GT beside it, and protocols of J and F')
+        raise UsageError('--compare A B takes GT only, and protocols that compute J and F')
     sides: list[list[PairScores]] = []
     problems: list[Problem] = []
     for path in args.compare:
@@ -139,17 +141,17 @@ def compare(args: argparse.Namespace) -> list[Problem]:
         else:
             sides.append(checked(read_pairs, path))
     differences = checked(compare_scores, *sides)
-    print('all frames of a pair, mean over pairs; draws of videos')
+    print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
     return problems
 
 
 def score(pred: Path, gt: Path, args: argparse.Namespace) -> tuple[Outcome, list[MetricValue]]:
-    """Score one method; COCO results give values beside those of their pairs."""
+    """Score one method; COCO results have additional metrics."""
     protocols = set(args.protocol)
     for alone in (*({name} for name in FOLDER_SCORERS), set(COCO_PROTOCOLS)):
         if protocols & alone and protocols - alone:
-            raise UsageError(f'protocol {" ".join(sorted(alone))} reads other files: run it alone')
+            raise UsageError(f'protocol {" ".join(sorted(alone))} needs other files: run it alone')
     if protocols & set(COCO_PROTOCOLS):
         from r2vos_mm.evaluation.coco_results import extra_values, score_results
 
@@ -171,7 +173,7 @@ def run(
     truth: PngGroundTruth | MevisGroundTruth,
     args: argparse.Namespace,
 ) -> Outcome:
-    """Score all videos with progress on stderr; finished videos survive an error or kill as CSV."""
+    """Score all videos with progress on stderr; write finished videos to the partial CSV."""
     outcome, partial = Outcome(), partial_csv(args)
     if partial:
         partial.unlink(missing_ok=True)
@@ -189,26 +191,26 @@ def run(
 
 
 def partial_csv(args: argparse.Namespace) -> Path | None:
-    """Return the file for the scores of finished videos until all are done; of one method only."""
+    """Return the CSV for the scores of finished videos, None for comparisons."""
     return args.csv.with_suffix('.partial.csv') if args.csv and not args.compare else None
 
 
 def eval_set_of(outcome: Outcome, args: argparse.Namespace) -> EvalSet:
-    """Return the scores with the protocols and groups that were asked for."""
+    """Return the scores with the requested protocols and groups."""
     if not outcome.pairs and not outcome.objects:
         report(outcome.problems, args.missing)
-        raise UsageError('nothing could be scored')
+        raise UsageError('no video could be scored')
     groups = ('quality', *args.groups)
     eval_set = EvalSet(outcome.pairs, outcome.objects, tuple(args.protocol), groups)
     return replace(eval_set, groups=(*groups, 'robustness')) if eval_set.negatives else eval_set
 
 
 def report(problems: list[Problem], path: Path | None) -> None:
-    """Print the number of problems and the first of them, and write all of them if asked to."""
+    """Print the number of problems and the first of them; write all of them to ``path``."""
     if path is not None:
         path.write_text(''.join(f'{problem}\n' for problem in problems), encoding='utf-8')
     if problems:
-        print(f'\n{len(problems)} problems, the values above include them:')
+        print(f'\n{len(problems)} problems, which are included in the metrics above:')
         for problem in problems[:NUM_SHOWN]:
             print(f'  {problem}')
         if len(problems) > NUM_SHOWN:
@@ -216,7 +218,7 @@ def report(problems: list[Problem], path: Path | None) -> None:
 
 
 def checked(function: Callable[..., Result], *args: Any) -> Result:
-    """Return the result of ``function``, whose ValueErrors about its input become short errors."""
+    """Call ``function`` and convert its ValueErrors to UsageErrors."""
     try:
         return function(*args)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Plot an evaluation from the CSV that JFRMetric or evaluate_masks.py wrote.
+"""Plot an evaluation from the CSV file of JFRMetric or evaluate_masks.py.
 
     plot_evaluation.py pairs.csv --out plots
     plot_evaluation.py pairs.csv --out plots --images JPEGImages --worst 8 \
@@ -6,7 +6,7 @@
 
 writes ``roc.png``, ``precision_recall.png`` and ``scores.png`` (histogram) of the verdict if the
 model has one, ``j_over_time.png``, and with ``--images`` ``worst.png``: the annotated pairs with
-the lowest J, with the masks of ``--pred`` and ``--gt`` if these are given.
+the lowest J, with the masks of ``--pred`` and ``--gt`` if specified.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TIME_BINS = 20
 
 
 def draw_roc(axes: Axes, pairs: Sequence[PairScores]) -> None:
-    """Draw the ROC curve of the consensus, aligned pairs being the class to find."""
+    """Draw the ROC curve of the consensus, with aligned pairs as the positive class."""
     positives, negatives = scores_of(pairs)
     curve = verdict_curve(positives, negatives)
     axes.plot([0, *curve.false_positive_rate], [0, *curve.true_positive_rate], color='C0')
@@ -47,7 +47,7 @@ def draw_roc(axes: Axes, pairs: Sequence[PairScores]) -> None:
 
 
 def draw_precision_recall(axes: Axes, pairs: Sequence[PairScores]) -> None:
-    """Draw precision over recall as steps, aligned pairs being the class to find."""
+    """Draw precision over recall as steps, with aligned pairs as the positive class."""
     positives, negatives = scores_of(pairs)
     curve = verdict_curve(positives, negatives)
     recall = [0, *curve.true_positive_rate]
@@ -201,7 +201,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw the plots that the CSV has numbers for."""
+    """Run the command line."""
     args = parse_args(argv)
     with short_errors():
         try:
@@ -211,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def plot(pairs: list[PairScores], args: argparse.Namespace) -> None:
-    """Draw the plots that the pairs have numbers for."""
+    """Draw the plots for which the pairs have values."""
     plots: dict[str, Callable] = {}
     if all(scores_of(pairs)):
         plots = {'roc': draw_roc, 'precision_recall': draw_precision_recall}

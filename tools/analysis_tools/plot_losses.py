@@ -1,9 +1,9 @@
-"""Plot loss and validation curves of one or several runs in one picture.
+"""Plot loss and validation curves of one or several runs in one figure.
 
 ``python tools/analysis_tools/plot_losses.py work_dirs/tiny work_dirs/ablation --out curves.png``
-reads the ``vis_data/scalars.json`` that MMEngine writes into each working folder. A folder with
-several starts of one run (resumed or begun anew) gives one curve: a later start replaces the values
-that an earlier one logged from its first step on.
+reads the ``vis_data/scalars.json`` that MMEngine writes into each working folder. If a
+folder contains several starts of a run (resumed or restarted), they form one curve: a later start
+replaces the values from its first step on.
 """
 
 import argparse
@@ -58,8 +58,8 @@ def read_run(path: Path) -> Run:
             records = [r for r in records if r['step'] < start[0]['step']] + start
     if not records:
         raise UsageError(
-            f'{path} has no vis_data/scalars.json with values: give the work_dir of a '
-            'run whose visualizer has a LocalVisBackend'
+            f'{path} has no vis_data/scalars.json with values: use the work_dir of a '
+            'run with a LocalVisBackend'
         )
     return Run(path.parent.parent.parent.name if path.is_file() else path.resolve().name, records)
 
@@ -67,8 +67,8 @@ def read_run(path: Path) -> Run:
 def read_records(file: Path) -> list[dict[str, float]]:
     """Return the lines of one ``scalars.json`` in order, with the iteration as ``step``.
 
-    With a loop by epochs MMEngine logs a validation under the epoch; it belongs to the iteration
-    logged before it. A line that was cut off while it was written is skipped.
+    Epoch-based loops log a validation under its epoch, which is replaced by the last iteration
+    before it. Incomplete lines are skipped.
     """
     records: list[dict[str, float]] = []
     iteration = 0
@@ -126,7 +126,7 @@ def plot(
     window: float = 10,
     log: bool = False,
 ) -> 'Figure':
-    """Draw one panel per loss (raw pale, smoothed strong) and per metric (its best value marked).
+    """Draw one panel per loss (raw and smoothed) and per metric (best value marked).
 
     Raises:
         UsageError: No run has any of these values.
@@ -137,7 +137,7 @@ def plot(
     panels = [name for name in (*losses, *metrics) if any(len(run.curve(name)[0]) for run in runs)]
     if not panels:
         raise UsageError(
-            'none of these values was logged; there are '
+            'none of these values was logged; available: '
             f'{sorted({n for r in runs for record in r.records for n in record})}'
         )
     columns = min(4, len(panels))
@@ -160,14 +160,14 @@ def plot(
 
 
 def draw_loss(axes: 'Axes', run: Run, name: str, colour: str, window: float) -> None:
-    """Draw the raw values, pale, and their exponential mean."""
+    """Draw the raw values in a lighter colour, and their exponential mean."""
     steps, values = run.curve(name)
     axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
     axes.plot(steps, smooth(values, window), color=colour, linewidth=1.5, label=run.name)
 
 
 def draw_metric(axes: 'Axes', run: Run, name: str, colour: str, window: float) -> None:
-    """Draw the values with a star on the best; validations are too few to smooth."""
+    """Draw the values without smoothing, with a star on the best."""
     steps, values = run.curve(name)
     if not np.isfinite(values).any():
         return
@@ -206,11 +206,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Plot as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         if args.smooth < 1:
-            raise UsageError(f'--smooth {args.smooth}: the window is at least 1')
+            raise UsageError(f'--smooth {args.smooth}: must be at least 1')
         if args.names and len(args.names) != len(args.work_dirs):
             raise UsageError(f'--names: {len(args.names)} names for {len(args.work_dirs)} runs')
         runs = [read_run(path) for path in args.work_dirs]

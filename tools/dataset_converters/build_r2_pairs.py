@@ -1,10 +1,10 @@
-"""Write positive and negative pairs of videos and sentences, to measure robustness.
+"""Generate positive and negative pairs of videos and expressions, to measure robustness.
 
     python tools/dataset_converters/build_r2_pairs.py \
         --expressions meta_expressions/valid/meta_expressions.json \
         --categories valid/meta.json --negatives-per-positive 3 --out pairs/valid-easy-n3.json
 
-The pairs file is the pairs_file of R2VOSDataset or MeViSDataset. See docs/datasets.md.
+Set pairs_file of R2VOSDataset or MeViSDataset to the result. See docs/datasets.md.
 """
 
 import argparse
@@ -51,14 +51,14 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         metavar='FILE',
         help='meta.json, the first release or davis_semantics.json (default: those '
-        'in --expressions; if it has none, nouns of the sentences)',
+        'in --expressions; if it has none, nouns of the expressions)',
     )
     videos = parser.add_mutually_exclusive_group()
     videos.add_argument(
         '--video-ids',
         type=Path,
         metavar='FILE',
-        help='the videos to use, one id a line (default: all)',
+        help='the videos to use, one id per line (default: all)',
     )
     videos.add_argument(
         '--holdout',
@@ -74,7 +74,7 @@ def parse_args() -> argparse.Namespace:
         '--exclude',
         type=Path,
         metavar='FILE',
-        help='JSON list of ids of negative pairs that are in fact true',
+        help='JSON list of ids of negative pairs that are actually true',
     )
     parser.add_argument(
         '--name',
@@ -92,7 +92,7 @@ def parse_args() -> argparse.Namespace:
         '--meta-expressions-out',
         type=Path,
         metavar='FILE',
-        help='also a meta_expressions.json with the negatives among the sentences, '
+        help='also a meta_expressions.json with the negatives as additional expressions, '
         'for inference scripts that cannot read pairs files',
     )
     return parser.parse_args()
@@ -136,7 +136,7 @@ def summary(pairs: R2Pairs) -> str:
         )
     if pairs.content['params']['categories'] == 'lexical':
         lines.append(
-            'no categories in the files: the nouns of the sentences are used (lexical set)'
+            'no categories in the files: nouns of the expressions are used instead (lexical set)'
         )
     lines.append(f'pairs_sha256 {pairs.sha256}')
     return '\n'.join(lines)
@@ -166,7 +166,7 @@ def main() -> int:
         return 1
     if pairs.problems.rows:
         print(
-            f'{len(pairs.problems.rows)} problem(s) in the files; the rest is used:\n'
+            f'{len(pairs.problems.rows)} problem(s) in the files; everything else is used:\n'
             f'{pairs.problems.table()}',
             file=sys.stderr,
         )

@@ -1,12 +1,12 @@
-"""Check whether a data set is complete and sound.
+"""Check whether a data set is complete and undamaged.
 
     python tools/dataset_converters/check.py ref-youtube-vos
     python tools/dataset_converters/check.py mevis --full
     python tools/dataset_converters/check.py other --data-root data/mine --full
 
-Read every JSON file, look for every listed file, open some of the frames and masks (all with
---full), and print how many are ok, missing, broken and unused. The exit status is 1 if anything is
-missing or broken.
+Read every JSON file, verify that every listed file exists, open some of the frames and masks (all
+with --full), and print how many are ok, missing, broken and unused. The exit status is 1 if
+anything is missing or broken.
 """
 
 import argparse
@@ -27,10 +27,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'name',
         choices=[*KNOWN_SETS, OTHER],
-        help=f'data set; {OTHER}: any set in the layout of Refer-YouTube-VOS',
+        help=f'data set; {OTHER}: your own data in the layout of Refer-YouTube-VOS',
     )
     parser.add_argument(
-        '--data-root', type=Path, metavar='FOLDER', help='where it is (default: data/<name>)'
+        '--data-root', type=Path, metavar='FOLDER', help='its folder (default: data/<name>)'
     )
     opened = parser.add_mutually_exclusive_group()
     opened.add_argument('--full', action='store_true', help='open all frames and masks')
@@ -57,7 +57,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Check the set and print the result; return the exit status."""
+    """Check the data set and print the result; return the exit status."""
     args = parse_args()
     from r2vos_mm.data_prep.verify import check_set
 

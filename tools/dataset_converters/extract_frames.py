@@ -2,7 +2,7 @@
 
     python tools/dataset_converters/extract_frames.py clips/*.mp4 --out data/mine/train/JPEGImages
 
-Frames are named by their number in the video, so that masks drawn for some of them match.
+Frames are named by their number in the video, so masks of some frames can be matched.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('videos', nargs='+', type=Path, help='video files')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the folders of frames')
+    parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
         '--every',
         type=int,
@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def extract(video: Path, out: Path, every: int) -> int | None:
-    """Write every Nth frame of a video; return their number, None if its folder exists already.
+    """Write every Nth frame of a video; return the number of frames, None if the folder exists.
 
     Raises:
         DataFileError, FileNotFoundError: the video cannot be read.

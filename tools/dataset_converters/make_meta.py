@@ -1,4 +1,4 @@
-"""Write meta_expressions.json and meta.json of your own videos from a table of sentences.
+"""Write meta_expressions.json and meta.json of your own videos from a table of expressions.
 
     python tools/dataset_converters/make_meta.py sentences.csv data/mine
 

@@ -1,4 +1,4 @@
-"""Make RefShapes, the embedded data set, in the layout of Refer-YouTube-VOS.
+"""Generate RefShapes, a synthetic data set in the layout of Refer-YouTube-VOS.
 
 python tools/dataset_converters/make_refshapes.py data/refshapes
 python tools/dataset_converters/make_refshapes.py data/tiny --train 20 --valid 5 --size 64
@@ -37,11 +37,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--sentences-per-object', type=int, default=4)
     parser.add_argument('--negatives-per-kind', type=int, default=1)
-    parser.add_argument('--workers', type=int, default=2, help='processes (never change the data)')
+    parser.add_argument(
+        '--workers', type=int, default=2, help='processes; they do not change the result'
+    )
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace a RefShapes set made with other parameters',
+        help='replace a RefShapes data set generated with other parameters',
     )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     args = parser.parse_args()
@@ -51,7 +53,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Make the set and print its content; return status 1 with a reason on failure."""
+    """Generate the data set and print its content; return status 1 with a reason on failure."""
     args = parse_args()
     from r2vos_mm.refshapes import make_refshapes
 

@@ -2,8 +2,8 @@
 
     python tools/dataset_converters/prepare.py ref-youtube-vos --download-dir ~/Downloads/rvos
 
-Archives are unpacked, unpacked folders are linked; nothing is moved or deleted, and existing files
-stay. Run check.py afterwards.
+Archives are unpacked and unpacked folders are linked. Nothing is moved or deleted, and existing
+files are kept. Run check.py afterwards.
 """
 
 import argparse
@@ -31,14 +31,14 @@ def parse_args() -> argparse.Namespace:
         '--data-root',
         type=Path,
         metavar='FOLDER',
-        help='folder to make (default: data/<usual name of the set>)',
+        help='output folder (default: data/<usual name of the data set>)',
     )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return parser.parse_args()
 
 
 def main() -> int:
-    """Prepare the set and print the result; return status 1 if something is missing or broken."""
+    """Prepare the data set and print the result; return 1 if something is missing or broken."""
     args = parse_args()
     from r2vos_mm.data_prep.prepare import prepare
 
@@ -56,7 +56,7 @@ def main() -> int:
     )
     for part in report.missing:
         print(
-            f'missing: {part.place}, in no download in {args.download_dir}; download it from '
+            f'missing: {part.place} is in no download in {args.download_dir}; download it from '
             f'{part.page}',
             file=sys.stderr,
         )

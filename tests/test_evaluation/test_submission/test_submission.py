@@ -136,7 +136,10 @@ def test_a_kill_after_the_last_video_leaves_the_zip_to_write(tmp_path, expressio
     path, left = tmp_path / 'out' / 'sub.zip', tmp_path / 'left.json'
     options = [str(path), '--layout', 'mevis', '--expressions', str(expressions)]
     tool.main([*options, '--remaining', str(left)])
-    assert '0 of 2 videos are left\nnothing to test: write the zip' in capsys.readouterr().out
+    assert (
+        '0 of 2 videos are incomplete\nall videos are complete: write the zip'
+        in capsys.readouterr().out
+    )
     tool.main([*options, '--finish'])
     assert len(images_of(path)) == 18
 
