@@ -48,8 +48,9 @@ def _protocol_lines(
         f'protocol {name} ({protocol.summary}): {num_pairs} pairs ({num_pairs - num_negative} '
         f'positive, {num_negative} negative) of {eval_set.num_videos} videos; scored '
         f'{counts["n_samples"]} samples, {counts["n_frames"]} frames'
-        + (f'; {counts["n_left_out"]} pairs without a frame to score' * bool(counts['n_left_out']))
     ]
+    if counts['n_left_out']:
+        lines[0] += f'; {counts["n_left_out"]} pairs without a frame to score'
     columns = (*protocol.headline, *_ROBUSTNESS)
     keys = {column: column if column in _SHARED else prefix + column for column in columns}
     keys = {column: key for column, key in keys.items() if key in known}
