@@ -14,6 +14,7 @@ PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [
         ROOT / 'README.md',
+        ROOT / 'CONTRIBUTING.md',
         *(ROOT / 'docs').rglob('*.md'),
         *(ROOT / 'configs').rglob('README.md'),
     ]
