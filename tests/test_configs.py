@@ -16,6 +16,7 @@ from mmseg.structures import SegDataSample
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
 from r2vos_mm.apis.inference import FrameTransform
+from r2vos_mm.converters import restore_swin
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 
@@ -224,6 +225,24 @@ def test_backbones_start_from_public_addresses_or_own_training():
     assert {name.scheme for name in names} == {'https'}
     assert {name.netloc for name in names} == {'download.pytorch.org', 'github.com'}
     assert len(names) == 2 + 4 + 3  # ResNets, Swins, Video Swins
+
+
+def test_backbones_load_the_files_of_their_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The file is in the cache of downloads, with the names and the classifier of its owners."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    resnet = dict(load('r2vos_r50.py').model.backbone, depth=18, base_channels=4)
+    swin = load('r2vos/r2vos_swin-t_8xb1-6e_ref-ytvos.py').model.backbone
+    swin = dict(swin, embed_dims=16, num_heads=(1, 2, 2, 4), depths=(1, 1, 1, 1))
+    for config, restore in ((resnet, dict), (swin, restore_swin)):
+        source, target = (MODELS.build(dict(config)) for _ in range(2))
+        state = {name: torch.rand_like(t.float()) for name, t in source.state_dict().items()}
+        source.load_state_dict(state)
+        file = tmp_path / 'checkpoints' / Path(config['init_cfg']['checkpoint']).name
+        file.parent.mkdir(exist_ok=True)
+        raw = restore(source.state_dict()) | {'head.weight': torch.zeros(3, 3)}
+        torch.save(raw if config is resnet else {'model': raw}, file)
+        target.init_weights()
+        torch.testing.assert_close(dict(target.state_dict()), dict(source.state_dict()))
 
 
 def inits_in(part: object) -> Iterator[dict]:
