@@ -20,8 +20,12 @@ class BuildWithMim(build_py):
         mim.mkdir(parents=True)
         for name in MIM_CONTENT:
             if self.editable_mode:
-                (mim / name).symlink_to(Path('..', '..', name))
-            elif (ROOT / name).is_dir():
+                try:
+                    (mim / name).symlink_to(Path('..', '..', name))
+                    continue
+                except OSError:  # Windows allows links only to some users
+                    pass
+            if (ROOT / name).is_dir():
                 ignored = shutil.ignore_patterns('__pycache__')
                 shutil.copytree(ROOT / name, mim / name, ignore=ignored)
             else:

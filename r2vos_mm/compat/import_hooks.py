@@ -17,6 +17,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PACKAGE = 'r2vos_mm'
+# A module of the package: MMEngine looks for its folder where Python finds it. By the name of the
+# package it would look beside the metadata, where an editable installation has no configs.
+_MODULE_BESIDE_CONFIGS = 'r2vos_mm.version'
 EXTENSION = 'mmcv._ext'
 _CONFIG_UTILS = 'mmengine.config.utils'
 
@@ -60,7 +63,7 @@ def _call_after_exec(loader: Loader) -> None:
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        module.MODULE2PACKAGE[PACKAGE] = PACKAGE
+        module.MODULE2PACKAGE[PACKAGE] = _MODULE_BESIDE_CONFIGS
 
     loader.exec_module = exec_module
 
@@ -70,6 +73,6 @@ def install() -> None:
     if not any(isinstance(finder, _PlaceholderFinder) for finder in sys.meta_path):
         sys.meta_path.append(_PlaceholderFinder())
     if _CONFIG_UTILS in sys.modules:
-        sys.modules[_CONFIG_UTILS].MODULE2PACKAGE[PACKAGE] = PACKAGE
+        sys.modules[_CONFIG_UTILS].MODULE2PACKAGE[PACKAGE] = _MODULE_BESIDE_CONFIGS
     elif not any(isinstance(finder, _ConfigUtilsFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _ConfigUtilsFinder())

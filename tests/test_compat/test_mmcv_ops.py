@@ -3,12 +3,14 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+import r2vos_mm
 from r2vos_mm.compat import import_hooks, mmcv_ops
 from r2vos_mm.compat.mmcv_ops import MissingOp, MissingOpError, PlaceholderExtension
 
@@ -130,8 +132,13 @@ def test_neighbours_import_in_a_fresh_process() -> None:
 
 
 def test_configs_of_the_package_are_known_whatever_is_imported_first() -> None:
-    code = 'from mmengine.config.utils import MODULE2PACKAGE; print(MODULE2PACKAGE["r2vos_mm"])'
+    code = (
+        'from mmengine.config.utils import MODULE2PACKAGE\n'
+        'from mmengine.utils import get_installed_path\n'
+        'print(get_installed_path(MODULE2PACKAGE["r2vos_mm"]))'
+    )
+    folder = str(Path(r2vos_mm.__file__).parent)
     for first in ('import r2vos_mm', 'import mmengine, r2vos_mm'):
-        command = [sys.executable, '-c', f'{first}; {code}']
+        command = [sys.executable, '-c', f'{first}\n{code}']
         result = subprocess.run(command, capture_output=True, text=True)
-        assert result.stdout.strip() == 'r2vos_mm', result.stderr
+        assert result.stdout.strip() == folder, result.stderr
