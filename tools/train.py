@@ -46,12 +46,10 @@ def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     Raises:
         UsageError: an option does not go with the config, or names a missing file.
     """
-    if args.resume not in (None, 'auto'):
+    resumed = last_checkpoint(Path(cfg.work_dir)) if args.resume == 'auto' else args.resume
+    if resumed is not None:
         cfg.resume = True
-        cfg.load_from = existing_file(args.resume, what='Checkpoint')
-    elif args.resume == 'auto' and Path(cfg.work_dir, 'last_checkpoint').is_file():
-        cfg.resume = True
-        cfg.load_from = None
+        cfg.load_from = existing_file(resumed, what='Checkpoint')
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
@@ -63,6 +61,12 @@ def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     if args.max_minutes is not None:
         limit = {'type': 'TimeLimitHook', 'max_minutes': args.max_minutes}
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), limit]
+
+
+def last_checkpoint(work_dir: Path) -> Path | None:
+    """Return the last checkpoint in a work folder, which may have moved; None if there is none."""
+    pointer = work_dir / 'last_checkpoint'
+    return work_dir / Path(pointer.read_text().strip()).name if pointer.is_file() else None
 
 
 def use_mixed_precision(cfg: 'Config') -> None:

@@ -140,13 +140,14 @@ def test_resume(
 ) -> None:
     """A run that has no checkpoint yet begins with the weights that its config names."""
     if interrupted:
-        (tmp_path / 'last_checkpoint').touch()
+        (tmp_path / 'iter_3.pth').touch()
+        (tmp_path / 'last_checkpoint').write_text('/moved/from/here/iter_3.pth')
     cfg = training_config(
         functions, monkeypatch, '--resume', '--work-dir', str(tmp_path), '--cfg-options',
         'load_from=first.pth',
     )  # fmt: skip
     assert bool(cfg.get('resume')) is interrupted
-    assert cfg.load_from == (None if interrupted else 'first.pth')
+    assert cfg.load_from == (str(tmp_path / 'iter_3.pth') if interrupted else 'first.pth')
 
 
 def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
