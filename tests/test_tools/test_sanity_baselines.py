@@ -153,3 +153,17 @@ def test_ground_truth_is_needed():
 
     with pytest.raises(UsageError, match='data/unknown.* has no ground truth'):
         sanity.positive_pairs(Unknown(), [0])
+
+
+def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video takes 2 s, twice on the first one; (20 s - 4 s) / 2 s = 8, and never below three."""
+    clock = [0.0]
+
+    def score_video(*_: object) -> None:
+        clock[0] += 2.0
+
+    monkeypatch.setattr(sanity.time, 'monotonic', lambda: clock[0])
+    monkeypatch.setattr(sanity, 'score_video', score_video)
+    monkeypatch.setattr(sanity, 'positive_pairs', lambda *_: [])
+    assert sanity.fitting_videos(None, [None], max_seconds=20) == 8
+    assert sanity.fitting_videos(None, [None], max_seconds=1) == 3

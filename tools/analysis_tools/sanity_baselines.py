@@ -17,6 +17,7 @@ a wrong sentence is answered with the wrong object and not with an empty mask.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ class Baselines:
         blob: of the centre blob.
         num_videos: videos that were used.
         num_pairs: positive pairs of these videos.
+        seconds_per_video: wall-clock time of loading, segmenting and scoring one video.
     """
 
     right: float
@@ -49,6 +51,7 @@ class Baselines:
     blob: float
     num_videos: int
     num_pairs: int
+    seconds_per_video: float
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,22 @@ def blob_score(truths: Sequence[np.ndarray]) -> float:
     return float(np.mean(scores))
 
 
+def fitting_videos(
+    model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, max_seconds: float
+) -> int:
+    """Return how many videos can be measured in ``max_seconds``, at least three.
+
+    Times the second of two runs of :func:`score_video` on the first video.
+    """
+    expressions = [subject.pair.sentence for subject in positive_pairs(dataset, [0])]
+    begin = time.monotonic()
+    for _ in range(2):
+        start = time.monotonic()
+        score_video(model, dataset[0], expressions, expressions)
+    now = time.monotonic()
+    return max(3, int((max_seconds - (now - begin)) / (now - start)))
+
+
 def measure(
     model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int, seed: int = 0
 ) -> Baselines:
@@ -182,6 +201,7 @@ def measure(
     subjects = positive_pairs(dataset, items)
     wrong = shuffle_sentences(subjects, seed=seed)
     right_scores, wrong_scores, truths = [], [], []
+    start = time.monotonic()
     for item in progress(items, 'videos'):
         rows = [row for row, subject in enumerate(subjects) if subject.video == item]
         right_j, wrong_j, truth = score_video(
@@ -194,11 +214,12 @@ def measure(
         wrong_scores += wrong_j
         truths.append(truth)
     return Baselines(
-        100 * float(np.mean(right_scores)),
-        100 * float(np.mean(wrong_scores)),
-        100 * blob_score(truths),
-        len(items),
-        len(subjects),
+        right=100 * float(np.mean(right_scores)),
+        shuffled=100 * float(np.mean(wrong_scores)),
+        blob=100 * blob_score(truths),
+        num_videos=len(items),
+        num_pairs=len(subjects),
+        seconds_per_video=(time.monotonic() - start) / len(items),
     )
 
 
@@ -206,6 +227,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = model_parser(__doc__)
     parser.add_argument('--seed', type=int, default=0, help='seed of the shuffling')
+    parser.add_argument(
+        '--max-seconds',
+        type=float,
+        help='take only as many of the --num-videos as fit into this time; the first is timed',
+    )
     return parser.parse_args(arguments)
 
 
@@ -243,7 +269,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         with quiet(), torch.no_grad(), autocast(model, args.precision):
             dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
-            baselines = measure(model, dataset, num_videos=args.num_videos, seed=args.seed)
+            num_videos = args.num_videos
+            if args.max_seconds is not None:
+                fitting = fitting_videos(model, dataset, max_seconds=args.max_seconds)
+                num_videos = min(num_videos, fitting)
+            baselines = measure(model, dataset, num_videos=num_videos, seed=args.seed)
         print_table(baselines)
         if args.out:
             write_json(args.out, asdict(baselines), indent=2)
