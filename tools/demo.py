@@ -1,14 +1,15 @@
-"""Segment what sentences name in a video, and tell whether it is in the video at all.
+"""Segment the objects that expressions describe in a video, with a verdict for each expression.
 
 ``python tools/demo.py clip.mp4 "a red ball" "the dog on the left" --out-dir out`` writes, under
 ``out/``:
 
-    overlay.mp4                 the video with one cell per sentence
-    masks/<n>_<sentence>/*.png  one mask per frame, 255 = object, empty where the verdict is no
+    overlay.mp4                 the video with one cell per expression
+    masks/<n>_<expression>/*.png  one mask per frame, 255 = object; empty if the verdict is no
     result.json                 verdicts, consensus, scores and boxes
 
-VIDEO is a video file or a folder of images. The default checkpoint was trained on the drawn shapes
-of RefShapes; give ``--config`` and ``--checkpoint`` of a model trained on real videos for those.
+VIDEO is a video file or a folder of images. The default checkpoint was trained on the synthetic
+shapes of RefShapes. For real videos, use ``--config`` and ``--checkpoint`` of a model trained on
+real videos.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CONFIG = _ROOT / 'configs' / 'r2vos_tiny_refshapes.py'
 _CHECKPOINT = _ROOT / 'configs' / 'checkpoints' / 'r2vos_tiny_refshapes.pth'
 _SAMPLES = _ROOT / 'configs' / 'samples'
-_REFSHAPES_FILE = 'refshapes.json'  # in the root of the data set
+_REFSHAPES_FILE = 'refshapes.json'  # in the root folder of the data set
 _DEFAULT_FPS = 6.0
 
 
@@ -43,16 +44,16 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = parser_of(__doc__)
     parser.add_argument('video', help='video file or folder of images')
-    parser.add_argument('sentences', nargs='+', metavar='sentence', help='what to look for')
-    parser.add_argument('--config', default=str(_CONFIG), help='(default: %(default)s)')
     parser.add_argument(
-        '--checkpoint', help='(default: the one that comes with the default config)'
+        'sentences', nargs='+', metavar='expression', help='description of an object'
     )
+    parser.add_argument('--config', default=str(_CONFIG), help='(default: %(default)s)')
+    parser.add_argument('--checkpoint', help='(default: that of the default config)')
     parser.add_argument('--out-dir', type=Path, help='(default: work_dirs/demo/<video>)')
     parser.add_argument(
         '--window',
         type=int,
-        help='frames that go through the model together; fewer need less memory',
+        help='frames per forward pass; fewer need less memory',
     )
     add_device_options(parser)
     parser.add_argument(
@@ -64,7 +65,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.checkpoint is None:
         if Path(args.config).resolve() != _CONFIG:
-            parser.error('--config needs the --checkpoint that was trained with it')
+            parser.error('--config requires the --checkpoint that was trained with it')
         args.checkpoint = str(_CHECKPOINT)
     return args
 
@@ -80,7 +81,7 @@ def checked_input(args: argparse.Namespace) -> FrameSource:
     from r2vos_mm.datasets import DataFileError
 
     if args.window is not None and args.window < 1:
-        raise UsageError(f'--window is at least 1 frame, got {args.window}')
+        raise UsageError(f'--window must be at least 1 frame, got {args.window}')
     try:
         checked_sentences(args.sentences)
         return open_frames(args.video)
@@ -89,7 +90,7 @@ def checked_input(args: argparse.Namespace) -> FrameSource:
 
 
 def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
-    """Write one folder per sentence with one PNG per frame, 255 = object; return the P folders."""
+    """Write one folder per expression and one PNG per frame, 255 = object; return the folders."""
     import cv2
 
     folders = []
@@ -104,7 +105,7 @@ def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
 
 
 def slug(sentence: str) -> str:
-    """Return a short file name for a sentence.
+    """Return a short file name for an expression.
 
     >>> slug('the dog, left of the bus')
     'the_dog_left_of_the_bus'
@@ -113,7 +114,7 @@ def slug(sentence: str) -> str:
 
 
 def as_record(result: VideoSegmentation, mask_folders: Sequence[str]) -> dict:
-    """Return the content of ``result.json``: all but the masks, whose folders it names."""
+    """Return the content of ``result.json``: everything but the masks, and their folders."""
     return dict(
         video=result.video,
         size=list(result.masks.shape[-2:]),
@@ -139,7 +140,7 @@ def _rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
 
 
 def summary(result: VideoSegmentation) -> Table:
-    """Return one row per sentence: verdict, consensus, mean score, frames with a mask."""
+    """Return one row per expression: verdict, consensus, mean score, frames with a mask."""
     from rich.table import Table
 
     table = Table('sentence', 'verdict', 'consensus', 'score', 'frames with mask')
@@ -157,7 +158,7 @@ def summary(result: VideoSegmentation) -> Table:
 
 
 def checkpoint_note(args: argparse.Namespace) -> str | None:
-    """Say what the default checkpoint knows, unless the video is one of RefShapes."""
+    """Print what the default checkpoint was trained on, unless the video is one of RefShapes."""
     if args.checkpoint != str(_CHECKPOINT):
         return None
     folders = Path(args.video).resolve().parents
@@ -217,7 +218,7 @@ def segment(args: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Segment as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         segment(args)

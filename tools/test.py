@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
+    """Parse the command line."""
     parser = parser_of(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file or URL')
@@ -24,21 +24,21 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='files to write: metrics to NAME.json, predictions to NAME.pkl (one mapping per '
         'video, masks as COCO run-length codes)',
     )
-    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument('--show-dir', help='folder for images and videos of the predictions')
     return parser.parse_args(arguments)
 
 
 def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write the options of the command line into ``cfg``.
+    """Apply the options of the command line to ``cfg``.
 
     Raises:
-        UsageError: a missing checkpoint, or a file name of unknown kind in ``--out``.
+        UsageError: The checkpoint does not exist, or ``--out`` has an unknown extension.
     """
     cfg.load_from = existing_file(args.checkpoint, what='Checkpoint')
     cfg.resume = False
     for path in args.out:
         if Path(path).suffix not in ('.json', '.pkl'):
-            raise UsageError(f'--out {path}: give NAME.json for metrics, NAME.pkl for predictions')
+            raise UsageError(f'--out {path}: use NAME.json for metrics, NAME.pkl for predictions')
     if args.show_dir is not None:
         if 'visualization' not in cfg.get('default_hooks', {}):
             raise UsageError('--show-dir: the config has no default_hooks.visualization')
@@ -64,7 +64,7 @@ def run_test(args: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Test as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         from r2vos_mm.utils.log_filters import quiet

@@ -14,7 +14,7 @@ _PLAIN_WRAPPERS = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Command line of this tool."""
+    """Parse the command line."""
     parser = parser_of(__doc__)
     parser.add_argument('config', help='config file')
     add_run_options(parser)
@@ -22,8 +22,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from a checkpoint; without a path, from the last one in the work folder, or '
-        'from the start if there is none',
+        help='resume from a checkpoint; without a path, from the last one in the work folder, or '
+        'start from scratch if there is none',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, on GPU or CPU')
     parser.add_argument(
@@ -41,10 +41,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write the options of the command line into ``cfg``.
+    """Apply the options of the command line to ``cfg``.
 
     Raises:
-        UsageError: an option does not go with the config, or names a missing file.
+        UsageError: An option does not apply to the config, or a file does not exist.
     """
     resumed = last_checkpoint(Path(cfg.work_dir)) if args.resume == 'auto' else args.resume
     if resumed is not None:
@@ -70,12 +70,12 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 
 
 def use_mixed_precision(cfg: 'Config') -> None:
-    """Switch to bfloat16 where the device computes it natively.
+    """Use bfloat16 if the device computes it natively.
 
-    GPUs that do not take float16 with loss scaling, other devices stay in float32.
+    GPUs without native bfloat16 use float16 with loss scaling, other devices use float32.
 
     Raises:
-        UsageError: the config has an optimizer wrapper of its own.
+        UsageError: The config has a custom optimizer wrapper.
     """
     import torch
 
@@ -83,7 +83,7 @@ def use_mixed_precision(cfg: 'Config') -> None:
 
     wrapper = cfg.optim_wrapper
     if wrapper.get('type', 'OptimWrapper') not in _PLAIN_WRAPPERS:
-        raise UsageError(f'--amp: the config has an optim_wrapper of its own, {wrapper.type}')
+        raise UsageError(f'--amp: the config has a custom optim_wrapper, {wrapper.type}')
     if torch.cuda.is_available() and not native_bfloat16('cuda')[0]:
         wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
         wrapper.pop('dtype', None)
@@ -92,7 +92,7 @@ def use_mixed_precision(cfg: 'Config') -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         from r2vos_mm.engine import build_runner, load_config

@@ -82,13 +82,13 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
     [
         (['nowhere.mp4', 'a ball'], 'error: nowhere.mp4 does not exist'),
         (['{video}', ' '], "error: sentence 0 of 1 is ' '"),
-        (['{video}', 'a ball', '--window', '0'], 'error: --window is at least 1'),
+        (['{video}', 'a ball', '--window', '0'], 'error: --window must be at least 1'),
         (['{empty}', 'a ball'], 'has no frames'),
         (
             ['{video}', 'a ball', '--checkpoint', 'nowhere.pth'],
             'error: Checkpoint nowhere.pth does not exist',
         ),
-        (['{video}', 'a ball', '--config', 'other.py'], '--config needs the --checkpoint'),
+        (['{video}', 'a ball', '--config', 'other.py'], '--config requires the --checkpoint'),
     ],
 )
 def test_mistakes_are_told_in_one_line(video, checkpoint, arguments, message, tmp_path, capsys):

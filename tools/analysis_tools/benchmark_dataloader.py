@@ -1,15 +1,14 @@
 """Measure clips per second of a training pipeline, and the memory of its workers.
 
 ``python tools/analysis_tools/benchmark_dataloader.py configs/r2vos_r50.py`` times the
-``train_dataloader`` of a config as one worker runs it, against the way clips are usually loaded in
-this field (:class:`UsualPipeline`), implemented here as a baseline. Both load the same items in
-turn, so that other load on the machine slows both; times are processor times, without waiting.
-``--frame-size 1280 720`` first writes the frames of ``--videos`` videos at that size to a
-temporary folder.
+``train_dataloader`` of a config in one worker, and a baseline that loads clips as in most methods
+(:class:`UsualPipeline`). Both load the same items alternately, so other load on the machine affects
+both. Times are CPU times. ``--frame-size 1280 720`` first writes the frames of ``--videos`` videos
+at that size to a temporary folder.
 
-``--memory`` measures instead the memory that a set as large as MeViS takes in 4 workers: it reads
-an index of 1,662 made-up videos with 23,051 sentences and masks of 6,770 objects, and each worker
-draws from all of it.
+``--memory`` measures the memory of 4 workers with a data set of the size of MeViS: an index of
+1,662 synthetic videos with 23,051 expressions and masks of 6,770 objects, from which each worker
+draws items.
 """
 
 from __future__ import annotations
@@ -61,13 +60,13 @@ _MIB = 1 << 20
 
 
 class UsualPipeline:
-    """Load a clip of one sentence as referring video segmentation usually does.
+    """Load a clip with one expression as most methods do.
 
-    Frames are decoded, flipped and resized by Pillow at their full size, colours are changed
-    before the resize, each mask is a float map of the frame's size, and frames leave as normalised
-    floats. The augmentation is drawn from the distribution of the base config of
-    Refer-YouTube-VOS: flip 1/2, colours, and either a resize to a short side of 288-512 (long side
-    at most 640) or a resize to 400-600, a crop of 384-600 and that resize.
+    Frames are decoded, flipped and resized by Pillow at full size, with colour augmentation before
+    the resize. Each mask is a float map of the size of the frame, and frames are normalized. The
+    augmentation has the same distribution as in the base config of Refer-YouTube-VOS: flip with
+    probability 1/2, colours, and either a resize to a short side of 288-512 (long side at most 640)
+    or a resize to 400-600, a crop of 384-600 and that resize.
     """
 
     def __call__(self, results: dict) -> dict:
@@ -102,7 +101,7 @@ class UsualPipeline:
     def _resize(
         frames: list[Image.Image], masks: Tensor, short: int, long: int | None
     ) -> tuple[list[Image.Image], Tensor]:
-        """Resize frames and masks (T, H, W) to a short side, the long one limited."""
+        """Resize frames and masks (T, H, W) to a short side, with a limited long side."""
         from torch.nn.functional import interpolate
 
         width, height = frames[0].size
@@ -132,7 +131,7 @@ class UsualPipeline:
 
 @dataclass(frozen=True)
 class _ColourDraws:
-    """Changes of colour; None leaves one out."""
+    """Parameters of the colour augmentation; None disables one."""
 
     brightness: float | None
     contrast: float | None
@@ -151,7 +150,7 @@ class _ColourDraws:
 
 
 def _change_colours(frame: Image.Image, draws: _ColourDraws) -> Image.Image:
-    """Change brightness, contrast, saturation and hue of one frame, in floats."""
+    """Change brightness, contrast, saturation and hue of one frame, in float arithmetic."""
     pixels = np.asarray(frame).astype(np.float32)
     if draws.brightness is not None:
         pixels += draws.brightness
@@ -188,14 +187,14 @@ def _to_tensor(frame: Image.Image) -> Tensor:
 
 @dataclass(frozen=True)
 class Speed:
-    """Clips per second of a worker that has a core of its own.
+    """Clips per second of a worker on its own core.
 
     Attributes:
         clips_per_second: of the config's pipeline.
         usual_clips_per_second: of :class:`UsualPipeline`.
         ratio: the first divided by the second, median over the rounds.
         ratio_range: the smallest and largest ratio of a round.
-        pairs_per_clip: sentences per clip; the usual pipeline has one.
+        pairs_per_clip: expressions per clip; the usual pipeline has one.
     """
 
     clips_per_second: float
@@ -206,7 +205,7 @@ class Speed:
 
 
 def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
-    """Time both pipelines on the same random items, in turn.
+    """Time both pipelines alternately on the same random items.
 
     Args:
         loader: ``train_dataloader`` of a config.
@@ -243,7 +242,7 @@ def measure_speed(loader: Config, *, items: int, rounds: int) -> Speed:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one thread in PyTorch and OpenCV, as a worker does."""
+    """Use one thread in PyTorch and OpenCV, as in a worker."""
     import torch
 
     threads = torch.get_num_threads()
@@ -256,16 +255,16 @@ def _one_thread() -> Iterator[None]:
 
 
 def write_resized(source: Path, target: Path, *, size: tuple[int, int], videos: int) -> None:
-    """Write the first videos of a set in the layout of Refer-YouTube-VOS at another size.
+    """Write the first videos of a data set in the layout of Refer-YouTube-VOS at another size.
 
     Args:
-        source: its root; the split is ``train``.
+        source: root folder of the data set; the split is ``train``.
         target: folder to fill.
         size: (width, height).
         videos: number of videos.
 
     Raises:
-        FileNotFoundError: the set has no file of sentences.
+        FileNotFoundError: The data set has no expressions file.
     """
     name = 'meta_expressions/train/meta_expressions.json'
     listed = json.loads((source / name).read_text(encoding='utf-8'))['videos']
@@ -292,8 +291,8 @@ class Memory:
 
     Attributes:
         private: memory of this process alone (USS).
-        share: ``private`` and its part of what several processes share (PSS), so that the shares
-            of all processes add up to what the machine needs.
+        share: ``private`` and its part of the memory that several processes share (PSS). The sum
+            over all processes is the memory that they need together.
     """
 
     private: float
@@ -301,14 +300,14 @@ class Memory:
 
     @classmethod
     def of_this_process(cls) -> Memory:
-        """Read the memory of this process from Linux.
+        """Read the memory of this process (Linux only).
 
         Raises:
             UsageError: the system is not Linux.
         """
         path = Path('/proc/self/smaps_rollup')
         if not path.is_file():
-            raise UsageError(f'{path} does not exist: --memory needs Linux')
+            raise UsageError(f'{path} does not exist: --memory requires Linux')
         rows = {
             words[0]: int(words[1])
             for words in map(str.split, path.read_text().splitlines())
@@ -323,7 +322,7 @@ class WorkerMemory:
     """Memory of workers.
 
     Attributes:
-        read_mib: growth of the first process by reading the set.
+        read_mib: growth of the first process by reading the data set.
         first: of each worker before it has drawn an item.
         last: of each worker after it has drawn its items.
         total_share: of all workers and the first process at the end, MiB.
@@ -336,7 +335,7 @@ class WorkerMemory:
 
 
 def measure_memory(*, workers: int, items: int, videos: int = MEVIS_VIDEOS) -> WorkerMemory:
-    """Read a made-up set of the size of MeViS and draw ``items`` in each forked worker."""
+    """Read a synthetic data set of the size of MeViS and draw ``items`` in each forked worker."""
     from r2vos_mm.registry import DATASETS
 
     with tempfile.TemporaryDirectory() as folder:
@@ -377,7 +376,7 @@ def _start_worker(dataset: BaseReferringDataset, barrier: Any) -> None:
 
 
 def _draw(task: tuple[int, int]) -> tuple[Memory, Memory]:
-    """Draw random items in a worker; return its memory before and after, all workers at once."""
+    """Draw random items in a worker; return its memory before and after."""
     seed, items = task
     dataset = _worker['dataset']
     _worker['barrier'].wait()
@@ -386,13 +385,13 @@ def _draw(task: tuple[int, int]) -> tuple[Memory, Memory]:
         dataset[index]
     _worker['barrier'].wait()
     last = Memory.of_this_process()
-    # No worker ends before all are measured: memory that two share would become the other's own.
+    # Workers end after all are measured, because shared memory becomes private when others end.
     _worker['barrier'].wait()
     return first, last
 
 
 def _only_the_index(results: dict) -> dict:
-    """Read no file: the dataset has looked up frames, sentences and masks."""
+    """Read no files, only the index of frames, expressions and masks."""
     import torch
     from mmengine.structures import InstanceData
 
@@ -405,7 +404,7 @@ def _only_the_index(results: dict) -> dict:
 
 
 def write_made_up_mevis(root: Path, *, videos: int) -> None:
-    """Write the annotation files of a training split with as many entries per video as MeViS has.
+    """Write the annotation files of a training split with as many entries per video as MeViS.
 
     All videos share the same empty frame files, and the mask codes have the usual length but no
     content.
@@ -471,7 +470,7 @@ def memory_table(memory: WorkerMemory) -> str:
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = parser_of(__doc__)
-    parser.add_argument('config', nargs='?', help='config file; --memory needs none')
+    parser.add_argument('config', nargs='?', help='config file; not required with --memory')
     parser.add_argument(
         '--items',
         type=int,
@@ -495,7 +494,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=4, help='workers of --memory (default: %(default)s)'
     )
-    parser.add_argument('--out', type=Path, help='JSON file for the figures, too')
+    parser.add_argument('--out', type=Path, help='also write the results to this JSON file')
     add_cfg_options(parser)
     return parser.parse_args(arguments)
 
@@ -505,7 +504,7 @@ def _speed_of(args: argparse.Namespace) -> Speed:
     from mmengine.config import Config
 
     if args.config is None:
-        raise UsageError('name a config, or measure with --memory')
+        raise UsageError('specify a config, or use --memory')
     cfg = Config.fromfile(existing_file(args.config, what='Config'))
     cfg.merge_from_dict(cfg_options(args.cfg_options))
     loader = cfg.get('train_dataloader')
@@ -524,11 +523,11 @@ def _speed_of(args: argparse.Namespace) -> Speed:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         if min(args.items or 1, args.rounds, args.videos, args.workers) < 1:
-            raise UsageError('--items, --rounds, --videos and --workers are at least 1')
+            raise UsageError('--items, --rounds, --videos and --workers must be at least 1')
 
         from mmengine.registry import init_default_scope
 

@@ -1,11 +1,11 @@
-"""Measure time and memory of the mask predictors, the dynamic one also in its naive form.
+"""Measure time and memory of the mask predictors, including a naive dynamic one.
 
     python tools/analysis_tools/benchmark_mask_predictors.py --frames 5 --size 360 640
 
-The naive form repeats the mask features for every query, appends a map of relative coordinates to
-each copy and runs grouped convolutions. ``extra memory`` is the peak of what a forward pass
-allocates beyond its input, results included (counted by PyTorch's profiler on a CPU, by CUDA's
-allocator on a GPU).
+The naive implementation repeats the mask features for every query, concatenates a map of relative
+coordinates to each copy and applies grouped convolutions. ``extra memory`` is the peak memory of a
+forward pass without its input (measured by PyTorch's profiler on a CPU, by CUDA's allocator on a
+GPU).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Inputs:
 
 
 def naive_masks(predictor: DynamicMaskPredictor, inputs: Inputs) -> Tensor:
-    """Compute what ``predictor`` does, by one copy of the features per query, grouped convolutions.
+    """Compute the masks of ``predictor`` with a copy of the features per query.
 
     Returns:
         Mask logits (P, T, N, h, w).
@@ -90,7 +90,7 @@ def naive_masks(predictor: DynamicMaskPredictor, inputs: Inputs) -> Tensor:
 
 
 def seconds(function: Callable[[], object], *, repeats: int, device: str) -> float:
-    """Return the median time of a call after one that does not count."""
+    """Return the median time of a call after a warm-up call."""
     import torch
 
     times = []
@@ -104,7 +104,7 @@ def seconds(function: Callable[[], object], *, repeats: int, device: str) -> flo
 
 
 def peak_bytes(function: Callable[[], object], *, device: str) -> int:
-    """Return the peak of the bytes that a call holds beyond those held before."""
+    """Return the peak number of bytes that a call allocates."""
     import torch
 
     if torch.device(device).type == 'cuda':
@@ -154,7 +154,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure as the command line says and print a table."""
+    """Run the command line: print a table."""
     args = parse_args(arguments)
 
     import torch

@@ -1,12 +1,12 @@
-"""Measure the speed of J and F against the plain form of the DAVIS definition.
+"""Measure the speed of J and F, compared with a direct implementation of the DAVIS definition.
 
-The folder holds one folder of masks per method or annotation, each with one folder of PNGs per
-video; a pixel that is not 0 is foreground:
+The folder contains one folder of masks per method or annotation, each with one folder of PNGs per
+video. All pixels other than 0 are foreground:
 
     python tools/analysis_tools/benchmark_metrics.py path/to/masks --pred osvos --gt gt
 
-Both forms run on one thread and must give equal results. Times are CPU time, the best of several
-runs on each video, without reading the files.
+Both implementations run on one thread and must give equal results. Times are CPU times, the best of
+several runs on each video, without reading the files.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def naive_region(pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None = None) -> float:
-    """Return J of one frame (H, W), straight from the definition."""
+    """Return J of one frame (H, W), by definition."""
     valid = np.ones_like(gt) if void is None else ~void
     union = np.sum((pred | gt) & valid)
     return 1.0 if union == 0 else float(np.sum(pred & gt & valid) / union)
 
 
 def naive_boundary(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels (H, W) unlike their right, lower or lower-right neighbour."""
+    """Return the pixels (H, W) that differ from their right, lower or lower-right neighbour."""
     right, lower, diagonal = mask.copy(), mask.copy(), mask.copy()
     right[:, :-1] = mask[:, 1:]
     lower[:-1, :] = mask[1:, :]
@@ -47,7 +47,7 @@ def naive_boundary(mask: np.ndarray) -> np.ndarray:
 def naive_contour(
     pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None = None, bound_th: float = 0.008
 ) -> float:
-    """Return F of one frame (H, W), straight from the definition, by dilation with a disk."""
+    """Return F of one frame (H, W), by definition, with dilation by a disk."""
     import cv2
 
     if void is not None:
@@ -101,7 +101,7 @@ def _run_times(score: Score, pred: np.ndarray, gt: np.ndarray, repeats: int) -> 
 
 
 def shrink(masks: np.ndarray, size: int) -> np.ndarray:
-    """Return masks (T, size, size) by nearest neighbour, the size of toy data sets."""
+    """Return masks (T, size, size) by nearest neighbour, as in small data sets."""
     rows = np.arange(size) * masks.shape[1] // size
     columns = np.arange(size) * masks.shape[2] // size
     return np.ascontiguousarray(masks[:, rows][:, :, columns])
@@ -110,7 +110,7 @@ def shrink(masks: np.ndarray, size: int) -> np.ndarray:
 def compare(
     name: str, videos: list[tuple[np.ndarray, np.ndarray]], repeats: int
 ) -> dict[str, float | str]:
-    """Return the time per frame of both forms and the largest difference of their results."""
+    """Return the times per frame of both implementations and the largest difference."""
     frames = sum(len(pred) for pred, _ in videos)
     difference = max(
         float(np.abs(fast_scores(*video) - naive_scores(*video)).max()) for video in videos
@@ -136,23 +136,23 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument('root', type=Path, help='folder with the folders of both sets of masks')
+    parser.add_argument('root', type=Path, help='folder that contains both folders of masks')
     parser.add_argument('--pred', default='osvos', help='folder of the predicted masks')
     parser.add_argument('--gt', default='gt', help='folder of the annotated masks')
-    parser.add_argument('--repeats', type=int, default=3, help='timed runs, the best one counts')
-    parser.add_argument('--json', type=Path, help='write the results to this file, too')
+    parser.add_argument('--repeats', type=int, default=3, help='timed runs; the best one is used')
+    parser.add_argument('--json', type=Path, help='also write the results to this JSON file')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Compare both forms on frames of full size and of 128x128 pixels."""
+    """Compare both implementations on frames of full size and of 128x128 pixels."""
     args = parse_args()
     import cv2
 
     cv2.setNumThreads(1)
     folders = sorted(path for path in (args.root / args.gt).iterdir() if path.is_dir())
     if not folders:
-        raise SystemExit(f'{args.root / args.gt} holds no folder of masks')
+        raise SystemExit(f'{args.root / args.gt} contains no folder of masks')
     videos = [
         (read_video(args.root / args.pred / folder.name), read_video(folder)) for folder in folders
     ]

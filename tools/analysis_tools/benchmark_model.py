@@ -1,11 +1,11 @@
 """Measure peak memory and wall time of one training step and of one test video, on random input.
 
 ``python tools/analysis_tools/benchmark_model.py configs/r2vos_r50.py --random-text-encoder`` prints
-a row of a Markdown table for each; ``--out FILE.json`` writes the numbers too. Each phase runs in
-its own process, so that its peak is its own: ``torch.cuda.max_memory_allocated`` on a GPU, the
-resident set of the process (with Python and its libraries) on a CPU. A step is forward, backward
-and the update of the weights, after ``--warm-up`` ones; times are medians. No weights are read:
-neither time nor memory depends on their values.
+a row of a Markdown table for each; ``--out FILE.json`` also writes the numbers. Each phase runs in
+its own process to measure its peak memory: ``torch.cuda.max_memory_allocated`` on a GPU, the
+resident set of the process (with Python and its libraries) on a CPU. A step is a forward pass, a
+backward pass and the update of the weights, after ``--warm-up`` steps; times are medians. No
+weights are loaded, because neither time nor memory depends on them.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class Measurement:
     Attributes:
         config: name of the config.
         phase: ``train step`` or ``test video``.
-        input: clips x frames x height x width, sentences.
-        device: name of the GPU, or CPU with its threads.
+        input: clips x frames x height x width, expressions.
+        device: name of the GPU, or CPU and number of threads.
         precision: ``float32`` or ``bfloat16``.
-        parameters: millions of parameters, of which ``trained`` are trained.
+        parameters: millions of parameters.
         trained: millions of trained parameters.
         idle_mib: memory before the first step, MiB.
         peak_mib: peak memory, MiB.
@@ -92,7 +92,7 @@ HEADER = (
 
 
 class HashTokenizer:
-    """Turn words into token numbers by their hash, which suffices for random weights."""
+    """Convert words to token ids by their hash, which is sufficient for random weights."""
 
     def __init__(self, vocabulary: int) -> None:
         self.vocabulary = vocabulary
@@ -118,9 +118,9 @@ class HashTokenizer:
 
 
 def random_text_encoder(cfg: dict) -> dict:
-    """Put a language model of distilroberta-base's size into the config of a text encoder.
+    """Replace the language model of a text encoder by one of the size of distilroberta-base.
 
-    Its weights are random, so that neither a hub nor files are needed.
+    Its weights are random, so nothing is downloaded.
     """
     from transformers import RobertaConfig, RobertaModel
 
@@ -134,7 +134,7 @@ def random_text_encoder(cfg: dict) -> dict:
 
 
 def random_batch(args: argparse.Namespace, *, clips: int) -> dict:
-    """Return clips of noise, each with pairs of made-up sentences and rectangles as masks."""
+    """Return clips of noise with synthetic expressions, and rectangles as masks."""
     import torch
 
     generator = np.random.default_rng(0)
@@ -150,7 +150,7 @@ def random_batch(args: argparse.Namespace, *, clips: int) -> dict:
 
 
 def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
-    """Return the pairs of one clip: positives with a rectangle of their own, then negatives."""
+    """Return the pairs of one clip: positives with one rectangle each, then negatives."""
     import torch
     from mmengine.structures import InstanceData
 
@@ -206,7 +206,7 @@ def build(args: argparse.Namespace) -> tuple[Config, ReferringVideoSegmentor]:
     try:
         model = MODELS.build(parts)
     except OSError as error:
-        raise UsageError(f'{error}. Or measure with --random-text-encoder') from error
+        raise UsageError(f'{error}. Alternatively use --random-text-encoder') from error
     return cfg, model.to(args.device)
 
 
@@ -226,7 +226,7 @@ def train_step(
 def test_video(
     cfg: Config, model: ReferringVideoSegmentor, args: argparse.Namespace
 ) -> Callable[[], None]:
-    """Prepare the test of one video with all its sentences."""
+    """Prepare the test of one video with all its expressions."""
     from r2vos_mm.utils.precision import resolve_precision
 
     model.eval()
@@ -244,7 +244,7 @@ PHASES = {'train-step': train_step, 'test-video': test_video}
 
 
 def measure(phase: str, args: argparse.Namespace) -> Measurement:
-    """Build the model, run the phase some times and measure it, in this process."""
+    """Build the model and measure the phase in this process."""
     import torch
 
     args.threads = args.threads or torch.get_num_threads()
@@ -277,7 +277,7 @@ def measure(phase: str, args: argparse.Namespace) -> Measurement:
 
 
 def chosen_precision(cfg: Config, args: argparse.Namespace) -> str:
-    """Return ``bfloat16`` or ``float32``: as requested, or as the config trains on the device."""
+    """Return ``bfloat16`` or ``float32``: as requested, or as in training with the config."""
     from r2vos_mm.utils.precision import log_precision, resolve_precision
 
     wrapper, requested = cfg.get('optim_wrapper') or {}, args.precision
@@ -327,7 +327,7 @@ def measure_apart(phase: str, arguments: Sequence[str]) -> Measurement:
     """Call :func:`measure` in a fresh process.
 
     Raises:
-        UsageError: the process failed; the message is the last line it wrote.
+        UsageError: The process failed; the message is its last line of output.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, 'measurement.json')
@@ -359,11 +359,11 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
         help='(default: 360 640)',
     )
     for name, default, what in (
-        ('frames', 5, 'frames of a clip and of the video'),
-        ('clips', 1, 'clips of a step'),
+        ('frames', 5, 'frames per clip and per video'),
+        ('clips', 1, 'clips per step'),
         ('positives', 3, 'positive pairs per clip'),
         ('negatives', 3, 'negative pairs per clip'),
-        ('warm-up', 1, 'steps before the timed ones'),
+        ('warm-up', 1, 'steps before timing'),
         ('repeats', 3, 'timed steps'),
     ):
         parser.add_argument(
@@ -374,7 +374,7 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         '--random-text-encoder',
         action='store_true',
-        help="a language model of distilroberta-base's size with random weights: needs no download",
+        help='a random language model of the size of distilroberta-base, without download',
     )
     add_cfg_options(parser)
     parser.add_argument('--out', type=Path, help='JSON file for the numbers')
@@ -383,7 +383,7 @@ def parse_args(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def check_counts(args: argparse.Namespace) -> None:
-    """Raise UsageError for numbers that make no batch."""
+    """Raise UsageError for numbers that do not define a batch."""
     at_least_one = ('frames', 'clips', 'positives', 'threads', 'repeats')
     counts = [getattr(args, name) for name in at_least_one]
     if (
@@ -391,13 +391,13 @@ def check_counts(args: argparse.Namespace) -> None:
         or min(args.negatives, args.warm_up) < 0
     ):
         raise UsageError(
-            f'--size and --{", --".join(at_least_one)} are at least 1, --negatives '
+            f'--size and --{", --".join(at_least_one)} must be at least 1, --negatives '
             'and --warm-up at least 0'
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure as the command line says; with ``--worker`` one phase, in this process."""
+    """Run the command line; with ``--worker`` one phase in this process."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     args = parse_args(arguments)
     with short_errors():

@@ -1,7 +1,7 @@
-"""Draw what the model sees: clips after augmentation with their sentences, masks and boxes.
+"""Draw training samples after augmentation: clips with expressions, masks and boxes.
 
 ``python tools/analysis_tools/browse_dataset.py configs/r2vos_swin_b.py --num 8`` writes one contact
-sheet per item, with one row per sentence and negatives in their own section, under
+sheet per item, with one row per expression and negatives in a separate section, under
 ``work_dirs/browse/<config>/``.
 """
 
@@ -34,7 +34,7 @@ def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
     Args:
         item: ``inputs`` (T, 3, H, W) uint8 RGB and ``data_samples``, a ReferringDataSample.
         columns: maximum number of frames per row.
-        rows: maximum number of sentences, half of them negatives where there are enough.
+        rows: maximum number of expressions, half of them negatives if there are enough.
 
     Returns:
         (h, w, 3) uint8.
@@ -43,7 +43,7 @@ def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
 
     sample = item['data_samples']
     frames = item['inputs'].permute(0, 2, 3, 1).numpy()
-    # The id comes last: over a single frame a long one is cut off.
+    # The id comes last, because long ids are truncated above a single frame.
     flipped = '  flipped' if sample.get('flip') else ''
     title = f'{frames.shape[2]}×{frames.shape[1]}{flipped}  {sample.get("video_id", "")}'
     views = pair_views(sample, prediction=False)
@@ -72,7 +72,7 @@ def build_dataset(cfg: Config, split: str) -> Any:
 
 
 def choose(length: int, count: int, *, shuffle: bool, seed: int) -> list[int]:
-    """Return the first ``count`` of ``length`` indices, or as many at random."""
+    """Return the first ``count`` of ``length`` indices, or ``count`` random ones."""
     order = np.random.default_rng(seed).permutation(length) if shuffle else np.arange(length)
     return order[:count].tolist()
 
@@ -88,16 +88,16 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--columns', type=int, default=6, help='frames per row (default: %(default)s)'
     )
     parser.add_argument('--rows', type=int, default=8, help='sentences (default: %(default)s)')
-    parser.add_argument('--shuffle', action='store_true', help='items at random, not the first')
+    parser.add_argument('--shuffle', action='store_true', help='random items')
     parser.add_argument('--seed', type=int, default=0, help='of --shuffle and the augmentation')
     add_cfg_options(parser)
     return parser.parse_args(arguments)
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Draw the items that the command line chooses."""
+    """Draw the selected items."""
     if min(args.num, args.columns, args.rows) < 1:
-        raise UsageError('--num, --columns and --rows are at least 1')
+        raise UsageError('--num, --columns and --rows must be at least 1')
     path = existing_file(args.config, what='Config')
 
     from mmengine.config import Config
@@ -118,7 +118,7 @@ def draw(args: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         draw(args)

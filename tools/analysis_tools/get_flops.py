@@ -1,11 +1,11 @@
-"""Count parameters and floating point operations of configs.
+"""Count the parameters and floating point operations of configs.
 
     python tools/analysis_tools/get_flops.py configs/r2vos_r50.py configs/r2vos/released/*.py
 
-Operations are those of matrix products, convolutions and attention, two per multiply-add, in
-testing: once per clip (backbone, input projections) and once more per sentence (fusion, encoder,
-grounding, pyramid, instance decoder, masks). The backbone is counted without computing it, the rest
-runs on the CPU. The language model is left out: it runs once per distinct sentence.
+Operations are those of matrix products, convolutions and attention in testing, two per
+multiply-add: once per clip (backbone, input projections) and once per expression (fusion, encoder,
+grounding, pyramid, instance decoder, masks). The backbone is counted without running it; the rest
+runs on the CPU. The language model is excluded, because it runs once per distinct expression.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ HEADER = (
     '| config | parameters | trained | backbone | per clip | per further sentence |\n'
     '|---|---|---|---|---|---|'
 )
-# Words of a sentence, start and end token included: a usual one of Refer-YouTube-VOS.
+# Tokens of a typical expression of Refer-YouTube-VOS, including start and end token.
 _WORDS = 12
 
 
 def plain_attention() -> AbstractContextManager:
-    """Return a context in which attention takes its plain form, whose operations are counted."""
+    """Return a context that disables fused attention, whose operations are not counted."""
     import torch
 
     try:
@@ -47,13 +47,13 @@ def plain_attention() -> AbstractContextManager:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one config, the language model left out.
+    """Cost of one config without the language model.
 
     Attributes:
         config: its name.
         parameters, trained, backbone: numbers of parameters.
-        clip: operations for one clip with one sentence.
-        sentence: operations for each further sentence.
+        clip: operations for one clip with one expression.
+        sentence: operations for each further expression.
     """
 
     config: str
@@ -73,7 +73,7 @@ class Cost:
 
 
 def build(path: Path, hidden_size: int) -> ReferringVideoSegmentor:
-    """Build the config's model without a language model and without weights to load."""
+    """Build the model of the config without language model and without loading weights."""
     from mmengine.config import Config
     from torch import nn
 
@@ -98,7 +98,7 @@ def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int)
     weights = list(model.parameters())
     backbone = sum(p.numel() for p in model.backbone.parameters())
     trained = sum(p.numel() for p in weights if p.requires_grad)
-    model.requires_grad_(False)  # or the counter would hook into their gradients
+    model.requires_grad_(False)  # otherwise the counter would hook into their gradients
     maps, of_backbone = backbone_maps(model, frames, size)
     channels = model.text_encoder.projector[0].out_features
     text = TextFeatures(
@@ -123,7 +123,7 @@ def measure(path: Path, *, frames: int, size: tuple[int, int], hidden_size: int)
 
 
 def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: TextFeatures) -> None:
-    """Compute what testing does for one sentence after the projections."""
+    """Run the part of a test that follows the projections, for one expression."""
     import torch
 
     grounded = model.neck.ground(clips, text, torch.zeros(1, dtype=torch.long))
@@ -141,7 +141,7 @@ def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: Tex
 def backbone_maps(
     model: ReferringVideoSegmentor, frames: int, size: tuple[int, int]
 ) -> tuple[list[Tensor], int]:
-    """Return noise in the shapes of the backbone's maps, and the backbone's operations."""
+    """Return noise with the shapes of the backbone's feature maps, and the operations."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

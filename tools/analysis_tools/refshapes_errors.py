@@ -1,15 +1,15 @@
-"""Count which sentences of RefShapes find their object, and what the others find instead.
+"""Count which expressions of RefShapes find their object, and how wrong objects differ.
 
-``python tools/analysis_tools/refshapes_errors.py CONFIG CHECKPOINT`` tests the true sentences of
-some videos of the config's test set and prints
+``python tools/analysis_tools/refshapes_errors.py CONFIG CHECKPOINT`` tests the true expressions
+of some videos of the test set and prints
 
-* per kind of sentence (appearance, position, motion, relation): J, the share that finds the right
-  object, and the share that finds none;
-* per attribute (size, texture, colour, shape): of the sentences about appearance that name it and
-  find a wrong object, how many find one that differs in it.
+* for each kind of expression (appearance, position, motion, relation): J, the share that finds the
+  right object, and the share that finds none;
+* for each attribute (size, texture, colour, shape): the number of expressions about appearance that
+  name it and find a wrong object, and how many of these objects differ in it.
 
-The object found is the one whose true masks have the highest J with the prediction; below J 10
-none is. All masks are taken before the gate.
+The object found is the one whose ground-truth masks have the highest J with the prediction, or none
+if J is below 10. All masks are taken before the gate.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
     from r2vos_mm.structures import ReferringDataSample
 
-# A mask that overlaps less with every object has found none.
+# Below this overlap with every object, a mask counts as no object.
 LOWEST_J = 0.1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of one sentence.
+    """Result of one expression.
 
     Attributes:
-        kind: kind of the sentence, as in ``worlds``.
+        kind: kind of the expression, as in ``worlds``.
         score: J with the masks of its object, in [0, 1].
         target: its object.
-        found: the object that the prediction overlaps most, None if it overlaps none.
-        named: attributes of its object that the sentence names.
+        found: the object with the highest overlap, None if there is none.
+        named: attributes of its object that the expression names.
         differing: those of them in which the object found differs.
     """
 
@@ -57,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class KindFigures:
-    """Results of the sentences of one kind; J and the shares in percent."""
+    """Results of the expressions of one kind; J and the shares in percent."""
 
     sentences: int
     J: float
@@ -67,7 +67,7 @@ class KindFigures:
 
 @dataclass(frozen=True)
 class AttributeFigures:
-    """Sentences about appearance that name an attribute.
+    """Expressions about appearance that name an attribute.
 
     Attributes:
         sentences: their number.
@@ -95,12 +95,12 @@ def judge(
     target: str,
     scores: Mapping[str, float],
 ) -> Outcome:
-    """Return the outcome of a sentence.
+    """Return the outcome of an expression.
 
     Args:
         expression: its entry in ``worlds``: ``exp`` and ``kind``.
         world_objects: attributes of the objects of the video.
-        target: object of the sentence.
+        target: object of the expression.
         scores: J of the prediction with each object, see :func:`overlaps`.
     """
     from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
@@ -119,7 +119,7 @@ def judge(
 
 
 def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]:
-    """Return the outcomes of a tested video's true sentences, in their order.
+    """Return the outcomes of the true expressions of a tested video, in their order.
 
     Args:
         sample: with ``gt_pairs`` and ``pred_pairs``.
@@ -141,7 +141,7 @@ def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]
 
 
 def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
-    """Summarise some sentences, at least one."""
+    """Summarize some expressions, at least one."""
     return KindFigures(
         len(outcomes),
         *(
@@ -152,7 +152,7 @@ def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
-    """Summarise each kind of sentence, and all."""
+    """Summarize each kind of expression, and all."""
     groups = {
         kind: [o for o in outcomes if o.kind == kind] for kind in sorted({o.kind for o in outcomes})
     }
@@ -160,7 +160,7 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
 
 
 def by_attribute(outcomes: Sequence[Outcome]) -> dict[str, AttributeFigures]:
-    """Count in what the wrong objects of sentences about appearance differ."""
+    """Count how the wrong objects of expressions about appearance differ."""
     from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
 
     figures = {}
@@ -203,7 +203,7 @@ def read_worlds(dataset: BaseReferringDataset) -> dict[str, Mapping]:
     """Return the worlds of the dataset's videos.
 
     Raises:
-        UsageError: the dataset is not RefShapes.
+        UsageError: The dataset is not RefShapes.
     """
     from r2vos_mm.datasets import R2VOSDataset
 
@@ -244,7 +244,7 @@ def print_tables(outcomes: Sequence[Outcome]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure as the command line says."""
+    """Run the command line."""
     args = model_parser(__doc__).parse_args(arguments)
     with short_errors():
         model = build_model(args)
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from r2vos_mm.utils.log_filters import quiet
 
         with quiet(), torch.no_grad(), autocast(model, args.precision):
-            # Without its pairs file the set has the true sentences only.
+            # Without its pairs file, the data set has the true expressions only.
             dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, pairs_file=None))
             worlds = read_worlds(dataset)
             outcomes = measure(model, dataset, worlds, num_videos=args.num_videos)

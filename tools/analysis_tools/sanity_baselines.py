@@ -1,17 +1,17 @@
-"""Check that a model follows its sentences: J with the right ones against two baselines.
+"""Check that a model uses its expressions: compare J with two baselines.
 
 ``python tools/analysis_tools/sanity_baselines.py CONFIG CHECKPOINT`` prints, for some videos of the
 test set:
 
-* **right sentences**: J of each positive pair, as in a test;
-* **shuffled sentences**: each pair gets the sentence of another object, drawn once from the same
-  pairs and fixed by ``--seed``, and is scored against its own object;
-* **centre blob**: a circle in the middle of every frame with the mean area of the annotated
+* **right sentences**: J of the positive pairs, as in a test;
+* **shuffled sentences**: each pair has the expression of another object, drawn from the same pairs
+  with ``--seed``, and is scored against its own object;
+* **centre blob**: a circle in the centre of every frame with the mean area of the annotated
   objects, without a model.
 
-A model that follows its sentences has its first number well above the other two; one that segments
-whatever stands out has the first equal to the second. All masks are taken before the gate, so that
-a wrong sentence is answered with the wrong object and not with an empty mask.
+For a model that uses the expressions, the first number is well above the other two. For a model
+that ignores them, the first two are equal. All masks are taken before the gate, so a wrong
+expression gives the wrong object instead of an empty mask.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Baselines:
     """Mean J in percent, each over the same pairs.
 
     Attributes:
-        right: with the right sentences.
-        shuffled: with sentences of other objects.
-        blob: of the centre blob.
+        right: with the correct expressions.
+        shuffled: with expressions of other objects.
+        blob: for the centre blob.
         num_videos: videos that were used.
         num_pairs: positive pairs of these videos.
         seconds_per_video: wall-clock time of loading, segmenting and scoring one video.
@@ -56,22 +56,22 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Subject:
-    """A positive pair and where it is: item ``video`` of the dataset."""
+    """A positive pair and the index of its video in the dataset."""
 
     video: int
     pair: Pair
 
     @property
     def target(self) -> tuple[int, str]:
-        """What is to be segmented."""
+        """Video and object of the pair."""
         return self.video, self.pair.obj_id
 
 
 def positive_pairs(dataset: BaseReferringDataset, items: Sequence[int]) -> list[Subject]:
-    """The positive pairs of some items of a dataset in test mode, in the order of the items.
+    """Return the positive pairs of some items of a dataset in test mode, in their order.
 
     Raises:
-        UsageError: there are none, or their objects are unknown.
+        UsageError: There are none, or their objects are unknown.
     """
     subjects = [
         Subject(item, pair)
@@ -88,11 +88,11 @@ def positive_pairs(dataset: BaseReferringDataset, items: Sequence[int]) -> list[
 
 
 def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
-    """Draw a permutation of the sentences in which none names its own object.
+    """Draw a permutation in which no pair has an expression of its own object.
 
     Args:
         subjects: positive pairs.
-        seed: of the draw.
+        seed: random seed.
 
     Raises:
         UsageError: there is no such permutation.
@@ -106,20 +106,20 @@ def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
     forbidden = np.array(
         [[sentence in own[subject.target] for sentence in sentences] for subject in subjects]
     )
-    # The cheapest assignment under random costs is a random permutation; a forbidden sentence costs
-    # more than all others together.
+    # The assignment with the lowest random costs is a random permutation. A forbidden expression
+    # costs more than all others together.
     cost = np.random.default_rng(seed).random(forbidden.shape) + len(subjects) * forbidden
     rows, columns = linear_sum_assignment(cost)
     if forbidden[rows, columns].any():
         raise UsageError(
             f'the {len(subjects)} sentences cannot be shuffled so that each gets one '
-            'of another object: take more videos (--num-videos)'
+            'of another object: use more videos (--num-videos)'
         )
     return [sentences[column] for column in columns]
 
 
 def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
-    """Return a circle (H, W) bool in the middle that covers ``share`` of the frame."""
+    """Return a centred circle (H, W) bool that covers ``share`` of the frame."""
     height, width = size
     y, x = np.mgrid[:height, :width]
     squared_radius = share * height * width / np.pi
@@ -127,7 +127,7 @@ def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
 
 
 def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[str]) -> np.ndarray:
-    """Return masks (P, T, H0, W0) bool, before the gate, of P sentences on an item's video."""
+    """Return masks (P, T, H0, W0) bool, before the gate, of P expressions for one video."""
     from mmengine.structures import InstanceData
 
     sample = item['data_samples'].clone()
@@ -139,7 +139,7 @@ def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[st
 def score_video(
     model: ReferringVideoSegmentor, item: dict, right: list[str], wrong: list[str]
 ) -> tuple[list[float], list[float], np.ndarray]:
-    """Return J with right and with wrong sentences of P pairs, and true masks (P, T, H0, W0)."""
+    """Return J with correct and shuffled expressions of P pairs, and masks (P, T, H0, W0)."""
     from r2vos_mm.evaluation import region_similarity
 
     pairs = item['data_samples'].gt_pairs
@@ -190,10 +190,10 @@ def fitting_videos(
 def measure(
     model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int, seed: int = 0
 ) -> Baselines:
-    """Measure all three on ``num_videos`` videos spread over the dataset.
+    """Compute all three for ``num_videos`` videos spread over the dataset.
 
     Raises:
-        UsageError: no ground truth, or sentences that cannot be shuffled.
+        UsageError: There is no ground truth, or the expressions cannot be shuffled.
     """
     from r2vos_mm.visualization import spread
 
@@ -256,7 +256,7 @@ def print_table(baselines: Baselines) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure as the command line says."""
+    """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
         model = build_model(args)
