@@ -94,6 +94,21 @@ def test_all_direct_requirements_are_pinned(project: dict, pins: dict[str, str])
     assert needed - listed == {'torch', 'setuptools'}  # installed first by setup_env.sh
 
 
+def test_environment_names_the_python_that_it_needs(tmp_path: Path) -> None:
+    (tmp_path / 'tools').mkdir()
+    shutil.copy(ROOT / 'tools' / 'setup_env.sh', tmp_path / 'tools')
+    result = subprocess.run(
+        ['bash', str(tmp_path / 'tools' / 'setup_env.sh')],
+        env={**os.environ, 'PYTHON': 'nowhere/python'},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert 'error: no Python 3.10 to 3.13 ' in result.stderr
+    assert 'among: nowhere/python.' in result.stderr
+    assert not (tmp_path / '.venv').exists()
+
+
 class TestWheel:
     def test_content(self, wheel: Path) -> None:
         names = ZipFile(wheel).namelist()
