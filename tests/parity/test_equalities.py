@@ -129,7 +129,9 @@ def loss_and_gradients(model: nn.Module, rows: slice) -> dict[str, dict[str, Ten
         sample(SENTENCES[3:], [False], present=False),
     ]
     samples[0].gt_pairs.valid[1, 0] = False
-    data = dict(inputs=[clip(k, 2, 3, 64, 64) for k in range(4)][rows], data_samples=samples[rows])
+    # With these clips no ReLU is so close to its kink that rounding switches it.
+    frames = [clip(k, 2, 3, 64, 64) for k in range(20, 24)]
+    data = dict(inputs=frames[rows], data_samples=samples[rows])
     losses = model(**inner.data_preprocessor(data, training=True), mode='loss')
     model.zero_grad()
     sum(losses.values()).backward()

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 
+from ..layers.convolved_maps import ConvolvedMaps, combine_channels
+
 
 @MODELS.register_module()
 class LinearMaskPredictor(BaseModule):
@@ -26,19 +28,21 @@ class LinearMaskPredictor(BaseModule):
             nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels)
         )
 
-    def forward(self, queries: Tensor, mask_features: Tensor, references: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, mask_features: Tensor | ConvolvedMaps, references: Tensor
+    ) -> Tensor:
         """Predict masks of all queries.
 
         Args:
             queries: (P, T, N, C) instance embeddings.
-            mask_features: (P, T, C, h, w).
+            mask_features: (P, T, C, h, w), or their last convolution still to be computed.
             references: not used by this predictor.
 
         Returns:
             Mask logits (P, T, N, h, w).
         """
         weights = self.weights(queries)
-        return torch.einsum('ptnc,ptchw->ptnhw', weights, mask_features.to(weights.dtype))
+        return combine_channels(weights, mask_features)
 
 
 @MODELS.register_module()
@@ -71,12 +75,14 @@ class DynamicMaskPredictor(BaseModule):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, queries: Tensor, mask_features: Tensor, references: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, mask_features: Tensor | ConvolvedMaps, references: Tensor
+    ) -> Tensor:
         """Predict masks of all queries.
 
         Args:
             queries: (P, T, N, C) instance embeddings.
-            mask_features: (P, T, C, h, w).
+            mask_features: (P, T, C, h, w), or their last convolution still to be computed.
             references: (P, T, N, 2) reference points x, y in pixels of the input.
 
         Returns:
@@ -86,9 +92,8 @@ class DynamicMaskPredictor(BaseModule):
         with torch.autocast(queries.device.type, enabled=False):
             parts = self.controller(queries.float()).split(self.parts, dim=-1)
         first = parts[0].unflatten(-1, (self.hidden, -1))  # (P, T, N, D, C + 2)
-        features = torch.einsum(
-            'ptndc,ptchw->ptndhw', first[..., : self.channels], mask_features.to(first.dtype)
-        )
+        weights = first[..., : self.channels].flatten(2, 3)
+        features = combine_channels(weights, mask_features).unflatten(2, first.shape[2:4])
         with torch.autocast(queries.device.type, enabled=False):
             second, third, *biases = parts[1:]
             cells = (

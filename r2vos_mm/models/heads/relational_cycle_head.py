@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmdet.models.layers import MLP, DetrTransformerDecoder
+from mmdet.models.layers import MLP
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -114,7 +114,7 @@ class RelationalCycleHead(BaseModule):
         super().__init__(init_cfg=init_cfg)
         self.text_query = nn.Embedding(1, channels)
         decoder = reconstruction_decoder(channels) if decoder is None else decoder
-        self.text_decoder = MODELS.build(dict(type=DetrTransformerDecoder) | decoder)
+        self.text_decoder = MODELS.build(dict(type='DetrDecoderWithoutAttentionWeights') | decoder)
         self.discriminator = MLP(2 * channels, channels, 1, num_layers=3)
         self.loss_dist = MODELS.build(loss_dist)
         self.loss_angle = MODELS.build(loss_angle)

@@ -52,6 +52,8 @@ class CrossModalPyramid(TopDownPyramid):
         finest: Tensor,
         finest_position: Tensor,
         text: TextFeatures,
+        *,
+        lazy: bool = False,
     ) -> Tensor:
         """Compute mask features from the grounding stride to stride 4.
 
@@ -62,6 +64,7 @@ class CrossModalPyramid(TopDownPyramid):
             finest: (P, T, C, H/4, W/4) stride-4 lateral after the first step of the last block.
             finest_position: (P, T, C, H/4, W/4).
             text: the P expressions.
+            lazy: leave out the last convolution, ``mask_features``.
 
         Returns:
             Mask features (P, T, C, H/4, W/4).
@@ -75,4 +78,6 @@ class CrossModalPyramid(TopDownPyramid):
         ]
         laterals.append(last.attend_text(finest, finest_position, text))
         features = self.merge(early.flatten(0, 1), [x.flatten(0, 1) for x in laterals])
+        if not lazy:
+            features = self.mask_features(features)
         return features.unflatten(0, early.shape[:2])

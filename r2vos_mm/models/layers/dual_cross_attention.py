@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
 
-from .attention import MultiheadAttention
+from .attention import MultiheadAttention, attend_few_queries
 from .positions import word_positions
 from .residual_ffn import ResidualFFN
 
@@ -70,11 +70,8 @@ class DualCrossAttention(BaseModule):
         vision_update = self.text_to_vision(
             vision + position, words + word_position, words, key_padding=text.key_padding
         )
-        words_update = self.vision_to_text(
-            self.text_query(words) + word_position,
-            self.vision_key(vision) + position,
-            self.vision_value(vision),
-            key_padding=vision_padding,
+        words_update = self._attend_text(
+            self.text_query(words) + word_position, vision, position, vision_padding
         )
         return self.vision_tail(vision, vision_update), self.text_tail(words, words_update)
 
@@ -90,7 +87,38 @@ class DualCrossAttention(BaseModule):
         )
         return text.average(weights)
 
+    def _attend_text(
+        self, words: Tensor, vision: Tensor, position: Tensor, padding: Tensor | None
+    ) -> Tensor:
+        """Attention of the words (P, L, C) to vision; few words need no projected vision."""
+        attention = self.vision_to_text
+        if not attention.are_few(words):
+            key, value = self.vision_key(vision) + position, self.vision_value(vision)
+            return attention(words, key, value, key_padding=padding)
+        key, value = (
+            (attention.key_proj, self.vision_key),
+            (attention.value_proj, self.vision_value),
+        )
+        (key_weight, key_bias), (value_weight, value_bias) = compose(*key), compose(*value)
+        mixed = attend_few_queries(
+            attention.query_proj(words),
+            [(vision, key_weight), (position, attention.key_proj.weight)],
+            key_bias,
+            vision,
+            value_weight,
+            value_bias,
+            num_heads=attention.num_heads,
+            key_padding=padding,
+        )
+        return attention.out_proj(mixed)
+
     def _attend_vision(self, vision: Tensor, position: Tensor, padding: Tensor | None) -> Tensor:
         positioned = vision + position
         update = self.vision_attention(positioned, positioned, vision, key_padding=padding)
         return self.vision_norm(vision + self.vision_dropout(update))
+
+
+def compose(second: nn.Linear, first: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the linear layer that equals ``second`` after ``first``."""
+    bias = second.bias if first.bias is None else second.bias + second.weight @ first.bias
+    return second.weight @ first.weight, bias

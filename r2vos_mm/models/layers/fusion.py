@@ -43,8 +43,12 @@ class MultimodalFusion(BaseModule):
             Per level, (P, T, S, C).
         """
         tokens = torch.cat(levels, dim=2)
-        queries = self.attention.query_proj(tokens).flatten(1, 2)[pair_to_clip]
         keys = text.words + word_positions(text.padding, text.words.shape[-1])
-        update = self.attention.attend(queries, keys, text.words, key_padding=text.key_padding)
+        if self.attention.are_few(keys):
+            queries, attend = tokens, self.attention
+        else:
+            queries, attend = self.attention.query_proj(tokens), self.attention.attend
+        queries = queries.flatten(1, 2)[pair_to_clip]
+        update = attend(queries, keys, text.words, key_padding=text.key_padding)
         fused = tokens[pair_to_clip] * update.unflatten(1, tokens.shape[1:3])
         return list(fused.split([level.shape[2] for level in levels], dim=2))

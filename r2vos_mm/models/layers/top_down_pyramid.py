@@ -32,19 +32,23 @@ class TopDownPyramid(BaseModule):
         )
         self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, early: Tensor, memory_maps: list[Tensor], finest: Tensor) -> Tensor:
+    def forward(
+        self, early: Tensor, memory_maps: list[Tensor], finest: Tensor, *, lazy: bool = False
+    ) -> Tensor:
         """Compute mask features from the grounding stride to stride 4.
 
         Args:
             early: (M, C, h, w) f_early, M = P*T frames.
             memory_maps: (M, C, h, w) encoder maps finer than f_early, coarsest first.
             finest: (M, C, H/4, W/4) adapted lateral of the backbone's stride-4 map.
+            lazy: leave out the last convolution, ``mask_features``.
 
         Returns:
             Mask features (M, C, H/4, W/4).
         """
         laterals = [adapt(x) for adapt, x in zip(self.adapters, memory_maps, strict=True)]
-        return self.merge(early, [*laterals, finest])
+        features = self.merge(early, [*laterals, finest])
+        return features if lazy else self.mask_features(features)
 
     def merge(self, features: Tensor, laterals: list[Tensor]) -> Tensor:
         """Add the upsampled coarser map to each lateral.
@@ -54,9 +58,9 @@ class TopDownPyramid(BaseModule):
             laterals: (M, C, h, w) finer maps, coarsest first.
 
         Returns:
-            Mask features (M, C, H/4, W/4).
+            (M, C, H/4, W/4), the input of ``mask_features``.
         """
         for lateral, layer in zip(laterals, self.layers, strict=True):
             upsampled = F.interpolate(features, size=lateral.shape[-2:], mode='nearest')
             features = layer(lateral + upsampled)
-        return self.mask_features(features)
+        return features

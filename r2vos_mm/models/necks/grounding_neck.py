@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures
 
+from ..layers.convolved_maps import ConvolvedMaps
 from ..layers.maps import frame_tokens, level_layout, resize_padding
 
 
@@ -123,15 +124,26 @@ class GroundingNeck(BaseModule):
         early = self.grounding(memory.level(self.grounding_level), position, padding, text)
         return GroundedFeatures(early, padding, position, memory, text, pair_to_clip)
 
-    def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> Tensor:
-        """Return (P, T, C, H/4, W/4) features, of which masks are linear combinations."""
+    def mask_features(
+        self, clips: ClipFeatures, grounded: GroundedFeatures, *, lazy: bool = False
+    ) -> Tensor | ConvolvedMaps:
+        """Return (P, T, C, H/4, W/4) features, of which masks are linear combinations.
+
+        Args:
+            clips: B clips, from :meth:`project`.
+            grounded: P pairs, from :meth:`ground`.
+            lazy: leave the last convolution to the mask predictor, which can fold it into the
+                coefficients of the masks.
+        """
         finer = range(self.grounding_level - 1, -1, -1)
         features = self.pyramid(
             grounded.early.flatten(0, 1),
             [grounded.memory.level(index).flatten(0, 1) for index in finer],
             clips.finest[grounded.pair_to_clip].flatten(0, 1),
+            lazy=lazy,
         )
-        return features.unflatten(0, grounded.early.shape[:2])
+        features = features.unflatten(0, grounded.early.shape[:2])
+        return ConvolvedMaps(features, self.pyramid.mask_features) if lazy else features
 
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:

@@ -104,8 +104,13 @@ class MultimodalTransformerNeck(BaseModule):
             early, padding if clips.has_padding else None, position, memory, text, pair_to_clip
         )
 
-    def mask_features(self, clips: MultimodalClips, grounded: GroundedFeatures) -> Tensor:
-        """Return (P, T, M, H/4, W/4) features, of which masks are linear combinations."""
+    def mask_features(
+        self, clips: MultimodalClips, grounded: GroundedFeatures, *, lazy: bool = False
+    ) -> Tensor:
+        """Return (P, T, M, H/4, W/4) features, of which masks are linear combinations.
+
+        ``lazy`` has no effect: with few mask features the last convolution is cheap.
+        """
         laterals = [x[grounded.pair_to_clip].flatten(0, 1) for x in clips.laterals]
         features = self.spatial_decoder(grounded.early.flatten(0, 1), laterals)
         return features.unflatten(0, grounded.early.shape[:2])

@@ -9,6 +9,7 @@ from torch import Tensor
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, GroundedFeatures
 
+from ..layers.convolved_maps import ConvolvedMaps
 from ..layers.initialization import caffe2_convolutions
 from ..layers.maps import resize_padding
 from .grounding_neck import GroundingNeck
@@ -43,14 +44,22 @@ class ReferFormerNeck(GroundingNeck):
         )
         return replace(clips, finest=finest, finest_position=position)
 
-    def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> Tensor:
-        """Return (P, T, C, H/4, W/4) features from which masks are predicted."""
+    def mask_features(
+        self, clips: ClipFeatures, grounded: GroundedFeatures, *, lazy: bool = False
+    ) -> Tensor | ConvolvedMaps:
+        """As :meth:`GroundingNeck.mask_features`, with the text at every level."""
         index, levels = grounded.pair_to_clip, []
         for level in range(self.grounding_level - 1, -1, -1):
             cells = clips.paddings[level]
             position = self.grounding_position(cells)[index]
             padding = cells[index] if clips.has_padding else None
             levels.append((grounded.memory.level(level), position, padding))
-        return self.pyramid(
-            grounded.early, levels, clips.finest[index], clips.finest_position[index], grounded.text
+        features = self.pyramid(
+            grounded.early,
+            levels,
+            clips.finest[index],
+            clips.finest_position[index],
+            grounded.text,
+            lazy=lazy,
         )
+        return ConvolvedMaps(features, self.pyramid.mask_features) if lazy else features

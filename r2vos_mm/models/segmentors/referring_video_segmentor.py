@@ -20,6 +20,7 @@ from r2vos_mm.structures import (
     TextFeatures,
 )
 
+from ..layers.convolved_maps import ConvolvedMaps
 from ..utils import (
     PairBatch,
     PredictConfig,
@@ -232,8 +233,8 @@ class ReferringVideoSegmentor(BaseModel):
 
     def _head_inputs(
         self, clips: ClipFeatures, grounded: GroundedFeatures, cycle: CycleOutput | None
-    ) -> tuple[Features, Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Features, Tensor | ConvolvedMaps, Tensor, Tensor | None]:
         """Arguments of the mask head: memory, mask features, e and e'."""
-        features = self.neck.mask_features(clips, grounded)
+        features = self.neck.mask_features(clips, grounded, lazy=True)
         reconstructed = None if cycle is None else cycle.reconstructed
         return grounded.memory, features, grounded.text.sentence, reconstructed

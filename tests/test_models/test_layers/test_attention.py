@@ -66,3 +66,33 @@ def test_mixed_precision_stays_close_and_has_gradients(pair):
 def test_channels_must_split_into_heads():
     with pytest.raises(ValueError, match=r'channels \(10\) must be divisible by num_heads \(4\)'):
         MultiheadAttention(10, 4)
+
+
+FORMS = dict(few_keys=(7, 4), few_queries=(4, 7), no_mask=(7, 4))
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_forms_for_few_tokens_equal_the_standard_one(form):
+    """Two heads of eight channels: four tokens are few, seven are many."""
+    torch.manual_seed(0)
+    queries, keys = FORMS[form]
+    attention = MultiheadAttention(8, 2)
+    nn.init.normal_(attention.query_proj.bias), nn.init.normal_(attention.value_proj.bias)
+    padding = torch.arange(keys) >= torch.tensor([[keys], [keys - 2], [1]])
+    padding = None if form == 'no_mask' else padding
+    query, key, value = (torch.randn(3, n, 8, requires_grad=True) for n in (queries, keys, keys))
+    leaves = [query, key, value, *attention.parameters()]
+    fast = attention(query, key, value, key_padding=padding)
+    slow = attention.attend(attention.query_proj(query), key, value, key_padding=padding)
+    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-6)
+    gradients = (torch.autograd.grad(result.square().sum(), leaves) for result in (fast, slow))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('number', [4, 5])
+def test_tokens_are_few_up_to_the_channels_over_the_heads_in_float32_only(number):
+    attention, tokens = MultiheadAttention(8, 2), torch.zeros(3, number, 8)
+    assert attention.are_few(tokens) is (number == 4)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert not attention.are_few(tokens)

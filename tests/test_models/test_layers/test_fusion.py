@@ -1,5 +1,6 @@
 """Fusion of words into visual tokens."""
 
+import pytest
 import torch
 from toy_models import random_text
 
@@ -29,3 +30,15 @@ def test_a_pair_does_not_see_the_others():
         alone = fusion(levels, text.select(torch.tensor([pair])), clip_of[[pair]])
         for ours, theirs in zip(together, alone, strict=True):
             torch.testing.assert_close(ours[pair], theirs[0])
+
+
+@pytest.mark.parametrize('words', [4, 5])
+def test_few_and_many_words_equal_the_standard_form(words, monkeypatch):
+    """With two heads and eight channels, four words are few."""
+    fusion, levels = fusion_inputs()
+    text, clip_of = random_text(words, 2, channels=8), torch.tensor([0, 1])
+    assert fusion.attention.are_few(text.words) is (words == 4)
+    found = fusion(levels, text, clip_of)
+    monkeypatch.setattr(fusion.attention, 'are_few', lambda tokens: False)
+    for ours, theirs in zip(found, fusion(levels, text, clip_of), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -10,7 +10,7 @@ from torch import nn
 from toy_models import clip, sample, tiny_segmentor
 
 from r2vos_mm.models.utils import PredictConfig, choose_queries, padding_mask, split_windows
-from r2vos_mm.structures import QueryPredictions, ReferringDataSample
+from r2vos_mm.structures import ClipFeatures, QueryPredictions, ReferringDataSample
 
 SIZE = (32, 32)
 SENTENCES = ['a red circle', 'the small dog on the left', 'a boat', 'a man who runs']
@@ -169,6 +169,49 @@ def test_training_on_padded_clips_differs_by_convolution_and_group_norm_only(mod
     padded = train_loss(model, batch(small, large))
     for name in ('loss_bbox', 'loss_giou', 'loss_cls'):
         torch.testing.assert_close(padded[name], alone[name], rtol=0.1, atol=0.05, msg=name)
+
+
+@pytest.mark.parametrize('predictor', ['LinearMaskPredictor', 'DynamicMaskPredictor'])
+def test_folding_the_last_convolution_changes_no_loss_and_no_mask(predictor, monkeypatch):
+    options = dict(type=predictor, hidden=8) if predictor.startswith('Dynamic') else {}
+    model = tiny_segmentor(**{f'mask_head__mask_predictor__{k}': v for k, v in options.items()})
+    model.eval()
+    data = batch(sample(SENTENCES[:3], [False, False, True], size=SIZE))
+    folded, predicted_folded = train_loss(model, data), predicted(model).pred_pairs
+    features = model.neck.mask_features
+    monkeypatch.setattr(
+        model.neck, 'mask_features', lambda *inputs, lazy: features(*inputs, lazy=False)
+    )
+    for name, value in train_loss(model, data).items():
+        torch.testing.assert_close(folded[name], value, rtol=1e-5, atol=1e-6, msg=name)
+    pairs = predicted(model).pred_pairs
+    assert (predicted_folded.ungated_masks != pairs.ungated_masks).float().mean() < 1e-4
+
+
+def test_a_batch_without_padding_makes_no_mask_and_changes_nothing(model, monkeypatch):
+    model.eval()
+    data = batch(sample(SENTENCES[:3], [False, False, True], size=SIZE))
+    found = train_loss(model, data)
+    project, flags = model.neck.project, []
+
+    def with_masks(maps: list, padding: torch.Tensor, *, has_padding: bool) -> ClipFeatures:
+        flags.append(has_padding)
+        return project(maps, padding, has_padding=True)
+
+    monkeypatch.setattr(model.neck, 'project', with_masks)
+    for name, value in train_loss(model, data).items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6, msg=name)
+    train_loss(model, batch(*(sample(SENTENCES[:1], [False], size=(32, w)) for w in (32, 64))))
+    assert flags == [False, True]
+
+
+@pytest.mark.parametrize(
+    ('old', 'new'), [('window', 'frames_per_pass'), ('figures', 'return_attention')]
+)
+def test_old_names_of_settings_are_accepted_and_win(old, new):
+    with pytest.warns(DeprecationWarning, match=f'test_cfg.{old} .* use test_cfg.{new}'):
+        config = PredictConfig.from_config({old: 3, new: None})
+    assert getattr(config, new) == 3
 
 
 def test_unknown_mode(model):

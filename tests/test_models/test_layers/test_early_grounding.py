@@ -137,3 +137,24 @@ def test_words_and_frames_matter():
     changed[:, -1] = vision[:, -1].flip(-1) + 1
     assert not torch.allclose(module(changed, position, padding, text)[:, 0], early[:, 0])
     assert module.attention_map(vision, position, padding, text).shape == padding.shape
+
+
+@pytest.mark.parametrize('projection_bias', [True, False])
+def test_few_words_equal_the_standard_form(projection_bias, monkeypatch):
+    """Eight words are few for two heads and 16 channels: vision is not projected for them."""
+    torch.manual_seed(0)
+    module = DualCrossAttention(16, num_heads=2, hidden=8, projection_bias=projection_bias).eval()
+    vision, position = torch.randn(2, 2, 12, 16).requires_grad_().unbind(0)
+    padding = torch.arange(12) >= torch.tensor([[12], [7]])
+    text = random_text(8, 3, channels=16)
+    results = []
+    for few in (True, False):
+        if not few:
+            for attention in (module.vision_to_text, module.text_to_vision):
+                monkeypatch.setattr(attention, 'are_few', lambda tokens: False)
+        assert module.vision_to_text.are_few(text.words) is few
+        found = module(vision, position, padding, text)
+        loss = sum((x * torch.linspace(-1, 1, x.numel()).view_as(x)).sum() for x in found)
+        results.append([*found, *torch.autograd.grad(loss, list(module.parameters()))])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
