@@ -115,7 +115,7 @@ def test_a_killed_study_goes_on(study: Path, capfd: pytest.CaptureFixture) -> No
 
     written = (folder / 'train.log').stat().st_mtime_ns
     assert main(*arguments(study), '--only', 'With cycle') == 0
-    assert '1 of 1 runs are finished already' in capfd.readouterr().out
+    assert '1 of 1 runs are already finished' in capfd.readouterr().out
     assert (folder / 'train.log').stat().st_mtime_ns == written
 
 
@@ -164,7 +164,7 @@ def test_mistakes_are_named(study: Path) -> None:
     assert run_study.chosen_names(found, None) == {'with_cycle', 'broken'}
     with pytest.raises(UsageError, match=r"no rows \['nobody'\]"):
         run_study.chosen_names(found, ['nobody'])
-    with pytest.raises(UsageError, match='make the data set'):
+    with pytest.raises(UsageError, match='create the data set'):
         plan(study, '--data-root', str(study.parent / 'elsewhere'))
     (study.parent / 'with_cycle.py').unlink()
     with pytest.raises(UsageError, match='with_cycle.py does not exist'):

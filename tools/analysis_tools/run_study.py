@@ -1,10 +1,10 @@
-"""Train and test all methods of a study and write one table.
+"""Train and test all methods of a study and write the results in a table.
 
 ``python tools/analysis_tools/run_study.py configs/studies/refshapes/study.py --work-dir W`` trains
 every config of the study file with every seed through ``tools/dist_train.sh``, tests each through
 ``tools/dist_test.sh``, and writes ``W/study.json``, ``W/study.md`` and ``W/study.png``. Started
 again, it skips finished runs and resumes unfinished ones. A run that fails is reported with the end
-of its log and does not stop the others; the exit status is then 1. See ``docs/studies/README.md``.
+of its log and does not stop the others, but the exit status is 1. See ``docs/studies/README.md``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from r2vos_mm.utils.files import atomic_path, read_json, write_atomically, write
 TOOLS = Path(__file__).resolve().parents[1]
 _ENTRIES = {'title', 'tables', 'seeds', 'processes', 'seed_keys'}
 _PACKAGES = ('torch', 'mmengine', 'mmdet', 'transformers', 'numpy')
-_START = '==== start: '  # before the command of each start in a log
+_START = '==== start: '  # marks the command of each start in a log
 _COLOURS = {'off': 'C0', 'on': 'C1'}  # of the gate
 _EXPLANATION = (
     'Percent, AUROC from 0 to 1; mean ± sample standard deviation (divisor n - 1) over `n` seeds. '
@@ -44,7 +44,7 @@ _EXPLANATION = (
 
 @dataclass(frozen=True)
 class Run:
-    """One training and its test.
+    """One training run and its test.
 
     Attributes:
         config: file of the config.
@@ -90,7 +90,7 @@ def read_study(path: Path) -> dict[str, Any]:
     """Read a study file; its configs, relative to it, become paths.
 
     Raises:
-        UsageError: it is missing, lacks an entry, or two of its configs have one name.
+        UsageError: The file is missing or lacks an entry, or two configs have the same name.
     """
     from mmengine.config import Config
 
@@ -102,15 +102,15 @@ def read_study(path: Path) -> dict[str, Any]:
         row['config'] = path.parent / row['config']
     study['configs'] = list(dict.fromkeys(row['config'] for row in study['rows']))
     if len({config.stem for config in study['configs']}) < len(study['configs']):
-        raise UsageError(f'Study {path}: two configs have one name; runs are kept by this name')
+        raise UsageError(f'Study {path}: two configs have the same file name')
     return study
 
 
 def chosen_names(study: Mapping[str, Any], labels: Sequence[str] | None) -> set[str]:
-    """Return the names of the configs that labels or names of configs choose; None chooses all.
+    """Return the names of the configs selected by labels or config names; None selects all.
 
     Raises:
-        UsageError: a label is in no table.
+        UsageError: A label is in no table.
     """
     names = {row['label']: row['config'].stem for row in study['rows']}
     names |= {name: name for name in names.values()}
@@ -124,7 +124,7 @@ def plan_run(study: Mapping[str, Any], path: Path, seed: int, args: argparse.Nam
     """Plan the run of one config with one seed.
 
     Raises:
-        UsageError: a file is missing, or the folder holds a run of other settings.
+        UsageError: A file is missing, or the folder contains a run with other settings.
     """
     from mmengine.config import Config
 
@@ -143,8 +143,8 @@ def plan_run(study: Mapping[str, Any], path: Path, seed: int, args: argparse.Nam
     changed = changed_keys(run.read('run.json').get('settings', settings), settings)
     if changed:
         raise UsageError(
-            f'{folder} was made with other settings of {", ".join(changed[:6])}; go back to them, '
-            'remove the folder to run it anew, or choose another --work-dir'
+            f'{folder} contains a run with other values of {", ".join(changed[:6])}; restore them, '
+            'remove the folder to repeat the run, or choose another --work-dir'
         )
     return run
 
@@ -156,8 +156,8 @@ def hash_of_pairs(dataset: Mapping[str, Any], data_root: str | None) -> str | No
     path = Path(data_root or dataset['data_root'], dataset['pairs_file'])
     if not path.is_file():
         raise UsageError(
-            f'{path} does not exist: make the data set (docs/studies/README.md) or name its folder '
-            'by --data-root'
+            f'{path} does not exist: create the data set (docs/studies/README.md) or set its '
+            'folder with --data-root'
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -175,7 +175,7 @@ def changed_keys(old: Any, new: Any, prefix: str = '') -> list[str]:
 
 
 def execute(run: Run) -> str | None:
-    """Train and test a run, or what of it is left; return the failure, if there is one."""
+    """Train and test a run, or the rest of it; return the failure, if there is one."""
     train, test = run.folder / 'train', run.folder / 'test'
     seconds, start = run.read('run.json').get('train_seconds', 0.0), time.monotonic()
     write_json(run.folder / 'run.json', dict(settings=run.settings, train_seconds=seconds))
@@ -196,7 +196,7 @@ def execute(run: Run) -> str | None:
 
 
 def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
-    """Run a tool to its end, its output to the log; return the end of the log if it fails."""
+    """Run a tool with its output in the log; return the end of the log if it fails."""
     log = run.folder / f'{stage}.log'
     print(f'{run.title}: {stage}, log {log}', flush=True)
     command = ['bash', *(str(word) for word in (TOOLS / words[0], *words[1:]))]
@@ -219,7 +219,7 @@ def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
 
 
 def record_of(run: Run, train_minutes: float) -> dict[str, Any]:
-    """Return the metrics of a finished run and what they depend on."""
+    """Return the metrics of a finished run and the settings that they depend on."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -282,13 +282,13 @@ def format_cell(column: str, cell: Mapping[str, Any] | None) -> str:
 
 
 def markdown_table(rows: Sequence[Sequence[str]], *, left: int) -> str:
-    """Return rows as a Markdown table, the first being the head, ``left`` columns flush left."""
+    """Return rows as a Markdown table: first the header, ``left`` columns left-aligned."""
     rule = ['---'] * left + ['---:'] * (len(rows[0]) - left)
     return '\n'.join(f'| {" | ".join(row)} |' for row in (rows[0], rule, *rows[1:]))
 
 
 def as_markdown(study: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """Return the tables, what they rest on, and how to make them again."""
+    """Return the report: tables, settings of the runs, and the command to reproduce them."""
     parts = [f'# {study["title"]}', *summary(record)]
     for table, content in zip(study['tables'], record['tables']):
         rows = [['', 'gate', *table['columns'], 'n']]
@@ -303,11 +303,11 @@ def as_markdown(study: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         minutes = f'{run["train_minutes"]:.1f} min'
         rows.append([run['name'], str(run['seed']), run['config_sha256'][:12], commit, minutes])
     parts += [_EXPLANATION, '## Runs', markdown_table(rows, left=1)]
-    return '\n\n'.join([*parts, '## Again', f'```bash\n{record["command"]}\n```']) + '\n'
+    return '\n\n'.join([*parts, '## Reproduction', f'```bash\n{record["command"]}\n```']) + '\n'
 
 
 def summary(record: Mapping[str, Any]) -> list[str]:
-    """Return paragraphs that tell what was run, with which budget, where."""
+    """Return paragraphs on the runs, their budget and their machine."""
     budgets, machines = set(), set()
     for run in record['runs']:
         length = f'{run["max_iters"]} iterations' if run['max_iters'] else 'by epochs'
@@ -320,7 +320,7 @@ def summary(record: Mapping[str, Any]) -> list[str]:
     ]
     commits = {run['commit'] for run in record['runs']}
     if len(commits) > 1:
-        paragraphs.append(f'The runs were made by {len(commits)} states of the code (see Runs).')
+        paragraphs.append(f'The runs used {len(commits)} versions of the code (see Runs).')
     if record['missing']:
         paragraphs.append(f'**Not finished**: {", ".join(record["missing"])}.')
     return paragraphs if record['runs'] else ['No run is finished.', *paragraphs[1:]]
@@ -388,29 +388,29 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, required=True, help='folder of the study')
     parser.add_argument('--seeds', type=int, nargs='+', help='(default: those of the study file)')
     parser.add_argument(
-        '--only', nargs='+', metavar='LABEL', help='train these rows only (labels or config names)'
+        '--only', nargs='+', metavar='LABEL', help='train only these rows (labels or config names)'
     )
-    parser.add_argument('--processes', type=int, help='of a training (default: the study file)')
-    parser.add_argument('--data-root', help='data set in place of that of the configs')
+    parser.add_argument('--processes', type=int, help='processes per run (default: study file)')
+    parser.add_argument('--data-root', help='folder of the data set (default: as in the configs)')
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='settings of all configs'
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='options for all configs'
     )
     parser.add_argument(
-        '--table-only', action='store_true', help='write tables of what is finished, train nothing'
+        '--table-only', action='store_true', help='only write the tables of finished runs'
     )
     parser.add_argument('--publish', type=Path, help='folder to copy the tables and figure to')
     return parser.parse_args(arguments)
 
 
 def run_study(args: argparse.Namespace) -> list[str]:
-    """Do what the command line says; return the failures."""
+    """Run the study of ``args``; return the failures."""
     study = read_study(args.study)
     seeds, configs = args.seeds or study['seeds'], study['configs']
     runs = [plan_run(study, config, seed, args) for seed in seeds for config in configs]
     names, failures = chosen_names(study, args.only), []
     chosen = [run for run in runs if run.config.stem in names]
     left = [run for run in chosen if run.result is None]
-    print(f'{len(chosen) - len(left)} of {len(chosen)} runs are finished already')
+    print(f'{len(chosen) - len(left)} of {len(chosen)} runs are already finished')
     for run in left if not args.table_only else ():
         failure = execute(run)
         if failure is not None:
@@ -427,7 +427,7 @@ def run_study(args: argparse.Namespace) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the study of the command line."""
+    """Run the command line."""
     args = parse_args(arguments)
     # End the current tool and leave, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
