@@ -51,6 +51,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='(default: that of the default config)')
     parser.add_argument('--out-dir', type=Path, help='(default: work_dirs/demo/<video>)')
     parser.add_argument(
+        '--frames-per-pass',
         '--window',
         type=int,
         help='frames per forward pass; fewer need less memory',
@@ -71,7 +72,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def checked_input(args: argparse.Namespace) -> FrameSource:
-    """Check window, sentences and video, and return the frames.
+    """Check frames per pass, expressions and video, and return the frames.
 
     Raises:
         UsageError, FileNotFoundError: one of them cannot be used.
@@ -80,8 +81,8 @@ def checked_input(args: argparse.Namespace) -> FrameSource:
     from r2vos_mm.apis.inference import checked_sentences
     from r2vos_mm.datasets import DataFileError
 
-    if args.window is not None and args.window < 1:
-        raise UsageError(f'--window must be at least 1 frame, got {args.window}')
+    if args.frames_per_pass is not None and args.frames_per_pass < 1:
+        raise UsageError(f'--frames-per-pass must be at least 1, got {args.frames_per_pass}')
     try:
         checked_sentences(args.sentences)
         return open_frames(args.video)
@@ -203,7 +204,7 @@ def segment(args: argparse.Namespace) -> None:
             model,
             source,
             args.sentences,
-            window=args.window,
+            frames_per_pass=args.frames_per_pass,
             precision=args.precision,
             on_progress=lambda done, total: bar.update(done),
         )

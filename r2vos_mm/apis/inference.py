@@ -1,4 +1,4 @@
-"""A model from a config and a checkpoint, and masks of a video from the model."""
+"""Build a model from a config and a checkpoint, and segment videos with it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
 from r2vos_mm.visualization import PairView
 
-# What a config without a window (whole videos at once) is bounded to.
-DEFAULT_WINDOW = 36
+# For configs whose frames_per_pass is None: whole videos at once may exceed the memory.
+DEFAULT_FRAMES_PER_PASS = 36
 
-# Files, ground truth and sentences are not the business of these frames.
+# Transforms of files, ground truth and expressions, which these frames do not have.
 _NOT_PER_FRAME = (
     'LoadVideoFrame',
     'DecodeVideoFrames',
@@ -46,21 +46,21 @@ _NOT_PER_FRAME = (
 
 @dataclass(frozen=True, eq=False)
 class VideoSegmentation:
-    """What P sentences found in a video of T frames.
+    """Masks, scores and verdicts of P expressions in a video of T frames.
 
     Attributes:
         video: name of the video.
         frame_names: T names.
-        sentences: P sentences as the model read them (lower case, single blanks).
-        masks: (P, T, H0, W0) bool, empty where the verdict is 'not in the video'.
-        ungated_masks: (P, T, H0, W0) bool, what the mask head drew, whatever the verdict.
+        sentences: P expressions as the model reads them (lower case, single spaces).
+        masks: (P, T, H0, W0) bool, empty if the verdict is 'not in the video'.
+        ungated_masks: (P, T, H0, W0) bool, masks before the verdict.
         scores: (P, T) float32 in [0, 1] of the chosen query.
         boxes: (P, T, 4) float32, x1, y1, x2, y2 in pixels of the video.
-        consensus: (P,) float32, probability that the sentence belongs to the video; 1 for models
-            that judge nothing.
-        judged: the model gives verdicts.
+        consensus: (P,) float32, probability that the expression belongs to the video; 1 for models
+            without a verdict.
+        judged: whether the model gives verdicts.
         gate_threshold: consensus below it means 'not in the video'.
-        fps: frames a second of the video, None if unknown.
+        fps: frames per second of the video, None if unknown.
     """
 
     video: str
@@ -77,11 +77,11 @@ class VideoSegmentation:
 
     @property
     def found(self) -> np.ndarray:
-        """(P,) bool, the verdict: the object is in the video."""
+        """Verdicts (P,) bool: whether the object is in the video."""
         return self.consensus >= self.gate_threshold
 
     def views(self) -> list[PairView]:
-        """The P sentences as the functions of :mod:`r2vos_mm.visualization` draw them."""
+        """Return the P expressions as the functions of :mod:`r2vos_mm.visualization` draw them."""
         height, width = self.masks.shape[-2:]
         boxes = self.boxes / np.float32([width, height, width, height])
         return [
@@ -106,13 +106,13 @@ def init_model(
     device: str | torch.device = 'auto',
     cfg_options: Mapping | None = None,
 ) -> ReferringVideoSegmentor:
-    """Build a model for inference; its config is its attribute ``cfg``.
+    """Build a model for inference; its attribute ``cfg`` is its config.
 
     Args:
         config: config or its file.
         checkpoint: file or URL, read without running code from it; None leaves the weights
             random, with a warning.
-        device: ``auto`` takes a GPU where there is one.
+        device: ``auto`` takes a GPU if there is one.
         cfg_options: settings that override the config, such as
             ``{'model.test_cfg.frames_per_pass': 8}``.
 
@@ -140,7 +140,7 @@ def init_model(
 
 
 def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
-    """Load every weight of a checkpoint into the model it belongs to; errors: `init_model`."""
+    """Load a checkpoint whose weights all fit the model; raises as :func:`init_model` does."""
     content = load_checkpoint(str(checkpoint))
     if not isinstance(content, Mapping):
         raise CheckpointReadError(
@@ -157,53 +157,57 @@ def segment_video(
     frames: FrameSource | PathLike | Sequence[np.ndarray],
     sentences: str | Sequence[str],
     *,
-    window: int | None = None,
+    frames_per_pass: int | None = None,
     precision: str = 'auto',
     on_progress: Callable[[int, int], None] | None = None,
+    window: int | None = None,
 ) -> VideoSegmentation:
-    """Find what sentences name in a video.
+    """Segment the objects that expressions name in a video.
 
-    Frames are decoded, resized and seen by the model a window at a time. With the length of the
-    video grow only the masks of all N queries at a quarter of the network's resolution (P x T x N
-    x h x w numbers, on the CPU; the query is chosen by its scores in all windows, so none can be
-    dropped before the end) and the result, two bytes per pixel, frame and sentence of the video at
-    its own size. Cut videos of very many frames, or give few sentences at a time.
+    Frames are decoded, resized and passed through the model in windows. Only two things grow with
+    the length of the video: the masks of all N queries at a quarter of the network's resolution
+    (P x T x N x h x w numbers, on the CPU; the query is chosen by its scores in all windows, so
+    none can be dropped before the end), and the result, two bytes per pixel, frame and expression.
+    Cut very long videos, or give few expressions at a time.
 
     Args:
         model: of :func:`init_model`.
         frames: folder of images (natural order), video file, T arrays (H0, W0, 3) uint8 RGB, or a
             :class:`FrameSource`.
-        sentences: one or P sentences; case and superfluous blanks are dropped as in training.
-        window: frames that go through the model together, in near-equal windows. None takes the
-            config's ``model.test_cfg.frames_per_pass``; where that is None, too, 36.
+        sentences: one or P expressions; case and repeated spaces are removed as in training.
+        frames_per_pass: maximum number of frames that pass through the model together, in windows
+            of nearly equal length. None takes ``model.test_cfg.frames_per_pass`` of the config, or
+            36 if that is None.
         precision: ``auto``, ``float32`` or ``bfloat16`` (autocast), see :func:`model_precision`.
         on_progress: called with (frames done, T) after each window.
+        window: former name of ``frames_per_pass``.
 
     Returns:
-        Masks, scores, boxes and verdicts of all sentences.
+        Masks, scores, boxes and verdicts of all expressions.
 
     Raises:
-        FileNotFoundError: the path names nothing.
+        FileNotFoundError: the path does not exist.
         DataFileError: folder without frames, broken image, unreadable video; names the file.
-        ValueError: no sentence or an empty one, wrong arrays, window or precision.
+        ValueError: no expression or an empty one, wrong arrays, frames_per_pass or precision.
     """
     texts = checked_sentences(sentences)
-    if window is not None and window < 1:
-        raise ValueError(f'window is at least 1 frame, got {window}')
+    frames_per_pass = window if frames_per_pass is None else frames_per_pass
+    if frames_per_pass is not None and frames_per_pass < 1:
+        raise ValueError(f'frames_per_pass is at least 1, got {frames_per_pass}')
     source = open_frames(frames)
     resize = FrameTransform(model.cfg)
     size = next(iter(source)).shape[:2]
-    window = window or model.test_cfg.frames_per_pass or DEFAULT_WINDOW
+    length = frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
     with autocast(model, precision):
-        pairs = model.segment(_windows(model, source, resize, window, on_progress), texts, size)
+        pairs = model.segment(_windows(model, source, resize, length, on_progress), texts, size)
     return _result(source, texts, pairs, model.test_cfg.gate_threshold)
 
 
 def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
-    """Sentences in the form that training uses.
+    """Return expressions in the form that training uses.
 
     Raises:
-        ValueError: there is none, or one has no text; says which.
+        ValueError: there is none, or one has no text; names it.
     """
     given = [sentences] if isinstance(sentences, str) else list(sentences)
     if not given:
@@ -245,10 +249,10 @@ def autocast(
 
 
 class FrameTransform:
-    """What the config's test pipeline does to the image of each frame, commonly a resize.
+    """Apply what the config's test pipeline does to the image of each frame, commonly a resize.
 
     Args:
-        cfg: its ``test_dataloader.dataset.pipeline`` or, without one, ``test_pipeline`` is used.
+        cfg: config with ``test_dataloader.dataset.pipeline``, or else ``test_pipeline``.
 
     Raises:
         ValueError: the config has neither.
@@ -268,7 +272,7 @@ class FrameTransform:
             )
 
     def __call__(self, frame: np.ndarray) -> Tensor:
-        """(H0, W0, 3) uint8 RGB to (3, H, W) uint8 RGB."""
+        """Transform (H0, W0, 3) uint8 RGB to (3, H, W) uint8 RGB."""
         shape = frame.shape[:2]
         image = np.ascontiguousarray(frame[..., ::-1])
         results = self.steps(dict(img=image, img_shape=shape, ori_shape=shape))
@@ -276,7 +280,7 @@ class FrameTransform:
 
 
 def _flat(pipeline: Sequence[Mapping]) -> Iterator[Mapping]:
-    """The transforms of a pipeline, those in broadcasters among them."""
+    """Yield the transforms of a pipeline, including those in broadcasters."""
     for step in pipeline:
         if _type_name(step) == 'TransformBroadcaster':
             yield from _flat(step['transforms'])
@@ -293,12 +297,12 @@ def _windows(
     model: ReferringVideoSegmentor,
     source: FrameSource,
     resize: FrameTransform,
-    window: int,
+    frames_per_pass: int,
     on_progress: Callable[[int, int], None] | None,
 ) -> Iterator[Tensor]:
-    """Windows (T_i, 3, H, W), normalised and on the model's device."""
+    """Yield windows (T_i, 3, H, W), normalised and on the model's device."""
     frames = iter(source)
-    for part in split_windows(len(source), window):
+    for part in split_windows(len(source), frames_per_pass):
         clip = torch.stack([resize(next(frames)) for _ in range(part.start, part.stop)])
         height, width = clip.shape[-2:]
         batch = model.data_preprocessor(dict(inputs=[clip]), False)

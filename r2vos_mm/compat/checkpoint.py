@@ -1,11 +1,9 @@
-"""Checkpoints that need nothing but tensors and plain containers, written whole or not at all.
+"""Write checkpoints of tensors and plain containers only, and read them without running code.
 
 Reason: MMEngine pickles objects (``HistoryBuffer``, numpy scalars) into its checkpoints. From torch
-2.6 on ``torch.load`` reads with ``weights_only=True`` and refuses them, which breaks resume,
-``load_from`` and test; before 2.6, and from URLs up to this day, it unpickles whatever the file
-holds, which runs code. Here everything is read with ``weights_only=True`` and what is written can
-be read that way. MMEngine also writes files in place, so that a killed process leaves half a file
-behind.
+2.6 on ``torch.load`` refuses them, which breaks resume, ``load_from`` and test; before 2.6, and
+from URLs in all versions, it unpickles any object, which can run code. MMEngine also writes files
+in place, so that a killed process leaves an incomplete file.
 """
 
 import os
@@ -19,11 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
 ATOMIC_BACKEND = 'atomic_local'
@@ -36,17 +35,14 @@ class CheckpointReadError(UserError, RuntimeError):
 
 
 class CheckpointContentError(TypeError):
-    """Something that is no tensor and no plain container was to be saved."""
+    """An object to be saved is neither a tensor nor a plain container."""
 
 
 # Reading
 
 
 def admitted_classes(classes: Sequence[type]) -> AbstractContextManager:
-    """Inside, ``weights_only=True`` lets these plain classes in.
-
-    PyTorch can do that from 2.5 on; before, files that hold such objects are refused.
-    """
+    """Admit plain classes under ``weights_only=True`` inside the block, from PyTorch 2.5 on."""
     return getattr(torch.serialization, 'safe_globals', nullcontext)(list(classes))
 
 
@@ -56,9 +52,6 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
     Args:
         filename: Path of the file.
         map_location: As in ``torch.load``.
-
-    Returns:
-        What was saved: a mapping, commonly with ``state_dict`` and ``meta``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -76,7 +69,6 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
 
 
 def _read_error(path: Path, error: Exception) -> CheckpointReadError:
-    """The error to raise for ``path`` when ``torch.load`` raised ``error``."""
     unsafe = re.search(r'GLOBAL ([\w.]+)', str(error))
     if unsafe is not None:
         return CheckpointReadError(
@@ -100,7 +92,7 @@ def load_from_local(filename: str, map_location: MapLocation) -> dict[str, Any]:
 def load_from_http(
     filename: str, map_location: MapLocation = None, model_dir: str | None = None
 ) -> dict[str, Any]:
-    """MMEngine's loader of addresses, without unpickling and with checks of the download."""
+    """Read an address for MMEngine, after the checks of :func:`local_weights`."""
     return read_checkpoint(local_weights(filename, folder=model_dir), map_location)
 
 
@@ -142,7 +134,7 @@ def safe_loaders() -> Iterator[None]:
 
 @register_backend(ATOMIC_BACKEND)
 class AtomicLocalBackend(LocalBackend):
-    """MMEngine's backend of local files, with writes that are whole or absent."""
+    """MMEngine's backend of local files, which writes atomically."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``obj`` to ``filepath`` atomically."""
@@ -150,16 +142,15 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def to_plain(value: Any, where: str = 'checkpoint') -> Any:
-    """Copy of ``value`` made of tensors, built-in containers and built-in scalars.
+    """Copy ``value`` as tensors, built-in containers and built-in scalars.
 
     Args:
-        value: Anything; numpy scalars and arrays, paths, configs and other mappings and sequences
+        value: Any object; numpy scalars and arrays, paths, configs and other mappings and sequences
             are converted, tensors are kept.
         where: Name of ``value`` in error messages.
 
     Raises:
-        CheckpointContentError: something in ``value`` has no plain form; the message says what and
-            where.
+        CheckpointContentError: an object in ``value`` has no plain form; names it and its place.
     """
     if isinstance(value, torch.Tensor) or type(value) in _EXACT_TYPES:
         return value
@@ -171,18 +162,13 @@ def to_plain(value: Any, where: str = 'checkpoint') -> Any:
     if isinstance(value, (tuple, set, frozenset)):
         kind = tuple if isinstance(value, tuple) else set
         return kind(to_plain(item, where) for item in value)
-    if hasattr(value, '__iter__') and hasattr(value, '__len__') and not isinstance(value, str):
-        return [to_plain(item, f'{where}[{index}]') for index, item in enumerate(value)]
-    return _plain_scalar(value, where)
-
-
-def _plain_scalar(value: Any, where: str) -> bool | int | float | str:
-    """Built-in form of a path or of a subclass of a built-in scalar."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     for kind in (int, float, str):
         if isinstance(value, kind):
             return kind(value)
+    if hasattr(value, '__iter__') and hasattr(value, '__len__'):
+        return [to_plain(item, f'{where}[{index}]') for index, item in enumerate(value)]
     raise CheckpointContentError(
         f'{where} is a {type(value).__module__}.{type(value).__qualname__}, which a checkpoint '
         'cannot hold: save tensors, numbers, strings and containers of them'
@@ -190,17 +176,17 @@ def _plain_scalar(value: Any, where: str) -> bool | int | float | str:
 
 
 def pack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain form of ``MessageHub.state_dict()``: log histories become tensors.
+    """Return ``MessageHub.state_dict()`` in a plain form: log histories become tensors.
 
-    Runtime information without a plain form is left out with a warning, for any hook may put any
-    object there and none of them decides how training goes on.
+    Runtime information without a plain form is skipped with a warning: hooks may store any object
+    there, and training does not depend on it.
     """
     info = {}
     for key, value in state['runtime_info'].items():
         try:
             info[key] = to_plain(value, f'message_hub[{key!r}]')
         except CheckpointContentError as error:
-            print_log(f'Not saved: {error}', logger='current', level=30)
+            warn(f'Not saved: {error}')
     return {
         'log_scalars': {k: _pack_history(v) for k, v in state['log_scalars'].items()},
         'runtime_info': info,
@@ -209,7 +195,7 @@ def pack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unpack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Inverse of :func:`pack_message_hub`."""
+    """Invert :func:`pack_message_hub`."""
     histories = {k: _unpack_history(v) for k, v in state['log_scalars'].items()}
     return {**state, 'log_scalars': histories}
 

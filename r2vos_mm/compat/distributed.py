@@ -1,31 +1,30 @@
-"""Several processes on a machine without a GPU.
+"""Run several processes on a machine without a GPU.
 
-Reason: for the launcher ``pytorch`` MMEngine's Runner calls ``torch.cuda.set_device`` and wraps the
-model with ``device_ids=[LOCAL_RANK]``; both need a GPU. The Runner leaves a process group alone
-that is initialised already, and takes the arguments of the wrapper from the config.
+Reason: with the launcher ``pytorch`` MMEngine's Runner calls ``torch.cuda.set_device`` and wraps
+the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It keeps a process group that is
+already initialised, and takes the arguments of the wrapper from the config.
 """
 
 import torch
 from mmengine.config import Config
 from torch import distributed
 
+from r2vos_mm.utils.cli import UsageError
+
 
 def prepare_cpu_processes(cfg: Config) -> None:
-    """Initialise a gloo process group and set the model wrapper in ``cfg``, where there is no GPU.
+    """Initialise a gloo process group and set the model wrapper in ``cfg`` if there is no GPU.
 
     Does nothing on a machine with a GPU or when ``cfg.launcher`` is ``'none'``.
 
-    Args:
-        cfg: The config the Runner will be built from; ``launcher`` is set.
-
     Raises:
-        ValueError: a launcher other than ``'pytorch'`` on a machine without a GPU.
+        UsageError: a launcher other than ``'pytorch'`` on a machine without a GPU.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher != 'pytorch':
-        raise ValueError(
+        raise UsageError(
             f'launcher {launcher!r} needs a GPU, and none is visible; use tools/dist_train.sh or '
             'tools/dist_test.sh (launcher "pytorch") for several processes on CPUs'
         )

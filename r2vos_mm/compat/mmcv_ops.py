@@ -62,18 +62,9 @@ class PlaceholderExtension(ModuleType):
 
 def use_pytorch_operators() -> None:
     """Let mmcv and mmdet call the PyTorch forms of the two operators that our models use."""
-    _use_pytorch_deformable_attention()
-    _use_pytorch_focal_loss()
-
-
-def _use_pytorch_deformable_attention() -> None:
-    """Send CUDA tensors the way of CPU tensors: ``multi_scale_deformable_attn_pytorch``."""
-    attention = importlib.import_module('mmcv.ops.multi_scale_deform_attn')
-    attention.IS_CUDA_AVAILABLE = False
-
-
-def _use_pytorch_focal_loss() -> None:
-    """Replace the kernel that mmdet's ``FocalLoss`` calls for class indices on CUDA."""
+    # CUDA tensors take the path of CPU tensors: multi_scale_deformable_attn_pytorch.
+    importlib.import_module('mmcv.ops.multi_scale_deform_attn').IS_CUDA_AVAILABLE = False
+    # The kernel that mmdet's FocalLoss calls for class indices on CUDA.
     importlib.import_module('mmcv.ops.focal_loss').sigmoid_focal_loss = sigmoid_focal_loss
 
 
@@ -85,7 +76,7 @@ def sigmoid_focal_loss(
     weight: Tensor | None = None,
     reduction: str = 'mean',
 ) -> Tensor:
-    """``mmcv.ops.sigmoid_focal_loss`` in PyTorch.
+    """Compute ``mmcv.ops.sigmoid_focal_loss`` in PyTorch.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, Eq. (5), one sigmoid per class.
 
@@ -115,5 +106,5 @@ def sigmoid_focal_loss(
 
 
 def has_compiled_ops() -> bool:
-    """Whether MMCV's compiled operators are installed and used."""
+    """Return whether MMCV's compiled operators are installed and used."""
     return not isinstance(importlib.import_module('mmcv._ext'), PlaceholderExtension)

@@ -1,9 +1,7 @@
-"""What NumPy has from version 2 on.
+"""Count bits with any NumPy.
 
 Reason: ``np.bitwise_count`` came with NumPy 2, and 1.26 is allowed.
 """
-
-from __future__ import annotations
 
 import numpy as np
 
@@ -11,7 +9,7 @@ _BITS_OF_BYTE = np.array([bin(byte).count('1') for byte in range(256)], dtype=np
 
 
 def bitwise_count(values: np.ndarray) -> np.ndarray:
-    """Number of set bits of unsigned integers (..., K); of each byte of them before NumPy 2."""
+    """Count the set bits of unsigned integers (..., K), before NumPy 2 those of each byte."""
     if hasattr(np, 'bitwise_count'):
         return np.bitwise_count(values)
     return _BITS_OF_BYTE[values.view(np.uint8)]

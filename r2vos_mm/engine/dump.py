@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from mmengine.evaluator import DumpResults
-from pycocotools import mask as coco_mask
-from torch import Tensor
+
+from r2vos_mm.utils.masks_io import encode_rle
 
 _MASK_FIELDS = ('masks', 'ungated_masks')
 
@@ -26,12 +25,8 @@ class DumpPredictions(DumpResults):
             pairs = dict(sample['pred_pairs'])
             pairs.pop('candidate_masks', None)
             for name in set(_MASK_FIELDS) & pairs.keys():
-                pairs[name] = [[_encode(frame) for frame in pair] for pair in pairs[name]]
+                masks = pairs[name].cpu().numpy()
+                pairs[name] = [[encode_rle(frame) for frame in pair] for pair in masks]
             names = {key: sample.get(key) for key in ('video_id', 'frame_ids')}
             encoded.append({**names, 'sentences': sample['gt_pairs']['sentences'], **pairs})
         super().process(data_batch, encoded)
-
-
-def _encode(mask: Tensor) -> dict[str, Any]:
-    """Return the COCO run-length code of a bool mask (H0, W0)."""
-    return coco_mask.encode(np.asfortranarray(mask.cpu().numpy(), dtype=np.uint8))

@@ -53,7 +53,7 @@ def test_sentences_are_read_as_in_training(model, frames):
         ([], {}, 'there are no sentences'),
         (['a ball', ' '], {}, "sentence 1 of 2 is ' '"),
         (['a ball', None], {}, 'sentence 1 of 2 is None'),
-        ('a ball', dict(window=0), 'window is at least 1'),
+        ('a ball', dict(window=0), 'frames_per_pass is at least 1'),
         ('a ball', dict(precision='float16'), "precision 'float16' is unknown"),
     ],
 )
@@ -84,7 +84,9 @@ def test_frames_are_decoded_window_by_window(model, frames, monkeypatch):
         return extract(inputs, *arguments, **options)
 
     monkeypatch.setattr(model, 'extract_clips', spy)
-    segment_video(model, source, 'a ball', window=2, on_progress=lambda *step: done.append(step))
+    segment_video(
+        model, source, 'a ball', frames_per_pass=2, on_progress=lambda *step: done.append(step)
+    )
     # Windows of 1, 2 and 2 frames; one frame is decoded beforehand for the size.
     assert seen == [(1, 2), (2, 4), (2, 6)]
     assert done == [(1, 5), (3, 5), (5, 5)]

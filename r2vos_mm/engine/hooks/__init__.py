@@ -1,4 +1,4 @@
-"""Hooks of the Runner."""
+"""Hook into the Runner: checkpoints, exact resume, logs, time limit, visualization."""
 
 from .checkpoint_hook import SafeCheckpointHook
 from .exact_resume_hook import ExactResumeHook

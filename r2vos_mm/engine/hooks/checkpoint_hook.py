@@ -27,19 +27,19 @@ from r2vos_mm.utils.state_dict import check_weights
 class SafeCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` with these differences.
 
-    * A checkpoint and the pointer ``last_checkpoint`` are written atomically, and an outdated
-      checkpoint is removed after the new one is there: a kill at any moment leaves a complete one
-      behind.
+    * Checkpoints and the pointer ``last_checkpoint`` are written atomically, and an outdated
+      checkpoint is removed after the new one is written: if the run is killed at any moment, a
+      complete checkpoint remains.
     * Checkpoints hold tensors and plain containers only (see :mod:`r2vos_mm.compat.checkpoint`).
     * The name of the best checkpoint is safe in shells: ``J&F&R`` gives ``best_JFR_iter_1000.pth``.
     * Files and URLs that the run loads are read without unpickling.
-    * Weights of another model are refused when testing and resuming; ``load_from`` of a training
-      run reports what did not fit, and is refused when nothing does.
+    * Weights of another model are refused when testing and resuming; ``load_from`` in training
+      reports weights that do not fit, and is refused if none does.
     * The precision of :class:`r2vos_mm.engine.AutocastOptimWrapper` is stored, and a resumed run
       keeps it.
 
-    Before it saves, it calls the stage ``before_checkpoint(runner)`` of every hook **on every
-    rank**, for hooks that gather something from all ranks.
+    Before saving, it calls the stage ``before_checkpoint(runner)`` of every hook **on every rank**,
+    for hooks that gather something from all ranks.
 
     Args:
         save_best: Key or keys of the metrics whose best checkpoint is kept.
@@ -122,7 +122,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_backend.remove(outdated)
 
     def _keep(self, runner: Runner, step: int) -> str | None:
-        """Note that the checkpoint of ``step`` is kept; return the path of the one to remove."""
+        """Register the checkpoint of ``step``; return the path of the one to remove."""
         if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
             return None
         outdated = None
@@ -135,7 +135,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def shell_safe(key: str) -> str:
-    """``key`` without characters that shells interpret (MMEngine itself replaces ``/``)."""
+    """Return ``key`` without characters that shells interpret; MMEngine itself replaces ``/``."""
     return re.sub(r'[^\w./-]', '', key)
 
 

@@ -1,4 +1,4 @@
-"""A resumed run goes on exactly as if it had not been stopped."""
+"""Resume runs exactly, as if they had not been stopped."""
 
 import random
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ _ENTRY = 'random_states'
 
 
 class SkippingSampler(Protocol):
-    """A sampler whose order of items is a function of its seed, so that it can start anywhere."""
+    """Sampler whose order of items is a function of its seed, so that it can start anywhere."""
 
     def skip(self, num_samples: int) -> None:
-        """Let the next iteration begin after the first ``num_samples`` items of this rank."""
+        """Begin the next iteration after the first ``num_samples`` items of this rank."""
 
 
 @dataclass(frozen=True)
 class RandomState:
-    """States of all random generators of one process, in plain types.
+    """State of all random generators of one process, in plain types.
 
     Attributes:
         python: Words of ``random.getstate()``.
@@ -44,7 +44,7 @@ class RandomState:
 
     @classmethod
     def capture(cls) -> 'RandomState':
-        """The states at this moment."""
+        """Return the current state."""
         name, words, *rest = np.random.get_state()
         return cls(
             python=random.getstate(),
@@ -54,7 +54,7 @@ class RandomState:
         )
 
     def restore(self) -> None:
-        """Put the states back."""
+        """Restore the state."""
         random.setstate(self.python)
         name, words, *rest = self.numpy
         np.random.set_state((name, np.asarray(words, dtype=np.uint32), *rest))
@@ -65,23 +65,21 @@ class RandomState:
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Save what MMEngine does not: the random generators of every rank and the place in the data.
+    """Save the random states of every rank, and resume at the right place in the data.
 
-    With it, an iteration-based run that is killed and resumed has the losses of one that was not,
-    to the last bit, provided that items are functions of their index, that the sampler has a method
-    ``skip(num_samples)`` (see :class:`SkippingSampler`) and that the number of processes is the
-    same. A sampler without ``skip`` also gets to its place, by MMEngine's fetching and discarding
-    batches.
+    An iteration-based run that is killed and resumed then has bitwise the same losses as an
+    uninterrupted one, if items are functions of their index, the sampler has a method
+    ``skip(num_samples)`` (see :class:`SkippingSampler`) and the number of processes is the same.
+    For a sampler without ``skip`` MMEngine fetches and discards the batches of the past.
 
-    Validation leaves the generators as it found them, hence a run that was killed during validation
-    goes on the same way.
+    Validation restores the random states, so that a run killed during validation resumes exactly
+    too.
 
     The states are gathered in the stage ``before_checkpoint`` that ``SafeCheckpointHook`` calls on
     every rank; with another checkpoint hook only a single process is supported.
     """
 
-    # After all other hooks: whatever they draw at the start of a run must come before the
-    # restoration.
+    # After all other hooks: what they draw at the start of a run must come before the restoration.
     priority = 'LOWEST'
 
     def __init__(self) -> None:
@@ -92,14 +90,14 @@ class ExactResumeHook(Hook):
     def before_checkpoint(self, runner: Runner) -> None:
         """Gather the states of all ranks; called on every rank.
 
-        During validation (a checkpoint is then saved because it is the best) the states are those
-        that training will go on with.
+        During validation, where the best checkpoint is saved, these are the states that training
+        continues with.
         """
         state = self._before_validation or RandomState.capture()
         self._gathered = all_gather_object(asdict(state))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Add the states to a checkpoint that can be resumed (the best one holds weights only)."""
+        """Add the states to a checkpoint that can be resumed; the best one holds weights only."""
         if 'optimizer' not in checkpoint:
             return
         if self._gathered is None and get_world_size() == 1:
@@ -113,7 +111,7 @@ class ExactResumeHook(Hook):
         self._loaded = checkpoint.get(_ENTRY)
 
     def before_train(self, runner: Runner) -> None:
-        """Put sampler and generators where the checkpoint left them, if this run is resumed."""
+        """Restore sampler and generators if this run is resumed."""
         if runner.iter == 0:
             return
         self._warn_if_inexact(runner)
@@ -124,17 +122,17 @@ class ExactResumeHook(Hook):
         self._loaded = None
 
     def before_val(self, runner: Runner) -> None:
-        """Note the states before validation."""
+        """Save the states before validation."""
         self._before_validation = RandomState.capture()
 
     def after_val(self, runner: Runner) -> None:
-        """Undo what validation did to the generators."""
+        """Restore the states after validation."""
         if self._before_validation is not None:
             self._before_validation.restore()
         self._before_validation = None
 
     def _warn_if_inexact(self, runner: Runner) -> None:
-        """Say why this run will differ from one that was not interrupted, where it will."""
+        """Warn if this run will differ from an uninterrupted one, and say why."""
         if self._loaded is None:
             runner.logger.warning('Not resumed exactly: the checkpoint holds no random states')
         elif len(self._loaded) != get_world_size():
@@ -145,16 +143,17 @@ class ExactResumeHook(Hook):
         accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if runner.iter % accumulated:
             runner.logger.warning(
-                f'Not resumed exactly: iteration {runner.iter} lies amid {accumulated} accumulated '
-                'gradients, which are not saved; let the checkpoint interval be a multiple'
+                f'Not resumed exactly: iteration {runner.iter} is not a multiple of the '
+                f'{accumulated} accumulated gradients, which are not saved; make the checkpoint '
+                'interval one'
             )
 
 
 class _AdvancedIterator(_InfiniteDataloaderIterator):
     """Infinite iterator over a dataloader whose sampler is already ``num_skipped`` batches ahead.
 
-    ``IterBasedTrainLoop.run`` calls ``next`` once for every iteration done before the checkpoint;
-    these calls are answered without fetching anything.
+    ``IterBasedTrainLoop.run`` calls ``next`` once for each iteration before the checkpoint; these
+    calls fetch nothing.
     """
 
     def __init__(self, dataloader: DataLoader, num_skipped: int) -> None:
