@@ -1,6 +1,8 @@
 """Every config loads, its parts are registered, and its model trains and predicts at toy size."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -53,8 +55,13 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def load(name: str) -> Config:
+@cache
+def _loaded(name: str) -> Config:
     return Config.fromfile(CONFIGS / name)
+
+
+def load(name: str) -> Config:
+    return deepcopy(_loaded(name))
 
 
 def toy_model(config: Config) -> torch.nn.Module:
