@@ -1,6 +1,7 @@
 """End training at a wall-clock time, with a schedule that fits."""
 
 import time
+import warnings
 from copy import deepcopy
 
 import torch
@@ -121,6 +122,8 @@ def _scale_schedule(runner: Runner, max_iters: int) -> None:
     for group in runner.optim_wrapper.param_groups:
         group['lr'] = group['initial_lr']
     runner.param_schedulers = runner.build_param_scheduler(configs)
-    for _ in range(runner.iter):
-        for scheduler in runner.param_schedulers:
-            scheduler.step()
+    with warnings.catch_warnings():  # the optimizer has made these steps already
+        warnings.filterwarnings('ignore', message='Detected call of `scheduler.step')
+        for _ in range(runner.iter):
+            for scheduler in runner.param_schedulers:
+                scheduler.step()
