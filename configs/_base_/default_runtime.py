@@ -20,7 +20,8 @@ default_hooks = dict(
 
 env_cfg = dict(
     cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # None: the start method of the platform, fork on Linux and spawn on macOS and Windows
+    mp_cfg=dict(mp_start_method=None, opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
