@@ -1,4 +1,4 @@
-"""A list that worker processes share instead of copying."""
+"""Share a list among worker processes without copying it."""
 
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,18 +12,16 @@ T = TypeVar('T')
 class SharedList(Sequence[T], Generic[T]):
     """An immutable list that keeps its items as bytes in one buffer.
 
-    A forked worker shares the memory of its parent until one of them writes to it, and every look
-    at a Python object writes its reference count: a list of objects ends up once in each worker.
-    Bytes in one array have no counts, so that they stay where they are; an item is made of them
-    when it is asked for, and a look at ``len`` and at one item costs no copy of the others.
+    A forked worker shares the memory of its parent until one of them writes to it. Every access to
+    a Python object writes its reference count, so a list of objects is copied into each worker over
+    time. Bytes in one array have no reference counts; an item is unpickled when it is accessed.
 
     Args:
-        items: what to keep; anything that can be pickled. Strings take no more room than in
-            UTF-8.
+        items: any objects that can be pickled.
     """
 
     def __init__(self, items: Iterable[T]) -> None:
-        # One byte string at a time, so that the objects and the bytes never lie side by side.
+        # One item at a time, so that objects and bytes of all items never exist together.
         buffer, ends = bytearray(), [0]
         for item in items:
             buffer += pickle.dumps(item, protocol=pickle.HIGHEST_PROTOCOL)
@@ -41,7 +39,7 @@ class SharedList(Sequence[T], Generic[T]):
     def __getitem__(self, index: slice) -> list[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        """The item, made anew with every call.
+        """Unpickle an item, anew with every call.
 
         Raises:
             IndexError: beyond the ends.
@@ -57,5 +55,5 @@ class SharedList(Sequence[T], Generic[T]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all items take together."""
+        """Return the number of bytes of all items."""
         return self._buffer.nbytes + self._ends.nbytes
