@@ -1,31 +1,16 @@
-"""RefShapes, the embedded data set: moving textured shapes and sentences that are proven true.
+"""Generate RefShapes, a synthetic data set of moving shapes and expressions verified to be true.
 
-Generated from a seed in the layout of Refer-YouTube-VOS; see docs/refshapes.md.
+The files have the layout of Refer-YouTube-VOS; see docs/refshapes.md.
 """
 
-from .facts import Facts, Observation, establish, observe
-from .grammar import Phrase, Sentence, is_absent, judge, names_only
-from .scene import Expression, Scene, SceneParams, build_scene
-from .world import ShapeObject, World, draw_world
-from .writer import RefShapesSummary, make_refshapes
+from r2vos_mm.utils import lazy
 
-__all__ = [
-    'Expression',
-    'Facts',
-    'Observation',
-    'Phrase',
-    'RefShapesSummary',
-    'Scene',
-    'SceneParams',
-    'Sentence',
-    'ShapeObject',
-    'World',
-    'build_scene',
-    'draw_world',
-    'establish',
-    'is_absent',
-    'judge',
-    'make_refshapes',
-    'names_only',
-    'observe',
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        'facts': ['Facts', 'Observation', 'establish'],
+        'grammar': ['Phrase', 'Sentence', 'is_absent', 'judge', 'names_only'],
+        'scene': ['Scene', 'SceneParams', 'build_scene'],
+        'writer': ['RefShapesSummary', 'make_refshapes'],
+    },
+)

@@ -1,17 +1,14 @@
-"""Signed distances of the outlines of RefShapes objects.
+"""Compute signed distances to the outlines of RefShapes objects.
 
 Every function takes local coordinates u, v (h, w), in units of the object's radius with v down,
 and returns the distance (h, w) to the outline in the same unit, negative inside. Anti-aliasing,
-bevels and soft shadows all come from this one number. The closed forms for the star and the heart
-follow the well-known 2-D distance functions by I. Quilez (iquilezles.org, "2D distance functions").
+bevels and soft shadows are all derived from it. The closed forms of the star and the heart follow
+the well-known 2-D distance functions by I. Quilez (iquilezles.org, "2D distance functions").
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-
-Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def circle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -36,13 +33,13 @@ def triangle(u: np.ndarray, v: np.ndarray, half: float = 0.95, corner: float = 0
     root = math.sqrt(3.0)
     x, y = np.abs(u) - half, half / root - v + 0.12
     flip = x + root * y > 0
-    x, y = (np.where(flip, (x - root * y) / 2, x), np.where(flip, (-root * x - y) / 2, y))
+    x, y = np.where(flip, (x - root * y) / 2, x), np.where(flip, (-root * x - y) / 2, y)
     x = x - np.clip(x, -2 * half, 0.0)
     return -np.hypot(x, y) * np.sign(y) - corner
 
 
 def star(u: np.ndarray, v: np.ndarray, radius: float = 1.16, depth: float = 0.47) -> np.ndarray:
-    """Five-pointed star, one point up; ``depth`` is inner over outer radius."""
+    """Five-pointed star, one point up; ``depth`` is the ratio of inner to outer radius."""
     k1x, k1y = 0.809016994375, -0.587785252292
     x, y = np.abs(u), -v
     dot = np.maximum(k1x * x + k1y * y, 0.0)
@@ -50,8 +47,7 @@ def star(u: np.ndarray, v: np.ndarray, radius: float = 1.16, depth: float = 0.47
     dot = np.maximum(-k1x * x + k1y * y, 0.0)
     x, y = np.abs(x + 2 * dot * k1x), y - 2 * dot * k1y - radius
     edge_x, edge_y = -k1y * depth, k1x * depth - 1.0
-    along = (x * edge_x + y * edge_y) / (edge_x**2 + edge_y**2)
-    along = np.clip(along, 0.0, radius)
+    along = np.clip((x * edge_x + y * edge_y) / (edge_x**2 + edge_y**2), 0.0, radius)
     distance = np.hypot(x - edge_x * along, y - edge_y * along)
     return distance * np.sign(y * edge_x - x * edge_y) - 0.02
 
@@ -65,11 +61,4 @@ def heart(u: np.ndarray, v: np.ndarray, scale: float = 1.72) -> np.ndarray:
     return np.where(x + y > 1.0, lobe, below * np.sign(x - y)) * scale
 
 
-OUTLINES: dict[str, Outline] = {
-    'circle': circle,
-    'square': square,
-    'triangle': triangle,
-    'star': star,
-    'ring': ring,
-    'heart': heart,
-}
+OUTLINES = dict(circle=circle, square=square, triangle=triangle, star=star, ring=ring, heart=heart)

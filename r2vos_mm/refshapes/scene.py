@@ -1,27 +1,39 @@
-"""One RefShapes video, complete: world, pixels, facts and sentences.
+"""Build a RefShapes video: world, pixels, facts and sentences.
 
-``build_scene`` is a pure function of (seed, split, index) and the parameters; that is what makes
-the data set the same for any number of workers.
+``build_scene`` is a pure function of (seed, split, index) and the parameters. The data set is
+therefore the same for any number of workers.
 """
 
 import zlib
 from dataclasses import dataclass, replace
+from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
-from .facts import Facts, Observation, establish, observe
+from .facts import Facts, Observation, establish
 from .grammar import Sentence, describe
-from .render import Rendering, full_masks, render, visible_ids
+from .render import full_masks, overlaps, paint_frames, visible_ids
 from .world import World, draw_world
 
-MIN_VISIBLE_AREA = 40.0
-"""Pixels of an object that must be seen, at the reference side, in half of the frames."""
+MIN_VISIBLE_AREA = 40.0  # visible pixels at the reference side, in half of the frames
 MAX_DRAWS = 60
 
 
 @dataclass(frozen=True)
 class SceneParams:
-    """What a video is made of: ``size`` = (height, width) pixels, ``length`` frames."""
+    """Parameters of a video.
+
+    Attributes:
+        size: (height, width) in pixels.
+        length: number of frames.
+        num_objects: minimum and maximum number of objects.
+        sentences_per_object: maximum number of sentences per object.
+
+    Raises:
+        ValueError: a parameter is out of range.
+    """
 
     size: tuple[int, int] = (128, 128)
     length: int = 8
@@ -29,23 +41,18 @@ class SceneParams:
     sentences_per_object: int = 4
 
     def __post_init__(self) -> None:
-        if min(self.size) < 16:
-            raise ValueError(f'RefShapes size {self.size}: both sides must be at least 16 pixels')
-        if self.length < 1:
-            raise ValueError(f'RefShapes length {self.length}: a video needs at least 1 frame')
         low, high = self.num_objects
-        if not 1 <= low <= high <= 20:
-            raise ValueError(
-                f'RefShapes num_objects {self.num_objects}: need 1 <= low <= high <= 20'
-            )
-        if self.sentences_per_object < 1:
-            raise ValueError(
-                f'RefShapes sentences_per_object {self.sentences_per_object}: need at least 1'
-            )
+        for name, is_valid, rule in (
+            ('size', min(self.size) >= 16, 'both sides must be at least 16 pixels'),
+            ('length', self.length >= 1, 'a video needs at least 1 frame'),
+            ('num_objects', 1 <= low <= high <= 20, 'need 1 <= low <= high <= 20'),
+            ('sentences_per_object', self.sentences_per_object >= 1, 'need at least 1'),
+        ):
+            if not is_valid:
+                raise ValueError(f'RefShapes {name} {getattr(self, name)}: {rule}')
 
 
-@dataclass(frozen=True)
-class Expression:
+class Expression(NamedTuple):
     """A sentence and the index (not id) of the one object that it names."""
 
     index: int
@@ -54,61 +61,79 @@ class Expression:
 
 @dataclass(frozen=True)
 class Scene:
-    """One finished video. ``rendering.ids`` holds object i as i + 1."""
+    """A video of N objects and T frames.
+
+    Attributes:
+        world: the objects and their paths.
+        frames: uint8 (T, H, W, 3) RGB.
+        ids: uint8 (T, H, W), 0 for the background and i + 1 where object i is visible.
+        observation: measurements of the objects.
+        facts: what is true of them.
+        expressions: the sentences, each about one object.
+    """
 
     world: World
-    rendering: Rendering
+    frames: np.ndarray
+    ids: np.ndarray
     observation: Observation
     facts: Facts
     expressions: tuple[Expression, ...]
 
 
-def _seen_enough(world: World, ids: np.ndarray) -> list[int]:
-    """Indices of the objects that show a sensible area in at least half of the frames."""
-    least = max(MIN_VISIBLE_AREA * world.scale**2, 1.0)
-    return [
-        index
-        for index in range(len(world.objects))
-        if 2 * int(((ids == index + 1).sum((1, 2)) >= least).sum()) >= world.length
-    ]
+def _observe(world: World) -> tuple[np.ndarray, Observation]:
+    """Return ids (T, H, W) and the measurements of a world."""
+    masks, inside = full_masks(world)
+    ids = visible_ids(world, masks)
+    observation = Observation(
+        size=world.size,
+        attributes=tuple(item.attributes for item in world.objects),
+        centres=np.stack([item.path for item in world.objects]),
+        depth=np.array([item.depth for item in world.objects]),
+        visible=np.stack([(ids == i).sum((1, 2)) for i in range(1, len(masks) + 1)]),
+        inside=inside,
+        overlap=overlaps(masks),
+    )
+    return ids, observation
 
 
-def _draw_visible_world(params: SceneParams, rng: np.random.Generator) -> World:
-    """A world all of whose objects can be seen well.
+def _draw_visible_world(
+    params: SceneParams, rng: Generator
+) -> tuple[World, np.ndarray, Observation]:
+    """Draw a world each of whose objects is visible in half of the frames, and observe it.
 
-    Crowded parameters may admit none: then the objects that cannot be seen are left out, which
-    only uncovers others; an object alone is always seen.
+    Crowded parameters may not permit any. Objects that are hidden are then removed, which only
+    uncovers others; a single object is always visible.
     """
     for _ in range(MAX_DRAWS):
         world = draw_world(params.size, params.length, params.num_objects, rng)
-        seen = _seen_enough(world, visible_ids(world, full_masks(world)[0]))
-        if len(seen) == len(world.objects):
-            return world
-    kept = seen or [int(np.argmax([item.depth for item in world.objects]))]
-    return replace(world, objects=tuple(world.objects[index] for index in kept))
+        ids, seen = _observe(world)
+        shown = (seen.visible >= max(MIN_VISIBLE_AREA * world.scale**2, 1.0)).mean(1) >= 0.5
+        if shown.all():
+            return world, ids, seen
+    if not shown.any():
+        shown[np.argmax(seen.depth)] = True
+    world = replace(world, objects=tuple(compress(world.objects, shown)))
+    return world, *_observe(world)
 
 
 def build_scene(params: SceneParams, *, seed: int, split: str, index: int) -> Scene:
-    """Build video ``index`` of a split; world, paint and words have random streams of their own."""
-    entropy = [seed, zlib.crc32(split.encode()), index]
-    shaping, painting, wording = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(3)
-    )
+    """Build video ``index`` of a split; world, paint and words have separate random streams.
+
+    Raises:
+        RuntimeError: the parameters permit no sentence about a single object.
+    """
+    entropy = np.random.SeedSequence([seed, zlib.crc32(split.encode()), index])
+    shaping, painting, wording = map(np.random.default_rng, entropy.spawn(3))
     for _ in range(MAX_DRAWS):
-        world = _draw_visible_world(params, shaping)
-        masks, inside = full_masks(world)
-        rendering = render(world, masks, inside, painting)
-        observation = observe(world, rendering.visible, inside, rendering.overlap)
-        facts = establish(observation)
+        world, ids, observation = _draw_visible_world(params, shaping)
+        frames, facts = paint_frames(world, painting), establish(observation)
         expressions = tuple(
             Expression(number, sentence)
             for number in range(facts.count)
-            for sentence in describe(
-                number, observation.attributes, facts, params.sentences_per_object, wording
-            )
+            for sentence in describe(number, facts, params.sentences_per_object, wording)
         )
         if expressions:
-            return Scene(world, rendering, observation, facts, expressions)
+            return Scene(world, frames, ids, observation, facts, expressions)
     raise RuntimeError(
         f'RefShapes {split} video {index} (seed {seed}): no sentence names a single '
         f'object in {MAX_DRAWS} worlds; allow fewer objects or larger frames'

@@ -188,19 +188,21 @@ def test_tiny_and_crowded_scenes(
 ) -> None:
     params = SceneParams(size=size, length=length, num_objects=num_objects)
     scene = build_scene(params, seed=0, split='train', index=0)
-    assert scene.rendering.frames.shape == (length, *size, 3)
-    assert scene.rendering.ids.max() <= len(scene.world.objects) <= num_objects[1]
+    assert scene.frames.shape == (length, *size, 3)
+    assert scene.ids.max() <= len(scene.world.objects) <= num_objects[1]
     assert scene.expressions
 
 
 def test_objects_differ_from_the_background() -> None:
     scene = build_scene(SceneParams(), seed=0, split='train', index=1)
-    frames = scene.rendering.frames.astype(float)
+    frames = scene.frames.astype(float)
     saturation = frames.max(-1) - frames.min(-1)
-    coloured = [i for i, item in enumerate(scene.world.objects) if item.colour != 'white']
-    seen = np.isin(scene.rendering.ids, [i + 1 for i in coloured])
+    coloured = [
+        i for i, item in enumerate(scene.world.objects) if item.attributes['colour'] != 'white'
+    ]
+    seen = np.isin(scene.ids, [i + 1 for i in coloured])
     assert coloured
-    assert saturation[seen].mean() > 2 * saturation[scene.rendering.ids == 0].mean()
+    assert saturation[seen].mean() > 2 * saturation[scene.ids == 0].mean()
 
 
 def test_rerun_is_a_no_op_and_other_parameters_are_refused(tmp_path: Path) -> None:
