@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from r2vos_mm.compat.checkpoint import read_checkpoint
@@ -113,6 +114,12 @@ def test_inexact_resume_is_said(
     make_runner('resumed', resume=True, load_from=checkpoint).train()
     log = next((tmp_path / 'resumed').glob('*/*.log')).read_text()
     assert 'Not resumed exactly: the checkpoint holds no random states' in log
+
+
+def test_hooks_of_a_users_config_leave_it_in_place() -> None:
+    cfg = Config.fromfile(ROOT / 'configs' / 'r2vos_r50.py')
+    cfg.merge_from_dict({'custom_hooks': [{'type': 'EMAHook'}]})
+    assert 'ExactResumeHook' in [hook['type'] for hook in cfg.default_hooks.values()]
 
 
 def test_random_state_round_trip() -> None:
