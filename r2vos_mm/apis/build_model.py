@@ -37,7 +37,7 @@ def model_parser(description: str | None) -> argparse.ArgumentParser:
         help='videos, spread over the test set (default: %(default)s)',
     )
     add_device_options(parser)
-    parser.add_argument('--out', type=Path, help='JSON file for the figures')
+    parser.add_argument('--out', type=Path, help='JSON file for the results')
     add_cfg_options(parser)
     return parser
 

@@ -93,14 +93,14 @@ def test_figures() -> None:
     ]
     kinds = errors.by_kind(outcomes)
     assert list(kinds) == ['appearance', 'motion', 'all']
-    assert kinds['appearance'] == errors.KindFigures(2, pytest.approx(50), 50, 0)
-    assert kinds['motion'] == errors.KindFigures(1, pytest.approx(5), 0, 100)
+    assert kinds['appearance'] == errors.KindScores(2, pytest.approx(50), 50, 0)
+    assert kinds['motion'] == errors.KindScores(1, pytest.approx(5), 0, 100)
     assert pytest.approx(35) == kinds['all'].J
     assert errors.by_attribute(outcomes) == dict(
-        size=errors.AttributeFigures(0, 0, 0),
-        texture=errors.AttributeFigures(1, 1, 1),
-        colour=errors.AttributeFigures(1, 0, 0),
-        shape=errors.AttributeFigures(2, 1, 0),
+        size=errors.AttributeErrors(0, 0, 0),
+        texture=errors.AttributeErrors(1, 1, 1),
+        colour=errors.AttributeErrors(1, 0, 0),
+        shape=errors.AttributeErrors(2, 1, 0),
     )
 
 

@@ -56,7 +56,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class KindFigures:
+class KindScores:
     """Results of the expressions of one kind; J and the shares in percent."""
 
     sentences: int
@@ -66,7 +66,7 @@ class KindFigures:
 
 
 @dataclass(frozen=True)
-class AttributeFigures:
+class AttributeErrors:
     """Expressions about appearance that name an attribute.
 
     Attributes:
@@ -140,9 +140,9 @@ def video_outcomes(sample: ReferringDataSample, world: Mapping) -> list[Outcome]
     ]
 
 
-def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
+def score_kind(outcomes: Sequence[Outcome]) -> KindScores:
     """Summarize some expressions, at least one."""
-    return KindFigures(
+    return KindScores(
         len(outcomes),
         *(
             100 * float(np.mean(column))
@@ -151,26 +151,26 @@ def kind_figures(outcomes: Sequence[Outcome]) -> KindFigures:
     )
 
 
-def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindFigures]:
+def by_kind(outcomes: Sequence[Outcome]) -> dict[str, KindScores]:
     """Summarize each kind of expression, and all."""
     groups = {
         kind: [o for o in outcomes if o.kind == kind] for kind in sorted({o.kind for o in outcomes})
     }
-    return {kind: kind_figures(group) for kind, group in (groups | dict(all=outcomes)).items()}
+    return {kind: score_kind(group) for kind, group in (groups | dict(all=outcomes)).items()}
 
 
-def by_attribute(outcomes: Sequence[Outcome]) -> dict[str, AttributeFigures]:
+def by_attribute(outcomes: Sequence[Outcome]) -> dict[str, AttributeErrors]:
     """Count how the wrong objects of expressions about appearance differ."""
     from r2vos_mm.datasets.refshapes_words import ATTRIBUTES
 
-    figures = {}
+    errors = {}
     for field in ATTRIBUTES:
         naming = [o for o in outcomes if o.kind == 'appearance' and field in o.named]
         wrong = [o for o in naming if o.found not in (o.target, None)]
-        figures[field] = AttributeFigures(
+        errors[field] = AttributeErrors(
             len(naming), len(wrong), sum(field in o.differing for o in wrong)
         )
-    return figures
+    return errors
 
 
 def measure(
