@@ -10,8 +10,10 @@ import multiprocessing
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -104,24 +106,25 @@ def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTrut
         DataFileError: The annotation cannot be used.
     """
     outcome, shape = Outcome(), truth.shape(task)
-    readers = [_Reader(predictions, pair.folder, task, shape, outcome) for pair in task.pairs]
-    parts: list[list[PairScores]] = [[] for _ in task.pairs]
+    readers = [_Reader(predictions, p.folder, task, shape, outcome.problems) for p in task.pairs]
+    parts: list[list[dict]] = [[] for _ in task.pairs]
     found: set[str] = set()
-    has_all_objects = isinstance(truth, PngGroundTruth)
+    foreground: list[int] = []
     for frames in _frame_parts(task):
         objects = [truth.object_masks(task, index) for index in frames]
         found.update(*objects)
         # The objects of a map do not overlap.
-        areas = tuple(int(sum(map(np.count_nonzero, masks.values()))) for masks in objects)
+        foreground += (int(sum(map(np.count_nonzero, masks.values()))) for masks in objects)
         for pair, reader, scored in zip(task.pairs, readers, parts):
             gt = None if pair.is_negative else _target_masks(pair.target, objects, shape)
-            part = _score_part(task, pair, frames, reader.read(frames) > 0, gt)
-            scored.append(replace(part, foreground_areas=areas if has_all_objects else None))
+            scored.append(frame_scores(reader.read(frames) > 0, gt, bound_th=BOUND_TH))
+    has_all_objects = isinstance(truth, PngGroundTruth)
     if not found and has_all_objects:
         truth.refuse_binary(task)
     for pair, reader, scored in zip(task.pairs, readers, parts):
         reader.report_missing()
-        outcome.pairs.append(PairScores.join(scored))
+        areas = tuple(foreground) if has_all_objects else None
+        outcome.pairs.append(_joined(task, pair, shape, scored, areas))
         absent = sorted(set(pair.target) - found)
         if absent and has_all_objects:
             what = f'object {", ".join(absent)} is in no frame of the annotation'
@@ -140,22 +143,20 @@ def score_semi_supervised(
     Raises:
         DataFileError: The annotation cannot be used.
     """
-    outcome, numbers = Outcome(), range(1, truth.num_objects(task) + 1)
-    reader = _Reader(predictions, task.video, task, truth.shape(task), outcome)
-    pairs = [
-        PairTask(f'{task.video}/{number}/p', task.video, expression=f'object {number}')
-        for number in numbers
-    ]
-    parts: list[list[PairScores]] = [[] for _ in pairs]
+    outcome, shape = Outcome(), truth.shape(task)
+    parts: dict[int, list[dict]] = {k: [] for k in range(1, truth.num_objects(task) + 1)}
+    reader = _Reader(predictions, task.video, task, shape, outcome.problems)
     for frames in _frame_parts(task):
         ids = np.stack([truth.id_map(task, index) for index in frames])
         values = reader.read(frames)
-        if len(pairs) == 1 and set(values_in(values)) <= {0, VOID}:
+        if len(parts) == 1 and set(values_in(values)) <= {0, VOID}:
             values[values == VOID] = 1
-        for number, pair, scored in zip(numbers, pairs, parts):
-            scored.append(_score_part(task, pair, frames, values == number, ids == number))
+        for number, scored in parts.items():
+            scored.append(frame_scores(values == number, ids == number, bound_th=BOUND_TH))
     reader.report_missing()
-    outcome.pairs += map(PairScores.join, parts)
+    for number, scored in parts.items():
+        pair = PairTask(f'{task.video}/{number}/p', task.video, f'object {number}')
+        outcome.pairs.append(_joined(task, pair, shape, scored))
     return outcome
 
 
@@ -174,17 +175,16 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
     if not any(predictions.has_folder(f'anno_{k}') for k in folders):
         folders = {0: task.video}
     sets = {
-        k: _ExpressionSet(_Reader(predictions, folder, task, shape, outcome))
+        k: _ExpressionSet(predictions, folder, task, shape, outcome.problems)
         for k, folder in folders.items()
     }
     for frames in _frame_parts(task):
         ids = np.stack([truth.id_map(task, index) for index in frames])
         for entry in sets.values():
-            entry.add(frames, ids == numbers[:, None, None, None], ids == VOID)
-    names = list(map(str, numbers))
+            entry.score(frames, ids == numbers[:, None, None, None], ids == VOID)
     for k, entry in sets.items():
         outcome.objects += object_scores.objects_of(
-            task.video, k, names, task.frames, entry.matched()
+            task.video, k, list(map(str, numbers)), task.frames, entry.matched()
         )
     return outcome
 
@@ -206,38 +206,33 @@ def _target_masks(
     return masks
 
 
-def _score_part(
-    task: VideoTask, pair: PairTask, frames: range, pred: np.ndarray, gt: np.ndarray | None
+def _joined(
+    task: VideoTask,
+    pair: PairTask,
+    shape: tuple[int, int],
+    parts: Sequence[dict[str, tuple]],
+    foreground_areas: tuple[int, ...] | None = None,
 ) -> PairScores:
-    """Score masks (T, H, W) bool of some frames of a pair; ``gt`` is None for negatives."""
-    return PairScores(
-        pair_id=pair.pair_id,
-        video=task.video,
-        kind=pair.kind,
-        expression=pair.expression,
-        is_negative=pair.is_negative,
-        frame_ids=task.frames[frames.start : frames.stop],
-        frame_pixels=pred[0].size,
-        sentence_type=pair.sentence_type,
-        **frame_scores(pred, gt, bound_th=BOUND_TH),
-    )
+    """Return the scores of a pair from those of the parts of its video."""
+    fields = {name: tuple(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
+    fields |= {'foreground_areas': foreground_areas, 'sentence_type': pair.sentence_type}
+    identity = pair.pair_id, task.video, pair.kind, pair.expression, pair.is_negative
+    return PairScores(*identity, task.frames, prod(shape), **fields)
 
 
+@dataclass
 class _Reader:
     """Reads the predictions of one folder and reports those that are missing or broken."""
 
-    def __init__(
-        self,
-        files: MaskFiles,
-        folder: str,
-        task: VideoTask,
-        shape: tuple[int, int],
-        outcome: Outcome,
-    ) -> None:
-        self.files, self.folder, self.task, self.shape = files, folder, task, shape
-        self.problems = outcome.problems
-        self.missing: list[str] = []
-        self.exists = files.has_folder(folder)
+    files: MaskFiles
+    folder: str
+    task: VideoTask
+    shape: tuple[int, int]
+    problems: list[Problem]
+    missing: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.exists = self.files.has_folder(self.folder)
         if not self.exists:
             self.report('no predictions')
 
@@ -272,38 +267,34 @@ class _Reader:
             self.report(f'{len(self.missing)} of {total} frames missing: {first}')
 
 
-class _ExpressionSet:
-    """Scores of the maps of one expression set, one entry per part of the video."""
+@dataclass
+class _ExpressionSet(_Reader):
+    """Scores the maps of one expression set, one entry per part of the video."""
 
-    def __init__(self, reader: _Reader) -> None:
-        self.reader = reader
-        self.scores: list[matching.ProposalScores] = []
-        self.highest_id = self.num_void_frames = 0
+    scores: list[np.ndarray] = field(default_factory=list)
+    highest_id: int = 0
+    num_void_frames: int = 0
 
-    def add(self, frames: range, objects: np.ndarray, void: np.ndarray) -> None:
+    def score(self, frames: range, objects: np.ndarray, void: np.ndarray) -> None:
         """Score some frames against objects (O, T, H, W), ignoring void pixels (T, H, W)."""
-        values = self.reader.read(frames)
+        values = self.read(frames)
         self.num_void_frames += int((values == VOID).any(axis=(1, 2)).sum())
         values[values == VOID] = 0
         self.highest_id = max(self.highest_id, int(values.max()))
         used = int(values.max()) if self.highest_id <= matching.MAX_PROPOSALS else 0
-        proposals = values == np.arange(1, used + 1)[:, None, None, None]
-        self.scores.append(
-            matching.score_proposals(proposals, objects, void=void, bound_th=BOUND_TH)
-        )
+        maps = values == np.arange(1, used + 1)[:, None, None, None]
+        self.scores.append(matching.score_proposals(maps, objects, void=void, bound_th=BOUND_TH))
 
-    def matched(self) -> matching.MatchedScores:
-        """Return the scores of the objects; invalid maps count as empty and are reported."""
-        self.reader.report_missing()
-        scores = matching.ProposalScores.join(self.scores)
+    def matched(self) -> np.ndarray:
+        """Return J and F (2, O, T) of the objects; invalid maps count as empty, with a report."""
+        self.report_missing()
+        scores, limit = matching.join_scores(self.scores), matching.MAX_PROPOSALS
         if self.num_void_frames:
             what = f'value {VOID} in {self.num_void_frames} frames where object ids are expected'
-            self.reader.report(what, f'{VOID} counted as background')
-        if self.highest_id > matching.MAX_PROPOSALS:
-            self.reader.report(
-                f'{self.highest_id} proposals, the protocol takes at most {matching.MAX_PROPOSALS}'
-            )
-            scores = replace(scores, region=scores.region[:0], contour=scores.contour[:0])
+            self.report(what, f'{VOID} counted as background')
+        if self.highest_id > limit:
+            self.report(f'{self.highest_id} proposals, the protocol takes at most {limit}')
+            scores = scores[:, -1:]
         return matching.assign_scores(scores)
 
 
@@ -340,13 +331,12 @@ def folder_tasks(root: Path) -> list[VideoTask]:
     Raises:
         FileNotFoundError: There is no folder of PNGs.
     """
-    frames = {
-        folder.name: sorted((path.stem for path in folder.glob('*.png')), key=frame_order)
-        for folder in sorted(path for path in root.iterdir() if path.is_dir())
-    }
-    if not any(frames.values()):
+    frames = defaultdict(list)
+    for path in sorted(root.glob('*/*.png')):
+        frames[path.parent.name].append(path.stem)
+    if not frames:
         raise FileNotFoundError(f'{root} has no folders of PNGs: it should hold one per video')
-    return [VideoTask(video, tuple(names)) for video, names in frames.items() if names]
+    return [VideoTask(v, tuple(sorted(names, key=frame_order))) for v, names in frames.items()]
 
 
 def expression_tasks(expressions: Path) -> list[VideoTask]:
@@ -358,17 +348,12 @@ def expression_tasks(expressions: Path) -> list[VideoTask]:
     """
     tasks = []
     for video, entry in sorted(read_expressions(expressions).items()):
-        pairs = tuple(
-            PairTask(
-                pair_id=f'{video}/{exp_id}/p',
-                folder=f'{video}/{exp_id}',
-                expression=item.get('exp', ''),
-                target=_target(item, f'{expressions}: video {video!r}, expression {exp_id!r}'),
-                sentence_type=item.get('type_id'),
-            )
-            for exp_id, item in entry['expressions'].items()
-        )
-        tasks.append(VideoTask(video, tuple(entry['frames']), pairs))
+        pairs = []
+        for exp_id, item in entry['expressions'].items():
+            target = _target(item, f'{expressions}: video {video!r}, expression {exp_id!r}')
+            texts = f'{video}/{exp_id}/p', f'{video}/{exp_id}', item.get('exp', '')
+            pairs.append(PairTask(*texts, target=target, sentence_type=item.get('type_id')))
+        tasks.append(VideoTask(video, tuple(entry['frames']), tuple(pairs)))
     return tasks
 
 
@@ -408,14 +393,9 @@ def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask
             )
         row = row | own
     negative = not is_positive or own.get('anno_id') == []
-    return PairTask(
-        pair_id=row['pair_id'],
-        folder=f'{row["video"]}/{key}',
-        expression=row['exp'],
-        kind=row['kind'],
-        is_negative=negative,
-        target=() if negative else _target(row, where),
-    )
+    target = () if negative else _target(row, where)
+    folder = f'{row["video"]}/{key}'
+    return PairTask(row['pair_id'], folder, row['exp'], row['kind'], negative, target)
 
 
 def _target(item: dict[str, Any], where: str) -> tuple[str, ...]:

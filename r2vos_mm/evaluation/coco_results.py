@@ -11,9 +11,8 @@ import contextlib
 import io
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -26,10 +25,10 @@ from .functional.mean_ap import MaskCandidates, mean_average_precision
 from .functional.overlap import mttr_overlap_scores
 from .metrics.metric_values import MetricValue
 from .metrics.pair_scores import PairScores
+from .metrics.protocols import percent
 
 
-@dataclass
-class CocoOutcome:
+class CocoOutcome(NamedTuple):
     """Scores of a results file.
 
     Attributes:
@@ -38,9 +37,9 @@ class CocoOutcome:
         problems: images without masks, and masks that could not be used.
     """
 
-    pairs: list[PairScores] = field(default_factory=list)
-    masks: list[MaskCandidates] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    pairs: list[PairScores]
+    masks: list[MaskCandidates]
+    problems: list[Problem]
 
 
 def score_results(results: Path, annotations: Path) -> CocoOutcome:
@@ -55,12 +54,14 @@ def score_results(results: Path, annotations: Path) -> CocoOutcome:
         coco = COCO()
         coco.dataset = read_json(annotations)
         coco.createIndex()
-    outcome = CocoOutcome()
+    outcome = CocoOutcome([], [], [])
     predictions = _predictions(results, coco, outcome.problems)
     for image_id in sorted(coco.imgs):
         if not predictions[image_id]:
             outcome.problems.append(Problem(f'image {image_id}', 'no masks', 'counted as empty'))
-        _score_image(coco, image_id, predictions[image_id], outcome)
+        pair, masks = _score_image(coco, image_id, predictions[image_id])
+        outcome.pairs.append(pair)
+        outcome.masks.append(masks)
     return outcome
 
 
@@ -69,13 +70,10 @@ def extra_values(outcome: CocoOutcome, protocol: str) -> list[MetricValue]:
     inter = [sum(pair.intersections) for pair in outcome.pairs]
     union = [pair.area + pair.gt_area - both for pair, both in zip(outcome.pairs, inter)]
     released = mttr_overlap_scores(inter, union)
-    values = {
-        **mean_average_precision(outcome.masks),
-        **{f'released/{name}': value for name, value in released.items() if name != 'oIoU'},
-    }
-    return [
-        MetricValue(key, 100 * value, protocol, '-', 'quality') for key, value in values.items()
-    ]
+    del released['oIoU']  # the same
+    values = mean_average_precision(outcome.masks)
+    values |= {f'released/{name}': value for name, value in released.items()}
+    return [MetricValue(k, v, protocol, '-', 'quality') for k, v in percent(values).items()]
 
 
 def _predictions(
@@ -94,18 +92,17 @@ def _predictions(
             continue
         if not isinstance(score, (int, float)) or math.isnan(score):
             raise ValueError(f'{where}: the score is {score!r}, not a number')
-        image = coco.imgs[image_id]
         try:
-            code = _code(item.get('segmentation'), (image['height'], image['width']), where)
+            code = _code(item.get('segmentation'), coco.imgs[image_id], where)
             predictions[image_id].append((float(score), code))
         except DataFileError as error:
             problems.append(Problem(where, str(error), 'left out'))
     return predictions
 
 
-def _code(segmentation: Any, size: tuple[int, int], where: str) -> dict[str, Any]:
+def _code(segmentation: Any, image: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the compressed run-length code of a prediction, checked."""
-    found = decode_rle(segmentation, where).shape
+    found, size = decode_rle(segmentation, where).shape, (image['height'], image['width'])
     if found != size:
         raise DataFileError(f'size {found}, image {size}')
     if isinstance(segmentation['counts'], list):
@@ -114,38 +111,34 @@ def _code(segmentation: Any, size: tuple[int, int], where: str) -> dict[str, Any
 
 
 def _score_image(
-    coco: COCO, image_id: Any, found: list[tuple[float, dict[str, Any]]], outcome: CocoOutcome
-) -> None:
-    """Add the scores of one image."""
+    coco: COCO, image_id: Any, found: list[tuple[float, dict[str, Any]]]
+) -> tuple[PairScores, MaskCandidates]:
+    """Return the scores of the best mask of an image, and the numbers of all."""
     annotations, image = coco.imgToAnns[image_id], coco.imgs[image_id]
     if len(annotations) != 1:
         raise ValueError(f'image {image_id} has {len(annotations)} annotations, not one')
     truth = coco.annToRLE(annotations[0])
     gt_area = int(coco_mask.area(truth))
-    scores = [score for score, _ in found]
-    areas = [int(coco_mask.area(code)) for _, code in found]
-    both = [
-        int(coco_mask.area(coco_mask.merge([code, truth], intersect=True))) for _, code in found
-    ]
+    scores, codes = [score for score, _ in found], [code for _, code in found]
+    shared = [coco_mask.merge([code, truth], intersect=True) for code in codes]
+    areas, both = ([int(coco_mask.area(code)) for code in part] for part in (codes, shared))
     unions = [area + gt_area - inter for area, inter in zip(areas, both)]
     ious = [inter / union if union else 0.0 for inter, union in zip(both, unions)]
+    best = max(range(len(scores)), key=lambda index: (scores[index], index), default=None)
+    pair = PairScores(
+        pair_id=f'{image_id}/p',
+        video=str(image.get('file_name', image_id)),
+        kind='positive',
+        expression=str(image.get('caption', '')),
+        is_negative=False,
+        frame_ids=(str(image_id),),
+        frame_pixels=image['height'] * image['width'],
+        score=None if best is None else scores[best],
+        gt_areas=(gt_area,),
+        areas=(0 if best is None else areas[best],),
+        intersections=(0 if best is None else both[best],),
+        region=(float(gt_area == 0) if best is None else ious[best],),
+    )
     # mAP by size goes by the area that the annotation states.
     stated = annotations[0].get('area', gt_area)
-    outcome.masks.append(MaskCandidates(tuple(ious), tuple(scores), tuple(areas), stated))
-    best = max(range(len(scores)), key=lambda index: (scores[index], index), default=None)
-    outcome.pairs.append(
-        PairScores(
-            pair_id=f'{image_id}/p',
-            video=str(image.get('file_name', image_id)),
-            kind='positive',
-            expression=str(image.get('caption', '')),
-            is_negative=False,
-            frame_ids=(str(image_id),),
-            frame_pixels=image['height'] * image['width'],
-            score=None if best is None else scores[best],
-            gt_areas=(gt_area,),
-            areas=(0,) if best is None else (areas[best],),
-            intersections=(0,) if best is None else (both[best],),
-            region=(float(gt_area == 0),) if best is None else (ious[best],),
-        )
-    )
+    return pair, MaskCandidates(tuple(ious), tuple(scores), tuple(areas), stated)

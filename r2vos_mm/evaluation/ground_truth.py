@@ -1,9 +1,8 @@
 """Read annotated masks of videos from PNGs of object ids and from ``mask_dict.json`` of MeViS."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +12,11 @@ from r2vos_mm.utils.masks_io import decode_rle, read_mask_dict
 from .mask_files import open_masks
 
 VOID = 255
+# Return the parsed ``mask_dict.json``, several hundred MB for MeViS.
+_mask_dict = lru_cache(maxsize=1)(read_mask_dict)
 
 
-@dataclass(frozen=True)
-class PairTask:
+class PairTask(NamedTuple):
     """One pair to score.
 
     Attributes:
@@ -35,8 +35,7 @@ class PairTask:
     sentence_type: int | None = None
 
 
-@dataclass(frozen=True)
-class VideoTask:
+class VideoTask(NamedTuple):
     """One video to score: its frames in order and its pairs."""
 
     video: str
@@ -60,11 +59,10 @@ class PngGroundTruth:
         Raises:
             DataFileError: The annotation is missing or broken.
         """
-        ids = self.files.read(task.video, task.frames[index], index)
+        frame = task.frames[index]
+        ids = self.files.read(task.video, frame, index)
         if ids is None:
-            raise DataFileError(
-                f'{self.files.path} has no annotation {task.video}/{task.frames[index]}.png'
-            )
+            raise DataFileError(f'{self.files.path} has no annotation {task.video}/{frame}.png')
         return ids
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
@@ -111,18 +109,16 @@ class MevisGroundTruth:
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
-        codes = self._codes(task)
         return {
-            name: decode_rle(of_frames[index], f'{self.path}: annotation {name}, frame {index}')
-            for name, of_frames in codes.items()
-            if of_frames[index] is not None
+            name: decode_rle(codes[index], f'{self.path}: annotation {name}, frame {index}')
+            for name, codes in self._codes(task).items()
+            if codes[index] is not None
         }
 
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """Return (H, W) of the masks of a video."""
-        for code in (code for codes in self._codes(task).values() for code in codes):
-            if code is not None:
-                return tuple(code['size'])
+        for code in (code for codes in self._codes(task).values() for code in codes if code):
+            return tuple(code['size'])
         raise DataFileError(f'{self.path}: video {task.video} has no mask that tells its size')
 
     def _codes(self, task: VideoTask) -> dict[str, list[Any]]:
@@ -138,12 +134,6 @@ class MevisGroundTruth:
 
 
 GroundTruth = PngGroundTruth | MevisGroundTruth
-
-
-@lru_cache(maxsize=1)
-def _mask_dict(path: Path) -> dict[str, list[Any]]:
-    """Return the parsed ``mask_dict.json``, several hundred MB for MeViS."""
-    return read_mask_dict(path)
 
 
 def values_in(ids: np.ndarray) -> list[int]:

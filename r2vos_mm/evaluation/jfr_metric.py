@@ -116,17 +116,15 @@ class JFRMetric(BaseMetric):
         unknown = sorted(set(groups) - set(GROUPS))
         if unknown:
             raise ValueError(f'unknown groups {unknown}; there are {", ".join(GROUPS)}')
-        self.protocols = tuple(protocols)
-        self.groups = tuple(groups)
-        self.bound_th = bound_th
-        self.gate_threshold = gate_threshold
-        self.csv_path = None if csv_path is None else Path(csv_path)
-        self.json_path = None if json_path is None else Path(json_path)
         if format_only and submission is None:
             raise ValueError(
                 "format_only needs submission=dict(layout='ref_youtube_vos', path=..., "
                 'expressions=...)'
             )
+        self.protocols, self.groups = tuple(protocols), tuple(groups)
+        self.bound_th, self.gate_threshold = bound_th, gate_threshold
+        self.csv_path = None if csv_path is None or format_only else Path(csv_path)
+        self.json_path = None if json_path is None else Path(json_path)
         self.writer = None if submission is None else SubmissionWriter(**submission)
         self.format_only = format_only
 
@@ -140,7 +138,10 @@ class JFRMetric(BaseMetric):
         """
         for sample in data_samples:
             scores = self._score_sample(sample)
-            self._append_partial(scores)
+            if self.csv_path is not None:
+                if not self.results:  # what an earlier run left
+                    self._partial_path.unlink(missing_ok=True)
+                append_pairs(self._partial_path, _of_type(PairScores, scores))
             self.results.append(scores)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -153,23 +154,21 @@ class JFRMetric(BaseMetric):
             size: number of samples of the dataset; not used.
         """
         values = super().evaluate(sys.maxsize)
-        if self._partial_path is not None:
+        if self.csv_path is not None:
             self._partial_path.unlink(missing_ok=True)
         return values
 
     def compute_metrics(self, results: list[list[Scores]]) -> dict[str, float]:
-        """Return all values from the scores of all samples.
-
-        Args:
-            results: one list of scores per sample.
-
-        Returns:
-            The values listed in the docstring of the class.
-        """
+        """Return the values listed in the docstring of the class from the scores of all samples."""
         values = {} if self.format_only else self._report(results)
         if self.writer is not None:
             log(f'Submission {self.writer.path}: {self.writer.finish()}')
         return values
+
+    @property
+    def _partial_path(self) -> Path:
+        """File for the scores of this process before the evaluation is complete."""
+        return self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
 
     def _score_sample(self, sample: Any) -> list[Scores]:
         """Score one sample, and write it to the submission."""
@@ -184,43 +183,26 @@ class JFRMetric(BaseMetric):
             scores += object_scores(read, bound_th=self.bound_th)
         return scores
 
-    @property
-    def _partial_path(self) -> Path | None:
-        """File for the scores of this process before the evaluation is complete."""
-        if self.csv_path is None or self.format_only:
-            return None
-        return self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
-
-    def _append_partial(self, scores: list[Scores]) -> None:
-        """Write the scores of a sample at once; the first ones replace those of an earlier run."""
-        path = self._partial_path
-        if path is None:
-            return
-        if not self.results:
-            path.unlink(missing_ok=True)
-        append_pairs(path, [entry for entry in scores if isinstance(entry, PairScores)])
-
     def _report(self, results: list[list[Scores]]) -> dict[str, float]:
         """Compute the values, log them and write the files that were asked for."""
         merged = merge_scores(results, allow_repeats=get_world_size() > 1)
-        eval_set = EvalSet(
-            pairs=[entry for entry in merged if isinstance(entry, PairScores)],
-            objects=[entry for entry in merged if isinstance(entry, ObjectScores)],
-            protocols=self.protocols,
-            groups=self.groups,
-            gate_threshold=self.gate_threshold,
-        )
+        pairs, objects = (_of_type(kind, merged) for kind in (PairScores, ObjectScores))
+        eval_set = EvalSet(pairs, objects, self.protocols, self.groups, self.gate_threshold)
         values = metric_values(eval_set)
         log('\n' + format_table(eval_set, values))
         if self.csv_path is not None:
-            write_pairs(self.csv_path, eval_set.pairs)
+            write_pairs(self.csv_path, pairs)
             log(f'Scores per pair: {self.csv_path}')
-            if eval_set.objects:
-                write_objects(self.csv_path.with_suffix('.objects.csv'), eval_set.objects)
+            if objects:
+                write_objects(self.csv_path.with_suffix('.objects.csv'), objects)
         if self.json_path is not None:
             write_report(self.json_path, eval_set, values, bound_th=self.bound_th)
             log(f'Metric values with their protocols: {self.json_path}')
         return as_dictionary(values)
+
+
+def _of_type(kind: type[Scores], scores: Sequence[Scores]) -> list[Scores]:
+    return [entry for entry in scores if isinstance(entry, kind)]
 
 
 def merge_scores(results: Sequence[Sequence[Scores]], *, allow_repeats: bool) -> list[Scores]:

@@ -2,7 +2,6 @@
 
 import os
 import zipfile
-from abc import ABC, abstractmethod
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from r2vos_mm.utils.masks_io import decode_label_png, decode_rle
 ANNOTATIONS = 'Annotations'
 
 
-class MaskFiles(ABC):
-    """Masks by folder and frame. Objects are small and can be sent to other processes.
+class MaskFiles:
+    """Masks in ``<path>/<folder>/<frame>.png``. Objects can be sent to other processes.
 
     Args:
         path: the folder or file that holds them.
@@ -26,7 +25,6 @@ class MaskFiles(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    @abstractmethod
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
         """Return the values (H, W) uint8 of one frame, None if there is no mask.
 
@@ -38,20 +36,6 @@ class MaskFiles(ABC):
         Raises:
             DataFileError: The mask is broken.
         """
-
-    @abstractmethod
-    def has_folder(self, folder: str) -> bool:
-        """Return whether there is anything in ``folder``."""
-
-
-class PngFolder(MaskFiles):
-    """``<path>[/Annotations]/<folder>/<frame>.png``."""
-
-    def __init__(self, path: Path) -> None:
-        inner = path / ANNOTATIONS
-        super().__init__(inner if inner.is_dir() else path)
-
-    def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
         path = os.path.join(self.path, folder, f'{frame}.png')
         try:
             with open(path, 'rb') as file:
@@ -60,10 +44,11 @@ class PngFolder(MaskFiles):
             return None
 
     def has_folder(self, folder: str) -> bool:
+        """Return whether there is anything in ``folder``."""
         return (self.path / folder).is_dir()
 
 
-class PngZip(MaskFiles):
+class _PngZip(MaskFiles):
     """The same in a zip, as it is submitted to a server."""
 
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
@@ -81,7 +66,7 @@ class PngZip(MaskFiles):
         return top + folder in folders
 
 
-class RleJson(MaskFiles):
+class _RleJson(MaskFiles):
     """``{<video>: {<expression>: masks}}`` in JSON.
 
     ``masks`` is a list with one COCO run-length code per listed frame, or a mapping from frame
@@ -92,14 +77,12 @@ class RleJson(MaskFiles):
         masks = self._masks(folder) or {}
         by_key = dict(enumerate(masks)) if isinstance(masks, list) else masks
         key = index if isinstance(masks, list) else frame
-        if key not in by_key:
-            return None
-        code = by_key[key]
-        if code is None:
-            # An empty mask has the size of the other masks.
-            size = next((tuple(other['size']) for other in by_key.values() if other), None)
-            return None if size is None else np.zeros(size, dtype=np.uint8)
-        return decode_rle(code, f'{self.path}: {folder}, frame {frame}').view(np.uint8)
+        if by_key.get(key) is not None:
+            where = f'{self.path}: {folder}, frame {frame}'
+            return decode_rle(by_key[key], where).view(np.uint8)
+        # An empty mask has the size of the other masks.
+        size = next((tuple(other['size']) for other in by_key.values() if other), None)
+        return np.zeros(size, dtype=np.uint8) if key in by_key and size else None
 
     def has_folder(self, folder: str) -> bool:
         return self._masks(folder) is not None
@@ -112,21 +95,25 @@ class RleJson(MaskFiles):
 
 
 def open_masks(path: Path) -> MaskFiles:
-    """Return the masks of a folder, a ``.zip`` or a ``.json``.
+    """Return the masks of a folder (or its ``Annotations``), a ``.zip`` or a ``.json``.
 
     Raises:
         FileNotFoundError: The path does not exist.
         ValueError: It is something else.
     """
     if path.is_dir():
-        return PngFolder(path)
+        return MaskFiles(path / ANNOTATIONS if (path / ANNOTATIONS).is_dir() else path)
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist: give a folder of PNGs, a zip or a JSON')
     if zipfile.is_zipfile(path):
-        return PngZip(path)
+        return _PngZip(path)
     if path.suffix == '.json':
-        return RleJson(path)
+        return _RleJson(path)
     raise ValueError(f'{path} is neither a folder, a complete zip nor a JSON of run-length codes')
+
+
+# If a file is parsed before a fork, all processes share it.
+_load_json = lru_cache(maxsize=4)(read_json)
 
 
 @lru_cache(maxsize=4)
@@ -141,9 +128,3 @@ def _open_zip(path: Path, process: int) -> tuple[zipfile.ZipFile, str, set[str]]
     parents = {name.rpartition('/')[0] for name in names}
     folders = parents | {name.rpartition('/')[0] for name in parents}
     return archive, f'{ANNOTATIONS}/' if has_top else '', folders
-
-
-@lru_cache(maxsize=4)
-def _load_json(path: Path) -> Any:
-    """Return the parsed file; if it is read before a fork, all processes share it."""
-    return read_json(path)

@@ -7,10 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'aggregation': ['FrameStatistics', 'frame_statistics'],
         'bootstrap': ['Difference', 'Ratio', 'bootstrap_weights', 'paired_difference'],
-        'matching': [
-            *('MatchedScores', 'ProposalScores', 'assign_scores', 'match_proposals'),
-            *('resolve_overlaps', 'score_proposals'),
-        ],
+        'matching': ['assign_scores', 'match_proposals', 'resolve_overlaps', 'score_proposals'],
         'mean_ap': ['MaskCandidates', 'mask_candidates', 'mean_average_precision'],
         'no_target': ['generalized_scores', 'null_score'],
         'overlap': ['mttr_overlap_scores', 'overlap_scores'],

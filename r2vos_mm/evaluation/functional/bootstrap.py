@@ -1,40 +1,22 @@
 """Compare two methods on the same samples with a paired bootstrap over clusters."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """A metric of the form sum of numerators / sum of denominators, summed per cluster.
+class Ratio(NamedTuple):
+    """A metric of the form sum of numerators / sum of denominators, both (C,) float, per cluster.
 
     A mean over samples has the number of samples of each cluster as denominators.
-
-    Attributes:
-        numerators: (C,) float.
-        denominators: (C,) float.
     """
 
     numerators: np.ndarray
     denominators: np.ndarray
 
-    def values(self, weights: np.ndarray) -> np.ndarray:
-        """Return the metric (B,) for clusters that count ``weights`` (B, C) times, NaN if none."""
-        total = weights @ self.denominators
-        out = np.full(len(total), np.nan)
-        return np.divide(weights @ self.numerators, total, out=out, where=total != 0)
 
-
-@dataclass(frozen=True)
-class Difference:
-    """A metric of methods A and B on the same samples.
-
-    Attributes:
-        first: value of A.
-        second: value of B.
-        low, high: interval of ``first - second``.
-    """
+class Difference(NamedTuple):
+    """Values of methods A and B, and the interval ``low`` to ``high`` of A minus B."""
 
     first: float
     second: float
@@ -69,13 +51,14 @@ def paired_difference(
         weights: draws (B, C) of :func:`bootstrap_weights`.
         level: share of the draws inside the interval.
     """
-    everything = np.ones((1, weights.shape[1]))
-    whole_first, whole_second = (_mean(ratios, everything) for ratios in (first, second))
     draws = _mean(first, weights) - _mean(second, weights)
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Difference(float(whole_first[0]), float(whole_second[0]), float(low), float(high))
+    whole = (float(_mean(side, np.ones((1, weights.shape[1])))[0]) for side in (first, second))
+    return Difference(*whole, float(low), float(high))
 
 
 def _mean(ratios: list[Ratio], weights: np.ndarray) -> np.ndarray:
-    """Return the mean of the ratios for each draw, (B,)."""
-    return np.mean([ratio.values(weights) for ratio in ratios], axis=0)
+    """Return the mean (B,) of the ratios for clusters that count ``weights`` (B, C) times."""
+    sums = [(weights @ numerators, weights @ denominators) for numerators, denominators in ratios]
+    nan = np.full(len(weights), np.nan)
+    return np.mean([np.divide(n, d, out=nan.copy(), where=d != 0) for n, d in sums], axis=0)

@@ -1,9 +1,6 @@
 """Match proposals with objects when their identities are not given (DAVIS 2017 unsupervised)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,69 +36,25 @@ def match_proposals(quality: np.ndarray) -> list[int]:
     return proposals[np.argsort(objects)].tolist()
 
 
-@dataclass(frozen=True)
-class MatchedScores:
-    """J and F of O objects, each against the proposal assigned to it.
-
-    Attributes:
-        region: J, (O, T) float64.
-        contour: F, (O, T) float64.
-    """
-
-    region: np.ndarray
-    contour: np.ndarray
-
-
-@dataclass(frozen=True)
-class ProposalScores:
-    """J and F of N proposals against O objects.
-
-    Attributes:
-        region: J, (N, O, T) float64.
-        contour: F, (N, O, T) float64.
-        empty_region: J of an empty mask, (O, T).
-        empty_contour: F of an empty mask, (O, T).
-    """
-
-    region: np.ndarray
-    contour: np.ndarray
-    empty_region: np.ndarray
-    empty_contour: np.ndarray
-
-    def padded(self, number: int) -> ProposalScores:
-        """Return the scores with empty masks appended, up to ``number`` proposals."""
-        missing = max(number - len(self.region), 0)
-        return ProposalScores(
-            np.concatenate([self.region, *[self.empty_region[None]] * missing]),
-            np.concatenate([self.contour, *[self.empty_contour[None]] * missing]),
-            self.empty_region,
-            self.empty_contour,
-        )
-
-    @classmethod
-    def join(cls, parts: Sequence[ProposalScores]) -> ProposalScores:
-        """Join the frames of all ``parts``; a proposal that a part lacks is empty in it."""
-        number = max(len(part.region) for part in parts)
-        fields = zip(*(vars(part.padded(number)).values() for part in parts))
-        return cls(*(np.concatenate(pieces, axis=-1) for pieces in fields))
-
-
 def score_proposals(
     proposals: np.ndarray,
     objects: np.ndarray,
     *,
     void: np.ndarray | None = None,
     bound_th: float = 0.008,
-) -> ProposalScores:
-    """Score every proposal of one video against every object.
+) -> np.ndarray:
+    """Score every proposal of one video, and an empty one, against every object.
 
-    A long video can be scored in parts, to be joined with :meth:`ProposalScores.join`.
+    A long video can be scored in parts, to be joined with :func:`join_scores`.
 
     Args:
         proposals: (N, T, H, W) bool, usually without overlap.
         objects: (O, T, H, W) bool, O >= 1.
         void: (T, H, W) bool, pixels ignored in all masks.
         bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+
+    Returns:
+        J and F as (2, N + 1, O, T) float64, the empty proposal last.
 
     Raises:
         ValueError: There are more than 20 proposals or no object, or sizes differ.
@@ -111,27 +64,42 @@ def score_proposals(
             f'{len(proposals)} proposals and {len(objects)} objects: the protocol takes at most '
             f'{MAX_PROPOSALS} proposals and needs an object'
         )
-    empty = np.zeros(objects.shape[1:], dtype=bool)
     scores = [
         [score_masks(proposal, truth, void=void, bound_th=bound_th) for truth in objects]
-        for proposal in [*proposals, empty]
+        for proposal in (*proposals, np.zeros(objects.shape[1:], dtype=bool))
     ]
-    region = np.array([[entry.region for entry in row] for row in scores])
-    contour = np.array([[entry.contour for entry in row] for row in scores])
-    return ProposalScores(region[:-1], contour[:-1], region[-1], contour[-1])
+    return np.array([[entry[:2] for entry in row] for row in scores]).transpose(2, 0, 1, 3)
 
 
-def assign_scores(scores: ProposalScores) -> MatchedScores:
+def join_scores(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Join the frames of scores (2, N + 1, O, T); a proposal that a part lacks is empty in it."""
+    number = max(part.shape[1] for part in parts)
+    return np.concatenate([_padded(part, number) for part in parts], axis=-1)
+
+
+def assign_scores(scores: np.ndarray) -> np.ndarray:
     """Assign proposals to objects by the unsupervised protocol of DAVIS 2017.
 
     The assignment maximises the summed mean over frames of (J + F) / 2; missing proposals are empty
     masks (Caelles et al., "The 2019 DAVIS Challenge on VOS", Sec. 3).
+
+    Args:
+        scores: J and F (2, N + 1, O, T) of :func:`score_proposals`.
+
+    Returns:
+        J and F of each object against its proposal, (2, O, T) float64.
     """
-    scores = scores.padded(len(scores.empty_region))
-    quality = ((scores.region + scores.contour) / 2).mean(axis=-1)
-    chosen = match_proposals(quality)
-    picked = (chosen, range(len(chosen)))
-    return MatchedScores(scores.region[picked], scores.contour[picked])
+    num_objects = scores.shape[2]
+    # The last one, which is empty, takes part only if proposals are missing.
+    scores = _padded(scores, num_objects + 1)[:, : max(scores.shape[1] - 1, num_objects)]
+    quality = ((scores[0] + scores[1]) / 2).mean(axis=-1)
+    return scores[:, match_proposals(quality), range(num_objects)]
+
+
+def _padded(scores: np.ndarray, number: int) -> np.ndarray:
+    """Repeat the last proposal, which is empty, until there are ``number``."""
+    missing = max(number - scores.shape[1], 0)
+    return np.concatenate([scores, *[scores[:, -1:]] * missing], axis=1)
 
 
 def resolve_overlaps(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -147,9 +115,9 @@ def resolve_overlaps(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
     if masks.shape[:2] != np.shape(scores):
         raise ValueError(f'masks {masks.shape} and scores {np.shape(scores)} do not match')
     resolved = np.zeros_like(masks)
-    for frame in range(masks.shape[1]):
-        taken = np.zeros(masks.shape[2:], dtype=bool)
-        for index in np.argsort(-np.asarray(scores)[:, frame], kind='stable'):
-            resolved[index, frame] = masks[index, frame] & ~taken
-            taken |= masks[index, frame]
+    taken = np.zeros(masks.shape[1:], dtype=bool)
+    frames = range(masks.shape[1])
+    for indices in np.argsort(-np.asarray(scores), axis=0, kind='stable'):
+        resolved[indices, frames] = masks[indices, frames] & ~taken
+        taken |= masks[indices, frames]
     return resolved

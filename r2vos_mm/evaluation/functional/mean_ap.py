@@ -7,7 +7,7 @@ has to be kept until the end of a data set.
 import contextlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -16,8 +16,7 @@ from pycocotools.cocoeval import COCOeval
 _NAMES = ('mAP', 'mAP@0.5', 'mAP@0.75', 'mAP_small', 'mAP_medium', 'mAP_large')
 
 
-@dataclass(frozen=True)
-class MaskCandidates:
+class MaskCandidates(NamedTuple):
     """Numbers of the N candidate masks of one sample and of its one annotated mask.
 
     Attributes:
@@ -54,13 +53,11 @@ def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) 
         )
     if np.isnan(np.asarray(scores, dtype=np.float64)).any():
         raise ValueError(f'a score is NaN: {list(scores)}')
-    intersections = np.count_nonzero(masks & gt, axis=(1, 2))
-    areas, gt_area = np.count_nonzero(masks, axis=(1, 2)), int(np.count_nonzero(gt))
-    unions = areas + gt_area - intersections
-    ious = np.divide(intersections, unions, out=np.zeros(len(masks)), where=unions > 0)
-    return MaskCandidates(
-        tuple(ious.tolist()), tuple(map(float, scores)), tuple(areas.tolist()), gt_area
-    )
+    inter, areas = (np.count_nonzero(found, axis=(1, 2)) for found in (masks & gt, masks))
+    gt_area = int(np.count_nonzero(gt))
+    unions = areas + gt_area - inter
+    ious = np.divide(inter, unions, out=np.zeros(len(masks)), where=unions > 0).tolist()
+    return MaskCandidates(tuple(ious), tuple(map(float, scores)), tuple(areas.tolist()), gt_area)
 
 
 def mean_average_precision(samples: Sequence[MaskCandidates]) -> dict[str, float]:
@@ -81,10 +78,8 @@ def mean_average_precision(samples: Sequence[MaskCandidates]) -> dict[str, float
         evaluation.accumulate()
         evaluation.summarize()
     # pycocotools gives -1 where there is nothing to average.
-    return {
-        name: float(value) if value >= 0 else float('nan')
-        for name, value in zip(_NAMES, evaluation.stats)
-    }
+    values = np.where(evaluation.stats >= 0, evaluation.stats, np.nan)
+    return dict(zip(_NAMES, values.tolist()))
 
 
 class _NumbersEval(COCOeval):
@@ -111,14 +106,12 @@ class _NumbersEval(COCOeval):
 def _index(num_images: int, masks: Sequence[tuple[int, int, float]]) -> COCO:
     """Return a COCO data set in memory of one category, from image, area and score of masks."""
     coco = COCO()
-    coco.dataset = {
-        'images': [{'id': image} for image in range(num_images)],
-        'categories': [{'id': 1}],
-        # Ids start at 1: pycocotools treats a match with id 0 as no match.
-        'annotations': [
-            dict(id=i, image_id=image, category_id=1, area=area, score=score, iscrowd=0)
-            for i, (image, area, score) in enumerate(masks, 1)
-        ],
-    }
+    # Ids start at 1: pycocotools treats a match with id 0 as no match.
+    annotations = [
+        dict(id=i, image_id=image, category_id=1, area=area, score=score, iscrowd=0)
+        for i, (image, area, score) in enumerate(masks, 1)
+    ]
+    images = [{'id': image} for image in range(num_images)]
+    coco.dataset = {'images': images, 'categories': [{'id': 1}], 'annotations': annotations}
     coco.createIndex()
     return coco

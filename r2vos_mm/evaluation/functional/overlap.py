@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-MTTR_EPSILON = 1e-6
 
 
 def overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> dict[str, float]:
@@ -40,14 +39,12 @@ def mttr_overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> 
     from the exact ones by at most the share of samples whose IoU equals a threshold.
     """
     inter, union = check_counts(intersections, unions)
-    epsilon = np.float32(MTTR_EPSILON)
+    epsilon = np.float32(1e-6)
     ious = (inter.astype(np.float32) + epsilon) / (union.astype(np.float32) + epsilon)
     return _summarise(ious, inter, union)
 
 
-def check_counts(
-    intersections: Sequence[int], unions: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
+def check_counts(intersections: Sequence[int], unions: Sequence[int]) -> list[np.ndarray]:
     """Return both as (S,) int64, checked as in :func:`overlap_scores`."""
     inter, union = np.asarray(intersections), np.asarray(unions)
     for name, counts in (('intersections', inter), ('unions', union)):
@@ -58,7 +55,7 @@ def check_counts(
             f'each of the {len(inter)} intersections must lie between 0 and its union, '
             f'there are {len(union)} unions'
         )
-    return inter.astype(np.int64), union.astype(np.int64)
+    return [counts.astype(np.int64) for counts in (inter, union)]
 
 
 def mean_or_nan(values: np.ndarray | Sequence[float]) -> float:
@@ -68,9 +65,6 @@ def mean_or_nan(values: np.ndarray | Sequence[float]) -> float:
 
 def _summarise(ious: np.ndarray, inter: np.ndarray, union: np.ndarray) -> dict[str, float]:
     total = int(union.sum())
-    overall = int(inter.sum()) / total if total else 1.0
-    return {
-        **{f'P@{k:g}': mean_or_nan(ious > ious.dtype.type(k)) for k in THRESHOLDS},
-        'oIoU': overall if len(ious) else float('nan'),
-        'mIoU': mean_or_nan(ious),
-    }
+    overall = int(inter.sum()) / total if total else 1.0 if len(ious) else float('nan')
+    precision = {f'P@{k:g}': mean_or_nan(ious > ious.dtype.type(k)) for k in THRESHOLDS}
+    return {**precision, 'oIoU': overall, 'mIoU': mean_or_nan(ious)}

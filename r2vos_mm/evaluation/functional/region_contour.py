@@ -6,8 +6,7 @@ results equal its results to the last bit. Masks are cropped to their foreground
 to a word and dilated by bit operations.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ from .bitmaps import WORD
 STACK_WORDS = 1 << 15
 
 
-@dataclass(frozen=True)
-class MaskScores:
+class MaskScores(NamedTuple):
     """Scores of T frames.
 
     Attributes:
@@ -56,9 +54,8 @@ def region_similarity(
     """
     pred, gt, void = _as_clips(pred, gt, void)
     pairs = (_without_void(pred, gt, void, frame) for frame in range(len(pred)))
-    counts = [(np.count_nonzero(p & g), np.count_nonzero(p), np.count_nonzero(g)) for p, g in pairs]
-    intersection, pred_area, gt_area = np.array(counts, dtype=np.int64).reshape(-1, 3).T
-    return _ratio(intersection, pred_area + gt_area - intersection, if_none=1.0)
+    counts = [(np.count_nonzero(p & g), np.count_nonzero(p | g)) for p, g in pairs]
+    return _ratio(*np.array(counts, dtype=np.int64).reshape(-1, 2).T, if_none=1.0)
 
 
 def contour_accuracy(
@@ -74,8 +71,7 @@ def contour_accuracy(
         pred: predicted masks, (T, H, W) or (H, W) bool.
         gt: annotated masks, same shape, bool.
         void: pixels to ignore in both masks, same shape, bool.
-        bound_th: radius as a share of the frame's diagonal, rounded up to pixels; from 1 on, in
-            pixels.
+        bound_th: see :func:`boundary_radius`.
 
     Returns:
         (T,) float64 in [0, 1]; T = 1 for (H, W).
@@ -92,12 +88,10 @@ def score_masks(
 ) -> MaskScores:
     """Return J, F and areas of T frames in one pass; arguments as in :func:`contour_accuracy`."""
     pred, gt, void = _as_clips(pred, gt, void)
-    frames, height, width = pred.shape
-    radius = boundary_radius((height, width), bound_th)
-    scores = MaskScores(
-        np.empty(frames), np.empty(frames), *(np.empty(frames, np.int64) for _ in range(3))
-    )
-    for stack in _stacks(pred.shape):
+    radius = boundary_radius(pred.shape[1:], bound_th)
+    scores = MaskScores(*(np.empty(len(pred), dtype) for dtype in (float, float, *[np.int64] * 3)))
+    step = max(1, STACK_WORDS // (pred.shape[1] * -(-pred.shape[2] // bitmaps.WORD_BITS)))
+    for stack in (slice(start, start + step) for start in range(0, len(pred), step)):
         bitmap, inner_columns = _pack_box(*_without_void(pred, gt, void, stack))
         areas = bitmaps.count(bitmap)
         scores.pred_area[stack], scores.gt_area[stack] = areas
@@ -125,8 +119,7 @@ def _as_clips(
     pred: np.ndarray, gt: np.ndarray, void: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Check the arguments and return them as (T, H, W)."""
-    named = {'pred': pred, 'gt': gt} if void is None else {'pred': pred, 'gt': gt, 'void': void}
-    for name, masks in named.items():
+    for name, masks in (('pred', pred), ('gt', gt), ('void', pred if void is None else void)):
         if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_:
             kind = getattr(masks, 'dtype', type(masks).__name__)
             raise TypeError(
@@ -139,8 +132,7 @@ def _as_clips(
             )
     if pred.ndim not in (2, 3) or 0 in pred.shape[-2:]:
         raise ValueError(f'masks must be (T, H, W) or (H, W) with pixels, got {pred.shape}')
-    clips = (None if m is None else m.reshape(-1, *m.shape[-2:]) for m in (pred, gt, void))
-    return tuple(clips)
+    return tuple(m if m is None else m.reshape(-1, *m.shape[-2:]) for m in (pred, gt, void))
 
 
 def _without_void(
@@ -151,14 +143,6 @@ def _without_void(
         return pred[frames], gt[frames]
     valid = ~void[frames]
     return pred[frames] & valid, gt[frames] & valid
-
-
-def _stacks(shape: tuple[int, int, int]) -> Iterator[slice]:
-    """Yield slices of T that hold about ``STACK_WORDS`` words each."""
-    frames, height, width = shape
-    words_per_frame = height * -(-width // bitmaps.WORD_BITS)
-    step = max(1, STACK_WORDS // words_per_frame)
-    return (slice(start, start + step) for start in range(0, frames, step))
 
 
 def _pack_box(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -195,20 +179,16 @@ def _pack_box(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _contour(boundaries: np.ndarray, radius: int) -> np.ndarray:
     """Return F (T,) from the boundaries (K, 2, T, H) of prediction and annotation."""
-    num_pred, num_gt = bitmaps.count(boundaries)
-    scores = ((num_pred == 0) & (num_gt == 0)).astype(np.float64)
-    to_match = (num_pred > 0) & (num_gt > 0)
-    if not to_match.any():
-        return scores
-    matched = bitmaps.dilate(boundaries, radius)[:, ::-1] & boundaries
-    pred_matched, gt_matched = bitmaps.count(matched)
-    precision = pred_matched[to_match] / num_pred[to_match]
-    recall = gt_matched[to_match] / num_gt[to_match]
-    scores[to_match] = _ratio(2 * precision * recall, precision + recall, if_none=0.0)
-    return scores
+    num_pixels = bitmaps.count(boundaries)
+    has_none = ~num_pixels.any(axis=0)
+    if not num_pixels.all(axis=0).any():
+        return has_none.astype(np.float64)
+    matched = bitmaps.count(bitmaps.dilate(boundaries, radius)[:, ::-1] & boundaries)
+    precision, recall = _ratio(matched, num_pixels, if_none=0.0)
+    return has_none + _ratio(2 * precision * recall, precision + recall, if_none=0.0)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, if_none: float) -> np.ndarray:
-    """Return the quotient (T,) float64, ``if_none`` where the denominator is 0."""
-    out = np.full(len(denominator), if_none, dtype=np.float64)
+    """Return the quotient as float64, ``if_none`` where the denominator is 0."""
+    out = np.full(denominator.shape, if_none, dtype=np.float64)
     return np.divide(numerator, denominator, out=out, where=denominator != 0)

@@ -36,15 +36,14 @@ def robustness(
         positive_of_negative: (N,) index of the positive pair each negative was made from; see
             :func:`relative_robustness` for its effect. Without it ``R_pair`` is NaN.
     """
-    owners = positive_of_negative
+    owners, nan = {'positive_of_negative': positive_of_negative}, float('nan')
     fractions = positive_fractions, negative_fractions
-    pairwise = float('nan')
-    if owners is not None:
-        pairwise = pairwise_robustness(*fractions, positive_of_negative=owners)
     return {
-        'R': relative_robustness(positive_areas, negative_areas, positive_of_negative=owners),
-        'R_frac': relative_robustness(*fractions, positive_of_negative=owners),
-        'R_pair': pairwise,
+        'R': relative_robustness(positive_areas, negative_areas, **owners),
+        'R_frac': relative_robustness(*fractions, **owners),
+        'R_pair': nan
+        if positive_of_negative is None
+        else pairwise_robustness(*fractions, **owners),
     }
 
 

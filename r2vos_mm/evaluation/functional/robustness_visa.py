@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-VISA_EPSILON = 1e-6
 REFERRING, REASONING, NO_TARGET = 0, 1, 2
 
 
@@ -24,8 +23,7 @@ def visa_robustness(outside: Sequence[int], foreground: Sequence[int]) -> np.nda
     Returns:
         (T,) float64 in [0, 1].
     """
-    share = np.asarray(outside) / (np.asarray(foreground) + VISA_EPSILON)
-    return np.maximum(1 - share, 0)
+    return np.maximum(1 - np.asarray(outside) / (np.asarray(foreground) + 1e-6), 0)
 
 
 def visa_mean(values: Sequence[float], types: Sequence[int]) -> float:
@@ -49,6 +47,5 @@ def visa_mean(values: Sequence[float], types: Sequence[int]) -> float:
             f'one type 0, 1 or 2 per value: {len(values)} values, {len(types)} types, unknown '
             f'types {sorted(unknown)}'
         )
-    groups = [values[types == kind] for kind in (REFERRING, REASONING)]
-    means = [group.mean() for group in groups if len(group)]
+    means = [values[types == kind].mean() for kind in (REFERRING, REASONING) if kind in types]
     return float(np.mean(means)) if means else float('nan')

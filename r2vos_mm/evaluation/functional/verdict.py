@@ -6,13 +6,12 @@ FPR@95 are not.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class VerdictCurve:
+class VerdictCurve(NamedTuple):
     """Points of the ROC and precision-recall curves, from the highest of K distinct scores down.
 
     Attributes:
@@ -38,19 +37,15 @@ def verdict_curve(
     Raises:
         ValueError: A class is absent.
     """
-    positives, negatives = _as_scores(positive_scores, negative_scores)
-    if not len(positives) or not len(negatives):
+    num_positives, num_negatives = len(positive_scores), len(negative_scores)
+    if not num_positives or not num_negatives:
         raise ValueError(
-            f'a curve needs both classes, there are {len(positives)} positive and '
-            f'{len(negatives)} negative scores'
+            f'a curve needs both classes, there are {num_positives} positive and '
+            f'{num_negatives} negative scores'
         )
-    thresholds, found, false = _accepted(positives, negatives)
-    return VerdictCurve(
-        thresholds=thresholds,
-        true_positive_rate=found / len(positives),
-        false_positive_rate=false / len(negatives),
-        precision=found / (found + false),
-    )
+    thresholds, found, false = _accepted(*_as_scores(positive_scores, negative_scores))
+    precision = found / (found + false)
+    return VerdictCurve(thresholds, found / num_positives, false / num_negatives, precision)
 
 
 def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
@@ -128,13 +123,8 @@ def _as_scores(*scores_of_classes: Sequence[float]) -> list[np.ndarray]:
     return arrays
 
 
-def _accepted(
-    positives: np.ndarray, negatives: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _accepted(*scores_of_classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct scores (K,), highest first, and how many of each class reach them."""
-    thresholds = np.unique(np.concatenate([positives, negatives]))[::-1]
-    found, false = (
-        len(scores) - np.searchsorted(np.sort(scores), thresholds, side='left')
-        for scores in (positives, negatives)
-    )
-    return thresholds, found, false
+    thresholds = np.unique(np.concatenate(scores_of_classes))[::-1]
+    counts = (len(s) - np.searchsorted(np.sort(s), thresholds) for s in scores_of_classes)
+    return thresholds, *counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,13 +35,13 @@ def compare_scores(
     _check_same({pair.pair_id: pair for pair in first}, {pair.pair_id: pair for pair in second})
     if not any(pair.gt_areas is not None for pair in first):
         raise ValueError('no pair is annotated: there is no J and F to compare')
-    video_of = {pair.stem: pair.video for pair in first if not pair.is_negative}
-    videos = sorted(set(video_of.values()))
-    clusters = {stem: videos.index(video) for stem, video in video_of.items()}
-    sides = [_ratios(side, clusters, len(videos)) for side in (first, second)]
+    positives = [pair for pair in first if not pair.is_negative]
+    videos, numbers = np.unique([pair.video for pair in positives], return_inverse=True)
+    clusters = dict(zip((pair.stem for pair in positives), numbers))
     parts = {'J': ['J'], 'F': ['F'], 'J&F': ['J', 'F']}
     if any(pair.is_negative and pair.stem in clusters for pair in first):
-        parts.update({'R': ['R'], 'J&F&R': ['J', 'F', 'R']})
+        parts |= {'R': ['R'], 'J&F&R': ['J', 'F', 'R']}
+    sides = [_ratios(side, clusters, len(videos)) for side in (first, second)]
     weights = bootstrap_weights(len(videos), resamples=resamples, seed=seed)
     return {
         name: paired_difference(*([side[key] for key in keys] for side in sides), weights)
@@ -69,23 +70,21 @@ def _ratios(
     def total(of: Sequence[PairScores], values: Sequence[float]) -> np.ndarray:
         return np.bincount([clusters[pair.stem] for pair in of], values, num_clusters)
 
-    negatives: dict[str, list[int]] = {}
+    areas = defaultdict(list)
     for pair in pairs:
-        if pair.is_negative and pair.stem in clusters:
-            negatives.setdefault(pair.stem, []).append(pair.area)
-    paired = [pair for pair in pairs if not pair.is_negative and pair.stem in negatives]
+        if pair.is_negative:
+            areas[pair.stem].append(pair.area)
+    paired = [pair for pair in pairs if not pair.is_negative and pair.stem in areas]
     own = total(paired, [pair.area for pair in paired])
-    other = total(paired, [float(np.mean(negatives[pair.stem])) for pair in paired])
-
+    other = total(paired, [np.mean(areas[pair.stem]) for pair in paired])
     annotated = [pair for pair in pairs if pair.gt_areas is not None]
-    count = total(annotated, [1.0] * len(annotated))
-    region = total(annotated, [float(np.mean(pair.region)) for pair in annotated])
-    contour = total(annotated, [float(np.mean(pair.contour)) for pair in annotated])
-    return {
-        'J': Ratio(100 * region, count),
-        'F': Ratio(100 * contour, count),
-        'R': Ratio(100 * (own - other), own),
-    }
+    region, contour = (
+        total(annotated, [np.mean(getattr(pair, field)) for pair in annotated])
+        for field in ('region', 'contour')
+    )
+    count = total(annotated, [1] * len(annotated))
+    ratios = {'J': (region, count), 'F': (contour, count), 'R': (own - other, own)}
+    return {name: Ratio(100 * part, whole) for name, (part, whole) in ratios.items()}
 
 
 def _check_same(first: dict[str, PairScores], second: dict[str, PairScores]) -> None:

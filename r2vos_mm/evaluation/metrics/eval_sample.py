@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,30 @@ import numpy as np
 from r2vos_mm.utils.pairs_file import POSITIVE
 
 from ..functional.robustness_visa import NO_TARGET, REASONING, REFERRING
+
+# Attribute of EvalSample: field of the data sample, its leading axes (P pairs, T frames, N
+# queries, H, W), and the type of its entries where they are not masks or numbers.
+_SOURCES = {
+    'pair_ids': ('gt_pairs.pair_ids', 'P', str),
+    'kinds': ('gt_pairs.kinds', 'P', str),
+    'expressions': ('gt_pairs.sentences', 'P', str),
+    'exp_ids': ('gt_pairs.exp_ids', 'P', str),
+    'obj_ids': ('gt_pairs.obj_ids', 'P', str),
+    'sentence_types': ('gt_pairs.sentence_types', 'P', int),
+    'is_negative': ('gt_pairs.is_negative', 'P', bool),
+    'gated': ('pred_pairs.masks', 'PTHW', None),
+    'ungated': ('pred_pairs.ungated_masks', 'PTHW', None),
+    'annotated': ('gt_pairs.masks', 'PTHW', None),
+    'void': ('gt_void', 'THW', None),
+    'foreground': ('gt_foreground', 'THW', None),
+    'consensus': ('pred_pairs.consensus', 'P', None),
+    'scores': ('pred_pairs.scores', 'P', None),
+    'candidate_masks': ('pred_pairs.candidate_masks', 'PTNHW', None),
+    'candidate_scores': ('pred_pairs.candidate_scores', 'PTN', None),
+    'frame_ids': ('frame_ids', 'T', str),
+    'is_annotated': ('annotated_frames', 'T', bool),
+}
+_REQUIRED = {'pair_ids', 'kinds', 'expressions', 'is_negative', 'gated', 'ungated'}
 
 
 @dataclass(frozen=True)
@@ -29,7 +53,7 @@ class EvalSample:
         void: pixels (T, H, W) bool that only the protocol ``davis_unsup`` ignores, or None.
         foreground: pixels (T, H, W) bool of any annotated object, or None.
         consensus: (P,) float, None from a model without verdict.
-        scores: (P, T) float of the predicted masks, or None.
+        scores: (P, T) or (P,) float of the predicted masks, or None.
         candidate_masks: masks (P, T, N, H, W) bool of all queries before the gate, None if the
             model gives only the predicted ones.
         candidate_scores: (P, T, N) float of these.
@@ -60,19 +84,17 @@ class EvalSample:
         """Return the sample without the frames that have no annotation."""
         if self.is_annotated is None or self.is_annotated.all():
             return self
-        frame_axes = {
-            **dict.fromkeys(('frame_ids', 'void', 'foreground'), 0),
-            **dict.fromkeys(('gated', 'ungated', 'annotated', 'scores'), 1),
-            **dict.fromkeys(('candidate_masks', 'candidate_scores'), 1),
+        axes = {
+            name: 1 if name == 'scores' else axes.find('T')
+            for name, (_, axes, _) in _SOURCES.items()
         }
-        values = {name: getattr(self, name) for name in frame_axes}
         chosen = {
-            name: np.compress(self.is_annotated, values[name], axis)
-            for name, axis in frame_axes.items()
-            if values[name] is not None and np.ndim(values[name]) > axis
+            name: np.compress(self.is_annotated, getattr(self, name), axis)
+            for name, axis in axes.items()
+            if np.ndim(getattr(self, name)) > axis >= 0
         }
-        frame_ids = tuple(chosen.pop('frame_ids').tolist())
-        return replace(self, **chosen, frame_ids=frame_ids, is_annotated=None)
+        chosen |= {'frame_ids': tuple(chosen['frame_ids'].tolist()), 'is_annotated': None}
+        return replace(self, **chosen)
 
 
 def read_sample(sample: Any) -> EvalSample:
@@ -89,146 +111,95 @@ def read_sample(sample: Any) -> EvalSample:
         ValueError: Sizes disagree, a pair id occurs twice, or a score is NaN. All messages name the
             video and, where there is one, the pair.
     """
-    content = _Fields(sample, 'data sample')
-    gt, pred = (_Fields(content[name], name, content.video) for name in ('gt_pairs', 'pred_pairs'))
-    pair_ids = tuple(gt['pair_ids'])
-    count = {'pairs': len(pair_ids)}
-    kinds, expressions = (gt.list(name, count) for name in ('kinds', 'sentences'))
-    is_negative = _to_numpy(gt.list('is_negative', count)).astype(bool)
-    exp_ids, obj_ids, types = (
-        gt.list(name, count, required=False) for name in ('exp_ids', 'obj_ids', 'sentence_types')
-    )
-    _check_pairs(pair_ids, kinds, is_negative, types, content.video)
-
-    gated = pred.masks('masks', 'P, T, H, W', (len(pair_ids), None, None, None))
-    has_gate = pred.get('consensus') is not None and not _has_no_verdict(pred)
-    shape = (*gated.shape[:2], None, *gated.shape[2:])
-    candidates = pred.masks('candidate_masks', 'P, T, N, H, W', shape, required=False)
-    num_candidates = None if candidates is None else candidates.shape[:3]
-    count = {'frames': gated.shape[1]}
-    frame_ids = content.list('frame_ids', count, required=False) or range(gated.shape[1])
-    is_annotated = content.list('annotated_frames', count, required=False)
-    if is_annotated is not None and not any(is_annotated):
-        raise ValueError(
-            f'annotated_frames of video {content.video!r} must mark at least one frame'
-        )
-    return EvalSample(
-        video=content.video,
-        frame_ids=tuple(map(str, frame_ids)),
-        pair_ids=pair_ids,
-        kinds=tuple(kinds),
-        expressions=tuple(expressions),
-        exp_ids=None if exp_ids is None else tuple(map(str, exp_ids)),
-        obj_ids=None if obj_ids is None else tuple(map(str, obj_ids)),
-        sentence_types=None if types is None else tuple(map(int, types)),
-        is_negative=is_negative,
-        gated=gated,
-        ungated=pred.masks('ungated_masks', 'P, T, H, W', gated.shape) if has_gate else gated,
-        annotated=gt.masks('masks', 'P, T, H, W', gated.shape, required=False),
-        void=content.masks('gt_void', 'T, H, W', gated.shape[1:], required=False),
-        foreground=content.masks('gt_foreground', 'T, H, W', gated.shape[1:], required=False),
-        consensus=pred.scores('consensus', pair_ids) if has_gate else None,
-        scores=pred.scores('scores', pair_ids),
-        candidate_masks=candidates,
-        candidate_scores=pred.scores('candidate_scores', pair_ids, num_candidates),
-        is_annotated=None if is_annotated is None else np.asarray(is_annotated, dtype=bool),
-    )
+    reader, values = _Reader(sample), {}
+    logits = reader.get('pred_pairs.misalignment_logits')
+    has_verdict = reader.get('pred_pairs.consensus') is not None
+    has_verdict &= logits is None or not np.isneginf(_to_numpy(logits)).all()
+    skipped = set() if has_verdict else {'consensus', 'ungated'}
+    for name, (source, axes, kind) in _SOURCES.items():
+        values[name] = None
+        if name not in skipped:
+            is_next = name == 'candidate_scores' and values['candidate_masks'] is not None
+            values[name] = reader.array(source, axes, kind, required=name in _REQUIRED or is_next)
+    if not has_verdict:
+        values['ungated'] = values['gated']
+    values['frame_ids'] = values['frame_ids'] or tuple(map(str, range(reader.sizes['T'])))
+    found = EvalSample(video=reader.video, **values)
+    _check(found)
+    return found
 
 
-class _Fields:
-    """Fields of a data element or mapping; errors name the element and the video."""
+class _Reader:
+    """Reads fields of a data sample; errors name the field and the video."""
 
-    def __init__(self, element: Any, name: str, video: str | None = None) -> None:
-        is_element = hasattr(element, 'all_items')
-        self.content: Mapping[str, Any] = dict(element.all_items()) if is_element else element
-        self.video = video or str(self.content.get('video_id', '<no video_id>'))
-        self.name, self.where = name, f'{name} of video {self.video!r}'
+    def __init__(self, sample: Any) -> None:
+        self.elements = {'': _as_dict(sample)}
+        self.video = str(self.elements[''].get('video_id', '<no video_id>'))
+        for name in ('gt_pairs', 'pred_pairs'):
+            self.elements[name] = _as_dict(self.get(name, required=True))
+        self.sizes = {'P': len(self.get('gt_pairs.pair_ids', required=True))}
 
-    def get(self, name: str) -> Any:
-        """Return the value of a field or None."""
-        return self.content.get(name)
+    def get(self, source: str, *, required: bool = False) -> Any:
+        """Return the value of a field; None if it is missing."""
+        element, _, name = source.rpartition('.')
+        value = self.elements[element].get(name)
+        if required and value is None:
+            where = f'{element or "data sample"} of video {self.video!r}'
+            raise KeyError(f'{where} has no {name!r}; it has {sorted(self.elements[element])}')
+        return value
 
-    def __getitem__(self, name: str) -> Any:
-        """Return the value of a required field."""
-        if self.get(name) is None:
-            raise KeyError(f'{self.where} has no {name!r}; it has {sorted(self.content)}')
-        return self.get(name)
-
-    def list(self, name: str, count: dict[str, int], *, required: bool = True) -> Any:
-        """Return a field with one entry per pair or frame."""
-        values = self[name] if required else self.get(name)
-        ((what, expected),) = count.items()
-        if values is not None and len(values) != expected:
-            raise ValueError(
-                f'{name} of video {self.video!r} has {len(values)} entries for {expected} {what}'
-            )
-        return values
-
-    def scores(
-        self, name: str, pair_ids: Sequence[str], shape: tuple[int, ...] | None = None
-    ) -> np.ndarray | None:
-        """Return an optional field of numbers per pair, of a shape if given, without NaN."""
-        if self.list(name, {'pairs': len(pair_ids)}, required=shape is not None) is None:
+    def array(self, source: str, axes: str, kind: type | None, *, required: bool) -> Any:
+        """Return a field as array or tuple; its sizes agree with those of the fields before."""
+        value = self.get(source, required=required)
+        if value is None:
             return None
-        values = _to_numpy(self[name])
-        if shape not in (None, values.shape):
-            raise ValueError(
-                f'{name} of video {self.video!r} has shape {values.shape}, expected {shape}'
-            )
-        for pair_id, value in zip(pair_ids, values):
-            if np.isnan(value).any():
-                raise ValueError(
-                    f'{self.name}.{name} of pair {pair_id!r}, video {self.video!r}, is NaN: the '
-                    'model diverged or its checkpoint is broken'
-                )
-        return values
-
-    def masks(
-        self, name: str, axes: str, shape: Sequence[int | None], *, required: bool = True
-    ) -> np.ndarray | None:
-        """Return a field of bool masks of a shape, where None stands for any size >= 1."""
-        if not required and self.get(name) is None:
-            return None
-        array, where = _to_numpy(self[name]), f'{self.name}.{name} of video {self.video!r}'
-        if array.dtype != np.bool_:
+        array, where = _to_numpy(value), f'{source} of video {self.video!r}'
+        is_mask = axes.endswith('HW')
+        if is_mask and array.dtype != np.bool_:
             raise TypeError(
                 f'{where} must be bool, got {array.dtype}: threshold masks in the model or loader'
             )
-        fits = (found == size or size is None and found for found, size in zip(array.shape, shape))
-        if array.ndim != len(shape) or not all(fits):
-            expected = ', '.join('any' if size is None else str(size) for size in shape)
+        shape = array.shape if is_mask else array.shape[: len(axes)]
+        sizes = [self.sizes.get(axis, 'any') for axis in axes]
+        fits = (size == found or size == 'any' and found for size, found in zip(sizes, shape))
+        if len(shape) != len(axes) or not all(fits):
             raise ValueError(
-                f'{where} has shape {array.shape}, expected ({axes}) = ({expected}): all masks '
-                'must have the size of the annotation'
+                f'{where} has shape {array.shape}, expected ({", ".join(axes)}) = '
+                f'({", ".join(map(str, sizes))}): pairs, frames and image size must agree'
             )
-        return array
+        self.sizes.update(zip(axes, shape))
+        if kind is None:
+            return array
+        return array.astype(bool) if kind is bool else tuple(map(kind, array.tolist()))
 
 
-def _has_no_verdict(pred: _Fields) -> bool:
-    """Return whether all misalignment logits are minus infinity: the consensus is always 1."""
-    logits = pred.get('misalignment_logits')
-    return logits is not None and bool(np.isneginf(_to_numpy(logits)).all())
-
-
-def _check_pairs(
-    pair_ids: Sequence[str],
-    kinds: Sequence[str],
-    is_negative: np.ndarray,
-    types: Sequence[int] | None,
-    video: str,
-) -> None:
-    """Raise for repeated pair ids, kinds that contradict labels, and unknown expression types."""
-    for index, (pair_id, kind, negative) in enumerate(zip(pair_ids, kinds, is_negative)):
-        where = f'pair {pair_id!r} of video {video!r}'
-        if pair_id in pair_ids[:index]:
+def _check(sample: EvalSample) -> None:
+    """Raise for repeated ids, kinds that contradict labels, unknown types and scores of NaN."""
+    if sample.is_annotated is not None and not sample.is_annotated.any():
+        raise ValueError(f'annotated_frames of video {sample.video!r} must mark at least one frame')
+    types = sample.sentence_types or [REFERRING] * len(sample.pair_ids)
+    for index, pair_id in enumerate(sample.pair_ids):
+        where = f'pair {pair_id!r} of video {sample.video!r}'
+        kind, negative = sample.kinds[index], bool(sample.is_negative[index])
+        if pair_id in sample.pair_ids[:index]:
             raise ValueError(f'{where} occurs twice: pair ids must be unique in the dataset')
-        if (kind == POSITIVE) == bool(negative):
-            raise ValueError(f'{where} has kind {kind!r} but is_negative={bool(negative)}')
-        if types is not None and int(types[index]) not in (REFERRING, REASONING, NO_TARGET):
+        if (kind == POSITIVE) == negative:
+            raise ValueError(f'{where} has kind {kind!r} but is_negative={negative}')
+        if types[index] not in (REFERRING, REASONING, NO_TARGET):
             raise ValueError(
                 f'{where} has sentence type {types[index]}; the types are 0 (referring), 1 '
                 '(reasoning) and 2 (no target)'
             )
+        for name in ('consensus', 'scores', 'candidate_scores'):
+            if getattr(sample, name) is not None and np.isnan(getattr(sample, name)[index]).any():
+                raise ValueError(
+                    f'pred_pairs.{name} of pair {pair_id!r}, video {sample.video!r}, is NaN: the '
+                    'model diverged or its checkpoint is broken'
+                )
+
+
+def _as_dict(element: Any) -> Mapping[str, Any]:
+    return dict(element.all_items()) if hasattr(element, 'all_items') else element
 
 
 def _to_numpy(values: Any) -> np.ndarray:

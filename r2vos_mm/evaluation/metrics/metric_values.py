@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,15 +25,13 @@ from .object_scores import ObjectScores
 from .pair_scores import PairScores
 from .protocols import Sample, percent, protocol_named
 
-ALL_FRAMES = 'all_frames'
-PER_PAIR = 'per_pair'
 GATES = {'': 'on', 'ungated/': 'off'}
-_PRESENCE = ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')
 DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
+# Means of values, possibly of several groups.
+_MEANS = {'J&F&R': ('J', 'F', 'R'), 'mevis': ('J&F', 'N_acc', 'T_acc')}
 
 
-@dataclass(frozen=True)
-class MetricValue:
+class MetricValue(NamedTuple):
     """One reported number.
 
     Attributes:
@@ -103,11 +102,10 @@ class EvalSet:
 
     def before_gate(self) -> EvalSet:
         """Return the set with the scores of masks before the gate."""
-        return replace(
-            self,
-            pairs=[pair.before_gate or pair for pair in self.pairs],
-            objects=[row.before_gate or row for row in self.objects],
+        pairs, objects = (
+            [row.before_gate or row for row in rows] for rows in (self.pairs, self.objects)
         )
+        return replace(self, pairs=pairs, objects=objects)
 
     def samples(self, protocol: str) -> list[Sample]:
         """Return the samples of a protocol."""
@@ -124,12 +122,12 @@ def metric_values(eval_set: EvalSet) -> list[MetricValue]:
         warnings.simplefilter('always')
         for (prefix, gate), masks in zip(GATES.items(), (eval_set, eval_set.before_gate())):
             found = _values_of_masks(masks)
-            values += [replace(entry, key=prefix + entry.key, gate=gate) for entry in found]
+            values += [entry._replace(key=prefix + entry.key, gate=gate) for entry in found]
     known = as_dictionary(values)
     for group, measure in VERDICT_GROUPS.items():
         if group in eval_set.groups:
-            for key, value in measure(eval_set, known).items():
-                values.append(MetricValue(key, value, PER_PAIR, '-', group))
+            found = measure(eval_set, known).items()
+            values += [MetricValue(key, value, 'per_pair', '-', group) for key, value in found]
     for message in dict.fromkeys([*_gaps(eval_set), *(str(entry.message) for entry in caught)]):
         warn(f'JFRMetric: {message}')
     return values
@@ -143,7 +141,7 @@ def as_dictionary(values: Sequence[MetricValue]) -> dict[str, float]:
 def _values_of_masks(eval_set: EvalSet) -> list[MetricValue]:
     """Return the values of one set of masks, for the gate on."""
     values = [
-        MetricValue(key, value, ALL_FRAMES, 'on', group)
+        MetricValue(key, value, 'all_frames', 'on', group)
         for group, measure in MASK_GROUPS.items()
         if group in eval_set.groups
         for key, value in measure(eval_set).items()
@@ -159,12 +157,8 @@ def _values_of_masks(eval_set: EvalSet) -> list[MetricValue]:
 
 def combined_values(known: dict[str, float]) -> dict[str, float]:
     """Return the means of values of several groups that can be computed from ``known``."""
-    means = {'J&F&R': ('J', 'F', 'R'), 'mevis': ('J&F', 'N_acc', 'T_acc')}
-    return {
-        name: sum(known[part] for part in parts) / len(parts)
-        for name, parts in means.items()
-        if all(part in known for part in parts)
-    }
+    complete = {name: parts for name, parts in _MEANS.items() if known.keys() >= set(parts)}
+    return {name: sum(map(known.get, parts)) / len(parts) for name, parts in complete.items()}
 
 
 def robustness_values(eval_set: EvalSet) -> dict[str, float]:
@@ -179,16 +173,12 @@ def robustness_values(eval_set: EvalSet) -> dict[str, float]:
         negative_fractions=[pair.fraction for pair in negatives],
         positive_of_negative=owners,
     )
-    values = {
-        **percent(forms),
-        'R_clipped': 100 * float(np.maximum(forms['R'], 0)),
-    }
+    forms['R_clipped'] = float(np.maximum(forms['R'], 0))
     for kind, members in eval_set.negatives_by_kind.items():
         of_kind = None if owners is None else positive_of_negative(positives, members)
         on_negatives = [pair.area for pair in members]
-        value = relative_robustness(areas, on_negatives, positive_of_negative=of_kind)
-        values[f'R/{kind}'] = 100 * value
-    return values
+        forms[f'R/{kind}'] = relative_robustness(areas, on_negatives, positive_of_negative=of_kind)
+    return percent(forms)
 
 
 def no_target_values(eval_set: EvalSet) -> dict[str, float]:
@@ -201,12 +191,12 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
     inter = [sum(pair.intersections or ()) for pair in pairs]
     areas, truth = [pair.area for pair in pairs], [pair.gt_area or 0 for pair in pairs]
     union = [area + gt - both for area, gt, both in zip(areas, truth, inter)]
-    scores = generalized_scores(inter, union, areas, [gt > 0 for gt in truth])
     null_scores = [
         null_score(pair.areas, [pair.frame_pixels] * len(pair.frame_ids))
-        for pair, gt in zip(pairs, truth)
-        if gt == 0
+        for pair in pairs
+        if not pair.gt_area
     ]
+    scores = generalized_scores(inter, union, areas, [gt > 0 for gt in truth])
     return {**percent(scores), 'S': mean_or_nan(null_scores)}
 
 
@@ -216,12 +206,10 @@ def presence_values(eval_set: EvalSet) -> dict[str, float]:
         presence_scores(np.array(pair.areas) > 0, np.array(pair.gt_areas) > 0, pair.region)
         for pair in eval_set.annotated
     ]
-    per_name = {name: [entry[name] for entry in scores] for name in _PRESENCE}
+    names = ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')
     # Pairs whose object is always present have no rate of false alarms.
-    return {
-        name: 100 * mean_or_nan([value for value in values if not np.isnan(value)])
-        for name, values in per_name.items()
-    }
+    known = {name: [s[name] for s in scores if not np.isnan(s[name])] for name in names}
+    return percent({name: mean_or_nan(values) for name, values in known.items()})
 
 
 def visa_values(eval_set: EvalSet) -> dict[str, float]:
@@ -231,15 +219,15 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
     """
     pairs = [pair for pair in eval_set.annotated if pair.foreground_areas is not None]
     types = [REFERRING if pair.sentence_type is None else pair.sentence_type for pair in pairs]
-    outside = [np.subtract(pair.areas, pair.intersections) for pair in pairs]
-    per_pair = {
+    frames = {
         'R': [
-            mean_or_nan(visa_robustness(pixels, pair.foreground_areas))
-            for pixels, pair in zip(outside, pairs)
+            visa_robustness(np.subtract(pair.areas, pair.intersections), pair.foreground_areas)
+            for pair in pairs
         ],
-        'J': [mean_or_nan(pair.region) for pair in pairs],
-        'F': [mean_or_nan(pair.contour) for pair in pairs],
+        'J': [pair.region for pair in pairs],
+        'F': [pair.contour for pair in pairs],
     }
+    per_pair = {name: list(map(mean_or_nan, values)) for name, values in frames.items()}
     values = {f'visa_{name}': 100 * visa_mean(per_pair[name], types) for name in per_pair}
     values['visa_J&F'] = (values['visa_J'] + values['visa_F']) / 2
     for kind, label in ((REFERRING, 'referring'), (REASONING, 'reasoning')):
@@ -251,26 +239,23 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
 def verdict_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks pairs, over all negatives and per kind."""
     aligned = _consensus(eval_set.positives)
-    values = {'AUROC': auroc(aligned, _consensus(eval_set.negatives))}
-    for kind, members in eval_set.negatives_by_kind.items():
-        values[f'AUROC/{kind}'] = auroc(aligned, _consensus(members))
-    return values
+    groups = {'': eval_set.negatives}
+    groups |= {f'/{kind}': members for kind, members in eval_set.negatives_by_kind.items()}
+    return {f'AUROC{name}': auroc(aligned, _consensus(pairs)) for name, pairs in groups.items()}
 
 
 def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks and decides, and what the gate does to J&F and R."""
     aligned, misaligned = _consensus(eval_set.positives), _consensus(eval_set.negatives)
     as_detector = [[1 - score for score in scores] for scores in (misaligned, aligned)]
-    values = {
+    deltas = {n: known[n] - known[f'ungated/{n}'] for n in ('J&F', 'R') if n in known}
+    return {
         'AP_aligned': average_precision(aligned, misaligned),
         'AP_misaligned': average_precision(*as_detector),
         'FPR95_aligned': fpr_at_tpr(aligned, misaligned),
         **gate_scores(aligned, misaligned, threshold=eval_set.gate_threshold),
+        **{f'gate_delta_{name}': delta for name, delta in deltas.items()},
     }
-    for name in ('J&F', 'R'):
-        if name in known:
-            values[f'gate_delta_{name}'] = known[name] - known[f'ungated/{name}']
-    return values
 
 
 # Values of masks, computed with the gate on and off.

@@ -13,12 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..functional.matching import (
-    MatchedScores,
-    assign_scores,
-    resolve_overlaps,
-    score_proposals,
-)
+from ..functional.matching import assign_scores, resolve_overlaps, score_proposals
 from .eval_sample import EvalSample
 
 NUM_EXPRESSION_SETS = 4
@@ -66,16 +61,15 @@ def objects_of(
     expression_set: int,
     names: Sequence[str],
     frame_ids: tuple[str, ...],
-    matched: MatchedScores,
-    *,
-    before_gate: Sequence[ObjectScores] | None = None,
+    matched: np.ndarray,
+    before_gate: Sequence[ObjectScores | None] | None = None,
 ) -> list[ObjectScores]:
-    """Return the scores of the O matched objects, whose ids are ``names``."""
-    rows = zip(names, matched.region.tolist(), matched.contour.tolist())
-    befores = before_gate or [None] * len(names)
+    """Return the scores of O objects, whose ids are ``names``, from their J and F (2, O, T)."""
     return [
         ObjectScores(video, name, expression_set, frame_ids, tuple(region), tuple(contour), before)
-        for (name, region, contour), before in zip(rows, befores)
+        for name, region, contour, before in zip(
+            names, *matched.tolist(), before_gate or [None] * len(names)
+        )
     ]
 
 
@@ -100,17 +94,17 @@ def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
     objects = {sample.obj_ids[i]: sample.annotated[i] for i in reversed(positives)}
     names = sorted(objects, key=lambda name: (len(name), name))
     truth = np.stack([objects[name] for name in names])
-    found = []
-    for expression_set in range(NUM_EXPRESSION_SETS):
-        chosen = [i for i in positives if expression_set_of(sample.exp_ids[i]) == expression_set]
-        if chosen:
-            shared = sample.video, expression_set, names, sample.frame_ids
-            ungated = _match(sample, sample.ungated, chosen, truth, bound_th)
-            scores = objects_of(*shared, ungated)
-            if sample.gated is not sample.ungated:
-                gated = _match(sample, sample.gated, chosen, truth, bound_th)
-                scores = objects_of(*shared, gated, before_gate=scores)
-            found += scores
+    found: list[ObjectScores] = []
+    for number in range(NUM_EXPRESSION_SETS):
+        chosen = [i for i in positives if expression_set_of(sample.exp_ids[i]) == number]
+        scores = None
+        gates = [sample.ungated, sample.gated][: 1 + (sample.gated is not sample.ungated)]
+        for masks in gates if chosen else ():
+            owned = one_owner(sample, masks, chosen)
+            proposals = score_proposals(owned, truth, void=sample.void, bound_th=bound_th)
+            matched = assign_scores(proposals)
+            scores = objects_of(sample.video, number, names, sample.frame_ids, matched, scores)
+        found += scores or []
     return found
 
 
@@ -119,19 +113,11 @@ def expression_set_of(exp_id: str) -> int:
     return int(exp_id) % NUM_EXPRESSION_SETS
 
 
-def _match(
-    sample: EvalSample, masks: np.ndarray, chosen: list[int], truth: np.ndarray, bound_th: float
-) -> MatchedScores:
-    """Match the chosen masks (N, T, H, W) with the objects ``truth`` (O, T, H, W)."""
-    owned = one_owner(sample, masks, chosen)
-    return assign_scores(score_proposals(owned, truth, void=sample.void, bound_th=bound_th))
-
-
 def one_owner(sample: EvalSample, masks: np.ndarray, chosen: Sequence[int]) -> np.ndarray:
     """Return the chosen masks (N, T, H, W) without overlap; the higher score owns a pixel."""
     scores = np.zeros((len(chosen), len(sample.frame_ids)))
     if sample.scores is not None:
-        scores = np.reshape(sample.scores[chosen], (len(chosen), -1)) + scores
+        scores += np.reshape(sample.scores[chosen], (len(chosen), -1))
     return resolve_overlaps(masks[chosen], scores)
 
 

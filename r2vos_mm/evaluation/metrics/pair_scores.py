@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,6 @@ import numpy as np
 from ..functional.mean_ap import MaskCandidates, mask_candidates
 from ..functional.region_contour import score_masks
 from .eval_sample import EvalSample
-
-_PER_FRAME = (
-    *('frame_ids', 'areas', 'gt_areas', 'intersections', 'region', 'contour'),
-    *('foreground_areas', 'candidates'),
-)
 
 
 @dataclass(frozen=True)
@@ -91,15 +85,6 @@ class PairScores:
             *(self.foreground_areas, self.sentence_type),
         )
 
-    @classmethod
-    def join(cls, parts: Sequence[PairScores]) -> PairScores:
-        """Join the frames of all ``parts`` of one pair, which no gate changed."""
-        joined: dict[str, tuple | None] = {}
-        for name in _PER_FRAME:
-            pieces = [getattr(part, name) for part in parts]
-            joined[name] = None if pieces[0] is None else tuple(chain.from_iterable(pieces))
-        return replace(parts[0], **joined)
-
 
 def frame_scores(
     pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
@@ -113,14 +98,9 @@ def frame_scores(
     """
     if gt is None:
         return {'areas': count_pixels(pred)}
+    names = ('region', 'contour', 'areas', 'gt_areas', 'intersections')
     scores = score_masks(pred, gt, bound_th=bound_th)
-    return {
-        'areas': tuple(scores.pred_area.tolist()),
-        'gt_areas': tuple(scores.gt_area.tolist()),
-        'intersections': tuple(scores.intersection.tolist()),
-        'region': tuple(scores.region.tolist()),
-        'contour': tuple(scores.contour.tolist()),
-    }
+    return {name: tuple(values.tolist()) for name, values in zip(names, scores)}
 
 
 def count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
@@ -150,6 +130,10 @@ def _score_pair(
     gated, ungated = sample.gated[index], sample.ungated[index]
     is_scored = sample.annotated is not None and not sample.is_negative[index]
     gt = sample.annotated[index] if is_scored else None
+    candidates = None
+    if sample.candidate_masks is not None and is_scored:
+        masks, confidences = sample.candidate_masks[index], sample.candidate_scores[index]
+        candidates = tuple(map(mask_candidates, masks, confidences.tolist(), gt))
     scores = PairScores(
         pair_id=sample.pair_ids[index],
         video=sample.video,
@@ -162,26 +146,15 @@ def _score_pair(
         score=None if sample.scores is None else float(np.mean(sample.scores[index])),
         foreground_areas=foreground,
         sentence_type=None if sample.sentence_types is None else sample.sentence_types[index],
-        candidates=_candidates(sample, index, gt),
+        candidates=candidates,
         **frame_scores(ungated, gt, bound_th=bound_th),
     )
-    if np.array_equal(gated, ungated):
-        return scores
     changed = (gated != ungated).any(axis=(1, 2))
+    if not changed.any():
+        return scores
     part = frame_scores(gated[changed], None if gt is None else gt[changed], bound_th=bound_th)
-    merged = {}
-    for name, values in part.items():
-        array = np.array(getattr(scores, name))
-        array[changed] = values
+    merged = {name: np.array(getattr(scores, name)) for name in part}
+    for name, array in merged.items():
+        array[changed] = part[name]
         merged[name] = tuple(array.tolist())
     return replace(scores, **merged, before_gate=scores)
-
-
-def _candidates(
-    sample: EvalSample, index: int, gt: np.ndarray | None
-) -> tuple[MaskCandidates, ...] | None:
-    """Return the numbers of all candidate masks of one pair, per frame."""
-    if sample.candidate_masks is None or gt is None:
-        return None
-    masks, scores = sample.candidate_masks[index], sample.candidate_scores[index]
-    return tuple(map(mask_candidates, masks, scores.tolist(), gt))

@@ -15,10 +15,8 @@ name                        frames                      sample                me
 =========================== =========================== ===================== ====================
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +30,7 @@ from .pair_scores import PairScores
 Sample = tuple[PairScores | ObjectScores, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Protocol:
+class Protocol(NamedTuple):
     """A way to compute mask quality.
 
     Attributes:
@@ -47,7 +44,7 @@ class Protocol:
     summary: str
     frames: Callable[[PairScores | ObjectScores], np.ndarray]
     measure: Callable[[Sequence[Sample]], dict[str, float]]
-    headline: tuple[str, ...]
+    headline: tuple[str, ...] = ('J', 'F', 'J&F')
     unit: str = 'pair'
 
     def samples(self, pairs: Sequence[PairScores], objects: Sequence[ObjectScores]) -> list[Sample]:
@@ -103,46 +100,43 @@ def _from_first_appearance(pair: PairScores) -> np.ndarray:
 def _contour_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return mean, recall and decay of J and F over the frames of a sample, then over samples."""
     values: dict[str, float] = {}
-    per_frame = {'J': [row.region for row, _ in samples], 'F': [row.contour for row, _ in samples]}
-    for letter, rows in per_frame.items():
-        chosen = [np.asarray(row)[frames] for row, (_, frames) in zip(rows, samples)]
-        statistics = [frame_statistics(entry) for entry in chosen]
-        values[letter] = 100 * mean_or_nan([entry.mean for entry in statistics])
-        values[f'{letter}_recall'] = 100 * mean_or_nan([entry.recall for entry in statistics])
-        values[f'{letter}_decay'] = 100 * mean_or_nan([entry.decay for entry in statistics])
+    for letter, field in (('J', 'region'), ('F', 'contour')):
+        of_samples = [
+            frame_statistics(np.asarray(getattr(row, field))[frames]) for row, frames in samples
+        ]
+        for index, suffix in enumerate(('', '_recall', '_decay')):
+            values[letter + suffix] = 100 * mean_or_nan([entry[index] for entry in of_samples])
     values['J&F'] = (values['J'] + values['F']) / 2
     return values
 
 
 def _pair_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return the values of J and F and the mean ratio of predicted to annotated area."""
-    areas = [
-        (np.asarray(pair.areas)[frames].sum(), np.asarray(pair.gt_areas)[frames].sum())
-        for pair, frames in samples
-    ]
-    ratio = mean_or_nan([area / gt_area for area, gt_area in areas if gt_area])
-    return {**_contour_values(samples), 'area_ratio': ratio}
+    areas = [np.array([pair.areas, pair.gt_areas])[:, frames].sum(1) for pair, frames in samples]
+    ratios = [area / gt_area for area, gt_area in areas if gt_area]
+    return {**_contour_values(samples), 'area_ratio': mean_or_nan(ratios)}
 
 
 def _object_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return the values of J and F over objects, then over expression sets."""
     numbers = sorted({row.expression_set for row, _ in samples})
-    per_set = [
-        _contour_values([sample for sample in samples if sample[0].expression_set == number])
+    per_set = {
+        number: _contour_values([s for s in samples if s[0].expression_set == number])
         for number in numbers
-    ]
-    names = _contour_values([]) if not per_set else per_set[0]
-    values = {name: mean_or_nan([entry[name] for entry in per_set]) for name in names}
-    for number, entry in zip(numbers, per_set):
-        values[f'J&F/annotator{number}'] = entry['J&F']
-    return values
+    }
+    names = _contour_values([])
+    values = {name: mean_or_nan([entry[name] for entry in per_set.values()]) for name in names}
+    return values | {f'J&F/annotator{number}': per_set[number]['J&F'] for number in numbers}
 
 
 def _overlap_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return P@K, overall and mean IoU of single frames."""
-    counts = [_overlap(pair, frame) for pair, (frame,) in samples]
-    scores = overlap_scores([inter for inter, _ in counts], [union for _, union in counts])
-    return percent(scores)
+    inter, areas, gt_areas = (
+        [getattr(pair, field)[frame] for pair, (frame,) in samples]
+        for field in ('intersections', 'areas', 'gt_areas')
+    )
+    unions = [area + gt - both for area, gt, both in zip(areas, gt_areas, inter)]
+    return percent(overlap_scores(inter, unions))
 
 
 def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
@@ -154,53 +148,35 @@ def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
     if samples and all(pair.candidates is not None for pair, _ in samples):
         found = [_candidates(pair, frame) for pair, (frame,) in samples]
         return {**values, **percent(mean_average_precision(found))}
-    found = [_predicted_only(pair, frame) for pair, (frame,) in samples]
+    found = [
+        MaskCandidates((p.region[i],), (p.score or 0.0,), (p.areas[i],), p.gt_areas[i])
+        for p, (i,) in samples
+    ]
     return {**values, 'mAP_top1': 100 * mean_average_precision(found)['mAP']}
-
-
-def _overlap(pair: PairScores, frame: int) -> tuple[int, int]:
-    """Return the pixels of intersection and union in a frame."""
-    inter = pair.intersections[frame]
-    return inter, pair.areas[frame] + pair.gt_areas[frame] - inter
 
 
 def _candidates(pair: PairScores, frame: int) -> MaskCandidates:
     """Return the candidates of a frame, none if the gate emptied the pair."""
+    found = pair.candidates[frame]
     is_closed = not pair.area and pair.before_gate is not None and pair.before_gate.area
-    if is_closed:
-        return MaskCandidates((), (), (), pair.candidates[frame].gt_area)
-    return pair.candidates[frame]
+    return MaskCandidates((), (), (), found.gt_area) if is_closed else found
 
 
-def _predicted_only(pair: PairScores, frame: int) -> MaskCandidates:
-    """Return the predicted mask of a frame as the only candidate."""
-    inter, union = _overlap(pair, frame)
-    return MaskCandidates(
-        (inter / union,), (pair.score or 0.0,), (pair.areas[frame],), pair.gt_areas[frame]
-    )
-
-
-_CONTOUR = ('J', 'F', 'J&F')
 _OVERLAP = ('P@0.5', 'P@0.7', 'P@0.9', 'oIoU', 'mIoU')
 PROTOCOLS = {
-    'per_expression': Protocol('all frames, mean over pairs', _all_frames, _pair_values, _CONTOUR),
+    'per_expression': Protocol('all frames, mean over pairs', _all_frames, _pair_values),
     'from_first_appearance': Protocol(
         'frames from the first annotated or predicted foreground on, mean over pairs',
         _from_first_appearance,
         _pair_values,
-        _CONTOUR,
     ),
     'davis_semi': Protocol(
-        'all frames but the first and the last, mean over pairs',
-        _inner_frames,
-        _pair_values,
-        _CONTOUR,
+        'all frames but the first and the last, mean over pairs', _inner_frames, _pair_values
     ),
     'davis_unsup': Protocol(
         'all frames, Hungarian matching per annotator, mean over objects, then annotators',
         _all_frames,
         _object_values,
-        _CONTOUR,
         unit='object',
     ),
     'a2d': Protocol(
@@ -211,10 +187,6 @@ PROTOCOLS = {
         unit='frame',
     ),
     'refcoco': Protocol(
-        'annotated frames, mean over pairs',
-        _annotated_frames,
-        _overlap_values,
-        _OVERLAP,
-        unit='frame',
+        'annotated frames, mean over pairs', _annotated_frames, _overlap_values, _OVERLAP, 'frame'
     ),
 }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,9 +23,8 @@ def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
     """Return the values as lines of text, with the number of samples they were measured on."""
     known = as_dictionary(values)
     lines = []
-    if 'quality' in eval_set.groups:
-        for index, name in enumerate(eval_set.protocols):
-            lines += _protocol_lines(eval_set, name, f'{name}/' if index else '', known)
+    for index, name in enumerate(eval_set.protocols if 'quality' in eval_set.groups else ()):
+        lines += _protocol_lines(eval_set, name, f'{name}/' if index else '', known)
     if eval_set.negatives and {'robustness', 'verdict'} & set(eval_set.groups):
         lines += _kind_lines(eval_set, known)
     for group in ('gate', 'no_target', 'presence', 'visa'):
@@ -55,27 +52,21 @@ def _protocol_lines(
     keys = {column: column if column in _SHARED else prefix + column for column in columns}
     keys = {column: key for column, key in keys.items() if key in known}
     lines.append(f'{"":9}' + ''.join(f'{column:>11}' for column in keys))
-    titles = {gate: f'gate {state}' for gate, state in GATES.items()}
-    for gate, title in (titles if eval_set.has_verdict else {'': ''}).items():
-        cells = (
-            f'{known[gate + key]:>11.{2 if column == "area_ratio" else 1}f}'
-            for column, key in keys.items()
-        )
-        lines.append(f'{title:9}' + ''.join(cells))
+    digits = {column: 2 if column == 'area_ratio' else 1 for column in keys}
+    for gate, state in GATES.items() if eval_set.has_verdict else [('', '')]:
+        cells = (f'{known[gate + key]:>11.{digits[column]}f}' for column, key in keys.items())
+        lines.append(f'{"gate " + state if state else "":9}' + ''.join(cells))
     return lines
 
 
 def _kind_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
     """Return AUROC and R per kind of negative pairs."""
     lines = [f'{"negatives":16}{"pairs":>7}{"AUROC":>8}{"R":>8}{"R gate off":>12}']
-    counts = Counter(pair.kind for pair in eval_set.negatives)
-    nan = float('nan')
-    for kind, num_pairs in [('all', len(eval_set.negatives)), *sorted(counts.items())]:
-        suffix = '' if kind == 'all' else f'/{kind}'
-        lines.append(
-            f'{kind:16}{num_pairs:>7}{known.get("AUROC" + suffix, nan):>8.4f}'
-            f'{known.get("R" + suffix, nan):>8.1f}{known.get("ungated/R" + suffix, nan):>12.1f}'
-        )
+    columns = {'AUROC': '>8.4f', 'R': '>8.1f', 'ungated/R': '>12.1f'}
+    for kind, pairs in {'': eval_set.negatives, **eval_set.negatives_by_kind}.items():
+        keys = {f'{name}/{kind}' if kind else name: form for name, form in columns.items()}
+        cells = (f'{known.get(key, float("nan")):{form}}' for key, form in keys.items())
+        lines.append(f'{kind or "all":16}{len(pairs):>7}' + ''.join(cells))
     return lines
 
 
@@ -89,20 +80,24 @@ def write_report(
     same pairs. (A pairs file has a ``pairs_sha256`` of its own, over expressions as written there.)
     """
     identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
+    # JSON has no NaN.
+    numbers = [float(entry.value) if np.isfinite(entry.value) else None for entry in values]
+    figures = [entry._asdict() | {'value': number} for entry, number in zip(values, numbers)]
+    protocols = {
+        name: {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
+        for name in eval_set.protocols
+    }
     content = {
         'format': 'r2vos-report/1',
         'version': __version__,
         'masks': 'bool, size of the annotation',
         'bound_th': bound_th,
-        'protocols': {
-            name: {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
-            for name in eval_set.protocols
-        },
+        'protocols': protocols,
         'n_pairs': len(eval_set.pairs),
         'n_negative': len(eval_set.negatives),
         'n_videos': eval_set.num_videos,
         'scored_pairs_sha256': hashlib.sha256(identity.encode()).hexdigest(),
-        'figures': [{**vars(entry), 'value': _number(entry.value)} for entry in values],
+        'figures': figures,
         'rows': [pair_record(pair) for pair in eval_set.pairs],
         'objects': [object_record(entry) for entry in eval_set.objects],
     }
@@ -113,15 +108,9 @@ def _counts(eval_set: EvalSet, name: str) -> dict[str, int]:
     """Return how much was scored by a protocol with the gate on."""
     samples = eval_set.samples(name)
     with_sample = {row.pair_id for row, _ in samples}
+    pairs = () if name == 'davis_unsup' else eval_set.annotated
     return {
         'n_samples': len(samples),
         'n_frames': sum(len(frames) for _, frames in samples),
-        'n_left_out': 0
-        if name == 'davis_unsup'
-        else sum(pair.pair_id not in with_sample for pair in eval_set.annotated),
+        'n_left_out': sum(pair.pair_id not in with_sample for pair in pairs),
     }
-
-
-def _number(value: Any) -> float | None:
-    """Return a number for JSON, which has no NaN."""
-    return float(value) if np.isfinite(value) else None

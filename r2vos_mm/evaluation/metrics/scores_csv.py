@@ -9,7 +9,7 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +19,17 @@ from ..functional.mean_ap import MaskCandidates
 from .object_scores import ObjectScores
 from .pair_scores import PairScores
 
-SEPARATOR = ';'
-INNER_SEPARATOR = ','  # between the candidates of one frame
-# Characters of a cell; the default of 128 KiB is exceeded by a few thousand frames.
-_MAX_CELL_SIZE = 1 << 27
-# Column: field of PairScores, type of a value. Columns "*_frames" and "frame_ids" hold lists.
+_SEPARATOR = ';'
+_INNER_SEPARATOR = ','  # between the candidates of one frame
+_GATES = ('', 'ungated_')
+
+
+def _many(parse: Callable[[str], Any], separator: str = _SEPARATOR) -> Callable[[str], tuple]:
+    """Return a parser of cells with several values."""
+    return lambda text: tuple(map(parse, text.split(separator)))
+
+
+# Column: field of PairScores, parser of a cell.
 _FIELDS = {
     'pair_id': ('pair_id', str),
     'video': ('video', str),
@@ -33,24 +39,21 @@ _FIELDS = {
     'score': ('score', float),
     'frame_pixels': ('frame_pixels', int),
     'sentence_type': ('sentence_type', int),
-}
-_FRAME_FIELDS = {
-    'frame_ids': ('frame_ids', str),
-    'gt_area_frames': ('gt_areas', int),
-    'foreground_area_frames': ('foreground_areas', int),
+    'frame_ids': ('frame_ids', _many(str)),
+    'gt_area_frames': ('gt_areas', _many(int)),
+    'foreground_area_frames': ('foreground_areas', _many(int)),
 }
 _MASK_FIELDS = {
-    'area_frames': ('areas', int),
-    'intersection_frames': ('intersections', int),
-    'J_frames': ('region', float),
-    'F_frames': ('contour', float),
+    'area_frames': ('areas', _many(int)),
+    'intersection_frames': ('intersections', _many(int)),
+    'J_frames': ('region', _many(float)),
+    'F_frames': ('contour', _many(float)),
 }
 _CANDIDATE_FIELDS = {
-    'candidate_IoU_frames': ('ious', float),
-    'candidate_score_frames': ('scores', float),
-    'candidate_area_frames': ('areas', int),
+    'candidate_IoU_frames': ('ious', _many(_many(float, _INNER_SEPARATOR))),
+    'candidate_score_frames': ('scores', _many(_many(float, _INNER_SEPARATOR))),
+    'candidate_area_frames': ('areas', _many(_many(int, _INNER_SEPARATOR))),
 }
-_GATES = ('', 'ungated_')
 CSV_COLUMNS = (
     *('pair_id', 'video', 'kind', 'sentence', 'label', 'frames', 'consensus', 'gt_area'),
     *(prefix + name for prefix in _GATES for name in ('area', 'area_fraction', 'J', 'F')),
@@ -62,8 +65,7 @@ CSV_COLUMNS = (
 
 def pair_record(pair: PairScores) -> dict[str, Any]:
     """Return the columns of one pair; None for unknown values, tuples for values per frame."""
-    fields = {**_FIELDS, **_FRAME_FIELDS}
-    record = {column: getattr(pair, field) for column, (field, _) in fields.items()}
+    record = {column: getattr(pair, field) for column, (field, _) in _FIELDS.items()}
     record['label'], record['frames'] = int(not pair.is_negative), len(pair.frame_ids)
     record['gt_area'] = pair.gt_area
     for prefix, scores in zip(_GATES, (pair, pair.before_gate or pair)):
@@ -79,25 +81,8 @@ def pair_record(pair: PairScores) -> dict[str, Any]:
     return {name: record[name] for name in CSV_COLUMNS}
 
 
-def write_pairs(path: Path, pairs: Sequence[PairScores]) -> None:
-    """Write one line per pair, atomically.
-
-    J and F are in [0, 1], values per frame are joined by ``;``, unknown values are empty.
-    """
-    with atomic_path(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
-        _write_lines(file, CSV_COLUMNS, map(pair_record, pairs), header=True)
-
-
-def append_pairs(path: Path, pairs: Sequence[PairScores]) -> None:
-    """Append pairs to a CSV, which is created if needed; lines written before are never lost."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    with path.open('a', newline='', encoding='utf-8') as file:
-        _write_lines(file, CSV_COLUMNS, map(pair_record, pairs), header=is_new)
-
-
 def object_record(scores: ObjectScores) -> dict[str, Any]:
-    """Return the columns of one object; lists for values per frame."""
+    """Return the columns of one object; tuples for values per frame."""
     record: dict[str, Any] = {
         'object': scores.pair_id,
         'video': scores.video,
@@ -112,11 +97,27 @@ def object_record(scores: ObjectScores) -> dict[str, Any]:
     return record
 
 
+def write_pairs(path: Path, pairs: Sequence[PairScores]) -> None:
+    """Write one line per pair, atomically.
+
+    J and F are in [0, 1], values per frame are joined by ``;``, unknown values are empty.
+    """
+    with atomic_path(path) as temporary:
+        _write_lines(temporary, CSV_COLUMNS, map(pair_record, pairs))
+
+
+def append_pairs(path: Path, pairs: Sequence[PairScores]) -> None:
+    """Append pairs to a CSV, which is created if needed; lines written before are never lost."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = () if path.exists() else CSV_COLUMNS
+    _write_lines(path, header, map(pair_record, pairs), mode='a')
+
+
 def write_objects(path: Path, objects: Sequence[ObjectScores]) -> None:
     """Write one line per object of the protocol ``davis_unsup`` (at least one), atomically."""
     records = [object_record(entry) for entry in objects]
-    with atomic_path(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
-        _write_lines(file, tuple(records[0]), records, header=True)
+    with atomic_path(path) as temporary:
+        _write_lines(temporary, records[0], records)
 
 
 def read_pairs(path: Path) -> list[PairScores]:
@@ -126,7 +127,8 @@ def read_pairs(path: Path) -> list[PairScores]:
         FileNotFoundError: The file does not exist.
         ValueError: It is not such a CSV, or a line of it is broken; the message has its number.
     """
-    csv.field_size_limit(_MAX_CELL_SIZE)
+    # Characters of a cell; a few thousand frames exceed the default of 128 KiB.
+    csv.field_size_limit(1 << 27)
     with path.open(newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file)
         missing = sorted(set(CSV_COLUMNS) - set(reader.fieldnames or ()))
@@ -135,57 +137,32 @@ def read_pairs(path: Path) -> list[PairScores]:
                 f'{path} is not a CSV of pairs, it lacks the columns {", ".join(missing)}: write '
                 'it with csv_path of JFRMetric or --csv of evaluate_masks.py'
             )
-        pairs = []
-        for record in reader:
-            try:
-                pairs.append(_pair_of(record))
-            except (TypeError, ValueError) as error:
-                raise ValueError(f'{path}, line {reader.line_num}: {error}') from error
-    return pairs
+        try:
+            return [_pair_of(record) for record in reader]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{path}, line {reader.line_num}: {error}') from error
 
 
 def _pair_of(record: dict[str, str]) -> PairScores:
     """Return the scores in one line of the CSV."""
     if None in record.values():
         raise ValueError('the line is cut off')
-    known: dict[str, Any] = {
-        field: parse(record[column]) if record[column] or parse is str else None
-        for column, (field, parse) in _FIELDS.items()
-    }
-    gated, ungated = (
-        {field: _split(record[prefix + c], parse) for c, (field, parse) in _MASK_FIELDS.items()}
-        for prefix in _GATES
-    )
-    per_frame = {field: _split(record[c], parse) for c, (field, parse) in _FRAME_FIELDS.items()}
-    scores = PairScores(
-        **known,
-        **per_frame,
-        **ungated,
-        is_negative=record['label'] == '0',
-        candidates=_candidates_of(record, per_frame['gt_areas']),
-    )
+
+    def read(fields: dict[str, tuple[str, Callable]], prefix: str = '') -> dict[str, Any]:
+        cells = {prefix + column: entry for column, entry in fields.items()}
+        return {
+            field: parse(record[column]) if record[column] or parse is str else None
+            for column, (field, parse) in cells.items()
+        }
+
+    known, candidates = read(_FIELDS), read(_CANDIDATE_FIELDS)
+    gated, ungated = (read(_MASK_FIELDS, prefix) for prefix in _GATES)
+    if candidates['ious'] is not None:
+        known['candidates'] = tuple(map(MaskCandidates, *candidates.values(), known['gt_areas']))
+    scores = PairScores(**known, **ungated, is_negative=record['label'] == '0')
     if not len(scores.frame_ids) == int(record['frames']) == len(gated['areas']):
         raise ValueError(f'pair {scores.pair_id!r} does not have its {record["frames"]} frames')
     return scores if gated == ungated else replace(scores, **gated, before_gate=scores)
-
-
-def _candidates_of(
-    record: dict[str, str], gt_areas: tuple[int, ...] | None
-) -> tuple[MaskCandidates, ...] | None:
-    """Return the candidates in one line of the CSV, per frame."""
-    cells = [(record[column], parse) for column, (_, parse) in _CANDIDATE_FIELDS.items()]
-    if not cells[0][0]:
-        return None
-    per_field = [
-        [tuple(map(parse, frame.split(INNER_SEPARATOR))) for frame in cell.split(SEPARATOR)]
-        for cell, parse in cells
-    ]
-    return tuple(map(MaskCandidates, *per_field, gt_areas))
-
-
-def _split(text: str, parse: Callable[[str], Any]) -> tuple | None:
-    """Return the values in a cell, None for an empty one."""
-    return tuple(map(parse, text.split(SEPARATOR))) if text else None
 
 
 def _mean(values: Sequence[float] | None) -> float | None:
@@ -193,20 +170,18 @@ def _mean(values: Sequence[float] | None) -> float | None:
 
 
 def _write_lines(
-    file: TextIO, columns: Sequence[str], records: Iterable[dict[str, Any]], *, header: bool
+    path: Path, header: Iterable[str], records: Iterable[dict[str, Any]], *, mode: str = 'w'
 ) -> None:
-    """Write lines to an open CSV."""
-    writer = csv.DictWriter(file, columns)
-    if header:
-        writer.writeheader()
-    writer.writerows({name: _cell(record[name]) for name in columns} for record in records)
+    with path.open(mode, newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        if header:
+            writer.writerow(header)
+        writer.writerows(map(_cell, record.values()) for record in records)
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as text of the CSV."""
-    if isinstance(value, (tuple, list)):
-        return SEPARATOR.join(
-            INNER_SEPARATOR.join(map(str, part)) if isinstance(part, tuple) else str(part)
-            for part in value
-        )
-    return '' if value is None else value
+    """Return a value as csv takes it, which writes None as an empty cell."""
+    if not isinstance(value, (tuple, list)):
+        return value
+    parts = (_INNER_SEPARATOR.join(map(str, p)) if isinstance(p, tuple) else p for p in value)
+    return _SEPARATOR.join(map(str, parts))

@@ -11,8 +11,8 @@ layout              file                                         PNG
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import read_expressions
@@ -20,11 +20,8 @@ from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
 from ..metrics.object_scores import NUM_EXPRESSION_SETS, expression_set_of
 
-_TEST_FILE = Path('test', 'meta_expressions.json')
 
-
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """One form of submission.
 
     Attributes:
@@ -35,11 +32,6 @@ class Layout:
     top: str = ''
     is_map: bool = False
 
-    @property
-    def mode(self) -> str:
-        """Mode of the PNGs in Pillow."""
-        return 'P' if self.is_map else 'L'
-
     def file(self, video: str, exp_id: str, frame: str) -> str:
         """Return the name in the zip of the file that holds an expression's mask in a frame."""
         if self.is_map:
@@ -47,11 +39,7 @@ class Layout:
         return f'{self.top}{video}/{exp_id}/{frame}.png'
 
     def expected_files(self, expressions: dict[str, dict]) -> set[str]:
-        """Return the names of all files of a submission.
-
-        Args:
-            expressions: the videos of a ``meta_expressions.json``.
-        """
+        """Return the names of all files of a submission for the videos of an expressions file."""
         return {
             self.file(video, exp_id, frame)
             for video, entry in expressions.items()
@@ -99,8 +87,8 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
     """
     entries = read_expressions(path)
     if videos is None:
-        test_file, problems = path.parent.parent / _TEST_FILE, ProblemList(str(path))
-        names = set(entries)
+        test_file = path.parent.parent / 'test' / 'meta_expressions.json'
+        problems, names = ProblemList(str(path)), set(entries)
         if test_file != path:
             names = scored_ids(entries, test_file, problems=problems)
         problems.report()

@@ -5,21 +5,19 @@ from __future__ import annotations
 import io
 import zipfile
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from .layouts import Layout
 
-_FOREGROUND = 255
 _MAX_OBJECTS = 20
 _NUM_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class SubmissionReport:
+class SubmissionReport(NamedTuple):
     """Result of checking a submission.
 
     Attributes:
@@ -43,11 +41,10 @@ class SubmissionReport:
         if self.is_valid:
             return f'all {self.num_expected} files are present and complete'
         parts = [f'{self.num_expected} files expected']
-        found = {'missing': self.missing, 'extra': self.extra, 'broken': self.broken}
-        for name, files in found.items():
+        for name, files in zip(self._fields[1:], self[1:]):
+            num_more = len(files) - _NUM_SHOWN
+            more = f' and {num_more} more' if num_more > 0 else ''
             if files:
-                num_more = len(files) - _NUM_SHOWN
-                more = f' and {num_more} more' if num_more > 0 else ''
                 parts.append(f'{len(files)} {name}: {", ".join(files[:_NUM_SHOWN])}{more}')
         return '; '.join(parts)
 
@@ -78,12 +75,8 @@ def check_submission(
             broken = _broken_files(archive, sorted(expected & set(names)), layout, images)
     except zipfile.BadZipFile as error:
         raise ValueError(f'{path} is not a complete zip ({error}): write it again') from error
-    return SubmissionReport(
-        num_expected=len(expected),
-        missing=sorted(expected - set(names)),
-        extra=sorted(set(names) - expected) + twice,
-        broken=broken,
-    )
+    missing, extra = sorted(expected - set(names)), sorted(set(names) - expected)
+    return SubmissionReport(len(expected), missing, extra + twice, broken)
 
 
 def _broken_files(
@@ -109,12 +102,13 @@ def _broken_files(
 
 def _problem(image: Image.Image, layout: Layout, size: tuple[int, int]) -> str:
     """Return what is wrong with a PNG, '' for nothing; ``size`` is (width, height) of the video."""
-    if image.format != 'PNG' or image.mode != layout.mode:
-        return f'{image.format} of mode {image.mode}, not PNG of mode {layout.mode}'
+    mode = 'P' if layout.is_map else 'L'
+    if image.format != 'PNG' or image.mode != mode:
+        return f'{image.format} of mode {image.mode}, not PNG of mode {mode}'
     if image.size != size:
         return f'size {image.size}, the video has {size} (width, height)'
     values = np.unique(np.asarray(image))
     if layout.is_map:
         return f'object id {values[-1]} above {_MAX_OBJECTS}' if values[-1] > _MAX_OBJECTS else ''
-    wrong = [int(value) for value in values if value not in (0, _FOREGROUND)]
+    wrong = [int(value) for value in values if value not in (0, 255)]
     return f'values {wrong[:5]} beside 0 and 255' if wrong else ''

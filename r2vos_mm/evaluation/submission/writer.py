@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from r2vos_mm.utils.files import atomic_path
 from r2vos_mm.utils.masks_io import write_label_png
 
 from ..metrics.eval_sample import EvalSample
-from ..metrics.object_scores import expression_set_of, one_owner
+from ..metrics.object_scores import one_owner
 from .layouts import Layout, layout_named, object_of, scored_expressions
 from .validator import SubmissionReport, check_submission
 
@@ -70,17 +71,13 @@ class SubmissionWriter:
             raise ValueError(
                 f'video {sample.video!r} has no gt_pairs.exp_ids, which name the files'
             )
-        listed = [
-            index
-            for index, exp_id in enumerate(sample.exp_ids)
-            if exp_id in entry['expressions'] and not sample.is_negative[index]
-        ]
         masks = sample.gated if self.use_gated else sample.ungated
-        if self.layout.is_map:
-            self._write_maps(sample, masks, listed)
-            return
-        for index in listed:
-            self._save(sample, sample.exp_ids[index], masks[index].astype(np.uint8) * 255)
+        images = defaultdict(list)
+        for index, exp_id in enumerate(sample.exp_ids):
+            if exp_id in entry['expressions'] and not sample.is_negative[index]:
+                images[self.layout.file(sample.video, exp_id, '')].append(index)
+        for chosen in images.values():
+            self._write_frames(sample, masks, chosen)
 
     def finish(self) -> SubmissionReport:
         """Write the zip from all expected parts and check it.
@@ -99,20 +96,17 @@ class SubmissionWriter:
                 raise ValueError(f'{self.path} was not written: {report}; parts: {self.parts}')
         return report
 
-    def _write_maps(self, sample: EvalSample, masks: np.ndarray, listed: list[int]) -> None:
-        """Write one map of objects per expression set and frame; each pixel has one owner."""
-        for number in sorted({expression_set_of(sample.exp_ids[index]) for index in listed}):
-            chosen = [i for i in listed if expression_set_of(sample.exp_ids[i]) == number]
-            maps = np.zeros(masks.shape[1:], dtype=np.uint8)
-            for index, mask in zip(chosen, one_owner(sample, masks, chosen)):
-                maps[mask] = object_of(sample.exp_ids[index])
-            self._save(sample, sample.exp_ids[chosen[0]], maps)
-
-    def _save(self, sample: EvalSample, exp_id: str, maps: np.ndarray) -> None:
-        """Write the PNGs of T frames."""
-        for frame, labels in zip(sample.frame_ids, maps):
-            path = self.parts / self.layout.file(sample.video, exp_id, frame)
-            write_label_png(labels, path, palette=self.layout.is_map)
+    def _write_frames(self, sample: EvalSample, masks: np.ndarray, chosen: list[int]) -> None:
+        """Write the PNGs of T frames from the chosen masks (P, T, H, W)."""
+        is_map = self.layout.is_map
+        labels = np.zeros(masks.shape[1:], dtype=np.uint8)
+        for index, mask in zip(
+            chosen, one_owner(sample, masks, chosen) if is_map else masks[chosen]
+        ):
+            labels[mask] = object_of(sample.exp_ids[index]) if is_map else 255
+        for frame, image in zip(sample.frame_ids, labels):
+            name = self.layout.file(sample.video, sample.exp_ids[chosen[0]], frame)
+            write_label_png(image, self.parts / name, palette=is_map)
 
 
 def remaining_expressions(
