@@ -15,9 +15,9 @@ TOOLS = sorted(
 HEAVY = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'transformers', 'matplotlib', 'scipy')
 # Runs a tool with --help; prints its CPU seconds and the heavy packages that it imported.
 RUN = f"""
-import runpy, sys, time
+import pathlib, runpy, sys, time
 sys.argv = [sys.argv[1], '--help']
-sys.path.insert(0, {str(ROOT)!r})
+sys.path[:0] = [str(pathlib.Path(sys.argv[0]).parent), {str(ROOT)!r}]
 try:
     runpy.run_path(sys.argv[0], run_name='__main__')
 finally:
