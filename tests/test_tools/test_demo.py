@@ -101,3 +101,14 @@ def test_mistakes_are_told_in_one_line(video, checkpoint, arguments, message, tm
         demo.main(arguments)
     assert exit_info.value.code == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_shipped_checkpoint_is_right_on_the_sample(tmp_path, monkeypatch):
+    """From another folder, with nothing but the video and the expressions."""
+    samples = ROOT / 'configs' / 'samples'
+    sample = json.loads((samples / 'refshapes.json').read_text())
+    monkeypatch.chdir(tmp_path)
+    expressions = [*sample['present'], *sample['absent']]
+    demo.main([str(samples / sample['video']), *expressions, '--out-dir', 'out'])
+    found = [row['found'] for row in json.loads(Path('out/result.json').read_text())['sentences']]
+    assert found == [True] * len(sample['present']) + [False] * len(sample['absent'])
