@@ -1,16 +1,13 @@
 """Building blocks of the model, one per file, combined by configs."""
 
-from mmdet.models.layers import (
-    DeformableDetrTransformerDecoder,
-    DeformableDetrTransformerEncoder,
-    SinePositionalEncoding3D,
-)
+from mmdet.models.layers import DeformableDetrTransformerDecoder, SinePositionalEncoding3D
 
 from r2vos_mm.registry import MODELS
 
 from .attention import MultiheadAttention
 from .cross_modal_grounding import CrossModalGrounding
 from .cross_modal_pyramid import CrossModalPyramid
+from .deformable_encoder import DeformableDetrTransformerEncoder
 from .detr_without_attention_weights import (
     DetrDecoderWithoutAttentionWeights,
     DetrEncoderWithoutAttentionWeights,
@@ -27,11 +24,7 @@ from .vision_language_block import VisionLanguageBlock
 from .word_pooling import BatchWordPooling, SentenceWordPooling, pool_words
 
 # mmdet builds these by class, not by registry name; a config must be able to name them.
-for _layer in (
-    DeformableDetrTransformerEncoder,
-    DeformableDetrTransformerDecoder,
-    SinePositionalEncoding3D,
-):
+for _layer in (DeformableDetrTransformerDecoder, SinePositionalEncoding3D):
     if _layer.__name__ not in MODELS:
         MODELS.register_module(module=_layer)
 

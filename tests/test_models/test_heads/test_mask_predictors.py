@@ -23,11 +23,11 @@ def inputs(
     size: tuple[int, int] = (20, 28),
     pairs: int = 2,
     frames: int = 2,
-    slots: int = 3,
+    queries: int = 3,
     channels: int = 8,
 ) -> 'benchmark.Inputs':
     return benchmark.Inputs.random(
-        pairs=pairs, frames=frames, slots=slots, channels=channels, size=size, device='cpu'
+        pairs=pairs, frames=frames, queries=queries, channels=channels, size=size, device='cpu'
     )
 
 
@@ -41,15 +41,15 @@ def test_released_number_of_weights():
 @given(
     rows=st.integers(1, 6),
     columns=st.integers(1, 6),
-    slots=st.integers(1, 4),
+    queries=st.integers(1, 4),
     hidden=st.integers(1, 9),
     stride=st.sampled_from([2, 4, 8]),
 )
 @settings(max_examples=25, deadline=None)
-def test_equals_naive_form(rows, columns, slots, hidden, stride):
+def test_equals_naive_form(rows, columns, queries, hidden, stride):
     torch.manual_seed(0)
     predictor = DynamicMaskPredictor(8, hidden=hidden, stride=stride).double()
-    given = inputs(size=(4 * rows, 4 * columns), slots=slots)
+    given = inputs(size=(4 * rows, 4 * columns), queries=queries)
     given = benchmark.Inputs(
         given.queries.double(), given.mask_features.double(), given.references.double()
     )
