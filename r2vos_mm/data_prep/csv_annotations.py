@@ -7,7 +7,7 @@ The table is a CSV file with a header line; ``category`` is optional::
     bear,1,bear,the animal walking to the left
     bear,2,dog,
 
-A row without a sentence states the category of an object that no sentence is about, which negative
+A row without a sentence gives the category of an object that no sentence is about, which negative
 pairs need.
 """
 
@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,13 +28,10 @@ from r2vos_mm.utils.expressions_file import frame_order, is_plain_name
 from r2vos_mm.utils.files import write_json
 from r2vos_mm.utils.masks_io import decode_label_png
 
-COLUMNS = ('video', 'obj_id', 'exp')
-_DELIMITERS = ',;\t'
 _OTHER_IMAGES = ('.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table; empty cells are ''."""
 
     line: int
@@ -42,6 +39,11 @@ class Row:
     obj_id: str
     category: str
     exp: str
+
+    @property
+    def where(self) -> str:
+        """Name of the row in messages."""
+        return f'line {self.line} ({self.video})'
 
 
 @dataclass(frozen=True)
@@ -60,30 +62,27 @@ class MetaFiles:
 
     def save(self, data_root: Path, split: str) -> list[Path]:
         """Write both files to their places in the layout; return the paths."""
-        paths = [
-            data_root / 'meta_expressions' / split / 'meta_expressions.json',
-            data_root / split / 'meta.json',
-        ]
+        root = data_root / 'meta_expressions'
+        paths = [root / split / 'meta_expressions.json', data_root / split / 'meta.json']
         for path, content in zip(paths, (self.meta_expressions, self.meta)):
             write_json(path, content)
         return paths
 
     def summary(self) -> str:
         """Return the numbers of videos, frames, objects and sentences as one line."""
-        videos = self.meta_expressions['videos'].values()
-        objects = [
-            item for video in self.meta['videos'].values() for item in video['objects'].values()
-        ]
+        videos, entries = self.meta_expressions['videos'].values(), self.meta['videos'].values()
+        objects = [item for entry in entries for item in entry['objects'].values()]
+        frames, sentences = (
+            sum(len(video[key]) for video in videos) for key in ('frames', 'expressions')
+        )
         named = sum('category' in item for item in objects)
         return (
-            f'{len(videos)} videos, {sum(len(video["frames"]) for video in videos)} frames, '
-            f'{len(objects)} objects ({named} with category), '
-            f'{sum(len(video["expressions"]) for video in videos)} sentences'
+            f'{len(videos)} videos, {frames} frames, {len(objects)} objects ({named} with '
+            f'category), {sentences} sentences'
         )
 
 
-@dataclass(frozen=True)
-class _VideoFiles:
+class _VideoFiles(NamedTuple):
     """Usable frames in order, and {object: frames in which it is visible}; None without masks."""
 
     frames: list[str]
@@ -107,15 +106,15 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
     frame_root = data_root / split / 'JPEGImages'
     if not frame_root.is_dir():
         raise FileNotFoundError(
-            f'{frame_root} is not a folder: put the frames there, one folder a '
+            f'{frame_root} is not a folder: put the frames there, one folder per '
             'video, JPEGImages/<video>/<frame>.jpg'
         )
     wants_categories = any(row.category for listed in rows.values() for row in listed)
     expressions, objects = {}, {}
     for video in sorted(rows):
         files = _read_video(data_root / split, video, problems)
-        sentences = _expressions(rows[video], files, problems) if files else {}
-        if files and sentences:
+        sentences = files and _expressions(rows[video], files, problems)
+        if sentences:
             expressions[video] = dict(expressions=sentences, frames=files.frames)
             objects[video] = dict(objects=_objects(rows[video], files, wants_categories, problems))
     for folder in sorted(frame_root.iterdir()):
@@ -138,22 +137,18 @@ def read_table(path: Path) -> list[Row]:
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not in UTF-8 ({error}): save it as "CSV UTF-8"') from error
     header = text.partition('\n')[0]
-    delimiter = max(_DELIMITERS, key=header.count)
+    delimiter = max(',;\t', key=header.count)
     reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    names = [(name or '').strip().lower() for name in reader.fieldnames or ()]
-    missing = [name for name in COLUMNS if name not in names]
+    names = reader.fieldnames = [(name or '').strip().lower() for name in reader.fieldnames or ()]
+    missing = [name for name in ('video', 'obj_id', 'exp') if name not in names]
     if missing:
         raise ValueError(
             f'{path} has no column {", ".join(missing)} in its first line, which is '
             f'{header[:100]!r}. Expected: video,obj_id,category,exp'
         )
-    reader.fieldnames = names
+    cells = ('video', 'obj_id', 'category', 'exp')
     rows = [
-        Row(
-            reader.line_num,
-            *((item.get(name) or '').strip() for name in ('video', 'obj_id', 'category', 'exp')),
-        )
-        for item in reader
+        Row(reader.line_num, *((item.get(cell) or '').strip() for cell in cells)) for item in reader
     ]
     if not rows:
         raise ValueError(f'{path} has no row below its first line')
@@ -169,16 +164,15 @@ def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFil
     frames = sorted((path.stem for path in frame_dir.glob('*.jpg')), key=frame_order)
     others = [path.name for path in frame_dir.iterdir() if path.suffix.lower() in _OTHER_IMAGES]
     if others:
-        problems.add(
-            video, f'{len(others)} frame(s) are not .jpg, e.g. {min(others)}', 'frames skipped'
-        )
+        what = f'{len(others)} frame(s) are not .jpg, e.g. {min(others)}'
+        problems.add(video, what, 'frames skipped')
     files = _VideoFiles(frames, None)
     if mask_dir.is_dir():
         files = _read_masks(frame_dir, mask_dir, frames, problems)
-    if not files.frames:
-        problems.add(video, 'has no usable frame', 'video skipped')
-        return None
-    return files
+    if files.frames:
+        return files
+    problems.add(video, 'has no usable frame', 'video skipped')
+    return None
 
 
 def _read_masks(
@@ -192,31 +186,21 @@ def _read_masks(
             without.append(frame)
             continue
         try:
-            ids = _read_ids(path, frame_dir / f'{frame}.jpg')
+            with Image.open(frame_dir / f'{frame}.jpg') as image:
+                width, height = image.size
+            ids = decode_label_png(path.read_bytes(), path.name)
+            ids = np.unique(checked_size(ids, height, width, path.name))
         except (OSError, SyntaxError, DataFileError) as error:
             broken.append(str(error))
             continue
         usable.append(frame)
-        for obj_id in np.flatnonzero(np.bincount(ids.ravel(), minlength=1)):
-            if obj_id > 0:
-                seen[str(obj_id)].append(frame)
+        for obj_id in ids[ids > 0].tolist():
+            seen[str(obj_id)].append(frame)
     for listed, what in ((without, 'frame(s) have no mask'), (broken, 'mask(s) cannot be used')):
         if listed:
             what = f'{len(listed)} {what}, e.g. {listed[0]}'
             problems.add(mask_dir.name, what, 'frames skipped')
     return _VideoFiles(usable, dict(seen))
-
-
-def _read_ids(mask: Path, frame: Path) -> np.ndarray:
-    """Return the object ids (H, W) of a mask.
-
-    Raises:
-        OSError, SyntaxError: the frame is broken.
-        DataFileError: the mask is broken, or does not fit the frame.
-    """
-    with Image.open(frame) as image:
-        width, height = image.size
-    return checked_size(decode_label_png(mask.read_bytes(), mask.name), height, width, mask.name)
 
 
 def _expressions(
@@ -227,7 +211,7 @@ def _expressions(
     for row in rows:
         problem = _row_problem(row, files)
         if problem is not None:
-            problems.add(f'line {row.line} ({row.video})', problem, 'row skipped')
+            problems.add(row.where, problem, 'row skipped')
         elif row.exp:
             obj_id = dict(obj_id=str(int(row.obj_id))) if row.obj_id else {}
             sentences[str(len(sentences))] = dict(exp=row.exp) | obj_id
@@ -256,21 +240,17 @@ def _objects(
         if row.category and row.obj_id.isdecimal():
             known = categories.setdefault(str(int(row.obj_id)), row.category)
             if known != row.category:
-                problems.add(
-                    f'line {row.line} ({row.video})',
-                    f'object {row.obj_id} is a {known} in a row before, here a {row.category}',
-                    f'taken as {known}',
-                )
+                what = f'object {row.obj_id} is a {known} in a row before, here a {row.category}'
+                problems.add(row.where, what, f'taken as {known}')
     seen = files.seen if files.seen is not None else dict.fromkeys(categories, files.frames)
     nameless = sorted(seen.keys() - categories.keys(), key=frame_order)
     if nameless and wants_categories:
-        problems.add(
-            rows[0].video,
-            f'object(s) {", ".join(nameless[:10])} have no category',
-            'unknown to negative pairs: add a row, which needs no sentence',
-        )
-    return {
-        obj_id: (dict(category=categories[obj_id]) if obj_id in categories else {})
-        | dict(frames=files.frames[files.frames.index(seen[obj_id][0]) :])
-        for obj_id in sorted(seen, key=frame_order)
-    }
+        what = f'object(s) {", ".join(nameless[:10])} have no category'
+        consequence = 'unknown to negative pairs: add a row, which needs no sentence'
+        problems.add(rows[0].video, what, consequence)
+    objects = {}
+    for obj_id in sorted(seen, key=frame_order):
+        first = files.frames.index(seen[obj_id][0])
+        category = dict(category=categories[obj_id]) if obj_id in categories else {}
+        objects[obj_id] = category | dict(frames=files.frames[first:])
+    return objects

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tiny_sets import write_set
 
+from r2vos_mm.data_prep.davis import expressions_of, read_texts
+from r2vos_mm.data_prep.parts import TEXT_FILES
 from r2vos_mm.data_prep.prepare import Limits, PrepareReport, prepare
-from r2vos_mm.data_prep.prepare.davis import expressions_of, read_texts
-from r2vos_mm.data_prep.prepare.parts import TEXT_FILES
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import normalise_sentence

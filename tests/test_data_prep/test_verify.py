@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
-from r2vos_mm.data_prep.verify import KNOWN_SETS, CheckReport, KnownSet, Tally, check_set
+from r2vos_mm.data_prep.known_sets import KNOWN_SETS, KnownSet
+from r2vos_mm.data_prep.verify import CheckReport, Tally, check_set
 from r2vos_mm.datasets.pairs.builder import build_r2_pairs
 from r2vos_mm.utils import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.utils.files import write_json as save

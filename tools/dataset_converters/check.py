@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from r2vos_mm.data_prep.verify import KNOWN_SETS
+from r2vos_mm.data_prep.known_sets import KNOWN_SETS
 
 OTHER = 'other'
 

@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from r2vos_mm.data_prep.prepare import PARTS
-from r2vos_mm.data_prep.verify import KNOWN_SETS
+from r2vos_mm.data_prep.known_sets import KNOWN_SETS
+from r2vos_mm.data_prep.parts import PARTS
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,12 +1,13 @@
-"""Check the files of a data set: sets in the layout of Refer-YouTube-VOS, and sets with a reader.
+"""Check whether a data set is complete and undamaged.
 
-MeViS, A2D-Sentences, JHMDB-Sentences and RefCOCO are read by their data set classes.
+Sets in the layout of Refer-YouTube-VOS are read file by file; MeViS, A2D-Sentences, JHMDB-Sentences
+and RefCOCO through their data set classes.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,67 @@ from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
 
 from .known_sets import KnownSet
-from .report import CheckReport, Tally
 
-_SPLITS = ('train', 'valid')
-# The first word of a consequence tells what was skipped; its row in the table.
+# Rows of the table by the first word of a consequence, which names what was skipped.
 _ROWS = dict(sentence='sentences', frame='frames', video='videos', image='videos', folder='videos')
+
+
+@dataclass
+class Tally:
+    """Numbers of things of one kind by their state."""
+
+    ok: int = 0
+    missing: int = 0
+    broken: int = 0
+    unused: int = 0
+
+    def spoil(self) -> None:
+        """Move one thing from ok to broken."""
+        self.ok -= 1
+        self.broken += 1
+
+
+@dataclass
+class CheckReport:
+    """Result of a check.
+
+    Attributes:
+        problems: one row for each problem found.
+        tallies: {kind of thing, e.g. 'train frames': tally}.
+        opened, openable: number of frames that were opened, and of all frames.
+    """
+
+    problems: ProblemList
+    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    opened: int = 0
+    openable: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is missing or broken."""
+        return not any(tally.missing or tally.broken for tally in self.tallies.values())
+
+    def table(self) -> str:
+        """Return the tallies, one row each."""
+        width = max(map(len, self.tallies), default=0)
+        rows = {'': vars(Tally())} | {what: astuple(tally) for what, tally in self.tallies.items()}
+        return '\n'.join(
+            f'{what:<{width}}' + ''.join(f'{value:>9}' for value in row)
+            for what, row in rows.items()
+        )
 
 
 def check_set(
     data_root: Path, *, known: KnownSet | None = None, sample: int | None = 200, workers: int = 1
 ) -> CheckReport:
-    """Read every annotation file, look for every listed file, and open frames and masks.
+    """Read every annotation file, verify that every listed file exists, and open frames and masks.
 
     Args:
         data_root: folder of the set.
-        known: its splits, and numbers to compare with; None for a set of your own in the layout
-            of Refer-YouTube-VOS.
+        known: its splits, and numbers to compare with; None for your own set in the layout of
+            Refer-YouTube-VOS.
         sample: frames to open per split, evenly spread. None: all; in the layout of
-            Refer-YouTube-VOS the objects of all sentences are then looked for in the masks.
+            Refer-YouTube-VOS the objects of all sentences are then searched for in the masks.
         workers: threads that open files.
     """
     report = CheckReport(ProblemList(str(data_root)))
@@ -64,9 +108,8 @@ def check_set(
 
 def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
     for path in sorted(data_root.glob('pairs/*.json')):
-        tally = report.tallies['pairs files']
+        tally, before = report.tallies['pairs files'], len(report.problems.rows)
         try:
-            before = len(report.problems.rows)
             rows = read_pair_rows(path, report.problems)
             stated, whole = read_json(path).get('pairs_sha256'), len(report.problems.rows) == before
             if stated is not None and whole and stated != pairs_sha256(rows):
@@ -77,19 +120,15 @@ def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
             report.problems.add(f'pairs/{path.name}', str(error), 'not usable')
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """Problems with a frame and its masks, '' for none, None if not opened; visible object ids."""
-
-    frame: str = ''
-    masks: str | None = None
-    ids: frozenset[int] = frozenset()
-
-
 class _Check:
-    """The check of one split; fills the report."""
+    """Check one split.
+
+    Subclasses define ``read()``, which returns the usable videos or None, ``frame_size(record,
+    frame)``, and ``mask_ids(record, frame, size)``, which returns None without masks.
+    """
 
     opened_suffix = ''  # of the rows that count opened files
+    counts_unused = False  # whether unused things belong to the complete set
 
     def __init__(
         self, data_root: Path, split: str, report: CheckReport, known: KnownSet | None
@@ -99,23 +138,15 @@ class _Check:
         self.remedy = f'see {known.page}' if known else 'see docs/datasets.md'
 
     def run(self, sample: int | None, workers: int) -> None:
-        """Run all steps in order, as far as the files allow."""
+        """Run all steps, as far as the files allow; add to the report."""
         records = self.read()
         if records is not None:
-            self.look_for_objects(records, self._open(records, sample, workers), sample)
+            seen = self._open_frames(records, sample, workers)
+            if sample is None:
+                self.look_for_objects(records, seen)
             self._compare_counts(records)
 
-    def read(self) -> Sequence[VideoRecord] | None:
-        """Return the usable videos, None without annotations."""
-        raise NotImplementedError
-
-    def open(self, record: VideoRecord, frame: str) -> _Opened:
-        """Open a frame and its masks."""
-        raise NotImplementedError
-
-    def look_for_objects(
-        self, records: Sequence[VideoRecord], seen: dict[str, set[int]], sample: int | None
-    ) -> None:
+    def look_for_objects(self, records: Sequence[VideoRecord], seen: dict[str, set[int]]) -> None:
         """Compare the objects of the sentences with those seen in the masks."""
 
     def tally(self, what: str) -> Tally:
@@ -126,27 +157,57 @@ class _Check:
         """Add a problem."""
         self.report.problems.add(where, what, consequence or self.remedy)
 
-    def _open(
+    def counted(self, what: str, where: str, read: Callable[[], Any], absent: str = '') -> Any:
+        """Return what ``read`` returns, None with a problem if the file cannot be read."""
+        tally = self.tally(what)
+        try:
+            content = read()
+        except FileNotFoundError as error:
+            tally.missing += 1
+            self.note(where, absent or str(error))
+        except (DataFileError, ValueError) as error:
+            tally.broken += 1
+            self.note(where, str(error))
+        else:
+            tally.ok += 1
+            return content
+        return None
+
+    def _open(self, job: tuple[VideoRecord, str]) -> tuple[str, str | None, Iterable[int]]:
+        """Return problems of a frame and its masks ('': none, None: not opened), and object ids."""
+        try:
+            size = self.frame_size(*job)
+        except DataFileError as error:
+            return str(error), None, ()
+        try:
+            ids = self.mask_ids(*job, size)
+        except DataFileError as error:
+            return '', str(error), ()
+        return ('', None, ()) if ids is None else ('', '', ids)
+
+    def _open_frames(
         self, records: Sequence[VideoRecord], sample: int | None, workers: int
     ) -> dict[str, set[int]]:
         """Open frames with their masks; return {video: ids of objects seen}."""
-        frames = [(record, frame) for record in records for frame in record.frames]
-        self.report.openable += len(frames)
-        if sample is not None and sample < len(frames):
-            frames = [frames[i] for i in np.linspace(0, len(frames) - 1, sample).astype(int)]
-        self.report.opened += len(frames)
+        jobs = [(record, frame) for record in records for frame in record.frames]
+        self.report.openable += len(jobs)
+        if sample is not None and sample < len(jobs):
+            jobs = [jobs[i] for i in np.linspace(0, len(jobs) - 1, sample).astype(int)]
+        self.report.opened += len(jobs)
         seen: dict[str, set[int]] = defaultdict(set)
         with ThreadPoolExecutor(workers) as pool:
-            for (record, frame), opened in zip(frames, pool.map(lambda i: self.open(*i), frames)):
-                seen[record.video_id] |= opened.ids
-                for what, problem in (('frames', opened.frame), ('masks', opened.masks)):
-                    if problem is None:
-                        continue
-                    tally = self.tally(what + self.opened_suffix)
+            for (record, frame), (*problems, ids) in zip(jobs, pool.map(self._open, jobs)):
+                seen[record.video_id].update(ids)
+                for what, problem in zip(('frame', 'mask'), problems):
+                    tally = (
+                        self.tally(f'{what}s{self.opened_suffix}')
+                        if problem is not None
+                        else Tally()
+                    )
                     tally.ok += bool(self.opened_suffix)
                     if problem:
                         tally.spoil()
-                        where = f'{what[:-1]} {frame}: {problem}'
+                        where = f'{what} {frame}: {problem}'
                         self.note(record.video_id, where, 'download or write it again')
         return seen
 
@@ -160,33 +221,24 @@ class _Check:
             releases = wanted if isinstance(wanted, tuple) else (wanted,)
             number, tally = counts[what], self.tally(what)
             # Missing and broken things are in these columns already.
-            known = number + tally.missing + tally.broken + self.known_faults(tally)
+            known = number + tally.missing + tally.broken + tally.unused * self.counts_unused
             if not {number, known} & set(releases):
                 tally.missing += max(0, min(releases) - known)
                 tally.unused += max(0, number - max(releases))
                 what = f'{number} {what}, the complete set has {" or ".join(map(str, releases))}'
                 self.note(self.split, what)
 
-    @staticmethod
-    def known_faults(tally: Tally) -> int:
-        """Return how many unused things belong to the complete set."""
-        return 0
-
 
 class _LayoutCheck(_Check):
-    """The check of a split in the layout of Refer-YouTube-VOS."""
+    """Checks a split in the layout of Refer-YouTube-VOS."""
 
     def read(self) -> Sequence[VideoRecord] | None:
-        """See the base class."""
-        folder = self.data_root / self.split
-        entries = self._counted(
-            'sentences file',
-            f'meta_expressions/{self.split}/meta_expressions.json',
-            read_expressions,
-        )
+        folder, problems = self.data_root / self.split, self.report.problems
+        name = f'meta_expressions/{self.split}/meta_expressions.json'
+        entries = self._json('sentences file', name, read_expressions)
         if entries is None:
             return None
-        if self.split not in _SPLITS and not folder.is_dir():
+        if self.split not in ('train', 'valid') and not folder.is_dir():
             self.tally('sentences file').ok -= 1
             self.tally('sentences file').unused += 1
             what = f'there is no folder {self.split}'
@@ -196,14 +248,11 @@ class _LayoutCheck(_Check):
             self.tally('videos').missing += self.expected.get('videos', len(entries))
             self.note(f'{self.split}/JPEGImages', 'is not a folder')
             return None
-        problems = self.report.problems
         scored = scored_videos(entries, self.data_root, self.split, problems)
         wanted = {video_id: entry for video_id, entry in entries.items() if video_id in scored}
+        need_masks = (folder / 'Annotations').is_dir() and _has_objects(wanted)
         reader = LayoutReader(
-            folder,
-            categories=self._categories(),
-            problems=problems,
-            need_masks=(folder / 'Annotations').is_dir() and _has_objects(wanted),
+            folder, categories=self._categories(), problems=problems, need_masks=need_masks
         )
         records = [self._video(reader, video_id, wanted[video_id]) for video_id in sorted(wanted)]
         before = len(problems.rows)
@@ -211,36 +260,21 @@ class _LayoutCheck(_Check):
         self.tally('videos').unused += len(problems.rows) - before
         return [record for record in records if record is not None]
 
-    def _counted(self, what: str, name: str, read: Callable[[Path], Any]) -> Any | None:
-        """Return the content of a JSON file, None with a problem if it cannot be read."""
-        tally = self.tally(what)
-        try:
-            content = read(self.data_root / name)
-        except FileNotFoundError:
-            tally.missing += 1
-            self.note(name, 'does not exist')
-        except ValueError as error:
-            tally.broken += 1
-            self.note(name, str(error))
-        else:
-            tally.ok += 1
-            return content
-        return None
+    def _json(self, what: str, name: str, read: Callable[[Path], Any]) -> Any:
+        return self.counted(what, name, lambda: read(self.data_root / name), 'does not exist')
 
     def _categories(self) -> dict[str, dict[str, str]]:
         name, problems = f'{self.split}/meta.json', self.report.problems
         if not (self.data_root / name).is_file():
             return {}
-        before = len(problems.rows)
-        categories = self._counted(
-            'categories file', name, lambda path: read_categories(path, problems)
-        )
+        before, what = len(problems.rows), 'categories file'
+        categories = self._json(what, name, lambda path: read_categories(path, problems))
         if categories is not None and len(problems.rows) > before:
-            self.tally('categories file').spoil()
+            self.tally(what).spoil()
         return categories or {}
 
     def _video(self, reader: LayoutReader, video_id: str, entry: dict) -> VideoRecord | None:
-        """Read one video and count its sentences, frames and masks."""
+        """Read a video and count its sentences, frames and masks."""
         record, tally = reader.read_video(video_id, entry), self.tally('videos')
         if record is None:
             exists = is_plain_name(video_id) and (reader.frame_root / video_id).is_dir()
@@ -261,26 +295,17 @@ class _LayoutCheck(_Check):
                 tally.unused += len(found - names)
         return record
 
-    def open(self, record: VideoRecord, frame: str) -> _Opened:
-        """See the base class."""
-        problem, size = '', None
-        try:
-            size = read_image(record.frame_dir / f'{frame}.jpg')[1]
-        except DataFileError as error:
-            problem = str(error)
-        if record.mask_dir is None or size is None:
-            return _Opened(problem)
-        try:
-            ids = PngMasks(record.mask_dir / f'{frame}.png').label_map((), *size)
-        except DataFileError as error:
-            return _Opened(problem, str(error))
-        return _Opened(problem, '', frozenset(np.flatnonzero(np.bincount(ids.ravel())).tolist()))
+    def frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
+        return read_image(record.frame_dir / f'{frame}.jpg')[1]
 
-    def look_for_objects(
-        self, records: Sequence[VideoRecord], seen: dict[str, set[int]], sample: int | None
-    ) -> None:
-        """See the base class; only if all masks were opened."""
-        masked = [record for record in records if record.mask_dir and sample is None]
+    def mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
+        if record.mask_dir is None:
+            return None
+        ids = PngMasks(record.mask_dir / f'{frame}.png').label_map((), *size)
+        return np.flatnonzero(np.bincount(ids.ravel())).tolist()
+
+    def look_for_objects(self, records: Sequence[VideoRecord], seen: dict[str, set[int]]) -> None:
+        masked = (record for record in records if record.mask_dir)
         for record, expression in ((r, e) for r in masked for e in r.expressions):
             if expression.obj_id and int(expression.obj_id) not in seen[record.video_id]:
                 self.tally('sentences').spoil()
@@ -289,13 +314,12 @@ class _LayoutCheck(_Check):
 
 
 class _ReaderCheck(_Check):
-    """The check of a split through the class that reads it."""
+    """Checks a split through the class that reads it."""
 
-    opened_suffix = ' opened'
+    opened_suffix, counts_unused = ' opened', True
     dataset: BaseReferringDataset
 
     def read(self) -> Sequence[VideoRecord] | None:
-        """See the base class."""
         masks = self.known.mask_files.get(self.split)
         if masks is not None:
             found = (self.data_root / masks).is_file()
@@ -303,28 +327,22 @@ class _ReaderCheck(_Check):
             self.tally('mask files').missing += not found
             if not found:
                 self.note(self.split, f'{masks} does not exist')
-        tally, records = self.tally('annotation files'), None
         reader = dict(self._reader(), data_root=str(self.data_root), test_mode=True, pipeline=[])
         with collected_problems() as rows:
-            try:
-                self.dataset = DATASETS.build(reader)
-                records = self.dataset.videos
-                tally.ok += 1
-            except FileNotFoundError as error:
-                tally.missing += 1
-                self.note(self.split, str(error))
-            except (DataFileError, ValueError) as error:
-                tally.broken += 1
-                self.note(self.split, str(error))
+            self.dataset = self.counted(
+                'annotation files', self.split, lambda: DATASETS.build(reader)
+            )
         for row in rows:
             self._count(row)
-        if records is not None:
-            self.tally('videos').ok += len({record.source_id for record in records})
-            self.tally('sentences').ok += sum(len(r.expressions) + len(r.absent) for r in records)
+        if self.dataset is None:
+            return None
+        records = self.dataset.videos
+        self.tally('videos').ok += len({record.source_id for record in records})
+        self.tally('sentences').ok += sum(len(r.expressions) + len(r.absent) for r in records)
         return records
 
     def _reader(self) -> Mapping[str, str]:
-        """Return the config of the class; RefCOCO may be there in ReferFormer's form."""
+        """Return the config of the class; RefCOCO may be in ReferFormer's form."""
         reader = self.known.readers[self.split]
         name = reader.get('ann_file', '')
         folder = Path(name).parent
@@ -345,31 +363,20 @@ class _ReaderCheck(_Check):
         else:
             tally.broken += 1
 
-    @staticmethod
-    def known_faults(tally: Tally) -> int:
-        """See the base class: the owners' files have them."""
-        return tally.unused
-
-    def open(self, record: VideoRecord, frame: str) -> _Opened:
-        """See the base class; masks of all sentences are read."""
+    def frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
         frames = self.dataset.frame_keys(record, [frame])
-        try:
-            if 'video_path' in frames:
-                path, indices = Path(frames['video_path']), frames['video_frames']
-                height, width = decode_frames(path, indices)[0].shape[:2]
-            else:
-                height, width = read_image(frames['img_path'][0])[1]
-        except DataFileError as error:
-            return _Opened(str(error))
+        if 'video_path' not in frames:
+            return read_image(frames['img_path'][0])[1]
+        return decode_frames(Path(frames['video_path']), frames['video_frames'])[0].shape[:2]
+
+    def mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
+        """Read the masks of all sentences."""
         pairs = [Pair.positive(record.video_id, expression) for expression in record.expressions]
         masks = self.dataset.mask_keys(record, [frame], pairs)
         if 'target_masks' not in masks or not masks.get('is_annotated', [True])[0]:
-            return _Opened()
-        try:
-            masks['target_masks'][0].label_map(masks['targets'][0], height, width)
-        except DataFileError as error:
-            return _Opened(masks=str(error))
-        return _Opened(masks='')
+            return None
+        masks['target_masks'][0].label_map(masks['targets'][0], *size)
+        return []
 
 
 def _has_objects(entries: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from r2vos_mm.utils.data_issues import ProblemList
@@ -11,13 +11,10 @@ from r2vos_mm.utils.files import read_json, write_json
 
 from .parts import TEXT_FILES
 
-SPLITS = dict(train='train', valid='val')
 _RENAMED = {'clasic-car': 'classic-car', 'dog-scale': 'dogs-scale', 'motor-bike': 'motorbike'}
 _LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+"(.*)"\s*')
-# The second annotator's files are in another encoding.
-_ENCODINGS = ('utf-8', 'utf-8', 'latin-1', 'latin-1')
-_FRAMES = 'JPEGImages/480p'
-# The ids of the sentences are those of the semi-supervised task; its masks are optional.
+_ENCODINGS = ('utf-8', 'utf-8', 'latin-1', 'latin-1')  # of the text files
+# The ids of the sentences are those of the semi-supervised task, whose masks are optional.
 _MASKS = ('Annotations/480p', 'Annotations_unsupervised/480p')
 
 Sentences = dict[str, dict[int, str]]
@@ -26,15 +23,15 @@ Sentences = dict[str, dict[int, str]]
 def convert_davis(data_root: Path, problems: ProblemList) -> None:
     """Write sentences and categories, and link frames and masks, of both splits.
 
-    The files are made from ``DAVIS`` and ``davis_text_annotations``; frames and masks stay there,
-    where the scoring on ``Annotations_unsupervised`` finds them.
+    ``DAVIS`` and ``davis_text_annotations`` stay in ``data_root``, where scoring on
+    ``Annotations_unsupervised`` finds the masks.
 
     Args:
-        data_root: folder with these two; the layout is made beside them.
+        data_root: folder with these two; the layout is written beside them.
         problems: list to which objects are added that one of the files does not describe.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing, or a line is not understood.
+        FileNotFoundError, ValueError: a file is missing, or a line cannot be parsed.
     """
     texts = [
         read_texts(data_root / f'davis_text_annotations/{name}.txt', encoding)
@@ -42,21 +39,17 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
     ]
     semantics = data_root / 'DAVIS/davis_semantics.json'
     categories = read_json(semantics) if semantics.is_file() else {}
-    for split, listed in SPLITS.items():
+    for split, listed in (('train', 'train'), ('valid', 'val')):
         names = (data_root / f'DAVIS/ImageSets/2017/{listed}.txt').read_text().split()
         videos, objects = {}, {}
         for name in filter(is_plain_name, names):
             frames = _link_video(data_root, split, name)
             videos[name] = dict(expressions=expressions_of(name, texts, problems), frames=frames)
             known = categories.get(name)
-            known = known.items() if isinstance(known, Mapping) else ()
-            objects[name] = dict(
-                objects={
-                    str(number): dict(category=category, frames=frames)
-                    for number, category in known
-                    if isinstance(category, str)
-                }
-            )
+            known = known if isinstance(known, dict) else {}
+            named = {i: category for i, category in known.items() if isinstance(category, str)}
+            entries = {i: dict(category=category, frames=frames) for i, category in named.items()}
+            objects[name] = dict(objects=entries)
         path = data_root / f'meta_expressions/{split}/meta_expressions.json'
         write_json(path, dict(videos=videos))
         if categories:
@@ -68,7 +61,7 @@ def read_texts(path: Path, encoding: str) -> Sentences:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: a line is not of this form.
+        ValueError: a line does not have this form.
     """
     sentences: Sentences = {}
     for number, line in enumerate(path.read_text(encoding=encoding).splitlines(), start=1):
@@ -87,10 +80,10 @@ def read_texts(path: Path, encoding: str) -> Sentences:
 def expressions_of(
     video: str, texts: Sequence[Sentences], problems: ProblemList
 ) -> dict[str, dict[str, str]]:
-    """Return the expressions of a video: number 4 o + k is file k's about object o + 1.
+    """Return the expressions of a video: number 4 o + k is file k's for its object o = 0, 1, ...
 
-    The objects are those that any of the files describes. A sentence that one of them lacks leaves
-    its number unused, so that the others keep theirs.
+    The objects are those that any of the files describes. The number of a sentence that a file
+    lacks remains unused, so that the other numbers do not change.
     """
     objects = sorted({number for sentences in texts for number in sentences.get(video, {})})
     expressions = {}
@@ -108,17 +101,17 @@ def expressions_of(
 
 def _link_video(data_root: Path, split: str, name: str) -> list[str]:
     """Link frames and masks of a video into the split; return the names of its frames."""
-    davis = data_root / 'DAVIS'
+    davis, frames = data_root / 'DAVIS', 'JPEGImages/480p'
     masks = next((folder for folder in _MASKS if (davis / folder / name).is_dir()), _MASKS[0])
-    for part, source in (('JPEGImages', _FRAMES), ('Annotations', masks)):
-        link = data_root / split / part / name
-        if not link.exists() and (davis / source / name).is_dir():
-            make_link(link, Path(os.path.relpath(davis / source / name, link.parent)))
-    return sorted(path.stem for path in (davis / _FRAMES / name).glob('*.jpg'))
+    for part, source in (('JPEGImages', frames), ('Annotations', masks)):
+        link, target = data_root / split / part / name, davis / source / name
+        if not link.exists() and target.is_dir():
+            make_link(link, Path(os.path.relpath(target, link.parent)))
+    return sorted(path.stem for path in (davis / frames / name).glob('*.jpg'))
 
 
 def make_link(link: Path, target: Path) -> None:
-    """Make a link, replacing a broken one, whose target was moved."""
+    """Make a link, replacing a broken one."""
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()

@@ -13,8 +13,8 @@ class Part:
     Attributes:
         place: path below the data root.
         page: where its owners offer it.
-        members: for a folder: regular expression of the paths in it that are wanted.
-        alias: another path under which it may be found in the downloads.
+        members: for a folder: regular expression of the wanted paths in it.
+        alias: another path under which the downloads may contain it.
         required: whether the set is incomplete without it.
     """
 
@@ -24,25 +24,16 @@ class Part:
     alias: str = ''
     required: bool = True
 
-    @property
-    def known_as(self) -> tuple[str, ...]:
-        """All its names, the usual one first."""
-        return (self.place, self.alias) if self.alias else (self.place,)
-
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Pattern of members of an archive; group 1 is the path within the part."""
-        names = '|'.join(map(re.escape, self.known_as))
-        inner = f'/({self.members})' if self.members else '()'
-        return re.compile(f'(?:^|/)(?:{names}){inner}$')
+        names = '|'.join(map(re.escape, filter(None, (self.place, self.alias))))
+        return re.compile(
+            f'(?:^|/)(?:{names})' + (f'/({self.members})$' if self.members else '()$')
+        )
 
 
-TEXT_FILES = (
-    'Davis17_annot1',
-    'Davis17_annot1_full_video',
-    'Davis17_annot2',
-    'Davis17_annot2_full_video',
-)
+TEXT_FILES = tuple(f'Davis17_annot{i}{view}' for i in (1, 2) for view in ('', '_full_video'))
 _FRAMES, _MASKS = r'[^/]+/[^/]+\.jpg', r'[^/]+/[^/]+\.png'
 _YTVOS, _DAVIS = 'https://youtube-vos.org', 'https://davischallenge.org'
 _DAVIS_TEXTS = (
@@ -55,6 +46,15 @@ _MTTR = 'https://github.com/mttr2021/MTTR'
 _JHMDB = 'http://jhmdb.is.tue.mpg.de'
 _REFER = 'https://github.com/lichengunc/refer'
 _EXPRESSIONS = 'meta_expressions/{}/meta_expressions.json'
+_A2D_H5 = 'a2d_annotation_with_instances'
+
+
+def _mevis(split: str) -> list[Part]:
+    return [
+        Part(f'{split}/JPEGImages', _MEVIS, _FRAMES),
+        Part(f'{split}/meta_expressions.json', _MEVIS),
+        Part(f'{split}/mask_dict.json', _MEVIS),
+    ]
 
 
 def _refcoco(folder: str, pickle: str) -> list[Part]:
@@ -66,7 +66,7 @@ def _refcoco(folder: str, pickle: str) -> list[Part]:
 
 
 PARTS: Mapping[str, Sequence[Part]] = {
-    # The challenge's validation masks are those of first frames: the other frames need none.
+    # The challenge's validation masks are those of first frames, so the layout goes without.
     'ref-youtube-vos': [
         Part('train/JPEGImages', _YTVOS, _FRAMES),
         Part('train/Annotations', _YTVOS, _MASKS),
@@ -84,33 +84,17 @@ PARTS: Mapping[str, Sequence[Part]] = {
         Part('DAVIS/ImageSets/2017/val.txt', _DAVIS, alias='ImageSets/2017/val.txt'),
         Part('DAVIS/davis_semantics.json', _DAVIS, alias='davis_semantics.json', required=False),
         *(
-            Part(f'davis_text_annotations/{name}.txt', _DAVIS_TEXTS, alias=f'{name}.txt')
-            for name in TEXT_FILES
+            Part(f'davis_text_annotations/{n}.txt', _DAVIS_TEXTS, '', f'{n}.txt')
+            for n in TEXT_FILES
         ),
     ],
-    'mevis': [
-        Part(f'{split}/{name}', _MEVIS, members)
-        for split in ('train', 'valid_u', 'valid')
-        for name, members in (
-            ('JPEGImages', _FRAMES),
-            ('meta_expressions.json', ''),
-            ('mask_dict.json', ''),
-        )
-        if (split, name) != ('valid', 'mask_dict.json')
-    ],
+    'mevis': [*_mevis('train'), *_mevis('valid_u'), *_mevis('valid')[:2]],
     'a2d-sentences': [
         Part('Release/clips320H', _A2D_VIDEOS, r'[^/]+\.mp4', 'Release/CLIPS320'),
         Part('Release/videoset.csv', _A2D_VIDEOS),
-        Part(
-            'text_annotations/a2d_annotation_with_instances',
-            _A2D_TEXTS,
-            r'[^/]+/\d+\.h5',
-            'a2d_annotation_with_instances',
-        ),
-        *(
-            Part(f'text_annotations/{name}.txt', _A2D_TEXTS, alias=f'{name}.txt')
-            for name in ('a2d_annotation', 'a2d_missed_videos')
-        ),
+        Part(f'text_annotations/{_A2D_H5}', _A2D_TEXTS, r'[^/]+/\d+\.h5', _A2D_H5),
+        Part('text_annotations/a2d_annotation.txt', _A2D_TEXTS, alias='a2d_annotation.txt'),
+        Part('text_annotations/a2d_missed_videos.txt', _A2D_TEXTS, alias='a2d_missed_videos.txt'),
         Part('a2d_sentences_single_frame_train_annotations.json', _MTTR, required=False),
         Part('a2d_sentences_single_frame_test_annotations.json', _MTTR, required=False),
         Part('a2d_sentences_test_annotations_in_coco_format.json', _MTTR, required=False),
