@@ -1,4 +1,4 @@
-"""A2D-Sentences: actors and actions in videos, a few annotated frames each."""
+"""Load A2D-Sentences: actors and actions in videos, a few annotated frames each."""
 
 import csv
 import importlib
@@ -15,9 +15,9 @@ import numpy as np
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
-from r2vos_mm.utils.files import read_json
 
 from .annotated_frame_dataset import SentenceClips
+from .io.annotations import read_rows
 from .io.mask_sources import TargetMasks, checked_size
 from .records import Expression, VideoRecord
 
@@ -28,13 +28,14 @@ KNOWN_BAD_INSTANCE = '1 (copy)'
 MISSED = 'text_annotations/a2d_missed_videos.txt'
 INSTANCES = 'text_annotations/a2d_annotation_with_instances'
 LIST_FILE = 'a2d_sentences_single_frame_{split}_annotations.json'
+LIST_FORM = '[query, video, frame, instance]'
 SUBSETS = dict(train='0', test='1')
 _VIDEO_SET_COLUMNS = 9
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """One entry of the list: a sentence about an instance in an annotated frame (from 1)."""
+    """An expression about an instance in an annotated frame, which counts from 1."""
 
     query: str
     video: str
@@ -54,21 +55,20 @@ class A2DSentencesDataset(SentenceClips):
         <data_root>/text_annotations/a2d_annotation_with_instances/<video>/<frame>.h5
         <data_root>/a2d_sentences_single_frame_<split>_annotations.json   optional
 
-    The list of MTTR in the last file is used where it is there. Otherwise it is made by its rule:
-    every frame file of a video that lists the sentence's instance.
+    MTTR's list in the last file is used if it exists. Otherwise it is made by MTTR's rule: every
+    frame file of a video that lists the expression's instance.
 
-    Records are named ``v_<video>_f_<frame>`` and sentences ``i_<instance>``, so that joined by '_'
-    they are the image ids of the benchmark's result files. Masks need h5py.
+    Records are named ``v_<video>_f_<frame>`` and expressions ``i_<instance>``, so that joined by
+    '_' they are the image ids of the benchmark's result files. Masks need h5py.
 
     Args:
         split: ``'train'`` or ``'test'``.
-        ann_file: a list in MTTR's form, relative to ``data_root``, instead of the usual one.
-        clip_length, pipeline, test_mode, positives_per_clip, negatives, video_subset, dataset_name,
-            seed, max_refetch: see :class:`SentenceClips`.
+        ann_file: another list in MTTR's form, relative to ``data_root``.
+        **kwargs: see :class:`SentenceClips`.
 
     Raises:
-        FileNotFoundError, ValueError: if a file of the dataset is missing or not understood.
-        ImportError: if h5py is missing.
+        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
+        ImportError: h5py is not installed.
     """
 
     METAINFO = dict(dataset_name='a2d_sentences')
@@ -85,13 +85,15 @@ class A2DSentencesDataset(SentenceClips):
         )
 
     def load_videos(self) -> list[VideoRecord]:
-        """A record for each annotated frame of the split; problems are logged once."""
+        """See the base class."""
         root, problems = Path(self.data_root), ProblemList(self.data_root)
         lengths = read_lengths(root / VIDEO_SET, self.split, problems)
-        if Path(self.ann_file).is_file():
-            entries = read_list(Path(self.ann_file), problems)
-        else:
-            entries = rebuild_list(root, lengths.keys(), problems)
+        path = Path(self.ann_file)
+        entries = (
+            read_rows(path, _parse, LIST_FORM, problems)
+            if path.is_file()
+            else rebuild_list(root, lengths.keys(), problems)
+        )
         by_frame: dict[tuple[str, int], list[Annotated]] = defaultdict(list)
         for entry in entries:
             by_frame[entry.video, entry.frame].append(entry)
@@ -107,7 +109,7 @@ class A2DSentencesDataset(SentenceClips):
         listed: Sequence[Annotated],
         problems: ProblemList,
     ) -> VideoRecord | None:
-        """The record of one annotated frame, None (noted) if a file is missing."""
+        """Return the record of one annotated frame, None if a file is missing."""
         video, frame = listed[0].video, listed[0].frame
         masks = Path(self.data_root) / INSTANCES / video / f'{frame:05d}.h5'
         path = folder / f'{video}.mp4'
@@ -129,7 +131,7 @@ class A2DSentencesDataset(SentenceClips):
         )
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
-        """The file and the indices of the frames, for ``DecodeVideoFrames``."""
+        """See the base class; the frames are decoded by ``DecodeVideoFrames``."""
         return dict(
             video_path=str(video.frame_dir),
             video_frames=[int(frame) - 1 for frame in frames],
@@ -141,39 +143,35 @@ class A2DSentencesDataset(SentenceClips):
         return InstanceFile(Path(self.data_root) / INSTANCES / video.source / f'{frame}.h5')
 
     def objects_of(self, video: VideoRecord) -> Sequence[str]:
-        """All instances of the annotated frame, with a sentence or without."""
+        """Return all instances of the annotated frame, with an expression or without."""
         return self.target_masks(video, self._annotated[video.video_id]).instances()
 
 
 @dataclass(frozen=True)
 class InstanceFile(TargetMasks):
-    """The masks of an h5 file of A2D; targets are the numbers of its instances.
-
-    Attributes:
-        path: the file.
-    """
+    """The masks of an h5 file of A2D; targets are the numbers of its instances."""
 
     path: Path
 
     def instances(self) -> list[str]:
-        """The numbers of its instances.
+        """Return the numbers of the instances.
 
         Raises:
-            DataFileError: if it cannot be read.
+            DataFileError: the file cannot be read.
         """
         with self._content() as file:
             return _instances(file)
 
     @contextmanager
     def _content(self) -> Iterator[Any]:
-        """The open file; what it lacks becomes a ``DataFileError``."""
-        with _opened(self.path) as file:
-            try:
+        """Open the file; broken and missing content becomes a ``DataFileError``."""
+        try:
+            with h5py_module().File(self.path, 'r') as file:
                 yield file
-            except KeyError as error:
-                raise DataFileError(
-                    f'{self.path} has no {error}: download the annotations again'
-                ) from error
+        except (OSError, KeyError) as error:
+            raise DataFileError(
+                f'{self.path} cannot be read ({error}): download the annotations again'
+            ) from error
 
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; all-zero if the file does not list the instance."""
@@ -192,10 +190,10 @@ class InstanceFile(TargetMasks):
 
 
 def h5py_module() -> ModuleType:
-    """h5py.
+    """Return h5py.
 
     Raises:
-        ImportError: if it is not installed.
+        ImportError: it is not installed.
     """
     try:
         return importlib.import_module('h5py')
@@ -207,10 +205,10 @@ def h5py_module() -> ModuleType:
 
 
 def clip_folder(root: Path) -> Path:
-    """The folder of the videos, which has two names.
+    """Return the folder of the videos, which has two names.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: it does not exist.
     """
     for name in CLIP_FOLDERS:
         if (root / name).is_dir():
@@ -222,10 +220,10 @@ def clip_folder(root: Path) -> Path:
 
 
 def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int]:
-    """{video: number of frames} of the videos of a split.
+    """Return {video: number of frames} of the videos of a split.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: the file does not exist.
     """
     lengths = {}
     for number, row in enumerate(csv.reader(_text(path).splitlines()), start=1):
@@ -236,41 +234,19 @@ def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int
     return lengths
 
 
-def read_list(path: Path, problems: ProblemList) -> list[Annotated]:
-    """The entries of a list in MTTR's form, ``[query, video, frame, instance]``.
-
-    Raises:
-        FileNotFoundError, ValueError: if the file cannot be read or is no list.
-    """
-    content = read_json(path)
-    if not isinstance(content, list):
-        raise ValueError(f'{path} is not a list of [query, video, frame, instance]')
-    entries = []
-    for number, row in enumerate(content):
-        try:
-            query, video, frame, instance = row
-            entry = Annotated(query, video, int(frame), int(instance))
-            usable = is_plain_name(video) and bool(query.strip()) and entry.frame > 0
-        except (AttributeError, TypeError, ValueError):
-            usable = False
-        if usable:
-            entries.append(entry)
-        else:
-            problems.add(
-                f'{path.name}: entry {number}',
-                f'{str(row)[:80]} is not [query, video, frame, instance]',
-                'entry skipped',
-            )
-    return entries
+def _parse(row: Any) -> Annotated | None:
+    query, video, frame, instance = row
+    entry = Annotated(query, video, int(frame), int(instance))
+    return entry if is_plain_name(video) and query.strip() and entry.frame > 0 else None
 
 
 def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
-    """{video: [(instance, query)]} of ``a2d_annotation.txt``, without the missed videos.
+    """Return {video: [(instance, query)]} of ``a2d_annotation.txt`` without the missed videos.
 
-    Rows whose instance is no number are left out: one row of the owners' file is so.
+    Rows whose instance is not a number are skipped, such as one row of the owners' file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: the file does not exist.
     """
     missed = root / MISSED
     skipped = set(missed.read_text(encoding='utf-8').split()) if missed.is_file() else set()
@@ -287,17 +263,17 @@ def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[in
                 is_known=row[1:2] == [KNOWN_BAD_INSTANCE],
             )
         elif row[0] not in skipped:
-            # A comma in the sentence is no column of its own.
+            # Commas in the sentence do not separate columns.
             sentences[row[0]].append((int(row[1]), ','.join(row[2:])))
     return dict(sentences)
 
 
 def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> list[Annotated]:
-    """The list as MTTR made it: each frame file of a video that lists the sentence's instance.
+    """Make the list by MTTR's rule: each frame file of a video that lists the sentence's instance.
 
     Raises:
-        FileNotFoundError: if there is no file of sentences.
-        DataFileError: if a frame file cannot be read.
+        FileNotFoundError: the file of sentences does not exist.
+        DataFileError: a frame file cannot be read.
     """
     sentences = read_sentences(root, problems)
     entries = []
@@ -316,18 +292,8 @@ def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> li
     return entries
 
 
-def _opened(path: Path) -> Any:
-    """The open h5 file."""
-    try:
-        return h5py_module().File(path, 'r')
-    except OSError as error:
-        raise DataFileError(
-            f'{path} cannot be read ({error}): download the annotations again'
-        ) from error
-
-
 def _instances(file: Any) -> list[str]:
-    """The numbers of the instances of an open file."""
+    """Return the numbers of the instances of an open file."""
     return [str(int(value)) for value in np.asarray(file['instance']).ravel()]
 
 

@@ -1,4 +1,4 @@
-"""JHMDB-Sentences: people in action, evaluation only."""
+"""Load JHMDB-Sentences: people in action, evaluation only."""
 
 import zlib
 from collections import defaultdict
@@ -14,15 +14,25 @@ from scipy.io.matlab import MatReadError
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
-from r2vos_mm.utils.files import read_json
 
 from .annotated_frame_dataset import SentenceClips
+from .io.annotations import read_rows
 from .io.mask_sources import TargetMasks, checked_size
 from .records import Expression, VideoRecord
 
 LIST_FILE = 'jhmdb_sentences_samples_metadata.json'
 FRAMES, MASKS, MASK_FILE = 'Rename_Images', 'puppet_mask', 'puppet_mask.mat'
 PERSON = '1'
+LIST_FORM = '[video, frame path, mask path, number of frames, sentence]'
+_UNREADABLE = (
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    NotImplementedError,
+    MatReadError,
+    zlib.error,
+)
 
 
 @DATASETS.register_module()
@@ -35,17 +45,16 @@ class JHMDBSentencesDataset(SentenceClips):
         <data_root>/puppet_mask/<action>/<video>/puppet_mask.mat        part_mask (H, W, T)
         <data_root>/jhmdb_sentences_samples_metadata.json
 
-    The frames of the list, three a video, were drawn once by MTTR, and published numbers are on
-    them. Records are named ``v_<video>_f_<frame>``, the image ids of the benchmark's result files.
+    MTTR drew the frames of the list, three per video, once, and published results are on them.
+    Records are named ``v_<video>_f_<frame>``, the image ids of the benchmark's result files.
 
     Args:
         ann_file: the list, relative to ``data_root``. Defaults to
             ``jhmdb_sentences_samples_metadata.json``.
-        clip_length, pipeline, test_mode, positives_per_clip, negatives, video_subset, dataset_name,
-            seed, max_refetch: see :class:`SentenceClips`.
+        **kwargs: see :class:`SentenceClips`.
 
     Raises:
-        FileNotFoundError, ValueError: if a file of the dataset is missing or not understood.
+        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='jhmdb_sentences')
@@ -56,32 +65,17 @@ class JHMDBSentencesDataset(SentenceClips):
         super().__init__(data_root=data_root, ann_file=ann_file, test_mode=test_mode, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
-        """A record for each frame of the list; problems are logged once."""
-        content = read_json(Path(self.ann_file))
-        if not isinstance(content, list):
-            raise ValueError(
-                f'{self.ann_file} is not a list of [video, frame path, mask path, '
-                'number of frames, sentence]'
-            )
+        """See the base class."""
         problems = ProblemList(self.ann_file)
         by_frame: dict[tuple[str, int], list[_Listed]] = defaultdict(list)
-        for number, row in enumerate(content):
-            listed = _read_row(row)
-            if listed is None:
-                problems.add(
-                    f'entry {number}',
-                    f'{str(row)[:80]} is not [video, frame path, mask '
-                    'path, number of frames, sentence]',
-                    'entry skipped',
-                )
-            else:
-                by_frame[listed.video, listed.frame].append(listed)
+        for listed in read_rows(Path(self.ann_file), _parse, LIST_FORM, problems):
+            by_frame[listed.video, listed.frame].append(listed)
         records = [self._record(listed, problems) for listed in by_frame.values()]
         problems.report()
         return [record for record in records if record is not None]
 
     def _record(self, listed: Sequence['_Listed'], problems: ProblemList) -> VideoRecord | None:
-        """The record of one frame, None (noted) if files are missing."""
+        """Return the record of one frame, None if files are missing."""
         first, root = listed[0], Path(self.data_root)
         folder = root / FRAMES / first.action / first.video
         masks = root / MASKS / first.action / first.video
@@ -119,19 +113,11 @@ class PuppetMask(TargetMasks):
         """See the base class; the file may have fewer masks than there are frames."""
         try:
             masks = np.asarray(loadmat(str(self.path), variable_names=['part_mask'])['part_mask'])
-        except (
-            OSError,
-            KeyError,
-            TypeError,
-            ValueError,
-            NotImplementedError,
-            MatReadError,
-            zlib.error,
-        ) as error:
+        except _UNREADABLE as error:
             raise DataFileError(
                 f'{self.path} cannot be read as part_mask (H, W, T) ({error}): download it again'
             ) from error
-        masks = masks.reshape(*masks.shape[:2], -1)  # a single mask has lost its last axis
+        masks = masks.reshape(*masks.shape[:2], -1)  # a single mask has no last axis
         if self.index >= masks.shape[2]:
             raise DataFileError(
                 f'{self.path} has {masks.shape[2]} masks, none for frame '
@@ -151,22 +137,16 @@ class _Listed:
     query: str
 
 
-def _read_row(row: Any) -> _Listed | None:
-    """A row, None if it is not understood.
-
-    The paths are those of MTTR's machine; only their last parts, below the usual folders, count.
-    """
-    try:
-        video, frame_path, _, total, query = row
-        *_, action, folder, name = PurePosixPath(frame_path).parts
-        listed = _Listed(folder, action, int(PurePosixPath(name).stem), int(total), query)
-        usable = (
-            folder == video
-            and is_plain_name(action)
-            and is_plain_name(folder)
-            and bool(query.strip())
-            and 1 <= listed.frame <= listed.total
-        )
-    except (AttributeError, TypeError, ValueError):
-        return None
-    return listed if usable else None
+def _parse(row: Any) -> _Listed | None:
+    """Return a row; only the last parts of its paths, below the usual folders, count."""
+    video, frame_path, _, total, query = row
+    *_, action, folder, name = PurePosixPath(frame_path).parts
+    listed = _Listed(folder, action, int(PurePosixPath(name).stem), int(total), query)
+    is_usable = (
+        folder == video
+        and is_plain_name(action)
+        and is_plain_name(folder)
+        and query.strip()
+        and 1 <= listed.frame <= listed.total
+    )
+    return listed if is_usable else None

@@ -1,4 +1,4 @@
-"""Reads the Refer-YouTube-VOS layout into video records.
+"""Read the layout of Refer-YouTube-VOS into video records.
 
 ::
 
@@ -7,13 +7,16 @@
     <data_root>/<split>/Annotations/<video>/<frame>.png      palette or grey, pixel = object id
     <data_root>/<split>/meta.json                            optional: categories of the objects
 
-Whatever single video, frame or sentence cannot be used is left out and noted in a
-:class:`ProblemList`; only a file that cannot be understood at all is an error.
+Videos, frames and expressions that cannot be used are skipped and added to a
+:class:`~r2vos_mm.utils.data_issues.ProblemList`; only a file that is not understood at all is an
+error.
 """
 
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import frame_order, is_plain_name, normalise_sentence
@@ -23,11 +26,43 @@ from ..records import Expression, VideoRecord
 
 MAX_OBJECT_ID = 255
 
+Row = TypeVar('Row')
+
+
+def read_rows(
+    path: Path, parse: Callable[[Any], Row | None], form: str, problems: ProblemList
+) -> Iterator[Row]:
+    """Yield the parsed rows of a JSON list.
+
+    Args:
+        path: the file.
+        parse: converts a row; rows for which it returns None are added to ``problems``, and so are
+            those for which it raises AttributeError, TypeError or ValueError.
+        form: what a row looks like, for messages.
+        problems: where to add the other rows.
+
+    Raises:
+        FileNotFoundError, ValueError: the file does not exist, or is not a list.
+    """
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise ValueError(f'{path} is not a list of {form}')
+    for number, row in enumerate(content):
+        try:
+            parsed = parse(row)
+        except (AttributeError, TypeError, ValueError):
+            parsed = None
+        if parsed is not None:
+            yield parsed
+        else:
+            what = f'{str(row)[:80]} is not {form}'
+            problems.add(f'{path.name}: entry {number}', what, 'entry skipped')
+
 
 def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
-    """Categories {video: {object id: category}} of a ``meta.json``; empty without the file.
+    """Return the categories {video: {object id: category}} of a ``meta.json``.
 
-    The categories are wanted for negative pairs only, so their absence is no problem here.
+    Only negative pairs need them, so a missing file is no problem: the result is empty.
     """
     if not path.is_file():
         return {}
@@ -50,14 +85,23 @@ def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, st
     return categories
 
 
+@dataclass(frozen=True)
+class ExpressionTarget:
+    """The objects of an expression as an id; nothing in the video; or why it is unusable."""
+
+    obj_id: str = ''
+    is_absent: bool = False
+    problem: str | None = None
+
+
 class LayoutReader:
-    """Reads the videos of one split, noting in ``problems`` whatever cannot be used.
+    """Reads the videos of one split; adds to ``problems`` what cannot be used.
 
     Args:
         split_dir: folder with ``JPEGImages`` and, where public, ``Annotations``.
-        categories: what :func:`read_categories` gave.
-        problems: where to note.
-        need_masks: leave out frames without a mask and sentences without an object (training).
+        categories: result of :func:`read_categories`.
+        problems: where to add problems.
+        need_masks: skip frames without a mask and expressions without an object (training).
         mask_root: folder of the masks. Defaults to ``Annotations`` in ``split_dir``.
     """
 
@@ -82,7 +126,7 @@ class LayoutReader:
             )
 
     def read_video(self, video_id: str, entry: Any) -> VideoRecord | None:
-        """One video, or None (noted) if nothing of it can be used."""
+        """Return one video, None if nothing of it can be used."""
         problem = self._form_problem(video_id, entry)
         if problem is None and not (self.frame_root / video_id).is_dir():
             problem = f'listed, but {self.frame_root.name}/{video_id} is missing'
@@ -109,10 +153,20 @@ class LayoutReader:
         )
 
     def note_unlisted(self, listed: set[str]) -> None:
-        """Notes folders that the annotation file does not list."""
+        """Add folders that the annotation file does not list to the problems."""
         for name in sorted(set(os.listdir(self.frame_root)) - listed):
             if not name.startswith('.') and (self.frame_root / name).is_dir():
                 self.problems.add(name, 'folder, but not listed', 'folder unused')
+
+    def target_of(self, entry: dict) -> ExpressionTarget:
+        """Return what the entry of an expression is about."""
+        obj_id = entry.get('obj_id')
+        if obj_id is None:
+            return ExpressionTarget(problem="has no 'obj_id'" if self.need_masks else None)
+        if not str(obj_id).isdecimal() or not 0 < int(obj_id) <= MAX_OBJECT_ID:
+            problem = f'obj_id {obj_id!r} is not a number from 1 to {MAX_OBJECT_ID}'
+            return ExpressionTarget(problem=problem)
+        return ExpressionTarget(str(int(obj_id)))
 
     @staticmethod
     def _form_problem(video_id: str, entry: Any) -> str | None:
@@ -126,10 +180,10 @@ class LayoutReader:
         return None
 
     def _mask_dir(self, video_id: str, listed: list) -> Path | None:
-        """The folder of the video's masks, None if it has none, or those of first frames only.
+        """Return the folder of the video's masks; None if it has none, or those of first frames.
 
-        The challenge gives out the masks of the frames in which objects appear first; in testing
-        they are no truth, and the frames without one are needed.
+        The challenge publishes the masks of the frames in which objects appear first. For testing
+        they are no ground truth, and the frames without a mask are needed.
         """
         folder = self.mask_root / video_id
         if not folder.is_dir():
@@ -137,57 +191,50 @@ class LayoutReader:
         names = {name for name in listed if is_plain_name(name)}
         with_mask = names & {path.stem for path in folder.glob('*.png')}
         if not self.need_masks and 2 * len(with_mask) < len(names):
-            self.problems.add(
-                video_id, f'{len(with_mask)} of {len(names)} frames have a mask', 'masks unused'
-            )
+            what = f'{len(with_mask)} of {len(names)} frames have a mask'
+            self.problems.add(video_id, what, 'masks unused')
             return None
         return folder
 
     def _usable_frames(self, video_id: str, listed: list, mask_dir: Path | None) -> tuple[str, ...]:
-        """Frames whose files exist, sorted by name, each once."""
-        names = {name for name in listed if is_plain_name(name)}
-        for name in listed:
-            if not is_plain_name(name):
-                self.problems.add(
-                    video_id, f'frame name {name!r} is not a plain file name', 'frame skipped'
-                )
+        """Return the frames whose files exist, sorted by name, each once."""
+        problems = [
+            f'frame name {name!r} is not a plain file name'
+            for name in listed
+            if not is_plain_name(name)
+        ]
         images = set(os.listdir(self.frame_root / video_id))
         masks = None if mask_dir is None else set(os.listdir(mask_dir))
         frames = []
-        for name in sorted(names, key=frame_order):
+        for name in sorted({name for name in listed if is_plain_name(name)}, key=frame_order):
             if f'{name}.jpg' not in images:
-                self.problems.add(
-                    video_id, f'JPEGImages/{video_id}/{name}.jpg is missing', 'frame skipped'
-                )
+                problems.append(f'JPEGImages/{video_id}/{name}.jpg is missing')
             elif masks is not None and f'{name}.png' not in masks:
-                self.problems.add(
-                    video_id, f'Annotations/{video_id}/{name}.png is missing', 'frame skipped'
-                )
+                problems.append(f'Annotations/{video_id}/{name}.png is missing')
             else:
                 frames.append(name)
+        for problem in problems:
+            self.problems.add(video_id, problem, 'frame skipped')
         return tuple(frames)
 
-    def _usable_expressions(self, video_id: str, listed: dict) -> tuple[Expression, ...]:
+    def _usable_expressions(self, video_id: str, listed: dict) -> list[Expression]:
         expressions = []
         for exp_id, entry in listed.items():
-            problem = self._expression_problem(exp_id, entry)
+            problem, target = _text_problem(exp_id, entry), ExpressionTarget()
+            if problem is None:
+                target = self.target_of(entry)
+                problem = target.problem
             if problem is not None:
                 self.problems.add(f'{video_id} expression {exp_id}', problem, 'sentence skipped')
                 continue
-            obj_id = '' if entry.get('obj_id') is None else str(int(entry['obj_id']))
-            expressions.append(Expression(exp_id, normalise_sentence(entry['exp']), obj_id))
-        return tuple(expressions)
+            text = normalise_sentence(entry['exp'])
+            expressions.append(Expression(exp_id, text, target.obj_id, target.is_absent))
+        return expressions
 
-    def _expression_problem(self, exp_id: str, entry: Any) -> str | None:
-        if not is_plain_name(exp_id):
-            return 'expression id is not a plain name'
-        if not isinstance(entry, dict) or not isinstance(entry.get('exp'), str):
-            return "has no text 'exp'"
-        if not entry['exp'].strip():
-            return 'sentence is empty'
-        obj_id = entry.get('obj_id')
-        if obj_id is None:
-            return "has no 'obj_id'" if self.need_masks else None
-        if not str(obj_id).isdecimal() or not 0 < int(obj_id) <= MAX_OBJECT_ID:
-            return f'obj_id {obj_id!r} is not a number from 1 to {MAX_OBJECT_ID}'
-        return None
+
+def _text_problem(exp_id: Any, entry: Any) -> str | None:
+    if not is_plain_name(exp_id):
+        return 'expression id is not a plain name'
+    if not isinstance(entry, dict) or not isinstance(entry.get('exp'), str):
+        return "has no text 'exp'"
+    return None if entry['exp'].strip() else 'sentence is empty'

@@ -1,10 +1,10 @@
-"""Pairs of videos and sentences to measure robustness with, the same on every machine.
+"""Build pairs of videos and expressions that measure robustness, the same on every machine.
 
 The pairs of the original R2-YouTube-VOS were never published, only that they are "unpaired video
-and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` fixes one rule in its place. Nothing is drawn:
-candidates are put in order by a hash of the seed, the sentence and the candidate. So the pairs do
-not depend on a generator, a library or the order of the files, the negatives for n = 1 are among
-those for n = 3, and a further video changes only the pairs it wins.
+and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` defines a rule instead. Nothing is drawn:
+candidates are ordered by a hash of the seed, the expression and the candidate. So the pairs do not
+depend on a generator, a library or the order of the files, the negatives for n = 1 are among those
+for n = 3, and an additional video changes only the pairs that show it.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from .sources import PairSource, SourceSentence, read_source
 from .word_changes import ATTRIBUTES
 
 DEFAULT_SEED = 'r2-2023'
-# Names of data sets by the usual names of their folders, and how names of pairs files call them.
+# Names of data sets by the usual names of their folders, and short names in names of pairs files.
 DATASET_OF_FOLDER = {
     'ref-youtube-vos': 'refer-youtube-vos',
     'refer_youtube_vos': 'refer-youtube-vos',
@@ -39,13 +39,13 @@ _ATTRIBUTE_WORDS = frozenset(word for group in ATTRIBUTES for word in group)
 
 @dataclass(frozen=True)
 class R2Pairs:
-    """What :func:`build_r2_pairs` made.
+    """Result of :func:`build_r2_pairs`.
 
     Attributes:
         content: the pairs file (``r2-pairs/1``).
-        meta_expressions: the sentences file of Refer-YouTube-VOS with the negatives in it, for
-            inference scripts that know nothing of pairs.
-        problems: what the input lacked.
+        meta_expressions: the expressions file of Refer-YouTube-VOS with the negatives added, for
+            inference scripts that cannot read pairs files.
+        problems: what the input lacks.
     """
 
     content: dict[str, Any]
@@ -54,16 +54,16 @@ class R2Pairs:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of positive and negative pairs, of sentences short of negatives, of videos."""
+        """Numbers of positive and negative pairs, of expressions short of negatives, of videos."""
         return self.content['counts']
 
     @property
     def sha256(self) -> str:
-        """See :func:`~r2vos_mm.datasets.pairs.pairs_sha256`."""
+        """See :func:`~r2vos_mm.utils.pairs_file.pairs_sha256`."""
         return self.content['pairs_sha256']
 
     def video_uses(self) -> Counter:
-        """How often each video is shown with a negative pair."""
+        """Return how often each video is shown with a negative pair."""
         return Counter(row['video'] for row in self.content['pairs'] if row['label'] == 0)
 
 
@@ -88,75 +88,69 @@ def build_r2_pairs(
     dataset: str | None = None,
     split: str | None = None,
 ) -> R2Pairs:
-    """Every sentence with its own video, and negative pairs for it.
+    """Pair every expression with its own video, and build negative pairs for it.
 
-    * ``easy``: the frames of another video in which, by its annotated categories, the object
-      cannot be (:func:`~r2vos_mm.datasets.pairs.categories.may_contain`), in the order of the hash.
-    * ``swap``: the same video, and in the sentence the noun of the object's category is replaced
-      by one of a category that the video does not have, in the order of the hash.
-    * ``hard``: another video with an object of the same category, whose sentences share no colour
-      or attribute word with this one; those with the most different sentences (words inserted,
+    * ``easy``: the frames of another video that, by its annotated categories, cannot contain the
+      object (:func:`~r2vos_mm.datasets.pairs.categories.may_contain`), ordered by the hash.
+    * ``swap``: the same video, and in the expression the noun of the object's category is replaced
+      by one of a category that the video does not have, ordered by the hash.
+    * ``hard``: another video with an object of the same category, whose expressions share no colour
+      or attribute word with this one; those with the most different expressions (words inserted,
       deleted or replaced) first. They may be true: they are marked ``"certain": false``.
 
-    Sentences that the file gives as being about nothing in their video (MeViS, version 2) are
-    negative pairs of kind ``no_target`` with it, beside those that are built.
+    Expressions about nothing in their video (MeViS, version 2) become additional negative pairs of
+    kind ``no_target`` with it.
 
     Args:
-        expressions: sentences, and
-        categories: categories, in any form of :mod:`~r2vos_mm.datasets.pairs.sources`. Without
-            categories in either file the nouns of the sentences stand in (``lexical``).
+        expressions: file of expressions, in any form of :mod:`~r2vos_mm.datasets.pairs.sources`.
+        categories: file of categories. If neither file has any, the nouns of the expressions are
+            used (``lexical``).
         video_ids: the videos to use. None: all.
-        negatives_per_positive: negatives of each sentence; fewer where there are no more
-            candidates, which the file tells under ``short``.
+        negatives_per_positive: negatives of each expression; fewer where there are no more
+            candidates, which the file lists under ``short``.
         seed: text that goes into the hash.
-        exclude: ids of negative pairs that were looked at and found true. The next candidate
-            takes the place, under its own rank: the id of a pair always means the same pair.
+        exclude: ids of negative pairs that were inspected and found true. The next candidate
+            takes their place, under its own rank: the id of a pair always means the same pair.
         name: name of the set. Defaults to
             ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
-        dataset: the data set that the sentences are of, and
-        split: its part, as the file names them. Default to what the place of ``expressions`` tells,
-            see :func:`origin_of`.
+        dataset, split: origin of the expressions, as written into the file. Default to what the
+            path of ``expressions`` says, see :func:`origin_of`.
 
     Raises:
-        FileNotFoundError, ValueError: if a file or an argument cannot be used.
+        FileNotFoundError, ValueError: a file or an argument cannot be used.
     """
-    _check(kind, negatives_per_positive)
+    if kind not in _ORDERS:
+        raise ValueError(f'kind must be one of {", ".join(_ORDERS)}, got {kind!r}')
+    if negatives_per_positive < 0:
+        raise ValueError(f'negatives_per_positive must be at least 0, got {negatives_per_positive}')
     expressions = Path(expressions)
     categories = Path(categories) if categories is not None else None
     source = read_source(expressions, categories=categories, video_ids=video_ids)
-    built = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
+    rows, short = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
     found = origin_of(expressions)
     origin = Origin(dataset or found.dataset, split or found.split)
+    labels = Counter(row['label'] for row in rows)
+    kind_name = f'{kind}-lexical' if source.is_lexical else kind
+    default_name = f'r2-{origin.short_name}{len(source.videos)}-{kind_name}'
     content = dict(
         format=FORMAT,
-        name=name or _default_name(origin, source, kind, negatives_per_positive),
+        name=name or f'{default_name}-n{negatives_per_positive}',
         params=_params(source, kind, seed, negatives_per_positive, exclude),
         source=asdict(origin) | _source_hashes(expressions, categories, source),
-        counts=_counts(built, source),
-        short=built.short,
-        pairs_sha256=pairs_sha256(built.rows),
-        pairs=built.rows,
+        counts=dict(
+            positive=labels[1], negative=labels[0], short=len(short), videos=len(source.videos)
+        ),
+        short=short,
+        pairs_sha256=pairs_sha256(rows),
+        pairs=rows,
     )
-    return R2Pairs(content, _meta_expressions(source, built.rows), source.problems)
-
-
-def _check(kind: str, wanted: int) -> None:
-    if kind not in _ORDERS:
-        raise ValueError(f'kind must be one of {", ".join(_ORDERS)}, got {kind!r}')
-    if wanted < 0:
-        raise ValueError(f'negatives_per_positive must be at least 0, got {wanted}')
-
-
-def _default_name(origin: 'Origin', source: PairSource, kind: str, wanted: int) -> str:
-    """The name of a set that got none."""
-    kind_name = f'{kind}-lexical' if source.is_lexical else kind
-    return f'r2-{origin.short_name}{len(source.videos)}-{kind_name}-n{wanted}'
+    return R2Pairs(content, _meta_expressions(source, rows), source.problems)
 
 
 def _params(
     source: PairSource, kind: str, seed: str, wanted: int, exclude: Collection[str]
 ) -> dict[str, Any]:
-    """The ``params`` of the file: all that the pairs depend on beside the sentences."""
+    """Return the ``params`` of the file: all that the pairs depend on besides the expressions."""
     params = dict(seed=seed, n_neg=wanted, kind=kind, groups=GROUPS_VERSION)
     if source.is_lexical or kind == 'swap':
         params.update(lexicon=LEXICON_VERSION)
@@ -167,19 +161,19 @@ def _params(
 
 @dataclass(frozen=True)
 class Origin:
-    """Where sentences come from: a data set and its part, None where that is not known."""
+    """Data set and split of expressions, None where unknown."""
 
     dataset: str
     split: str | None
 
     @property
     def short_name(self) -> str:
-        """Both in the name of a pairs file, as ``rytvos-val``."""
+        """Both as in the name of a pairs file, such as ``rytvos-val``."""
         return '-'.join(SHORT_NAMES.get(part, part) for part in (self.dataset, self.split) if part)
 
 
 def origin_of(expressions: Path) -> Origin:
-    """Data set and part by the place of a sentences file; elsewhere the name of its folder.
+    """Return data set and split by the path of a file of expressions, or else by its folder's name.
 
     >>> origin_of(Path('/data/ref-youtube-vos/meta_expressions/valid/meta_expressions.json'))
     Origin(dataset='refer-youtube-vos', split='valid')
@@ -196,45 +190,30 @@ def origin_of(expressions: Path) -> Origin:
     return Origin(DATASET_OF_FOLDER.get(folder.name, folder.name), split)
 
 
-@dataclass(frozen=True)
-class _Built:
-    """The rows of the file; ``short``: negatives of the sentences that have too few of them."""
-
-    rows: list[dict]
-    short: dict[str, int]
-
-
 def _build(
     source: PairSource, kind: str, seed: str, wanted: int, exclude: frozenset[str]
-) -> _Built:
-    in_order = _ORDERS[kind](source, seed)
+) -> tuple[list[dict], dict[str, int]]:
+    """Return the rows, and the number of negatives of the expressions that have too few."""
+    candidates = _ORDERS[kind](source, seed)
     rows, short = [], {}
     for video in source.videos.values():
         for sentence in video.sentences:
             rows.append(_row(sentence, _Candidate(video.video_id, sentence.exp), POSITIVE, 0))
-            negatives = list(
-                islice(
-                    (
-                        row
-                        for rank, candidate in enumerate(in_order(sentence))
-                        if (row := _row(sentence, candidate, kind, rank))['pair_id'] not in exclude
-                    ),
-                    wanted,
-                )
-            )
-            rows.extend(negatives)
+            ranked = enumerate(candidates(sentence))
+            possible = (_row(sentence, candidate, kind, rank) for rank, candidate in ranked)
+            usable = (row for row in possible if row['pair_id'] not in exclude)
+            negatives = list(islice(usable, wanted))
+            rows += negatives
             if len(negatives) < wanted:
                 short[f'{video.video_id}/{sentence.exp_id}'] = len(negatives)
-        about_nothing = [
-            _row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
-            for sentence in video.absent
-        ]
-        rows.extend(row for row in about_nothing if row['pair_id'] not in exclude)
-    return _Built(rows, short)
+        for sentence in video.absent:
+            row = _row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
+            if row['pair_id'] not in exclude:
+                rows.append(row)
+    return rows, short
 
 
 def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> dict[str, Any]:
-    label = int(kind == POSITIVE)
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
         pair_id=f'{sentence.video_id}/{sentence.exp_id}/{ending}',
@@ -244,13 +223,14 @@ def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> d
         exp=shown.exp,
         obj_id=sentence.obj_id,
         category=sentence.category,
-        label=label,
+        label=int(kind == POSITIVE),
         kind=kind,
         rank=rank,
     )
     return row | dict(certain=False) if kind == 'hard' else row
 
 
+# Function that gives the candidates of a sentence, the best first.
 _Order = Callable[[SourceSentence], list[_Candidate]]
 
 
@@ -260,8 +240,6 @@ def _digest(seed: str, sentence: SourceSentence, candidate: str) -> bytes:
 
 
 def _easy_order(source: PairSource, seed: str) -> _Order:
-    """Candidates of kind ``easy``, the best first, for any sentence."""
-
     @cache
     def videos_without(category: str) -> list[str]:
         return [
@@ -271,24 +249,17 @@ def _easy_order(source: PairSource, seed: str) -> _Order:
         ]
 
     def in_order(sentence: SourceSentence) -> list[_Candidate]:
-        if not sentence.category:
-            return []
-        others = (
-            video_id
-            for video_id in videos_without(sentence.category)
-            if video_id != sentence.video_id
+        others = videos_without(sentence.category) if sentence.category else []
+        ordered = sorted(
+            (video_id for video_id in others if video_id != sentence.video_id),
+            key=lambda other: _digest(seed, sentence, other),
         )
-        return [
-            _Candidate(video_id, sentence.exp)
-            for video_id in sorted(others, key=lambda other: _digest(seed, sentence, other))
-        ]
+        return [_Candidate(video_id, sentence.exp) for video_id in ordered]
 
     return in_order
 
 
 def _swap_order(source: PairSource, seed: str) -> _Order:
-    """Candidates of kind ``swap``, the best first, for any sentence."""
-
     def in_order(sentence: SourceSentence) -> list[_Candidate]:
         own = closure(sentence.category)
         use = next((use for use in noun_uses(sentence.exp) if use.category in own), None)
@@ -296,26 +267,22 @@ def _swap_order(source: PairSource, seed: str) -> _Order:
             return []
         video = source.videos[sentence.video_id]
         text = ' '.join(other.exp for other in video.sentences)
-        taken = {use.category for use in noun_uses(text)} | video.categories
-        nouns = sorted(
-            (
-                noun
-                for category, nouns in NOUNS.items()
-                if not may_contain(taken | own, category)
-                for noun in nouns
-            ),
-            key=lambda noun: _digest(seed, sentence, noun),
-        )
+        taken = {use.category for use in noun_uses(text)} | video.categories | own
+        nouns = [
+            noun
+            for category, listed in NOUNS.items()
+            if not may_contain(taken, category)
+            for noun in listed
+        ]
         return [
-            _Candidate(sentence.video_id, replace_noun(sentence.exp, use, noun)) for noun in nouns
+            _Candidate(sentence.video_id, replace_noun(sentence.exp, use, noun))
+            for noun in sorted(nouns, key=lambda noun: _digest(seed, sentence, noun))
         ]
 
     return in_order
 
 
 def _hard_order(source: PairSource, seed: str) -> _Order:
-    """Candidates of kind ``hard``, the best first, for any sentence."""
-
     @cache
     def sentences_about(category: str) -> dict[str, list[tuple[str, ...]]]:
         return {
@@ -350,7 +317,7 @@ def _words(sentence: SourceSentence) -> tuple[str, ...]:
 
 
 def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many words must be inserted, deleted or replaced to get from one to the other.
+    """Return how many words must be inserted, deleted or replaced to turn one into the other.
 
     >>> edit_distance('a dog on the left'.split(), 'the dog on left'.split())
     2
@@ -363,17 +330,10 @@ def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:
     return row[-1]
 
 
-def _counts(built: _Built, source: PairSource) -> dict[str, int]:
-    labels = Counter(row['label'] for row in built.rows)
-    return dict(
-        positive=labels[1], negative=labels[0], short=len(built.short), videos=len(source.videos)
-    )
-
-
 def _source_hashes(
     expressions: Path, categories: Path | None, source: PairSource
 ) -> dict[str, str]:
-    """What the pairs were made from: SHA-256 of the files, and of the sorted video ids by line."""
+    """Return the SHA-256 of the source files, and of the sorted video ids by line."""
     files = dict(expressions_sha256=expressions)
     if categories is not None:
         files.update(categories_sha256=categories)
@@ -383,9 +343,9 @@ def _source_hashes(
 
 
 def _meta_expressions(source: PairSource, rows: list[dict]) -> dict[str, Any]:
-    """The sentences file with a further sentence for each negative pair.
+    """Return the expressions file with an additional expression for each negative pair.
 
-    A video's own sentence about nothing (MeViS) is one of them and only under its new number.
+    A video's own expression about nothing (MeViS) appears under its new number only.
     """
     videos = {
         video.video_id: dict(video.entry, expressions=dict(video.entry['expressions']))

@@ -1,8 +1,8 @@
-"""Negative pairs of training clips: sentences that are not true of the clip's video.
+"""Draw the negative pairs of training clips: expressions that are not true of the clip's video.
 
-They come in three strengths: ``other_video`` (a sentence of another video), ``attribute`` and
-``relation`` (a sentence of this very video with one word changed). A share per strength is
-config, so that training decides how fine the distinction has to be.
+Their kinds are ``other_video`` (an expression of another video), ``attribute`` and ``relation`` (an
+expression of the same video with one word changed) and ``no_target`` (an expression that the data
+marks as being about nothing). The config sets the share of each kind.
 """
 
 from abc import ABCMeta, abstractmethod
@@ -23,79 +23,25 @@ from .word_changes import ATTRIBUTES, RELATIONS, change_one_word
 DEFAULT_SHARES = dict(other_video=0.5, attribute=0.25, relation=0.25)
 MAX_TRIES = 50
 MAX_REPEATS = 4
-# Words that sentences about different things share.
-_FUNCTION_WORDS = frozenset(
-    (
-        'a',
-        'an',
-        'and',
-        'are',
-        'as',
-        'at',
-        'behind',
-        'being',
-        'beside',
-        'black',
-        'blue',
-        'brown',
-        'by',
-        'from',
-        'front',
-        'green',
-        'grey',
-        'has',
-        'he',
-        'her',
-        'his',
-        'in',
-        'into',
-        'is',
-        'it',
-        'its',
-        'left',
-        'moving',
-        'near',
-        'next',
-        'of',
-        'off',
-        'on',
-        'one',
-        'other',
-        'out',
-        'over',
-        'red',
-        'right',
-        'she',
-        'side',
-        'small',
-        'standing',
-        'that',
-        'the',
-        'their',
-        'there',
-        'this',
-        'to',
-        'top',
-        'two',
-        'under',
-        'up',
-        'walking',
-        'was',
-        'white',
-        'who',
-        'with',
-        'yellow',
-    )
-)
+# Words that expressions about different things share.
+# fmt: off
+_FUNCTION_WORDS = frozenset((
+    'a', 'an', 'and', 'are', 'as', 'at', 'behind', 'being', 'beside', 'black', 'blue', 'brown',
+    'by', 'from', 'front', 'green', 'grey', 'has', 'he', 'her', 'his', 'in', 'into', 'is', 'it',
+    'its', 'left', 'moving', 'near', 'next', 'of', 'off', 'on', 'one', 'other', 'out', 'over',
+    'red', 'right', 'she', 'side', 'small', 'standing', 'that', 'the', 'their', 'there', 'this',
+    'to', 'top', 'two', 'under', 'up', 'walking', 'was', 'white', 'who', 'with', 'yellow',
+))
+# fmt: on
 
 
 class NegativeSource(metaclass=ABCMeta):
     """Draws the negative pairs of a clip.
 
     Args:
-        per_clip: number of negative pairs a clip gets; fewer where no more can be found.
-        shares: relative frequency of each kind, e.g. ``dict(other_video=.5, attribute=.5)``.
-            What a kind cannot give is drawn from the others.
+        per_clip: number of negative pairs of a clip; fewer if no more can be found.
+        shares: relative frequency of each kind, e.g. ``dict(other_video=.5, attribute=.5)``. A kind
+            that has no pair for a video is replaced by the others.
     """
 
     def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
@@ -111,11 +57,11 @@ class NegativeSource(metaclass=ABCMeta):
         self.videos: Sequence[VideoRecord] = ()
 
     def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
-        """Gets to know the videos once; called by the dataset before the first draw."""
+        """Set the videos; the data set calls it once, before the first draw."""
         self.videos = videos
 
     def draw(self, video: VideoRecord, rng: np.random.Generator) -> list[Pair]:
-        """Up to ``per_clip`` negative pairs with different sentences for a clip of ``video``."""
+        """Return up to ``per_clip`` negative pairs of different sentences for ``video``."""
         pairs: dict[str, Pair] = {}
         for _ in range(self.per_clip):
             pair = self._draw_new(video, pairs.keys(), rng)
@@ -126,7 +72,7 @@ class NegativeSource(metaclass=ABCMeta):
     def _draw_new(
         self, video: VideoRecord, taken: Container[str], rng: np.random.Generator
     ) -> Pair | None:
-        """A pair whose sentence is not taken, of the kind the shares choose if it has one."""
+        """Return a pair whose sentence is not taken, of the drawn kind if it has one."""
         for kind in self._weighted_order(rng):
             for _ in range(MAX_REPEATS):
                 pair = self.draw_kind(kind, video, rng)
@@ -137,7 +83,7 @@ class NegativeSource(metaclass=ABCMeta):
         return None
 
     def _weighted_order(self, rng: np.random.Generator) -> list[str]:
-        """All kinds, drawn by share without replacement: later ones stand in for earlier ones.
+        """Return all kinds, drawn by share without replacement; later ones replace earlier ones.
 
         The smallest of exponential variables with rates p_i is the i-th with probability p_i.
         """
@@ -146,19 +92,19 @@ class NegativeSource(metaclass=ABCMeta):
 
     @abstractmethod
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-        """One negative pair of the given kind, None if the video has none."""
+        """Return one negative pair of the given kind, None if the video has none."""
 
 
 class TrainNegatives(NegativeSource):
-    """Negatives made from the sentences and categories of the training set.
+    """Make negatives from the expressions and categories of the training set.
 
-    * ``other_video``: a sentence of another video whose category (or one of its group) is not
-      annotated in this video, see :mod:`~r2vos_mm.datasets.pairs.categories`. Without categories, a
-      sentence that shares no content word with this video's sentences.
-    * ``attribute``, ``relation``: a sentence of this video with one word changed, only if its
-      object is the only annotated one of its category, and to a word that no sentence of the
+    * ``other_video``: an expression of another video whose category (or group) is not annotated in
+      this one, see :mod:`~r2vos_mm.datasets.pairs.categories`. Without categories, an expression
+      that shares no content word with this video's.
+    * ``attribute``, ``relation``: an expression of this video with one word changed, only if its
+      object is the only annotated one of its category, and to a word that no expression of the
       video contains.
-    * ``no_target``: a sentence that the data gives as being about nothing in this video.
+    * ``no_target``: an expression that the data marks as being about nothing in this video.
     """
 
     _GROUPS = dict(attribute=ATTRIBUTES, relation=RELATIONS)
@@ -174,7 +120,7 @@ class TrainNegatives(NegativeSource):
             )
 
     def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
-        """Warns once if categories are missing."""
+        """See the base class; warn if categories are missing."""
         super().prepare(videos, data_root)
         unknown = sum(not video.categories for video in videos)
         if unknown:
@@ -185,7 +131,7 @@ class TrainNegatives(NegativeSource):
             )
 
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-        """See the class."""
+        """See the base class."""
         if kind == 'other_video':
             return self._other_video(video, rng)
         if kind == NO_TARGET:
@@ -226,10 +172,10 @@ class TrainNegatives(NegativeSource):
 
 
 class PairsFileNegatives(NegativeSource):
-    """Negatives written beforehand, e.g. proven ones of a synthetic set.
+    """Draw negatives from a pairs file, e.g. proven ones of a synthetic set.
 
     Args:
-        pairs_file: ``r2-pairs/1`` file; a relative path is taken from the data root.
+        pairs_file: ``r2-pairs/1`` file, relative to the data root.
         per_clip, shares: see :class:`NegativeSource`; the kinds are those of the file.
     """
 
@@ -241,11 +187,11 @@ class PairsFileNegatives(NegativeSource):
         self.pairs: dict[tuple[str, str], list[Pair]] = {}
 
     def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
-        """Reads the file.
+        """Read the file.
 
         Raises:
-            FileNotFoundError, ValueError: see :func:`~r2vos_mm.datasets.pairs.read_pairs`; also
-                if the file has no negative pair of the wanted kinds for these videos.
+            FileNotFoundError, ValueError: the file cannot be used, or has no negative pair of the
+                wanted kinds for these videos.
         """
         super().prepare(videos, data_root)
         path = data_root / self.pairs_file
@@ -265,20 +211,20 @@ class PairsFileNegatives(NegativeSource):
         self.pairs = dict(by_kind)
 
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-        """See the class."""
+        """See the base class."""
         pairs = self.pairs.get((video.video_id, kind))
         return pairs[int(rng.integers(len(pairs)))] if pairs else None
 
 
 def _no_target(video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-    """One of the sentences given as being about nothing in the video."""
+    """Return one of the sentences that are about nothing in the video."""
     if not video.absent:
         return None
     return Pair.no_target(video.video_id, video.absent[int(rng.integers(len(video.absent)))])
 
 
 def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:
-    """Whether a sentence of another video may describe something in this one."""
+    """Return whether a sentence of another video may describe something in this one."""
     if expression.sentence in video.sentences:
         return True
     category = other.categories.get(expression.obj_id)
@@ -289,7 +235,10 @@ def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression)
 
 
 def _is_only_one_of_its_category(video: VideoRecord, obj_id: str) -> bool:
-    """Whether no other annotated object shares the category; by sentences where it is unknown."""
+    """Return whether an object is the only annotated one of its category.
+
+    Where categories are unknown, whether all sentences are about it.
+    """
     category = video.categories.get(obj_id)
     if category is None:
         return len({expression.obj_id for expression in video.expressions}) == 1

@@ -1,4 +1,4 @@
-"""Closed list of the nouns that name a category, to find and to change what a sentence is about."""
+"""Find and replace the nouns that name the object of an expression, from a closed list."""
 
 import re
 from dataclasses import dataclass
@@ -7,128 +7,58 @@ from functools import cache
 LEXICON_VERSION = 'v1'
 
 # Nouns of the categories of YouTube-VOS, singular, the most usual first. A noun that fits things
-# of several categories (panda, board, bag) stands with one of them, or nowhere.
+# of several categories (panda, board, bag) is listed with one of them, or not at all.
+# fmt: off
 NOUNS: dict[str, tuple[str, ...]] = {
     'airplane': ('airplane', 'plane', 'aeroplane', 'jet', 'aircraft'),
     'ape': ('ape', 'gorilla', 'orangutan', 'chimpanzee'),
     'ball': ('ball', 'football', 'soccer ball', 'tennis ball'),
-    'bear': ('bear', 'polar bear', 'brown bear'),
-    'bike': ('bike', 'bicycle'),
+    'bear': ('bear', 'polar bear', 'brown bear'), 'bike': ('bike', 'bicycle'),
     'bird': ('bird', 'pigeon', 'dove', 'seagull', 'swan'),
-    'boat': ('boat', 'ship', 'canoe', 'kayak', 'sailboat'),
-    'bottle': ('bottle',),
-    'bus': ('bus',),
-    'butterfly': ('butterfly',),
-    'camel': ('camel',),
-    'cat': ('cat', 'kitten'),
-    'chameleon': ('chameleon',),
-    'cow': ('cow', 'bull', 'calf', 'ox'),
-    'crocodile': ('crocodile', 'alligator'),
-    'deer': ('deer', 'elk', 'moose'),
-    'dog': ('dog', 'puppy'),
-    'dolphin': ('dolphin',),
-    'duck': ('duck', 'goose', 'rooster', 'hen', 'chicken'),
-    'eagle': ('eagle', 'hawk', 'falcon'),
-    'earless_seal': ('seal', 'sea lion'),
-    'elephant': ('elephant',),
-    'fish': ('fish', 'goldfish'),
-    'flag': ('flag',),
-    'fox': ('fox',),
-    'frisbee': ('frisbee',),
-    'frog': ('frog', 'toad'),
-    'giant_panda': ('giant panda', 'panda'),
-    'giraffe': ('giraffe',),
-    'guitar': ('guitar',),
-    'hand': ('hand',),
-    'handbag': ('handbag', 'purse'),
-    'hat': ('hat', 'helmet', 'cap'),
-    'hedgehog': ('hedgehog',),
-    'horse': ('horse', 'pony', 'foal'),
-    'jellyfish': ('jellyfish', 'jelly fish'),
-    'kangaroo': ('kangaroo', 'wallaby'),
-    'knife': ('knife',),
-    'leopard': ('leopard', 'cheetah', 'jaguar'),
-    'lion': ('lion', 'lioness'),
-    'lizard': ('lizard', 'gecko', 'iguana'),
-    'microphone': ('microphone',),
-    'mirror': ('mirror',),
-    'monkey': ('monkey', 'baboon'),
-    'motorbike': ('motorbike', 'motorcycle', 'motor bike'),
-    'mouse': ('mouse', 'rat', 'hamster'),
-    'owl': ('owl',),
-    'paddle': ('paddle', 'oar'),
-    'parachute': ('parachute',),
-    'parrot': ('parrot', 'parakeet', 'cockatoo', 'macaw'),
+    'boat': ('boat', 'ship', 'canoe', 'kayak', 'sailboat'), 'bottle': ('bottle',),
+    'bus': ('bus',), 'butterfly': ('butterfly',), 'camel': ('camel',), 'cat': ('cat', 'kitten'),
+    'chameleon': ('chameleon',), 'cow': ('cow', 'bull', 'calf', 'ox'),
+    'crocodile': ('crocodile', 'alligator'), 'deer': ('deer', 'elk', 'moose'),
+    'dog': ('dog', 'puppy'), 'dolphin': ('dolphin',),
+    'duck': ('duck', 'goose', 'rooster', 'hen', 'chicken'), 'eagle': ('eagle', 'hawk', 'falcon'),
+    'earless_seal': ('seal', 'sea lion'), 'elephant': ('elephant',), 'fish': ('fish', 'goldfish'),
+    'flag': ('flag',), 'fox': ('fox',), 'frisbee': ('frisbee',), 'frog': ('frog', 'toad'),
+    'giant_panda': ('giant panda', 'panda'), 'giraffe': ('giraffe',), 'guitar': ('guitar',),
+    'hand': ('hand',), 'handbag': ('handbag', 'purse'), 'hat': ('hat', 'helmet', 'cap'),
+    'hedgehog': ('hedgehog',), 'horse': ('horse', 'pony', 'foal'),
+    'jellyfish': ('jellyfish', 'jelly fish'), 'kangaroo': ('kangaroo', 'wallaby'),
+    'knife': ('knife',), 'leopard': ('leopard', 'cheetah', 'jaguar'), 'lion': ('lion', 'lioness'),
+    'lizard': ('lizard', 'gecko', 'iguana'), 'microphone': ('microphone',), 'mirror': ('mirror',),
+    'monkey': ('monkey', 'baboon'), 'motorbike': ('motorbike', 'motorcycle', 'motor bike'),
+    'mouse': ('mouse', 'rat', 'hamster'), 'owl': ('owl',), 'paddle': ('paddle', 'oar'),
+    'parachute': ('parachute',), 'parrot': ('parrot', 'parakeet', 'cockatoo', 'macaw'),
     'penguin': ('penguin',),
     'person': (
-        'person',
-        'man',
-        'woman',
-        'boy',
-        'girl',
-        'child',
-        'kid',
-        'lady',
-        'guy',
-        'rider',
-        'skateboarder',
-        'surfer',
-        'player',
-        'skier',
-        'snowboarder',
-        'cyclist',
-        'dancer',
+        'person', 'man', 'woman', 'boy', 'girl', 'child', 'kid', 'lady', 'guy', 'rider',
+        'skateboarder', 'surfer', 'player', 'skier', 'snowboarder', 'cyclist', 'dancer',
     ),
-    'plant': ('plant',),
-    'rabbit': ('rabbit', 'bunny'),
-    'raccoon': ('raccoon',),
-    'rope': ('rope', 'leash'),
-    'sedan': ('car', 'sedan'),
-    'shark': ('shark',),
-    'sheep': ('sheep', 'lamb', 'goat'),
-    'shovel': ('shovel',),
-    'skateboard': ('skateboard',),
-    'small_panda': ('red panda',),
-    'snail': ('snail',),
-    'snake': ('snake',),
-    'snowboard': ('snowboard',),
-    'spider': ('spider',),
-    'squirrel': ('squirrel',),
-    'surfboard': ('surfboard', 'surf board'),
-    'tennis_racket': ('tennis racket', 'racket'),
-    'tiger': ('tiger',),
-    'toilet': ('toilet',),
-    'train': ('train', 'locomotive'),
-    'truck': ('truck', 'lorry', 'pickup'),
-    'turtle': ('turtle', 'tortoise'),
-    'umbrella': ('umbrella',),
-    'whale': ('whale', 'orca'),
-    'zebra': ('zebra',),
+    'plant': ('plant',), 'rabbit': ('rabbit', 'bunny'), 'raccoon': ('raccoon',),
+    'rope': ('rope', 'leash'), 'sedan': ('car', 'sedan'), 'shark': ('shark',),
+    'sheep': ('sheep', 'lamb', 'goat'), 'shovel': ('shovel',), 'skateboard': ('skateboard',),
+    'small_panda': ('red panda',), 'snail': ('snail',), 'snake': ('snake',),
+    'snowboard': ('snowboard',), 'spider': ('spider',), 'squirrel': ('squirrel',),
+    'surfboard': ('surfboard', 'surf board'), 'tennis_racket': ('tennis racket', 'racket'),
+    'tiger': ('tiger',), 'toilet': ('toilet',), 'train': ('train', 'locomotive'),
+    'truck': ('truck', 'lorry', 'pickup'), 'turtle': ('turtle', 'tortoise'),
+    'umbrella': ('umbrella',), 'whale': ('whale', 'orca'), 'zebra': ('zebra',),
 }
 
 _IRREGULAR = dict(
-    bunny='bunnies',
-    butterfly='butterflies',
-    calf='calves',
-    child='children',
-    goose='geese',
-    knife='knives',
-    lady='ladies',
-    lorry='lorries',
-    man='men',
-    mouse='mice',
-    ox='oxen',
-    person='people',
-    pony='ponies',
-    puppy='puppies',
-    wallaby='wallabies',
-    woman='women',
+    bunny='bunnies', butterfly='butterflies', calf='calves', child='children', goose='geese',
+    knife='knives', lady='ladies', lorry='lorries', man='men', mouse='mice', ox='oxen',
+    person='people', pony='ponies', puppy='puppies', wallaby='wallabies', woman='women',
 )
+# fmt: on
 _UNCHANGED = ('aircraft', 'deer', 'elk', 'fish', 'moose', 'sheep')
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun of the list.
+    """Return the plural of a noun of the list.
 
     >>> [plural(noun) for noun in ('fox', 'goldfish', 'red panda', 'man')]
     ['foxes', 'goldfish', 'red pandas', 'men']
@@ -140,7 +70,7 @@ def plural(noun: str) -> str:
 
 @dataclass(frozen=True)
 class NounUse:
-    """A noun in a sentence: its category, and where it stands (``sentence[start:end]``)."""
+    """A noun in a sentence, its category and its place (``sentence[start:end]``)."""
 
     noun: str
     category: str
@@ -158,7 +88,7 @@ class _Form:
 
 @cache
 def _forms() -> dict[str, _Form]:
-    """Every singular and plural; what is both counts as singular."""
+    """Return every singular and plural; a word that is both counts as singular."""
     nouns = {noun: category for category, listed in NOUNS.items() for noun in listed}
     plurals = {plural(noun): _Form(noun, category, True) for noun, category in nouns.items()}
     return plurals | {noun: _Form(noun, category, False) for noun, category in nouns.items()}
@@ -166,15 +96,15 @@ def _forms() -> dict[str, _Form]:
 
 @cache
 def _pattern() -> re.Pattern:
-    """Any form as whole words; of two that start alike the longer one."""
+    """Return the pattern of any form as whole words, longer forms first."""
     forms = sorted(_forms(), key=len, reverse=True)
     return re.compile(rf'\b({"|".join(map(re.escape, forms))})\b', re.IGNORECASE)
 
 
 def noun_uses(sentence: str) -> list[NounUse]:
-    """The nouns of the list in a sentence, in their order.
+    """Return the nouns of the list in a sentence, in their order.
 
-    Nouns side by side ('puppy dog') are one use of the last one.
+    Adjacent nouns ('puppy dog') are one use of the last one.
 
     >>> [(use.noun, use.category) for use in noun_uses('A puppy Dog near two giant pandas')]
     [('dog', 'dog'), ('giant panda', 'giant_panda')]
@@ -189,10 +119,10 @@ def noun_uses(sentence: str) -> list[NounUse]:
 
 
 def replace_noun(sentence: str, use: NounUse, noun: str) -> str:
-    """The sentence with another noun of the list in the place of ``use``.
+    """Return the sentence with ``use`` replaced by another noun of the list.
 
-    A plural stays a plural, and an article that stands before the noun is made to fit: it would
-    betray the change.
+    A plural stays a plural, and an article before the noun is adapted, so that it does not reveal
+    the change.
 
     >>> sentence = 'two Dogs next to a dog'
     >>> [replace_noun(sentence, use, 'elephant') for use in noun_uses(sentence)]

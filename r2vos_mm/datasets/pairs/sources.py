@@ -1,6 +1,6 @@
-"""Sentences with their objects and categories, from every file that pairs can be built from.
+"""Read expressions with their objects and categories from all files that pairs are built from.
 
-Sentences: the challenge form of Refer-YouTube-VOS (without objects), the form with ``obj_id``,
+Expressions: the challenge form of Refer-YouTube-VOS (without objects), the form with ``obj_id``,
 MeViS (lists of objects), and the owners' first release, by object and with categories. Categories:
 a ``meta.json``, the first release, or DAVIS's ``{video: {object: category}}``.
 """
@@ -21,7 +21,7 @@ from .nouns import noun_uses
 
 @dataclass(frozen=True)
 class SourceSentence:
-    """One sentence as the file has it. Object and category are '' where they are not known."""
+    """An expression as in the file; object and category are '' where unknown."""
 
     video_id: str
     exp_id: str
@@ -32,11 +32,11 @@ class SourceSentence:
 
 @dataclass(frozen=True)
 class SourceVideo:
-    """One video: its sentences by number, and the categories of *all* its annotated objects.
+    """A video: its expressions by number, and the categories of *all* its annotated objects.
 
-    ``categories`` is empty where nothing is known: then nothing is known to be absent either.
-    ``absent`` are sentences given as being about nothing in the video (MeViS). ``entry`` is the
-    video's entry of the sentences file, in the challenge form.
+    ``categories`` is empty where unknown; then nothing is known to be absent either. ``absent``
+    are expressions about nothing in the video (MeViS). ``entry`` is the video's entry of the
+    expressions file, in the challenge form.
     """
 
     video_id: str
@@ -48,12 +48,12 @@ class SourceVideo:
 
 @dataclass(frozen=True)
 class PairSource:
-    """The videos pairs are built from, by id in order.
+    """The videos that pairs are built from, ordered by id.
 
     Attributes:
         videos: {video id: video}.
-        is_lexical: categories are nouns found in the sentences, for want of annotated ones.
-        problems: what was left out, and why.
+        is_lexical: whether categories are nouns of the expressions, for lack of annotated ones.
+        problems: what was skipped, and why.
     """
 
     videos: dict[str, SourceVideo]
@@ -64,20 +64,20 @@ class PairSource:
 def read_source(
     expressions: Path, *, categories: Path | None = None, video_ids: Collection[str] | None = None
 ) -> PairSource:
-    """Reads sentences and categories.
+    """Read expressions and categories.
 
-    A sentence without object gets that of the same sentence in the categories file, if this is
-    the owners' first release. Without any category in the files, the nouns of a video's sentences
-    stand in.
+    An expression without object gets that of the same expression in the categories file, if this
+    is the owners' first release. If the files have no categories, the nouns of a video's
+    expressions are used instead.
 
     Args:
-        expressions: file of sentences.
-        categories: file of categories; None takes those of the sentences file, if it has some.
-        video_ids: the videos to use; those that the file lacks are noted. None: all.
+        expressions: file of expressions.
+        categories: file of categories; None takes those of the expressions file, if any.
+        video_ids: the videos to use; None: all.
 
     Raises:
-        FileNotFoundError, ValueError: if a file is missing or not understood, or no sentence is
-            left.
+        FileNotFoundError, ValueError: a file is missing or not understood, or no expression is
+            usable.
     """
     problems = ProblemList(str(expressions))
     entries = _selected(read_expressions(expressions), video_ids, problems)
@@ -127,7 +127,7 @@ def _selected(
 
 
 def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
-    """{video: {object: category}}, empty where the file has none."""
+    """Return {video: {object: category}}, empty if the file has none."""
     content = read_json(path)
     videos = content.get('videos') if isinstance(content, dict) else None
     if isinstance(videos, dict):
@@ -151,7 +151,7 @@ def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, st
 
 
 def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
-    """{(video, exp_id, sentence): object} of a categories file that has sentences, too."""
+    """Return {(video, exp_id, sentence): object} of a categories file that has sentences, too."""
     content = read_json(path) if path is not None else {}
     if 'videos' not in content:
         return {}
@@ -163,7 +163,7 @@ def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
 
 
 def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str, dict]:
-    """The entries of a video's usable sentences, by number."""
+    """Return the entries of a video's usable sentences, by number."""
     listed = entry.get('expressions') if isinstance(entry, dict) else None
     if not is_plain_name(video_id) or not isinstance(listed, dict):
         problems.add(str(video_id), "has no plain name or no dict 'expressions'", 'video skipped')
@@ -183,7 +183,7 @@ def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str,
 
 
 def _is_absent(item: Mapping[str, Any]) -> bool:
-    """Whether a sentence is given as being about nothing: an empty list, of masks if it has one."""
+    """Return whether a sentence is about nothing: an empty list, of masks if it has one."""
     return item.get('anno_id', item.get('obj_id')) == []
 
 
@@ -195,7 +195,7 @@ def _sentence(
     annotated: Mapping[str, Mapping[str, str]],
     problems: ProblemList,
 ) -> SourceSentence:
-    """A sentence with its object and category, as far as they are known."""
+    """Return a sentence with its object and category, as far as they are known."""
     exp = item['exp']
     obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
     if annotated:
@@ -212,7 +212,7 @@ def _sentence(
 
 
 def _object_of(item: Mapping[str, Any]) -> str:
-    """The object a sentence is about, '' where it is not known or more than one."""
+    """Return the object of a sentence, '' where it is unknown or more than one."""
     obj_id = item.get('obj_id')
     return '' if obj_id is None or isinstance(obj_id, list) else str(obj_id)
 

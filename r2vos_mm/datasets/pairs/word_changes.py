@@ -1,53 +1,23 @@
-"""Closed lists of words, to turn a sentence about an object into one that is not true of it."""
+"""Change one word of an expression, from closed lists, so that it is no longer true."""
 
 import re
 
 import numpy as np
 
+# fmt: off
 _COLOURS = (
-    'red',
-    'orange',
-    'yellow',
-    'green',
-    'blue',
-    'purple',
-    'pink',
-    'brown',
-    'black',
-    'white',
-    'grey',
-    'gray',
+    'red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'black', 'white',
+    'grey', 'gray',
 )
-_CONFUSABLE = frozenset(
-    map(
-        frozenset,
-        (
-            ('grey', 'gray'),
-            ('grey', 'white'),
-            ('gray', 'white'),
-            ('grey', 'black'),
-            ('gray', 'black'),
-            ('grey', 'blue'),
-            ('gray', 'blue'),
-            ('brown', 'black'),
-            ('brown', 'orange'),
-            ('brown', 'red'),
-            ('brown', 'yellow'),
-            ('brown', 'grey'),
-            ('brown', 'gray'),
-            ('orange', 'red'),
-            ('orange', 'yellow'),
-            ('pink', 'red'),
-            ('pink', 'purple'),
-            ('pink', 'white'),
-            ('blue', 'purple'),
-            ('blue', 'green'),
-            ('yellow', 'white'),
-            ('yellow', 'green'),
-            ('blue', 'black'),
-        ),
-    )
-)
+_CONFUSABLE = frozenset(map(frozenset, (
+    ('grey', 'gray'), ('grey', 'white'), ('gray', 'white'), ('grey', 'black'), ('gray', 'black'),
+    ('grey', 'blue'), ('gray', 'blue'), ('brown', 'black'), ('brown', 'orange'), ('brown', 'red'),
+    ('brown', 'yellow'), ('brown', 'grey'), ('brown', 'gray'), ('orange', 'red'),
+    ('orange', 'yellow'), ('pink', 'red'), ('pink', 'purple'), ('pink', 'white'),
+    ('blue', 'purple'), ('blue', 'green'), ('yellow', 'white'), ('yellow', 'green'),
+    ('blue', 'black'),
+)))
+# fmt: on
 
 ATTRIBUTES: tuple[tuple[str, ...], ...] = (
     _COLOURS,
@@ -73,23 +43,23 @@ RELATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def has_words(text: str, words: str) -> bool:
-    """Whether ``words`` stands in ``text`` as whole words."""
+    """Return whether ``text`` contains ``words`` as whole words."""
     return re.search(rf'\b{re.escape(words)}\b', text) is not None
 
 
 def change_one_word(
     sentence: str, groups: tuple[tuple[str, ...], ...], *, avoid: str, rng: np.random.Generator
 ) -> str | None:
-    """The sentence with one word (or phrase) replaced by another of its group.
+    """Return the sentence with one word (or phrase) replaced by another of its group.
 
     Args:
         sentence: normalised sentence.
         groups: :data:`ATTRIBUTES` or :data:`RELATIONS`.
-        avoid: text whose words are not put in, the other sentences of the video.
+        avoid: text whose words are not used, such as the other sentences of the video.
         rng: chooses among the possible changes.
 
     Returns:
-        The changed sentence, or None if no word of the groups stands in it.
+        The changed sentence, or None if it has no word of the groups.
     """
     changes = [
         (old, new)
@@ -106,6 +76,6 @@ def change_one_word(
         return None
     old, new = changes[int(rng.integers(len(changes)))]
     article = 'an' if new[0] in 'aeiou' else 'a'
-    # An article of the old word would betray the change.
+    # The article must fit the new word, or it reveals the change.
     changed = re.sub(rf'\ban? {re.escape(old)}\b', f'{article} {new}', sentence)
     return re.sub(rf'\b{re.escape(old)}\b', new, changed)
