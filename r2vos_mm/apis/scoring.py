@@ -35,6 +35,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
 from r2vos_mm.utils.pairs_file import read_pair_rows
+from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
 FRAMES_AT_ONCE = 16
 BOUND_TH = 0.008
@@ -171,7 +172,7 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
     """
     outcome, shape = Outcome(), truth.shape(task)
     numbers = np.arange(1, truth.num_objects(task) + 1)
-    folders = {k: f'anno_{k}/{task.video}' for k in range(object_scores.NUM_EXPRESSION_SETS)}
+    folders = {k: f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)}
     if not any(predictions.has_folder(f'anno_{k}') for k in folders):
         folders = {0: task.video}
     sets = {

@@ -54,7 +54,7 @@ class SentenceClips(BaseReferringDataset):
     def clip_record(
         self, record: VideoRecord, *, video: str, frame: int, total: int
     ) -> VideoRecord:
-        """Return a record of the clip around ``frame``, which counts from 1, of ``total`` frames."""
+        """Return a record of the clip around ``frame`` (from 1) of ``total`` frames."""
         frame = min(frame, total)
         names = tuple(f'{number:05d}' for number in frames_around(frame, total, self.clip_length))
         self._annotated[record.video_id] = f'{frame:05d}'

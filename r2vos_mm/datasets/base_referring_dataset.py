@@ -1,4 +1,4 @@
-"""Items of referring datasets: clips with their pairs, reproducible draw by draw."""
+"""Make the items of referring data sets: clips with their pairs, reproducible draw by draw."""
 
 import random
 from abc import abstractmethod
@@ -32,7 +32,7 @@ TASK_UTILS.register_module(module=PairsFileNegatives)
 
 @contextmanager
 def seeded_globals(seed: int) -> Iterator[None]:
-    """Seeds the global generators of ``random`` and NumPy inside, and restores them after.
+    """Seed the global generators of ``random`` and NumPy within the block, and restore them.
 
     Image transforms of MMCV and MMDetection draw from these.
     """
@@ -49,40 +49,37 @@ def seeded_globals(seed: int) -> Iterator[None]:
 class BaseReferringDataset(BaseDataset):
     """Clips and pairs from videos that a subclass lists in :meth:`load_videos`.
 
-    Training: an item is (video, sentence, anchor frame); its clip has T frames around the anchor
-    and the pairs: the sentence, ``positives_per_clip - 1`` other sentences of the video, and the
-    negatives. Everything random in an item (frames, pairs, augmentation) depends on (``seed``,
-    epoch, index) only, where an :class:`EpochIndex` of the sampler carries the epoch. If the
-    sentence's object is visible in no frame, or a file is broken, another item is drawn, at most
+    Training: an item is (video, expression, anchor frame). Its clip has T frames around the anchor,
+    and its pairs are the expression, ``positives_per_clip - 1`` other expressions of the video and
+    the negatives. All that is random in an item (frames, pairs, augmentation) depends only on
+    (``seed``, epoch, index), where an :class:`EpochIndex` of the sampler carries the epoch. If the
+    expression's object is visible in no frame, or a file is broken, another item is drawn, at most
     ``max_refetch`` times; then a clip without the object is accepted.
 
-    Testing: an item is a video with all its frames and all its pairs: its own sentences, or the
+    Testing: an item is a video with all its frames and all its pairs: its own expressions, or the
     pairs of a pairs file.
 
-    The pipeline gets lists over the T frames, as ``TransformBroadcaster`` without mapping wants
-    them: ``img_path``, ``clip`` (T times the same :class:`Clip`) and, with ground truth,
-    ``target_masks``.
+    The pipeline gets lists over the T frames, as ``TransformBroadcaster`` needs them: ``img_path``,
+    ``clip`` (T times the same :class:`Clip`) and, with ground truth, ``target_masks``.
 
     Args:
         clip_length: frames T of a training clip.
-        frame_sampling: config of what chooses them around an anchor; by default
+        frame_sampling: config of the rule that chooses them; by default
             :class:`~r2vos_mm.datasets.frame_sampling.AnchoredFrames`.
-        positives_per_clip: sentences of the video a training clip carries, at most; all differ.
+        positives_per_clip: maximum number of different expressions of the video per training clip.
         negatives: config of a :class:`NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
             split of the videos by the hash of their ids; None keeps all.
-        pairs_file: in testing, the pairs to show (:mod:`~r2vos_mm.datasets.pairs.pairs_file`),
-            relative to ``data_root``; videos without a pair are then skipped. None: each video's
-            sentences.
+        pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.pairs_file`), relative to
+            ``data_root``; videos without a pair are skipped. None: each video's expressions.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
-        max_refetch: how often another item is drawn.
-        pipeline, test_mode, data_root, ann_file and further arguments: see
-            :class:`mmengine.dataset.BaseDataset`.
+        max_refetch: maximum number of draws of another item.
+        test_mode, **kwargs: see :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: if the pairs file is missing or not understood; ValueError
-            also if it is given for training, or no usable video is left.
+        FileNotFoundError, ValueError: the pairs file is missing or not understood; ValueError also
+            if it is given for training, or no video is usable.
     """
 
     def __init__(
@@ -124,18 +121,18 @@ class BaseReferringDataset(BaseDataset):
         if negatives is not None:
             self.negatives = TASK_UTILS.build(dict(negatives))
         self._reported: set[str] = set()
-        # So that bare names in the pipeline are found without a Runner, too.
+        # Find bare names in the pipeline without a Runner, too.
         with DefaultScope.overwrite_default_scope('r2vos_mm'):
             super().__init__(max_refetch=max_refetch, test_mode=test_mode, data_prefix={}, **kwargs)
 
     @abstractmethod
     def load_videos(self) -> list[VideoRecord]:
-        """All usable videos, in a fixed order."""
+        """Return all usable videos in a fixed order; log problems once."""
 
     def test_pairs(self, video: VideoRecord) -> list[Pair]:
-        """The pairs of a video in testing: those of the pairs file, without one its own sentences.
+        """Return the pairs of a video in testing: those of the pairs file, or its own expressions.
 
-        Sentences given as being about nothing in the video come last, as negative pairs.
+        Expressions about nothing in the video come last, as negative pairs.
         """
         if self.pairs_file is not None:
             return self._pairs[video.video_id]
@@ -145,15 +142,15 @@ class BaseReferringDataset(BaseDataset):
         ]
 
     def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
-        """A pair of the pairs file as it is shown; None, with a note, if it cannot be.
+        """Return the pair to use for one of the pairs file; None, with a problem, if unusable.
 
-        By default a positive pair has the target of the video's own sentence of that number: what
-        a pairs file calls an object is one number, while a target may be several, or a code.
+        A positive pair gets the target of the video's own expression of that number: an object of
+        a pairs file is one number, while a target may be several, or a code.
         """
         return pair if pair.is_negative else with_own_target(pair, video, problems)
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
-        """What the pipeline gets of the frames; lists over the T frames are named as it wants."""
+        """Return what the pipeline gets about the T frames."""
         return dict(
             img_path=[str(video.frame_dir / f'{frame}{video.frame_suffix}') for frame in frames]
         )
@@ -161,16 +158,16 @@ class BaseReferringDataset(BaseDataset):
     def mask_keys(
         self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
     ) -> dict[str, Any]:
-        """What the pipeline gets of the ground truth; nothing where there is none."""
+        """Return what the pipeline gets about the ground truth; nothing if there is none."""
         if video.mask_dir is None:
             return {}
         return dict(target_masks=[PngMasks(video.mask_dir / f'{frame}.png') for frame in frames])
 
     def load_data_list(self) -> list[dict]:
-        """The items: in training one per (video, sentence, anchor), in testing one per video.
+        """Return one item per (video, expression, anchor) in training, one per video in testing.
 
         Raises:
-            ValueError: if no video is left.
+            ValueError: no video is usable.
         """
         videos = self.load_videos()
         if self.pairs_file is not None:
@@ -179,7 +176,7 @@ class BaseReferringDataset(BaseDataset):
         if not self.videos:
             raise ValueError(
                 f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
-                f'{self.video_subset}); the warnings above say why'
+                f'{self.video_subset}); see the warnings above'
             )
         if self.test_mode:
             return [dict(video=index) for index in range(len(self.videos))]
@@ -193,11 +190,11 @@ class BaseReferringDataset(BaseDataset):
         ]
 
     def __getitem__(self, idx: int) -> dict:
-        """The item as the pipeline packed it, ``inputs`` and ``data_samples``.
+        """Return the item as packed by the pipeline: ``inputs`` and ``data_samples``.
 
         Raises:
-            DataFileError: in testing if a file is broken; in training if files of
-                ``max_refetch + 1`` items in a row are.
+            DataFileError: a file is broken; in training, files of ``max_refetch + 1`` items in a
+                row are.
         """
         if not self._fully_initialized:
             self.full_init()
@@ -218,7 +215,7 @@ class BaseReferringDataset(BaseDataset):
                 error = broken
                 self._report_once(f'{broken}. Another item is drawn instead')
                 continue
-            # Pair 0 is the sentence the item is about.
+            # Pair 0 is the expression of the item.
             if packed['data_samples'].gt_pairs.valid[0].any():
                 return packed
         if packed is None:
@@ -226,13 +223,13 @@ class BaseReferringDataset(BaseDataset):
         sample = packed['data_samples']
         self._report_once(
             f'video {sample.video_id}, expression {sample.gt_pairs.exp_ids[0]}: its object is not '
-            'to be seen in this clip, nor were those of items drawn instead (max_refetch). It is '
-            'used as it is; longer clips (clip_length) or weaker crops see more'
+            'visible in this clip, nor were those of items drawn instead (max_refetch). The clip '
+            'is used as it is; longer clips (clip_length) or weaker crops show more'
         )
         return packed
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
-        """Paths and clip of a training item, all draws from ``rng``."""
+        """Return paths and clip of a training item, all draws from ``rng``."""
         video = self.videos[item['video']]
         indices = self.frame_sampling(len(video.frames), self.clip_length, item['anchor'], rng)
         pairs = self._positives(video, item['expression'], rng)
@@ -241,7 +238,7 @@ class BaseReferringDataset(BaseDataset):
         return self._results(video, [video.frames[i] for i in indices], pairs)
 
     def _positives(self, video: VideoRecord, first: int, rng: np.random.Generator) -> list[Pair]:
-        """The item's sentence and further ones of the video, all texts different."""
+        """Return the item's expression and others of the video, all texts different."""
         chosen = {video.expressions[first].sentence: video.expressions[first]}
         if self.positives_per_clip > 1:
             for index in rng.permutation(len(video.expressions)):
@@ -258,13 +255,13 @@ class BaseReferringDataset(BaseDataset):
     def _results(self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]) -> dict:
         clip = Clip(video.video_id, self.dataset_name, tuple(frames), tuple(pairs))
         results = dict(self.frame_keys(video, frames), clip=[clip] * len(frames))
-        # A sentence of unknown object has no ground truth, whatever masks the video has.
+        # An expression of unknown object has no ground truth, whatever masks the video has.
         if all(pair.is_negative or pair.obj_id for pair in pairs):
             results.update(self.mask_keys(video, frames, pairs))
         return results
 
     def _with_pairs(self, videos: Sequence[VideoRecord], path: Path) -> list[VideoRecord]:
-        """The videos that have pairs in the file; what of it cannot be shown is logged once."""
+        """Return the videos that have pairs in the file; log pairs that cannot be used."""
         problems = ProblemList(str(path))
         pairs = read_pairs(path, problems)
         for video in videos:

@@ -1,4 +1,4 @@
-"""Which frames of a video make a training clip."""
+"""Choose the frames of a training clip."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ NEIGHBOUR_DISTANCE = 3
 
 
 def anchor_frames(length: int, clip_length: int) -> range:
-    """Anchors of one sentence in an epoch: frames 0, T, 2T, ... of ``length`` frames.
+    """Return the anchors of one expression in an epoch: frames 0, T, 2T, ... of ``length``.
 
-    An epoch counts (video, sentence, anchor) items, as ReferFormer's training set does.
+    An epoch counts (video, expression, anchor) items, as ReferFormer's training set does.
     """
     return range(0, length, clip_length)
 
@@ -18,14 +18,14 @@ def anchor_frames(length: int, clip_length: int) -> range:
 def sample_frame_indices(
     length: int, clip_length: int, anchor: int, rng: np.random.Generator
 ) -> list[int]:
-    """Frames of one clip: the anchor, a close frame on either side, the rest from farther off.
+    """Choose the frames of a clip: the anchor, a close frame on either side, the rest farther off.
 
-    ReferFormer's scheme (its training set for Refer-YouTube-VOS): with distances r1, r2 drawn
-    from {1, 2, 3} the clip holds ``anchor``, ``anchor - r1`` and ``anchor + r2``; the remaining
-    ``clip_length - 3`` frames are drawn without replacement outside that span. Where the
-    original repeats frames (at the ends of a video) or fails (clips longer than the video),
-    this one draws more frames from outside the span, then from inside it, and repeats frames
-    only if the video has fewer than ``clip_length``, each as evenly as possible.
+    ReferFormer's scheme (its training set for Refer-YouTube-VOS): with distances r1, r2 drawn from
+    {1, 2, 3} the clip has ``anchor``, ``anchor - r1`` and ``anchor + r2``; the other
+    ``clip_length - 3`` frames are drawn without replacement outside that span. Where the original
+    repeats frames (at the ends of a video) or fails (clips longer than the video), more frames are
+    drawn from outside the span, then from inside it; frames repeat, as evenly as possible, only if
+    the video has fewer than ``clip_length``.
 
     Args:
         length: number of frames n of the video, at least 1.
@@ -37,7 +37,7 @@ def sample_frame_indices(
         T indices in ascending order; distinct if n >= T.
 
     Raises:
-        ValueError: if a length is below 1 or the anchor lies outside the video.
+        ValueError: a length is below 1, or the anchor is outside the video.
     """
     if length < 1 or clip_length < 1 or not 0 <= anchor < length:
         raise ValueError(
@@ -59,7 +59,7 @@ def sample_frame_indices(
 def _anchor_and_neighbours(
     length: int, clip_length: int, anchor: int, rng: np.random.Generator
 ) -> set[int]:
-    """The anchor and, as far as T and the ends of the video allow, a frame on either side."""
+    """Return the anchor and, as far as T and the video allow, a frame on either side."""
     before, after = rng.integers(1, NEIGHBOUR_DISTANCE + 1, size=2)
     neighbours = [max(0, anchor - int(before)), min(length - 1, anchor + int(after))]
     if rng.integers(2):
@@ -70,7 +70,7 @@ def _anchor_and_neighbours(
 
 @TASK_UTILS.register_module()
 class AnchoredFrames:
-    """Frames around the anchor and from afar, as ReferFormer draws them."""
+    """Frames close to the anchor and far from it, as ReferFormer draws them."""
 
     def __call__(
         self, length: int, clip_length: int, anchor: int, rng: np.random.Generator
@@ -81,16 +81,16 @@ class AnchoredFrames:
 
 @TASK_UTILS.register_module()
 class ConsecutiveFrames:
-    """The T frames that begin at the anchor, as MTTR cuts videos into windows (Sec. 4.1).
+    """The T frames that begin at the anchor, as MTTR cuts videos (Sec. 4.1).
 
-    With the anchors of an epoch (0, T, 2T, ...) the windows do not overlap, but for the last one,
-    which is moved back into the video. A video shorter than T repeats its last frame.
+    With the anchors of an epoch (0, T, 2T, ...) the clips do not overlap, except that the last one
+    is moved back into the video. A video shorter than T repeats its last frame.
     """
 
     def __call__(
         self, length: int, clip_length: int, anchor: int, rng: np.random.Generator
     ) -> list[int]:
-        """T ascending indices in [0, length); nothing is drawn from ``rng``.
+        """Return T ascending indices in [0, length); nothing is drawn from ``rng``.
 
         >>> ConsecutiveFrames()(10, 4, 8, None), ConsecutiveFrames()(3, 4, 0, None)
         ([6, 7, 8, 9], [0, 1, 2, 2])

@@ -116,7 +116,9 @@ class _MaskCodes:
         for frame in frames:
             i = self.frame_index[video_id][frame]
             codes = {
-                target: [listed[i] for listed in annotations if i < len(listed) and listed[i]]
+                target: [
+                    listed[i] for listed in annotations if i < len(listed) and listed[i] is not None
+                ]
                 for target, annotations in lists.items()
             }
             clip.append(CodedMasks(codes, f'{MASK_FILE}, video {video_id}, frame {frame}'))

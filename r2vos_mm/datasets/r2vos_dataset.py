@@ -1,4 +1,4 @@
-"""Refer-YouTube-VOS and everything in its layout, with and without negative pairs."""
+"""Load Refer-YouTube-VOS and every set in its layout, with and without negative pairs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,26 +16,24 @@ from .records import Pair, VideoRecord
 
 @DATASETS.register_module()
 class R2VOSDataset(BaseReferringDataset):
-    """Videos and sentences in the layout of Refer-YouTube-VOS.
+    """Videos and expressions in the layout of Refer-YouTube-VOS.
 
-    What single files lack is logged once and left out, see
-    :mod:`~r2vos_mm.datasets.io.annotations`.
-    The validation list of Refer-YouTube-VOS names 507 videos, of which 202 are scored; the others
-    are left out, see :mod:`~r2vos_mm.datasets.io.ref_ytvos_valid202`.
+    Unusable videos, frames and expressions are skipped with a warning, see
+    :mod:`~r2vos_mm.datasets.io.annotations`. The validation list of Refer-YouTube-VOS names 507
+    videos, of which 202 are scored and used, see :mod:`~r2vos_mm.utils.ref_ytvos_valid202`.
 
     Args:
         split: ``'train'``, ``'valid'`` or another folder of the layout.
-        ann_file: sentences, relative to ``data_root``. Defaults to
+        ann_file: expressions, relative to ``data_root``. Defaults to
             ``meta_expressions/<split>/meta_expressions.json``.
         mask_folder: folder of the masks, relative to ``data_root``. Defaults to
             ``<split>/Annotations``.
-        objects_file: the owners' first release, relative to ``data_root``, for sentences that
-            lack their object: it tells object and category of the same sentence.
-        pipeline, test_mode, pairs_file, clip_length, positives_per_clip, negatives, video_subset,
-            dataset_name, seed, max_refetch: see :class:`BaseReferringDataset`.
+        objects_file: the owners' first release, relative to ``data_root``, which has object and
+            category of expressions that lack them.
+        **kwargs: see :class:`BaseReferringDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: if a file of the dataset is missing or not understood.
+        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='ref_youtube_vos')
@@ -60,7 +58,7 @@ class R2VOSDataset(BaseReferringDataset):
         )
 
     def load_videos(self) -> list[VideoRecord]:
-        """The usable videos of the split in the order of their ids; problems are logged once."""
+        """See the base class; the videos are in the order of their ids."""
         root = Path(self.data_root)
         problems = ProblemList(self.ann_file)
         entries = read_expressions(Path(self.ann_file))
@@ -83,17 +81,17 @@ class R2VOSDataset(BaseReferringDataset):
         return videos
 
     def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
-        """The pair as the file has it: it tells objects that validation sentences do not."""
+        """Return the pair as in the file, which has objects that validation expressions lack."""
         return pair
 
 
 def with_objects(
     entries: Mapping[str, Any], known: Mapping[str, Any], problems: ProblemList
 ) -> dict[str, Any]:
-    """Entries of the challenge form with the objects of the same sentences in ``known``.
+    """Return entries of the challenge form with the objects of the same expressions in ``known``.
 
-    Sentences are the same if their video, number and text are. Those that have an object keep it;
-    those that ``known`` does not have stay without.
+    Expressions are the same if video, number and text are. Those that have an object keep it; those
+    that ``known`` lacks stay without.
 
     >>> entries = {'v': {'expressions': {'0': {'exp': 'a dog'}}, 'frames': ['00000']}}
     >>> known = {'v': {'expressions': {'0': {'exp': 'a dog', 'obj_id': '2'}}}}

@@ -1,4 +1,4 @@
-"""What a referring dataset knows about its videos, and what one item of it is."""
+"""Describe the videos of a referring data set, and the clips and pairs of its items."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ NO_TARGET = 'no_target'
 
 @dataclass(frozen=True)
 class Expression:
-    """One sentence of a video. ``obj_id`` is '' where the file does not tell it.
+    """One expression of a video; ``obj_id`` is '' where unknown.
 
-    ``is_absent`` marks a sentence that the file gives as being about nothing in the video.
+    ``is_absent`` marks an expression that is about nothing in the video.
     """
 
     exp_id: str
@@ -24,13 +24,12 @@ class Expression:
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """One video: its frames in temporal order, its sentences, its annotated objects.
+    """One video: its frames in temporal order, its expressions, its annotated objects.
 
-    ``categories`` maps an object id to its category, for *all* annotated objects, also those no
-    sentence names; it is empty where the data does not tell. ``absent`` are sentences given as
-    being about nothing in the video. ``source`` is the video the frames were taken from, where
-    the record is only a part of one: parts of one video stay on one side of a hold-out, and no
-    part lends its sentences to another as negatives.
+    ``categories`` maps the ids of *all* annotated objects, also those without an expression, to
+    categories; it is empty where unknown. ``absent`` are expressions about nothing in the video.
+    ``source`` is the video of which the record is a part: parts of one video stay on one side of a
+    hold-out, and do not lend each other expressions as negatives.
     """
 
     video_id: str
@@ -56,9 +55,9 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class Pair:
-    """One sentence shown with one video.
+    """One expression shown with one video.
 
-    A negative pair keeps in ``exp_id`` where its sentence came from; it has no object.
+    A negative pair has no object; its ``exp_id`` names the origin of its sentence.
     """
 
     sentence: str
@@ -70,7 +69,7 @@ class Pair:
 
     @classmethod
     def positive(cls, video_id: str, expression: Expression) -> 'Pair':
-        """The pair of a video and one of its own sentences."""
+        """Return the pair of a video and one of its own expressions."""
         return cls(
             expression.sentence,
             f'{video_id}/{expression.exp_id}/p',
@@ -80,7 +79,7 @@ class Pair:
 
     @classmethod
     def no_target(cls, video_id: str, expression: Expression) -> 'Pair':
-        """The negative pair of a video and a sentence that is about nothing in it."""
+        """Return the negative pair of a video and an expression about nothing in it."""
         return cls(
             expression.sentence,
             f'{video_id}/{expression.exp_id}/{NO_TARGET}',
@@ -92,7 +91,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Clip:
-    """What a pipeline gets beside the paths: which frames, and the P pairs of the item."""
+    """What a pipeline gets besides the paths: the frames and the P pairs of the item."""
 
     video_id: str
     dataset: str

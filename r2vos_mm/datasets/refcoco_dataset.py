@@ -1,4 +1,4 @@
-"""RefCOCO, RefCOCO+ and RefCOCOg: sentences about objects of single images."""
+"""Load RefCOCO, RefCOCO+ and RefCOCOg: expressions about objects of single images."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from .records import Expression, Pair, VideoRecord
 
 INSTANCES = 'instances.json'
 IMAGE_NAME = 'COCO_train2014_{:012d}'
-# Left out by intention; the owners' files have both.
+# Skipped on purpose; the owners' files contain both.
 CROWD = 'is about a crowd'
 DEGENERATE = 'its polygons have fewer than three points'
 EVALUATION_SPLITS = ('val', 'test', 'testA', 'testB')
@@ -28,11 +28,11 @@ EVALUATION_SPLITS = ('val', 'test', 'testA', 'testB')
 
 @dataclass(frozen=True)
 class ReferredImage:
-    """One image: its sentences and the masks of what they are about.
+    """One image: its expressions and the masks of their objects.
 
     Attributes:
         name: file name without suffix.
-        sentences: (id, text, object) of each.
+        sentences: (id, text, object) of each expression.
         codes: {object: polygons or run-length code}.
         categories: {object: category} of all annotated objects, empty if not all are known.
     """
@@ -53,26 +53,25 @@ class RefCOCODataset(BaseReferringDataset):
         <data_root>/<set>/refs(unc).p or refs(umd).p, and instances.json beside it
         <data_root>/<set>/instances_<set>_<split>.json      ReferFormer's form, instead of these
 
-    An item is an image and a sentence. With ``clip_length`` T the clip is T times the image, for a
-    transform such as ``JitterFrame`` to make a video of. Objects annotated as a crowd are left
-    out, and so are polygons without area.
+    An item is an image and an expression. With ``clip_length`` T the clip is T times the image,
+    from which a transform such as ``JitterFrame`` makes a video. Objects annotated as a crowd and
+    polygons without area are skipped.
 
-    The images of the three sets overlap across their splits: an image of one set's training is in
-    another's validation. ``held_out_by`` keeps those out.
+    The three sets share images across their splits: training images of one set are validation
+    images of another. ``held_out_by`` excludes those.
 
     Args:
         data_root: COCO's folder.
         ann_file: ``<set>/refs(...).p`` or ``<set>/instances_<set>_<split>.json``.
-        split: of a pickle, which holds all splits: ``'train'``, ``'val'``, ``'testA'``,
-            ``'testB'`` or ``'test'``.
+        split: split of a pickle, which holds all: ``'train'``, ``'val'``, ``'testA'``, ``'testB'``
+            or ``'test'``.
         image_folder: folder of the images in ``data_root``.
-        held_out_by: further annotation files, whose images this set must not contain: of a pickle
-            those of all splits but ``train``, of a JSON file all.
-        pipeline, test_mode, clip_length, positives_per_clip, negatives, video_subset,
-            dataset_name, seed, max_refetch: see :class:`BaseReferringDataset`.
+        held_out_by: annotation files whose images are excluded: of a pickle those of all splits but
+            ``train``, of a JSON file all.
+        **kwargs: see :class:`BaseReferringDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: if a file of the dataset is missing or not understood.
+        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='refcoco')
@@ -95,7 +94,7 @@ class RefCOCODataset(BaseReferringDataset):
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
-        """The usable images in the order of their names; problems are logged once."""
+        """See the base class; the images are in the order of their names."""
         root, problems = Path(self.data_root), ProblemList(self.ann_file)
         images = read_images(Path(self.ann_file), self.split, problems)
         for name in self.held_out_by:
@@ -130,7 +129,7 @@ class RefCOCODataset(BaseReferringDataset):
     def mask_keys(
         self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
     ) -> dict[str, Any]:
-        """Codes of the sentences' objects."""
+        """See the base class."""
         targets = targets_of(pairs)
         codes = self._codes[self._rows[video.video_id]]
         masks = CodedMasks(
@@ -141,21 +140,20 @@ class RefCOCODataset(BaseReferringDataset):
 
 
 def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
-    """{image name: image} of a pickle with its ``instances.json``, or of a JSON file.
+    """Return {image name: image} of a pickle with its ``instances.json``, or of a JSON file.
 
     Raises:
-        FileNotFoundError, ValueError: if a file is missing or not understood.
+        FileNotFoundError, ValueError: a file is missing or not understood.
     """
-    if path.suffix == '.json':
-        return _from_json(path, problems)
-    return _from_pickle(path, split, problems)
+    is_json = path.suffix == '.json'
+    return _from_json(path, problems) if is_json else _from_pickle(path, split, problems)
 
 
 def read_held_out(path: Path) -> set[str]:
-    """Names of the images of an annotation file that no training may use.
+    """Return the names of the images of an annotation file that training must not use.
 
     Raises:
-        FileNotFoundError, ValueError: if it is missing or not understood.
+        FileNotFoundError, ValueError: the file is missing or not understood.
     """
     if path.suffix == '.json':
         return {Path(image['file_name']).stem for image in _coco(path)['images']}
@@ -181,7 +179,7 @@ def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, Ref
             by_image[item['image_id']][str(item['id'])] = names.get(item['category_id'], '')
     images: dict[str, ReferredImage] = {}
     for ref in refs:
-        # The file_name of a reference ends in the number of the annotation: no image has it.
+        # The file_name of a reference ends in the number of the annotation, unlike an image's.
         name = IMAGE_NAME.format(int(ref['image_id']))
         image = images.get(name) or ReferredImage(name, categories=by_image[ref['image_id']])
         annotation = annotations.get(ref['ann_id'])
@@ -199,7 +197,7 @@ def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, Ref
 
 
 def _from_json(path: Path, problems: ProblemList) -> dict[str, ReferredImage]:
-    """ReferFormer's form: an image entry per sentence, and an annotation with the same number."""
+    """Read ReferFormer's form: per expression an image entry and an annotation of equal number."""
     content = _coco(path)
     annotations = {item.get('image_id'): item for item in content['annotations']}
     images: dict[str, ReferredImage] = {}
@@ -227,7 +225,7 @@ def _add(
     annotation: Mapping[str, Any] | None,
     problems: ProblemList,
 ) -> bool:
-    """Adds a sentence and the mask of its object, or notes why not; whether it did."""
+    """Add an expression and the mask of its object if usable; return whether it is."""
     problem = _problem(text, annotation)
     if problem is not None:
         problems.add(

@@ -1,4 +1,4 @@
-"""Single frames of RefShapes with the look of every pixel's object, to pre-train backbones."""
+"""Load single frames of RefShapes with the attributes of every pixel, to pre-train backbones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .refshapes_words import ATTRIBUTES
 class RefShapesFrames(BaseSegDataset):
     """Semantic segmentation of RefShapes: background and every combination of some attributes.
 
-    What pre-training on ImageNet is to a backbone of the paper, this is to one that meets nothing
-    but RefShapes: it learns to tell objects apart before sentences name them. Reads
-    the frames and masks of the set and the attributes of its objects (``worlds``); no sentences.
+    It replaces ImageNet for backbones that are used on RefShapes only: they learn to distinguish
+    objects before expressions name them. Reads the frames and masks of the set and the attributes
+    of its objects (``worlds``), but no expressions.
 
     Args:
         data_root: folder of the set.
         split: ``'train'`` or ``'valid'``.
-        attributes: what makes a class, of ``size`` (2 values), ``texture`` (3), ``colour`` and
-            ``shape`` (6). The classes are the background and all combinations, the last attribute
-            changing fastest.
+        attributes: attributes that define a class, of ``size`` (2 values), ``texture`` (3),
+            ``colour`` and ``shape`` (6). The classes are the background and all combinations, the
+            last attribute changing fastest.
         **kwargs: see ``mmseg.BaseSegDataset``.
     """
 
@@ -51,10 +51,10 @@ class RefShapesFrames(BaseSegDataset):
         super().__init__(data_root=data_root, metainfo=dict(classes=classes), **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """One entry per frame.
+        """Return one entry per frame.
 
         Raises:
-            FileNotFoundError, ValueError: the folder holds no RefShapes set, or not all of it.
+            FileNotFoundError, ValueError: the folder has no complete RefShapes set.
         """
         root = Path(self.data_root)
         videos = read_json(root / 'worlds' / f'{self.split}.json')['videos']

@@ -1,4 +1,4 @@
-"""Samplers that hand the epoch to the dataset and can start in the middle of training."""
+"""Sample items with their epoch, from the start or from the middle of training."""
 
 import itertools
 from collections.abc import Iterator, Sized
@@ -12,15 +12,15 @@ from r2vos_mm.registry import DATA_SAMPLERS
 
 
 class EpochIndex(int):
-    """An index that knows its epoch, so that workers that outlive an epoch get it with the item.
+    """An index with its epoch, which persistent workers could not know otherwise.
 
     ``ConcatDataset`` subtracts the offset of a part and ``RepeatDataset`` takes the remainder
-    before they pass an index on; both keep epoch and origin here.
+    before they pass an index on; both keep epoch and origin.
 
     Attributes:
         epoch: epoch of the draw, from 0.
-        origin: the index that the sampler drew, before any wrapper changed it. What is random in
-            an item depends on (seed, epoch, origin).
+        origin: the index that the sampler drew, before any wrapper changed it. The random draws of
+            an item depend on (seed, epoch, origin).
 
     >>> index = EpochIndex(7, epoch=2)
     >>> inner = index - 5
@@ -48,7 +48,7 @@ class EpochIndex(int):
 
 
 def epoch_order(size: int, *, seed: int, epoch: int, shuffle: bool) -> list[int]:
-    """The order of ``size`` items in an epoch: a permutation drawn from ``seed + epoch``."""
+    """Return the order of ``size`` items in an epoch: a permutation drawn from ``seed + epoch``."""
     if not shuffle:
         return list(range(size))
     generator = torch.Generator().manual_seed(seed + epoch)
@@ -59,13 +59,13 @@ def epoch_order(size: int, *, seed: int, epoch: int, shuffle: bool) -> list[int]
 class ClipSampler(Sampler):
     """Endless stream of :class:`EpochIndex`, for iteration-based training.
 
-    The stream is epoch after epoch without a gap; of W processes, process r takes positions r,
-    r + W, r + 2W, ... Item and epoch are a pure function of the position, so a resumed run that
-    calls :meth:`skip` sees the items that the unbroken run would have seen.
+    Epochs follow each other without a gap; of W processes, process r takes positions r, r + W,
+    r + 2W, ... Item and epoch are a pure function of the position, so a resumed run that calls
+    :meth:`skip` gets the same items as an uninterrupted one.
 
     Args:
         dataset: the dataset (or a wrapper of datasets).
-        shuffle: permute every epoch; otherwise the order of the dataset.
+        shuffle: permute every epoch; otherwise keep the order of the dataset.
         seed: seed of the permutations. Defaults to one random seed for all processes.
     """
 
@@ -79,12 +79,12 @@ class ClipSampler(Sampler):
         self.start = 0
 
     def skip(self, num_samples: int) -> None:
-        """Makes iterators created from now on start behind the first ``num_samples`` items.
+        """Start iterators created from now on after the first ``num_samples`` items.
 
         Args:
-            num_samples: items of *this* process that training has seen: iterations done times
-                the batch size per process. Counted from the beginning of training, not from an
-                earlier ``skip``.
+            num_samples: items of *this* process that training has used: iterations times the batch
+                size per process, counted from the beginning of training, not from the last
+                ``skip``.
         """
         if num_samples < 0:
             raise ValueError(f'num_samples must not be negative, got {num_samples}')
@@ -100,16 +100,16 @@ class ClipSampler(Sampler):
             yield EpochIndex(order[offset], epoch)
 
     def __len__(self) -> int:
-        """Items of one epoch for this process, rounded up: ``len(dataloader)`` is an epoch."""
+        """Return the items of one epoch for this process, rounded up, as ``len(dataloader)``."""
         return -(-self.size // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Does nothing: the stream counts its epochs itself."""
+        """Do nothing: the stream counts its epochs itself."""
 
 
 @DATA_SAMPLERS.register_module()
 class EpochClipSampler(DefaultSampler):
-    """MMEngine's ``DefaultSampler`` whose indices know their epoch, for epoch-based training."""
+    """MMEngine's ``DefaultSampler`` whose indices have their epoch, for epoch-based training."""
 
     def __iter__(self) -> Iterator[EpochIndex]:
         indices = super().__iter__()

@@ -161,7 +161,7 @@ def test_files_of_another_form(root: Path) -> None:
     with pytest.raises(DataFileError, match='1 masks for 3 instances'):
         source.read('0', 24, 32)
     path.write_bytes(pickle.dumps(dict(instance=np.arange(1.0))))
-    with pytest.raises(DataFileError, match="has no 'reMask'"):
+    with pytest.raises(DataFileError, match="cannot be read .*'reMask'"):
         source.read('0', 24, 32)
 
 

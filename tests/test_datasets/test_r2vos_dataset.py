@@ -228,7 +228,7 @@ class TestMissingObjects:
         sample = [dataset[0], dataset[0]][0]['data_samples']
         assert len(warnings_logged()) == 1
         assert warnings_logged()[0].startswith(
-            'video a, expression 0: its object is not to be seen in this clip'
+            'video a, expression 0: its object is not visible in this clip'
         )
         assert sample.video_id == 'a'
         assert not sample.gt_pairs.valid.any()
@@ -273,7 +273,7 @@ class TestBrokenFiles:
 
     def test_no_usable_video(self, tiny_set: Path) -> None:
         shutil.rmtree(tiny_set / 'train/Annotations')
-        with pytest.raises(ValueError, match='no usable video .* the warnings above say why'):
+        with pytest.raises(ValueError, match='no usable video .* see the warnings above'):
             build(tiny_set)
 
 

@@ -1,4 +1,4 @@
-"""Pickles of plain data, read without running what else a pickle may ask for."""
+"""Read pickles of plain data without running anything else that they contain."""
 
 import pickle
 from pathlib import Path
@@ -6,23 +6,20 @@ from typing import Any
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Builds numbers, strings, lists, dicts and the like; refuses to look up anything by name.
-
-    Objects and calls need a name to be looked up, so nothing of the kind can come in.
-    """
+    """Builds numbers, strings, lists and dicts; refuses objects and calls, which need a name."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f'it asks for {module}.{name}')
 
 
 def read_plain_pickle(path: Path) -> Any:
-    """The content of a pickle of plain data, such as the ``refs(*).p`` of RefCOCO.
+    """Return the content of a pickle of plain data, such as the ``refs(*).p`` of RefCOCO.
 
     Strings of Python 2 are read as Latin-1.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no pickle, or not one of plain data; nothing of it was run.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not a pickle of plain data; nothing in it was run.
     """
     try:
         with path.open('rb') as file:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
+
 from ..functional.matching import assign_scores, resolve_overlaps, score_proposals
 from .eval_sample import EvalSample
-
-NUM_EXPRESSION_SETS = 4
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,6 @@ def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
             scores = objects_of(sample.video, number, names, sample.frame_ids, matched, scores)
         found += scores or []
     return found
-
-
-def expression_set_of(exp_id: str) -> int:
-    """Return the expression set of Ref-DAVIS17 that an expression belongs to."""
-    return int(exp_id) % NUM_EXPRESSION_SETS
 
 
 def one_owner(sample: EvalSample, masks: np.ndarray, chosen: Sequence[int]) -> np.ndarray:

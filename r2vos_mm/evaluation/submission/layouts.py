@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.ref_davis17 import expression_set_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
-
-from ..metrics.object_scores import NUM_EXPRESSION_SETS, expression_set_of
 
 
 class Layout(NamedTuple):
@@ -64,11 +63,6 @@ def layout_named(name: str) -> Layout:
     if name not in LAYOUTS:
         raise ValueError(f'unknown layout {name!r}; there are {", ".join(LAYOUTS)}')
     return LAYOUTS[name]
-
-
-def object_of(exp_id: str) -> int:
-    """Return the object, from 1 on, that an expression of Ref-DAVIS17 is about."""
-    return int(exp_id) // NUM_EXPRESSION_SETS + 1
 
 
 def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict]:

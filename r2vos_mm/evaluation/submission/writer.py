@@ -11,10 +11,11 @@ import numpy as np
 
 from r2vos_mm.utils.files import atomic_path
 from r2vos_mm.utils.masks_io import write_label_png
+from r2vos_mm.utils.ref_davis17 import object_of
 
 from ..metrics.eval_sample import EvalSample
 from ..metrics.object_scores import one_owner
-from .layouts import Layout, layout_named, object_of, scored_expressions
+from .layouts import Layout, layout_named, scored_expressions
 from .validator import SubmissionReport, check_submission
 
 PARTS_SUFFIX = '.parts'
