@@ -9,7 +9,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,10 +85,9 @@ def prepare(
         _link_unpacked(part, download_dir, data_root / part.place, report)
     for path in sorted(download_dir.rglob('*')):
         if path.is_file() and path.name.lower().endswith(_SUFFIXES):
-            steps = _unpack(path, PARTS[name], data_root, limits, report)
+            members = track(_members(path), path.name, disable=not progress)
             try:
-                for _ in track(steps, path.name, disable=not progress):
-                    pass
+                _unpack(_wanted(members, PARTS[name], path.name, report), data_root, limits, report)
             except _ERRORS as error:
                 raise ValueError(
                     f'{path} cannot be unpacked ({error}). Download it again, or unpack it '
@@ -138,38 +137,42 @@ def _members(path: Path) -> Iterator[_Member]:
                     yield _Member(info.name, info.size, info.isreg(), opener)
 
 
+def _wanted(
+    members: Iterable[_Member], parts: Sequence[Part], archive: str, report: PrepareReport
+) -> Iterator[tuple[_Member, str, str]]:
+    """Yield the members that belong to a part, with its place and their path in it."""
+    for member in members:
+        matches = ((part.place, part.pattern.search(member.name)) for part in parts)
+        for place, match in (item for item in matches if item[1]):
+            inner = match[1].split('/') if match[1] else ()
+            if member.is_plain_file and all(map(is_plain_name, inner)):
+                yield member, place, match[1]
+            else:
+                problem = 'is not a plain name' if member.is_plain_file else 'is a link, not a file'
+                report.problems.add(archive, f'{member.name} {problem}', 'left out')
+            break
+
+
 def _unpack(
-    archive: Path, parts: Sequence[Part], data_root: Path, limits: Limits, report: PrepareReport
-) -> Iterator[None]:
-    """Write the wanted members of an archive to their places; yield after each member."""
+    wanted: Iterable[tuple[_Member, str, str]],
+    data_root: Path,
+    limits: Limits,
+    report: PrepareReport,
+) -> None:
+    """Write members to their places."""
     total = 0
-    for member in _members(archive):
-        yield
-        found = ((part, part.pattern.search(member.name)) for part in parts)
-        part, match = next((item for item in found if item[1]), (None, None))
-        if part is None:
-            continue
-        if not member.is_plain_file or not all(
-            map(is_plain_name, match[1].split('/') if match[1] else ())
-        ):
-            problem = 'is not a plain name' if member.is_plain_file else 'is a link, not a file'
-            report.problems.add(archive.name, f'{member.name} {problem}', 'left out')
-            continue
+    for member, place, inner in wanted:
         total += member.size
         if member.size > limits.per_file or total > limits.total:
             raise ValueError(
                 f'{member.name} has {member.size} bytes, together {total}: '
                 f'more than the allowed {limits.per_file} and {limits.total}'
             )
-        folder = data_root / part.place
+        target = data_root / place / inner
         # A part that is a link is a folder of the user's: nothing is added to it.
-        if folder.is_symlink() or (folder / match[1]).exists():
+        if (data_root / place).is_symlink() or target.exists():
             report.already += 1
             continue
-        with (
-            member.open() as source,
-            atomic_path(folder / match[1]) as draft,
-            draft.open('wb') as sink,
-        ):
+        with member.open() as source, atomic_path(target) as draft, draft.open('wb') as sink:
             shutil.copyfileobj(source, sink)
         report.written += 1

@@ -40,10 +40,10 @@ class Tally:
     broken: int = 0
     unused: int = 0
 
-    def spoil(self) -> None:
-        """Move one thing from ok to broken."""
-        self.ok -= 1
-        self.broken += 1
+    def add(self, **numbers: int) -> None:
+        """Add to some of the numbers."""
+        for state, number in numbers.items():
+            setattr(self, state, getattr(self, state) + number)
 
 
 @dataclass
@@ -159,19 +159,16 @@ class _Check:
 
     def counted(self, what: str, where: str, read: Callable[[], Any], absent: str = '') -> Any:
         """Return what ``read`` returns, None with a problem if the file cannot be read."""
-        tally = self.tally(what)
         try:
-            content = read()
+            content, state = read(), 'ok'
         except FileNotFoundError as error:
-            tally.missing += 1
-            self.note(where, absent or str(error))
+            content, state, problem = None, 'missing', absent or str(error)
         except (DataFileError, ValueError) as error:
-            tally.broken += 1
-            self.note(where, str(error))
-        else:
-            tally.ok += 1
-            return content
-        return None
+            content, state, problem = None, 'broken', str(error)
+        self.tally(what).add(**{state: 1})
+        if state != 'ok':
+            self.note(where, problem)
+        return content
 
     def _open(self, job: tuple[VideoRecord, str]) -> tuple[str, str | None, Iterable[int]]:
         """Return problems of a frame and its masks ('': none, None: not opened), and object ids."""
@@ -199,14 +196,10 @@ class _Check:
             for (record, frame), (*problems, ids) in zip(jobs, pool.map(self._open, jobs)):
                 seen[record.video_id].update(ids)
                 for what, problem in zip(('frame', 'mask'), problems):
-                    tally = (
-                        self.tally(f'{what}s{self.opened_suffix}')
-                        if problem is not None
-                        else Tally()
-                    )
-                    tally.ok += bool(self.opened_suffix)
+                    if problem is not None and self.opened_suffix:
+                        self.tally(f'{what}s{self.opened_suffix}').ok += 1
                     if problem:
-                        tally.spoil()
+                        self.tally(f'{what}s{self.opened_suffix}').add(ok=-1, broken=1)
                         where = f'{what} {frame}: {problem}'
                         self.note(record.video_id, where, 'download or write it again')
         return seen
@@ -239,8 +232,7 @@ class _LayoutCheck(_Check):
         if entries is None:
             return None
         if self.split not in ('train', 'valid') and not folder.is_dir():
-            self.tally('sentences file').ok -= 1
-            self.tally('sentences file').unused += 1
+            self.tally('sentences file').add(ok=-1, unused=1)
             what = f'there is no folder {self.split}'
             self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
             return None
@@ -270,29 +262,26 @@ class _LayoutCheck(_Check):
         before, what = len(problems.rows), 'categories file'
         categories = self._json(what, name, lambda path: read_categories(path, problems))
         if categories is not None and len(problems.rows) > before:
-            self.tally(what).spoil()
+            self.tally(what).add(ok=-1, broken=1)
         return categories or {}
 
     def _video(self, reader: LayoutReader, video_id: str, entry: dict) -> VideoRecord | None:
         """Read a video and count its sentences, frames and masks."""
-        record, tally = reader.read_video(video_id, entry), self.tally('videos')
+        record = reader.read_video(video_id, entry)
         if record is None:
             exists = is_plain_name(video_id) and (reader.frame_root / video_id).is_dir()
-            tally.broken += exists
-            tally.missing += not exists
+            self.tally('videos').add(broken=exists, missing=not exists)
             return None
-        tally.ok += 1
-        self.tally('sentences').ok += len(record.expressions)
-        self.tally('sentences').broken += len(entry['expressions']) - len(record.expressions)
+        self.tally('videos').ok += 1
+        usable = len(record.expressions)
+        self.tally('sentences').add(ok=usable, broken=len(entry['expressions']) - usable)
         names = {name for name in entry['frames'] if is_plain_name(name)}
         folders = (('frames', record.frame_dir, '.jpg'), ('masks', record.mask_dir, '.png'))
         for what, folder, suffix in folders:
             if folder is not None:
                 found = {path.stem for path in folder.iterdir() if path.suffix == suffix}
-                tally = self.tally(what)
-                tally.ok += len(names & found)
-                tally.missing += len(names - found)
-                tally.unused += len(found - names)
+                missing, unused = len(names - found), len(found - names)
+                self.tally(what).add(ok=len(names & found), missing=missing, unused=unused)
         return record
 
     def frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
@@ -308,7 +297,7 @@ class _LayoutCheck(_Check):
         masked = (record for record in records if record.mask_dir)
         for record, expression in ((r, e) for r in masked for e in r.expressions):
             if expression.obj_id and int(expression.obj_id) not in seen[record.video_id]:
-                self.tally('sentences').spoil()
+                self.tally('sentences').add(ok=-1, broken=1)
                 where = f'{record.video_id} expression {expression.exp_id}'
                 self.note(where, f'object {expression.obj_id} is in no mask', 'never visible')
 
@@ -323,8 +312,7 @@ class _ReaderCheck(_Check):
         masks = self.known.mask_files.get(self.split)
         if masks is not None:
             found = (self.data_root / masks).is_file()
-            self.tally('mask files').ok += found
-            self.tally('mask files').missing += not found
+            self.tally('mask files').add(ok=found, missing=not found)
             if not found:
                 self.note(self.split, f'{masks} does not exist')
         reader = dict(self._reader(), data_root=str(self.data_root), test_mode=True, pipeline=[])

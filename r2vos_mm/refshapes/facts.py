@@ -65,13 +65,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Facts:
-    """Verdicts on all statements in one world.
+    """Verdicts on all statements in one world of ``count`` objects.
 
-    Attributes:
-        count: number of objects.
-        attributes: {(field, word): bit mask}; attributes are never borderline.
-        motions, positions: {word: verdict}.
-        relations: {word: verdicts on "x is <word> y", one for each y}.
+    ``attributes[field, word]`` is a bit mask (never borderline), ``motions[word]`` and
+    ``positions[word]`` are verdicts, and ``relations[word][y]`` is that on "x is <word> y".
     """
 
     count: int

@@ -7,7 +7,6 @@ therefore the same for any number of workers.
 import zlib
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -52,13 +51,6 @@ class SceneParams:
                 raise ValueError(f'RefShapes {name} {getattr(self, name)}: {rule}')
 
 
-class Expression(NamedTuple):
-    """A sentence and the index (not id) of the one object that it names."""
-
-    index: int
-    sentence: Sentence
-
-
 @dataclass(frozen=True)
 class Scene:
     """A video of N objects and T frames.
@@ -69,7 +61,7 @@ class Scene:
         ids: uint8 (T, H, W), 0 for the background and i + 1 where object i is visible.
         observation: measurements of the objects.
         facts: what is true of them.
-        expressions: the sentences, each about one object.
+        expressions: (index of the one object it names, sentence) of each expression.
     """
 
     world: World
@@ -77,7 +69,7 @@ class Scene:
     ids: np.ndarray
     observation: Observation
     facts: Facts
-    expressions: tuple[Expression, ...]
+    expressions: tuple[tuple[int, Sentence], ...]
 
 
 def _observe(world: World) -> tuple[np.ndarray, Observation]:
@@ -128,7 +120,7 @@ def build_scene(params: SceneParams, *, seed: int, split: str, index: int) -> Sc
         world, ids, observation = _draw_visible_world(params, shaping)
         frames, facts = paint_frames(world, painting), establish(observation)
         expressions = tuple(
-            Expression(number, sentence)
+            (number, sentence)
             for number in range(facts.count)
             for sentence in describe(number, facts, params.sentences_per_object, wording)
         )

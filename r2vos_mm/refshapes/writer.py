@@ -30,8 +30,9 @@ from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
 from r2vos_mm.utils.pairs_file import pairs_sha256
 
 from .facts import Facts
+from .grammar import Sentence
 from .negatives import NEGATIVE_KINDS, draw_negatives
-from .scene import Expression, Scene, SceneParams, build_scene
+from .scene import Scene, SceneParams, build_scene
 
 FORMAT = 'refshapes/1'
 VERSION = '1.0'
@@ -54,7 +55,7 @@ class _Record(NamedTuple):
 
     video: str
     world: dict[str, Any]
-    expressions: tuple[Expression, ...]
+    expressions: tuple[tuple[int, Sentence], ...]
     facts: Facts
 
 
