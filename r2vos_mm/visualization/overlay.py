@@ -21,8 +21,7 @@ def check_frame(frame: np.ndarray) -> None:
 
 def display_size(shape: tuple[int, int], style: Style) -> tuple[int, int]:
     """Return height and width to draw a frame of ``shape`` (H, W) at, in its aspect ratio."""
-    scale = max(1.0, style.shorter / min(shape))
-    scale = min(scale, style.longer / max(shape))
+    scale = min(max(1.0, style.shorter / min(shape)), style.longer / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
@@ -36,10 +35,8 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return an image (H, W, ...) at ``size`` (h, w)."""
-    shrinks = size[0] < image.shape[0]
-    return cv2.resize(
-        image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=method)
 
 
 def overlay_masks(
@@ -77,15 +74,15 @@ def overlay_masks(
         inside = mask.astype(bool)
         fill = style.alpha * np.asarray(style.prediction, np.float32)
         image[inside] = np.rint((1 - style.alpha) * image[inside] + fill).astype(np.uint8)
-        draw_contour(image, mask, style.prediction, shadow=False)
+        _draw_contour(image, mask, style.prediction, shadow=False)
     if rejected_mask is not None:
-        draw_contour(image, rejected_mask, style.rejected, dashed=True)
+        _draw_contour(image, rejected_mask, style.rejected, dashed=True)
     if true_mask is not None:
-        draw_contour(image, true_mask, style.truth)
+        _draw_contour(image, true_mask, style.truth)
     return image
 
 
-def draw_contour(
+def _draw_contour(
     image: np.ndarray,
     mask: np.ndarray,
     colour: Colour,
@@ -98,20 +95,17 @@ def draw_contour(
     With ``shadow`` a half transparent dark line under the coloured one keeps the contour visible on
     a background of its own colour.
     """
-    thickness = line_thickness(image)
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    strokes = (
-        [line[i : i + _DASH] for line in outlines for i in range(0, len(line), _PERIOD)]
-        if dashed
-        else list(outlines)
-    )
-    if shadow and strokes:
-        dark = cv2.polylines(image.copy(), strokes, not dashed, (0, 0, 0), thickness + 2)
+    thickness = _line_thickness(image)
+    lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if dashed:
+        lines = [line[i : i + _DASH] for line in lines for i in range(0, len(line), _PERIOD)]
+    if shadow and lines:
+        dark = cv2.polylines(image.copy(), lines, not dashed, (0, 0, 0), thickness + 2)
         cv2.addWeighted(dark, 0.5, image, 0.5, 0, dst=image)
-    cv2.polylines(image, strokes, not dashed, colour, thickness)
+    cv2.polylines(image, lines, not dashed, colour, thickness)
 
 
-def line_thickness(image: np.ndarray) -> int:
+def _line_thickness(image: np.ndarray) -> int:
     """Return the width of a contour in pixels, which grows with the image."""
     return max(1, round(min(image.shape[:2]) / 160))
 
@@ -119,12 +113,11 @@ def line_thickness(image: np.ndarray) -> int:
 def draw_box(image: np.ndarray, box: np.ndarray, colour: Colour) -> None:
     """Draw ``box`` (x1, y1, x2, y2) in [0, 1] of the image (H, W, 3), in place, unless empty."""
     x1, y1, x2, y2 = (float(v) for v in box)
-    if x2 <= x1 or y2 <= y1:
-        return
-    height, width = image.shape[:2]
-    start = round(x1 * width), round(y1 * height)
-    end = round(x2 * width) - 1, round(y2 * height) - 1
-    cv2.rectangle(image, start, end, colour, line_thickness(image))
+    if x1 < x2 and y1 < y2:
+        height, width = image.shape[:2]
+        start = round(x1 * width), round(y1 * height)
+        end = round(x2 * width) - 1, round(y2 * height) - 1
+        cv2.rectangle(image, start, end, colour, _line_thickness(image))
 
 
 def overlay_heat(
@@ -151,8 +144,7 @@ def overlay_heat(
     check_frame(frame)
     if heat.ndim != 2:
         raise ValueError(f'A heat map is an array (h, w), got shape {heat.shape}')
-    height, width = frame.shape[:2]
-    cells = cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    cells = cv2.resize(heat.astype(np.float32), frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     share = np.clip((cells - low) / max(high - low, 1e-12), 0, 1)
     colours = matplotlib.colormaps[colour_map](share)[..., :3] * 255
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]

@@ -1,4 +1,7 @@
-"""Compose frames with headers, strips, grids, contact sheets and attention sheets as RGB arrays."""
+"""Compose frames with headers, strips, grids, contact sheets and attention sheets.
+
+All functions return RGB images (h, w, 3) uint8; ``style`` holds colours, sizes and fonts.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,11 @@ def verdict_labels(view: PairView) -> list[str]:
     labels = []
     if view.found is not None:
         mark = {True: '✓ ', False: '✗ ', None: ''}[view.correct]
-        verdict = 'in the video' if view.found else 'not in the video'
-        labels += [f'{mark}{verdict}', f'consensus {view.consensus:.2f}']
+        verdict = f'{mark}{"" if view.found else "not "}in the video'
+        labels += [verdict, f'consensus {view.consensus:.2f}']
     if view.is_negative is not None:
-        named = view.kind and view.kind not in ('positive', 'negative')
-        truth = 'negative' if view.is_negative else 'positive'
-        labels.append(f'truth: {truth} ({view.kind})' if named else f'truth: {truth}')
+        kind = '' if view.kind in ('', 'positive', 'negative') else f' ({view.kind})'
+        labels.append(f'truth: {"negative" if view.is_negative else "positive"}{kind}')
     return labels
 
 
@@ -66,29 +68,24 @@ def header_band(
         title: Text such as the video's name, in bold before the labels.
         height: Minimum height in pixels, to align the bands of a row.
         style: Colours and fonts.
-
-    Returns:
-        (h, width, 3) uint8 with h >= height.
     """
     colour = verdict_colour(view, style)
     size = 12 if width < 420 else 14
     font, bold = style.font(size), style.font(size, bold=True)
     pale = tuple(round(0.92 * p + 0.08 * c) for p, c in zip(style.paper, colour))
+    labels = verdict_labels(view)
     chips = [text_chip(title, bold, fill=pale, colour=style.ink)] if title else []
-    for index, text in enumerate(verdict_labels(view)):
-        chips.append(
-            text_chip(text, font, fill=pale, colour=style.faint)
-            if index
-            else text_chip(text, bold, fill=colour)
-        )
+    chips += [text_chip(text, bold, fill=colour) for text in labels[:1]]
+    chips += [text_chip(text, font, fill=pale, colour=style.faint) for text in labels[1:]]
     places, chips_height = _flow(chips, width - 2 * _PAD)
     lines = wrap_text(f'“{view.sentence}”', font, width - 2 * _INDENT, max_lines=style.max_lines)
-    natural = _BAR + _PAD + chips_height + line_height(font) * len(lines) + _PAD
+    top = _BAR + _PAD
+    natural = top + chips_height + line_height(font) * len(lines) + _PAD
     band = np.full((max(height, natural), width, 3), pale, np.uint8)
     band[:_BAR] = colour
     for chip, (x, y) in zip(chips, places):
-        paste(band, chip[:, : width - 2 * _PAD], (_PAD + x, _BAR + _PAD + y))
-    draw_lines(band, lines, (_INDENT, _BAR + _PAD + chips_height), font, colour=style.ink)
+        paste(band, chip[:, : width - 2 * _PAD], (_PAD + x, top + y))
+    draw_lines(band, lines, (_INDENT, top + chips_height), font, colour=style.ink)
     return band
 
 
@@ -104,7 +101,7 @@ def _flow(chips: Sequence[np.ndarray], width: int) -> tuple[list[tuple[int, int]
 
 
 def _flow_image(
-    chips: Sequence[np.ndarray], width: int, style: Style, *, left: int, below: int
+    chips: Sequence[np.ndarray], width: int, style: Style, *, left: int = 0, below: int = 0
 ) -> np.ndarray:
     """Chips set in rows on an image of ``width`` pixels, with margins."""
     places, height = _flow(chips, width - _PAD - left)
@@ -132,9 +129,6 @@ def draw_frame(
         size: (h, w) to draw at; None takes ``display_size``.
         label: Text for the upper left corner, such as the frame's name.
         style: Colours and sizes.
-
-    Returns:
-        (h, w, 3) uint8.
     """
     check_frame(frame)
     size = size or display_size(frame.shape[:2], style)
@@ -142,48 +136,43 @@ def draw_frame(
         resize(frame, size),
         mask=_mask_at(view.masks, index, size),
         true_mask=_mask_at(view.true_masks, index, size),
-        style=style,
         rejected_mask=_mask_at(view.rejected_masks if view.found is False else None, index, size),
+        style=style,
     )
     if view.true_boxes is not None and view.masks is None:
         draw_box(image, view.true_boxes[index], style.truth)
     if view.boxes is not None and view.found is not False:
         draw_box(image, view.boxes[index], style.prediction)
-    font = style.font(11)
     if label:
-        paste(image, text_chip(label, font, fill=style.ink), (0, 0), opacity=0.75)
+        paste(image, text_chip(label, style.font(11), fill=style.ink), (0, 0), opacity=0.75)
     if view.scores is not None:
-        chip = text_chip(f'score {float(view.scores[index]):.2f}', font, fill=style.ink)
-        paste(image, chip, (0, max(0, size[0] - chip.shape[0])), opacity=0.75)
+        chip = text_chip(f'score {view.scores[index]:.2f}', style.font(11), fill=style.ink)
+        paste(image, chip, (0, max(0, size[0] - len(chip))), opacity=0.75)
     return image
 
 
 def _mask_at(masks: np.ndarray | None, index: int, size: tuple[int, int]) -> np.ndarray | None:
-    if masks is None:
-        return None
-    if not 0 <= index < len(masks):
+    if masks is not None and not 0 <= index < len(masks):
         raise ValueError(f'Frame {index} is asked for, the masks have {len(masks)} frames')
-    return resize_mask(masks[index], size)
+    return None if masks is None else resize_mask(masks[index], size)
 
 
 def clip_strip(
     clip: ClipView, *, columns: int = 6, width: int = 0, style: Style = Style()
 ) -> np.ndarray:
-    """Draw one pair: the header over some frames side by side.
+    """Draw one pair: the header over at most ``columns`` frames, spread evenly over the clip.
 
     Args:
         clip: Frames and pair.
-        columns: Maximum number of frames, spread evenly over the clip.
+        columns: Maximum number of frames.
         width: Minimum width in pixels, to align the rows of a sheet.
         style: Colours and sizes.
-
-    Returns:
-        (h, w, 3) uint8.
     """
-    cells = []
-    for index in spread(len(clip.frames), columns):
-        label = '' if clip.frame_ids is None else str(clip.frame_ids[index])
-        cells.append(draw_frame(clip.frames[index], clip.pair, index, label=label, style=style))
+    labels = clip.frame_ids or [''] * len(clip.frames)
+    cells = [
+        draw_frame(clip.frames[i], clip.pair, i, label=str(labels[i]), style=style)
+        for i in spread(len(clip.frames), columns)
+    ]
     strip = beside(cells, style)
     strip = _pad_to(strip, max(width, strip.shape[1]), style)
     band = header_band(clip.pair, strip.shape[1], title=clip.title, style=style)
@@ -200,19 +189,18 @@ def contact_sheet(
         columns: Maximum number of frames per row.
         style: Colours and sizes.
 
-    Returns:
-        (h, w, 3) uint8.
-
     Raises:
         ValueError: There are no clips.
     """
     if not clips:
         raise ValueError('A contact sheet needs at least one clip')
-    width = max(_strip_width(clip, columns, style) for clip in clips)
+    cells = [display_size(clip.frames[0].shape[:2], style)[1] + style.gap for clip in clips]
+    width = max(min(columns, len(clip.frames)) * cell for clip, cell in zip(clips, cells))
+    width -= style.gap
     parts = []
-    for is_negative, name in (
-        (False, 'Sentences about an object of the video'),
-        (True, 'Sentences about nothing in the video (negatives)'),
+    for name, is_negative in (
+        ('Sentences about an object of the video', False),
+        ('Sentences about nothing in the video (negatives)', True),
     ):
         group = [clip for clip in clips if bool(clip.pair.is_negative) == is_negative]
         if group:
@@ -220,11 +208,6 @@ def contact_sheet(
             parts += [clip_strip(clip, columns=columns, width=width, style=style) for clip in group]
     parts.append(legend([clip.pair for clip in clips], width, style=style))
     return stack(parts, style)
-
-
-def _strip_width(clip: ClipView, columns: int, style: Style) -> int:
-    cell = display_size(clip.frames[0].shape[:2], style)[1] + style.gap
-    return min(columns, len(clip.frames)) * cell - style.gap
 
 
 def _section_title(text: str, width: int, style: Style) -> np.ndarray:
@@ -236,28 +219,27 @@ def _section_title(text: str, width: int, style: Style) -> np.ndarray:
 
 
 def legend(views: Sequence[PairView], width: int, *, style: Style = Style()) -> np.ndarray:
-    """Explain the colours in the drawing of ``views``: (h, width, 3) uint8."""
-    entries = []
-    if any(v.masks is not None or v.boxes is not None for v in views):
-        entries.append((style.prediction, 'predicted'))
-    if any(v.true_masks is not None or v.true_boxes is not None for v in views):
-        entries.append((style.truth, 'truth'))
-    if any(v.rejected_masks is not None and v.found is False for v in views):
-        entries.append((style.rejected, 'dashed: predicted, but emptied by the verdict'))
-    if any(v.correct is not None for v in views):
-        entries += [(style.right, '✓ verdict right'), (style.wrong, '✗ verdict wrong')]
-    if any(v.found is None and v.is_negative for v in views):
-        entries.append((style.negative, 'negative pair'))
-    chips = [_legend_entry(colour, text, style) for colour, text in entries]
+    """Explain the colours in the drawing of ``views``."""
+    emptied = 'dashed: predicted, but emptied by the verdict'
+    entries = [
+        (style.prediction, 'predicted', lambda v: v.masks is not None or v.boxes is not None),
+        (style.truth, 'truth', lambda v: v.true_masks is not None or v.true_boxes is not None),
+        (style.rejected, emptied, lambda v: v.rejected_masks is not None and v.found is False),
+        (style.right, '✓ verdict right', lambda v: v.correct is not None),
+        (style.wrong, '✗ verdict wrong', lambda v: v.correct is not None),
+        (style.negative, 'negative pair', lambda v: v.found is None and v.is_negative),
+    ]
+    shown = [(colour, text) for colour, text, fits in entries if any(map(fits, views))]
+    chips = [_legend_entry(colour, text, style) for colour, text in shown]
     return _flow_image(chips, width, style, left=_PAD, below=_PAD)
 
 
 def _legend_entry(colour: Colour, text: str, style: Style) -> np.ndarray:
     chip = text_chip(text, style.font(12), fill=style.paper, colour=style.ink)
-    side = chip.shape[0] - 6
-    swatch = _blank(chip.shape[0], side + 6, style)
-    swatch[2 : 4 + side, 2 : 4 + side] = style.faint
-    swatch[3 : 3 + side, 3 : 3 + side] = colour
+    side = len(chip)
+    swatch = _blank(side, side, style)
+    swatch[2:-2, 2:-2] = style.faint
+    swatch[3:-3, 3:-3] = colour
     return np.concatenate([swatch, chip], axis=1)
 
 
@@ -274,27 +256,23 @@ def video_grid(
     Headers and legend are drawn once; frames are read when they are needed.
 
     Args:
-        frames: T RGB frames (H, W, 3) uint8 of one size.
+        frames: T RGB frames (H, W, 3) uint8 of one size, as are the images.
         views: At least one pair.
         title: Text such as the video's name.
         frame_ids: T labels, or None.
         style: Colours and sizes; with several pairs a cell is at most half of ``style.longer``.
-
-    Yields:
-        T images (h, w, 3) uint8 of one size.
     """
     if not views:
         raise ValueError('A video is drawn with at least one pair')
     columns = int(np.ceil(np.sqrt(len(views))))
     headers: list[np.ndarray] = []
     for index, frame in enumerate(frames):
-        check_frame(frame)
+        label = str(frame_ids[index]) if frame_ids else ''
         if not headers:
             size = _cell_size(frame.shape[:2], columns, style)
             headers = _row_headers(views, columns, max(size[1], 200), title, style)
             width = columns * (headers[0].shape[1] + style.gap) - style.gap
             key = legend(views, width, style=style)
-        label = '' if frame_ids is None else str(frame_ids[index])
         cells = []
         for header, view in zip(headers, views):
             image = draw_frame(frame, view, index, size=size, label=label, style=style)
@@ -314,12 +292,10 @@ def _row_headers(
     views: Sequence[PairView], columns: int, width: int, title: str, style: Style
 ) -> list[np.ndarray]:
     """Header bands of the cells, those of a row equally high."""
-    bands = []
-    for start in range(0, len(views), columns):
-        row = views[start : start + columns]
-        height = max(len(header_band(v, width, title=title, style=style)) for v in row)
-        bands += [header_band(v, width, title=title, height=height, style=style) for v in row]
-    return bands
+    bands = [header_band(view, width, title=title, style=style) for view in views]
+    heights = [max(map(len, bands[i : i + columns])) for i in range(0, len(bands), columns)]
+    missing = [heights[i // columns] - len(band) for i, band in enumerate(bands)]
+    return [np.pad(b, ((0, n), (0, 0), (0, 0)), mode='edge') for b, n in zip(bands, missing)]
 
 
 def attention_sheet(
@@ -336,9 +312,6 @@ def attention_sheet(
         columns: Maximum number of frames.
         style: Colours and sizes.
 
-    Returns:
-        (h, w, 3) uint8.
-
     Raises:
         ValueError: The pair has neither map.
     """
@@ -346,21 +319,19 @@ def attention_sheet(
         'grounding attention, summed over words': clip.pair.grounding_attention,
         'norm of the grounded features f_early': clip.pair.early_features,
     }
-    if all(heat is None for heat in maps.values()):
+    maps = {name: heat for name, heat in maps.items() if heat is not None}
+    if not maps:
         raise ValueError(
             'The pair has neither grounding_attention nor early_features: let the '
             'segmentor return its grounding maps'
         )
+    chosen = spread(len(clip.frames), columns)
+    frames = [clip.frames[i] for i in chosen]
+    frames = [resize(frame, display_size(frame.shape[:2], style)) for frame in frames]
     parts = [clip_strip(clip, columns=columns, style=style)]
     for name, heat in maps.items():
-        if heat is None:
-            continue
         low, high = float(np.min(heat)), float(np.max(heat))
-        cells = []
-        for index in spread(len(clip.frames), columns):
-            frame = clip.frames[index]
-            frame = resize(frame, display_size(frame.shape[:2], style))
-            cells.append(overlay_heat(frame, heat[index], low=low, high=high))
+        cells = [overlay_heat(f, heat[i], low=low, high=high) for f, i in zip(frames, chosen)]
         parts += [_heat_title(name, low, high, parts[0].shape[1], style), beside(cells, style)]
     return stack(parts, style)
 
@@ -370,36 +341,29 @@ def _heat_title(name: str, low: float, high: float, width: int, style: Style) ->
     font, bold = style.font(12), style.font(12, bold=True)
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (line_height(font) + 4, 1))
     bar = overlay_heat(np.zeros((*ramp.shape, 3), np.uint8), ramp, low=0, high=1, opacity=1)
+    title = text_chip(name, bold, fill=style.paper, colour=style.ink)
     left, right = (
         text_chip(f'{value:.3g}', font, fill=style.paper, colour=style.faint)
         for value in (low, high)
     )
-    chips = [
-        text_chip(name, bold, fill=style.paper, colour=style.ink),
-        np.concatenate([left, bar, right], axis=1),
-    ]
-    return _flow_image(chips, width, style, left=0, below=0)
+    return _flow_image([title, np.concatenate([left, bar, right], axis=1)], width, style)
 
 
 def beside(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
-    """Put images side by side with a gap, tops aligned: (h, w, 3) uint8."""
-    height = max(len(image) for image in images)
-    width = sum(image.shape[1] + style.gap for image in images) - style.gap
-    sheet, x = _blank(height, width, style), 0
-    for image in images:
+    """Put images side by side with a gap, tops aligned."""
+    edges = np.cumsum([0, *(image.shape[1] + style.gap for image in images)])
+    sheet = _blank(max(map(len, images)), edges[-1] - style.gap, style)
+    for image, x in zip(images, edges):
         paste(sheet, image, (x, 0))
-        x += image.shape[1] + style.gap
     return sheet
 
 
 def stack(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
     """Put images one under the other with a gap, left sides aligned, inside a margin."""
-    width = max(image.shape[1] for image in images) + 2 * style.gap
-    sheet = _blank(sum(len(image) + style.gap for image in images) + style.gap, width, style)
-    y = style.gap
-    for image in images:
+    edges = np.cumsum([style.gap, *(len(image) + style.gap for image in images)])
+    sheet = _blank(edges[-1], max(image.shape[1] for image in images) + 2 * style.gap, style)
+    for image, y in zip(images, edges):
         paste(sheet, image, (style.gap, y))
-        y += len(image) + style.gap
     return sheet
 
 

@@ -79,6 +79,6 @@ def _load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
         return ImageFont.truetype(path, size)
     except OSError as error:
         raise FileNotFoundError(
-            f'Cannot read the font {path!r}: give Style.font_path a TrueType '
-            'file, or None for the bundled DejaVu Sans'
+            f'Cannot read the font {path!r}: give Style.font_path a TrueType file, or None for the '
+            'bundled DejaVu Sans'
         ) from error

@@ -12,8 +12,6 @@ from PIL.ImageFont import FreeTypeFont
 
 from .style import Colour
 
-_ELLIPSIS = '…'
-
 
 def clean_text(text: str) -> str:
     """Return one line without control characters, lone surrogates or repeated white space."""
@@ -36,28 +34,20 @@ def wrap_text(text: str, font: FreeTypeFont, width: int, *, max_lines: int) -> l
     lines: list[str] = []
     rest = clean_text(text)
     while rest and len(lines) < max_lines:
-        line, rest = _split_line(rest, font, width)
-        lines.append(line)
+        # The longest prefix within the width, at least one character.
+        prefixes = range(1, len(rest) + 1)
+        cut = max(1, bisect_right(prefixes, width, key=lambda n: font.getlength(rest[:n])))
+        space = rest.rfind(' ', 0, cut + 1)
+        if cut < len(rest) and space > 0:
+            cut = space
+        lines.append(rest[:cut])
+        rest = rest[cut:].lstrip()
     if rest:
-        lines[-1] = _shorten(lines[-1], font, width)
+        line = lines[-1]
+        while line and font.getlength(line + '…') > width:
+            line = line[:-1]
+        lines[-1] = line.rstrip() + '…'
     return lines
-
-
-def _split_line(text: str, font: FreeTypeFont, width: int) -> tuple[str, str]:
-    # The longest prefix within the width, at least one character.
-    prefixes = range(1, len(text) + 1)
-    count = max(1, bisect_right(prefixes, width, key=lambda n: font.getlength(text[:n])))
-    if count == len(text):
-        return text, ''
-    space = text.rfind(' ', 0, count + 1)
-    cut = space if space > 0 else count
-    return text[:cut], text[cut:].lstrip()
-
-
-def _shorten(line: str, font: FreeTypeFont, width: int) -> str:
-    while line and font.getlength(line + _ELLIPSIS) > width:
-        line = line[:-1]
-    return line.rstrip() + _ELLIPSIS
 
 
 def line_height(font: FreeTypeFont) -> int:
@@ -75,10 +65,10 @@ def draw_lines(
 ) -> None:
     """Write lines into ``image`` (H, W, 3) uint8, in place, from ``origin`` (x, y) down."""
     canvas = Image.fromarray(image)
-    draw = ImageDraw.Draw(canvas)
     x, y = origin
     for row, line in enumerate(lines):
-        draw.text((x, y + row * line_height(font)), line, font=font, fill=colour)
+        place = x, y + row * line_height(font)
+        ImageDraw.Draw(canvas).text(place, line, font=font, fill=colour)
     image[:] = np.asarray(canvas)
 
 

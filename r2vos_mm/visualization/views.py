@@ -107,72 +107,56 @@ def pair_views(
     Raises:
         ValueError: The sample has no ``gt_pairs.sentences``.
     """
-    true_pairs = sample.get('gt_pairs')
-    if true_pairs is None or 'sentences' not in true_pairs:
+    pairs = sample.get('gt_pairs')
+    if pairs is None or 'sentences' not in pairs:
         raise ValueError(
             f'Sample {sample.get("video_id")!r} has no gt_pairs.sentences: there is '
             'nothing to draw masks for'
         )
-    columns = {}
-    if truth:
-        columns.update(_true_columns(true_pairs))
+    columns = _true_columns(pairs) if truth else {}
     if prediction and sample.get('pred_pairs') is not None:
-        columns.update(_predicted_columns(sample.pred_pairs, sample.get('ori_shape')))
+        columns |= _predicted_columns(sample.pred_pairs, sample.get('ori_shape'))
+    known = {name: column for name, column in columns.items() if column is not None}
     return [
-        PairView(
-            sentence=sentence,
-            threshold=threshold,
-            **{name: _item(column, index) for name, column in columns.items()},
-        )
-        for index, sentence in enumerate(true_pairs.sentences)
+        PairView(sentence, threshold=threshold, **{name: known[name][index] for name in known})
+        for index, sentence in enumerate(pairs.sentences)
     ]
 
 
-def _true_columns(pairs: InstanceData) -> dict:
-    columns = {'true_masks': _array(pairs, 'masks'), 'is_negative': _array(pairs, 'is_negative')}
-    if 'kinds' in pairs:
-        columns['kind'] = pairs.kinds
-    boxes = _array(pairs, 'boxes')
+def _true_columns(pairs: InstanceData) -> dict[str, Any]:
+    negative, boxes = _array(pairs, 'is_negative'), _array(pairs, 'boxes')
+    columns = {'true_masks': _array(pairs, 'masks'), 'kind': pairs.get('kinds')}
+    if negative is not None:
+        columns['is_negative'] = negative.tolist()
     if boxes is not None:
         half = boxes[..., 2:] / 2
         columns['true_boxes'] = np.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], -1)
     return columns
 
 
-def _predicted_columns(pairs: InstanceData, shape: tuple[int, int] | None) -> dict:
-    same = ('masks', 'scores', 'grounding_attention', 'early_features')
-    columns = {name: _array(pairs, name) for name in same}
+def _predicted_columns(pairs: InstanceData, shape: tuple[int, int] | None) -> dict[str, Any]:
+    names = ('masks', 'scores', 'grounding_attention', 'early_features')
+    columns = {name: _array(pairs, name) for name in names}
     columns['rejected_masks'] = _array(pairs, 'ungated_masks')
-    columns['consensus'] = _verdicts(pairs)
+    consensus, logits = _array(pairs, 'consensus'), _array(pairs, 'misalignment_logits')
+    if consensus is not None:
+        # With a logit of minus infinity the model judges nothing.
+        judged = ~np.isneginf(np.zeros(len(consensus)) if logits is None else logits)
+        columns['consensus'] = [
+            v if known else None for v, known in zip(consensus.tolist(), judged)
+        ]
     boxes = _array(pairs, 'boxes')
     if boxes is not None and shape is not None:
         columns['boxes'] = boxes / np.asarray([shape[1], shape[0]] * 2, np.float32)
     return columns
 
 
-def _verdicts(pairs: InstanceData) -> list[float | None] | None:
-    """Consensus of P pairs; None where the model judges nothing (its logit is minus infinity)."""
-    consensus, logits = _array(pairs, 'consensus'), _array(pairs, 'misalignment_logits')
-    if consensus is None or logits is None:
-        return consensus if consensus is None else consensus.tolist()
-    return [None if np.isneginf(logit) else float(value) for value, logit in zip(consensus, logits)]
-
-
 def _array(pairs: InstanceData, name: str) -> np.ndarray | None:
-    if name not in pairs:
-        return None
-    value = pairs[name]
+    value = pairs.get(name)
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
-        value = (value.float() if value.is_floating_point() else value).numpy()
-    return np.asarray(value)
-
-
-def _item(column: Any, index: int) -> Any:
-    if column is None:
-        return None
-    value = column[index]
-    return value.item() if isinstance(value, np.generic) else value
+        value = value.float() if value.is_floating_point() else value
+    return None if value is None else np.asarray(value)
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -185,9 +169,8 @@ def spread(length: int, count: int) -> list[int]:
         raise ValueError(f'There is nothing to choose from {length} frames for {count} columns')
     if count == 1:
         return [(length - 1) // 2]
-    if length <= count:
-        return list(range(length))
-    return [round(i * (length - 1) / (count - 1)) for i in range(count)]
+    count = min(count, length)
+    return [round(i * (length - 1) / max(count - 1, 1)) for i in range(count)]
 
 
 def balanced(negative: Sequence[bool], count: int) -> list[int]:
@@ -200,11 +183,10 @@ def balanced(negative: Sequence[bool], count: int) -> list[int]:
     >>> balanced([False, True, True, True], 3)
     [0, 1, 3]
     """
-    negatives = [i for i, is_negative in enumerate(negative) if is_negative]
-    positives = [i for i, is_negative in enumerate(negative) if not is_negative]
+    positives, negatives = np.flatnonzero(~np.array(negative, bool)), np.flatnonzero(negative)
     share = min(len(negatives), max(count // 2, count - len(positives)))
     chosen = []
     for group, places in ((positives, count - share), (negatives, share)):
-        if group and places:
-            chosen += [group[i] for i in spread(len(group), places)]
+        if len(group) and places:
+            chosen += group[spread(len(group), places)].tolist()
     return sorted(chosen)

@@ -22,7 +22,8 @@ class ReferringVisualizer(Visualizer):
     """Draw videos with the objects of expressions, and the verdicts.
 
     The drawing itself is done by the pure functions of this package; this class holds the options
-    that a config sets, and MMEngine's backends.
+    that a config sets, and MMEngine's backends. Methods take T RGB frames (H, W, 3) uint8, the data
+    sample of the video, and ``draw_gt`` and ``draw_pred``.
 
     Args:
         name: Name of the instance.
@@ -45,8 +46,7 @@ class ReferringVisualizer(Visualizer):
         super().__init__(name, **kwargs)
         if max_pairs < 1:
             raise ValueError(f'ReferringVisualizer.max_pairs is at least 1, got {max_pairs}')
-        self.threshold = threshold
-        self.max_pairs = max_pairs
+        self.threshold, self.max_pairs = threshold, max_pairs
         self.style = Style(**(style or {}))
 
     def pair_views(
@@ -56,19 +56,12 @@ class ReferringVisualizer(Visualizer):
         views = pair_views(
             data_sample, threshold=self.threshold, truth=draw_gt, prediction=draw_pred
         )
-        chosen = balanced([bool(view.is_negative) for view in views], self.max_pairs)
-        return [views[i] for i in chosen]
+        return [views[i] for i in balanced([bool(v.is_negative) for v in views], self.max_pairs)]
 
     def clip_views(
         self, frames: Sequence[np.ndarray], data_sample: ReferringDataSample, **options: bool
     ) -> list[ClipView]:
-        """Return the chosen pairs as rows of a contact sheet.
-
-        Args:
-            frames: T RGB frames (H, W, 3) uint8.
-            data_sample: Sample of the video.
-            options: ``draw_gt`` and ``draw_pred``, as in :meth:`pair_views`.
-        """
+        """Return the chosen pairs as rows of a contact sheet."""
         views = self.pair_views(data_sample, **options)
         return [ClipView(frames, view, **_labels(data_sample)) for view in views]
 
@@ -110,12 +103,11 @@ class ReferringVisualizer(Visualizer):
         self.set_image(sheet)
         if show:
             self.show(sheet, win_name=name, wait_time=wait_time)
-        if out_file is not None:
-            write_image(out_file, sheet)
-        else:
+        if out_file is None:
             self.add_image(name, sheet, step)
+        else:
+            write_image(out_file, sheet)
 
 
 def _labels(sample: ReferringDataSample) -> dict[str, Any]:
-    """Title and frame names of a video."""
     return dict(title=str(sample.get('video_id', '')), frame_ids=sample.get('frame_ids'))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +17,6 @@ from PIL import Image
 from r2vos_mm.utils.files import PathLike, atomic_path
 
 from .overlay import check_frame
-
-_PALETTE_FRAMES = 8
-_PALETTE_PIXELS = 12_000  # of each of those frames: k-means on all of them takes about a second
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:
@@ -67,40 +65,38 @@ def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
         raise ValueError(f'{path}: there are no frames to write')
 
 
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    try:
+        write = partial(_write_h264, importlib.import_module('av'))
+    except ImportError:
+        write = _write_opencv
+    write(path, map(_even, frames), fps)
+
+
 def _even(frame: np.ndarray) -> np.ndarray:
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
 
 
-def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    try:
-        av = importlib.import_module('av')
-    except ImportError:
-        _write_opencv(path, frames, fps)
-    else:
-        _write_h264(av, path, frames, fps)
-
-
 def _write_h264(av: ModuleType, path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    first = _even(next(frames))
+    first = next(frames)
     with av.open(str(path), 'w', options={'movflags': 'faststart'}) as container:
-        stream = container.add_stream(
-            'libx264', rate=Fraction(fps).limit_denominator(1000), options={'crf': '20'}
-        )
+        rate = Fraction(fps).limit_denominator(1000)
+        stream = container.add_stream('libx264', rate=rate, options={'crf': '20'})
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = 'yuv420p'
-        for image in chain([first], map(_even, frames)):
+        for image in chain([first], frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
         container.mux(stream.encode())
 
 
 def _write_opencv(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    first = _even(next(frames))
+    first = next(frames)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, first.shape[1::-1])
     if not writer.isOpened():
         raise OSError(f'OpenCV cannot write {path}: install PyAV (pip install av) or write a .gif')
     try:
-        for image in chain([first], map(_even, frames)):
+        for image in chain([first], frames):
             writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     finally:
         writer.release()
@@ -120,13 +116,11 @@ def _shared_palette(images: list[Image.Image]) -> Image.Image:
     Maximum coverage keeps the few pixels of a contour's colour, which median cut averages away; the
     k-means steps then bring the error below median cut's.
     """
-    step = max(1, len(images) // _PALETTE_FRAMES)
-    stride = max(1, round((images[0].width * images[0].height / _PALETTE_PIXELS) ** 0.5))
+    step = max(1, len(images) // 8)
+    # 12,000 pixels of each: k-means on all of them takes about a second.
+    stride = max(1, round((images[0].width * images[0].height / 12_000) ** 0.5))
     sample = np.concatenate([np.asarray(image)[::stride, ::stride] for image in images[::step]])
     return Image.fromarray(sample).quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
 
 
-_WRITERS: dict[str, Callable[[Path, Iterator[np.ndarray], float], None]] = {
-    '.mp4': _write_mp4,
-    '.gif': _write_gif,
-}
+_WRITERS = {'.mp4': _write_mp4, '.gif': _write_gif}
