@@ -76,8 +76,7 @@ def score_videos(
     Args:
         scorer: one of the functions ``score_*``.
         tasks: the videos.
-        predictions: masks of the method.
-        truth: annotated masks.
+        predictions, truth: masks of the method, annotated masks.
         processes: 1 scores in this process.
     """
     score = partial(_score_video, scorer=scorer, predictions=predictions, truth=truth)
@@ -103,8 +102,7 @@ def _score_video(
 def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTruth) -> Outcome:
     """Score the pairs of a video: binary masks in ``<video>/<expression>/``, above 0 is foreground.
 
-    Raises:
-        DataFileError: The annotation cannot be used.
+    DataFileError is raised, as by the others, if the annotation cannot be used.
     """
     outcome, shape = Outcome(), truth.shape(task)
     readers = [_Reader(predictions, p.folder, task, shape, outcome.problems) for p in task.pairs]
@@ -140,9 +138,6 @@ def score_semi_supervised(
 
     The number of objects is the highest id in the first annotated frame. If it is one and the
     prediction is 0/255, 255 is that object.
-
-    Raises:
-        DataFileError: The annotation cannot be used.
     """
     outcome, shape = Outcome(), truth.shape(task)
     parts: dict[int, list[dict]] = {k: [] for k in range(1, truth.num_objects(task) + 1)}
@@ -166,9 +161,6 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
 
     Without any folder ``anno_<k>`` the masks in ``<video>/`` are those of a single expression set.
     The number of objects is the highest id in the first annotated frame; 255 is void.
-
-    Raises:
-        DataFileError: The annotation cannot be used.
     """
     outcome, shape = Outcome(), truth.shape(task)
     numbers = np.arange(1, truth.num_objects(task) + 1)
@@ -313,8 +305,8 @@ def find_ground_truth(
         FileNotFoundError, ValueError: A file is missing or has another form.
     """
     is_mevis = (root / MASK_DICT).is_file()
-    if expressions is None and is_mevis:
-        expressions = root / EXPRESSIONS
+    if is_mevis:
+        expressions = expressions or root / EXPRESSIONS
     if expressions is None:
         raise FileNotFoundError(
             f'{root} has no {MASK_DICT}: give the expressions with --expressions {EXPRESSIONS} '
@@ -322,16 +314,12 @@ def find_ground_truth(
         )
     if not root.is_dir():
         raise FileNotFoundError(f'{root} is not a folder of annotations')
-    tasks = expression_tasks(expressions) if pairs is None else pair_tasks(expressions, pairs)
+    tasks = _expression_tasks(expressions) if pairs is None else _pair_tasks(expressions, pairs)
     return (MevisGroundTruth(root / MASK_DICT) if is_mevis else PngGroundTruth(root)), tasks
 
 
 def folder_tasks(root: Path) -> list[VideoTask]:
-    """Return one task per folder of PNGs, without pairs, whose frames are the files.
-
-    Raises:
-        FileNotFoundError: There is no folder of PNGs.
-    """
+    """Return one task per folder of PNGs, without pairs, whose frames are the files."""
     frames = defaultdict(list)
     for path in sorted(root.glob('*/*.png')):
         frames[path.parent.name].append(path.stem)
@@ -340,13 +328,8 @@ def folder_tasks(root: Path) -> list[VideoTask]:
     return [VideoTask(v, tuple(sorted(names, key=frame_order))) for v, names in frames.items()]
 
 
-def expression_tasks(expressions: Path) -> list[VideoTask]:
-    """Return one pair per expression of a ``meta_expressions.json`` with object ids.
-
-    Raises:
-        ValueError: An expression has neither ``obj_id`` nor ``anno_id``: it can only be scored by
-            the server of the data set.
-    """
+def _expression_tasks(expressions: Path) -> list[VideoTask]:
+    """Return one pair per expression of a ``meta_expressions.json`` with object ids."""
     tasks = []
     for video, entry in sorted(read_expressions(expressions).items()):
         pairs = []
@@ -358,7 +341,7 @@ def expression_tasks(expressions: Path) -> list[VideoTask]:
     return tasks
 
 
-def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
+def _pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
     """Return positive and negative pairs of a pairs file, by the video they are shown with.
 
     Predictions of a positive pair are in ``<video>/<exp_id>``, those of a negative one in
@@ -382,10 +365,9 @@ def pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
 
 def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask:
     """Return the task of one row; ``own`` is the video's own expression of that number."""
-    is_positive = row['label'] == 1
-    key = row['exp_id']
-    if not is_positive:
-        key = f'{row.get("exp_video")}_{key}_n{row.get("rank")}'
+    folder = f'{row["video"]}/{row["exp_id"]}'
+    if row['label'] != 1:
+        folder = f'{row["video"]}/{row.get("exp_video")}_{row["exp_id"]}_n{row.get("rank")}'
     elif 'anno_id' in own:
         if normalise_sentence(own['exp']) != normalise_sentence(row['exp']):
             raise ValueError(
@@ -393,9 +375,8 @@ def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask
                 'that number: pairs and expressions are of different versions'
             )
         row = row | own
-    negative = not is_positive or own.get('anno_id') == []
+    negative = row['label'] != 1 or own.get('anno_id') == []
     target = () if negative else _target(row, where)
-    folder = f'{row["video"]}/{key}'
     return PairTask(row['pair_id'], folder, row['exp'], row['kind'], negative, target)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric
 
 from r2vos_mm.registry import METRICS
+from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import log, warn
 
 from .metrics.eval_sample import read_sample
@@ -32,52 +33,44 @@ class JFRMetric(BaseMetric):
 
     A pair is one video and one expression. By default the protocol is ``per_expression``: every
     frame of the sample counts, J and F are averaged over the frames of a pair and then over
-    positive pairs; masks are bool at the size of the annotation. :mod:`.metrics.protocols` lists
-    the others. Plain keys are values of the masks after the gate, keys that begin with
-    ``ungated/`` of the masks before it (the R2-VOS paper reports the latter). The first protocol
-    has plain keys, those of further ones begin with its name: ``ungated/from_first_appearance/J``.
+    positive pairs; masks are bool at the size of the annotation. ``PROTOCOLS`` in
+    :mod:`.metrics.protocols` lists the others. Plain keys are values of the masks after the gate,
+    keys that begin with ``ungated/`` of the masks before it (the R2-VOS paper reports the latter).
+    The first protocol has plain keys, those of others begin with its name:
+    ``ungated/from_first_appearance/J``.
 
-    ============== ===============================================================================
-    group          values, in percent unless stated otherwise
-    ============== ===============================================================================
-    ``quality``    ``J`` ``F`` ``J&F`` of positive pairs with annotation, ``J_recall`` ``J_decay``
-                   ``F_recall`` ``F_decay`` (:class:`.functional.FrameStatistics`), ``area_ratio``
-                   (mean of predicted / annotated area, best 1), ``J&F&R`` (mean of the three);
-                   protocol ``davis_unsup``: ``J&F/annotator<k>`` as well;
-                   ``a2d``, ``refcoco``: :func:`.functional.overlap_scores` instead;
-                   ``a2d``: :func:`.functional.mean_average_precision` of models that give
-                   ``candidate_masks``, otherwise ``mAP_top1`` of the predicted masks alone, which
-                   is not the mAP of the benchmark
-    ``robustness`` :func:`.functional.robustness` unclipped, ``R_clipped`` (``max(R, 0)``),
-                   ``R/<kind>`` of the negatives of one kind
-    ``verdict``    ``AUROC``, ``AUROC/<kind>`` of the consensus, in [0, 1]
-    ``gate``       ``AP_aligned`` ``AP_misaligned`` (the class to find is named), ``FPR95_aligned``,
-                   :func:`.functional.gate_scores`, in [0, 1]; ``gate_delta_J&F``,
-                   ``gate_delta_R`` (gate on minus gate off)
-    ``no_target``  :func:`.functional.generalized_scores` over whole pairs, where negatives and
-                   objects that are never annotated have no target; ``S``
-                   (:func:`.functional.null_score`) in [0, 1]; ``mevis`` (mean of ``J&F``, ``N_acc``
-                   and ``T_acc``)
-    ``presence``   :func:`.functional.presence_scores`
-    ``visa``       ``visa_R`` ``visa_J`` ``visa_F`` ``visa_J&F``, ``visa_R/referring``,
-                   ``visa_R/reasoning`` (:func:`.functional.visa_robustness`); needs the pixels of
-                   all objects in ``gt_foreground``
-    ============== ===============================================================================
+    Groups of values, in percent unless stated otherwise; functions are in :mod:`.functional`:
 
-    The negatives of one positive are averaged before R is computed, and only positives that have
-    negatives (of the kind in question) count, so R does not depend on the number of negatives. The
-    ids ``<video>/<expression>/p`` and ``<video>/<expression>/n<i>`` tell which negatives belong to
-    a positive. If one has no positive, all are weighted alike (``1 - mean negative / mean
-    positive``), R_pair is NaN, and a warning is logged.
+    * ``quality``: ``J``, ``F``, ``J&F`` of positive pairs with annotation, ``J_recall``,
+      ``J_decay``, ... (``frame_statistics``), ``area_ratio`` (mean of predicted / annotated area,
+      best 1), ``J&F&R``. Protocol ``davis_unsup``: ``J&F/annotator<k>`` as well; ``a2d``,
+      ``refcoco``: ``overlap_scores`` instead; ``a2d``: ``mean_average_precision`` of models that
+      give ``candidate_masks``, else ``mAP_top1`` of the predicted masks, which is not the mAP of
+      the benchmark.
+    * ``robustness``: ``robustness``, ``R_clipped`` (``max(R, 0)``), ``R/<kind>`` of one kind.
+    * ``verdict``: ``AUROC``, ``AUROC/<kind>`` of the consensus, in [0, 1].
+    * ``gate``: ``AP_aligned``, ``AP_misaligned`` (the class to find), ``FPR95_aligned``,
+      ``gate_scores``, in [0, 1]; ``gate_delta_J&F``, ``gate_delta_R`` (gate on minus gate off).
+    * ``no_target``: ``generalized_scores`` over whole pairs, where negatives and objects that are
+      never annotated have no target; ``S`` (``null_score``) in [0, 1]; ``mevis`` (mean of ``J&F``,
+      ``N_acc`` and ``T_acc``).
+    * ``presence``: ``presence_scores``.
+    * ``visa``: ``visa_R``, ``visa_J``, ``visa_F``, ``visa_J&F``, ``visa_R/referring``,
+      ``visa_R/reasoning`` (``visa_robustness``); needs ``gt_foreground``.
 
-    If only some frames of a sample are annotated (metainfo ``annotated_frames``), all values are
-    computed on these. A value is NaN, with a warning, when a class of pairs is absent. Positives
-    without annotation count for R and AUROC only. For a model without verdict AUROC is NaN, and
-    gate on and off are the same. Values are the same to the last digit for any number of processes.
+    The negatives of one positive are averaged before R is computed, and positives without negatives
+    (of the kind in question) do not count, so R does not depend on their number. Ids
+    ``<video>/<expression>/p`` and ``.../n<i>`` tell which belong together; if a negative has no
+    positive, all are weighted alike, R_pair is NaN, and a warning is logged.
+
+    If only some frames of a sample are annotated (metainfo ``annotated_frames``), only these count.
+    A value is NaN, with a warning, when a class of pairs is absent. Positives without annotation
+    count for R and AUROC only; a model without verdict has no AUROC, and gate on and off are the
+    same. Values are the same to the last digit for any number of processes.
 
     Args:
         protocols: names of one or more protocols.
-        groups: groups of values to report, of the table above.
+        groups: groups of values to report, of the list above.
         bound_th: radius of the contour match as a share of the diagonal.
         gate_threshold: consensus from which on the model's gate keeps a pair, for group ``gate``.
         csv_path: file for one row per pair, overwritten by each evaluation. With the protocol
@@ -100,8 +93,8 @@ class JFRMetric(BaseMetric):
         groups: Sequence[str] = DEFAULT_GROUPS,
         bound_th: float = 0.008,
         gate_threshold: float = 0.5,
-        csv_path: str | os.PathLike[str] | None = None,
-        json_path: str | os.PathLike[str] | None = None,
+        csv_path: PathLike | None = None,
+        json_path: PathLike | None = None,
         submission: Mapping[str, Any] | None = None,
         format_only: bool = False,
         collect_device: str = 'cpu',
@@ -123,25 +116,25 @@ class JFRMetric(BaseMetric):
             )
         self.protocols, self.groups = tuple(protocols), tuple(groups)
         self.bound_th, self.gate_threshold = bound_th, gate_threshold
-        self.csv_path = None if csv_path is None or format_only else Path(csv_path)
-        self.json_path = None if json_path is None else Path(json_path)
+        self.csv_path, self.json_path = (p and Path(p) for p in (csv_path, json_path))
         self.writer = None if submission is None else SubmissionWriter(**submission)
         self.format_only = format_only
 
-    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Score each sample; see :func:`.metrics.eval_sample.read_sample` for the errors.
+    @property
+    def partial_csv(self) -> Path | None:
+        """File for the scores of this process before the evaluation is complete."""
+        if self.csv_path is None or self.format_only:
+            return None
+        return self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
 
-        Args:
-            data_batch: not used.
-            data_samples: samples with ``gt_pairs`` and ``pred_pairs``, as data elements or
-                dictionaries.
-        """
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Score samples; see :func:`.metrics.eval_sample.read_sample`, also for the errors."""
         for sample in data_samples:
             scores = self._score_sample(sample)
-            if self.csv_path is not None:
+            if self.partial_csv is not None:
                 if not self.results:  # what an earlier run left
-                    self._partial_path.unlink(missing_ok=True)
-                append_pairs(self._partial_path, _of_type(PairScores, scores))
+                    self.partial_csv.unlink(missing_ok=True)
+                append_pairs(self.partial_csv, _of_type(PairScores, scores))
             self.results.append(scores)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -149,13 +142,10 @@ class JFRMetric(BaseMetric):
 
         MMEngine would cut the gathered list to ``size``, which drops the right samples only when
         processes took turns; here nothing is cut, and repeated pairs are found by their id.
-
-        Args:
-            size: number of samples of the dataset; not used.
         """
         values = super().evaluate(sys.maxsize)
-        if self.csv_path is not None:
-            self._partial_path.unlink(missing_ok=True)
+        if self.partial_csv is not None:
+            self.partial_csv.unlink(missing_ok=True)
         return values
 
     def compute_metrics(self, results: list[list[Scores]]) -> dict[str, float]:
@@ -164,11 +154,6 @@ class JFRMetric(BaseMetric):
         if self.writer is not None:
             log(f'Submission {self.writer.path}: {self.writer.finish()}')
         return values
-
-    @property
-    def _partial_path(self) -> Path:
-        """File for the scores of this process before the evaluation is complete."""
-        return self.csv_path.with_suffix(f'.partial{get_rank()}.csv')
 
     def _score_sample(self, sample: Any) -> list[Scores]:
         """Score one sample, and write it to the submission."""
@@ -206,19 +191,13 @@ def _of_type(kind: type[Scores], scores: Sequence[Scores]) -> list[Scores]:
 
 
 def merge_scores(results: Sequence[Sequence[Scores]], *, allow_repeats: bool) -> list[Scores]:
-    """Return one entry per pair or object, sorted by its id.
+    """Return one entry per pair or object of all samples, sorted by its id.
 
-    Args:
-        results: scores per sample, in the order of the dataset.
-        allow_repeats: drop a pair that occurs again (samplers repeat samples to give every process
-            equally many); the first occurrence is kept.
-
-    Raises:
-        ValueError: A pair id occurs twice and ``allow_repeats`` is off, or it names two different
-            pairs.
+    With ``allow_repeats`` a pair that occurs again is dropped: samplers repeat samples to give
+    every process equally many. Otherwise, and if an id names two different pairs, ValueError.
     """
     merged: dict[str, Scores] = {}
-    for entry in (entry for scores in results for entry in scores):
+    for entry in chain.from_iterable(results):
         first = merged.setdefault(entry.pair_id, entry)
         if first is entry:
             continue

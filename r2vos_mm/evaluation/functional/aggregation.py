@@ -20,11 +20,8 @@ def frame_statistics(values: np.ndarray) -> FrameStatistics:
     share their border frames, as in the DAVIS code. That code stores the borders in 8 bits and
     gives NaN for more than 256 frames; here the decay of long videos is right.
 
-    Args:
-        values: (T,) float, T >= 1.
-
     Raises:
-        ValueError: ``values`` is empty or not one-dimensional.
+        ValueError: ``values`` is not (T,) with T >= 1.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values):

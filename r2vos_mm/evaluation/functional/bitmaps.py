@@ -19,13 +19,11 @@ WORD_BITS = 64
 
 def pack(masks: np.ndarray) -> np.ndarray:
     """Pack masks (T, H, W) bool into rows of words (T, H, K) uint64; unused high bits are 0."""
-    frames, height, width = masks.shape
     packed = np.packbits(masks, axis=-1, bitorder='little')
-    if packed.shape[-1] % 8 == 0:
-        return packed.view(WORD)
-    whole_words = np.zeros((frames, height, -(-width // WORD_BITS) * 8), dtype=np.uint8)
-    whole_words[..., : packed.shape[-1]] = packed
-    return whole_words.view(WORD)
+    num_words = -(-masks.shape[-1] // WORD_BITS)
+    words = np.zeros((*masks.shape[:-1], num_words), dtype=WORD)
+    words.view(np.uint8)[..., : packed.shape[-1]] = packed
+    return words
 
 
 def count(bitmap: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ has to be kept until the end of a data set.
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +33,7 @@ class MaskCandidates(NamedTuple):
 
 
 def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) -> MaskCandidates:
-    """Return the numbers of one sample that mAP needs.
-
-    Args:
-        masks: (N, H, W) bool predictions.
-        scores: (N,) confidences.
-        gt: (H, W) bool annotation.
+    """Return the numbers of masks (N, H, W) bool, scores (N,) and annotation (H, W) bool.
 
     Raises:
         TypeError: Masks are not bool.
@@ -86,14 +81,10 @@ class _NumbersEval(COCOeval):
     """COCOeval that looks up IoUs instead of computing them; image i is sample i."""
 
     def __init__(self, samples: Sequence[MaskCandidates]) -> None:
-        truth = [(image, sample.gt_area, 1.0) for image, sample in enumerate(samples)]
-        found = [
-            (image, area, score)
-            for image, sample in enumerate(samples)
-            for area, score in zip(sample.areas, sample.scores)
-        ]
+        truth = _coco([[(sample.gt_area, 1.0)] for sample in samples])
+        found = _coco([zip(sample.areas, sample.scores) for sample in samples])
         # 'segm' would encode segmentations, which these annotations lack.
-        super().__init__(_index(len(samples), truth), _index(len(samples), found), 'bbox')
+        super().__init__(truth, found, 'bbox')
         self._samples = samples
 
     def computeIoU(self, imgId: int, catId: int) -> np.ndarray:  # noqa: N802, N803
@@ -103,15 +94,16 @@ class _NumbersEval(COCOeval):
         return np.asarray(sample.ious, dtype=np.float64)[order[: self.params.maxDets[-1]], None]
 
 
-def _index(num_images: int, masks: Sequence[tuple[int, int, float]]) -> COCO:
-    """Return a COCO data set in memory of one category, from image, area and score of masks."""
+def _coco(images: Sequence[Iterable[tuple[int, float]]]) -> COCO:
+    """Return a COCO data set in memory of one category, from area and score of masks per image."""
     coco = COCO()
+    masks = [(image, *mask) for image, of_image in enumerate(images) for mask in of_image]
     # Ids start at 1: pycocotools treats a match with id 0 as no match.
     annotations = [
         dict(id=i, image_id=image, category_id=1, area=area, score=score, iscrowd=0)
         for i, (image, area, score) in enumerate(masks, 1)
     ]
-    images = [{'id': image} for image in range(num_images)]
-    coco.dataset = {'images': images, 'categories': [{'id': 1}], 'annotations': annotations}
+    ids = [{'id': image} for image in range(len(images))]
+    coco.dataset = {'images': ids, 'categories': [{'id': 1}], 'annotations': annotations}
     coco.createIndex()
     return coco

@@ -11,8 +11,6 @@ import numpy as np
 
 from .overlap import check_counts, mean_or_nan
 
-THRESHOLDS = (0.7, 0.8, 0.9)
-
 
 def generalized_scores(
     intersections: Sequence[int],
@@ -59,20 +57,16 @@ def generalized_scores(
         'T_acc': mean_or_nan(found[target]),
         'gIoU': mean_or_nan(ious),
         'cIoU': int(inter.sum()) / total if total else float('nan'),
-        **{f'Pr@{k:g}': mean_or_nan(ious[target] >= k) for k in THRESHOLDS},
+        **{f'Pr@{k}': mean_or_nan(ious[target] >= k) for k in (0.7, 0.8, 0.9)},
     }
 
 
 def null_score(foreground: Sequence[int], pixels: Sequence[int]) -> float:
     """Return S of Ref-AVS for one video whose expression has no target; lower is better, 0 is best.
 
-    ``S = sqrt(predicted foreground pixels / all pixels)``, both summed over the T frames (Wang et
-    al., "Ref-AVS", ECCV 2024; the released code takes the root, too). The S of a data set is the
+    ``S = sqrt(predicted foreground pixels / all pixels)``, each (T,) and summed over frames (Wang
+    et al., "Ref-AVS", ECCV 2024; the released code takes the root, too). The S of a data set is the
     mean over its videos.
-
-    Args:
-        foreground: (T,) predicted foreground pixels.
-        pixels: (T,) pixels of each frame.
     """
     total = int(np.sum(pixels))
     if total <= 0:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-
 
 def overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> dict[str, float]:
     """Return overlap scores of S samples, exactly, in [0, 1]; all NaN for S = 0.
@@ -39,9 +37,8 @@ def mttr_overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> 
     from the exact ones by at most the share of samples whose IoU equals a threshold.
     """
     inter, union = check_counts(intersections, unions)
-    epsilon = np.float32(1e-6)
-    ious = (inter.astype(np.float32) + epsilon) / (union.astype(np.float32) + epsilon)
-    return _summarise(ious, inter, union)
+    upper, lower = (counts.astype(np.float32) + np.float32(1e-6) for counts in (inter, union))
+    return _summarise(upper / lower, inter, union)
 
 
 def check_counts(intersections: Sequence[int], unions: Sequence[int]) -> list[np.ndarray]:
@@ -55,7 +52,7 @@ def check_counts(intersections: Sequence[int], unions: Sequence[int]) -> list[np
             f'each of the {len(inter)} intersections must lie between 0 and its union, '
             f'there are {len(union)} unions'
         )
-    return [counts.astype(np.int64) for counts in (inter, union)]
+    return [inter.astype(np.int64), union.astype(np.int64)]
 
 
 def mean_or_nan(values: np.ndarray | Sequence[float]) -> float:
@@ -66,5 +63,6 @@ def mean_or_nan(values: np.ndarray | Sequence[float]) -> float:
 def _summarise(ious: np.ndarray, inter: np.ndarray, union: np.ndarray) -> dict[str, float]:
     total = int(union.sum())
     overall = int(inter.sum()) / total if total else 1.0 if len(ious) else float('nan')
-    precision = {f'P@{k:g}': mean_or_nan(ious > ious.dtype.type(k)) for k in THRESHOLDS}
+    thresholds = np.array([0.5, 0.6, 0.7, 0.8, 0.9], dtype=ious.dtype)
+    precision = {f'P@{k:.1f}': mean_or_nan(ious > k) for k in thresholds}
     return {**precision, 'oIoU': overall, 'mIoU': mean_or_nan(ious)}

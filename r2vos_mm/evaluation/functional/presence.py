@@ -19,12 +19,12 @@ def presence_scores(
     object is always present.
 
     Args:
-        predicted: (T,) bool, frames with predicted foreground.
+        predicted: (T,) bool, frames with predicted foreground, T >= 1.
         present: (T,) bool, frames with annotated foreground.
         region: (T,) float, J per frame.
 
     Raises:
-        ValueError: The shapes are not all (T,) with T >= 1.
+        ValueError: The shapes are not all (T,).
     """
     predicted, present = np.asarray(predicted, dtype=bool), np.asarray(present, dtype=bool)
     region = np.asarray(region, dtype=np.float64)
@@ -34,10 +34,10 @@ def presence_scores(
             f'{predicted.shape}, {present.shape} and {region.shape}'
         )
     both, either = predicted & present, int((predicted | present).sum())
-    absent = int((~present).sum())
+    absent = predicted[~present]
     return {
         'tIoU': int(both.sum()) / either if either else 1.0,
         'vIoU': float(region[both].sum()) / either if either else 1.0,
         'presence_accuracy': float((predicted == present).mean()),
-        'false_alarm_rate': int((predicted & ~present).sum()) / absent if absent else float('nan'),
+        'false_alarm_rate': float(absent.mean()) if len(absent) else float('nan'),
     }

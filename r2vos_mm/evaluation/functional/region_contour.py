@@ -61,24 +61,15 @@ def region_similarity(
 def contour_accuracy(
     pred: np.ndarray, gt: np.ndarray, *, void: np.ndarray | None = None, bound_th: float = 0.008
 ) -> np.ndarray:
-    """Return contour accuracy F = 2 Pr Re / (Pr + Re) per frame.
+    """Return contour accuracy F = 2 Pr Re / (Pr + Re) per frame, (T,) float64 in [0, 1].
 
     Pr is the share of predicted boundary pixels within the radius of an annotated boundary pixel,
     Re the converse. F is 1 when neither mask has a boundary (as for empty *and* for full frames), 0
     when only one has. Void pixels are removed from both masks before boundaries are drawn.
 
     Args:
-        pred: predicted masks, (T, H, W) or (H, W) bool.
-        gt: annotated masks, same shape, bool.
-        void: pixels to ignore in both masks, same shape, bool.
+        pred, gt, void: as for :func:`region_similarity`, also their errors.
         bound_th: see :func:`boundary_radius`.
-
-    Returns:
-        (T,) float64 in [0, 1]; T = 1 for (H, W).
-
-    Raises:
-        TypeError: A mask is not a bool array.
-        ValueError: The shapes differ or are neither (T, H, W) nor (H, W).
     """
     return score_masks(pred, gt, void=void, bound_th=bound_th).contour
 
@@ -146,24 +137,18 @@ def _without_void(
 
 
 def _pack_box(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pack masks (T, H, W) inside the box of all foreground, grown by one pixel.
+    """Return a bitmap (K, 2, T, h) of both masks, and its (K,) words for :func:`.boundaries`.
 
-    One pixel is enough: boundaries lie at most that far outside a mask, and matches are counted on
-    boundaries only. The box takes whole words where the frame allows.
-
-    Returns:
-        Bitmap (k, 2, T, h) of prediction and annotation, and the (k,) words with every column set
-        but the last one of the frame.
+    It covers the box of all foreground, grown by one pixel: boundaries lie at most that far outside
+    a mask, and matches are counted on boundaries only. The box takes whole words if it can.
     """
     height, width = pred.shape[1:]
     # Reduce over frames first, which is contiguous in memory; one frame remains.
     foreground = pred.any(axis=0) | gt.any(axis=0)
-    columns = np.flatnonzero(foreground.any(axis=0))
-    rows = np.flatnonzero(foreground.any(axis=1))
+    columns, rows = (np.flatnonzero(foreground.any(axis=axis)) for axis in (0, 1))
     if not len(rows):
         rows = columns = np.zeros(1, dtype=np.int64)
-    top, bottom = max(rows[0] - 1, 0), min(rows[-1] + 2, height)
-    left = max(columns[0] - 1, 0)
+    top, bottom, left = max(rows[0] - 1, 0), min(rows[-1] + 2, height), max(columns[0] - 1, 0)
     num_words = -(-int(columns[-1] + 1 - left) // bitmaps.WORD_BITS)
     left = max(min(left, width - num_words * bitmaps.WORD_BITS), 0)
     inner_columns = np.full(num_words, ~WORD.type(0), dtype=WORD)

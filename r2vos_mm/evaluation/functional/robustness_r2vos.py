@@ -27,24 +27,23 @@ def robustness(
     ``R_pair``: mean over positives of ``1 - min(1, negatives' mean fraction / own fraction)``.
 
     Args:
-        positive_areas: (P,) predicted foreground pixels of each positive pair, summed over its
-            frames.
+        positive_areas: (P,) predicted foreground pixels of each positive pair, over all frames.
         negative_areas: (N,) the same of each negative pair.
-        positive_fractions: (P,) mean over the pair's frames of predicted foreground / pixels of a
-            frame.
+        positive_fractions: (P,) mean over frames of predicted foreground / pixels of a frame.
         negative_fractions: (N,) the same of each negative pair.
         positive_of_negative: (N,) index of the positive pair each negative was made from; see
             :func:`relative_robustness` for its effect. Without it ``R_pair`` is NaN.
     """
-    owners, nan = {'positive_of_negative': positive_of_negative}, float('nan')
     fractions = positive_fractions, negative_fractions
-    return {
+    owners = {'positive_of_negative': positive_of_negative}
+    values = {
         'R': relative_robustness(positive_areas, negative_areas, **owners),
         'R_frac': relative_robustness(*fractions, **owners),
-        'R_pair': nan
-        if positive_of_negative is None
-        else pairwise_robustness(*fractions, **owners),
+        'R_pair': float('nan'),
     }
+    if positive_of_negative is not None:
+        values['R_pair'] = pairwise_robustness(*fractions, **owners)
+    return values
 
 
 def relative_robustness(
@@ -74,19 +73,16 @@ def relative_robustness(
     if not len(positives) or not len(negatives):
         return float('nan')
     if positive_of_negative is None:
-        on_positives, on_negatives = positives.mean(), negatives.mean()
+        own, other = positives.mean(), negatives.mean()
     else:
         owners, means = _mean_per_positive(negatives, positive_of_negative, len(positives))
-        on_positives, on_negatives = positives[owners].sum(), means.sum()
-    if on_positives > 0:
-        return float(1 - on_negatives / on_positives)
-    if on_negatives > 0:
+        own, other = positives[owners].sum(), means.sum()
+    if own == 0 and other > 0:
         warnings.warn(
             'R is set to 0: nothing is segmented on positive pairs, something on negative ones',
             stacklevel=2,
         )
-        return 0.0
-    return 1.0
+    return float(1 - other / own) if own > 0 else float(other == 0)
 
 
 def pairwise_robustness(
@@ -95,12 +91,7 @@ def pairwise_robustness(
     """Return R_pair: mean of ``1 - min(1, mean_j(a_kj) / a_k)`` over positives k with negatives.
 
     For a_k = 0 the term is 1 if the negatives are empty too, else 0. NaN when no positive has
-    negatives.
-
-    Args:
-        positives: (P,) area fractions of the positive pairs.
-        negatives: (N,) area fractions of the negative pairs.
-        positive_of_negative: (N,) index into ``positives``.
+    negatives. Arguments are area fractions, otherwise as for :func:`relative_robustness`.
     """
     positives, negatives = _as_areas(positives, negatives)
     if not len(positives) or not len(negatives):
@@ -132,7 +123,5 @@ def _mean_per_positive(
             f'positive_of_negative must hold, for each of the {len(negatives)} negatives, an '
             f'index below {num_positives}, got {indices}'
         )
-    counts = np.bincount(indices, minlength=num_positives)
-    sums = np.bincount(indices, weights=negatives, minlength=num_positives)
-    owners = np.flatnonzero(counts)
-    return owners, sums[owners] / counts[owners]
+    owners, which, counts = np.unique(indices, return_inverse=True, return_counts=True)
+    return owners, np.bincount(which, weights=negatives) / counts

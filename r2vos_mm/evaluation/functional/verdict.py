@@ -2,7 +2,8 @@
 
 Scores are those of the class to find, larger = more likely. With the consensus as score, aligned
 pairs are the class to find; with ``1 - consensus``, misaligned ones: AUROC is the same, AP and
-FPR@95 are not.
+FPR@95 are not. Arguments are the scores (P,) of the class to find and (N,) of the other class; if
+a class is absent, values are NaN.
 """
 
 from collections.abc import Sequence
@@ -30,34 +31,19 @@ class VerdictCurve(NamedTuple):
 def verdict_curve(
     positive_scores: Sequence[float], negative_scores: Sequence[float]
 ) -> VerdictCurve:
-    """Return the points of the ROC and of the precision-recall curve.
-
-    Arguments as for :func:`auroc`.
-
-    Raises:
-        ValueError: A class is absent.
-    """
-    num_positives, num_negatives = len(positive_scores), len(negative_scores)
-    if not num_positives or not num_negatives:
+    """Return the points of the curves; ValueError is raised if a class is absent."""
+    if not len(positive_scores) or not len(negative_scores):
         raise ValueError(
-            f'a curve needs both classes, there are {num_positives} positive and '
-            f'{num_negatives} negative scores'
+            f'a curve needs both classes, there are {len(positive_scores)} positive and '
+            f'{len(negative_scores)} negative scores'
         )
-    thresholds, found, false = _accepted(*_as_scores(positive_scores, negative_scores))
-    precision = found / (found + false)
-    return VerdictCurve(thresholds, found / num_positives, false / num_negatives, precision)
+    thresholds, found, false = _accepted(positive_scores, negative_scores)
+    rates = found / len(positive_scores), false / len(negative_scores)
+    return VerdictCurve(thresholds, *rates, precision=found / (found + false))
 
 
 def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
-    """Return the area under the ROC curve: P(s_pos > s_neg) + P(s_pos = s_neg) / 2.
-
-    Args:
-        positive_scores: (P,) scores of the class to find.
-        negative_scores: (N,) scores of the other class.
-
-    Returns:
-        A number in [0, 1]; NaN when a class is absent.
-    """
+    """Return the area under the ROC curve: P(s_pos > s_neg) + P(s_pos = s_neg) / 2."""
     positives, negatives = _as_scores(positive_scores, negative_scores)
     if not len(positives) or not len(negatives):
         return float('nan')
@@ -69,13 +55,12 @@ def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) ->
 def average_precision(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
     """Return the average precision sum_k (R_k - R_{k-1}) P_k over distinct thresholds.
 
-    There is no interpolation. Arguments as for :func:`auroc`; NaN when a class is absent.
+    There is no interpolation.
     """
-    positives, negatives = _as_scores(positive_scores, negative_scores)
-    if not len(positives) or not len(negatives):
+    _, found, false = _accepted(positive_scores, negative_scores)
+    if not len(positive_scores) or not len(negative_scores):
         return float('nan')
-    _, found, false = _accepted(positives, negatives)
-    gained = np.diff(found, prepend=0) / len(positives)
+    gained = np.diff(found, prepend=0) / len(positive_scores)
     return float((gained * found / (found + false)).sum())
 
 
@@ -85,7 +70,6 @@ def fpr_at_tpr(
     """Return the false positive rate where a share ``tpr`` of the positives is accepted (FPR@95).
 
     The threshold is the highest that accepts as many; scores at the threshold are accepted.
-    Arguments as for :func:`auroc`; NaN when a class is absent.
     """
     if not len(positive_scores) or not len(negative_scores):
         return float('nan')
@@ -96,15 +80,10 @@ def fpr_at_tpr(
 def gate_scores(
     positive_scores: Sequence[float], negative_scores: Sequence[float], *, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Return the rates of a gate that keeps scores >= ``threshold``; NaN when a class is absent.
+    """Return the rates of a gate that keeps pairs with a consensus >= ``threshold``.
 
     ``gate_TPR``: share of aligned pairs kept. ``gate_FPR``: share of misaligned pairs kept.
     ``gate_balanced_accuracy``: mean of the shares decided correctly in the two classes.
-
-    Args:
-        positive_scores: (P,) consensus of the aligned pairs.
-        negative_scores: (N,) consensus of the misaligned pairs.
-        threshold: below it the gate empties the masks.
     """
     kept_pos, kept_neg = (
         float((scores >= threshold).mean()) if len(scores) else float('nan')
@@ -123,8 +102,9 @@ def _as_scores(*scores_of_classes: Sequence[float]) -> list[np.ndarray]:
     return arrays
 
 
-def _accepted(*scores_of_classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _accepted(*scores_of_classes: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct scores (K,), highest first, and how many of each class reach them."""
-    thresholds = np.unique(np.concatenate(scores_of_classes))[::-1]
-    counts = (len(s) - np.searchsorted(np.sort(s), thresholds) for s in scores_of_classes)
+    arrays = _as_scores(*scores_of_classes)
+    thresholds = np.unique(np.concatenate(arrays))[::-1]
+    counts = (len(array) - np.searchsorted(np.sort(array), thresholds) for array in arrays)
     return thresholds, *counts

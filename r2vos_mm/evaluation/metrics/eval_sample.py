@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,29 +11,16 @@ from r2vos_mm.utils.pairs_file import POSITIVE
 
 from ..functional.robustness_visa import NO_TARGET, REASONING, REFERRING
 
-# Attribute of EvalSample: field of the data sample, its leading axes (P pairs, T frames, N
-# queries, H, W), and the type of its entries where they are not masks or numbers.
-_SOURCES = {
-    'pair_ids': ('gt_pairs.pair_ids', 'P', str),
-    'kinds': ('gt_pairs.kinds', 'P', str),
-    'expressions': ('gt_pairs.sentences', 'P', str),
-    'exp_ids': ('gt_pairs.exp_ids', 'P', str),
-    'obj_ids': ('gt_pairs.obj_ids', 'P', str),
-    'sentence_types': ('gt_pairs.sentence_types', 'P', int),
-    'is_negative': ('gt_pairs.is_negative', 'P', bool),
-    'gated': ('pred_pairs.masks', 'PTHW', None),
-    'ungated': ('pred_pairs.ungated_masks', 'PTHW', None),
-    'annotated': ('gt_pairs.masks', 'PTHW', None),
-    'void': ('gt_void', 'THW', None),
-    'foreground': ('gt_foreground', 'THW', None),
-    'consensus': ('pred_pairs.consensus', 'P', None),
-    'scores': ('pred_pairs.scores', 'P', None),
-    'candidate_masks': ('pred_pairs.candidate_masks', 'PTNHW', None),
-    'candidate_scores': ('pred_pairs.candidate_scores', 'PTN', None),
-    'frame_ids': ('frame_ids', 'T', str),
-    'is_annotated': ('annotated_frames', 'T', bool),
-}
 _REQUIRED = {'pair_ids', 'kinds', 'expressions', 'is_negative', 'gated', 'ungated'}
+
+
+def _from(source: str, axes: str, kind: type | None = None) -> Any:
+    """Return an attribute read from a field of the data sample.
+
+    ``axes`` are its leading axes: P pairs, T frames, N queries, H, W. Entries of ``kind`` str or
+    int become a tuple.
+    """
+    return field(metadata={'source': source, 'axes': axes, 'kind': kind})
 
 
 @dataclass(frozen=True)
@@ -43,51 +29,43 @@ class EvalSample:
 
     Attributes:
         video: video id.
-        frame_ids: names of the T frames.
-        pair_ids, kinds, expressions: P each.
-        exp_ids, obj_ids: P each, or None.
-        sentence_types: P of 0, 1, 2 (referring, reasoning, no target), or None.
-        is_negative: (P,) bool.
-        gated, ungated: masks (P, T, H, W) bool after and before the gate.
-        annotated: masks (P, T, H, W) bool, None without annotation.
-        void: pixels (T, H, W) bool that only the protocol ``davis_unsup`` ignores, or None.
-        foreground: pixels (T, H, W) bool of any annotated object, or None.
-        consensus: (P,) float, None from a model without verdict.
-        scores: (P, T) or (P,) float of the predicted masks, or None.
-        candidate_masks: masks (P, T, N, H, W) bool of all queries before the gate, None if the
-            model gives only the predicted ones.
-        candidate_scores: (P, T, N) float of these.
-        is_annotated: (T,) bool, frames with annotation; None for all.
+        sentence_types: 0, 1, 2 (referring, reasoning, no target).
+        gated, ungated: masks after and before the gate.
+        void: pixels that only the protocol ``davis_unsup`` ignores.
+        foreground: pixels of any annotated object.
+        consensus: None from a model without verdict.
+        scores: (P, T) or (P,), of the predicted masks.
+        candidate_masks, candidate_scores: of all queries before the gate, None if the model gives
+            only the predicted ones.
+        is_annotated: frames with annotation; None for all.
     """
 
     video: str
-    frame_ids: tuple[str, ...]
-    pair_ids: tuple[str, ...]
-    kinds: tuple[str, ...]
-    expressions: tuple[str, ...]
-    exp_ids: tuple[str, ...] | None
-    obj_ids: tuple[str, ...] | None
-    sentence_types: tuple[int, ...] | None
-    is_negative: np.ndarray
-    gated: np.ndarray
-    ungated: np.ndarray
-    annotated: np.ndarray | None
-    void: np.ndarray | None
-    foreground: np.ndarray | None
-    consensus: np.ndarray | None
-    scores: np.ndarray | None
-    candidate_masks: np.ndarray | None
-    candidate_scores: np.ndarray | None
-    is_annotated: np.ndarray | None
+    pair_ids: tuple[str, ...] = _from('gt_pairs.pair_ids', 'P', str)
+    kinds: tuple[str, ...] = _from('gt_pairs.kinds', 'P', str)
+    expressions: tuple[str, ...] = _from('gt_pairs.sentences', 'P', str)
+    exp_ids: tuple[str, ...] | None = _from('gt_pairs.exp_ids', 'P', str)
+    obj_ids: tuple[str, ...] | None = _from('gt_pairs.obj_ids', 'P', str)
+    sentence_types: tuple[int, ...] | None = _from('gt_pairs.sentence_types', 'P', int)
+    is_negative: np.ndarray = _from('gt_pairs.is_negative', 'P', bool)
+    gated: np.ndarray = _from('pred_pairs.masks', 'PTHW')
+    ungated: np.ndarray = _from('pred_pairs.ungated_masks', 'PTHW')
+    annotated: np.ndarray | None = _from('gt_pairs.masks', 'PTHW')
+    void: np.ndarray | None = _from('gt_void', 'THW')
+    foreground: np.ndarray | None = _from('gt_foreground', 'THW')
+    consensus: np.ndarray | None = _from('pred_pairs.consensus', 'P')
+    scores: np.ndarray | None = _from('pred_pairs.scores', 'P')
+    candidate_masks: np.ndarray | None = _from('pred_pairs.candidate_masks', 'PTNHW')
+    candidate_scores: np.ndarray | None = _from('pred_pairs.candidate_scores', 'PTN')
+    frame_ids: tuple[str, ...] = _from('frame_ids', 'T', str)
+    is_annotated: np.ndarray | None = _from('annotated_frames', 'T', bool)
 
     def in_annotated_frames(self) -> EvalSample:
         """Return the sample without the frames that have no annotation."""
         if self.is_annotated is None or self.is_annotated.all():
             return self
-        axes = {
-            name: 1 if name == 'scores' else axes.find('T')
-            for name, (_, axes, _) in _SOURCES.items()
-        }
+        axes = {entry.name: entry.metadata['axes'].find('T') for entry in fields(self)[1:]}
+        axes['scores'] = 1
         chosen = {
             name: np.compress(self.is_annotated, getattr(self, name), axis)
             for name, axis in axes.items()
@@ -111,20 +89,23 @@ def read_sample(sample: Any) -> EvalSample:
         ValueError: Sizes disagree, a pair id occurs twice, or a score is NaN. All messages name the
             video and, where there is one, the pair.
     """
-    reader, values = _Reader(sample), {}
-    logits = reader.get('pred_pairs.misalignment_logits')
-    has_verdict = reader.get('pred_pairs.consensus') is not None
-    has_verdict &= logits is None or not np.isneginf(_to_numpy(logits)).all()
-    skipped = set() if has_verdict else {'consensus', 'ungated'}
-    for name, (source, axes, kind) in _SOURCES.items():
-        values[name] = None
-        if name not in skipped:
-            is_next = name == 'candidate_scores' and values['candidate_masks'] is not None
-            values[name] = reader.array(source, axes, kind, required=name in _REQUIRED or is_next)
+    reader = _Reader(sample)
+    pred = reader.elements['pred_pairs']
+    logits = pred.get('misalignment_logits')
+    has_verdict = logits is None or not np.isneginf(_to_numpy(logits)).all()
+    has_verdict &= pred.get('consensus') is not None
+    if not has_verdict:
+        pred |= {'consensus': None, 'ungated_masks': pred.get('masks')}
+    has_candidates = pred.get('candidate_masks') is not None
+    required = _REQUIRED | {'candidate_scores'} if has_candidates else _REQUIRED
+    values = {
+        entry.name: reader.array(**entry.metadata, required=entry.name in required)
+        for entry in fields(EvalSample)[1:]
+    }
     if not has_verdict:
         values['ungated'] = values['gated']
     values['frame_ids'] = values['frame_ids'] or tuple(map(str, range(reader.sizes['T'])))
-    found = EvalSample(video=reader.video, **values)
+    found = EvalSample(reader.video, **values)
     _check(found)
     return found
 
@@ -136,24 +117,23 @@ class _Reader:
         self.elements = {'': _as_dict(sample)}
         self.video = str(self.elements[''].get('video_id', '<no video_id>'))
         for name in ('gt_pairs', 'pred_pairs'):
-            self.elements[name] = _as_dict(self.get(name, required=True))
-        self.sizes = {'P': len(self.get('gt_pairs.pair_ids', required=True))}
+            self.elements[name] = _as_dict(self.get('', name))
+        self.sizes = {'P': len(self.get('gt_pairs', 'pair_ids'))}
 
-    def get(self, source: str, *, required: bool = False) -> Any:
-        """Return the value of a field; None if it is missing."""
-        element, _, name = source.rpartition('.')
-        value = self.elements[element].get(name)
-        if required and value is None:
+    def get(self, element: str, name: str) -> Any:
+        """Return the value of a required field."""
+        content = self.elements[element]
+        if content.get(name) is None:
             where = f'{element or "data sample"} of video {self.video!r}'
-            raise KeyError(f'{where} has no {name!r}; it has {sorted(self.elements[element])}')
-        return value
+            raise KeyError(f'{where} has no {name!r}; it has {sorted(content)}')
+        return content[name]
 
     def array(self, source: str, axes: str, kind: type | None, *, required: bool) -> Any:
         """Return a field as array or tuple; its sizes agree with those of the fields before."""
-        value = self.get(source, required=required)
-        if value is None:
+        element, _, name = source.rpartition('.')
+        if self.elements[element].get(name) is None and not required:
             return None
-        array, where = _to_numpy(value), f'{source} of video {self.video!r}'
+        array, where = _to_numpy(self.get(element, name)), f'{source} of video {self.video!r}'
         is_mask = axes.endswith('HW')
         if is_mask and array.dtype != np.bool_:
             raise TypeError(
@@ -168,9 +148,9 @@ class _Reader:
                 f'({", ".join(map(str, sizes))}): pairs, frames and image size must agree'
             )
         self.sizes.update(zip(axes, shape))
-        if kind is None:
-            return array
-        return array.astype(bool) if kind is bool else tuple(map(kind, array.tolist()))
+        if kind in (str, int):
+            return tuple(map(kind, array.tolist()))
+        return array if kind is None else array.astype(kind)
 
 
 def _check(sample: EvalSample) -> None:
@@ -198,8 +178,8 @@ def _check(sample: EvalSample) -> None:
                 )
 
 
-def _as_dict(element: Any) -> Mapping[str, Any]:
-    return dict(element.all_items()) if hasattr(element, 'all_items') else element
+def _as_dict(element: Any) -> dict[str, Any]:
+    return dict(element.all_items() if hasattr(element, 'all_items') else element)
 
 
 def _to_numpy(values: Any) -> np.ndarray:

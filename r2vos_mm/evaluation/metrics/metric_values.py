@@ -75,37 +75,33 @@ class EvalSet:
         return [pair for pair in self.pairs if not pair.is_negative]
 
     @property
-    def negatives(self) -> list[PairScores]:
-        """Negative pairs."""
-        return [pair for pair in self.pairs if pair.is_negative]
-
-    @property
     def annotated(self) -> list[PairScores]:
         """Positive pairs with annotation."""
         return [pair for pair in self.positives if pair.gt_areas is not None]
 
     @property
-    def negatives_by_kind(self) -> dict[str, list[PairScores]]:
-        """Negative pairs per kind, kinds in alphabetical order."""
-        kinds = sorted({pair.kind for pair in self.negatives})
-        return {kind: [pair for pair in self.negatives if pair.kind == kind] for kind in kinds}
+    def negatives(self) -> list[PairScores]:
+        """Negative pairs."""
+        return [pair for pair in self.pairs if pair.is_negative]
+
+    @property
+    def kinds(self) -> dict[str, list[PairScores]]:
+        """All negative pairs (``''``), then those of each kind (``'/<kind>'``), alphabetically."""
+        kinds = {f'/{kind}': kind for kind in sorted({pair.kind for pair in self.negatives})}
+        return {'': self.negatives} | {
+            suffix: [pair for pair in self.negatives if pair.kind == kind]
+            for suffix, kind in kinds.items()
+        }
 
     @property
     def num_videos(self) -> int:
         """Number of videos with a pair or an object."""
         return len({row.video for row in (*self.pairs, *self.objects)})
 
-    @property
-    def has_verdict(self) -> bool:
-        """Whether the model gives a consensus for any pair."""
-        return bool(_consensus(self.pairs))
-
     def before_gate(self) -> EvalSet:
         """Return the set with the scores of masks before the gate."""
-        pairs, objects = (
-            [row.before_gate or row for row in rows] for rows in (self.pairs, self.objects)
-        )
-        return replace(self, pairs=pairs, objects=objects)
+        rows = {'pairs': self.pairs, 'objects': self.objects}
+        return replace(self, **{name: [r.before_gate or r for r in rows[name]] for name in rows})
 
     def samples(self, protocol: str) -> list[Sample]:
         """Return the samples of a protocol."""
@@ -174,10 +170,10 @@ def robustness_values(eval_set: EvalSet) -> dict[str, float]:
         positive_of_negative=owners,
     )
     forms['R_clipped'] = float(np.maximum(forms['R'], 0))
-    for kind, members in eval_set.negatives_by_kind.items():
+    for suffix, members in list(eval_set.kinds.items())[1:]:
         of_kind = None if owners is None else positive_of_negative(positives, members)
-        on_negatives = [pair.area for pair in members]
-        forms[f'R/{kind}'] = relative_robustness(areas, on_negatives, positive_of_negative=of_kind)
+        on_kind = [pair.area for pair in members]
+        forms[f'R{suffix}'] = relative_robustness(areas, on_kind, positive_of_negative=of_kind)
     return percent(forms)
 
 
@@ -238,10 +234,8 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
 
 def verdict_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks pairs, over all negatives and per kind."""
-    aligned = _consensus(eval_set.positives)
-    groups = {'': eval_set.negatives}
-    groups |= {f'/{kind}': members for kind, members in eval_set.negatives_by_kind.items()}
-    return {f'AUROC{name}': auroc(aligned, _consensus(pairs)) for name, pairs in groups.items()}
+    aligned, kinds = _consensus(eval_set.positives), eval_set.kinds
+    return {f'AUROC{suffix}': auroc(aligned, _consensus(kinds[suffix])) for suffix in kinds}
 
 
 def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
@@ -286,7 +280,8 @@ def positive_of_negative(
 
 def _gaps(eval_set: EvalSet) -> Iterator[str]:
     """Yield what is missing that makes values NaN, or means over fewer pairs than they seem."""
-    positives, negatives, groups = eval_set.positives, eval_set.negatives, set(eval_set.groups)
+    positives, negatives, annotated = eval_set.positives, eval_set.negatives, eval_set.annotated
+    groups, num_without = set(eval_set.groups), len(positives) - len(annotated)
     if not positives and not eval_set.objects:
         yield 'no positive pairs: J, F, R and AUROC are NaN'
     elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
@@ -299,17 +294,16 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
             'some negative pairs have no positive of the same "<video>/<expression>/" id: R '
             'weights all negatives alike and R_pair is NaN'
         )
-    if groups & {*VERDICT_GROUPS} and not eval_set.has_verdict:
+    if groups & {*VERDICT_GROUPS} and not _consensus(eval_set.pairs):
         yield (
             'the model gives no consensus: AUROC is NaN, and all other values are the same with '
             'and without gate'
         )
-    if 'visa' in groups and all(pair.foreground_areas is None for pair in eval_set.annotated):
+    if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
         yield (
             'the samples lack the pixels of all objects (gt_foreground): the values of VISA are '
             'NaN; PackReferringInputs(with_foreground=True) adds them'
         )
-    num_without = len(positives) - len(eval_set.annotated)
     if num_without:
         yield (
             f'{num_without} of {len(positives)} positive pairs have no annotated masks: they count '

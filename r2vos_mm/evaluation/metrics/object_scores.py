@@ -21,15 +21,9 @@ from .eval_sample import EvalSample
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """Scores of one object with the expressions of one set.
+    """J and F per frame (T,) of one object with the expressions of one set (0 to 3).
 
-    Attributes:
-        video, obj_id: the object.
-        expression_set: 0 to 3.
-        frame_ids: names of the T frames.
-        region: J per frame (T,).
-        contour: F per frame (T,).
-        before_gate: scores of the same object before the gate; None if no mask was gated.
+    ``before_gate`` are the scores of the same object before the gate; None if no mask was gated.
     """
 
     video: str
@@ -65,11 +59,10 @@ def objects_of(
     before_gate: Sequence[ObjectScores | None] | None = None,
 ) -> list[ObjectScores]:
     """Return the scores of O objects, whose ids are ``names``, from their J and F (2, O, T)."""
+    identity, before = (expression_set, frame_ids), before_gate or [None] * len(names)
     return [
-        ObjectScores(video, name, expression_set, frame_ids, tuple(region), tuple(contour), before)
-        for name, region, contour, before in zip(
-            names, *matched.tolist(), before_gate or [None] * len(names)
-        )
+        ObjectScores(video, name, *identity, *map(tuple, matched[:, i].tolist()), before[i])
+        for i, name in enumerate(names)
     ]
 
 
@@ -79,11 +72,7 @@ def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
     Expression ``4 * o + k`` belongs to object o and set k. Pixels that several masks claim go to
     the one whose score is highest in that frame. The published protocol decides by the probability
     of each pixel, which bool masks no longer have; results can differ by the pixels in dispute. The
-    objects are those that have an expression.
-
-    Args:
-        sample: P pairs of a video; negative pairs are ignored.
-        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+    objects are those that have an expression; negative pairs are ignored.
 
     Raises:
         ValueError: The sample has no annotation, no object ids, or expression ids that are not
@@ -94,17 +83,19 @@ def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
     objects = {sample.obj_ids[i]: sample.annotated[i] for i in reversed(positives)}
     names = sorted(objects, key=lambda name: (len(name), name))
     truth = np.stack([objects[name] for name in names])
-    found: list[ObjectScores] = []
+    gates = [sample.ungated]
+    if sample.gated is not sample.ungated:
+        gates.append(sample.gated)
+    found = []
     for number in range(NUM_EXPRESSION_SETS):
         chosen = [i for i in positives if expression_set_of(sample.exp_ids[i]) == number]
-        scores = None
-        gates = [sample.ungated, sample.gated][: 1 + (sample.gated is not sample.ungated)]
+        scores: list[ObjectScores] = []
         for masks in gates if chosen else ():
             owned = one_owner(sample, masks, chosen)
             proposals = score_proposals(owned, truth, void=sample.void, bound_th=bound_th)
             matched = assign_scores(proposals)
             scores = objects_of(sample.video, number, names, sample.frame_ids, matched, scores)
-        found += scores or []
+        found += scores
     return found
 
 

@@ -25,8 +25,7 @@ class PairScores:
         gt_areas: annotated foreground pixels per frame (T,); None for negative pairs and without
             annotation, as are the next three.
         intersections: pixels of both prediction and annotation per frame (T,).
-        region: J per frame (T,).
-        contour: F per frame (T,).
+        region, contour: J and F per frame (T,).
         consensus: probability that the expression belongs to the video, None from a model without
             verdict.
         score: mean over frames of the score of the predicted mask, None if the model gives none.
@@ -89,12 +88,9 @@ class PairScores:
 def frame_scores(
     pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the fields of :class:`PairScores` that come from masks.
+    """Return the fields of :class:`PairScores` that come from masks (T, H, W) bool.
 
-    Args:
-        pred: predicted masks (T, H, W) bool.
-        gt: annotated masks, same shape; None for negative and unannotated pairs.
-        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
+    ``gt`` is None for negative and unannotated pairs.
     """
     if gt is None:
         return {'areas': count_pixels(pred)}
@@ -109,15 +105,7 @@ def count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
 
 
 def pair_scores(sample: EvalSample, *, bound_th: float) -> list[PairScores]:
-    """Score all P pairs of a data sample, one after the other.
-
-    Args:
-        sample: P pairs of one video.
-        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
-
-    Returns:
-        P scores of the masks after the gate, in the order of the sample.
-    """
+    """Return the scores after the gate of all P pairs of a data sample, in its order."""
     foreground = None if sample.foreground is None else count_pixels(sample.foreground)
     num_pairs = len(sample.pair_ids)
     return [_score_pair(sample, index, foreground, bound_th) for index in range(num_pairs)]
@@ -127,7 +115,7 @@ def _score_pair(
     sample: EvalSample, index: int, foreground: tuple[int, ...] | None, bound_th: float
 ) -> PairScores:
     """Score one pair; frames that the gate left alone are scored once."""
-    gated, ungated = sample.gated[index], sample.ungated[index]
+    gated, ungated, types = sample.gated[index], sample.ungated[index], sample.sentence_types
     is_scored = sample.annotated is not None and not sample.is_negative[index]
     gt = sample.annotated[index] if is_scored else None
     candidates = None
@@ -145,7 +133,7 @@ def _score_pair(
         consensus=None if sample.consensus is None else float(sample.consensus[index]),
         score=None if sample.scores is None else float(np.mean(sample.scores[index])),
         foreground_areas=foreground,
-        sentence_type=None if sample.sentence_types is None else sample.sentence_types[index],
+        sentence_type=None if types is None else types[index],
         candidates=candidates,
         **frame_scores(ungated, gt, bound_th=bound_th),
     )
@@ -156,5 +144,5 @@ def _score_pair(
     merged = {name: np.array(getattr(scores, name)) for name in part}
     for name, array in merged.items():
         array[changed] = part[name]
-        merged[name] = tuple(array.tolist())
-    return replace(scores, **merged, before_gate=scores)
+    after = {name: tuple(array.tolist()) for name, array in merged.items()}
+    return replace(scores, **after, before_gate=scores)

@@ -1,19 +1,4 @@
-"""Define the protocols: which frames count, what a sample is, and which mean is taken.
-
-=========================== =========================== ===================== ====================
-name                        frames                      sample                mean over
-=========================== =========================== ===================== ====================
-``per_expression``          all                         pair                  pairs
-``from_first_appearance``   from the first frame where  pair whose object is  pairs
-                            annotation or prediction    ever visible
-                            has foreground
-``davis_semi``              without first and last      pair (object)         pairs
-``davis_unsup``             all, void pixels ignored    object after matching objects, then
-                                                                              expression sets
-``a2d``, ``refcoco``        those where the annotation  pair and frame        samples
-                            has foreground
-=========================== =========================== ===================== ====================
-"""
+"""Define the protocols: which frames count, what a sample is, and which mean is taken."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -57,11 +42,7 @@ class Protocol(NamedTuple):
 
 
 def protocol_named(name: str) -> Protocol:
-    """Return the protocol of a name.
-
-    Raises:
-        ValueError: The name is unknown; the message lists all.
-    """
+    """Return the protocol of a name; for an unknown one a ValueError lists all."""
     if name not in PROTOCOLS:
         raise ValueError(f'unknown protocol {name!r}; there are {", ".join(sorted(PROTOCOLS))}')
     return PROTOCOLS[name]
@@ -163,6 +144,7 @@ def _candidates(pair: PairScores, frame: int) -> MaskCandidates:
 
 
 _OVERLAP = ('P@0.5', 'P@0.7', 'P@0.9', 'oIoU', 'mIoU')
+# A sample of the last two is a frame of a pair; void pixels are ignored by davis_unsup only.
 PROTOCOLS = {
     'per_expression': Protocol('all frames, mean over pairs', _all_frames, _pair_values),
     'from_first_appearance': Protocol(

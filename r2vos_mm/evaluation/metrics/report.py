@@ -15,9 +15,6 @@ from .metric_values import GATES, EvalSet, MetricValue, as_dictionary
 from .protocols import protocol_named
 from .scores_csv import object_record, pair_record
 
-_SHARED = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
-_ROBUSTNESS = (*_SHARED, 'J&F&R', 'area_ratio')
-
 
 def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
     """Return the values as lines of text, with the number of samples they were measured on."""
@@ -40,22 +37,24 @@ def _protocol_lines(
 ) -> list[str]:
     """Return the head of one protocol and one line per gate."""
     protocol, counts = protocol_named(name), _counts(eval_set, name)
-    num_pairs, num_negative = len(eval_set.pairs), len(eval_set.negatives)
     lines = [
-        f'protocol {name} ({protocol.summary}): {num_pairs} pairs ({num_pairs - num_negative} '
-        f'positive, {num_negative} negative) of {eval_set.num_videos} videos; scored '
-        f'{counts["n_samples"]} samples, {counts["n_frames"]} frames'
+        f'protocol {name} ({protocol.summary}): {len(eval_set.pairs)} pairs '
+        f'({len(eval_set.positives)} positive, {len(eval_set.negatives)} negative) of '
+        f'{eval_set.num_videos} videos; scored {counts["n_samples"]} samples, '
+        f'{counts["n_frames"]} frames'
     ]
     if counts['n_left_out']:
         lines[0] += f'; {counts["n_left_out"]} pairs without a frame to score'
-    columns = (*protocol.headline, *_ROBUSTNESS)
-    keys = {column: column if column in _SHARED else prefix + column for column in columns}
+    shared = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
+    columns = (*protocol.headline, *shared, 'J&F&R', 'area_ratio')
+    keys = {column: column if column in shared else prefix + column for column in columns}
     keys = {column: key for column, key in keys.items() if key in known}
     lines.append(f'{"":9}' + ''.join(f'{column:>11}' for column in keys))
     digits = {column: 2 if column == 'area_ratio' else 1 for column in keys}
-    for gate, state in GATES.items() if eval_set.has_verdict else [('', '')]:
-        cells = (f'{known[gate + key]:>11.{digits[column]}f}' for column, key in keys.items())
-        lines.append(f'{"gate " + state if state else "":9}' + ''.join(cells))
+    has_verdict = any(pair.consensus is not None for pair in eval_set.pairs)
+    for prefix, state in GATES.items() if has_verdict else [('', '')]:
+        cells = (f'{known[prefix + key]:>11.{digits[column]}f}' for column, key in keys.items())
+        lines.append(f'{state and f"gate {state}":9}' + ''.join(cells))
     return lines
 
 
@@ -63,10 +62,10 @@ def _kind_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
     """Return AUROC and R per kind of negative pairs."""
     lines = [f'{"negatives":16}{"pairs":>7}{"AUROC":>8}{"R":>8}{"R gate off":>12}']
     columns = {'AUROC': '>8.4f', 'R': '>8.1f', 'ungated/R': '>12.1f'}
-    for kind, pairs in {'': eval_set.negatives, **eval_set.negatives_by_kind}.items():
-        keys = {f'{name}/{kind}' if kind else name: form for name, form in columns.items()}
-        cells = (f'{known.get(key, float("nan")):{form}}' for key, form in keys.items())
-        lines.append(f'{kind or "all":16}{len(pairs):>7}' + ''.join(cells))
+    for suffix, pairs in eval_set.kinds.items():
+        values = {form: known.get(name + suffix, float('nan')) for name, form in columns.items()}
+        cells = ''.join(f'{value:{form}}' for form, value in values.items())
+        lines.append(f'{suffix[1:] or "all":16}{len(pairs):>7}{cells}')
     return lines
 
 
@@ -81,8 +80,8 @@ def write_report(
     """
     identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
     # JSON has no NaN.
-    numbers = [float(entry.value) if np.isfinite(entry.value) else None for entry in values]
-    figures = [entry._asdict() | {'value': number} for entry, number in zip(values, numbers)]
+    finite = [float(entry.value) if np.isfinite(entry.value) else None for entry in values]
+    figures = [entry._replace(value=value)._asdict() for entry, value in zip(values, finite)]
     protocols = {
         name: {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
         for name in eval_set.protocols

@@ -24,7 +24,7 @@ from r2vos_mm.evaluation.submission import (
 )
 from r2vos_mm.structures import ReferringDataSample
 
-_FILE = Path(__file__).parents[3] / 'tools' / 'analysis_tools' / 'check_submission.py'
+_FILE = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'check_submission.py'
 _SPEC = importlib.util.spec_from_file_location('check_submission', _FILE)
 tool = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(tool)
