@@ -7,8 +7,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'overlay': ['overlay_heat', 'overlay_masks', 'resize_mask'],
         'panels': [
-            *('attention_sheet', 'clip_strip', 'contact_sheet', 'draw_frame'),
-            *('header_band', 'verdict_labels', 'video_grid'),
+            'attention_sheet',
+            'clip_strip',
+            'contact_sheet',
+            'draw_frame',
+            'header_band',
+            'verdict_labels',
+            'video_grid',
         ],
         'style': ['Style'],
         'views': ['ClipView', 'PairView', 'balanced', 'pair_views', 'spread'],
