@@ -23,8 +23,6 @@ from .pairs.pairs_file import read_pairs, with_own_target
 from .records import Clip, Pair, VideoRecord, is_held_out
 from .samplers import EpochIndex
 
-SUBSET_PARTS = ('train', 'holdout')
-
 # Registered here, so that their module loads without MMEngine.
 TASK_UTILS.register_module(module=TrainNegatives)
 TASK_UTILS.register_module(module=PairsFileNegatives)
@@ -270,11 +268,8 @@ class BaseReferringDataset(BaseDataset):
             ]
             self._pairs[video.video_id] = [pair for pair in shown if pair is not None]
         for video_id, unknown in sorted(pairs.items()):
-            problems.add(
-                video_id,
-                f'in {path.name}, but not among the usable videos',
-                f'{len(unknown)} pair(s) skipped',
-            )
+            what = f'in {path.name}, but not among the usable videos'
+            problems.add(video_id, what, f'{len(unknown)} pair(s) skipped')
         problems.report()
         return [video for video in videos if self._pairs[video.video_id]]
 
@@ -293,11 +288,8 @@ class BaseReferringDataset(BaseDataset):
 def _checked_subset(subset: Mapping | None) -> dict | None:
     if subset is None:
         return None
-    if (
-        set(subset) != {'part', 'fraction'}
-        or subset['part'] not in SUBSET_PARTS
-        or not 0 < subset['fraction'] < 1
-    ):
+    keys, part, fraction = set(subset), subset.get('part'), subset.get('fraction', 0)
+    if keys != {'part', 'fraction'} or part not in ('train', 'holdout') or not 0 < fraction < 1:
         raise ValueError(
             "video_subset must be dict(part='train'|'holdout', fraction=<0..1>), got "
             f'{dict(subset)}'

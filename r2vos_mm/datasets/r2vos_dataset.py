@@ -10,7 +10,7 @@ from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import LayoutReader, read_categories
+from .io.annotations import LayoutReader, objects_by_sentence, read_categories
 from .records import Pair, VideoRecord
 
 
@@ -98,34 +98,21 @@ def with_objects(
     >>> with_objects(entries, known, ProblemList(''))['v']['expressions']
     {'0': {'exp': 'a dog', 'obj_id': '2'}}
     """
-    objects = {
-        (video_id, exp_id, item['exp']): item['obj_id']
-        for video_id, entry in known.items()
-        for exp_id, item in entry.get('expressions', {}).items()
-        if 'obj_id' in item
-    }
-    completed = dict(entries)
+    objects, completed = objects_by_sentence(known), dict(entries)
     for video_id, entry in entries.items():
         listed = entry.get('expressions') if isinstance(entry, dict) else None
         if not isinstance(listed, dict):
             continue
-        found = {
-            exp_id: objects.get((video_id, exp_id, item.get('exp')))
-            for exp_id, item in listed.items()
-            if isinstance(item, dict)
-        }
-        if video_id in known and None in found.values():
-            problems.add(
-                video_id,
-                'has sentences that the file of objects does not have',
-                'their objects stay unknown',
-            )
-        completed[video_id] = entry | dict(
-            expressions={
-                exp_id: item | dict(obj_id=found[exp_id])
-                if found.get(exp_id) and item.get('obj_id') is None
-                else item
-                for exp_id, item in listed.items()
-            }
-        )
+        items, is_complete = {}, True
+        for exp_id, item in listed.items():
+            obj_id = None
+            if isinstance(item, dict):
+                obj_id = objects.get((video_id, exp_id, item.get('exp')))
+                is_complete &= obj_id is not None
+            is_new = obj_id is not None and item.get('obj_id') is None
+            items[exp_id] = item | dict(obj_id=obj_id) if is_new else item
+        if video_id in known and not is_complete:
+            what = 'has sentences that the file of objects does not have'
+            problems.add(video_id, what, 'their objects stay unknown')
+        completed[video_id] = entry | dict(expressions=items)
     return completed

@@ -165,10 +165,10 @@ def read_held_out(path: Path) -> set[str]:
 
 
 def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
-    content = _coco(path.with_name(INSTANCES))
-    refs = [ref for ref in _refs(path) if ref.get('split') == split]
+    content, all_refs = _coco(path.with_name(INSTANCES)), _refs(path)
+    refs = [ref for ref in all_refs if ref.get('split') == split]
     if not refs:
-        splits = sorted({str(ref.get('split')) for ref in _refs(path)})
+        splits = sorted({str(ref.get('split')) for ref in all_refs})
         raise ValueError(f'{path} has no split {split!r}; it has {", ".join(splits)}')
     wanted = {ref['image_id'] for ref in refs}
     names = {item['id']: item['name'] for item in content.get('categories', ())}
@@ -182,16 +182,10 @@ def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, Ref
         # The file_name of a reference ends in the number of the annotation, unlike an image's.
         name = IMAGE_NAME.format(int(ref['image_id']))
         image = images.get(name) or ReferredImage(name, categories=by_image[ref['image_id']])
-        annotation = annotations.get(ref['ann_id'])
+        annotation, obj_id = annotations.get(ref['ann_id']), str(ref['ann_id'])
         for sentence in ref['sentences']:
-            if _add(
-                image,
-                str(sentence['sent_id']),
-                sentence.get('raw') or sentence['sent'],
-                str(ref['ann_id']),
-                annotation,
-                problems,
-            ):
+            exp_id, text = str(sentence['sent_id']), sentence.get('raw') or sentence['sent']
+            if _add(image, exp_id, text, obj_id, annotation, problems):
                 images[name] = image
     return images
 
@@ -204,11 +198,8 @@ def _from_json(path: Path, problems: ProblemList) -> dict[str, ReferredImage]:
     for entry in content['images']:
         name, annotation = Path(str(entry.get('file_name'))).stem, annotations.get(entry.get('id'))
         if not is_plain_name(name) or not isinstance(entry.get('caption'), str):
-            problems.add(
-                f'image entry {entry.get("id")}',
-                "has no file_name or no text 'caption'",
-                'sentence skipped',
-            )
+            what = "has no file_name or no text 'caption'"
+            problems.add(f'image entry {entry.get("id")}', what, 'sentence skipped')
             continue
         image = images.get(name) or ReferredImage(name)
         obj_id = str((annotation or {}).get('original_id', entry.get('id')))
@@ -228,12 +219,8 @@ def _add(
     """Add an expression and the mask of its object if usable; return whether it is."""
     problem = _problem(text, annotation)
     if problem is not None:
-        problems.add(
-            f'{image.name} sentence {exp_id}',
-            problem,
-            'sentence skipped',
-            is_known=problem in (CROWD, DEGENERATE),
-        )
+        where, is_known = f'{image.name} sentence {exp_id}', problem in (CROWD, DEGENERATE)
+        problems.add(where, problem, 'sentence skipped', is_known=is_known)
         return False
     image.sentences.append((exp_id, text, obj_id))
     image.codes[obj_id] = annotation['segmentation']

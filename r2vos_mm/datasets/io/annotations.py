@@ -13,7 +13,7 @@ error.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +85,16 @@ def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, st
     return categories
 
 
+def objects_by_sentence(entries: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+    """Return {(video, expression id, sentence): object} of entries of an expressions file."""
+    return {
+        (video_id, exp_id, item['exp']): item['obj_id']
+        for video_id, entry in entries.items()
+        for exp_id, item in entry.get('expressions', {}).items()
+        if 'obj_id' in item
+    }
+
+
 @dataclass(frozen=True)
 class ExpressionTarget:
     """The objects of an expression as an id; nothing in the video; or why it is unusable."""
@@ -122,7 +132,7 @@ class LayoutReader:
         if not self.frame_root.is_dir():
             raise FileNotFoundError(
                 f'{self.frame_root} is not a folder. Check data_root and split '
-                'of the dataset; the frames belong there, one folder a video'
+                'of the dataset; the frames belong there, one folder per video'
             )
 
     def read_video(self, video_id: str, entry: Any) -> VideoRecord | None:

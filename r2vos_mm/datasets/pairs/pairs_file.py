@@ -37,18 +37,12 @@ def with_own_target(pair: Pair, video: VideoRecord, problems: ProblemList) -> Pa
         problems.add(where, 'in the pairs file, but not among the usable sentences', 'pair skipped')
         return None
     if own.sentence != pair.sentence:
-        problems.add(
-            where,
-            f'is {pair.sentence!r} in the pairs file, but {own.sentence!r} in the sentences file',
-            'pair skipped',
-        )
+        what = f'is {pair.sentence!r} in the pairs file, but {own.sentence!r} in the sentences file'
+        problems.add(where, what, 'pair skipped')
         return None
     if own.is_absent:
-        problems.add(
-            where,
-            'positive in the pairs file, but about nothing in the video',
-            'shown as a negative pair',
-        )
+        what = 'positive in the pairs file, but about nothing in the video'
+        problems.add(where, what, 'shown as a negative pair')
         return Pair.no_target(video.video_id, own)
     return replace(pair, obj_id=own.obj_id)
 
@@ -56,11 +50,5 @@ def with_own_target(pair: Pair, video: VideoRecord, problems: ProblemList) -> Pa
 def _pair(row: dict) -> Pair:
     is_negative = row['label'] == 0
     obj_id = '' if is_negative or not row.get('obj_id') else str(int(row['obj_id']))
-    return Pair(
-        normalise_sentence(row['exp']),
-        row['pair_id'],
-        row['exp_id'],
-        obj_id,
-        row['kind'],
-        is_negative,
-    )
+    text = normalise_sentence(row['exp'])
+    return Pair(text, row['pair_id'], row['exp_id'], obj_id, row['kind'], is_negative)

@@ -14,7 +14,7 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import frame_order, is_plain_name, read_expressions
 from r2vos_mm.utils.files import read_json
 
-from ..io.annotations import read_categories
+from ..io.annotations import objects_by_sentence, read_categories
 from .categories import canonical
 from .nouns import noun_uses
 
@@ -80,30 +80,31 @@ def read_source(
             usable.
     """
     problems = ProblemList(str(expressions))
-    entries = _selected(read_expressions(expressions), video_ids, problems)
+    entries = read_expressions(expressions)
+    for video_id in sorted(set(video_ids or ()) - entries.keys()):
+        problems.add(video_id, 'wanted, but not in the sentences file', 'video skipped')
+    chosen = entries if video_ids is None else entries.keys() & set(video_ids)
     annotated = _read_annotated(categories or expressions, problems)
     is_lexical = not any(annotated.values())
-    known = _objects_by_sentence(categories)
+    # A categories file with expressions is the owners' first release, which has their objects.
+    has_videos = categories is not None and 'videos' in read_json(categories)
+    known = objects_by_sentence(read_expressions(categories)) if has_videos else {}
     videos = {}
-    for video_id in sorted(entries):
+    for video_id in sorted(chosen):
         usable = _usable_items(video_id, entries[video_id], problems)
-        absent = tuple(
-            SourceSentence(video_id, exp_id, item['exp'], '', '')
-            for exp_id, item in usable.items()
-            if _is_absent(item)
-        )
-        sentences = tuple(
-            _sentence(video_id, exp_id, item, known, annotated, problems)
-            for exp_id, item in usable.items()
-            if not _is_absent(item)
-        )
-        if is_lexical:
-            found = _nouns_of(sentences)
-        else:
-            found = frozenset(map(canonical, annotated.get(video_id, {}).values()))
+        absent, sentences = [], []
+        for exp_id, item in usable.items():
+            if item.get('anno_id', item.get('obj_id')) == []:
+                absent.append(SourceSentence(video_id, exp_id, item['exp'], '', ''))
+            else:
+                sentences.append(_sentence(video_id, exp_id, item, known, annotated, problems))
+        nouns = (use.category for sentence in sentences for use in noun_uses(sentence.exp))
+        found = nouns if is_lexical else map(canonical, annotated.get(video_id, {}).values())
         if usable:
-            videos[video_id] = SourceVideo(video_id, sentences, absent, found, entries[video_id])
-            if not found:
+            videos[video_id] = SourceVideo(
+                video_id, tuple(sentences), tuple(absent), frozenset(found), entries[video_id]
+            )
+            if not videos[video_id].categories:
                 problems.add(video_id, 'has no categories', 'shown with its own sentences only')
     if not videos:
         found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
@@ -114,16 +115,6 @@ def read_source(
             'file of another part?'
         )
     return PairSource(videos, is_lexical, problems)
-
-
-def _selected(
-    entries: dict[str, Any], video_ids: Collection[str] | None, problems: ProblemList
-) -> dict[str, Any]:
-    if video_ids is None:
-        return entries
-    for video_id in sorted(set(video_ids) - entries.keys()):
-        problems.add(video_id, 'wanted, but not in the sentences file', 'video skipped')
-    return {video_id: entries[video_id] for video_id in video_ids if video_id in entries}
 
 
 def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
@@ -137,29 +128,13 @@ def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, st
         return read_categories(path, problems) if has_objects else {}
     if isinstance(content, dict) and all(isinstance(entry, dict) for entry in content.values()):
         return {
-            video_id: {
-                str(obj_id): category
-                for obj_id, category in entry.items()
-                if isinstance(category, str)
-            }
+            video_id: {str(i): name for i, name in entry.items() if isinstance(name, str)}
             for video_id, entry in content.items()
         }
     raise ValueError(
         f"{path} has no categories: expected a meta.json with 'videos' and their "
         "'objects', or {<video>: {<object>: <category>}}"
     )
-
-
-def _objects_by_sentence(path: Path | None) -> dict[tuple[str, str, str], str]:
-    """Return {(video, exp_id, sentence): object} of a categories file that has sentences, too."""
-    content = read_json(path) if path is not None else {}
-    if 'videos' not in content:
-        return {}
-    return {
-        (video_id, exp_id, item['exp']): item['obj_id']
-        for video_id, entry in read_expressions(path).items()
-        for exp_id, item in entry.get('expressions', {}).items()
-    }
 
 
 def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str, dict]:
@@ -174,17 +149,9 @@ def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str,
         if is_plain_name(exp_id) and isinstance(exp, str) and exp.strip():
             usable[exp_id] = listed[exp_id]
         else:
-            problems.add(
-                f'{video_id} expression {exp_id}',
-                "has no plain name or no text 'exp'",
-                'sentence skipped',
-            )
+            where = f'{video_id} expression {exp_id}'
+            problems.add(where, "has no plain name or no text 'exp'", 'sentence skipped')
     return usable
-
-
-def _is_absent(item: Mapping[str, Any]) -> bool:
-    """Return whether a sentence is about nothing: an empty list, of masks if it has one."""
-    return item.get('anno_id', item.get('obj_id')) == []
 
 
 def _sentence(
@@ -196,26 +163,15 @@ def _sentence(
     problems: ProblemList,
 ) -> SourceSentence:
     """Return a sentence with its object and category, as far as they are known."""
-    exp = item['exp']
-    obj_id = _object_of(item) or known.get((video_id, exp_id, exp), '')
+    exp, obj_id = item['exp'], item.get('obj_id')
+    # The object is '' where it is unknown or more than one.
+    obj_id = '' if obj_id is None or isinstance(obj_id, list) else str(obj_id)
+    obj_id = obj_id or known.get((video_id, exp_id, exp), '')
     if annotated:
         category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
     else:
         category = next((use.category for use in noun_uses(exp)), '')
     if not category:
-        problems.add(
-            f'{video_id} expression {exp_id}',
-            f'{exp!r} is about an object of unknown category',
-            'no negative pairs',
-        )
+        what = f'{exp!r} is about an object of unknown category'
+        problems.add(f'{video_id} expression {exp_id}', what, 'no negative pairs')
     return SourceSentence(video_id, exp_id, exp, obj_id, category)
-
-
-def _object_of(item: Mapping[str, Any]) -> str:
-    """Return the object of a sentence, '' where it is unknown or more than one."""
-    obj_id = item.get('obj_id')
-    return '' if obj_id is None or isinstance(obj_id, list) else str(obj_id)
-
-
-def _nouns_of(sentences: tuple[SourceSentence, ...]) -> frozenset[str]:
-    return frozenset(use.category for sentence in sentences for use in noun_uses(sentence.exp))

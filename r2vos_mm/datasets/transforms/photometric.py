@@ -1,4 +1,4 @@
-"""Colour changes that leave the words of a sentence true."""
+"""Change colours so that expressions about them stay true."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ from r2vos_mm.registry import TRANSFORMS
 class ClipPhotoMetricDistortion(PhotoMetricDistortion):
     """MMDetection's ``PhotoMetricDistortion`` without the random swap of channels, for bytes.
 
-    Swapped channels turn red into blue, and a sentence that says 'red' would no longer be true.
-    The image comes out as uint8 again. See the parent for the arguments; a ``hue_delta`` of 18
-    degrees keeps the names of the basic colours.
+    Swapped channels would turn red into blue, and an expression with 'red' would become false. The
+    image is uint8 again afterwards. See the parent for the arguments; a ``hue_delta`` of 18 degrees
+    keeps the names of the basic colours.
     """
 
-    # Its own list: in the parent's one the overridden method would be named twice.
+    # A list of its own: that of the parent would name the overridden method twice.
     _methods_with_randomness: list[str] = []
 
     @cache_randomness
@@ -35,8 +35,8 @@ class ClipPhotoMetricDistortion(PhotoMetricDistortion):
         return (*flags, *no_swap, *values, None)
 
     def transform(self, results: dict) -> dict:
-        """Distorts ``img`` (H, W, 3) uint8 BGR."""
+        """Distort ``img`` (H, W, 3) uint8 BGR."""
         results = super().transform(results)
-        # Rounds, and values beyond 0 and 255 stay there instead of wrapping around.
+        # Rounds, and clips to 0 and 255 instead of wrapping around.
         results['img'] = cv2.add(results['img'], 0, dtype=cv2.CV_8U)
         return results

@@ -1,4 +1,4 @@
-"""Videos made of single images."""
+"""Make videos of single images."""
 
 import cv2
 import numpy as np
@@ -9,25 +9,25 @@ from r2vos_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class JitterFrame(BaseTransform):
-    """Moves, turns and recolours one frame a little, with its map.
+    """Move, rotate and recolour one frame slightly, together with its label map.
 
-    A clip of T times the same image becomes a video if a broadcaster gives every frame a draw of
-    its own (``share_random_params=False``). The ranges are those with which ReferFormer makes
-    clips of RefCOCO's images for joint training. Turns are small and nothing is mirrored, so that
-    the sentence stays true.
+    A clip of T times the same image becomes a video if a broadcaster draws anew for every frame
+    (``share_random_params=False``). The ranges are those with which ReferFormer makes clips of
+    RefCOCO's images for joint training. Rotations are small and nothing is mirrored, so that the
+    expressions stay true.
 
     Required keys: ``img`` (H, W, 3) uint8 BGR, optionally ``gt_seg_map`` (H, W) or (H, W, planes)
-    uint8. What comes in at the borders is black, and background of the map.
+    uint8. Pixels from outside the image are black, and background in the map.
 
     Args:
-        rotation: largest turn, degrees.
+        rotation: largest rotation, degrees.
         translation: largest shift, as a part of width and height.
         perspective: largest shift of a corner, as a part of width and height.
         brightness: largest change of the brightness, of 255.
         hue: largest change of the hue, degrees (0 to 180 in OpenCV).
         saturation: largest change of the saturation, of 255.
         blur_prob: probability of motion blur.
-        blur_sizes: lengths of the blur, pixels, odd.
+        blur_sizes: lengths of the blur in pixels, odd.
         prob: probability that the frame is changed at all.
     """
 
@@ -59,7 +59,7 @@ class JitterFrame(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        """Jitters ``img`` and ``gt_seg_map``."""
+        """Jitter ``img`` and ``gt_seg_map``."""
         if np.random.random() >= self.prob:
             return results
         height, width = results['img'].shape[:2]
@@ -71,7 +71,7 @@ class JitterFrame(BaseTransform):
         return results
 
     def _matrix(self, height: int, width: int) -> np.ndarray:
-        """The 3x3 map of pixels: corners moved one by one, all turned about the centre, shifted."""
+        """Return the 3x3 homography: corners moved one by one, all rotated and shifted."""
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         size = np.array([width, height], np.float32)
         moved = corners + size * np.random.uniform(-self.perspective, self.perspective, (4, 2))
@@ -83,7 +83,7 @@ class JitterFrame(BaseTransform):
         return turn @ warp
 
     def _recoloured(self, image: np.ndarray) -> np.ndarray:
-        """The image with hue, saturation and value shifted."""
+        """Return the image with hue, saturation and value shifted."""
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(np.int16)
         hue, saturation, brightness = (np.random.uniform(-limit, limit) for limit in self.shifts)
         hsv += np.rint([hue, saturation, brightness]).astype(np.int16)
@@ -91,7 +91,7 @@ class JitterFrame(BaseTransform):
         return cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
 
     def _blurred(self, image: np.ndarray) -> np.ndarray:
-        """The image as a camera sees it that moves along a line; mostly as it is."""
+        """Return the image with motion blur along a random line, or mostly unchanged."""
         if not self.blur_sizes or np.random.random() >= self.blur_prob:
             return image
         length = int(np.random.choice(self.blur_sizes))
@@ -104,7 +104,7 @@ class JitterFrame(BaseTransform):
 
 
 def _warped_map(seg_map: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """A map of ids or bits, moved plane by plane: ids are not mixed."""
+    """Warp a map of ids or bits plane by plane without mixing ids."""
     height, width = seg_map.shape[:2]
     planes = seg_map.reshape(height, width, -1)
     warped = [

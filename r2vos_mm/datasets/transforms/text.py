@@ -1,4 +1,4 @@
-"""Transforms of sentences."""
+"""Swap left and right in the sentences of mirrored clips."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ _SIDE = re.compile(r'\b(left|right)(?=(?:wards?|most)?\b)')
 
 
 def swap_left_right(sentence: str) -> str:
-    """The sentence that is true of the mirrored video.
+    """Return the sentence that is true of the mirrored video.
 
     >>> swap_left_right('the left dog runs rightwards, to the right')
     'the right dog runs leftwards, to the left'
@@ -25,17 +25,16 @@ def swap_left_right(sentence: str) -> str:
 
 @TRANSFORMS.register_module()
 class SwapLeftRight(BaseTransform):
-    """Swaps left and right in all sentences of a clip that was flipped horizontally.
+    """Swap left and right in all sentences of a clip that was flipped horizontally.
 
-    Negative sentences are swapped alike: what is not true of a video, mirrored, is not true of
-    the mirrored video.
+    Negative sentences are swapped, too: they stay false.
 
     Required keys: ``clip``; ``flip`` and ``flip_direction`` if a flip took place (lists over the
     frames). Modified keys: ``clip``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Swaps, if the frames are mirrored."""
+        """Swap if the frames are mirrored."""
         if not any(results.get('flip', ())) or results['flip_direction'][0] == 'vertical':
             return results
         clip = results['clip'][0]
