@@ -6,6 +6,9 @@ those of other packages by ``mmdet.ResNet``; a config of another package finds o
 config needs ``custom_imports``.
 """
 
+import difflib
+from typing import Any
+
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
@@ -16,6 +19,32 @@ _SCOPE = 'r2vos_mm'
 
 class _PackageRegistry(Registry):
     """Registry filled by one package of ours, whose names are imported lazily."""
+
+    def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
+        """Build a part in this package's scope, also from configs with another default scope.
+
+        Raises:
+            KeyError: the name is not registered; suggests the package that has it.
+        """
+        kind = cfg.get('type') if isinstance(cfg, dict) else None
+        if isinstance(kind, str) and '_scope_' not in cfg:
+            if self.get(kind) is not None:
+                cfg = cfg.copy()
+                cfg['_scope_'] = _SCOPE
+            elif not self._is_in_default_scope(kind):
+                raise KeyError(f'{kind!r} is not a registered {self.name}{self._suggestion(kind)}')
+        return super().build(cfg, *args, **kwargs)
+
+    def _is_in_default_scope(self, kind: str) -> bool:
+        with self.switch_scope_and_registry(None) as registry:
+            return registry.get(kind) is not None
+
+    def _suggestion(self, kind: str) -> str:
+        """Parts of the same name in other packages, or of a similar name in this one."""
+        others = self._get_root_registry().children
+        names = [f'{scope}.{kind}' for scope, other in others.items() if kind in other.module_dict]
+        names = names or difflib.get_close_matches(kind, self.module_dict, n=3)
+        return f'; did you mean {" or ".join(map(repr, names))}?' if names else ''
 
     def import_from_location(self) -> None:
         """Import whatever provides the public names of the package."""

@@ -66,3 +66,47 @@ def test_no_import_of_the_package_is_needed() -> None:
     )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert result.stdout.split() == ['GroundingNeck', 'ResNet'], result.stderr
+
+
+@pytest.mark.parametrize(
+    ('registry', 'name', 'suggestion'),
+    [
+        (registry.MODELS, 'ResNet', "did you mean 'mmdet.ResNet'"),
+        (registry.TASK_UTILS, 'DiceCost', "did you mean 'mmdet.DiceCost'"),
+        (registry.MODELS, 'GroundingNek', "did you mean 'GroundingNeck'"),
+        (registry.MODELS, 'Nothing', "'Nothing' is not a registered model"),
+    ],
+)
+def test_unknown_names_suggest_known_ones(
+    registry: mmengine.registry.Registry, name: str, suggestion: str
+) -> None:
+    import r2vos_mm.models  # noqa: F401
+
+    with pytest.raises(KeyError) as caught:
+        registry.build(dict(type=name))
+    assert suggestion in str(caught.value)
+
+
+@pytest.mark.parametrize('scope', ['mmseg', 'mmdet', 'mmengine'])
+def test_children_of_our_parts_are_ours_in_any_scope(scope: str) -> None:
+    """The type of the model has our scope in front, the types of its parts need none."""
+    from toy_models import CONFIGS, WordTokenizer, toy_language_model
+
+    config = mmengine.config.Config.fromfile(CONFIGS / '_base_/models/r2vos_tiny.py').model
+    config = dict(config.to_dict(), type='r2vos_mm.ReferringVideoSegmentor')
+    config['text_encoder'].update(language_model=toy_language_model(), tokenizer=WordTokenizer())
+    scopes = dict(DefaultScope._instance_dict)
+    with DefaultScope.overwrite_default_scope(scope):
+        model = mmengine.registry.MODELS.build(config)
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(scopes)
+    assert type(model.neck).__module__ == 'r2vos_mm.models.necks.grounding_neck'
+    assert type(model.neck.fusion).__module__ == 'r2vos_mm.models.layers.fusion'
+
+
+def test_parts_of_the_default_scope_are_found_inside_ours() -> None:
+    from mmdet.registry import MODELS
+
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        found = registry.MODELS.build(dict(type='ResNet', depth=18))
+    assert type(found) is MODELS.get('ResNet')

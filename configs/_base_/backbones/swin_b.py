@@ -9,4 +9,4 @@ backbone = dict(
         checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_base_patch4_window7_224_22k.pth'
     ),
 )
-neck = dict(in_channels=[128, 256, 512, 1024], input_proj=dict(in_channels=[256, 512, 1024]))
+neck = dict(in_channels=[128, 256, 512, 1024])

@@ -7,4 +7,4 @@ backbone = dict(
         checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_large_patch4_window7_224_22k.pth'
     ),
 )
-neck = dict(in_channels=[192, 384, 768, 1536], input_proj=dict(in_channels=[384, 768, 1536]))
+neck = dict(in_channels=[192, 384, 768, 1536])

@@ -15,4 +15,4 @@ backbone = dict(
         checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_tiny_patch4_window7_224.pth',
     ),
 )
-neck = dict(in_channels=[96, 192, 384, 768], input_proj=dict(in_channels=[192, 384, 768]))
+neck = dict(in_channels=[96, 192, 384, 768])

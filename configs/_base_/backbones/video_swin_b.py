@@ -7,4 +7,4 @@ backbone = dict(
         checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.4/swin_base_patch244_window877_kinetics400_22k.pth'
     ),
 )
-neck = dict(in_channels=[128, 256, 512, 1024], input_proj=dict(in_channels=[256, 512, 1024]))
+neck = dict(in_channels=[128, 256, 512, 1024])

@@ -14,4 +14,4 @@ backbone = dict(
         checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.4/swin_tiny_patch244_window877_kinetics400_1k.pth',
     ),
 )
-neck = dict(in_channels=[96, 192, 384, 768], input_proj=dict(in_channels=[192, 384, 768]))
+neck = dict(in_channels=[96, 192, 384, 768])

@@ -40,7 +40,6 @@ model = dict(
         grounding_level=2,  # stride 32
         input_proj=dict(
             type='mmdet.ChannelMapper',
-            in_channels=[512, 1024, 2048],
             out_channels=channels,
             kernel_size=1,
             act_cfg=None,

@@ -38,7 +38,7 @@ model = dict(
         channels=channels,
         num_levels=num_levels,
         grounding_level=0,  # stride 8, where an object is three cells wide (one at stride 16)
-        input_proj=dict(in_channels=[128, 256], out_channels=channels, num_outs=num_levels),
+        input_proj=dict(out_channels=channels, num_outs=num_levels),
         # the backbone sees single frames, but 'moving left' requires several
         temporal_mixing=dict(
             type='TemporalMixing', channels=channels, num_levels=num_levels, hidden=channels // 2

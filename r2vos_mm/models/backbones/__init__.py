@@ -8,10 +8,12 @@ from .checkpoints import (
     load_backbone,
     read_state,
 )
+from .transformers_backbone import TransformersBackbone
 from .video_swin import VideoSwinTransformer
 
 __all__ = [
     'BackboneWeights',
+    'TransformersBackbone',
     'VideoSwinTransformer',
     'convert_swin',
     'convert_video_swin',

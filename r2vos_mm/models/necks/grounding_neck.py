@@ -23,7 +23,8 @@ class GroundingNeck(BaseModule):
 
     Args:
         in_channels: channels of the backbone maps, strides 4, 8, 16, 32.
-        input_proj: config of the module that maps the stride 8-32 maps to the encoder's levels.
+        input_proj: config of the module that maps the stride 8-32 maps to the encoder's levels;
+            its ``in_channels`` are ``in_channels`` without the first.
         fusion: config of the input-side fusion.
         encoder: config of the deformable encoder.
         grounding: config of the early grounding module.
@@ -63,8 +64,14 @@ class GroundingNeck(BaseModule):
                 f"grounding_level={grounding_level} is not one of the encoder's {num_levels} "
                 f'levels (0..{num_levels - 1})'
             )
-        self.grounding_level = grounding_level
-        self.input_proj = MODELS.build(input_proj)
+        coarser = list(input_proj.get('in_channels', in_channels[1:]))
+        if coarser != list(in_channels[1:]):
+            raise ValueError(
+                f'neck.input_proj.in_channels={coarser}, but neck.in_channels without the first '
+                f'are {list(in_channels[1:])}: leave out the former or change one of them'
+            )
+        self.in_channels, self.grounding_level = tuple(in_channels), grounding_level
+        self.input_proj = MODELS.build(dict(input_proj, in_channels=coarser))
         norm = dict(type='GN', num_groups=num_groups)
         self.finest_adapter = ConvModule(in_channels[0], channels, 1, norm_cfg=norm, act_cfg=None)
         self.temporal_mixing = MODELS.build(temporal_mixing) if temporal_mixing else None

@@ -42,7 +42,7 @@ class MultimodalTransformerNeck(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        *finer, coarsest = in_channels
+        *finer, coarsest = self.in_channels = tuple(in_channels)
         self.video_proj = nn.Conv2d(coarsest, channels, 1)
         self.temporal_mixing = MODELS.build(temporal_mixing) if temporal_mixing else None
         self.encoder = MODELS.build(encoder)

@@ -27,6 +27,7 @@ from ..utils import (
     VideoPredictions,
     Window,
     annotated_frames,
+    check_channels,
     choose_queries,
     collect_targets,
     cut_windows,
@@ -52,6 +53,9 @@ class ReferringVideoSegmentor(BaseModel):
             without one, whose consensus is 1.
         data_preprocessor: see :class:`ReferringDataPreprocessor`.
         test_cfg: fields of :class:`PredictConfig`.
+
+    Raises:
+        ValueError: the backbone's channels are not the neck's ``in_channels``.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class ReferringVideoSegmentor(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.text_encoder = MODELS.build(text_encoder)
         self.neck = MODELS.build(neck)
+        check_channels(self.backbone, self.neck)
         self.mask_head = MODELS.build(mask_head)
         self.cycle_head = MODELS.build(cycle_head) if cycle_head else None
         self.test_cfg = PredictConfig.from_config(test_cfg)

@@ -1,5 +1,6 @@
 """Helpers of the segmentor: pairs and targets of a batch, windows of a video, post-processing."""
 
+from .channels import check_channels, out_channels
 from .pairs import PairBatch, annotated_frames, collect_targets, padding_mask
 from .postprocess import PredictConfig, choose_queries, place_in_time
 from .windows import VideoPredictions, Window, cut_windows, split_windows
@@ -10,9 +11,11 @@ __all__ = [
     'VideoPredictions',
     'Window',
     'annotated_frames',
+    'check_channels',
     'choose_queries',
     'collect_targets',
     'cut_windows',
+    'out_channels',
     'padding_mask',
     'place_in_time',
     'split_windows',

@@ -1,0 +1,45 @@
+"""Check at build time that the neck fits the backbone."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+_FRAME = 64  # pixels along the side of the frame that shows the channels
+
+
+def check_channels(backbone: nn.Module, neck: nn.Module) -> None:
+    """Compare the channels of the backbone's maps with the neck's ``in_channels``.
+
+    Raises:
+        ValueError: they differ; names both.
+    """
+    wanted = getattr(neck, 'in_channels', None)
+    given = None if wanted is None else out_channels(backbone)
+    if given is not None and given != list(wanted):
+        raise ValueError(
+            f'{type(backbone).__name__} gives maps of {given} channels, but '
+            f'model.neck.in_channels={list(wanted)}: set model.neck.in_channels={given}'
+        )
+
+
+def out_channels(backbone: nn.Module) -> list[int] | None:
+    """Return the channels of the backbone's maps, finest first; None if it does not show them.
+
+    They are read from ``out_channels``, or from the maps of one small frame.
+    """
+    declared = getattr(backbone, 'out_channels', None)
+    if isinstance(declared, (list, tuple)):
+        return list(declared)
+    modes = {module: module.training for module in backbone.modules()}
+    frame = torch.zeros(1, 3, _FRAME, _FRAME)
+    try:
+        backbone.eval()
+        with torch.no_grad():
+            maps = backbone(frame[None] if getattr(backbone, 'takes_clips', False) else frame)
+    except (RuntimeError, ValueError, TypeError):
+        return None
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return [x.shape[1] for x in maps]
