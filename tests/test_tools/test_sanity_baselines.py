@@ -156,7 +156,7 @@ def test_ground_truth_is_needed():
 
 
 def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A video takes 2 s, twice on the first one; (20 s - 4 s) / 2 s = 8, and never below three."""
+    """A video takes 2 s, the first one is segmented twice: 20 s / 2 s - 1 = 9, at least three."""
     clock = [0.0]
 
     def score_video(*_: object) -> None:
@@ -165,5 +165,5 @@ def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sanity.time, 'monotonic', lambda: clock[0])
     monkeypatch.setattr(sanity, 'score_video', score_video)
     monkeypatch.setattr(sanity, 'positive_pairs', lambda *_: [])
-    assert sanity.fitting_videos(None, [None], max_seconds=20) == 8
+    assert sanity.fitting_videos(None, [None], max_seconds=20) == 9
     assert sanity.fitting_videos(None, [None], max_seconds=1) == 3
