@@ -54,16 +54,16 @@ class _PackageRegistry(Registry):
                 load_all(location)
 
 
-def _child(parent: Registry, package: str) -> Registry:
-    """Return a child of MMEngine's registry ``parent`` that ``package`` registers its parts in."""
-    locations = [f'{_SCOPE}.{package}']
+def _child(parent: Registry, *packages: str) -> Registry:
+    """Return a child of MMEngine's ``parent`` that is filled by ``packages``."""
+    locations = [f'{_SCOPE}.{package}' for package in packages]
     return _PackageRegistry(parent.name, parent=parent, scope=_SCOPE, locations=locations)
 
 
 MODELS = _child(mmengine_registry.MODELS, 'models')
 MODEL_WRAPPERS = _child(mmengine_registry.MODEL_WRAPPERS, 'engine')
 WEIGHT_INITIALIZERS = _child(mmengine_registry.WEIGHT_INITIALIZERS, 'models')
-TASK_UTILS = _child(mmengine_registry.TASK_UTILS, 'models')
+TASK_UTILS = _child(mmengine_registry.TASK_UTILS, 'models', 'datasets')
 
 DATASETS = _child(mmengine_registry.DATASETS, 'datasets')
 DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'datasets')

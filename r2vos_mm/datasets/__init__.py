@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'frame_sampling': ['sample_frame_indices'],
         'jhmdb_sentences_dataset': ['JHMDBSentencesDataset'],
         'mevis_dataset': ['MeViSDataset'],
-        'pairs.negatives': ['PairsFileNegatives', 'TrainNegatives'],
+        'negatives': ['PairsFileNegatives', 'TrainNegatives'],
         'r2vos_dataset': ['R2VOSDataset'],
         'r2vos_mm.utils.data_issues': ['DataFileError'],
         'r2vos_mm.utils.expressions_file': ['normalise_sentence'],

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.mask_sources import CodedMasks, TargetMasks, targets_of
-from .records import Pair, VideoRecord
+from .io.mask_sources import CodedMasks, TargetMasks
+from .records import Pair, VideoRecord, targets_of
 
 UNSEEN = CodedMasks({}, 'a frame without annotation')
 

@@ -4,6 +4,7 @@ import random
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,8 @@ from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
 from .io.mask_sources import PngMasks
-from .pairs.negatives import NegativeSource, PairsFileNegatives, TrainNegatives
-from .pairs.pairs_file import read_pairs, with_own_target
-from .records import Clip, Pair, VideoRecord, is_held_out
+from .records import Clip, Pair, VideoRecord, is_held_out, read_pairs
 from .samplers import EpochIndex
-
-# Registered here, so that their module loads without MMEngine.
-TASK_UTILS.register_module(module=TrainNegatives)
-TASK_UTILS.register_module(module=PairsFileNegatives)
 
 
 @contextmanager
@@ -65,7 +60,7 @@ class BaseReferringDataset(BaseDataset):
         frame_sampling: config of the rule that chooses them; by default
             :class:`~r2vos_mm.datasets.frame_sampling.AnchoredFrames`.
         positives_per_clip: maximum number of different expressions of the video per training clip.
-        negatives: config of a :class:`NegativeSource`, or None.
+        negatives: config of a :class:`~r2vos_mm.datasets.negatives.NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
             split of the videos by the hash of their ids; None keeps all.
         pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.pairs_file`), relative to
@@ -115,9 +110,7 @@ class BaseReferringDataset(BaseDataset):
         self.dataset_name = dataset_name or self.METAINFO.get('dataset_name', type(self).__name__)
         self.seed = seed
         self.videos: Sequence[VideoRecord] = ()
-        self.negatives: NegativeSource | None = None
-        if negatives is not None:
-            self.negatives = TASK_UTILS.build(dict(negatives))
+        self.negatives = None if negatives is None else TASK_UTILS.build(dict(negatives))
         self._reported: set[str] = set()
         # Find bare names in the pipeline without a Runner, too.
         with DefaultScope.overwrite_default_scope('r2vos_mm'):
@@ -143,9 +136,27 @@ class BaseReferringDataset(BaseDataset):
         """Return the pair to use for one of the pairs file; None, with a problem, if unusable.
 
         A positive pair gets the target of the video's own expression of that number: an object of
-        a pairs file is one number, while a target may be several, or a code.
+        a pairs file is one number, while a target may be several, or a code. An expression about
+        nothing in the video makes a negative pair.
         """
-        return pair if pair.is_negative else with_own_target(pair, video, problems)
+        if pair.is_negative:
+            return pair
+        where = f'{video.video_id} expression {pair.exp_id}'
+        listed = (*video.expressions, *video.absent)
+        own = next((expression for expression in listed if expression.exp_id == pair.exp_id), None)
+        if own is None:
+            what = 'in the pairs file, but not among the usable sentences'
+            problems.add(where, what, 'pair skipped')
+            return None
+        if own.sentence != pair.sentence:
+            texts = f'is {pair.sentence!r} in the pairs file, but {own.sentence!r} in the sentences'
+            problems.add(where, f'{texts} file', 'pair skipped')
+            return None
+        if own.is_absent:
+            what = 'positive in the pairs file, but about nothing in the video'
+            problems.add(where, what, 'shown as a negative pair')
+            return Pair.no_target(video.video_id, own)
+        return replace(pair, obj_id=own.obj_id)
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """Return what the pipeline gets about the T frames."""

@@ -12,8 +12,8 @@ from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
 from .io.annotations import ExpressionTarget, LayoutReader
-from .io.mask_sources import CodedMasks, targets_of
-from .records import Pair, VideoRecord
+from .io.mask_sources import CodedMasks
+from .records import Pair, VideoRecord, targets_of
 
 MASK_FILE = 'mask_dict.json'
 JOINT = '+'

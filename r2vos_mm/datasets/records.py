@@ -1,10 +1,15 @@
 """Describe the videos of a referring data set, and the clips and pairs of its items."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from r2vos_mm.utils.pairs_file import POSITIVE
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import normalise_sentence
+from r2vos_mm.utils.pairs_file import POSITIVE, read_pair_rows
 
 NO_TARGET = 'no_target'
 
@@ -78,6 +83,14 @@ class Pair:
         )
 
     @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> 'Pair':
+        """Return the pair of a row of a pairs file."""
+        is_negative = row['label'] == 0
+        obj_id = '' if is_negative or not row.get('obj_id') else str(int(row['obj_id']))
+        text = normalise_sentence(row['exp'])
+        return cls(text, row['pair_id'], row['exp_id'], obj_id, row['kind'], is_negative)
+
+    @classmethod
     def no_target(cls, video_id: str, expression: Expression) -> 'Pair':
         """Return the negative pair of a video and an expression about nothing in it."""
         return cls(
@@ -103,3 +116,20 @@ def is_held_out(video_id: str, fraction: float) -> bool:
     """Return whether a video belongs to the hold-out: by SHA-256 of its id, the same everywhere."""
     number = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], 'big')
     return number < fraction * 2**64
+
+
+def read_pairs(path: Path, problems: ProblemList) -> dict[str, list[Pair]]:
+    """Return the pairs of each video of a pairs file, in the order of the file.
+
+    Rows that cannot be used are added to ``problems``; see
+    :func:`~r2vos_mm.utils.pairs_file.read_pair_rows` for the errors.
+    """
+    pairs = defaultdict(list)
+    for row in read_pair_rows(path, problems):
+        pairs[row['video']].append(Pair.from_row(row))
+    return dict(pairs)
+
+
+def targets_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return the targets of the positive pairs, each once, in order; at least one ('')."""
+    return tuple(dict.fromkeys(pair.obj_id for pair in pairs if not pair.is_negative)) or ('',)

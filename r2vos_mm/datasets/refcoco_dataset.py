@@ -14,9 +14,9 @@ from r2vos_mm.utils.masks_io import MIN_POLYGON
 from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
-from .io.mask_sources import CodedMasks, targets_of
+from .io.mask_sources import CodedMasks
 from .io.safe_pickle import read_plain_pickle
-from .records import Expression, Pair, VideoRecord
+from .records import Expression, Pair, VideoRecord, targets_of
 
 INSTANCES = 'instances.json'
 IMAGE_NAME = 'COCO_train2014_{:012d}'

@@ -16,8 +16,6 @@ import numpy as np
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.masks_io import decode_polygons, decode_rle, read_label_png
 
-from ..records import Pair
-
 BITS = 8
 
 
@@ -135,8 +133,3 @@ def masks_of_objects(
     masks = maps[None] == ids[:, None, None, None]
     masks[ids == 0] = False
     return masks
-
-
-def targets_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """Return the targets of the positive pairs, each once, in order; at least one ('')."""
-    return tuple(dict.fromkeys(pair.obj_id for pair in pairs if not pair.is_negative)) or ('',)

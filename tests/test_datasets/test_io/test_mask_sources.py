@@ -19,9 +19,9 @@ from r2vos_mm.datasets.io.mask_sources import (
     decode_code,
     masks_of_objects,
     pack_bits,
-    targets_of,
     unpack_bits,
 )
+from r2vos_mm.datasets.records import targets_of
 from r2vos_mm.utils.masks_io import write_label_png
 
 

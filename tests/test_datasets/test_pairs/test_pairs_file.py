@@ -6,7 +6,7 @@ import pytest
 from tiny_sets import write_json
 
 from r2vos_mm.datasets import Pair
-from r2vos_mm.datasets.pairs.pairs_file import read_pairs
+from r2vos_mm.datasets.records import read_pairs
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.pairs_file import read_pair_rows
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from r2vos_mm.registry import TASK_UTILS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.logging import warn
 
-from ..records import NO_TARGET, Expression, Pair, VideoRecord
-from .categories import may_contain
-from .pairs_file import read_pairs
-from .word_changes import ATTRIBUTES, RELATIONS, change_one_word
+from .pairs.categories import may_contain
+from .pairs.word_changes import ATTRIBUTES, RELATIONS, change_one_word
+from .records import NO_TARGET, Expression, Pair, VideoRecord, read_pairs
 
 DEFAULT_SHARES = dict(other_video=0.5, attribute=0.25, relation=0.25)
 MAX_TRIES = 50
@@ -95,6 +95,7 @@ class NegativeSource(metaclass=ABCMeta):
         """Return one negative pair of the given kind, None if the video has none."""
 
 
+@TASK_UTILS.register_module()
 class TrainNegatives(NegativeSource):
     """Make negatives from the expressions and categories of the training set.
 
@@ -171,6 +172,7 @@ class TrainNegatives(NegativeSource):
         return None
 
 
+@TASK_UTILS.register_module()
 class PairsFileNegatives(NegativeSource):
     """Draw negatives from a pairs file, e.g. proven ones of a synthetic set.
 
