@@ -32,7 +32,7 @@ def compare_scores(
     Raises:
         ValueError: The pairs are not the same, or none is annotated.
     """
-    _check_same({pair.pair_id: pair for pair in first}, {pair.pair_id: pair for pair in second})
+    _check_same(*({pair.pair_id: pair for pair in side} for side in (first, second)))
     if not any(pair.gt_areas is not None for pair in first):
         raise ValueError('no pair is annotated: there is no J and F to compare')
     positives = [pair for pair in first if not pair.is_negative]

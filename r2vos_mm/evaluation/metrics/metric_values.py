@@ -27,8 +27,6 @@ from .protocols import Sample, percent, protocol_named
 
 GATES = {'': 'on', 'ungated/': 'off'}
 DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
-# Means of values, possibly of several groups.
-_MEANS = {'J&F&R': ('J', 'F', 'R'), 'mevis': ('J&F', 'N_acc', 'T_acc')}
 
 
 class MetricValue(NamedTuple):
@@ -51,7 +49,7 @@ class MetricValue(NamedTuple):
     group: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class EvalSet:
     """The scores of a data set and how to average them.
 
@@ -61,6 +59,10 @@ class EvalSet:
         protocols: names; values of the first have plain keys.
         groups: groups of values, of :data:`GROUPS`.
         gate_threshold: the gate keeps pairs with at least this consensus.
+        positives, negatives: pairs by their label.
+        annotated: positive pairs with annotation.
+        kinds: all negatives under ``''``, those of each kind under ``'/<kind>'``, in order.
+        num_videos: number of videos with a pair or an object.
     """
 
     pairs: Sequence[PairScores]
@@ -69,39 +71,19 @@ class EvalSet:
     groups: Sequence[str] = DEFAULT_GROUPS
     gate_threshold: float = 0.5
 
-    @property
-    def positives(self) -> list[PairScores]:
-        """Positive pairs."""
-        return [pair for pair in self.pairs if not pair.is_negative]
-
-    @property
-    def annotated(self) -> list[PairScores]:
-        """Positive pairs with annotation."""
-        return [pair for pair in self.positives if pair.gt_areas is not None]
-
-    @property
-    def negatives(self) -> list[PairScores]:
-        """Negative pairs."""
-        return [pair for pair in self.pairs if pair.is_negative]
-
-    @property
-    def kinds(self) -> dict[str, list[PairScores]]:
-        """All negative pairs (``''``), then those of each kind (``'/<kind>'``), alphabetically."""
-        kinds = {f'/{kind}': kind for kind in sorted({pair.kind for pair in self.negatives})}
-        return {'': self.negatives} | {
-            suffix: [pair for pair in self.negatives if pair.kind == kind]
-            for suffix, kind in kinds.items()
-        }
-
-    @property
-    def num_videos(self) -> int:
-        """Number of videos with a pair or an object."""
-        return len({row.video for row in (*self.pairs, *self.objects)})
+    def __post_init__(self) -> None:
+        self.positives = [pair for pair in self.pairs if not pair.is_negative]
+        self.annotated = [pair for pair in self.positives if pair.gt_areas is not None]
+        self.negatives = [pair for pair in self.pairs if pair.is_negative]
+        self.kinds = {'': self.negatives}
+        for kind in sorted({pair.kind for pair in self.negatives}):
+            self.kinds[f'/{kind}'] = [pair for pair in self.negatives if pair.kind == kind]
+        self.num_videos = len({row.video for row in (*self.pairs, *self.objects)})
 
     def before_gate(self) -> EvalSet:
         """Return the set with the scores of masks before the gate."""
-        rows = {'pairs': self.pairs, 'objects': self.objects}
-        return replace(self, **{name: [r.before_gate or r for r in rows[name]] for name in rows})
+        pairs, objects = ([r.before_gate or r for r in rows] for rows in (self.pairs, self.objects))
+        return replace(self, pairs=pairs, objects=objects)
 
     def samples(self, protocol: str) -> list[Sample]:
         """Return the samples of a protocol."""
@@ -153,8 +135,9 @@ def _values_of_masks(eval_set: EvalSet) -> list[MetricValue]:
 
 def combined_values(known: dict[str, float]) -> dict[str, float]:
     """Return the means of values of several groups that can be computed from ``known``."""
-    complete = {name: parts for name, parts in _MEANS.items() if known.keys() >= set(parts)}
-    return {name: sum(map(known.get, parts)) / len(parts) for name, parts in complete.items()}
+    means = {'J&F&R': ('J', 'F', 'R'), 'mevis': ('J&F', 'N_acc', 'T_acc')}
+    complete = {name: parts for name, parts in means.items() if known.keys() >= set(parts)}
+    return {name: sum(map(known.get, parts)) / 3 for name, parts in complete.items()}
 
 
 def robustness_values(eval_set: EvalSet) -> dict[str, float]:
@@ -198,14 +181,13 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
 
 def presence_values(eval_set: EvalSet) -> dict[str, float]:
     """Return presence over time in percent, mean over annotated positive pairs."""
-    scores = [
-        presence_scores(np.array(pair.areas) > 0, np.array(pair.gt_areas) > 0, pair.region)
-        for pair in eval_set.annotated
-    ]
-    names = ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')
-    # Pairs whose object is always present have no rate of false alarms.
-    known = {name: [s[name] for s in scores if not np.isnan(s[name])] for name in names}
-    return percent({name: mean_or_nan(values) for name, values in known.items()})
+    values = {name: [] for name in ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')}
+    for pair in eval_set.annotated:
+        present = np.array(pair.gt_areas) > 0
+        for name, value in presence_scores(np.array(pair.areas) > 0, present, pair.region).items():
+            if not np.isnan(value):  # no rate of false alarms if the object is always present
+                values[name].append(value)
+    return percent({name: mean_or_nan(entries) for name, entries in values.items()})
 
 
 def visa_values(eval_set: EvalSet) -> dict[str, float]:
@@ -214,12 +196,10 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
     An expression without a type counts as referring.
     """
     pairs = [pair for pair in eval_set.annotated if pair.foreground_areas is not None]
-    types = [REFERRING if pair.sentence_type is None else pair.sentence_type for pair in pairs]
+    types = [pair.sentence_type or REFERRING for pair in pairs]
+    outside = [np.subtract(pair.areas, pair.intersections) for pair in pairs]
     frames = {
-        'R': [
-            visa_robustness(np.subtract(pair.areas, pair.intersections), pair.foreground_areas)
-            for pair in pairs
-        ],
+        'R': [visa_robustness(o, pair.foreground_areas) for o, pair in zip(outside, pairs)],
         'J': [pair.region for pair in pairs],
         'F': [pair.contour for pair in pairs],
     }
@@ -281,7 +261,7 @@ def positive_of_negative(
 def _gaps(eval_set: EvalSet) -> Iterator[str]:
     """Yield what is missing that makes values NaN, or means over fewer pairs than they seem."""
     positives, negatives, annotated = eval_set.positives, eval_set.negatives, eval_set.annotated
-    groups, num_without = set(eval_set.groups), len(positives) - len(annotated)
+    groups = set(eval_set.groups)
     if not positives and not eval_set.objects:
         yield 'no positive pairs: J, F, R and AUROC are NaN'
     elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
@@ -304,10 +284,10 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
             'the samples lack the pixels of all objects (gt_foreground): the values of VISA are '
             'NaN; PackReferringInputs(with_foreground=True) adds them'
         )
-    if num_without:
+    if len(annotated) < len(positives):
         yield (
-            f'{num_without} of {len(positives)} positive pairs have no annotated masks: they count '
-            'for R and AUROC, not for J and F'
+            f'{len(positives) - len(annotated)} of {len(positives)} positive pairs have no '
+            'annotated masks: they count for R and AUROC, not for J and F'
         )
 
 

@@ -78,11 +78,9 @@ class PairScores:
     @property
     def identity(self) -> tuple[Any, ...]:
         """The values that must agree when two processes scored the same pair."""
-        return (
-            *(self.pair_id, self.video, self.kind, self.expression, self.is_negative),
-            *(self.frame_ids, self.frame_pixels, self.gt_areas),
-            *(self.foreground_areas, self.sentence_type),
-        )
+        pair = self.pair_id, self.video, self.kind, self.expression, self.is_negative
+        truth = self.frame_ids, self.frame_pixels, self.gt_areas, self.foreground_areas
+        return (*pair, *truth, self.sentence_type)
 
 
 def frame_scores(
@@ -93,22 +91,20 @@ def frame_scores(
     ``gt`` is None for negative and unannotated pairs.
     """
     if gt is None:
-        return {'areas': count_pixels(pred)}
+        return {'areas': _count_pixels(pred)}
     names = ('region', 'contour', 'areas', 'gt_areas', 'intersections')
     scores = score_masks(pred, gt, bound_th=bound_th)
     return {name: tuple(values.tolist()) for name, values in zip(names, scores)}
 
 
-def count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
-    """Return the foreground pixels of each of the T frames of masks (T, H, W) bool."""
+def _count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
     return tuple(int(np.count_nonzero(mask)) for mask in masks)
 
 
 def pair_scores(sample: EvalSample, *, bound_th: float) -> list[PairScores]:
     """Return the scores after the gate of all P pairs of a data sample, in its order."""
-    foreground = None if sample.foreground is None else count_pixels(sample.foreground)
-    num_pairs = len(sample.pair_ids)
-    return [_score_pair(sample, index, foreground, bound_th) for index in range(num_pairs)]
+    foreground = None if sample.foreground is None else _count_pixels(sample.foreground)
+    return [_score_pair(sample, i, foreground, bound_th) for i in range(len(sample.pair_ids))]
 
 
 def _score_pair(
@@ -141,8 +137,8 @@ def _score_pair(
     if not changed.any():
         return scores
     part = frame_scores(gated[changed], None if gt is None else gt[changed], bound_th=bound_th)
-    merged = {name: np.array(getattr(scores, name)) for name in part}
-    for name, array in merged.items():
-        array[changed] = part[name]
-    after = {name: tuple(array.tolist()) for name, array in merged.items()}
-    return replace(scores, **after, before_gate=scores)
+    for name, values in part.items():
+        array = np.array(getattr(scores, name))
+        array[changed] = values
+        part[name] = tuple(array.tolist())
+    return replace(scores, **part, before_gate=scores)

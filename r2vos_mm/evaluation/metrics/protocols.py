@@ -20,7 +20,7 @@ class Protocol(NamedTuple):
 
     Attributes:
         summary: one line for reports.
-        frames: choose the frames (T,) bool of a pair that count.
+        frames: choose the indices of the frames of a pair that count.
         measure: compute values by name from samples, in percent except ``area_ratio``.
         headline: names for the table.
         unit: a sample is a ``'pair'``, a ``'frame'`` of one, or an ``'object'``.
@@ -35,10 +35,10 @@ class Protocol(NamedTuple):
     def samples(self, pairs: Sequence[PairScores], objects: Sequence[ObjectScores]) -> list[Sample]:
         """Return the samples of annotated positive pairs, or of objects."""
         rows = objects if self.unit == 'object' else pairs
-        chosen = [(row, np.flatnonzero(self.frames(row))) for row in rows]
+        samples = [(row, self.frames(row)) for row in rows]
         if self.unit == 'frame':
-            return [(row, frames[i : i + 1]) for row, frames in chosen for i in range(len(frames))]
-        return [(row, frames) for row, frames in chosen if len(frames)]
+            samples = [(row, np.array([i])) for row, frames in samples for i in frames]
+        return [(row, frames) for row, frames in samples if len(frames)]
 
 
 def protocol_named(name: str) -> Protocol:
@@ -54,18 +54,16 @@ def percent(values: dict[str, float]) -> dict[str, float]:
 
 
 def _all_frames(row: PairScores | ObjectScores) -> np.ndarray:
-    return np.ones(len(row.frame_ids), dtype=bool)
-
-
-def _annotated_frames(pair: PairScores) -> np.ndarray:
-    return np.asarray(pair.gt_areas) > 0
+    return np.arange(len(row.frame_ids))
 
 
 def _inner_frames(pair: PairScores) -> np.ndarray:
     """Choose all but the first frame, which semi-supervised methods are given, and the last."""
-    chosen = _all_frames(pair)
-    chosen[[0, -1]] = False
-    return chosen
+    return np.arange(1, len(pair.frame_ids) - 1)
+
+
+def _annotated_frames(pair: PairScores) -> np.ndarray:
+    return np.flatnonzero(pair.gt_areas)
 
 
 def _from_first_appearance(pair: PairScores) -> np.ndarray:
@@ -73,20 +71,17 @@ def _from_first_appearance(pair: PairScores) -> np.ndarray:
 
     No frame counts of a pair whose object is never annotated: the mean is over annotated objects.
     """
-    annotated = _annotated_frames(pair)
-    found = annotated | (np.asarray(pair.areas) > 0)
-    return np.logical_or.accumulate(found) & annotated.any()
+    found = np.flatnonzero(np.add(pair.gt_areas, pair.areas))
+    return np.arange(found[0] if any(pair.gt_areas) else len(pair.areas), len(pair.areas))
 
 
 def _contour_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return mean, recall and decay of J and F over the frames of a sample, then over samples."""
     values: dict[str, float] = {}
     for letter, field in (('J', 'region'), ('F', 'contour')):
-        of_samples = [
-            frame_statistics(np.asarray(getattr(row, field))[frames]) for row, frames in samples
-        ]
+        found = [frame_statistics(np.take(getattr(row, field), frames)) for row, frames in samples]
         for index, suffix in enumerate(('', '_recall', '_decay')):
-            values[letter + suffix] = 100 * mean_or_nan([entry[index] for entry in of_samples])
+            values[letter + suffix] = 100 * mean_or_nan([entry[index] for entry in found])
     values['J&F'] = (values['J'] + values['F']) / 2
     return values
 
@@ -112,12 +107,10 @@ def _object_values(samples: Sequence[Sample]) -> dict[str, float]:
 
 def _overlap_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return P@K, overall and mean IoU of single frames."""
-    inter, areas, gt_areas = (
-        [getattr(pair, field)[frame] for pair, (frame,) in samples]
-        for field in ('intersections', 'areas', 'gt_areas')
-    )
-    unions = [area + gt - both for area, gt, both in zip(areas, gt_areas, inter)]
-    return percent(overlap_scores(inter, unions))
+    fields = ('intersections', 'areas', 'gt_areas')
+    counts = [[getattr(pair, field)[i] for field in fields] for pair, (i,) in samples]
+    inter, areas, gt_areas = np.array(counts, dtype=np.int64).reshape(-1, 3).T
+    return percent(overlap_scores(inter, areas + gt_areas - inter))
 
 
 def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
@@ -125,22 +118,16 @@ def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
 
     Candidates are those before the gate; a pair that the gate emptied has none.
     """
-    values = _overlap_values(samples)
-    if samples and all(pair.candidates is not None for pair, _ in samples):
-        found = [_candidates(pair, frame) for pair, (frame,) in samples]
-        return {**values, **percent(mean_average_precision(found))}
-    found = [
-        MaskCandidates((p.region[i],), (p.score or 0.0,), (p.areas[i],), p.gt_areas[i])
-        for p, (i,) in samples
-    ]
-    return {**values, 'mAP_top1': 100 * mean_average_precision(found)['mAP']}
-
-
-def _candidates(pair: PairScores, frame: int) -> MaskCandidates:
-    """Return the candidates of a frame, none if the gate emptied the pair."""
-    found = pair.candidates[frame]
-    is_closed = not pair.area and pair.before_gate is not None and pair.before_gate.area
-    return MaskCandidates((), (), (), found.gt_area) if is_closed else found
+    has_all = bool(samples) and all(pair.candidates is not None for pair, _ in samples)
+    found = []
+    for pair, (i,) in samples:
+        entry = ((pair.region[i],), (pair.score or 0.0,), (pair.areas[i],))
+        if has_all:
+            is_closed = not pair.area and pair.before_gate is not None and pair.before_gate.area
+            entry = ((), (), ()) if is_closed else pair.candidates[i][:3]
+        found.append(MaskCandidates(*entry, pair.gt_areas[i]))
+    values = mean_average_precision(found)
+    return _overlap_values(samples) | percent(values if has_all else {'mAP_top1': values['mAP']})
 
 
 _OVERLAP = ('P@0.5', 'P@0.7', 'P@0.9', 'oIoU', 'mIoU')

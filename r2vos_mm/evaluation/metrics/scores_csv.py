@@ -19,13 +19,11 @@ from ..functional.mean_ap import MaskCandidates
 from .object_scores import ObjectScores
 from .pair_scores import PairScores
 
-_SEPARATOR = ';'
-_INNER_SEPARATOR = ','  # between the candidates of one frame
 _GATES = ('', 'ungated_')
 
 
-def _many(parse: Callable[[str], Any], separator: str = _SEPARATOR) -> Callable[[str], tuple]:
-    """Return a parser of cells with several values."""
+def _many(parse: Callable[[str], Any], separator: str = ';') -> Callable[[str], tuple]:
+    """Return a parser of cells with several values; candidates of a frame are separated by ','."""
     return lambda text: tuple(map(parse, text.split(separator)))
 
 
@@ -50,9 +48,9 @@ _MASK_FIELDS = {
     'F_frames': ('contour', _many(float)),
 }
 _CANDIDATE_FIELDS = {
-    'candidate_IoU_frames': ('ious', _many(_many(float, _INNER_SEPARATOR))),
-    'candidate_score_frames': ('scores', _many(_many(float, _INNER_SEPARATOR))),
-    'candidate_area_frames': ('areas', _many(_many(int, _INNER_SEPARATOR))),
+    'candidate_IoU_frames': ('ious', _many(_many(float, ','))),
+    'candidate_score_frames': ('scores', _many(_many(float, ','))),
+    'candidate_area_frames': ('areas', _many(_many(int, ','))),
 }
 CSV_COLUMNS = (
     *('pair_id', 'video', 'kind', 'sentence', 'label', 'frames', 'consensus', 'gt_area'),
@@ -69,31 +67,23 @@ def pair_record(pair: PairScores) -> dict[str, Any]:
     record['label'], record['frames'] = int(not pair.is_negative), len(pair.frame_ids)
     record['gt_area'] = pair.gt_area
     for prefix, scores in zip(_GATES, (pair, pair.before_gate or pair)):
-        record[f'{prefix}area'] = scores.area
-        record[f'{prefix}area_fraction'] = scores.fraction
-        record[f'{prefix}J'] = _mean(scores.region)
-        record[f'{prefix}F'] = _mean(scores.contour)
-        for column, (field, _) in _MASK_FIELDS.items():
-            record[prefix + column] = getattr(scores, field)
+        means = {'J': _mean(scores.region), 'F': _mean(scores.contour)}
+        values = {'area': scores.area, 'area_fraction': scores.fraction, **means}
+        values |= {column: getattr(scores, field) for column, (field, _) in _MASK_FIELDS.items()}
+        record |= {prefix + name: value for name, value in values.items()}
     for column, (field, _) in _CANDIDATE_FIELDS.items():
-        frames = pair.candidates
-        record[column] = None if frames is None else [getattr(frame, field) for frame in frames]
+        record[column] = pair.candidates and [getattr(frame, field) for frame in pair.candidates]
     return {name: record[name] for name in CSV_COLUMNS}
 
 
 def object_record(scores: ObjectScores) -> dict[str, Any]:
     """Return the columns of one object; tuples for values per frame."""
-    record: dict[str, Any] = {
-        'object': scores.pair_id,
-        'video': scores.video,
-        'annotator': scores.expression_set,
-        'obj_id': scores.obj_id,
-        'frame_ids': scores.frame_ids,
-    }
+    record: dict[str, Any] = {'object': scores.pair_id, 'video': scores.video}
+    record |= {'annotator': scores.expression_set, 'obj_id': scores.obj_id}
+    record['frame_ids'] = scores.frame_ids
     for prefix, entry in zip(_GATES, (scores, scores.before_gate or scores)):
-        for name, values in (('J', entry.region), ('F', entry.contour)):
-            record[f'{prefix}{name}'] = _mean(values)
-            record[f'{prefix}{name}_frames'] = values
+        for name, values in ((f'{prefix}J', entry.region), (f'{prefix}F', entry.contour)):
+            record |= {name: _mean(values), f'{name}_frames': values}
     return record
 
 
@@ -149,11 +139,8 @@ def _pair_of(record: dict[str, str]) -> PairScores:
         raise ValueError('the line is cut off')
 
     def read(fields: dict[str, tuple[str, Callable]], prefix: str = '') -> dict[str, Any]:
-        cells = {prefix + column: entry for column, entry in fields.items()}
-        return {
-            field: parse(record[column]) if record[column] or parse is str else None
-            for column, (field, parse) in cells.items()
-        }
+        cells = [(record[prefix + column], *entry) for column, entry in fields.items()]
+        return {field: parse(c) if c or parse is str else None for c, field, parse in cells}
 
     known, candidates = read(_FIELDS), read(_CANDIDATE_FIELDS)
     gated, ungated = (read(_MASK_FIELDS, prefix) for prefix in _GATES)
@@ -183,5 +170,4 @@ def _cell(value: Any) -> Any:
     """Return a value as csv takes it, which writes None as an empty cell."""
     if not isinstance(value, (tuple, list)):
         return value
-    parts = (_INNER_SEPARATOR.join(map(str, p)) if isinstance(p, tuple) else p for p in value)
-    return _SEPARATOR.join(map(str, parts))
+    return ';'.join(','.join(map(str, p)) if isinstance(p, tuple) else str(p) for p in value)
