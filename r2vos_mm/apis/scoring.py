@@ -30,7 +30,7 @@ from r2vos_mm.evaluation.ground_truth import (
     values_in,
 )
 from r2vos_mm.evaluation.mask_files import MaskFiles
-from r2vos_mm.evaluation.metrics import object_scores
+from r2vos_mm.evaluation.metrics.object_scores import ObjectScores, objects_of
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
@@ -39,8 +39,6 @@ from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
 FRAMES_AT_ONCE = 16
 BOUND_TH = 0.008
-MASK_DICT = 'mask_dict.json'
-EXPRESSIONS = 'meta_expressions.json'
 
 
 @dataclass
@@ -48,7 +46,7 @@ class Outcome:
     """Scores of pairs and objects, and predictions and annotations that could not be used."""
 
     pairs: list[PairScores] = field(default_factory=list)
-    objects: list[object_scores.ObjectScores] = field(default_factory=list)
+    objects: list[ObjectScores] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
@@ -92,7 +90,6 @@ def score_videos(
 def _score_video(
     task: VideoTask, *, scorer: VideoScorer, predictions: MaskFiles, truth: GroundTruth
 ) -> Outcome:
-    """Score one video, or report that its annotation cannot be used."""
     try:
         return scorer(task, predictions, truth)
     except DataFileError as error:
@@ -106,7 +103,6 @@ def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTrut
     """
     outcome, shape = Outcome(), truth.shape(task)
     readers = [_Reader(predictions, p.folder, task, shape, outcome.problems) for p in task.pairs]
-    parts: list[list[dict]] = [[] for _ in task.pairs]
     found: set[str] = set()
     foreground: list[int] = []
     for frames in _frame_parts(task):
@@ -114,16 +110,16 @@ def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTrut
         found.update(*objects)
         # The objects of a map do not overlap.
         foreground += (int(sum(map(np.count_nonzero, masks.values()))) for masks in objects)
-        for pair, reader, scored in zip(task.pairs, readers, parts):
-            gt = None if pair.is_negative else _target_masks(pair.target, objects, shape)
-            scored.append(frame_scores(reader.read(frames) > 0, gt, bound_th=BOUND_TH))
+        for pair, reader in zip(task.pairs, readers):
+            gt = None if pair.is_negative else _union(pair.target, objects, shape)
+            reader.scores.append(frame_scores(reader.read(frames) > 0, gt, bound_th=BOUND_TH))
     has_all_objects = isinstance(truth, PngGroundTruth)
     if not found and has_all_objects:
         truth.refuse_binary(task)
-    for pair, reader, scored in zip(task.pairs, readers, parts):
+    for pair, reader in zip(task.pairs, readers):
         reader.report_missing()
         areas = tuple(foreground) if has_all_objects else None
-        outcome.pairs.append(_joined(task, pair, shape, scored, areas))
+        outcome.pairs.append(_joined(task, pair, shape, reader.scores, areas))
         absent = sorted(set(pair.target) - found)
         if absent and has_all_objects:
             what = f'object {", ".join(absent)} is in no frame of the annotation'
@@ -164,21 +160,17 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
     """
     outcome, shape = Outcome(), truth.shape(task)
     numbers = np.arange(1, truth.num_objects(task) + 1)
-    folders = {k: f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)}
-    if not any(predictions.has_folder(f'anno_{k}') for k in folders):
-        folders = {0: task.video}
-    sets = {
-        k: _ExpressionSet(predictions, folder, task, shape, outcome.problems)
-        for k, folder in folders.items()
-    }
+    folders = [f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)]
+    if not any(predictions.has_folder(f'anno_{k}') for k in range(NUM_EXPRESSION_SETS)):
+        folders = [task.video]
+    sets = [_ExpressionSet(predictions, f, task, shape, outcome.problems) for f in folders]
     for frames in _frame_parts(task):
         ids = np.stack([truth.id_map(task, index) for index in frames])
-        for entry in sets.values():
+        for entry in sets:
             entry.score(frames, ids == numbers[:, None, None, None], ids == VOID)
-    for k, entry in sets.items():
-        outcome.objects += object_scores.objects_of(
-            task.video, k, list(map(str, numbers)), task.frames, entry.matched()
-        )
+    names = list(map(str, numbers))
+    for k, entry in enumerate(sets):
+        outcome.objects += objects_of(task.video, k, names, task.frames, entry.matched())
     return outcome
 
 
@@ -188,7 +180,7 @@ def _frame_parts(task: VideoTask) -> Iterator[range]:
     return (frames[start : start + FRAMES_AT_ONCE] for start in frames[::FRAMES_AT_ONCE])
 
 
-def _target_masks(
+def _union(
     target: Sequence[str], objects: Sequence[dict[str, np.ndarray]], shape: tuple[int, int]
 ) -> np.ndarray:
     """Return the masks (T, H, W) bool of the union of some objects."""
@@ -223,34 +215,33 @@ class _Reader:
     shape: tuple[int, int]
     problems: list[Problem]
     missing: list[str] = field(default_factory=list)
+    scores: list[Any] = field(default_factory=list)  # of parts of the video
 
     def __post_init__(self) -> None:
         self.exists = self.files.has_folder(self.folder)
         if not self.exists:
             self.report('no predictions')
 
-    def report(self, what: str, consequence: str = 'counted as empty', *, frame: str = '') -> None:
-        """Add a problem of the folder or of one frame."""
-        where = f'{self.folder}/{frame}' if frame else self.folder
-        self.problems.append(Problem(where, what, consequence))
+    def report(self, what: str, consequence: str = 'counted as empty', frame: str = '') -> None:
+        """Add a problem of the folder or of one frame, which begins with a slash."""
+        self.problems.append(Problem(self.folder + frame, what, consequence))
 
     def read(self, frames: range) -> np.ndarray:
         """Return the values (T, H, W) uint8 of some frames; missing and broken masks are empty."""
         values = np.zeros((len(frames), *self.shape), dtype=np.uint8)
         for row, index in enumerate(frames if self.exists else ()):
-            frame = self.task.frames[index]
+            frame, size = self.task.frames[index], self.shape
             try:
                 mask = self.files.read(self.folder, frame, index)
+                if mask is None:
+                    self.missing.append(frame)
+                elif mask.shape != size:
+                    what = f'size {mask.shape}, the annotation has {size} (height, width)'
+                    raise DataFileError(what)
+                else:
+                    values[row] = mask
             except DataFileError as error:
-                self.report(str(error), frame=frame)
-                continue
-            if mask is None:
-                self.missing.append(frame)
-            elif mask.shape != self.shape:
-                what = f'size {mask.shape}, the annotation has {self.shape} (height, width)'
-                self.report(what, frame=frame)
-            else:
-                values[row] = mask
+                self.report(str(error), frame=f'/{frame}')
         return values
 
     def report_missing(self) -> None:
@@ -262,9 +253,8 @@ class _Reader:
 
 @dataclass
 class _ExpressionSet(_Reader):
-    """Scores the maps of one expression set, one entry per part of the video."""
+    """Scores the maps of one expression set."""
 
-    scores: list[np.ndarray] = field(default_factory=list)
     highest_id: int = 0
     num_void_frames: int = 0
 
@@ -273,9 +263,10 @@ class _ExpressionSet(_Reader):
         values = self.read(frames)
         self.num_void_frames += int((values == VOID).any(axis=(1, 2)).sum())
         values[values == VOID] = 0
-        self.highest_id = max(self.highest_id, int(values.max()))
-        used = int(values.max()) if self.highest_id <= matching.MAX_PROPOSALS else 0
-        maps = values == np.arange(1, used + 1)[:, None, None, None]
+        highest = int(values.max())
+        self.highest_id = max(self.highest_id, highest)
+        used = np.arange(1, highest + 1) if self.highest_id <= matching.MAX_PROPOSALS else []
+        maps = values == np.reshape(used, (-1, 1, 1, 1))
         self.scores.append(matching.score_proposals(maps, objects, void=void, bound_th=BOUND_TH))
 
     def matched(self) -> np.ndarray:
@@ -304,18 +295,19 @@ def find_ground_truth(
     Raises:
         FileNotFoundError, ValueError: A file is missing or has another form.
     """
-    is_mevis = (root / MASK_DICT).is_file()
+    mask_dict = root / 'mask_dict.json'
+    is_mevis = mask_dict.is_file()
     if is_mevis:
-        expressions = expressions or root / EXPRESSIONS
+        expressions = expressions or root / 'meta_expressions.json'
     if expressions is None:
         raise FileNotFoundError(
-            f'{root} has no {MASK_DICT}: give the expressions with --expressions {EXPRESSIONS} '
-            '(the form with obj_id)'
+            f'{root} has no mask_dict.json: give the expressions with --expressions '
+            'meta_expressions.json (the form with obj_id)'
         )
     if not root.is_dir():
         raise FileNotFoundError(f'{root} is not a folder of annotations')
     tasks = _expression_tasks(expressions) if pairs is None else _pair_tasks(expressions, pairs)
-    return (MevisGroundTruth(root / MASK_DICT) if is_mevis else PngGroundTruth(root)), tasks
+    return (MevisGroundTruth(mask_dict) if is_mevis else PngGroundTruth(root)), tasks
 
 
 def folder_tasks(root: Path) -> list[VideoTask]:
@@ -349,18 +341,14 @@ def _pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
     of the video's own expression, as in ``MeViSDataset``.
     """
     entries = read_expressions(expressions)
-    by_video: dict[str, list[PairTask]] = defaultdict(list)
+    tasks: dict[str, list[PairTask]] = defaultdict(list)
     for row in read_pair_rows(pairs):
         own = entries.get(row['video'], {}).get('expressions', {}).get(row['exp_id'], {})
-        where = f'{pairs}: pair {row["pair_id"]!r}'
-        by_video[row['video']].append(_pair_task(row, own, where))
-    unknown = sorted(set(by_video) - set(entries))
+        tasks[row['video']].append(_pair_task(row, own, f'{pairs}: pair {row["pair_id"]!r}'))
+    unknown = sorted(set(tasks) - set(entries))
     if unknown:
         raise ValueError(f'{pairs} names videos that {expressions} does not list: {unknown[:10]}')
-    return [
-        VideoTask(video, tuple(entries[video]['frames']), tuple(by_video[video]))
-        for video in sorted(by_video)
-    ]
+    return [VideoTask(v, tuple(entries[v]['frames']), tuple(tasks[v])) for v in sorted(tasks)]
 
 
 def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask:

@@ -1,7 +1,4 @@
-"""Metrics, as functions on arrays and as a metric for the Runner.
-
-All public names of :mod:`.functional` are also available here.
-"""
+"""Metrics, as functions on arrays (all of :mod:`.functional`) and as a metric for the Runner."""
 
 from r2vos_mm.utils import lazy
 

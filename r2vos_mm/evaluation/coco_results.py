@@ -29,11 +29,11 @@ from .metrics.protocols import percent
 
 
 class CocoOutcome(NamedTuple):
-    """Scores of a results file.
+    """Scores per image, in the order of ids.
 
     Attributes:
-        pairs: one per image, of the mask with the highest score (the last one of equals).
-        masks: per image, all its masks, for mAP; images in the order of their ids.
+        pairs: of the mask with the highest score (the last one of equals).
+        masks: of all masks, for mAP.
         problems: images without masks, and masks that could not be used.
     """
 
@@ -46,9 +46,8 @@ def score_results(results: Path, annotations: Path) -> CocoOutcome:
     """Score a results file.
 
     Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: A file has another form, an image has not exactly one annotation, or a score is
-            NaN; the message names the image.
+        FileNotFoundError, ValueError: A file is missing or has another form, an image has not
+            exactly one annotation, or a score is NaN; the message names the image.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
@@ -119,12 +118,13 @@ def _score_image(
         raise ValueError(f'image {image_id} has {len(annotations)} annotations, not one')
     truth = coco.annToRLE(annotations[0])
     gt_area = int(coco_mask.area(truth))
-    scores, codes = [score for score, _ in found], [code for _, code in found]
-    shared = [coco_mask.merge([code, truth], intersect=True) for code in codes]
-    areas, both = ([int(coco_mask.area(code)) for code in part] for part in (codes, shared))
-    unions = [area + gt_area - inter for area, inter in zip(areas, both)]
-    ious = [inter / union if union else 0.0 for inter, union in zip(both, unions)]
-    best = max(range(len(scores)), key=lambda index: (scores[index], index), default=None)
+    rows = []
+    for index, (score, code) in enumerate(found):
+        both = coco_mask.merge([code, truth], intersect=True)
+        area, inter = (int(coco_mask.area(mask)) for mask in (code, both))
+        union = area + gt_area - inter
+        rows.append((score, index, area, inter, inter / union if union else 0.0))
+    score, _, area, inter, iou = max(rows, default=(None, 0, 0, 0, float(gt_area == 0)))
     pair = PairScores(
         pair_id=f'{image_id}/p',
         video=str(image.get('file_name', image_id)),
@@ -133,12 +133,12 @@ def _score_image(
         is_negative=False,
         frame_ids=(str(image_id),),
         frame_pixels=image['height'] * image['width'],
-        score=None if best is None else scores[best],
+        score=score,
         gt_areas=(gt_area,),
-        areas=(0 if best is None else areas[best],),
-        intersections=(0 if best is None else both[best],),
-        region=(float(gt_area == 0) if best is None else ious[best],),
+        areas=(area,),
+        intersections=(inter,),
+        region=(iou,),
     )
+    scores, _, areas, _, ious = zip(*rows) if rows else [()] * 5
     # mAP by size goes by the area that the annotation states.
-    stated = annotations[0].get('area', gt_area)
-    return pair, MaskCandidates(tuple(ious), tuple(scores), tuple(areas), stated)
+    return pair, MaskCandidates(ious, scores, areas, annotations[0].get('area', gt_area))

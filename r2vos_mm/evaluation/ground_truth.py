@@ -17,10 +17,9 @@ _mask_dict = lru_cache(maxsize=1)(read_mask_dict)
 
 
 class PairTask(NamedTuple):
-    """One pair to score.
+    """One pair to score; see also :class:`.metrics.pair_scores.PairScores`.
 
     Attributes:
-        pair_id, kind, expression, is_negative: see :class:`.metrics.pair_scores.PairScores`.
         folder: folder of its predictions.
         target: ids of the objects that the expression is about; empty for negatives.
         sentence_type: ``type_id`` of ReVOS, or None.
@@ -44,21 +43,13 @@ class VideoTask(NamedTuple):
 
 
 class PngGroundTruth:
-    """``<root>/<video>/<frame>.png`` with object ids as values, 255 for void.
-
-    Args:
-        root: folder or zip.
-    """
+    """``<root>/<video>/<frame>.png`` in a folder or zip: values are object ids, 255 for void."""
 
     def __init__(self, root: Path) -> None:
         self.files = open_masks(root)
 
     def id_map(self, task: VideoTask, index: int) -> np.ndarray:
-        """Return the object ids (H, W) uint8 of one frame.
-
-        Raises:
-            DataFileError: The annotation is missing or broken.
-        """
+        """Return the object ids (H, W) uint8 of one frame; DataFileError if they cannot be read."""
         frame = task.frames[index]
         ids = self.files.read(task.video, frame, index)
         if ids is None:
@@ -75,13 +66,9 @@ class PngGroundTruth:
         return self.id_map(task, 0).shape
 
     def num_objects(self, task: VideoTask) -> int:
-        """Return the highest id in the first frame, as the DAVIS code does.
-
-        Raises:
-            DataFileError: The frame has no object.
-        """
+        """Return the highest id in the first frame, as the DAVIS code does; raise if it is 0."""
         ids = self.id_map(task, 0)
-        highest = int(ids[ids != VOID].max(initial=0))
+        highest = int(ids.max(initial=0, where=ids != VOID))
         if not highest:
             self.refuse_binary(task)
             raise DataFileError(f'the first annotated frame of {task.video} has no object')
@@ -100,8 +87,7 @@ class PngGroundTruth:
 class MevisGroundTruth:
     """``mask_dict.json`` of MeViS: one run-length code per frame for each object.
 
-    Args:
-        path: the file. It is read once and shared with processes that are forked afterwards.
+    The file is read once and shared with processes that are forked afterwards.
     """
 
     def __init__(self, path: Path) -> None:

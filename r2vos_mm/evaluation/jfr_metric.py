@@ -41,42 +41,37 @@ class JFRMetric(BaseMetric):
 
     Groups of values, in percent unless stated otherwise; functions are in :mod:`.functional`:
 
-    * ``quality``: ``J``, ``F``, ``J&F`` of positive pairs with annotation, ``J_recall``,
-      ``J_decay``, ... (``frame_statistics``), ``area_ratio`` (mean of predicted / annotated area,
-      best 1), ``J&F&R``. Protocol ``davis_unsup``: ``J&F/annotator<k>`` as well; ``a2d``,
-      ``refcoco``: ``overlap_scores`` instead; ``a2d``: ``mean_average_precision`` of models that
-      give ``candidate_masks``, else ``mAP_top1`` of the predicted masks, which is not the mAP of
-      the benchmark.
-    * ``robustness``: ``robustness``, ``R_clipped`` (``max(R, 0)``), ``R/<kind>`` of one kind.
+    * ``quality``: ``J``, ``F``, ``J&F`` of positive pairs with annotation, ``J_recall``, ...
+      (``frame_statistics``), ``area_ratio`` (mean of predicted / annotated area, best 1),
+      ``J&F&R``. ``davis_unsup`` adds ``J&F/annotator<k>``; ``a2d`` and ``refcoco`` have
+      ``overlap_scores`` instead, ``a2d`` also ``mean_average_precision`` of models that give
+      ``candidate_masks``, of others ``mAP_top1``, which is not the mAP of the benchmark.
+    * ``robustness``: ``robustness``, ``R_clipped`` (``max(R, 0)``), ``R/<kind>``.
     * ``verdict``: ``AUROC``, ``AUROC/<kind>`` of the consensus, in [0, 1].
     * ``gate``: ``AP_aligned``, ``AP_misaligned`` (the class to find), ``FPR95_aligned``,
       ``gate_scores``, in [0, 1]; ``gate_delta_J&F``, ``gate_delta_R`` (gate on minus gate off).
-    * ``no_target``: ``generalized_scores`` over whole pairs, where negatives and objects that are
-      never annotated have no target; ``S`` (``null_score``) in [0, 1]; ``mevis`` (mean of ``J&F``,
-      ``N_acc`` and ``T_acc``).
+    * ``no_target``: ``generalized_scores`` of whole pairs, where negatives and objects that are
+      never annotated have no target; ``S`` (``null_score``) in [0, 1]; ``mevis``.
     * ``presence``: ``presence_scores``.
-    * ``visa``: ``visa_R``, ``visa_J``, ``visa_F``, ``visa_J&F``, ``visa_R/referring``,
-      ``visa_R/reasoning`` (``visa_robustness``); needs ``gt_foreground``.
+    * ``visa``: ``visa_J``, ``visa_R`` (``visa_robustness``), ...; needs ``gt_foreground``.
 
     The negatives of one positive are averaged before R is computed, and positives without negatives
     (of the kind in question) do not count, so R does not depend on their number. Ids
     ``<video>/<expression>/p`` and ``.../n<i>`` tell which belong together; if a negative has no
-    positive, all are weighted alike, R_pair is NaN, and a warning is logged.
-
-    If only some frames of a sample are annotated (metainfo ``annotated_frames``), only these count.
-    A value is NaN, with a warning, when a class of pairs is absent. Positives without annotation
-    count for R and AUROC only; a model without verdict has no AUROC, and gate on and off are the
-    same. Values are the same to the last digit for any number of processes.
+    positive, all are weighted alike, R_pair is NaN, and a warning is logged. If only some frames of
+    a sample are annotated (metainfo ``annotated_frames``), only these count. Values are NaN, with a
+    warning, when a class of pairs is absent. Positives without annotation count for R and AUROC
+    only. Without verdict there is no AUROC, and gate on and off are the same. Values are the same
+    to the last digit for any number of processes.
 
     Args:
         protocols: names of one or more protocols.
         groups: groups of values to report, of the list above.
         bound_th: radius of the contour match as a share of the diagonal.
         gate_threshold: consensus from which on the model's gate keeps a pair, for group ``gate``.
-        csv_path: file for one row per pair, overwritten by each evaluation. With the protocol
-            ``davis_unsup`` its objects go to ``<name>.objects.csv``. Until an evaluation is
-            complete, ``<name>.partial<rank>.csv`` holds what each process has scored so far, so
-            that an error or a kill loses no finished pair.
+        csv_path: file for one row per pair, overwritten by each evaluation; objects of the protocol
+            ``davis_unsup`` go to ``<name>.objects.csv``. Until an evaluation is complete,
+            ``<name>.partial<rank>.csv`` holds the pairs that each process has scored.
         json_path: file for all values, each with its protocol, and all scores.
         submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
             evaluation then writes the zip for a server.

@@ -16,11 +16,7 @@ ANNOTATIONS = 'Annotations'
 
 
 class MaskFiles:
-    """Masks in ``<path>/<folder>/<frame>.png``. Objects can be sent to other processes.
-
-    Args:
-        path: the folder or file that holds them.
-    """
+    """Masks in ``<path>/<folder>/<frame>.png``. Objects can be sent to other processes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,13 +24,12 @@ class MaskFiles:
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
         """Return the values (H, W) uint8 of one frame, None if there is no mask.
 
+        DataFileError is raised if the mask is broken.
+
         Args:
             folder: such as ``<video>/<expression>``.
             frame: name of the frame.
             index: its position among the listed frames of the video.
-
-        Raises:
-            DataFileError: The mask is broken.
         """
         path = os.path.join(self.path, folder, f'{frame}.png')
         try:
@@ -74,15 +69,15 @@ class _RleJson(MaskFiles):
     """
 
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        masks = self._masks(folder) or {}
-        by_key = dict(enumerate(masks)) if isinstance(masks, list) else masks
-        key = index if isinstance(masks, list) else frame
-        if by_key.get(key) is not None:
+        masks, key = self._masks(folder) or {}, frame
+        if isinstance(masks, list):
+            masks, key = dict(enumerate(masks)), index
+        if masks.get(key) is not None:
             where = f'{self.path}: {folder}, frame {frame}'
-            return decode_rle(by_key[key], where).view(np.uint8)
+            return decode_rle(masks[key], where).view(np.uint8)
         # An empty mask has the size of the other masks.
-        size = next((tuple(other['size']) for other in by_key.values() if other), None)
-        return np.zeros(size, dtype=np.uint8) if key in by_key and size else None
+        size = next((tuple(other['size']) for other in masks.values() if other), None)
+        return np.zeros(size, dtype=np.uint8) if key in masks and size else None
 
     def has_folder(self, folder: str) -> bool:
         return self._masks(folder) is not None
@@ -97,9 +92,7 @@ class _RleJson(MaskFiles):
 def open_masks(path: Path) -> MaskFiles:
     """Return the masks of a folder (or its ``Annotations``), a ``.zip`` or a ``.json``.
 
-    Raises:
-        FileNotFoundError: The path does not exist.
-        ValueError: It is something else.
+    FileNotFoundError or ValueError is raised if the path does not exist or is something else.
     """
     if path.is_dir():
         return MaskFiles(path / ANNOTATIONS if (path / ANNOTATIONS).is_dir() else path)
@@ -125,6 +118,5 @@ def _open_zip(path: Path, process: int) -> tuple[zipfile.ZipFile, str, set[str]]
     archive = zipfile.ZipFile(path)
     names = [name for name in archive.namelist() if name.endswith('.png')]
     has_top = names and all(name.startswith(f'{ANNOTATIONS}/') for name in names)
-    parents = {name.rpartition('/')[0] for name in names}
-    folders = parents | {name.rpartition('/')[0] for name in parents}
+    folders = {name.rsplit('/', depth)[0] for name in names for depth in (1, 2)}
     return archive, f'{ANNOTATIONS}/' if has_top else '', folders

@@ -8,8 +8,7 @@ layout              file in the zip                              PNG
 ``ref_davis17``     ``anno_<k>/<video>/<frame>``                 palette, value = object
 =================== ============================================ ===========================
 
-Expressions are the videos of a ``meta_expressions.json``: ``{video: {"expressions": .., "frames":
-..}}``.
+``expressions`` of functions are videos of a ``meta_expressions.json`` by their id.
 """
 
 from __future__ import annotations
@@ -39,12 +38,7 @@ _NUM_SHOWN = 5
 
 
 class Layout(NamedTuple):
-    """One form of submission.
-
-    Attributes:
-        top: folder that holds everything, with its slash; '' for none.
-        is_map: one map of object ids per expression set instead of one mask per expression.
-    """
+    """One form of submission: its top folder, and whether maps of objects replace masks."""
 
     top: str = ''
     is_map: bool = False
@@ -87,11 +81,8 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
 
     Args:
         path: the file.
-        videos: text file with one video id per line, or a folder with one folder per video (such
-            as ``valid/JPEGImages``).
-
-    Raises:
-        ValueError: ``videos`` names one that is not in the list.
+        videos: text file with one id per line, all in the list, or a folder with one folder per
+            video (such as ``valid/JPEGImages``).
     """
     entries = read_expressions(path)
     if videos is None:
@@ -209,8 +200,7 @@ class SubmissionReport(NamedTuple):
     """Result of checking a submission.
 
     Attributes:
-        num_expected: number of files that the server expects.
-        missing: expected files that are missing.
+        num_expected, missing: files that the server expects, and those of them that are missing.
         extra: unexpected files, and names that occur twice.
         broken: files that are not such PNGs, with the reason.
     """
@@ -246,8 +236,7 @@ def check_submission(
     objects at most 20 ids.
 
     Args:
-        path: the zip.
-        layout: its form.
+        path, layout: the zip and its form.
         expressions: the videos that are scored, see :func:`scored_expressions`.
         images: folder ``<video>/<frame>.jpg``; sizes are then compared with the frames.
 

@@ -35,14 +35,8 @@ def boundaries(bitmap: np.ndarray, inner_columns: np.ndarray) -> np.ndarray:
     """Return the pixels unlike their right, lower or lower-right neighbour (DAVIS' ``seg2bmap``).
 
     The last row is compared with the right neighbour only, the last column with the lower one only,
-    the last pixel with none: the edge of the frame is never a boundary.
-
-    Args:
-        bitmap: masks (K, ..., H).
-        inner_columns: (K,) words with every column set but the last one of the frame.
-
-    Returns:
-        Bitmap (K, ..., H).
+    the last pixel with none: the edge of the frame is never a boundary. ``inner_columns`` (K,) are
+    words with every column set but the last one of the frame; (K, ..., H) -> (K, ..., H).
     """
     from_right = bitmap >> WORD.type(1)
     from_right[:-1] |= bitmap[1:] << WORD.type(WORD_BITS - 1)

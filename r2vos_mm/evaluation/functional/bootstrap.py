@@ -6,10 +6,7 @@ import numpy as np
 
 
 class Ratio(NamedTuple):
-    """A metric of the form sum of numerators / sum of denominators, both (C,) float, per cluster.
-
-    A mean over samples has the number of samples of each cluster as denominators.
-    """
+    """A metric that is a sum of numerators / sum of denominators, as (C,) sums per cluster."""
 
     numerators: np.ndarray
     denominators: np.ndarray
@@ -46,8 +43,7 @@ def paired_difference(
     several ratios is their mean, as J&F is of J and F.
 
     Args:
-        first: the ratios of A.
-        second: those of B, on the same clusters.
+        first, second: the ratios of A and B, on the same clusters.
         weights: draws (B, C) of :func:`bootstrap_weights`.
         level: share of the draws inside the interval.
     """

@@ -10,14 +10,10 @@ MAX_PROPOSALS = 20
 
 
 def match_proposals(quality: np.ndarray) -> list[int]:
-    """Give each object its own proposal so that the summed quality is largest (Hungarian method).
+    """Return for each object its own proposal, so that the summed quality is largest (Hungarian).
 
-    Args:
-        quality: (N, O) of N proposals and O <= N objects; in the unsupervised protocol of DAVIS
-            2017 the mean over frames of (J + F) / 2.
-
-    Returns:
-        (O,) index of the proposal of each object.
+    ``quality`` is (N, O) of N proposals and O <= N objects; in the unsupervised protocol of DAVIS
+    2017 the mean over frames of (J + F) / 2.
 
     Raises:
         ValueError: There are fewer proposals than objects, or a quality is not finite.
@@ -26,10 +22,7 @@ def match_proposals(quality: np.ndarray) -> list[int]:
 
     quality = np.asarray(quality, dtype=np.float64)
     if quality.ndim != 2 or quality.shape[0] < quality.shape[1]:
-        raise ValueError(
-            f'quality must be (proposals, objects) with at least as many proposals, got '
-            f'{quality.shape}: pad with empty proposals'
-        )
+        raise ValueError(f'quality {quality.shape} must be (N, O <= N): pad with empty proposals')
     if not np.isfinite(quality).all():
         raise ValueError(f'quality must be finite, got {quality}')
     proposals, objects = linear_sum_assignment(quality, maximize=True)
@@ -43,27 +36,19 @@ def score_proposals(
     void: np.ndarray | None = None,
     bound_th: float = 0.008,
 ) -> np.ndarray:
-    """Score every proposal of one video, and an empty one, against every object.
+    """Return J and F (2, N + 1, O, T) of N proposals and, last, an empty one, against O objects.
 
     A long video can be scored in parts, to be joined with :func:`join_scores`.
 
     Args:
-        proposals: (N, T, H, W) bool, usually without overlap.
+        proposals: (N, T, H, W) bool, usually without overlap, N <= 20.
         objects: (O, T, H, W) bool, O >= 1.
         void: (T, H, W) bool, pixels ignored in all masks.
-        bound_th: see :func:`r2vos_mm.evaluation.contour_accuracy`.
-
-    Returns:
-        J and F as (2, N + 1, O, T) float64, the empty proposal last.
-
-    Raises:
-        ValueError: There are more than 20 proposals or no object, or sizes differ.
+        bound_th: see :func:`.boundary_radius`.
     """
     if len(proposals) > MAX_PROPOSALS or not len(objects):
-        raise ValueError(
-            f'{len(proposals)} proposals and {len(objects)} objects: the protocol takes at most '
-            f'{MAX_PROPOSALS} proposals and needs an object'
-        )
+        counts = f'{len(proposals)} proposals and {len(objects)} objects'
+        raise ValueError(f'{counts}: at most {MAX_PROPOSALS} proposals, at least 1 object')
     scores = [
         [score_masks(proposal, truth, void=void, bound_th=bound_th) for truth in objects]
         for proposal in (*proposals, np.zeros(objects.shape[1:], dtype=bool))
@@ -81,13 +66,8 @@ def assign_scores(scores: np.ndarray) -> np.ndarray:
     """Assign proposals to objects by the unsupervised protocol of DAVIS 2017.
 
     The assignment maximises the summed mean over frames of (J + F) / 2; missing proposals are empty
-    masks (Caelles et al., "The 2019 DAVIS Challenge on VOS", Sec. 3).
-
-    Args:
-        scores: J and F (2, N + 1, O, T) of :func:`score_proposals`.
-
-    Returns:
-        J and F of each object against its proposal, (2, O, T) float64.
+    masks (Caelles et al., "The 2019 DAVIS Challenge on VOS", Sec. 3). From the (2, N + 1, O, T) of
+    :func:`score_proposals` it takes the J and F of each object, (2, O, T) float64.
     """
     num_objects = scores.shape[2]
     # The last one, which is empty, takes part only if proposals are missing.
@@ -103,14 +83,9 @@ def _padded(scores: np.ndarray, number: int) -> np.ndarray:
 
 
 def resolve_overlaps(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Give each pixel to the one mask of the highest score in its frame; the first wins a tie.
+    """Return masks (N, T, H, W) bool where each pixel belongs to one of the highest score (N, T).
 
-    Args:
-        masks: (N, T, H, W) bool.
-        scores: (N, T) float.
-
-    Returns:
-        (N, T, H, W) bool without overlap.
+    The first wins a tie.
     """
     if masks.shape[:2] != np.shape(scores):
         raise ValueError(f'masks {masks.shape} and scores {np.shape(scores)} do not match')

@@ -20,9 +20,8 @@ class MaskCandidates(NamedTuple):
     """Numbers of the N candidate masks of one sample and of its one annotated mask.
 
     Attributes:
-        ious: (N,) IoU of each prediction with the annotation.
+        ious, areas: (N,) IoU of each prediction with the annotation, and its pixels.
         scores: (N,) confidence of each, comparable across samples.
-        areas: (N,) predicted pixels of each.
         gt_area: annotated pixels.
     """
 
@@ -43,8 +42,7 @@ def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) 
         raise TypeError(f'masks must be bool, got {masks.dtype} and {gt.dtype}')
     if masks.ndim != 3 or masks.shape[1:] != gt.shape or len(masks) != len(scores):
         raise ValueError(
-            f'{len(scores)} scores, masks of shape {masks.shape} and an annotation of shape '
-            f'{gt.shape} do not match'
+            f'masks {masks.shape}, {len(scores)} scores, annotation {gt.shape} do not match'
         )
     if np.isnan(np.asarray(scores, dtype=np.float64)).any():
         raise ValueError(f'a score is NaN: {list(scores)}')

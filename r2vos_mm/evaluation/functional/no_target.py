@@ -43,10 +43,8 @@ def generalized_scores(
     inter, union = check_counts(intersections, unions)
     area, target = np.asarray(predicted, dtype=np.int64), np.asarray(has_target, dtype=bool)
     if not len(inter) == len(area) == len(target):
-        raise ValueError(
-            f'one entry per sample: {len(inter)} intersections, {len(area)} predicted areas, '
-            f'{len(target)} has_target'
-        )
+        counts = f'{len(inter)} intersections, {len(area)} areas, {len(target)} has_target'
+        raise ValueError(f'one entry per sample is needed, got {counts}')
     found = (area > 0) & (area >= clear_below)
     inter = np.where(found & target, inter, 0)
     union = np.where(target, union, np.where(found, area, 0))

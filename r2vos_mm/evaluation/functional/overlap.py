@@ -48,10 +48,8 @@ def check_counts(intersections: Sequence[int], unions: Sequence[int]) -> list[np
         if counts.ndim != 1 or counts.size and counts.dtype.kind not in 'iu':
             raise ValueError(f'{name} must be one integer per sample, got {counts}')
     if inter.shape != union.shape or (inter < 0).any() or (inter > union).any():
-        raise ValueError(
-            f'each of the {len(inter)} intersections must lie between 0 and its union, '
-            f'there are {len(union)} unions'
-        )
+        counts = f'{len(inter)} intersections, {len(union)} unions'
+        raise ValueError(f'each of the intersections must lie between 0 and its union: {counts}')
     return [inter.astype(np.int64), union.astype(np.int64)]
 
 

@@ -29,10 +29,8 @@ def presence_scores(
     predicted, present = np.asarray(predicted, dtype=bool), np.asarray(present, dtype=bool)
     region = np.asarray(region, dtype=np.float64)
     if not predicted.shape == present.shape == region.shape or region.ndim != 1 or not region.size:
-        raise ValueError(
-            'predicted, present and region must be (T,) with at least one frame, got '
-            f'{predicted.shape}, {present.shape} and {region.shape}'
-        )
+        shapes = f'{predicted.shape}, {present.shape} and {region.shape}'
+        raise ValueError(f'predicted, present and region must be (T,), T >= 1, got {shapes}')
     both, either = predicted & present, int((predicted | present).sum())
     absent = predicted[~present]
     return {

@@ -2,8 +2,7 @@
 
 The definition is that of the DAVIS benchmark (Perazzi et al., "A Benchmark Dataset and Evaluation
 Methodology for Video Object Segmentation", CVPR 2016, Sec. 5; code: davis2017-evaluation), and the
-results equal its results to the last bit. Masks are cropped to their foreground, packed 64 pixels
-to a word and dilated by bit operations.
+results equal its results to the last bit.
 """
 
 from typing import NamedTuple
@@ -18,14 +17,12 @@ STACK_WORDS = 1 << 15
 
 
 class MaskScores(NamedTuple):
-    """Scores of T frames.
+    """Scores of T frames, (T,) each, without void pixels.
 
     Attributes:
-        region: J per frame, (T,) float64 in [0, 1].
-        contour: F per frame, (T,) float64 in [0, 1].
-        pred_area: predicted foreground pixels per frame, (T,) int64, without void pixels.
-        gt_area: annotated foreground pixels per frame, (T,) int64, without void pixels.
-        intersection: pixels of both per frame, (T,) int64.
+        region, contour: J and F, float64 in [0, 1].
+        pred_area, gt_area: foreground pixels, int64.
+        intersection: pixels of both, int64.
     """
 
     region: np.ndarray
@@ -113,9 +110,7 @@ def _as_clips(
     for name, masks in (('pred', pred), ('gt', gt), ('void', pred if void is None else void)):
         if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_:
             kind = getattr(masks, 'dtype', type(masks).__name__)
-            raise TypeError(
-                f'{name} must be a numpy array of bool, got {kind}: threshold the masks first'
-            )
+            raise TypeError(f'{name} must be an array of bool, got {kind}: threshold it first')
         if masks.shape != pred.shape:
             raise ValueError(
                 f'{name} has shape {masks.shape}, pred has {pred.shape}: resize the '

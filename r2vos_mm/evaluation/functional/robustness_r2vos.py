@@ -27,10 +27,9 @@ def robustness(
     ``R_pair``: mean over positives of ``1 - min(1, negatives' mean fraction / own fraction)``.
 
     Args:
-        positive_areas: (P,) predicted foreground pixels of each positive pair, over all frames.
-        negative_areas: (N,) the same of each negative pair.
-        positive_fractions: (P,) mean over frames of predicted foreground / pixels of a frame.
-        negative_fractions: (N,) the same of each negative pair.
+        positive_areas, negative_areas: (P,) and (N,) predicted foreground pixels of each pair.
+        positive_fractions, negative_fractions: (P,) and (N,) mean over frames of predicted
+            foreground / pixels of a frame.
         positive_of_negative: (N,) index of the positive pair each negative was made from; see
             :func:`relative_robustness` for its effect. Without it ``R_pair`` is NaN.
     """
@@ -61,8 +60,7 @@ def relative_robustness(
     the counts are even.
 
     Args:
-        positives: (P,) areas or area fractions of the positive pairs.
-        negatives: (N,) the same of the negative pairs.
+        positives, negatives: (P,) and (N,) areas or area fractions of the pairs.
         positive_of_negative: (N,) index into ``positives``.
 
     Returns:
@@ -107,9 +105,7 @@ def _as_areas(*areas_of_pairs: Sequence[float]) -> list[np.ndarray]:
     arrays = [np.asarray(areas, dtype=np.float64) for areas in areas_of_pairs]
     for name, areas in zip(('positive', 'negative'), arrays):
         if areas.ndim != 1 or not (np.isfinite(areas) & (areas >= 0)).all():
-            raise ValueError(
-                f'areas of {name} pairs must be one finite number >= 0 per pair, got {areas}'
-            )
+            raise ValueError(f'areas of {name} pairs must be finite numbers >= 0, got {areas}')
     return arrays
 
 
@@ -120,8 +116,8 @@ def _mean_per_positive(
     indices = np.asarray(positive_of_negative, dtype=np.int64)
     if indices.shape != negatives.shape or (indices < 0).any() or (indices >= num_positives).any():
         raise ValueError(
-            f'positive_of_negative must hold, for each of the {len(negatives)} negatives, an '
-            f'index below {num_positives}, got {indices}'
+            f'positive_of_negative must give each of {len(negatives)} negatives one of '
+            f'{num_positives} positives, got {indices}'
         )
     owners, which, counts = np.unique(indices, return_inverse=True, return_counts=True)
     return owners, np.bincount(which, weights=negatives) / counts

@@ -11,17 +11,11 @@ REFERRING, REASONING, NO_TARGET = 0, 1, 2
 
 
 def visa_robustness(outside: Sequence[int], foreground: Sequence[int]) -> np.ndarray:
-    """Return ``max(1 - |P & ~G| / (|U| + 1e-6), 0)`` per frame.
+    """Return ``max(1 - |P & ~G| / (|U| + 1e-6), 0)`` per frame, (T,) float64 in [0, 1].
 
-    The released code counts pixels in uint8, where predictions stored as 255 and overlapping
-    instances wrap around; count them on bool masks.
-
-    Args:
-        outside: (T,) predicted pixels outside the annotated object, ``|P & ~G|``.
-        foreground: (T,) pixels of all annotated objects, ``|U|``.
-
-    Returns:
-        (T,) float64 in [0, 1].
+    ``outside`` are the predicted pixels (T,) outside the annotated object, ``foreground`` those of
+    all annotated objects, U. The released code counts in uint8, where predictions stored as 255 and
+    overlapping instances wrap around; count on bool masks.
     """
     return np.maximum(1 - np.asarray(outside) / (np.asarray(foreground) + 1e-6), 0)
 
@@ -34,18 +28,16 @@ def visa_mean(values: Sequence[float], types: Sequence[int]) -> float:
     rounded.
 
     Args:
-        values: (S,) one value per expression: J, F or robustness, mean over its frames.
-        types: (S,) type of each expression, 0, 1 or 2.
+        values: (S,) J, F or robustness of each expression, mean over its frames.
+        types: (S,) 0, 1 or 2.
 
     Raises:
         ValueError: The lengths differ, or a type is unknown.
     """
     values, types = np.asarray(values, dtype=np.float64), np.asarray(types)
-    unknown = set(types.tolist()) - {REFERRING, REASONING, NO_TARGET}
+    unknown = sorted(set(types.tolist()) - {REFERRING, REASONING, NO_TARGET})
     if values.shape != types.shape or unknown:
-        raise ValueError(
-            f'one type 0, 1 or 2 per value: {len(values)} values, {len(types)} types, unknown '
-            f'types {sorted(unknown)}'
-        )
+        counts = f'{len(values)} values, {len(types)} types, unknown types {unknown}'
+        raise ValueError(f'each value must have a type 0, 1 or 2: {counts}')
     means = [values[types == kind].mean() for kind in (REFERRING, REASONING) if kind in types]
     return float(np.mean(means)) if means else float('nan')

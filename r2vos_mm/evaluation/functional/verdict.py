@@ -13,13 +13,10 @@ import numpy as np
 
 
 class VerdictCurve(NamedTuple):
-    """Points of the ROC and precision-recall curves, from the highest of K distinct scores down.
+    """Points (K,) of the ROC and precision-recall curves, from the highest distinct score down.
 
-    Attributes:
-        thresholds: (K,) scores; scores at a threshold are accepted.
-        true_positive_rate: (K,) share of the positives accepted, which is the recall.
-        false_positive_rate: (K,) share of the negatives accepted.
-        precision: (K,) share of positives among the accepted.
+    Scores at a threshold are accepted. Rates are the shares of positives (which is the recall) and
+    of negatives accepted, precision is the share of positives among the accepted.
     """
 
     thresholds: np.ndarray
@@ -33,10 +30,8 @@ def verdict_curve(
 ) -> VerdictCurve:
     """Return the points of the curves; ValueError is raised if a class is absent."""
     if not len(positive_scores) or not len(negative_scores):
-        raise ValueError(
-            f'a curve needs both classes, there are {len(positive_scores)} positive and '
-            f'{len(negative_scores)} negative scores'
-        )
+        counts = f'{len(positive_scores)} positive, {len(negative_scores)} negative scores'
+        raise ValueError(f'a curve needs both classes, got {counts}')
     thresholds, found, false = _accepted(positive_scores, negative_scores)
     rates = found / len(positive_scores), false / len(negative_scores)
     return VerdictCurve(thresholds, *rates, precision=found / (found + false))

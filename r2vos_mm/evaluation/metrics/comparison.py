@@ -12,22 +12,13 @@ from .pair_scores import PairScores
 
 
 def compare_scores(
-    first: Sequence[PairScores],
-    second: Sequence[PairScores],
-    *,
-    resamples: int = 10000,
-    seed: int = 0,
+    first: Sequence[PairScores], second: Sequence[PairScores]
 ) -> dict[str, Difference]:
     """Return J, F, J&F, and with negative pairs R and J&F&R of two methods, in percent.
 
-    Videos are drawn, not pairs: the expressions of one video are not independent. A negative pair
-    belongs to the video of its expression. R is the form of the paper, ``R`` of
-    :class:`r2vos_mm.evaluation.JFRMetric`.
-
-    Args:
-        first, second: scores of both methods after the gate, on the same pairs.
-        resamples: number of draws.
-        seed: seed of the draws.
+    Scores are those after the gate, R is the form of the paper. Videos are drawn, not pairs: the
+    expressions of one video are not independent. A negative pair belongs to the video of its
+    expression.
 
     Raises:
         ValueError: The pairs are not the same, or none is annotated.
@@ -42,7 +33,7 @@ def compare_scores(
     if any(pair.is_negative and pair.stem in clusters for pair in first):
         parts |= {'R': ['R'], 'J&F&R': ['J', 'F', 'R']}
     sides = [_ratios(side, clusters, len(videos)) for side in (first, second)]
-    weights = bootstrap_weights(len(videos), resamples=resamples, seed=seed)
+    weights = bootstrap_weights(len(videos))
     return {
         name: paired_difference(*([side[key] for key in keys] for side in sides), weights)
         for name, keys in parts.items()
@@ -78,11 +69,9 @@ def _ratios(
     own = total(paired, [pair.area for pair in paired])
     other = total(paired, [np.mean(areas[pair.stem]) for pair in paired])
     annotated = [pair for pair in pairs if pair.gt_areas is not None]
-    region, contour = (
-        total(annotated, [np.mean(getattr(pair, field)) for pair in annotated])
-        for field in ('region', 'contour')
-    )
     count = total(annotated, [1] * len(annotated))
+    region = total(annotated, [np.mean(pair.region) for pair in annotated])
+    contour = total(annotated, [np.mean(pair.contour) for pair in annotated])
     ratios = {'J': (region, count), 'F': (contour, count), 'R': (own - other, own)}
     return {name: Ratio(100 * part, whole) for name, (part, whole) in ratios.items()}
 

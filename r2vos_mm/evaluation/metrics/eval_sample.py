@@ -15,27 +15,22 @@ _REQUIRED = {'pair_ids', 'kinds', 'expressions', 'is_negative', 'gated', 'ungate
 
 
 def _from(source: str, axes: str, kind: type | None = None) -> Any:
-    """Return an attribute read from a field of the data sample.
-
-    ``axes`` are its leading axes: P pairs, T frames, N queries, H, W. Entries of ``kind`` str or
-    int become a tuple.
-    """
+    """Return an attribute that is a field of the data sample, with its leading axes."""
     return field(metadata={'source': source, 'axes': axes, 'kind': kind})
 
 
 @dataclass(frozen=True)
 class EvalSample:
-    """The P pairs of one video with their predictions, as NumPy arrays.
+    """The P pairs of one video of T frames with their predictions, as NumPy arrays.
 
     Attributes:
-        video: video id.
         sentence_types: 0, 1, 2 (referring, reasoning, no target).
         gated, ungated: masks after and before the gate.
         void: pixels that only the protocol ``davis_unsup`` ignores.
         foreground: pixels of any annotated object.
         consensus: None from a model without verdict.
         scores: (P, T) or (P,), of the predicted masks.
-        candidate_masks, candidate_scores: of all queries before the gate, None if the model gives
+        candidate_masks, candidate_scores: of all N queries before the gate, None if the model gives
             only the predicted ones.
         is_annotated: frames with annotation; None for all.
     """

@@ -161,10 +161,9 @@ def robustness_values(eval_set: EvalSet) -> dict[str, float]:
 
 
 def no_target_values(eval_set: EvalSet) -> dict[str, float]:
-    """Return the values of GRES and S over whole pairs.
+    """Return the values of GRES and S over whole pairs, negative or annotated.
 
-    Negatives and objects that are never annotated lack a target. Positive pairs without annotation
-    do not count.
+    Negatives and objects that are never annotated lack a target.
     """
     pairs = [*eval_set.annotated, *eval_set.negatives]
     inter = [sum(pair.intersections or ()) for pair in pairs]

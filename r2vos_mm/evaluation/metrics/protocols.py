@@ -96,13 +96,10 @@ def _pair_values(samples: Sequence[Sample]) -> dict[str, float]:
 def _object_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return the values of J and F over objects, then over expression sets."""
     numbers = sorted({row.expression_set for row, _ in samples})
-    per_set = {
-        number: _contour_values([s for s in samples if s[0].expression_set == number])
-        for number in numbers
-    }
+    sets = [_contour_values([s for s in samples if s[0].expression_set == k]) for k in numbers]
     names = _contour_values([])
-    values = {name: mean_or_nan([entry[name] for entry in per_set.values()]) for name in names}
-    return values | {f'J&F/annotator{number}': per_set[number]['J&F'] for number in numbers}
+    values = {name: mean_or_nan([entry[name] for entry in sets]) for name in names}
+    return values | {f'J&F/annotator{k}': entry['J&F'] for k, entry in zip(numbers, sets)}
 
 
 def _overlap_values(samples: Sequence[Sample]) -> dict[str, float]:

@@ -37,19 +37,19 @@ def _protocol_lines(
 ) -> list[str]:
     """Return the head of one protocol and one line per gate."""
     protocol, counts = protocol_named(name), _counts(eval_set, name)
-    lines = [
+    head = (
         f'protocol {name} ({protocol.summary}): {len(eval_set.pairs)} pairs '
         f'({len(eval_set.positives)} positive, {len(eval_set.negatives)} negative) of '
         f'{eval_set.num_videos} videos; scored {counts["n_samples"]} samples, '
         f'{counts["n_frames"]} frames'
-    ]
+    )
     if counts['n_left_out']:
-        lines[0] += f'; {counts["n_left_out"]} pairs without a frame to score'
+        head += f'; {counts["n_left_out"]} pairs without a frame to score'
     shared = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
     columns = (*protocol.headline, *shared, 'J&F&R', 'area_ratio')
     keys = {column: column if column in shared else prefix + column for column in columns}
     keys = {column: key for column, key in keys.items() if key in known}
-    lines.append(f'{"":9}' + ''.join(f'{column:>11}' for column in keys))
+    lines = [head, f'{"":9}' + ''.join(f'{column:>11}' for column in keys)]
     digits = {column: 2 if column == 'area_ratio' else 1 for column in keys}
     has_verdict = any(pair.consensus is not None for pair in eval_set.pairs)
     for prefix, state in GATES.items() if has_verdict else [('', '')]:
@@ -63,9 +63,8 @@ def _kind_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
     lines = [f'{"negatives":16}{"pairs":>7}{"AUROC":>8}{"R":>8}{"R gate off":>12}']
     columns = {'AUROC': '>8.4f', 'R': '>8.1f', 'ungated/R': '>12.1f'}
     for suffix, pairs in eval_set.kinds.items():
-        values = {form: known.get(name + suffix, float('nan')) for name, form in columns.items()}
-        cells = ''.join(f'{value:{form}}' for form, value in values.items())
-        lines.append(f'{suffix[1:] or "all":16}{len(pairs):>7}{cells}')
+        cells = (f'{known.get(key + suffix, np.nan):{form}}' for key, form in columns.items())
+        lines.append(f'{suffix[1:] or "all":16}{len(pairs):>7}' + ''.join(cells))
     return lines
 
 
@@ -79,13 +78,12 @@ def write_report(
     same pairs. (A pairs file has a ``pairs_sha256`` of its own, over expressions as written there.)
     """
     identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
-    # JSON has no NaN.
-    finite = [float(entry.value) if np.isfinite(entry.value) else None for entry in values]
-    figures = [entry._replace(value=value)._asdict() for entry, value in zip(values, finite)]
-    protocols = {
-        name: {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
-        for name in eval_set.protocols
-    }
+    figures = [entry._asdict() for entry in values]
+    for entry in figures:  # JSON has no NaN
+        entry['value'] = float(entry['value']) if np.isfinite(entry['value']) else None
+    protocols = {}
+    for name in eval_set.protocols:
+        protocols[name] = {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
     content = {
         'format': 'r2vos-report/1',
         'version': __version__,
