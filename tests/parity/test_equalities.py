@@ -70,12 +70,13 @@ def outputs(
     text = model.text_encoder(sentences)
     grounded = model.neck.ground(features, text, torch.tensor(to_clip))
     cycle = model.cycle_head(grounded.early, grounded.padding, grounded.position, text.sentence)
-    queries = model.mask_head.last_layer(
+    queries = model.mask_head(
         grounded.memory,
         model.neck.mask_features(features, grounded),
         text.sentence,
         cycle.reconstructed,
-    )
+        last_only=True,
+    )[-1]
     return dict(
         scores=queries.scores,
         boxes=queries.boxes,

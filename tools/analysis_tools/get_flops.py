@@ -130,11 +130,12 @@ def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: Tex
     cycle = model.cycle_head and model.cycle_head(
         grounded.early, grounded.padding, grounded.position, text.sentence
     )
-    model.mask_head.last_layer(
+    model.mask_head(
         grounded.memory,
         model.neck.mask_features(clips, grounded),
         text.sentence,
         cycle and cycle.reconstructed,
+        last_only=True,
     )
 
 

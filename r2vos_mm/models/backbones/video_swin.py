@@ -1,10 +1,13 @@
-"""Video Swin Transformer: four stages of attention in shifted space-time windows.
+"""Define the Video Swin Transformer: attention in shifted space-time windows.
 
 Written from Liu et al., "Video Swin Transformer", CVPR 2022 (Sec. 3), in the form that R2-VOS,
 ReferFormer and MTTR use: patches of 1x4x4, so that every frame keeps its own maps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -31,19 +34,13 @@ from .windows import (
     shifted_layout,
 )
 
-# What a forbidden pair of tokens gets on its logit. Finite, as in the published models: infinity
+# Added to the logits of forbidden pairs of tokens. Finite, as in the published models: infinity
 # would not survive half precision.
 FORBIDDEN_LOGIT = -100.0
 
 
 class PatchEmbed(nn.Module):
-    """Non-overlapping 1x4x4 patches, projected and normalised.
-
-    Args:
-        in_channels: channels of a frame.
-        embed_dims: C, channels of a token.
-        patch_size: pixels along the side of a patch.
-    """
+    """Non-overlapping 1x4x4 patches, projected and normalised."""
 
     def __init__(self, in_channels: int, embed_dims: int, *, patch_size: int = 4) -> None:
         super().__init__()
@@ -57,12 +54,12 @@ class PatchEmbed(nn.Module):
         bottom, right = (-side % self.patch_size for side in clips.shape[-2:])
         if bottom or right:
             clips = F.pad(clips, (0, right, 0, bottom))
-        tokens = self.proj(rearrange(clips, 'b t c h w -> b c t h w'))
+        tokens = self.proj(clips.transpose(1, 2))
         return self.norm(rearrange(tokens, 'b c t h w -> b t h w c'))
 
 
 class PatchMerging(nn.Module):
-    """Halves rows and columns: four neighbours are stacked, normalised and projected to 2C."""
+    """Halve rows and columns: four neighbours are stacked, normalised and projected to 2C."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -87,19 +84,16 @@ class WindowAttention(nn.Module):
     Args:
         channels: C.
         num_heads: heads; must divide C.
-        window: the configured window, which sizes the bias table.
+        window_size: the configured window, which determines the size of the bias table.
         qkv_bias: whether query, key and value have a bias.
     """
 
     def __init__(
-        self, channels: int, num_heads: int, window: Size3D, *, qkv_bias: bool = True
+        self, channels: int, num_heads: int, window_size: Size3D, *, qkv_bias: bool = True
     ) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.window = window
-        offsets = 1
-        for extent in window:
-            offsets *= 2 * extent - 1
+        self.num_heads, self.window_size = num_heads, window_size
+        offsets = prod(2 * extent - 1 for extent in window_size)
         self.relative_position_bias_table = nn.Parameter(torch.zeros(offsets, num_heads))
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.proj = nn.Linear(channels, channels)
@@ -109,7 +103,7 @@ class WindowAttention(nn.Module):
 
         Args:
             windows: (G, B, M, C), sorted by group if a layout is given.
-            layout: groups of windows and their masks; None when every token sees its window.
+            layout: groups of windows and their masks; None if every token sees its whole window.
 
         Returns:
             (G, B, M, C).
@@ -124,38 +118,37 @@ class WindowAttention(nn.Module):
         if layout is None:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         else:
-            mixed = self._attend_by_group(query, key, value, bias, layout)
+            mixed = _attend_by_group(query, key, value, bias, layout)
         return self.proj(rearrange(mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
 
     def _bias(self, tokens: int) -> Tensor:
         """(heads, M, M) the logit added for each pair of tokens."""
         table = self.relative_position_bias_table
-        index = relative_position_index(self.window, tokens, table.device)
+        index = relative_position_index(self.window_size, tokens, table.device)
         return table[index].permute(2, 0, 1).contiguous()
 
-    def _attend_by_group(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, layout: ShiftedLayout
-    ) -> Tensor:
-        """One call per distinct mask.
 
-        A mask that is broadcast over its windows is never written out per window: at 5x360x640
-        that spares 215 MB in each shifted block of the first stage (Swin-T, float32).
-        """
-        sizes = [size * query.shape[0] // layout.order.numel() for size in layout.group_sizes]
-        parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), layout.forbidden)
-        mixed = []
-        for part_query, part_key, part_value, forbidden in parts:
-            mask = bias + FORBIDDEN_LOGIT * forbidden.to(bias.dtype)
-            mixed.append(
-                F.scaled_dot_product_attention(
-                    part_query, part_key, part_value, attn_mask=mask[None]
-                )
-            )
-        return torch.cat(mixed)
+def _attend_by_group(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, layout: ShiftedLayout
+) -> Tensor:
+    """Attend with one call per distinct mask.
+
+    A mask that is broadcast over its windows is not written out per window, which would take
+    215 MB in each shifted block of the first stage (5x360x640, Swin-T, float32).
+    """
+    sizes = [size * len(query) // layout.order.numel() for size in layout.group_sizes]
+    parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), layout.forbidden)
+    mixed = []
+    for part_query, part_key, part_value, forbidden in parts:
+        mask = (bias + FORBIDDEN_LOGIT * forbidden.to(bias.dtype))[None]
+        mixed.append(
+            F.scaled_dot_product_attention(part_query, part_key, part_value, attn_mask=mask)
+        )
+    return torch.cat(mixed)
 
 
 class Mlp(nn.Module):
-    """Two linear layers with a GELU between them, applied to each token."""
+    """Two linear layers with a GELU between them."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -173,7 +166,7 @@ class VideoSwinBlock(nn.Module):
     Args:
         channels: C.
         num_heads: heads of the attention.
-        window: the configured window.
+        window_size: the configured window.
         mlp_ratio: hidden channels of the MLP per C.
         qkv_bias: whether query, key and value have a bias.
         drop_path: probability that a clip skips a residual branch in training.
@@ -183,7 +176,7 @@ class VideoSwinBlock(nn.Module):
         self,
         channels: int,
         num_heads: int,
-        window: Size3D,
+        window_size: Size3D,
         *,
         mlp_ratio: float,
         qkv_bias: bool,
@@ -191,7 +184,7 @@ class VideoSwinBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
-        self.attn = WindowAttention(channels, num_heads, window, qkv_bias=qkv_bias)
+        self.attn = WindowAttention(channels, num_heads, window_size, qkv_bias=qkv_bias)
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = Mlp(channels, int(channels * mlp_ratio))
@@ -217,64 +210,53 @@ class VideoSwinStage(nn.Module):
     Args:
         channels: C.
         num_heads: heads of the attention.
-        window: the configured window.
+        window_size: the configured window.
         drop_paths: drop-path probability of each block.
         with_cp: recompute each block in the backward pass instead of keeping its activations.
-        mlp_ratio, qkv_bias: see :class:`VideoSwinBlock`.
+        options: other arguments of :class:`VideoSwinBlock`.
     """
 
     def __init__(
         self,
         channels: int,
         num_heads: int,
-        window: Size3D,
+        window_size: Size3D,
         drop_paths: Sequence[float],
         *,
-        mlp_ratio: float,
-        qkv_bias: bool,
         with_cp: bool,
+        **options: float,
     ) -> None:
         super().__init__()
-        self.window = window
-        self.with_cp = with_cp
+        self.window_size, self.with_cp = window_size, with_cp
         self.blocks = nn.ModuleList(
-            VideoSwinBlock(
-                channels,
-                num_heads,
-                window,
-                mlp_ratio=mlp_ratio,
-                qkv_bias=qkv_bias,
-                drop_path=drop_path,
-            )
+            VideoSwinBlock(channels, num_heads, window_size, drop_path=drop_path, **options)
             for drop_path in drop_paths
         )
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, T, h, w, C) -> (B, T, h, w, C)."""
-        grids = [
-            fit_window(maps.shape[1:4], self.window, shifted=shifted) for shifted in (False, True)
-        ]
+        size = maps.shape[1:4]
+        grids = [fit_window(size, self.window_size, shifted=shifted) for shifted in (False, True)]
         for index, block in enumerate(self.blocks):
-            grid = grids[index % 2]
             if self.with_cp and torch.is_grad_enabled():
-                maps = checkpoint(block, maps, grid, use_reentrant=False)
+                maps = checkpoint(block, maps, grids[index % 2], use_reentrant=False)
             else:
-                maps = block(maps, grid)
+                maps = block(maps, grids[index % 2])
         return maps
 
 
 @MODELS.register_module()
 class VideoSwinTransformer(BaseModule):
-    """Video Swin Transformer over whole clips, giving maps of strides 4, 8, 16 and 32.
+    """Video Swin Transformer over whole clips, with maps of strides 4, 8, 16 and 32.
 
-    Frames see each other within windows of 8 frames; time is never down-sampled. Any number of
-    frames and any frame size is taken: maps are padded inside to whole windows, and a window is
-    clipped to a map that is no larger than it. Padding cells are visible to attention, as in the
-    released models, so the same clip in a larger padded batch gives slightly different maps.
+    Frames see each other within windows of 8 frames; time is never down-sampled. Clips can have any
+    number and size of frames: maps are padded inside to whole windows, and a window is clipped to a
+    smaller map. Attention sees the padding, as in the released models, so the same clip in a larger
+    padded batch gives slightly different maps.
 
-    Parameter names are those of the R2-VOS, ReferFormer and MTTR checkpoints below their backbone
-    prefix. ``init_cfg=dict(type='Pretrained', checkpoint=path)`` loads a file, by path or
-    address, of either those or the public Kinetics-400 checkpoints (:mod:`.checkpoints`).
+    Parameters have the names of the R2-VOS, ReferFormer and MTTR checkpoints.
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` loads those and the public Kinetics-400
+    checkpoints (:mod:`.checkpoints`).
 
     Args:
         in_channels: channels of a frame.
@@ -285,17 +267,17 @@ class VideoSwinTransformer(BaseModule):
         mlp_ratio: hidden channels of the MLPs per C.
         qkv_bias: whether query, key and value have a bias.
         drop_path_rate: drop-path probability of the last block; it grows linearly from 0.
-        out_indices: stages whose maps are returned. Stages behind the last one are not built,
-            but still count in the growth of drop path (MTTR uses the first three of four).
-        out_norm: config of a norm on each returned map, e.g. ``dict(type='LN')``; None for none,
+        out_indices: stages whose maps are returned. Stages after the last one are not built, but
+            still count in the growth of drop path (MTTR uses the first three of four).
+        out_norm: config of a norm on each returned map, such as ``dict(type='LN')``; None for none,
             as in the released models.
-        frozen_stages: -1 freezes nothing, 0 the patch embedding, i also the first i stages
-            with the patch merging behind them.
+        frozen_stages: -1 freezes nothing, 0 the patch embedding, i also the first i stages with the
+            patch merging after them.
         with_cp: recompute blocks in the backward pass to save memory.
-        init_cfg: initialisation; a ``Pretrained`` one names the path or address of a checkpoint.
+        init_cfg: initialisation; a ``Pretrained`` one names a checkpoint.
 
     Raises:
-        ValueError: sizes that do not fit together, or an input that is not a batch of clips.
+        ValueError: sizes do not fit together, or the input is not a batch of clips.
     """
 
     # The backbone takes clips (B, T, 3, H, W), unlike image backbones, which take (B*T, 3, H, W).
@@ -320,31 +302,22 @@ class VideoSwinTransformer(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         _check_sizes(embed_dims, depths, num_heads, window_size, out_indices, frozen_stages)
-        self.in_channels = in_channels
-        self.out_indices = tuple(out_indices)
+        self.in_channels, self.out_indices = in_channels, tuple(out_indices)
         self.frozen_stages = frozen_stages
-        self.num_stages = max(self.out_indices) + 1
-        stage_channels = [embed_dims * 2**stage for stage in range(self.num_stages)]
-        self.out_channels = tuple(stage_channels[stage] for stage in self.out_indices)
-
+        channels = [embed_dims * 2**stage for stage in range(max(out_indices) + 1)]
+        self.out_channels = tuple(channels[stage] for stage in self.out_indices)
         self.patch_embed = PatchEmbed(in_channels, embed_dims)
+        options = dict(mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, with_cp=with_cp)
+        stages = zip(channels, num_heads, _drop_paths(drop_path_rate, depths))
         self.layers = nn.ModuleList(
-            VideoSwinStage(
-                stage_channels[stage],
-                num_heads[stage],
-                tuple(window_size),
-                rates,
-                mlp_ratio=mlp_ratio,
-                qkv_bias=qkv_bias,
-                with_cp=with_cp,
-            )
-            for stage, rates in enumerate(_drop_paths(drop_path_rate, depths)[: self.num_stages])
+            VideoSwinStage(width, heads, tuple(window_size), rates, **options)
+            for width, heads, rates in stages
         )
-        self.downsamples = nn.ModuleList(PatchMerging(channels) for channels in stage_channels[:-1])
+        self.downsamples = nn.ModuleList(PatchMerging(width) for width in channels[:-1])
         self.has_out_norm = out_norm is not None
         if self.has_out_norm:
-            for stage, channels in zip(self.out_indices, self.out_channels):
-                self.add_module(f'norm{stage}', build_norm_layer(out_norm, channels)[1])
+            for stage, width in zip(self.out_indices, self.out_channels):
+                self.add_module(f'norm{stage}', build_norm_layer(out_norm, width)[1])
         self._freeze()
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
@@ -354,11 +327,11 @@ class VideoSwinTransformer(BaseModule):
             clips: (B, T, 3, H, W) float, normalised.
 
         Returns:
-            Per out index a (B*T, C_i, h_i, w_i) map, frames of a clip in a row, where
+            Per out index a (B*T, C_i, h_i, w_i) map, frames of a clip in a row, with
             ``h_0 = ceil(H/4)`` and ``h_i = ceil(h_{i-1}/2)``.
 
         Raises:
-            ValueError: if the input is not of five axes with ``in_channels`` on the third.
+            ValueError: the input does not have five axes with ``in_channels`` on the third.
         """
         if clips.ndim != 5 or clips.shape[2] != self.in_channels:
             raise ValueError(
@@ -373,66 +346,55 @@ class VideoSwinTransformer(BaseModule):
                 maps = self.downsamples[stage - 1](maps)
             maps = layer(maps)
             if stage in self.out_indices:
-                outputs.append(self._output(maps, stage))
+                normed = getattr(self, f'norm{stage}')(maps) if self.has_out_norm else maps
+                outputs.append(rearrange(normed, 'b t h w c -> (b t) c h w').contiguous())
         return tuple(outputs)
-
-    def _output(self, maps: Tensor, stage: int) -> Tensor:
-        """(B, T, h, w, C) -> (B*T, C, h, w)."""
-        if self.has_out_norm:
-            maps = getattr(self, f'norm{stage}')(maps)
-        return rearrange(maps, 'b t h w c -> (b t) c h w').contiguous()
 
     def init_weights(self) -> None:
         """Load the ``Pretrained`` checkpoint, or draw weights as the paper's code base does.
 
         Raises:
-            FileNotFoundError, CheckpointReadError, CheckpointMismatchError: The file is missing,
-                damaged or of another model.
+            CheckpointReadError: the file is missing or damaged.
+        CheckpointMismatchError: the file is of another model.
         """
-        path = self._pretrained_path()
-        if path is not None:
-            report = load_backbone(self, path)
+        init = self.init_cfg if isinstance(self.init_cfg, dict) else {}
+        if init.get('type') == 'Pretrained':
+            report = load_backbone(self, init['checkpoint'])
             MMLogger.get_current_instance().info(report.describe())
-            return
-        if self.init_cfg is not None:
+        elif self.init_cfg is not None:
             super().init_weights()
-            return
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                trunc_normal_init(module, std=0.02)
-            elif isinstance(module, nn.LayerNorm):
-                constant_init(module, 1.0)
-            elif isinstance(module, WindowAttention):
-                nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
+        else:
+            for module in self.modules():
+                _init_module(module)
 
-    def _pretrained_path(self) -> str | None:
-        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
-            return self.init_cfg['checkpoint']
-        return None
-
-    def train(self, mode: bool = True) -> 'VideoSwinTransformer':
+    def train(self, mode: bool = True) -> VideoSwinTransformer:
         """Set the mode, keeping frozen stages in evaluation mode (no drop path)."""
         super().train(mode)
         self._freeze()
         return self
 
     def _freeze(self) -> None:
-        if self.frozen_stages < 0:
-            return
-        frozen = [
-            self.patch_embed,
-            *self.layers[: self.frozen_stages],
-            *self.downsamples[: self.frozen_stages],
-        ]
-        if self.has_out_norm:
-            frozen += [
-                getattr(self, f'norm{stage}')
-                for stage in self.out_indices
-                if stage < self.frozen_stages
+        frozen: list[nn.Module] = []
+        if self.frozen_stages >= 0:
+            frozen = [
+                self.patch_embed,
+                *self.layers[: self.frozen_stages],
+                *self.downsamples[: self.frozen_stages],
             ]
+        if self.has_out_norm:
+            stages = [stage for stage in self.out_indices if stage < self.frozen_stages]
+            frozen += [getattr(self, f'norm{stage}') for stage in stages]
         for module in frozen:
-            module.eval()
-            module.requires_grad_(False)
+            module.eval().requires_grad_(False)
+
+
+def _init_module(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        trunc_normal_init(module, std=0.02)
+    elif isinstance(module, nn.LayerNorm):
+        constant_init(module, 1.0)
+    elif isinstance(module, WindowAttention):
+        nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
 
 
 def _drop_paths(rate: float, depths: Sequence[int]) -> list[list[float]]:
@@ -450,35 +412,28 @@ def _check_sizes(
     out_indices: Sequence[int],
     frozen_stages: int,
 ) -> None:
-    """Refuse configs whose parts do not fit together.
-
-    Raises:
-        ValueError: naming the config key.
-    """
-    stages = len(depths)
+    """Raise a ValueError that names the setting if the sizes do not fit together."""
+    stages, problem = len(depths), None
+    widths = [embed_dims * 2**stage for stage in range(stages)]
+    wrong = [i for i, heads in enumerate(num_heads[:stages]) if widths[i] % heads]
     if len(num_heads) != stages:
-        raise ValueError(
-            f'VideoSwinTransformer: depths has {stages} stages but num_heads '
-            f'{len(num_heads)}; give one number of heads per stage.'
+        problem = f'depths has {stages} stages but num_heads {len(num_heads)}'
+    elif wrong:
+        problem = (
+            f'num_heads[{wrong[0]}]={num_heads[wrong[0]]} does not divide the {widths[wrong[0]]} '
+            f'channels of stage {wrong[0]}; change embed_dims or num_heads'
         )
-    for stage, heads in enumerate(num_heads):
-        if embed_dims * 2**stage % heads:
-            raise ValueError(
-                f'VideoSwinTransformer: num_heads[{stage}]={heads} does not divide the '
-                f'{embed_dims * 2**stage} channels of stage {stage}; change embed_dims or it.'
-            )
-    if len(window_size) != 3 or min(window_size) < 1:
-        raise ValueError(
-            f'VideoSwinTransformer: window_size={tuple(window_size)} must be three '
-            'positive numbers: frames, rows, columns.'
+    elif len(window_size) != 3 or min(window_size) < 1:
+        problem = f'window_size={tuple(window_size)} must be three positive numbers'
+    elif not out_indices or list(out_indices) != [i for i in range(stages) if i in out_indices]:
+        problem = (
+            f'out_indices={tuple(out_indices)} must be increasing stage numbers between 0 and '
+            f'{stages - 1}'
         )
-    if not out_indices or list(out_indices) != [i for i in range(stages) if i in out_indices]:
-        raise ValueError(
-            f'VideoSwinTransformer: out_indices={tuple(out_indices)} must be '
-            f'increasing stage numbers between 0 and {stages - 1}.'
+    elif not -1 <= frozen_stages <= max(out_indices) + 1:
+        problem = (
+            f'frozen_stages={frozen_stages} must lie between -1 and {max(out_indices) + 1}, the '
+            'number of stages built'
         )
-    if not -1 <= frozen_stages <= max(out_indices) + 1:
-        raise ValueError(
-            f'VideoSwinTransformer: frozen_stages={frozen_stages} must lie between '
-            f'-1 and {max(out_indices) + 1}, the number of stages built.'
-        )
+    if problem is not None:
+        raise ValueError(f'VideoSwinTransformer: {problem}')

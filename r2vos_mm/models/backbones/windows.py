@@ -1,4 +1,4 @@
-"""Geometry of 3-D attention windows: which tokens attend to which, and at what offset.
+"""Compute which tokens of 3-D attention windows attend to which, and at what offset.
 
 Pure functions of sizes, cached per shape. Axes are always (time, rows, columns); a *window* of
 ``wt x wh x ww`` cells holds ``M = wt * wh * ww`` tokens.
@@ -23,12 +23,12 @@ CACHED_LAYOUTS = 32
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """How a map is cut into windows.
+    """Division of a map into windows.
 
     Args:
         size: cells (T, h, w) of the map.
         window: cells of one window, no larger than the map.
-        shift: cells by which the map is rolled before it is cut, 0 where an axis is not shifted.
+        shift: cells by which the map is rolled before it is cut, 0 for an axis that is not shifted.
     """
 
     size: Size3D
@@ -42,7 +42,7 @@ class WindowGrid:
 
     @property
     def padding(self) -> Size3D:
-        """Cells added behind each axis to fill its last window."""
+        """Cells added at the end of each axis to fill its last window."""
         return tuple(
             count * window - cells
             for count, window, cells in zip(self.counts, self.window, self.size)
@@ -50,12 +50,13 @@ class WindowGrid:
 
     @property
     def is_shifted(self) -> bool:
+        """Whether any axis is shifted."""
         return any(self.shift)
 
 
 @dataclass(frozen=True)
 class ShiftedLayout:
-    """Windows of a shifted grid, grouped by what their tokens may see.
+    """Windows of a shifted grid, grouped by their mask.
 
     A roll brings cells from opposite borders into the last window of an axis. All windows that
     are last along the same set of axes share one mask, so G windows need at most 8 masks.
@@ -64,7 +65,7 @@ class ShiftedLayout:
         order: (G,) window indices, sorted by group.
         inverse: (G,) the permutation that undoes ``order``.
         group_sizes: windows in each group.
-        forbidden: (groups, M, M) bool, True where a query (row) must not see a key (column).
+        forbidden: (groups, M, M) bool, True if a query (row) must not see a key (column).
     """
 
     order: Tensor
@@ -73,24 +74,24 @@ class ShiftedLayout:
     forbidden: Tensor
 
 
-def fit_window(size: Size3D, window: Size3D, *, shifted: bool) -> WindowGrid:
-    """Shrink the window to the map where the map is no larger, and do not shift along such axes.
+def fit_window(size: Size3D, window_size: Size3D, *, shifted: bool) -> WindowGrid:
+    """Clip the window to the map along axes where the map is no larger, without a shift there.
 
     Args:
         size: cells (T, h, w) of the map.
-        window: the configured window.
+        window_size: the configured window.
         shifted: whether the map is rolled by half a window.
     """
-    fits = [cells > extent for cells, extent in zip(size, window)]
+    pairs = list(zip(size, window_size))
     return WindowGrid(
         size=tuple(size),
-        window=tuple(extent if fit else cells for cells, extent, fit in zip(size, window, fits)),
-        shift=tuple(extent // 2 if shifted and fit else 0 for extent, fit in zip(window, fits)),
+        window=tuple(min(cells, extent) for cells, extent in pairs),
+        shift=tuple(extent // 2 if shifted and cells > extent else 0 for cells, extent in pairs),
     )
 
 
 def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
-    """Cut maps into windows, zero-padding behind and rolling as the grid says.
+    """Cut maps into windows, after zero-padding and rolling according to the grid.
 
     Args:
         maps: (B, T, h, w, C).
@@ -119,16 +120,8 @@ def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
         (B, T, h, w, C).
     """
     (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
-    maps = rearrange(
-        windows,
-        '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c',
-        gt=gt,
-        gh=gh,
-        gw=gw,
-        wt=wt,
-        wh=wh,
-        ww=ww,
-    )
+    axes = dict(gt=gt, gh=gh, gw=gw, wt=wt, wh=wh, ww=ww)
+    maps = rearrange(windows, '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c', **axes)
     if grid.is_shifted:
         maps = maps.roll(grid.shift, dims=(1, 2, 3))
     frames, rows, columns = grid.size
@@ -136,18 +129,17 @@ def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
 
 
 @lru_cache(maxsize=CACHED_LAYOUTS)
-def relative_position_index(window: Size3D, tokens: int, device: torch.device) -> Tensor:
-    """Row of the bias table for each (query, key) of a window.
+def relative_position_index(window_size: Size3D, tokens: int, device: torch.device) -> Tensor:
+    """Return the row of the bias table for each (query, key) of a window.
 
     The table has one row per offset, (2wt-1)(2wh-1)(2ww-1) in all, time offsets slowest. Offsets
-    are counted within the *configured* window, and a window that the map clipped to fewer tokens
-    takes the top-left block. That is exact when only time is clipped. When rows or columns are
-    clipped too, the block pairs tokens with other offsets than their own; the released models
-    were trained and run this way, so their weights need it (only maps of fewer than 7 rows or
-    columns are concerned: not the usual 360 pixel videos).
+    are counted within the *configured* window, and a clipped window takes the top-left block. This
+    is exact if only time is clipped. If rows or columns are clipped too (maps of fewer than 7 rows
+    or columns, unlike 360 pixel videos), tokens get the offsets of others; the released models were
+    trained this way, so their weights need it.
 
     Args:
-        window: the configured window.
+        window_size: the configured window.
         tokens: M, the tokens of the window in use.
 
     Returns:
@@ -155,20 +147,21 @@ def relative_position_index(window: Size3D, tokens: int, device: torch.device) -
     """
     # A tensor made under inference mode could not be saved for the backward pass of a later step.
     with torch.inference_mode(False):
-        axes = [torch.arange(extent, device='cpu') for extent in window]
+        axes = [torch.arange(extent, device='cpu') for extent in window_size]
         cells = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :tokens]
         offsets = cells[:, :, None] - cells[:, None, :]
         index = torch.zeros_like(offsets[0])
-        for offset, extent in zip(offsets, window):
+        for offset, extent in zip(offsets, window_size):
             index = index * (2 * extent - 1) + offset + extent - 1
         return index.to(device)
 
 
 def _regions(grid: WindowGrid, last: tuple[int, ...]) -> Tensor:
-    """(M,) the side of each roll border on which a token of a window lies, as one number."""
-    axes = []
-    for extent, shift, is_last in zip(grid.window, grid.shift, last):
-        axes.append((torch.arange(extent, device='cpu') >= extent - shift) & bool(is_last))
+    """(M,) side of each roll border that a token of a window is on, encoded in one number."""
+    axes = [
+        (torch.arange(extent, device='cpu') >= extent - shift) & bool(is_last)
+        for extent, shift, is_last in zip(grid.window, grid.shift, last)
+    ]
     time, rows, columns = torch.meshgrid(*axes, indexing='ij')
     return (4 * time + 2 * rows + 1 * columns).flatten()
 
@@ -177,8 +170,8 @@ def _regions(grid: WindowGrid, last: tuple[int, ...]) -> Tensor:
 def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     """Group the windows of a shifted grid by their mask.
 
-    Tokens may see each other when they lie on the same side of every border that the roll
-    brought into their window.
+    Tokens see each other if they are on the same side of every border that the roll brought into
+    their window.
     """
     with torch.inference_mode(False):
         kinds = [

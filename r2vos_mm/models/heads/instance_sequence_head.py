@@ -13,6 +13,7 @@ from r2vos_mm.registry import MODELS, TASK_UTILS
 from r2vos_mm.structures import InstanceTargets, MultimodalMemory, PairTargets, QueryPredictions
 
 from ..layers.initialization import xavier_matrices
+from ..layers.maps import flatten_padding
 from ..task_modules import SequenceMatch
 
 
@@ -55,13 +56,8 @@ class InstanceSequenceHead(BaseModule):
         self.query_position = nn.Embedding(num_queries, channels)
         self.referred_branch = nn.Linear(channels, 2)
         self.kernel_branch = MLP(channels, channels, mask_channels, 2)
-        self.losses = nn.ModuleDict(
-            dict(
-                referred=MODELS.build(loss_referred),
-                mask=MODELS.build(loss_mask),
-                dice=MODELS.build(loss_dice),
-            )
-        )
+        losses = dict(referred=loss_referred, mask=loss_mask, dice=loss_dice)
+        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in losses.items()})
 
     def init_weights(self) -> None:
         """Draw the decoder's weights as DETR does."""
@@ -74,6 +70,8 @@ class InstanceSequenceHead(BaseModule):
         mask_features: Tensor,
         sentence: Tensor,
         reconstructed: Tensor | None = None,
+        *,
+        last_only: bool = False,
     ) -> list[QueryPredictions]:
         """Return the predictions of every decoder layer in order.
 
@@ -81,18 +79,10 @@ class InstanceSequenceHead(BaseModule):
             memory: encoded sequences of P pairs.
             mask_features: (P, T, M, h, w).
             sentence, reconstructed: not used by this head.
+            last_only: return those of the last layer only, all that testing needs.
         """
-        return [self._predict(layer, mask_features) for layer in self._decode(memory)]
-
-    def last_layer(
-        self,
-        memory: MultimodalMemory,
-        mask_features: Tensor,
-        sentence: Tensor,
-        reconstructed: Tensor | None = None,
-    ) -> QueryPredictions:
-        """Return the predictions of the last decoder layer, which is all that testing needs."""
-        return self._predict(self._decode(memory)[-1], mask_features)
+        embeddings = self._decode(memory)[-1 if last_only else 0 :]
+        return [self._predict(layer, mask_features) for layer in embeddings]
 
     def loss(self, predictions: list[QueryPredictions], targets: PairTargets) -> dict[str, Tensor]:
         """Compute the losses of every decoder layer, each with its own matching.
@@ -119,13 +109,11 @@ class InstanceSequenceHead(BaseModule):
         for layer, prediction in enumerate(predictions):
             prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
             matches = self.matcher(prediction, targets.instances)
-            losses[f'{prefix}loss_referred'] = self._referred_loss(
-                prediction.scores, matches, targets.instances
+            found = dict(
+                referred=self._referred_loss(prediction.scores, matches, targets.instances),
+                **self._mask_losses(prediction.masks, matches, targets.instances, normaliser),
             )
-            for name, value in self._mask_losses(
-                prediction.masks, matches, targets.instances, normaliser
-            ).items():
-                losses[f'{prefix}loss_{name}'] = value
+            losses |= {f'{prefix}loss_{name}': value for name, value in found.items()}
         return losses
 
     def referred_logits(self, embeddings: Tensor) -> Tensor:
@@ -143,7 +131,7 @@ class InstanceSequenceHead(BaseModule):
             key=tokens,
             value=tokens,
             key_pos=memory.position.flatten(0, 1),
-            key_padding_mask=memory.padding.flatten(0, 1),
+            key_padding_mask=flatten_padding(memory.padding, 0, 1),
         )
         return embeddings.unflatten(1, frames)
 

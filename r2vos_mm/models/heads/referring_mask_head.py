@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from r2vos_mm.registry import MODELS, TASK_UTILS
 from r2vos_mm.structures import Memory, PairTargets, QueryPredictions
 
-from ..layers.maps import level_layout
+from ..layers.convolved_maps import ConvolvedMaps
+from ..layers.maps import flatten_padding, level_layout
 
 
 @MODELS.register_module()
@@ -65,15 +66,8 @@ class ReferringMaskHead(BaseModule):
         num_layers = len(self.decoder.layers)
         self.score_branches = nn.ModuleList(nn.Linear(channels, 1) for _ in range(num_layers))
         self.box_branches = nn.ModuleList(MLP(channels, channels, 4, 3) for _ in range(num_layers))
-        self.losses = nn.ModuleDict(
-            dict(
-                cls=MODELS.build(loss_cls),
-                bbox=MODELS.build(loss_bbox),
-                giou=MODELS.build(loss_giou),
-                mask=MODELS.build(loss_mask),
-                dice=MODELS.build(loss_dice),
-            )
-        )
+        losses = dict(cls=loss_cls, bbox=loss_bbox, giou=loss_giou, mask=loss_mask, dice=loss_dice)
+        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in losses.items()})
 
     def init_weights(self) -> None:
         """Start with rare positives and small boxes at the reference points."""
@@ -89,38 +83,27 @@ class ReferringMaskHead(BaseModule):
     def forward(
         self,
         memory: Memory,
-        mask_features: Tensor,
+        mask_features: Tensor | ConvolvedMaps,
         sentence: Tensor,
         reconstructed: Tensor | None = None,
+        *,
+        last_only: bool = False,
     ) -> list[QueryPredictions]:
         """Return the predictions of every decoder layer in order.
 
         Args:
             memory: encoder output of P pairs.
-            mask_features: (P, T, C, h, w).
+            mask_features: (P, T, C, h, w), or their last convolution still to be computed.
             sentence: (P, C) e.
             reconstructed: (P, C) e', or None in a model without a cycle.
+            last_only: return those of the last layer only, all that testing needs.
         """
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
+        layers = range(len(embeddings))[-1 if last_only else 0 :]
         return [
-            self._predict(
-                layer, embeddings[layer], references[layer], mask_features, memory.image_sizes
-            )
-            for layer in range(len(embeddings))
+            self._predict(i, embeddings[i], references[i], mask_features, memory.image_sizes)
+            for i in layers
         ]
-
-    def last_layer(
-        self,
-        memory: Memory,
-        mask_features: Tensor,
-        sentence: Tensor,
-        reconstructed: Tensor | None = None,
-    ) -> QueryPredictions:
-        """Return the predictions of the last decoder layer, which is all that testing needs."""
-        embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
-        return self._predict(
-            len(embeddings) - 1, embeddings[-1], references[-2], mask_features, memory.image_sizes
-        )
 
     def loss(self, predictions: list[QueryPredictions], targets: PairTargets) -> dict[str, Tensor]:
         """Compute the losses of every decoder layer, each with its own matching (supplementary).
@@ -138,8 +121,8 @@ class ReferringMaskHead(BaseModule):
         losses: dict[str, Tensor] = {}
         for layer, prediction in enumerate(predictions):
             prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
-            for name, value in self._layer_loss(prediction, targets, normaliser).items():
-                losses[f'{prefix}loss_{name}'] = value
+            found = self._layer_loss(prediction, targets, normaliser)
+            losses |= {f'{prefix}loss_{name}': value for name, value in found.items()}
         return losses
 
     def _query(self, sentence: Tensor, reconstructed: Tensor | None) -> Tensor:
@@ -164,7 +147,7 @@ class ReferringMaskHead(BaseModule):
             query=query,
             query_pos=position,
             value=memory.tokens.flatten(0, 1),
-            key_padding_mask=None if memory.padding is None else memory.padding.flatten(0, 1),
+            key_padding_mask=flatten_padding(memory.padding, 0, 1),
             reference_points=initial,
             valid_ratios=memory.valid_ratios.repeat_interleave(frames[1], dim=0),
             reg_branches=self.box_branches,
@@ -183,14 +166,9 @@ class ReferringMaskHead(BaseModule):
     ) -> QueryPredictions:
         """Predict from one layer's embeddings; masks are relative to the centres of its boxes."""
         offset = self.box_branches[layer](embeddings).float()
-        anchor = inverse_sigmoid(reference)
-        boxes = torch.cat(
-            (
-                offset[..., :2] + anchor[..., :2],
-                offset[..., 2:] + anchor[..., 2:] if anchor.shape[-1] == 4 else offset[..., 2:],
-            ),
-            dim=-1,
-        ).sigmoid()
+        anchor = inverse_sigmoid(reference)  # (P, T, N, 2 or 4)
+        known = anchor.shape[-1]
+        boxes = torch.cat((offset[..., :known] + anchor, offset[..., known:]), dim=-1).sigmoid()
         points = boxes[..., :2].detach() * image_sizes[:, None, None]
         return QueryPredictions(
             scores=self.score_branches[layer](embeddings).squeeze(-1).float(),
@@ -207,27 +185,21 @@ class ReferringMaskHead(BaseModule):
         masks = prediction.masks[rows, :, queries].flatten(1)
         labels = torch.zeros_like(prediction.scores)
         labels[rows, :, queries] = targets.valid.to(labels.dtype)
-        frame_weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
-        target_masks = targets.masks.flatten(1).to(masks.dtype)
+        weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
+        wanted, losses = targets.masks.flatten(1).to(masks.dtype), self.losses
+        scores = prediction.scores.flatten()[:, None]
         return dict(
-            cls=self.losses['cls'](
-                prediction.scores.flatten()[:, None],
-                labels.flatten()[:, None],
-                avg_factor=normaliser,
+            cls=losses['cls'](scores, labels.flatten()[:, None], avg_factor=normaliser),
+            bbox=losses['bbox'](
+                boxes, targets.boxes, weight[..., None].expand_as(boxes), avg_factor=normaliser
             ),
-            bbox=self.losses['bbox'](
-                boxes,
-                targets.boxes,
-                frame_weight[..., None].expand_as(boxes),
-                avg_factor=normaliser,
-            ),
-            giou=self.losses['giou'](boxes, targets.boxes, frame_weight, avg_factor=normaliser),
-            mask=self.losses['mask'](
+            giou=losses['giou'](boxes, targets.boxes, weight, avg_factor=normaliser),
+            mask=losses['mask'](
                 masks.flatten()[:, None],
-                target_masks.flatten()[:, None],
+                wanted.flatten()[:, None],
                 avg_factor=normaliser * masks.shape[1],
             ),
-            dice=self.losses['dice'](masks, target_masks, avg_factor=normaliser),
+            dice=losses['dice'](masks, wanted, avg_factor=normaliser),
         )
 
 

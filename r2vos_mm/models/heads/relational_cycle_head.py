@@ -15,6 +15,7 @@ from r2vos_mm.structures import CycleOutput
 
 from ..layers.gather import gather_rows
 from ..layers.initialization import xavier_matrices
+from ..layers.maps import flatten_padding
 
 ConfigType = dict[str, Any]
 
@@ -148,7 +149,7 @@ class RelationalCycleHead(BaseModule):
             value=memory,
             query_pos=None,
             key_pos=None,
-            key_padding_mask=None if padding is None else padding.flatten(1),
+            key_padding_mask=flatten_padding(padding, 1),
         )[-1, :, 0]
         logit = self.discriminator(torch.cat([sentence, reconstructed], dim=-1))
         return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit.squeeze(-1))

@@ -10,7 +10,7 @@ from torch import Tensor
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
 
-from .maps import per_frame, to_maps, to_tokens
+from .maps import flatten_padding, per_frame, to_maps, to_tokens
 
 
 @MODELS.register_module()
@@ -53,7 +53,7 @@ class EarlyGrounding(BaseModule):
         """
         lateral = per_frame(self.lateral, vision)
         tokens, words = self.attention(
-            to_tokens(lateral), to_tokens(position), _flatten(padding), text
+            to_tokens(lateral), to_tokens(position), flatten_padding(padding, 1), text
         )
         grounded = to_maps(tokens, vision.shape)
         response = self.dynamic_filter(grounded, words, text.padding)
@@ -66,10 +66,6 @@ class EarlyGrounding(BaseModule):
         """(P, T, h, w) attention of the words to the cells, summing to one over the clip."""
         lateral = per_frame(self.lateral, vision)
         weights = self.attention.attention_map(
-            to_tokens(lateral), to_tokens(position), _flatten(padding), text
+            to_tokens(lateral), to_tokens(position), flatten_padding(padding, 1), text
         )
         return weights.unflatten(1, (vision.shape[1], *vision.shape[-2:]))
-
-
-def _flatten(padding: Tensor | None) -> Tensor | None:
-    return None if padding is None else padding.flatten(1)

@@ -40,3 +40,8 @@ def level_layout(shapes: list[tuple[int, int]], device: torch.device) -> dict[st
         spatial_shapes=torch.tensor(shapes, device=device),
         level_start_index=sizes.cumsum(0) - sizes,
     )
+
+
+def flatten_padding(padding: Tensor | None, start: int, end: int = -1) -> Tensor | None:
+    """Flatten axes of a padding mask; None, which stands for no padding, stays None."""
+    return None if padding is None else padding.flatten(start, end)

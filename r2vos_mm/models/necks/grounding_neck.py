@@ -11,7 +11,7 @@ from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures
 
 from ..layers.convolved_maps import ConvolvedMaps
-from ..layers.maps import frame_tokens, level_layout, resize_padding
+from ..layers.maps import flatten_padding, frame_tokens, level_layout, resize_padding
 
 
 @MODELS.register_module()
@@ -174,7 +174,7 @@ class GroundingNeck(BaseModule):
         encoded = self.encoder(
             query=tokens.flatten(0, 1),
             query_pos=torch.cat(positions, dim=2)[pair_to_clip].flatten(0, 1),
-            key_padding_mask=None if padding is None else padding.flatten(0, 1),
+            key_padding_mask=flatten_padding(padding, 0, 1),
             valid_ratios=valid_ratios.repeat_interleave(tokens.shape[1], dim=0),
             **level_layout(shapes, tokens.device),
         )

@@ -10,7 +10,7 @@ from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import GroundedFeatures, MultimodalClips, MultimodalMemory, TextFeatures
 
 from ..layers.initialization import xavier_matrices
-from ..layers.maps import frame_tokens, resize_padding
+from ..layers.maps import flatten_padding, frame_tokens, resize_padding
 
 
 @MODELS.register_module()
@@ -95,7 +95,7 @@ class MultimodalTransformerNeck(BaseModule):
         encoded = self.encoder(
             query=memory.tokens.flatten(0, 1),
             query_pos=memory.position.flatten(0, 1),
-            key_padding_mask=None if memory.padding is None else memory.padding.flatten(0, 1),
+            key_padding_mask=flatten_padding(memory.padding, 0, 1),
         )
         memory.tokens = encoded.unflatten(0, memory.tokens.shape[:2])
         size = padding.shape[-2:]

@@ -226,8 +226,8 @@ class ReferringVideoSegmentor(BaseModel):
         """Last decoder layer, cycle and grounded features of P pairs."""
         grounded = self.neck.ground(clips, text, to_clip)
         cycle = self._cycle(grounded)
-        queries = self.mask_head.last_layer(*self._head_inputs(clips, grounded, cycle))
-        return queries, cycle, grounded
+        inputs = self._head_inputs(clips, grounded, cycle)
+        return self.mask_head(*inputs, last_only=True)[-1], cycle, grounded
 
     def _cycle(self, grounded: GroundedFeatures) -> CycleOutput | None:
         if self.cycle_head is None:

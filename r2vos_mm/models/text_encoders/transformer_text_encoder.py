@@ -1,10 +1,10 @@
-"""Sentences -> word features and a sentence embedding, by a language model of transformers."""
+"""Encode expressions with a language model of transformers."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,30 +17,29 @@ from r2vos_mm.structures import TextFeatures
 
 @MODELS.register_module()
 class TransformerTextEncoder(BaseModule):
-    """A language model and the projector that its words and its sentence embedding share.
+    """A language model and a projector shared by its word features and its sentence embedding.
 
-    A frozen language model gives the same features for the same sentence, so they are computed
-    once per distinct sentence and kept (on the CPU, least recently used dropped first).
+    A frozen language model gives the same features for the same expression, so they are computed
+    once per distinct expression and cached on the CPU; the least recently used are dropped first.
 
-    The weights of a frozen language model as found under ``name_or_path`` are not written into
-    checkpoints: everybody can get them there again. What is not found there and starts at random
-    is written (the poolers of public RoBERTa models can lack), and once a checkpoint has brought
-    other weights, all are written like everything else.
+    Checkpoints do not contain weights of a frozen language model that ``name_or_path`` provides.
+    They contain weights that it does not provide and that start at random (some public RoBERTa
+    models have no pooler), and all weights once a checkpoint has replaced them.
 
     Args:
         name_or_path: a local folder, ``package:NAME`` for the model folder that an installed
             Python package carries, or a name on the hub.
-        pooling: sentence embedding, the key of a pooling: ``pooler`` (the model's own pooled
-            output, as the paper's RoBERTa) or ``mean`` (over the words, sentence-transformers).
+        pooling: sentence embedding: ``pooler`` (the model's own pooled output, as in the paper) or
+            ``mean`` (over the words, sentence-transformers).
         channels: C of the projected features.
         frozen: keep the language model fixed (main training) or train it (pre-training).
         dropout: dropout after the projection.
-        cache_size: sentences whose features are kept.
-        language_model, tokenizer: ready objects instead of ``name_or_path``, for tests and for
-            models that transformers cannot load by name.
+        cache_size: number of cached expressions.
+        language_model, tokenizer: objects that replace ``name_or_path``, for tests and for models
+            that transformers cannot load by name.
 
     Raises:
-        OSError: the language model cannot be reached; says what was tried and what to do.
+        OSError: the language model cannot be loaded.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class TransformerTextEncoder(BaseModule):
         self.language_model, self.tokenizer = language_model, tokenizer
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
         if pooling != 'pooler' and hasattr(language_model, 'pooler'):
-            language_model.pooler = None  # dead weights; other models' checkpoints lack them
+            language_model.pooler = None  # unused; checkpoints of other models lack it
         self.projector = nn.Sequential(
             nn.Linear(language_model.config.hidden_size, channels),
             nn.LayerNorm(channels, eps=1e-12),
@@ -83,34 +82,37 @@ class TransformerTextEncoder(BaseModule):
         self.register_load_state_dict_post_hook(_accept_recoverable_weights)
 
     def init_weights(self) -> None:
-        """Initialise the projector; the language model keeps the weights it was loaded with."""
+        """Initialise the projector; the language model keeps its loaded weights."""
         nn.init.xavier_uniform_(self.projector[0].weight)
         nn.init.zeros_(self.projector[0].bias)
 
     def train(self, mode: bool = True) -> TransformerTextEncoder:
-        """A frozen language model stays in eval mode: its dropout would defeat the cache."""
+        """Set the mode; a frozen language model stays in evaluation mode, as the cache requires."""
         super().train(mode)
         if self.frozen:
             self.language_model.eval()
         return self
 
     def forward(self, sentences: list[str]) -> TextFeatures:
-        """Encode P sentences.
+        """Encode P expressions.
 
         Raises:
-            ValueError: a sentence is empty.
+            ValueError: an expression is empty.
         """
         for position, sentence in enumerate(sentences):
             if not sentence.strip():
                 raise ValueError(
-                    f'sentence {position} of {len(sentences)} is empty: remove the expression or '
-                    'give it text'
+                    f'expression {position} of {len(sentences)} is empty: remove it or give it text'
                 )
-        hidden, pooled, padding = self._features(sentences)
-        return TextFeatures(self.projector(hidden), self.projector(pooled), padding)
+        encoded = self._features(sentences)
+        return replace(
+            encoded,
+            words=self.projector(encoded.words),
+            sentence=self.projector(encoded.sentence),
+        )
 
-    def _features(self, sentences: list[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """(P, L, D) hidden states, (P, D) pooled, (P, L) padding."""
+    def _features(self, sentences: list[str]) -> TextFeatures:
+        """Features before the projector, from the cache if the language model is frozen."""
         if not self.frozen:
             return self._run(sentences)
         new = [s for s in dict.fromkeys(sentences) if s not in self._cache]
@@ -120,29 +122,31 @@ class TransformerTextEncoder(BaseModule):
         for sentence in sentences:
             self._cache.move_to_end(sentence)
             kept.append(self._cache[sentence])
-        device = self.projector[0].weight.device
-        hidden = nn.utils.rnn.pad_sequence([h for h, _ in kept], batch_first=True).to(device)
-        lengths = torch.tensor([len(h) for h, _ in kept], device=device)
-        padding = torch.arange(hidden.shape[1], device=device) >= lengths[:, None]
+        words, pooled = zip(*kept)
+        lengths = torch.tensor([len(x) for x in words])
+        padding = torch.arange(int(lengths.max())) >= lengths[:, None]
         while len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
-        return hidden, torch.stack([p for _, p in kept]).to(device), padding
+        words = nn.utils.rnn.pad_sequence(words, batch_first=True)
+        features = TextFeatures(words, torch.stack(pooled), padding, bool(padding.any()))
+        return features.to(self.projector[0].weight.device)
 
     @torch.no_grad()
     def _remember(self, sentences: list[str]) -> None:
         with torch.autocast(self.projector[0].weight.device.type, enabled=False):
-            hidden, pooled, padding = self._run(sentences)
+            new = self._run(sentences)
         for row, sentence in enumerate(sentences):
-            words = hidden[row, ~padding[row]].float().cpu().clone()
-            self._cache[sentence] = words, pooled[row].float().cpu().clone()
+            words = new.words[row, ~new.padding[row]].float().cpu().clone()
+            self._cache[sentence] = words, new.sentence[row].float().cpu().clone()
 
-    def _run(self, sentences: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+    def _run(self, sentences: list[str]) -> TextFeatures:
         tokens = self.tokenizer(sentences, padding=True, return_tensors='pt')
+        has_padding = not bool(tokens['attention_mask'].all())
         device = self.projector[0].weight.device
         tokens = {name: value.to(device) for name, value in tokens.items()}
         output = self.language_model(**tokens)
         mask = tokens['attention_mask'].bool()
-        return output.last_hidden_state, self.pool(output, mask), ~mask
+        return TextFeatures(output.last_hidden_state, self.pool(output, mask), ~mask, has_padding)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         start = f'{prefix}language_model.'
@@ -154,19 +158,19 @@ class TransformerTextEncoder(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _is_recoverable(self, key: str) -> bool:
-        """Whether a name in a state dict is that of a weight that the source has too."""
+        """Whether a state dict's key is a weight that the source provides too."""
         _, found, name = key.partition('language_model.')
         return bool(found) and name not in self._random_weights
 
 
 @dataclass
 class LoadedLanguageModel:
-    """What :func:`load_language_model` found.
+    """Result of :func:`load_language_model`.
 
     Attributes:
         model: the language model, float32, in eval mode.
         tokenizer: its tokenizer.
-        random_weights: names of the model's weights that are not in the source.
+        random_weights: names of the weights that the source does not provide.
     """
 
     model: nn.Module
@@ -175,10 +179,10 @@ class LoadedLanguageModel:
 
 
 def load_language_model(name_or_path: str) -> LoadedLanguageModel:
-    """Language model and tokenizer from a folder, an installed package or the hub.
+    """Load language model and tokenizer from a folder, an installed package or the hub.
 
     Raises:
-        OSError: nothing usable there; the message says what to do.
+        OSError: they cannot be loaded; the message says what to do.
     """
     from transformers import AutoModel, AutoTokenizer
 
@@ -199,7 +203,7 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
 
 
 def _resolve(name_or_path: str) -> str:
-    """The folder or hub name behind ``name_or_path``."""
+    """Return the folder or hub name that ``name_or_path`` stands for."""
     if not name_or_path.startswith('package:'):
         return name_or_path
     package = name_or_path.removeprefix('package:')

@@ -65,7 +65,7 @@ def test_all_layers_predict_all_slots():
         assert layer.scores.shape == (2, FRAMES, 3)
         assert layer.boxes.shape == (2, FRAMES, 3, 4)
         assert layer.masks.shape == (2, FRAMES, 3, 8, 12)
-    last = module.last_layer(*inputs())
+    (last,) = module(*inputs(), last_only=True)
     for field in ('scores', 'boxes', 'masks'):
         torch.testing.assert_close(getattr(last, field), getattr(layers[-1], field))
 

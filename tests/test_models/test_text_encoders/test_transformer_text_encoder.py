@@ -143,7 +143,7 @@ def test_language_models_of_checkpoints_are_kept(tmp_path: Path):
 
 
 def test_empty_sentence_is_named():
-    with pytest.raises(ValueError, match='sentence 1 of 2 is empty'):
+    with pytest.raises(ValueError, match='expression 1 of 2 is empty'):
         encoder()(['a dog', '  '])
 
 
