@@ -6,7 +6,7 @@ processes = 2  # of 4 clips each; the batch size of 8 is part of the budget
 # Settings that receive the seed, in addition to `--seed` of the training: the order of the items,
 # and their random choices (frames, pairs, augmentation).
 seed_keys = ['train_dataloader.sampler.seed', 'train_dataloader.dataset.seed']
-strengths = ['other_video', 'attribute', 'relation']  # kinds of negatives in the pairs file
+kinds = ['other_video', 'attribute', 'relation']  # kinds of negatives in the pairs file
 
 # Paths of configs are relative to this file. A config that is in several tables is trained once.
 # Columns are keys of JFRMetric. A row has one line per entry of `gates`; AUROC does not depend on
@@ -21,9 +21,9 @@ tables = [
             'J',
             'F',
             'R',
-            *[f'R/{kind}' for kind in strengths],
+            *[f'R/{kind}' for kind in kinds],
             'AUROC',
-            *[f'AUROC/{kind}' for kind in strengths],
+            *[f'AUROC/{kind}' for kind in kinds],
         ],
         rows=[
             dict(label='MTTR', config='mttr.py'),
