@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 
 from r2vos_mm.evaluation.functional import matching
-from r2vos_mm.evaluation.ground_truth import (
+from r2vos_mm.evaluation.mask_files import (
     VOID,
     GroundTruth,
+    MaskFiles,
     MevisGroundTruth,
     PairTask,
     PngGroundTruth,
     VideoTask,
     values_in,
 )
-from r2vos_mm.evaluation.mask_files import MaskFiles
 from r2vos_mm.evaluation.metrics.object_scores import ObjectScores, objects_of
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
@@ -301,8 +301,7 @@ def find_ground_truth(
         expressions = expressions or root / 'meta_expressions.json'
     if expressions is None:
         raise FileNotFoundError(
-            f'{root} has no mask_dict.json: give the expressions with --expressions '
-            'meta_expressions.json (the form with obj_id)'
+            f'{root} has no mask_dict.json: give the expressions with --expressions FILE'
         )
     if not root.is_dir():
         raise FileNotFoundError(f'{root} is not a folder of annotations')

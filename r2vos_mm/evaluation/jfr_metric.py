@@ -76,7 +76,7 @@ class JFRMetric(BaseMetric):
         submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
             evaluation then writes the zip for a server.
         format_only: write the submission and score nothing; ground truth is not needed.
-        collect_device, prefix, collect_dir: see :class:`mmengine.evaluator.BaseMetric`.
+        kwargs: see :class:`mmengine.evaluator.BaseMetric`.
     """
 
     default_prefix = ''  # plain names, without the warning about a missing prefix
@@ -92,11 +92,9 @@ class JFRMetric(BaseMetric):
         json_path: PathLike | None = None,
         submission: Mapping[str, Any] | None = None,
         format_only: bool = False,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(**kwargs)
         if isinstance(protocols, str) or not protocols:
             raise ValueError(f'protocols must list one or more names, got {protocols!r}')
         for name in protocols:
@@ -106,8 +104,7 @@ class JFRMetric(BaseMetric):
             raise ValueError(f'unknown groups {unknown}; there are {", ".join(GROUPS)}')
         if format_only and submission is None:
             raise ValueError(
-                "format_only needs submission=dict(layout='ref_youtube_vos', path=..., "
-                'expressions=...)'
+                'format_only needs submission=dict(layout=..., path=..., expressions=...)'
             )
         self.protocols, self.groups = tuple(protocols), tuple(groups)
         self.bound_th, self.gate_threshold = bound_th, gate_threshold
@@ -198,9 +195,8 @@ def merge_scores(results: Sequence[Sequence[Scores]], *, allow_repeats: bool) ->
             continue
         if not allow_repeats or first.identity != entry.identity:
             raise ValueError(
-                f'pair id {entry.pair_id!r} occurs twice: {first.expression!r} on video '
-                f'{first.video!r} and {entry.expression!r} on video {entry.video!r}; pair ids must '
-                'be unique in the dataset'
+                f'pair id {entry.pair_id!r} occurs twice, but must be unique: {first.expression!r} '
+                f'on video {first.video!r} and {entry.expression!r} on video {entry.video!r}'
             )
         if first != entry:
             warn(

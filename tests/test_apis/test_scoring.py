@@ -16,8 +16,7 @@ from r2vos_mm.apis.scoring import (
     score_semi_supervised,
     score_unsupervised,
 )
-from r2vos_mm.evaluation.ground_truth import PairTask, PngGroundTruth, VideoTask
-from r2vos_mm.evaluation.mask_files import MaskFiles
+from r2vos_mm.evaluation.mask_files import MaskFiles, PairTask, PngGroundTruth, VideoTask
 
 SCORERS = [score_expressions, score_semi_supervised, score_unsupervised]
 

@@ -34,8 +34,13 @@ from r2vos_mm.apis.scoring import (
     score_unsupervised,
     score_videos,
 )
-from r2vos_mm.evaluation.ground_truth import MevisGroundTruth, PngGroundTruth, VideoTask
-from r2vos_mm.evaluation.mask_files import MaskFiles, open_masks
+from r2vos_mm.evaluation.mask_files import (
+    GroundTruth,
+    MaskFiles,
+    PngGroundTruth,
+    VideoTask,
+    open_masks,
+)
 from r2vos_mm.evaluation.metrics.comparison import compare_scores, format_comparison
 from r2vos_mm.evaluation.metrics.metric_values import EvalSet, MetricValue, metric_values
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
@@ -170,7 +175,7 @@ def run(
     scorer: VideoScorer,
     tasks: list[VideoTask],
     masks: MaskFiles,
-    truth: PngGroundTruth | MevisGroundTruth,
+    truth: GroundTruth,
     args: argparse.Namespace,
 ) -> Outcome:
     """Score all videos with progress on stderr; write finished videos to the partial CSV."""

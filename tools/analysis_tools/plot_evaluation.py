@@ -20,8 +20,7 @@ import numpy as np
 
 from r2vos_mm.apis.scoring import GroundTruth, find_ground_truth
 from r2vos_mm.evaluation import auroc, average_precision, verdict_curve
-from r2vos_mm.evaluation.ground_truth import VideoTask
-from r2vos_mm.evaluation.mask_files import MaskFiles, open_masks
+from r2vos_mm.evaluation.mask_files import MaskFiles, VideoTask, open_masks
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.cli import UsageError, parser_of, short_errors

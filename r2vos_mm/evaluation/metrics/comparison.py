@@ -80,10 +80,8 @@ def _check_same(first: dict[str, PairScores], second: dict[str, PairScores]) -> 
     """Raise unless both methods were scored on the same pairs."""
     only = sorted(set(first) ^ set(second))
     if only:
-        raise ValueError(
-            f'the two methods were not scored on the same pairs: {len(only)} are in one of them '
-            f'only, such as {", ".join(map(repr, only[:5]))}'
-        )
+        names = ', '.join(map(repr, only[:5]))
+        raise ValueError(f'pairs differ: {len(only)} are in one of them only, such as {names}')
     for pair_id, pair in first.items():
         if pair.identity != second[pair_id].identity:
             raise ValueError(f'pair {pair_id!r} differs between the two methods')

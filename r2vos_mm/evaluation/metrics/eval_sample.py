@@ -11,7 +11,7 @@ from r2vos_mm.utils.pairs_file import POSITIVE
 
 from ..functional.robustness_visa import NO_TARGET, REASONING, REFERRING
 
-_REQUIRED = {'pair_ids', 'kinds', 'expressions', 'is_negative', 'gated', 'ungated'}
+_REQUIRED = {'pair_ids', 'kinds', 'expressions', 'is_negative', 'gated'}
 
 
 def _from(source: str, axes: str, kind: type | None = None) -> Any:
@@ -89,10 +89,11 @@ def read_sample(sample: Any) -> EvalSample:
     logits = pred.get('misalignment_logits')
     has_verdict = logits is None or not np.isneginf(_to_numpy(logits)).all()
     has_verdict &= pred.get('consensus') is not None
+    required = _REQUIRED | ({'ungated'} if has_verdict else set())
     if not has_verdict:
-        pred |= {'consensus': None, 'ungated_masks': pred.get('masks')}
-    has_candidates = pred.get('candidate_masks') is not None
-    required = _REQUIRED | {'candidate_scores'} if has_candidates else _REQUIRED
+        pred |= {'consensus': None, 'ungated_masks': None}
+    if pred.get('candidate_masks') is not None:
+        required |= {'candidate_scores'}
     values = {
         entry.name: reader.array(**entry.metadata, required=entry.name in required)
         for entry in fields(EvalSample)[1:]
@@ -131,9 +132,7 @@ class _Reader:
         array, where = _to_numpy(self.get(element, name)), f'{source} of video {self.video!r}'
         is_mask = axes.endswith('HW')
         if is_mask and array.dtype != np.bool_:
-            raise TypeError(
-                f'{where} must be bool, got {array.dtype}: threshold masks in the model or loader'
-            )
+            raise TypeError(f'{where} must be bool, got {array.dtype}: threshold the masks first')
         shape = array.shape if is_mask else array.shape[: len(axes)]
         sizes = [self.sizes.get(axis, 'any') for axis in axes]
         fits = (size == found or size == 'any' and found for size, found in zip(sizes, shape))
@@ -161,16 +160,12 @@ def _check(sample: EvalSample) -> None:
         if (kind == POSITIVE) == negative:
             raise ValueError(f'{where} has kind {kind!r} but is_negative={negative}')
         if types[index] not in (REFERRING, REASONING, NO_TARGET):
-            raise ValueError(
-                f'{where} has sentence type {types[index]}; the types are 0 (referring), 1 '
-                '(reasoning) and 2 (no target)'
-            )
+            raise ValueError(f'{where} has sentence type {types[index]}, which is not 0, 1 or 2')
         for name in ('consensus', 'scores', 'candidate_scores'):
-            if getattr(sample, name) is not None and np.isnan(getattr(sample, name)[index]).any():
-                raise ValueError(
-                    f'pred_pairs.{name} of pair {pair_id!r}, video {sample.video!r}, is NaN: the '
-                    'model diverged or its checkpoint is broken'
-                )
+            values = getattr(sample, name)
+            if values is not None and np.isnan(values[index]).any():
+                where = f'pred_pairs.{name} of pair {pair_id!r}, video {sample.video!r},'
+                raise ValueError(f'{where} is NaN: the model diverged or its checkpoint is broken')
 
 
 def _as_dict(element: Any) -> dict[str, Any]:

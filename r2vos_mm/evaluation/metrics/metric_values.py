@@ -30,16 +30,14 @@ DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
 
 
 class MetricValue(NamedTuple):
-    """One reported number.
+    """One reported number with its unique name in the logs and its group.
 
     Attributes:
-        key: unique name in the logs.
-        value: the number; percent unless its group is ``verdict`` or ``gate``, or its name is
-            ``area_ratio`` or ``S``.
+        value: percent unless the group is ``verdict`` or ``gate``, or the name ``area_ratio`` or
+            ``S``.
         protocol: a name of :mod:`.protocols`, ``all_frames`` (per pair over all its frames,
             whatever the protocol of J and F) or ``per_pair`` (one number per pair).
         gate: ``'on'``, ``'off'``, or ``'-'`` where the gate plays no part.
-        group: its group.
     """
 
     key: str
@@ -86,8 +84,12 @@ class EvalSet:
         return replace(self, pairs=pairs, objects=objects)
 
     def samples(self, protocol: str) -> list[Sample]:
-        """Return the samples of a protocol."""
-        return protocol_named(protocol).samples(self.annotated, self.objects)
+        """Return the samples of a protocol: annotated pairs, frames of them, or objects."""
+        unit, rule = protocol_named(protocol).unit, protocol_named(protocol).frames
+        samples = [(r, rule(r)) for r in (self.objects if unit == 'object' else self.annotated)]
+        if unit == 'frame':
+            samples = [(row, np.array([i])) for row, frames in samples for i in frames]
+        return [(row, frames) for row, frames in samples if len(frames)]
 
 
 def metric_values(eval_set: EvalSet) -> list[MetricValue]:

@@ -115,7 +115,4 @@ def _check(sample: EvalSample, positives: np.ndarray) -> None:
     if sample.obj_ids is None or any(not sample.obj_ids[i] for i in positives):
         raise ValueError(f'{where} has expressions without object id (gt_pairs.obj_ids)')
     if sample.exp_ids is None or any(not sample.exp_ids[i].isdecimal() for i in positives):
-        raise ValueError(
-            f'{where} has expression ids that are not numbers; expression 4 o + k is the k-th one '
-            'of object o'
-        )
+        raise ValueError(f'{where} has expression ids that are not numbers 4 * object + set')

@@ -32,14 +32,6 @@ class Protocol(NamedTuple):
     headline: tuple[str, ...] = ('J', 'F', 'J&F')
     unit: str = 'pair'
 
-    def samples(self, pairs: Sequence[PairScores], objects: Sequence[ObjectScores]) -> list[Sample]:
-        """Return the samples of annotated positive pairs, or of objects."""
-        rows = objects if self.unit == 'object' else pairs
-        samples = [(row, self.frames(row)) for row in rows]
-        if self.unit == 'frame':
-            samples = [(row, np.array([i])) for row, frames in samples for i in frames]
-        return [(row, frames) for row, frames in samples if len(frames)]
-
 
 def protocol_named(name: str) -> Protocol:
     """Return the protocol of a name; for an unknown one a ValueError lists all."""
