@@ -1,5 +1,6 @@
-"""Clips of bytes to one normalised and padded batch."""
+"""Normalise, pad and stack clips of bytes."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -14,17 +15,17 @@ from r2vos_mm.structures import ReferringDataSample
 
 @MODELS.register_module()
 class ReferringDataPreprocessor(BaseDataPreprocessor):
-    """Normalises clips, pads them bottom and right to one size and stacks them.
+    """Normalise clips, pad them bottom and right to one size and stack them.
 
-    Padding is added after the normalisation and is zero, as ReferFormer's is. In training the
-    ground-truth masks are padded alike; in testing they stay at the size of the files, and the
-    ground truth stays on the CPU, since only the evaluation reads it.
+    Padding is added after the normalisation and is zero, as in ReferFormer. In training the
+    ground-truth masks are padded too; in testing they keep the size of the files, and the ground
+    truth stays on the CPU, where the evaluation reads it.
 
     Args:
         mean: RGB means of 0-255 images. Defaults to ImageNet's.
         std: RGB standard deviations of 0-255 images. Defaults to ImageNet's.
-        pad_size_divisor: in training H' and W' are multiples of it. Defaults to 32.
-        test_pad_size_divisor: the same in testing. Defaults to 1: no padding of a single clip.
+        pad_size_divisor: divisor of H' and W' in training. Defaults to 32.
+        test_pad_size_divisor: divisor in testing. Defaults to 1: a single clip is not padded.
         non_blocking: copy to the device without waiting.
     """
 
@@ -54,7 +55,7 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
         self.test_pad_size_divisor = test_pad_size_divisor
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """One batch, ready for the model.
+        """Prepare one batch for the model.
 
         Args:
             data: ``inputs``, a list of B uint8 (T, 3, H, W) RGB clips, and optionally
@@ -66,7 +67,7 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
             metainfo has ``batch_input_shape`` and ``pad_shape``, both (H', W').
 
         Raises:
-            ValueError: if the clips of the batch differ in their number of frames.
+            ValueError: clips of the batch have different numbers of frames.
         """
         clips = self.cast_data(list(data['inputs']))
         samples = data.get('data_samples')
@@ -84,20 +85,18 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
 
     @staticmethod
     def _batch_size(clips: list[Tensor], divisor: int) -> tuple[int, int]:
-        """The smallest (H', W') of multiples of ``divisor`` that holds every clip."""
+        """Return the smallest (H', W') of multiples of ``divisor`` that holds every clip."""
         lengths = sorted({len(clip) for clip in clips})
         if len(lengths) > 1:
             raise ValueError(
                 f'clips of one batch have different numbers of frames: {lengths}. '
                 'Use one clip_length, or batch_size=1 for whole videos'
             )
-        return (
-            divisor * math.ceil(max(clip.shape[-2] for clip in clips) / divisor),
-            divisor * math.ceil(max(clip.shape[-1] for clip in clips) / divisor),
-        )
+        height, width = (max(clip.shape[axis] for clip in clips) for axis in (-2, -1))
+        return divisor * math.ceil(height / divisor), divisor * math.ceil(width / divisor)
 
     def _stack(self, clips: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Normalised clips (B, T, 3, H', W'), zeros where padded."""
+        """Return normalised clips (B, T, 3, H', W') with zeros in the padding."""
         if all(clip.shape[-2:] == size for clip in clips):
             return torch.stack(clips).float().sub_(self.mean).div_(self.std)
         batch = self.mean.new_zeros(len(clips), len(clips[0]), 3, *size)
@@ -108,15 +107,9 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
 
     @staticmethod
     def _pad_masks(samples: list[ReferringDataSample], size: tuple[int, int]) -> None:
-        """Pads masks (P, T, H, W) of pairs and instances to (P, T, H', W') in place."""
-        annotations = [
-            sample.get(name)
-            for sample in samples
-            for name in ('gt_pairs', 'gt_instances')
-            if name in sample
-        ]
-        for annotation in annotations:
-            masks = annotation.get('masks')
+        """Pad masks (P, T, H, W) of pairs and instances to (P, T, H', W') in place."""
+        for sample, name in itertools.product(samples, ('gt_pairs', 'gt_instances')):
+            masks = sample.get(name).get('masks') if name in sample else None
             if masks is not None and masks.shape[-2:] != size:
                 height, width = masks.shape[-2:]
-                annotation.masks = F.pad(masks, (0, size[1] - width, 0, size[0] - height))
+                sample.get(name).masks = F.pad(masks, (0, size[1] - width, 0, size[0] - height))

@@ -1,7 +1,5 @@
 """The base of the model's features: named tensors whose rows are selected and joined together."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar

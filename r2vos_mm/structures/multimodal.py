@@ -3,8 +3,6 @@
 Letters: B clips, T frames, P pairs, L words, S cells of the encoded map, C channels.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

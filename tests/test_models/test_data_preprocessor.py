@@ -85,10 +85,7 @@ def test_different_lengths_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
-    [
-        (dict(mean=(1.0,)), 'need 3 values'),
-        (dict(pad_size_divisor=0), 'at least 1'),
-    ],
+    [(dict(mean=(1.0,)), 'need 3 values'), (dict(pad_size_divisor=0), 'at least 1')],
 )
 def test_bad_arguments(kwargs: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):

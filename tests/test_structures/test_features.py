@@ -52,11 +52,7 @@ def targets() -> PairTargets:
         boxes=numbers(3, 2, 4),
         masks=numbers(3, 2, 4, 4) % 2 > 0,
         valid=torch.tensor([[True, True], [False, False], [True, False]]),
-        instances=[
-            instances(2, referred=0),
-            instances(2, referred=-1),
-            instances(3, referred=1),
-        ],
+        instances=[instances(2, referred=0), instances(2, referred=-1), instances(3, referred=1)],
     )
 
 

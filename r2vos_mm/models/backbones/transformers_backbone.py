@@ -1,7 +1,5 @@
 """Use image backbones of transformers: ConvNeXt, Swin V2, DINOv2 and others."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -71,7 +69,7 @@ class TransformersBackbone(BaseModule):
         if self.init_cfg:
             super().init_weights()
 
-    def train(self, mode: bool = True) -> TransformersBackbone:
+    def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; a frozen model stays in evaluation mode."""
         super().train(mode)
         if self.frozen:

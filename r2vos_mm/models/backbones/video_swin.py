@@ -4,8 +4,6 @@ Written from Liu et al., "Video Swin Transformer", CVPR 2022 (Sec. 3), in the fo
 ReferFormer and MTTR use: patches of 1x4x4, so that every frame keeps its own maps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 
@@ -367,7 +365,7 @@ class VideoSwinTransformer(BaseModule):
             for module in self.modules():
                 _init_module(module)
 
-    def train(self, mode: bool = True) -> VideoSwinTransformer:
+    def train(self, mode: bool = True) -> nn.Module:
         """Set the mode, keeping frozen stages in evaluation mode (no drop path)."""
         super().train(mode)
         self._freeze()

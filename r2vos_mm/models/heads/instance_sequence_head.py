@@ -1,7 +1,5 @@
 """Define MTTR's head: instance decoder, referring scores and masks."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from mmdet.models.layers import MLP

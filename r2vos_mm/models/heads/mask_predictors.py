@@ -1,7 +1,5 @@
 """Predict mask logits from instance embeddings and mask features."""
 
-from __future__ import annotations
-
 import torch
 from mmdet.models.layers import MLP
 from mmengine.model import BaseModule
@@ -41,8 +39,7 @@ class LinearMaskPredictor(BaseModule):
         Returns:
             Mask logits (P, T, N, h, w).
         """
-        weights = self.weights(queries)
-        return combine_channels(weights, mask_features)
+        return combine_channels(self.weights(queries), mask_features)
 
 
 @MODELS.register_module()
@@ -96,20 +93,12 @@ class DynamicMaskPredictor(BaseModule):
         features = combine_channels(weights, mask_features).unflatten(2, first.shape[2:4])
         with torch.autocast(queries.device.type, enabled=False):
             second, third, *biases = parts[1:]
-            cells = (
-                (
-                    features.float()
-                    + self._coordinate_share(
-                        first[..., self.channels :], references.float(), features.shape[-2:]
-                    )
-                    + biases[0][..., None, None]
-                )
-                .relu()
-                .flatten(-2)
-            )
+            size, weights = features.shape[-2:], first[..., self.channels :]
+            cells = features.float() + self._coordinate_share(weights, references.float(), size)
+            cells = (cells + biases[0][..., None, None]).relu().flatten(-2)
             cells = second.unflatten(-1, (self.hidden, -1)) @ cells + biases[1][..., None]
             masks = third[..., None, :] @ cells.relu() + biases[2][..., None]
-        return masks.squeeze(-2).unflatten(-1, features.shape[-2:])
+        return masks.squeeze(-2).unflatten(-1, size)
 
     def _coordinate_share(
         self, weights: Tensor, references: Tensor, size: tuple[int, int]
@@ -119,8 +108,6 @@ class DynamicMaskPredictor(BaseModule):
             self.stride * torch.arange(cells, device=weights.device) + self.stride // 2
             for cells in size
         )
-        x = references[..., :1] - columns
-        y = references[..., 1:] - rows
-        return (weights[..., :1] * x[..., None, :])[..., None, :] + (
-            weights[..., 1:] * y[..., None, :]
-        )[..., None]
+        x = weights[..., :1] * (references[..., :1] - columns)[..., None, :]
+        y = weights[..., 1:] * (references[..., 1:] - rows)[..., None, :]
+        return x[..., None, :] + y[..., None]

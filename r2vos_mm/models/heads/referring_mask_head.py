@@ -1,7 +1,5 @@
 """Define the mask head of R2-VOS and ReferFormer: instance decoder, scores, boxes and masks."""
 
-from __future__ import annotations
-
 import torch
 from mmdet.models.layers import MLP, inverse_sigmoid
 from mmdet.utils import reduce_mean

@@ -58,21 +58,13 @@ def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> Confi
 
 @dataclass
 class _CyclePairs:
-    """The pairs of all processes: N rows in order of rank.
+    """The pairs of all processes: N rows in order of rank."""
 
-    Attributes:
-        reconstructed: (N, C) e'.
-        sentence: (N, C) e.
-        misalignment_logit: (N,).
-        is_negative: (N,) bool.
-        sentence_ids: (N,) int64, equal for equal sentences.
-    """
-
-    reconstructed: Tensor
-    sentence: Tensor
-    misalignment_logit: Tensor
-    is_negative: Tensor
-    sentence_ids: Tensor
+    reconstructed: Tensor  # (N, C) e'
+    sentence: Tensor  # (N, C) e
+    misalignment_logit: Tensor  # (N,)
+    is_negative: Tensor  # (N,) bool
+    sentence_ids: Tensor  # (N,) int64, equal for equal expressions
 
 
 @MODELS.register_module()
@@ -184,9 +176,8 @@ class RelationalCycleHead(BaseModule):
             )
         pairs = self._gather(cycle, sentence, is_negative, sentences)
         losses = self._relational_losses(pairs)
-        losses['loss_align'] = self.loss_align(
-            pairs.misalignment_logit.float(), pairs.is_negative.long()
-        )
+        labels = pairs.is_negative.long()
+        losses['loss_align'] = self.loss_align(pairs.misalignment_logit.float(), labels)
         if self.loss_contrastive is not None:
             losses['loss_cycle_contrastive'] = self.loss_contrastive(
                 pairs.reconstructed[pairs.is_negative], pairs.sentence[pairs.is_negative]
@@ -210,19 +201,10 @@ class RelationalCycleHead(BaseModule):
     ) -> _CyclePairs:
         """Gather the pairs of all processes, features and integers separately."""
         channels = sentence.shape[-1]
-        features = gather_rows(
-            torch.cat(
-                [
-                    cycle.reconstructed.float(),
-                    sentence.float(),
-                    cycle.misalignment_logit.float()[:, None],
-                ],
-                dim=-1,
-            )
-        )
-        ids = torch.tensor(
-            [_sentence_id(text) for text in sentences], dtype=torch.long, device=sentence.device
-        )
+        parts = [cycle.reconstructed, sentence, cycle.misalignment_logit[:, None]]
+        features = gather_rows(torch.cat([part.float() for part in parts], dim=-1))
+        ids = torch.tensor([_sentence_id(text) for text in sentences], dtype=torch.long)
+        ids = ids.to(sentence.device)
         labels = gather_rows(torch.stack([is_negative.to(ids), ids], dim=-1))
         reconstructed, embedding, logit = features.split([channels, channels, 1], dim=-1)
         return _CyclePairs(

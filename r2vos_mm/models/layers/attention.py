@@ -1,7 +1,5 @@
 """Compute multi-head attention, with fewer operations where queries or keys are few."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

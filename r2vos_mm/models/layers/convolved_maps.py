@@ -1,7 +1,5 @@
 """Combine the channels of a convolution's output without computing the convolution."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Ground the expression in the coarsest level of ReferFormer's pixel decoder."""
 
-from __future__ import annotations
-
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule

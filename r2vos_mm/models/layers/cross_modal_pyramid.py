@@ -1,7 +1,5 @@
 """Mix text into every level of the pyramid (ReferFormer's pixel decoder)."""
 
-from __future__ import annotations
-
 from mmengine.model import ModuleList, caffe2_xavier_init
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Define the deformable encoder with a faster attention core on CPUs."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from mmcv.ops import MultiScaleDeformableAttention

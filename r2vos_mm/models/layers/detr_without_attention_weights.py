@@ -1,7 +1,5 @@
 """Define DETR's encoder and decoder without the attention weights that nothing reads."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from mmdet.models.layers import DetrTransformerDecoder, DetrTransformerEncoder
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Let vision and text attend to each other."""
 
-from __future__ import annotations
-
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Filter a map with kernels made from the expression."""
 
-from __future__ import annotations
-
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule

@@ -1,7 +1,5 @@
 """Ground the expression in one level of the memory (R2-VOS)."""
 
-from __future__ import annotations
-
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule

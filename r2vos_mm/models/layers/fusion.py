@@ -1,7 +1,5 @@
 """Fuse visual tokens with the expression before the encoder."""
 
-from __future__ import annotations
-
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor

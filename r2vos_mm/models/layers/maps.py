@@ -1,7 +1,5 @@
 """Convert maps of clips to tokens and back, and describe their levels and padding."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Compute sine positions of words and of the cells of a clip."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Define the tail of a post-norm transformer layer."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

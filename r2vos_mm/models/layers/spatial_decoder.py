@@ -1,7 +1,5 @@
 """Compute mask features from the encoded map, halving the channels at every step."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule

@@ -1,7 +1,5 @@
 """Mix neighbouring frames, for backbones that see one frame at a time."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Compute mask features from the grounded map and finer maps."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule

@@ -1,7 +1,5 @@
 """Let a map attend to itself and to the words (ReferFormer)."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule

@@ -1,7 +1,5 @@
 """Pool the words of an expression into a fixed number of bins."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -24,12 +24,9 @@ def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
     Returns:
         (...) in [-1, 1].
     """
-    inner = torch.minimum(boxes[..., 2:], others[..., 2:]) - torch.maximum(
-        boxes[..., :2], others[..., :2]
-    )
-    outer = torch.maximum(boxes[..., 2:], others[..., 2:]) - torch.minimum(
-        boxes[..., :2], others[..., :2]
-    )
+    (low, high), (other_low, other_high) = boxes.split(2, dim=-1), others.split(2, dim=-1)
+    inner = torch.minimum(high, other_high) - torch.maximum(low, other_low)
+    outer = torch.maximum(high, other_high) - torch.minimum(low, other_low)
     intersection = inner.clamp(min=0).prod(dim=-1)
     union = _area(boxes) + _area(others) - intersection
     enclosing = outer.prod(dim=-1)
@@ -57,9 +54,7 @@ class TubeGIoULoss(nn.Module):
         self, *, eps: float = 1e-6, reduction: str = 'mean', loss_weight: float = 1.0
     ) -> None:
         super().__init__()
-        self.eps = eps
-        self.reduction = reduction
-        self.loss_weight = loss_weight
+        self.eps, self.reduction, self.loss_weight = eps, reduction, loss_weight
 
     def forward(
         self,
@@ -82,8 +77,7 @@ class TubeGIoULoss(nn.Module):
             Scalar, or (...) under ``'none'``.
         """
         with torch.autocast(pred.device.type, enabled=False):
-            loss = 1 - aligned_giou(
-                bbox_cxcywh_to_xyxy(pred.float()), bbox_cxcywh_to_xyxy(target.float()), eps=self.eps
-            )
+            boxes, others = (bbox_cxcywh_to_xyxy(x.float()) for x in (pred, target))
+            loss = 1 - aligned_giou(boxes, others, eps=self.eps)
         loss = weight_reduce_loss(loss, weight, reduction_override or self.reduction, avg_factor)
         return self.loss_weight * loss

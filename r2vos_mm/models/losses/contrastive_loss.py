@@ -20,8 +20,7 @@ class CycleContrastiveLoss(nn.Module):
 
     def __init__(self, *, margin: float = 0.5, loss_weight: float = 1.0) -> None:
         super().__init__()
-        self.margin = margin
-        self.loss_weight = loss_weight
+        self.margin, self.loss_weight = margin, loss_weight
 
     def forward(self, reconstructed: Tensor, sentence: Tensor) -> Tensor:
         """Compute the weighted hinge.

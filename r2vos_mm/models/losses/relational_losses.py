@@ -65,8 +65,7 @@ class _RelationalLoss(nn.Module):
 
     def __init__(self, *, loss_weight: float = 1.0, coincidence: float = 1e-5) -> None:
         super().__init__()
-        self.loss_weight = loss_weight
-        self.coincidence = coincidence
+        self.loss_weight, self.coincidence = loss_weight, coincidence
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Compute the weighted loss of M student points against M teacher points.
@@ -89,10 +88,8 @@ class _RelationalLoss(nn.Module):
         if not len(student):
             return student.sum()
         with torch.autocast(student.device.type, enabled=False):
-            loss = self._compare(
-                pair_geometry(student.float(), coincidence=self.coincidence),
-                pair_geometry(teacher.detach().float(), coincidence=self.coincidence),
-            )
+            points = student.float(), teacher.detach().float()
+            loss = self._compare(*(pair_geometry(x, coincidence=self.coincidence) for x in points))
         return self.loss_weight * loss
 
     def _compare(self, student: PairGeometry, teacher: PairGeometry) -> Tensor:

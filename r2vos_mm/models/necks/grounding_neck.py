@@ -1,7 +1,5 @@
 """Define the neck of R2-VOS: fusion, deformable encoder, early grounding and mask features."""
 
-from __future__ import annotations
-
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule

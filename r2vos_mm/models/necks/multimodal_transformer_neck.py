@@ -1,7 +1,5 @@
 """Define the neck of MTTR, which encodes the cells and words of a frame as one sequence."""
 
-from __future__ import annotations
-
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn

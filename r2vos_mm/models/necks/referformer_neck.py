@@ -1,7 +1,5 @@
 """Define the neck of ReferFormer, which mixes text into every level on the way to the masks."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Define the segmentor, the one model class that configs put together for every method."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

@@ -1,7 +1,5 @@
 """Convert mask logits to masks at the size of the files."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -28,8 +28,7 @@ def mean_over_frames(costs: Tensor, weights: Tensor) -> Tensor:
     Returns:
         (P, N).
     """
-    total = (costs * weights[..., None]).sum(dim=1)
-    amount = weights.sum(dim=1)[:, None]
+    total, amount = (costs * weights[..., None]).sum(dim=1), weights.sum(dim=1)[:, None]
     return total / torch.where(amount > 0, amount, torch.ones_like(amount))
 
 
@@ -54,9 +53,8 @@ class TubeScoreCost:
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost; 0 for a pair whose object is never visible."""
         label = torch.zeros(1, dtype=torch.long, device=pred.scores.device)
-        per_frame = self.cost(
-            InstanceData(scores=pred.scores.reshape(-1, 1)), InstanceData(labels=label)
-        )
+        scores = InstanceData(scores=pred.scores.reshape(-1, 1))
+        per_frame = self.cost(scores, InstanceData(labels=label))
         return mean_over_frames(per_frame.view_as(pred.scores), target.valid.to(pred.scores))
 
 
@@ -71,15 +69,13 @@ class TubeL1Cost:
     """
 
     def __init__(self, *, weight: float = 1.0, absent_frame_weight: float = 0.0) -> None:
-        self.weight = weight
-        self.absent_frame_weight = absent_frame_weight
+        self.weight, self.absent_frame_weight = weight, absent_frame_weight
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""
         distances = (pred.boxes - target.boxes[:, :, None]).abs().sum(dim=-1)
-        return self.weight * mean_over_frames(
-            distances, frame_weights(target.valid, self.absent_frame_weight)
-        )
+        weights = frame_weights(target.valid, self.absent_frame_weight)
+        return self.weight * mean_over_frames(distances, weights)
 
 
 @TASK_UTILS.register_module()
@@ -95,20 +91,14 @@ class TubeGIoUCost:
     def __init__(
         self, *, weight: float = 1.0, absent_frame_weight: float = 0.0, eps: float = 1e-6
     ) -> None:
-        self.weight = weight
-        self.absent_frame_weight = absent_frame_weight
-        self.eps = eps
+        self.weight, self.absent_frame_weight, self.eps = weight, absent_frame_weight, eps
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""
-        giou = aligned_giou(
-            bbox_cxcywh_to_xyxy(pred.boxes),
-            bbox_cxcywh_to_xyxy(target.boxes)[:, :, None],
-            eps=self.eps,
-        )
-        return -self.weight * mean_over_frames(
-            giou, frame_weights(target.valid, self.absent_frame_weight)
-        )
+        targets = bbox_cxcywh_to_xyxy(target.boxes)[:, :, None]
+        giou = aligned_giou(bbox_cxcywh_to_xyxy(pred.boxes), targets, eps=self.eps)
+        weights = frame_weights(target.valid, self.absent_frame_weight)
+        return -self.weight * mean_over_frames(giou, weights)
 
 
 @TASK_UTILS.register_module()
@@ -122,9 +112,7 @@ class TubeFocalCost:
     """
 
     def __init__(self, *, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0) -> None:
-        self.weight = weight
-        self.alpha = alpha
-        self.gamma = gamma
+        self.weight, self.alpha, self.gamma = weight, alpha, gamma
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""
@@ -148,8 +136,7 @@ class TubeDiceCost:
     """
 
     def __init__(self, *, weight: float = 1.0, eps: float = 1.0) -> None:
-        self.weight = weight
-        self.eps = eps
+        self.weight, self.eps = weight, eps
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""

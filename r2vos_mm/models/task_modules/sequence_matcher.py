@@ -1,7 +1,5 @@
 """Match queries with all instances of a clip, each a sequence of masks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,16 +57,11 @@ class SequenceMatcher:
     ) -> list[SequenceMatch]:
         """Match the queries of each pair with the instances of its clip."""
         matches = []
-        for scores, masks, target in zip(
-            predictions.scores, predictions.masks, targets, strict=True
-        ):
+        rows = zip(predictions.scores, predictions.masks, targets, strict=True)
+        for scores, masks, target in rows:
             queries, instances = linear_sum_assignment(self.costs(scores, masks, target).cpu())
-            matches.append(
-                SequenceMatch(
-                    torch.as_tensor(queries, device=scores.device),
-                    torch.as_tensor(instances, device=scores.device),
-                )
-            )
+            indices = (torch.as_tensor(x, device=scores.device) for x in (queries, instances))
+            matches.append(SequenceMatch(*indices))
         return matches
 
     @torch.no_grad()

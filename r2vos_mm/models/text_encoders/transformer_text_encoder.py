@@ -1,7 +1,5 @@
 """Encode expressions with a language model of transformers."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -86,7 +84,7 @@ class TransformerTextEncoder(BaseModule):
         nn.init.xavier_uniform_(self.projector[0].weight)
         nn.init.zeros_(self.projector[0].bias)
 
-    def train(self, mode: bool = True) -> TransformerTextEncoder:
+    def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; a frozen language model stays in evaluation mode, as the cache requires."""
         super().train(mode)
         if self.frozen:
@@ -106,9 +104,7 @@ class TransformerTextEncoder(BaseModule):
                 )
         encoded = self._features(sentences)
         return replace(
-            encoded,
-            words=self.projector(encoded.words),
-            sentence=self.projector(encoded.sentence),
+            encoded, words=self.projector(encoded.words), sentence=self.projector(encoded.sentence)
         )
 
     def _features(self, sentences: list[str]) -> TextFeatures:

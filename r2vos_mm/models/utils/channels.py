@@ -1,7 +1,5 @@
 """Check at build time that the neck fits the backbone."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -102,9 +102,7 @@ def _instances(sample: ReferringDataSample) -> list[InstanceTargets]:
     numbers = torch.arange(len(found.obj_ids), device=found.masks.device)
     return [
         InstanceTargets(
-            found.masks,
-            found.valid,
-            numbers == (-1 if negative else found.obj_ids.index(obj_id)),
+            found.masks, found.valid, numbers == (-1 if negative else found.obj_ids.index(obj_id))
         )
         for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist(), strict=True)
     ]

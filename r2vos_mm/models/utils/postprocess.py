@@ -17,17 +17,6 @@ from r2vos_mm.structures import QueryPredictions
 
 _UPSAMPLED_FRAMES = 16
 _RENAMED = {'window': 'frames_per_pass', 'figures': 'return_attention'}
-# Fields of predictions whose second axis is time.
-_PER_FRAME = (
-    'masks',
-    'ungated_masks',
-    'scores',
-    'boxes',
-    'candidate_masks',
-    'candidate_scores',
-    'grounding_attention',
-    'early_features',
-)
 
 
 @dataclass
@@ -155,9 +144,8 @@ def _read_masks(
 
 def place_in_time(pairs: InstanceData, frames: Tensor, length: int) -> InstanceData:
     """Extend predictions of the frames (T',) to all ``length`` frames, empty and of score 0."""
-    for name in _PER_FRAME:
-        if name in pairs:
-            some = pairs[name]
+    for name, some in pairs.items():
+        if some.dim() > 1:  # the second axis is time
             whole = some.new_zeros(len(some), length, *some.shape[2:])
             whole[:, frames] = some
             pairs[name] = whole

@@ -1,7 +1,5 @@
 """Cut videos into windows of frames and hold what the model predicts for them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

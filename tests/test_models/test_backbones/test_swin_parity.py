@@ -15,10 +15,7 @@ from r2vos_mm.models.backbones import VideoSwinTransformer, convert_swin, conver
 
 PREFIX = 'backbone.0.body.'
 CELLS = Path(__file__).parents[2] / 'data' / 'released_backbone_cells.npz'
-SIZES = {
-    't': dict(),
-    'b': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
-}
+SIZES = {'t': dict(), 'b': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32))}
 # float32 maps of spread 1 to 5 through up to 24 blocks; 1.4e-5 was the largest error seen.
 TOLERANCE = 5e-5
 

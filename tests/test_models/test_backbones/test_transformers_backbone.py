@@ -19,11 +19,7 @@ DINO_V2 = dict(
     image_size=56,
     patch_size=14,
 )
-CHANNELS = [
-    (CONVNEXT, (8, 16, 24, 32)),
-    (SWIN_V2, (8, 16, 32, 64)),
-    (DINO_V2, (16, 16, 16, 16)),
-]
+CHANNELS = [(CONVNEXT, (8, 16, 24, 32)), (SWIN_V2, (8, 16, 32, 64)), (DINO_V2, (16, 16, 16, 16))]
 
 
 @pytest.fixture(autouse=True)
