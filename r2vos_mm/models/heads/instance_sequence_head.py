@@ -71,13 +71,9 @@ class InstanceSequenceHead(BaseModule):
         *,
         last_only: bool = False,
     ) -> list[QueryPredictions]:
-        """Return the predictions of every decoder layer in order.
+        """Return the predictions of every decoder layer; see :class:`ReferringMaskHead`.
 
-        Args:
-            memory: encoded sequences of P pairs.
-            mask_features: (P, T, M, h, w).
-            sentence, reconstructed: not used by this head.
-            last_only: return those of the last layer only, all that testing needs.
+        ``sentence`` and ``reconstructed`` are not used.
         """
         embeddings = self._decode(memory)[-1 if last_only else 0 :]
         return [self._predict(layer, mask_features) for layer in embeddings]
@@ -114,14 +110,10 @@ class InstanceSequenceHead(BaseModule):
             losses |= {f'{prefix}loss_{name}': value for name, value in found.items()}
         return losses
 
-    def referred_logits(self, embeddings: Tensor) -> Tensor:
-        """(..., C) query embeddings -> (..., 2) logits of 'referred' and 'other'."""
-        return self.referred_branch(embeddings).float()
-
     def _decode(self, memory: MultimodalMemory) -> Tensor:
         """Query embeddings (layers, P, T, N, C)."""
         frames = memory.tokens.shape[:2]
-        position = self.query_position.weight[None].expand(frames.numel(), -1, -1)
+        position = self.query_position.weight.expand(frames.numel(), -1, -1)
         tokens = memory.tokens.flatten(0, 1)
         embeddings = self.decoder(
             query=torch.zeros_like(position),
@@ -134,12 +126,10 @@ class InstanceSequenceHead(BaseModule):
         return embeddings.unflatten(1, frames)
 
     def _predict(self, embeddings: Tensor, mask_features: Tensor) -> QueryPredictions:
-        logits = self.referred_logits(embeddings)
+        logits = self.referred_branch(embeddings).float()  # 'referred' and 'other'
         kernels = self.kernel_branch(embeddings)
         masks = torch.einsum('ptnm,ptmhw->ptnhw', kernels, mask_features.to(kernels.dtype))
-        return QueryPredictions(
-            scores=logits[..., 0] - logits[..., 1], boxes=None, masks=masks.float()
-        )
+        return QueryPredictions(logits[..., 0] - logits[..., 1], None, masks.float())
 
     def _referred_loss(
         self, scores: Tensor, matches: list[SequenceMatch], targets: list[InstanceTargets]
@@ -155,12 +145,8 @@ class InstanceSequenceHead(BaseModule):
             visible = target.labels(referred=1, other=0)[match.instances]  # (K, T)
             labels[row, :, match.queries] = visible.T.to(labels)
             weights[row, :, match.queries[target.referred[match.instances]]] = 1
-        return self.losses['referred'](
-            scores.flatten()[:, None],
-            labels.flatten()[:, None],
-            weights.flatten()[:, None],
-            avg_factor=scores.shape[:2].numel(),
-        )
+        columns = (x.flatten()[:, None] for x in (scores, labels, weights))
+        return self.losses['referred'](*columns, avg_factor=scores.shape[:2].numel())
 
     def _mask_losses(
         self,
@@ -176,11 +162,11 @@ class InstanceSequenceHead(BaseModule):
         wanted = torch.cat(wanted)
         found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
         wanted = wanted.flatten(1).to(found.dtype)
+        columns, cells = (
+            (x.flatten()[:, None] for x in (found, wanted)),
+            normaliser * found.shape[1],
+        )
         return dict(
-            mask=self.losses['mask'](
-                found.flatten()[:, None],
-                wanted.flatten()[:, None],
-                avg_factor=normaliser * found.shape[1],
-            ),
+            mask=self.losses['mask'](*columns, avg_factor=cells),
             dice=self.losses['dice'](found, wanted, avg_factor=normaliser),
         )

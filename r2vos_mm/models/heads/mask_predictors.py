@@ -34,7 +34,7 @@ class LinearMaskPredictor(BaseModule):
         Args:
             queries: (P, T, N, C) instance embeddings.
             mask_features: (P, T, C, h, w), or their last convolution still to be computed.
-            references: not used by this predictor.
+            references: (P, T, N, 2) reference points x, y in pixels of the input; not used here.
 
         Returns:
             Mask logits (P, T, N, h, w).
@@ -75,16 +75,7 @@ class DynamicMaskPredictor(BaseModule):
     def forward(
         self, queries: Tensor, mask_features: Tensor | ConvolvedMaps, references: Tensor
     ) -> Tensor:
-        """Predict masks of all queries.
-
-        Args:
-            queries: (P, T, N, C) instance embeddings.
-            mask_features: (P, T, C, h, w), or their last convolution still to be computed.
-            references: (P, T, N, 2) reference points x, y in pixels of the input.
-
-        Returns:
-            Mask logits (P, T, N, h, w).
-        """
+        """Predict masks; see :meth:`LinearMaskPredictor.forward`."""
         # bfloat16 cannot represent pixel coordinates in the hundreds; stay in float32
         with torch.autocast(queries.device.type, enabled=False):
             parts = self.controller(queries.float()).split(self.parts, dim=-1)

@@ -136,10 +136,9 @@ class ReferringMaskHead(BaseModule):
     def _decode(self, memory: Memory, query: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Embeddings (layers, P, T, N, C) and layers + 1 references (P, T, N, 2 or 4)."""
         frames = memory.tokens.shape[:2]
-        rows = frames.numel()
-        position = self.query_position.weight[None].expand(rows, -1, -1)
-        initial = self.reference_points(self.query_position.weight).sigmoid()
-        initial = initial[None].expand(rows, -1, -1)
+        queries = self.query_position.weight
+        position = queries.expand(frames.numel(), -1, -1)
+        initial = self.reference_points(queries).sigmoid().expand(frames.numel(), -1, -1)
         query = query.repeat_interleave(frames[1], dim=0)[:, None].expand_as(position)
         embeddings, references = self.decoder(
             query=query,
@@ -184,20 +183,17 @@ class ReferringMaskHead(BaseModule):
         labels = torch.zeros_like(prediction.scores)
         labels[rows, :, queries] = targets.valid.to(labels.dtype)
         weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
-        wanted, losses = targets.masks.flatten(1).to(masks.dtype), self.losses
-        scores = prediction.scores.flatten()[:, None]
+        of_boxes, wanted = weight[..., None].expand_as(boxes), targets.masks.flatten(1).to(masks)
+        scores, labels, pixels, wanted_pixels = (
+            x.flatten()[:, None] for x in (prediction.scores, labels, masks, wanted)
+        )
+        loss, n, cells = self.losses, normaliser, normaliser * masks.shape[1]
         return dict(
-            cls=losses['cls'](scores, labels.flatten()[:, None], avg_factor=normaliser),
-            bbox=losses['bbox'](
-                boxes, targets.boxes, weight[..., None].expand_as(boxes), avg_factor=normaliser
-            ),
-            giou=losses['giou'](boxes, targets.boxes, weight, avg_factor=normaliser),
-            mask=losses['mask'](
-                masks.flatten()[:, None],
-                wanted.flatten()[:, None],
-                avg_factor=normaliser * masks.shape[1],
-            ),
-            dice=losses['dice'](masks, wanted, avg_factor=normaliser),
+            cls=loss['cls'](scores, labels, avg_factor=n),
+            bbox=loss['bbox'](boxes, targets.boxes, of_boxes, avg_factor=n),
+            giou=loss['giou'](boxes, targets.boxes, weight, avg_factor=n),
+            mask=loss['mask'](pixels, wanted_pixels, avg_factor=cells),
+            dice=loss['dice'](masks, wanted, avg_factor=n),
         )
 
 

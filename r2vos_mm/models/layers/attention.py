@@ -69,21 +69,12 @@ class MultiheadAttention(BaseModule):
         return few and not _autocasts(tokens.device.type)
 
     def attend(
-        self,
-        projected_query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        key_padding: Tensor | None = None,
+        self, projected: Tensor, key: Tensor, value: Tensor, *, key_padding: Tensor | None = None
     ) -> Tensor:
         """As :meth:`forward`, for queries to which ``query_proj`` has been applied."""
         mask = None if key_padding is None else ~key_padding[:, None, None, :]
-        heads = _attention(
-            self._split(projected_query),
-            self._split(self.key_proj(key)),
-            self._split(self.value_proj(value)),
-            mask,
-        )
+        inputs = (projected, self.key_proj(key), self.value_proj(value))
+        heads = _attention(*map(self._split, inputs), mask)
         return self.out_proj(heads.transpose(1, 2).flatten(2))
 
     @torch.no_grad()
@@ -168,9 +159,8 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -
     if query.device.type != 'cpu' or query.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     with torch.autocast('cpu', enabled=False):
-        return F.scaled_dot_product_attention(
-            query.float(), key.float(), value.float(), attn_mask=mask
-        )
+        inputs = (x.float() for x in (query, key, value))
+        return F.scaled_dot_product_attention(*inputs, attn_mask=mask)
 
 
 def _full(values: Tensor) -> Tensor:

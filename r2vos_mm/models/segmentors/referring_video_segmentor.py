@@ -133,14 +133,13 @@ class ReferringVideoSegmentor(BaseModel):
         clips = self.extract_clips(inputs, [s.img_shape for s in data_samples], annotated=annotated)
         text = self.text_encoder(pairs.sentences)
         grounded = self.neck.ground(clips, text, pairs.to_clip)
-        cycle, losses = self._cycle(grounded), {}
-        if cycle is not None:
-            losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.sentences)
         # Distributed training needs each parameter in each step: without positive pairs, negative
         # ones take their place and their losses are multiplied by 0.
         scale = 1.0 if (~pairs.is_negative).any() else 0.0
         chosen = ~pairs.is_negative if scale else pairs.is_negative
+        cycle, losses = self._cycle(grounded), {}
         if cycle is not None:
+            losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.sentences)
             cycle = cycle.select(chosen)
         predictions = self.mask_head(*self._head_inputs(clips, grounded.select(chosen), cycle))
         targets = collect_targets(data_samples, annotated).select(chosen)
@@ -158,9 +157,9 @@ class ReferringVideoSegmentor(BaseModel):
             frames = None if frames is None else frames[0]
             windows = cut_windows(video, self.test_cfg.frames_per_pass, frames)
             pairs = self._segment(windows, sample.gt_pairs.sentences, sample.ori_shape)
-            sample.pred_pairs = (
-                pairs if frames is None else place_in_time(pairs, frames, len(video))
-            )
+            if frames is not None:
+                pairs = place_in_time(pairs, frames, len(video))
+            sample.pred_pairs = pairs
         return data_samples
 
     @torch.no_grad()
@@ -193,9 +192,8 @@ class ReferringVideoSegmentor(BaseModel):
             parts.append(self._predict_window(clips, text))
         video = VideoPredictions.cat(parts, dim=1)
         logits = video.misalignment_logits.mean(1)
-        pairs = choose_queries(
-            video.queries, logits, ori_shape, config=self.test_cfg, input_size=size
-        )
+        options = dict(config=self.test_cfg, input_size=size)
+        pairs = choose_queries(video.queries, logits, ori_shape, **options)
         if self.test_cfg.return_attention:
             pairs.grounding_attention, pairs.early_features = video.attention, video.early
         return pairs

@@ -100,9 +100,8 @@ def _instances(sample: ReferringDataSample) -> list[InstanceTargets]:
     """For each pair of a clip all its instances, and which of them the expression refers to."""
     found, pairs = sample.gt_instances, sample.gt_pairs
     numbers = torch.arange(len(found.obj_ids), device=found.masks.device)
-    return [
-        InstanceTargets(
-            found.masks, found.valid, numbers == (-1 if negative else found.obj_ids.index(obj_id))
-        )
+    referred = [
+        -1 if negative else found.obj_ids.index(obj_id)
         for obj_id, negative in zip(pairs.obj_ids, pairs.is_negative.tolist(), strict=True)
     ]
+    return [InstanceTargets(found.masks, found.valid, numbers == one) for one in referred]
