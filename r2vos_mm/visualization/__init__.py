@@ -6,15 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
         'overlay': ['overlay_heat', 'overlay_masks', 'resize_mask'],
-        'panels': [
-            'attention_sheet',
-            'clip_strip',
-            'contact_sheet',
-            'draw_frame',
-            'header_band',
-            'verdict_labels',
-            'video_grid',
-        ],
+        'panels': ['attention_sheet', 'clip_strip', 'contact_sheet', 'draw_frame', 'video_grid'],
         'style': ['Style'],
         'views': ['ClipView', 'PairView', 'balanced', 'pair_views', 'spread'],
         'visualizer': ['ReferringVisualizer'],

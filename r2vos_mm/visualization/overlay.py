@@ -50,26 +50,22 @@ def overlay_masks(
     """Draw a prediction as a translucent fill with a contour and the truth as a contour.
 
     Args:
-        frame: (H, W, 3) uint8 RGB; it is not changed.
-        mask: (H, W) bool, the prediction.
-        true_mask: (H, W) bool.
+        frame: (H, W, 3) uint8 RGB.
+        mask, true_mask: (H, W) bool, prediction and truth; empty masks draw nothing.
         rejected_mask: (H, W) bool, the mask before the gate emptied it; its contour is dashed.
         style: Colours and opacity.
 
     Returns:
-        (H, W, 3) uint8. Empty masks draw nothing.
+        (H, W, 3) uint8, a new image.
 
     Raises:
         ValueError: The frame is no RGB uint8 image, or a mask has another size.
     """
     check_frame(frame)
-    image = frame.copy()
+    image, size = frame.copy(), frame.shape[:2]
     for name, item in (('mask', mask), ('true_mask', true_mask), ('rejected_mask', rejected_mask)):
-        if item is not None and item.shape != frame.shape[:2]:
-            raise ValueError(
-                f'{name} {item.shape} and frame {frame.shape[:2]} differ in size: '
-                'bring the mask to the frame with resize_mask'
-            )
+        if item is not None and item.shape != size:
+            raise ValueError(f'{name} {item.shape} and frame {size} differ: use resize_mask')
     if mask is not None:
         inside = mask.astype(bool)
         fill = style.alpha * np.asarray(style.prediction, np.float32)
@@ -90,11 +86,7 @@ def _draw_contour(
     dashed: bool = False,
     shadow: bool = True,
 ) -> None:
-    """Outline ``mask`` (H, W), its holes too, in ``image`` (H, W, 3), in place.
-
-    With ``shadow`` a half transparent dark line under the coloured one keeps the contour visible on
-    a background of its own colour.
-    """
+    """Outline ``mask`` (H, W), its holes too, in place; the shadow shows it on its own colour."""
     thickness = _line_thickness(image)
     lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if dashed:
@@ -132,14 +124,11 @@ def overlay_heat(
     """Draw a map as colours over the grey frame.
 
     Args:
-        frame: (H, W, 3) uint8 RGB.
+        frame: (H, W, 3) uint8 RGB, as is the result.
         heat: (h, w) float, any resolution; enlarged bilinearly to the frame.
         low, high: Values at the two ends of the colour map.
         opacity: Opacity of the colours, in [0, 1].
         colour_map: Name of a matplotlib colour map.
-
-    Returns:
-        (H, W, 3) uint8.
     """
     check_frame(frame)
     if heat.ndim != 2:

@@ -9,23 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from .overlay import (
-    check_frame,
-    display_size,
-    draw_box,
-    overlay_heat,
-    overlay_masks,
-    resize,
-    resize_mask,
-)
+from .overlay import display_size, draw_box, overlay_heat, overlay_masks, resize, resize_mask
 from .style import Colour, Style
 from .text import draw_lines, line_height, paste, text_chip, wrap_text
 from .views import ClipView, PairView, spread
 
-_PAD = 6
-_BAR = 4
-# Text starts where the text of a label starts, not where its box does.
-_INDENT = 11
+_PAD, _BAR = 6, 4
+_INDENT = 11  # text starts where the text of a label starts, not where its box does
 
 
 def verdict_colour(view: PairView, style: Style) -> Colour:
@@ -67,7 +57,6 @@ def header_band(
         width: Pixels; the expression wraps to it.
         title: Text such as the video's name, in bold before the labels.
         height: Minimum height in pixels, to align the bands of a row.
-        style: Colours and fonts.
     """
     colour = verdict_colour(view, style)
     size = 12 if width < 420 else 14
@@ -77,37 +66,29 @@ def header_band(
     chips = [text_chip(title, bold, fill=pale, colour=style.ink)] if title else []
     chips += [text_chip(text, bold, fill=colour) for text in labels[:1]]
     chips += [text_chip(text, font, fill=pale, colour=style.faint) for text in labels[1:]]
-    places, chips_height = _flow(chips, width - 2 * _PAD)
+    upper = _flow([chip[:, : width - 2 * _PAD] for chip in chips], width, pale, left=_PAD)
     lines = wrap_text(f'“{view.sentence}”', font, width - 2 * _INDENT, max_lines=style.max_lines)
-    top = _BAR + _PAD
-    natural = top + chips_height + line_height(font) * len(lines) + _PAD
-    band = np.full((max(height, natural), width, 3), pale, np.uint8)
-    band[:_BAR] = colour
-    for chip, (x, y) in zip(chips, places):
-        paste(band, chip[:, : width - 2 * _PAD], (_PAD + x, top + y))
-    draw_lines(band, lines, (_INDENT, top + chips_height), font, colour=style.ink)
+    top, middle = _BAR + _PAD, _BAR + _PAD + len(upper)
+    natural = middle + line_height(font) * len(lines) + _PAD
+    band = _blank(max(height, natural), width, pale)
+    band[:_BAR], band[top:middle] = colour, upper
+    draw_lines(band, lines, (_INDENT, middle), font, colour=style.ink)
     return band
 
 
-def _flow(chips: Sequence[np.ndarray], width: int) -> tuple[list[tuple[int, int]], int]:
-    """Corners (x, y) of chips set in rows of ``width`` pixels, and the height they take."""
-    places, x, y, row = [], 0, 0, 0
-    for chip in chips:
-        if x and x + chip.shape[1] > width:
-            x, y, row = 0, y + row + 2, 0
-        places.append((x, y))
-        x, row = x + chip.shape[1] + 4, max(row, chip.shape[0])
-    return places, y + row + (4 if chips else 0)
-
-
-def _flow_image(
-    chips: Sequence[np.ndarray], width: int, style: Style, *, left: int = 0, below: int = 0
+def _flow(
+    chips: Sequence[np.ndarray], width: int, fill: Colour, *, left: int = 0, below: int = 0
 ) -> np.ndarray:
-    """Chips set in rows on an image of ``width`` pixels, with margins."""
-    places, height = _flow(chips, width - _PAD - left)
-    image = _blank(height + below, width, style)
-    for chip, (x, y) in zip(chips, places):
-        paste(image, chip, (left + x, y))
+    """Set chips in rows on an image of ``width`` pixels, with margins."""
+    places, x, y, row = [], left, 0, 0
+    for chip in chips:
+        if x > left and x + chip.shape[1] > width - _PAD:
+            x, y, row = left, y + row + 2, 0
+        places.append((x, y))
+        x, row = x + chip.shape[1] + 4, max(row, len(chip))
+    image = _blank(y + row + (4 if chips else 0) + below, width, fill)
+    for chip, place in zip(chips, places):
+        paste(image, chip, place)
     return image
 
 
@@ -124,13 +105,10 @@ def draw_frame(
 
     Args:
         frame: (H, W, 3) uint8 RGB.
-        view: The pair; its arrays are read at ``index``.
-        index: Position in the clip, 0-based.
+        view, index: The pair and the position in its arrays.
         size: (h, w) to draw at; None takes ``display_size``.
         label: Text for the upper left corner, such as the frame's name.
-        style: Colours and sizes.
     """
-    check_frame(frame)
     size = size or display_size(frame.shape[:2], style)
     image = overlay_masks(
         resize(frame, size),
@@ -162,17 +140,11 @@ def clip_strip(
 ) -> np.ndarray:
     """Draw one pair: the header over at most ``columns`` frames, spread evenly over the clip.
 
-    Args:
-        clip: Frames and pair.
-        columns: Maximum number of frames.
-        width: Minimum width in pixels, to align the rows of a sheet.
-        style: Colours and sizes.
+    ``width`` is the minimum in pixels, to align the rows of a sheet.
     """
-    labels = clip.frame_ids or [''] * len(clip.frames)
-    cells = [
-        draw_frame(clip.frames[i], clip.pair, i, label=str(labels[i]), style=style)
-        for i in spread(len(clip.frames), columns)
-    ]
+    labels, cells = clip.frame_ids or [''] * len(clip.frames), []
+    for i in spread(len(clip.frames), columns):
+        cells.append(draw_frame(clip.frames[i], clip.pair, i, label=str(labels[i]), style=style))
     strip = beside(cells, style)
     strip = _pad_to(strip, max(width, strip.shape[1]), style)
     band = header_band(clip.pair, strip.shape[1], title=clip.title, style=style)
@@ -185,12 +157,8 @@ def contact_sheet(
     """Draw positives, then negatives, one row per pair, with a legend at the end.
 
     Args:
-        clips: Rows in any order; pairs without a label count as positives.
+        clips: Rows in any order, at least one; pairs without a label count as positives.
         columns: Maximum number of frames per row.
-        style: Colours and sizes.
-
-    Raises:
-        ValueError: There are no clips.
     """
     if not clips:
         raise ValueError('A contact sheet needs at least one clip')
@@ -198,13 +166,11 @@ def contact_sheet(
     width = max(min(columns, len(clip.frames)) * cell for clip, cell in zip(clips, cells))
     width -= style.gap
     parts = []
-    for name, is_negative in (
-        ('Sentences about an object of the video', False),
-        ('Sentences about nothing in the video (negatives)', True),
-    ):
+    names = ('an object of the video', 'nothing in the video (negatives)')
+    for is_negative, name in enumerate(names):
         group = [clip for clip in clips if bool(clip.pair.is_negative) == is_negative]
         if group:
-            parts.append(_section_title(f'{name}: {len(group)}', width, style))
+            parts.append(_section_title(f'Sentences about {name}: {len(group)}', width, style))
             parts += [clip_strip(clip, columns=columns, width=width, style=style) for clip in group]
     parts.append(legend([clip.pair for clip in clips], width, style=style))
     return stack(parts, style)
@@ -213,7 +179,7 @@ def contact_sheet(
 def _section_title(text: str, width: int, style: Style) -> np.ndarray:
     font = style.font(16, bold=True)
     lines = wrap_text(text, font, width - 2 * _INDENT, max_lines=2)
-    image = _blank(line_height(font) * len(lines) + _PAD, width, style)
+    image = _blank(line_height(font) * len(lines) + _PAD, width, style.paper)
     draw_lines(image, lines, (_INDENT, _PAD), font, colour=style.ink)
     return image
 
@@ -231,13 +197,13 @@ def legend(views: Sequence[PairView], width: int, *, style: Style = Style()) -> 
     ]
     shown = [(colour, text) for colour, text, fits in entries if any(map(fits, views))]
     chips = [_legend_entry(colour, text, style) for colour, text in shown]
-    return _flow_image(chips, width, style, left=_PAD, below=_PAD)
+    return _flow(chips, width, style.paper, left=_PAD, below=_PAD)
 
 
 def _legend_entry(colour: Colour, text: str, style: Style) -> np.ndarray:
     chip = text_chip(text, style.font(12), fill=style.paper, colour=style.ink)
     side = len(chip)
-    swatch = _blank(side, side, style)
+    swatch = _blank(side, side, style.paper)
     swatch[2:-2, 2:-2] = style.faint
     swatch[3:-3, 3:-3] = colour
     return np.concatenate([swatch, chip], axis=1)
@@ -257,10 +223,9 @@ def video_grid(
 
     Args:
         frames: T RGB frames (H, W, 3) uint8 of one size, as are the images.
-        views: At least one pair.
+        views: At least one pair; with several a cell is at most half of ``style.longer``.
         title: Text such as the video's name.
         frame_ids: T labels, or None.
-        style: Colours and sizes; with several pairs a cell is at most half of ``style.longer``.
     """
     if not views:
         raise ValueError('A video is drawn with at least one pair')
@@ -270,22 +235,21 @@ def video_grid(
         label = str(frame_ids[index]) if frame_ids else ''
         if not headers:
             size = _cell_size(frame.shape[:2], columns, style)
-            headers = _row_headers(views, columns, max(size[1], 200), title, style)
-            width = columns * (headers[0].shape[1] + style.gap) - style.gap
-            key = legend(views, width, style=style)
+            width = max(size[1], 200)
+            headers = _row_headers(views, columns, width, title, style)
+            key = legend(views, columns * (width + style.gap) - style.gap, style=style)
         cells = []
         for header, view in zip(headers, views):
             image = draw_frame(frame, view, index, size=size, label=label, style=style)
-            cells.append(np.concatenate([header, _pad_to(image, header.shape[1], style)]))
+            cells.append(np.concatenate([header, _pad_to(image, width, style)]))
         rows = [beside(cells[i : i + columns], style) for i in range(0, len(cells), columns)]
         yield stack([*rows, key], style)
 
 
 def _cell_size(shape: tuple[int, int], columns: int, style: Style) -> tuple[int, int]:
-    height, width = display_size(shape, style)
+    size = display_size(shape, style)
     limit = style.longer if columns == 1 else max(style.longer // 2, style.shorter)
-    scale = min(1.0, limit / max(height, width))
-    return round(height * scale), round(width * scale)
+    return tuple(round(side * min(1.0, limit / max(size))) for side in size)
 
 
 def _row_headers(
@@ -310,10 +274,6 @@ def attention_sheet(
     Args:
         clip: Its pair has ``grounding_attention`` or ``early_features``, (T, h, w) float.
         columns: Maximum number of frames.
-        style: Colours and sizes.
-
-    Raises:
-        ValueError: The pair has neither map.
     """
     maps = {
         'grounding attention, summed over words': clip.pair.grounding_attention,
@@ -321,10 +281,7 @@ def attention_sheet(
     }
     maps = {name: heat for name, heat in maps.items() if heat is not None}
     if not maps:
-        raise ValueError(
-            'The pair has neither grounding_attention nor early_features: let the '
-            'segmentor return its grounding maps'
-        )
+        raise ValueError('The pair has no map: let the segmentor return its grounding maps')
     chosen = spread(len(clip.frames), columns)
     frames = [clip.frames[i] for i in chosen]
     frames = [resize(frame, display_size(frame.shape[:2], style)) for frame in frames]
@@ -338,21 +295,19 @@ def attention_sheet(
 
 def _heat_title(name: str, low: float, high: float, width: int, style: Style) -> np.ndarray:
     """The name of a map, then its colour bar between the values at its ends."""
-    font, bold = style.font(12), style.font(12, bold=True)
+    font, paper = style.font(12), style.paper
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (line_height(font) + 4, 1))
     bar = overlay_heat(np.zeros((*ramp.shape, 3), np.uint8), ramp, low=0, high=1, opacity=1)
-    title = text_chip(name, bold, fill=style.paper, colour=style.ink)
-    left, right = (
-        text_chip(f'{value:.3g}', font, fill=style.paper, colour=style.faint)
-        for value in (low, high)
-    )
-    return _flow_image([title, np.concatenate([left, bar, right], axis=1)], width, style)
+    title = text_chip(name, style.font(12, bold=True), fill=paper, colour=style.ink)
+    left = text_chip(f'{low:.3g}', font, fill=paper, colour=style.faint)
+    right = text_chip(f'{high:.3g}', font, fill=paper, colour=style.faint)
+    return _flow([title, np.concatenate([left, bar, right], axis=1)], width, paper)
 
 
 def beside(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
     """Put images side by side with a gap, tops aligned."""
     edges = np.cumsum([0, *(image.shape[1] + style.gap for image in images)])
-    sheet = _blank(max(map(len, images)), edges[-1] - style.gap, style)
+    sheet = _blank(max(map(len, images)), edges[-1] - style.gap, style.paper)
     for image, x in zip(images, edges):
         paste(sheet, image, (x, 0))
     return sheet
@@ -361,17 +316,18 @@ def beside(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
 def stack(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
     """Put images one under the other with a gap, left sides aligned, inside a margin."""
     edges = np.cumsum([style.gap, *(len(image) + style.gap for image in images)])
-    sheet = _blank(edges[-1], max(image.shape[1] for image in images) + 2 * style.gap, style)
+    width = max(image.shape[1] for image in images) + 2 * style.gap
+    sheet = _blank(edges[-1], width, style.paper)
     for image, y in zip(images, edges):
         paste(sheet, image, (style.gap, y))
     return sheet
 
 
 def _pad_to(image: np.ndarray, width: int, style: Style) -> np.ndarray:
-    padded = _blank(len(image), width, style)
+    padded = _blank(len(image), width, style.paper)
     padded[:, : image.shape[1]] = image
     return padded
 
 
-def _blank(height: int, width: int, style: Style) -> np.ndarray:
-    return np.full((height, width, 3), style.paper, np.uint8)
+def _blank(height: int, width: int, fill: Colour) -> np.ndarray:
+    return np.full((height, width, 3), fill, np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import matplotlib
 from PIL import ImageFont
@@ -20,8 +19,7 @@ class Style:
     beside their colour, so that drawings stay readable for the colour-blind and in grey print.
 
     Attributes:
-        prediction: Fill and contour of the predicted mask.
-        truth: Contour of the true mask.
+        prediction, truth: Predicted mask (fill and contour) and true mask (contour).
         rejected: Dashed contour of a mask that the gate emptied.
         right, wrong: A verdict that agrees with the truth, or does not.
         neutral: No verdict, or no truth to compare it with.
@@ -56,11 +54,9 @@ class Style:
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
             raise ValueError(f'Style.alpha is an opacity in [0, 1], got {self.alpha}')
-        if min(self.shorter, self.longer, self.max_lines) < 1 or self.gap < 0:
-            raise ValueError(
-                'Style.shorter, .longer and .max_lines are at least 1 and .gap at least 0, got '
-                f'{self.shorter}, {self.longer}, {self.max_lines} and {self.gap}'
-            )
+        lengths = self.shorter, self.longer, self.max_lines, self.gap + 1
+        if min(lengths) < 1:
+            raise ValueError(f'Style.shorter, .longer, .max_lines or .gap is too small in {self}')
 
     def small(self) -> Style:
         """Return the style with cells small enough for the rows of a sheet."""
@@ -69,8 +65,7 @@ class Style:
     def font(self, size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
         """Return the font at ``size`` pixels; only the bundled DejaVu Sans has a bold cut."""
         name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
-        bundled = Path(matplotlib.get_data_path(), 'fonts', 'ttf', name)
-        return _load_font(self.font_path or str(bundled), size)
+        return _load_font(self.font_path or f'{matplotlib.get_data_path()}/fonts/ttf/{name}', size)
 
 
 @lru_cache(maxsize=64)
@@ -78,7 +73,5 @@ def _load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
     try:
         return ImageFont.truetype(path, size)
     except OSError as error:
-        raise FileNotFoundError(
-            f'Cannot read the font {path!r}: give Style.font_path a TrueType file, or None for the '
-            'bundled DejaVu Sans'
-        ) from error
+        what = f'Cannot read the font {path!r}: give Style.font_path a TrueType file, or None'
+        raise FileNotFoundError(what) from error

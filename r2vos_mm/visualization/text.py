@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -24,12 +23,6 @@ def wrap_text(text: str, font: FreeTypeFont, width: int, *, max_lines: int) -> l
 
     Lines break at spaces; a word wider than the line breaks between characters (some languages
     have no spaces). Text that does not fit in ``max_lines`` is replaced by an ellipsis.
-
-    Args:
-        text: Any Unicode text; it is cleaned first.
-        font: Font to draw it with.
-        width: Pixels.
-        max_lines: At least 1.
     """
     lines: list[str] = []
     rest = clean_text(text)
@@ -42,12 +35,9 @@ def wrap_text(text: str, font: FreeTypeFont, width: int, *, max_lines: int) -> l
             cut = space
         lines.append(rest[:cut])
         rest = rest[cut:].lstrip()
-    if rest:
-        line = lines[-1]
-        while line and font.getlength(line + '…') > width:
-            line = line[:-1]
-        lines[-1] = line.rstrip() + '…'
-    return lines
+    while rest and lines[-1] and font.getlength(lines[-1] + '…') > width:
+        lines[-1] = lines[-1][:-1]
+    return [*lines[:-1], lines[-1].rstrip() + '…'] if rest else lines
 
 
 def line_height(font: FreeTypeFont) -> int:
@@ -56,18 +46,12 @@ def line_height(font: FreeTypeFont) -> int:
 
 
 def draw_lines(
-    image: np.ndarray,
-    lines: Sequence[str],
-    origin: tuple[int, int],
-    font: FreeTypeFont,
-    *,
-    colour: Colour,
+    image: np.ndarray, lines: list[str], at: tuple[int, int], font: FreeTypeFont, *, colour: Colour
 ) -> None:
-    """Write lines into ``image`` (H, W, 3) uint8, in place, from ``origin`` (x, y) down."""
+    """Write lines into ``image`` (H, W, 3) uint8, in place, from ``at`` (x, y) down."""
     canvas = Image.fromarray(image)
-    x, y = origin
     for row, line in enumerate(lines):
-        place = x, y + row * line_height(font)
+        place = at[0], at[1] + row * line_height(font)
         ImageDraw.Draw(canvas).text(place, line, font=font, fill=colour)
     image[:] = np.asarray(canvas)
 
@@ -83,11 +67,10 @@ def text_chip(
 
 
 def paste(
-    image: np.ndarray, patch: np.ndarray, origin: tuple[int, int], *, opacity: float = 1.0
+    image: np.ndarray, patch: np.ndarray, at: tuple[int, int], *, opacity: float = 1.0
 ) -> None:
     """Put ``patch`` (h, w, 3) into ``image`` (H, W, 3) in place, its corner at (x, y), cropped."""
-    x, y = origin
-    target = image[y : y + patch.shape[0], x : x + patch.shape[1]]
+    target = image[at[1] : at[1] + patch.shape[0], at[0] : at[0] + patch.shape[1]]
     source = patch[: target.shape[0], : target.shape[1]]
     if opacity < 1:
         source = np.rint(opacity * source + (1 - opacity) * target).astype(np.uint8)

@@ -26,12 +26,11 @@ class PairView:
         boxes: (T, 4) predicted, x1, y1, x2, y2 in [0, 1] of the frame; zeros are absent.
         true_boxes: (T, 4) as ``boxes``; drawn only if there is no predicted mask to hide.
         scores: (T,) score of the chosen query.
-        consensus: Probability that the expression belongs to the video.
-        is_negative: Whether in truth the expression does not belong to the video.
-        kind: 'positive' or the kind of negative.
+        consensus: Probability that the expression belongs to the video; below ``threshold`` the
+            verdict is 'not in the video'.
+        is_negative, kind: Whether in truth it does not, and 'positive' or the kind of negative.
         grounding_attention: (T, h, w) float, attention between words and pixels, summed over words.
         early_features: (T, h, w) float, norm of the grounded features.
-        threshold: Consensus below it means 'not in the video'.
     """
 
     sentence: str
@@ -72,9 +71,7 @@ class ClipView:
 
     Attributes:
         frames: T RGB frames (H, W, 3) uint8: an array (T, H, W, 3) or any sequence.
-        pair: Values to draw over them.
-        title: Text such as the video's name.
-        frame_ids: T labels, or None.
+        title, frame_ids: Text such as the video's name, and T labels or None.
     """
 
     frames: Sequence[np.ndarray]
@@ -98,21 +95,15 @@ def pair_views(
     """Return all pairs of a data sample, in its order.
 
     Args:
-        sample: Has ``gt_pairs`` (expressions, and the truth if known) and, to draw predictions,
+        sample: Has ``gt_pairs`` (``sentences``, and the truth if known) and, to draw predictions,
             ``pred_pairs``.
         threshold: Consensus below it means 'not in the video'.
-        truth: Take the true masks, boxes and labels.
-        prediction: Take the predictions.
-
-    Raises:
-        ValueError: The sample has no ``gt_pairs.sentences``.
+        truth, prediction: Take true masks, boxes and labels; take the predictions.
     """
     pairs = sample.get('gt_pairs')
     if pairs is None or 'sentences' not in pairs:
-        raise ValueError(
-            f'Sample {sample.get("video_id")!r} has no gt_pairs.sentences: there is '
-            'nothing to draw masks for'
-        )
+        name = sample.get('video_id')
+        raise ValueError(f'Sample {name!r} has no gt_pairs.sentences to draw masks for')
     columns = _true_columns(pairs) if truth else {}
     if prediction and sample.get('pred_pairs') is not None:
         columns |= _predicted_columns(sample.pred_pairs, sample.get('ori_shape'))
@@ -124,10 +115,10 @@ def pair_views(
 
 
 def _true_columns(pairs: InstanceData) -> dict[str, Any]:
-    negative, boxes = _array(pairs, 'is_negative'), _array(pairs, 'boxes')
     columns = {'true_masks': _array(pairs, 'masks'), 'kind': pairs.get('kinds')}
-    if negative is not None:
-        columns['is_negative'] = negative.tolist()
+    if 'is_negative' in pairs:
+        columns['is_negative'] = _array(pairs, 'is_negative').tolist()
+    boxes = _array(pairs, 'boxes')
     if boxes is not None:
         half = boxes[..., 2:] / 2
         columns['true_boxes'] = np.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], -1)
@@ -142,9 +133,7 @@ def _predicted_columns(pairs: InstanceData, shape: tuple[int, int] | None) -> di
     if consensus is not None:
         # With a logit of minus infinity the model judges nothing.
         judged = ~np.isneginf(np.zeros(len(consensus)) if logits is None else logits)
-        columns['consensus'] = [
-            v if known else None for v, known in zip(consensus.tolist(), judged)
-        ]
+        columns['consensus'] = np.where(judged, consensus, None).tolist()
     boxes = _array(pairs, 'boxes')
     if boxes is not None and shape is not None:
         columns['boxes'] = boxes / np.asarray([shape[1], shape[0]] * 2, np.float32)

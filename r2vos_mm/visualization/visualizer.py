@@ -26,12 +26,10 @@ class ReferringVisualizer(Visualizer):
     sample of the video, and ``draw_gt`` and ``draw_pred``.
 
     Args:
-        name: Name of the instance.
         threshold: Consensus below it means 'not in the video'.
         max_pairs: Maximum number of expressions per video, half of them negatives if possible.
         style: Fields of :class:`Style` to change, such as ``dict(font_path=...)``.
-        kwargs: Arguments of :class:`mmengine.visualization.Visualizer` (``vis_backends``,
-            ``save_dir``).
+        name, kwargs: See :class:`mmengine.visualization.Visualizer`.
     """
 
     def __init__(
@@ -53,9 +51,8 @@ class ReferringVisualizer(Visualizer):
         self, data_sample: ReferringDataSample, *, draw_gt: bool = True, draw_pred: bool = True
     ) -> list[PairView]:
         """Return at most ``max_pairs`` pairs of the sample, ready to draw."""
-        views = pair_views(
-            data_sample, threshold=self.threshold, truth=draw_gt, prediction=draw_pred
-        )
+        options = dict(threshold=self.threshold, truth=draw_gt, prediction=draw_pred)
+        views = pair_views(data_sample, **options)
         return [views[i] for i in balanced([bool(v.is_negative) for v in views], self.max_pairs)]
 
     def clip_views(
@@ -89,14 +86,10 @@ class ReferringVisualizer(Visualizer):
 
         Args:
             name: Name of the picture in the backends, and title of the window.
-            image: T RGB frames (H, W, 3) uint8.
-            data_sample: Sample of the video.
-            draw_gt: Draw the truth.
-            draw_pred: Draw the predictions.
-            show: Open a window.
-            wait_time: Seconds until the window closes; 0 waits for a key.
-            out_file: Image file to write; None gives the picture to the backends.
-            step: Step for the backends.
+            image, data_sample: T RGB frames (H, W, 3) uint8 and the sample of the video.
+            draw_gt, draw_pred: Draw the truth, the predictions.
+            show, wait_time: Open a window for some seconds; 0 waits for a key.
+            out_file: Image file to write; None gives the picture to the backends at ``step``.
         """
         clips = self.clip_views(image, data_sample, draw_gt=draw_gt, draw_pred=draw_pred)
         sheet = contact_sheet(clips, style=self.style.small())

@@ -34,23 +34,20 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.
     still parts do not flicker; equal neighbouring frames are stored once and shown longer.
 
     Args:
-        path: ``*.mp4`` or ``*.gif``; folders are created, an old file is replaced when the new one
-            is complete.
-        frames: At least one image (H, W, 3) uint8, all of one size; mp4 reads a generator as a
-            stream.
+        path: ``*.mp4`` or ``*.gif``; an old file is replaced when the new one is complete.
+        frames: Images (H, W, 3) uint8 of one size, at least one; mp4 reads them as a stream.
         fps: Frames per second.
 
     Raises:
         ValueError: Another suffix, no frames, frames of different sizes, fps not positive.
     """
     path = Path(path)
-    writer = _WRITERS.get(path.suffix.lower())
-    if writer is None:
+    if path.suffix.lower() not in _WRITERS:
         raise ValueError(f'{path}: a video is written as one of {sorted(_WRITERS)}')
     if not fps > 0:
         raise ValueError(f'fps is positive, got {fps}')
     with atomic_path(path) as temporary:
-        writer(temporary, _checked(frames, path), fps)
+        _WRITERS[path.suffix.lower()](temporary, _checked(frames, path), fps)
 
 
 def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
@@ -111,11 +108,9 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
 
 
 def _shared_palette(images: list[Image.Image]) -> Image.Image:
-    """256 colours for all frames, from a few of them.
-
-    Maximum coverage keeps the few pixels of a contour's colour, which median cut averages away; the
-    k-means steps then bring the error below median cut's.
-    """
+    """256 colours for all frames, from a few of them."""
+    # Maximum coverage keeps the few pixels of a contour's colour, which median cut averages away;
+    # the k-means steps then bring the error below median cut's.
     step = max(1, len(images) // 8)
     # 12,000 pixels of each: k-means on all of them takes about a second.
     stride = max(1, round((images[0].width * images[0].height / 12_000) ** 0.5))

@@ -9,12 +9,10 @@ from r2vos_mm.visualization import (
     clip_strip,
     contact_sheet,
     draw_frame,
-    header_band,
     pair_views,
-    verdict_labels,
     video_grid,
 )
-from r2vos_mm.visualization.panels import verdict_colour
+from r2vos_mm.visualization.panels import header_band, verdict_colour, verdict_labels
 
 STYLE = Style(shorter=100, longer=200)
 
