@@ -70,12 +70,7 @@ def score_videos(
     """Yield the outcomes of videos as they are done, in any order.
 
     A video whose annotation is broken is not scored, which its outcome reports as a problem.
-
-    Args:
-        scorer: one of the functions ``score_*``.
-        tasks: the videos.
-        predictions, truth: masks of the method, annotated masks.
-        processes: 1 scores in this process.
+    ``scorer`` is one of the functions ``score_*``; with ``processes=1`` it runs in this process.
     """
     score = partial(_score_video, scorer=scorer, predictions=predictions, truth=truth)
     if processes <= 1:
@@ -291,9 +286,6 @@ def find_ground_truth(
         root: folder with ``mask_dict.json``, or with one folder of PNGs per video.
         expressions: ``meta_expressions.json`` with object ids; not needed for MeViS.
         pairs: pairs file, None for the expressions of ``expressions``.
-
-    Raises:
-        FileNotFoundError, ValueError: A file is missing or has another form.
     """
     mask_dict = root / 'mask_dict.json'
     is_mevis = mask_dict.is_file()

@@ -5,14 +5,12 @@ results file lists ``{"image_id", "segmentation", "score"}``, the form of the Re
 code.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -28,22 +26,15 @@ from .metrics.pair_scores import PairScores
 from .metrics.protocols import percent
 
 
-class CocoOutcome(NamedTuple):
-    """Scores per image, in the order of ids.
-
-    Attributes:
-        pairs: of the mask with the highest score (the last one of equals).
-        masks: of all masks, for mAP.
-        problems: images without masks, and masks that could not be used.
-    """
-
-    pairs: list[PairScores]
-    masks: list[MaskCandidates]
-    problems: list[Problem]
-
-
-def score_results(results: Path, annotations: Path) -> CocoOutcome:
+def score_results(
+    results: Path, annotations: Path
+) -> tuple[list[PairScores], list[MaskCandidates], list[Problem]]:
     """Score a results file.
+
+    Returns:
+        Per image, in the order of ids: scores of the mask with the highest score (the last one of
+        equals), and numbers of all masks for mAP. Images without masks and masks that could not be
+        used.
 
     Raises:
         FileNotFoundError, ValueError: A file is missing or has another form, an image has not
@@ -53,24 +44,25 @@ def score_results(results: Path, annotations: Path) -> CocoOutcome:
         coco = COCO()
         coco.dataset = read_json(annotations)
         coco.createIndex()
-    outcome = CocoOutcome([], [], [])
-    predictions = _predictions(results, coco, outcome.problems)
+    problems: list[Problem] = []
+    predictions = _predictions(results, coco, problems)
+    scores = []
     for image_id in sorted(coco.imgs):
         if not predictions[image_id]:
-            outcome.problems.append(Problem(f'image {image_id}', 'no masks', 'counted as empty'))
-        pair, masks = _score_image(coco, image_id, predictions[image_id])
-        outcome.pairs.append(pair)
-        outcome.masks.append(masks)
-    return outcome
+            problems.append(Problem(f'image {image_id}', 'no masks', 'counted as empty'))
+        scores.append(_score_image(coco, image_id, predictions[image_id]))
+    return [pair for pair, _ in scores], [masks for _, masks in scores], problems
 
 
-def extra_values(outcome: CocoOutcome, protocol: str) -> list[MetricValue]:
+def extra_values(
+    pairs: list[PairScores], masks: list[MaskCandidates], protocol: str
+) -> list[MetricValue]:
     """Return mAP over all masks, and P@K and mean IoU as the released code rounds, in percent."""
-    inter = [sum(pair.intersections) for pair in outcome.pairs]
-    union = [pair.area + pair.gt_area - both for pair, both in zip(outcome.pairs, inter)]
+    inter = [sum(pair.intersections) for pair in pairs]
+    union = [pair.area + pair.gt_area - both for pair, both in zip(pairs, inter)]
     released = mttr_overlap_scores(inter, union)
     del released['oIoU']  # the same
-    values = mean_average_precision(outcome.masks)
+    values = mean_average_precision(masks)
     values |= {f'released/{name}': value for name, value in released.items()}
     return [MetricValue(k, v, protocol, '-', 'quality') for k, v in percent(values).items()]
 
@@ -125,20 +117,11 @@ def _score_image(
         union = area + gt_area - inter
         rows.append((score, index, area, inter, inter / union if union else 0.0))
     score, _, area, inter, iou = max(rows, default=(None, 0, 0, 0, float(gt_area == 0)))
-    pair = PairScores(
-        pair_id=f'{image_id}/p',
-        video=str(image.get('file_name', image_id)),
-        kind='positive',
-        expression=str(image.get('caption', '')),
-        is_negative=False,
-        frame_ids=(str(image_id),),
-        frame_pixels=image['height'] * image['width'],
-        score=score,
-        gt_areas=(gt_area,),
-        areas=(area,),
-        intersections=(inter,),
-        region=(iou,),
-    )
+    video, text = str(image.get('file_name', image_id)), str(image.get('caption', ''))
+    frame = (str(image_id),), image['height'] * image['width']
+    counts = dict(areas=(area,), gt_areas=(gt_area,), intersections=(inter,), region=(iou,))
+    identity = f'{image_id}/p', video, 'positive', text, False
+    pair = PairScores(*identity, *frame, **counts, score=score)
     scores, _, areas, _, ious = zip(*rows) if rows else [()] * 5
     # mAP by size goes by the area that the annotation states.
     return pair, MaskCandidates(ious, scores, areas, annotations[0].get('area', gt_area))

@@ -1,7 +1,5 @@
 """Compute J, F and R of robust referring video segmentation during testing."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -107,10 +105,9 @@ class JFRMetric(BaseMetric):
                 'format_only needs submission=dict(layout=..., path=..., expressions=...)'
             )
         self.protocols, self.groups = tuple(protocols), tuple(groups)
-        self.bound_th, self.gate_threshold = bound_th, gate_threshold
+        self.bound_th, self.gate_threshold, self.format_only = bound_th, gate_threshold, format_only
         self.csv_path, self.json_path = (p and Path(p) for p in (csv_path, json_path))
         self.writer = None if submission is None else SubmissionWriter(**submission)
-        self.format_only = format_only
 
     @property
     def partial_csv(self) -> Path | None:
@@ -126,7 +123,7 @@ class JFRMetric(BaseMetric):
             if self.partial_csv is not None:
                 if not self.results:  # what an earlier run left
                     self.partial_csv.unlink(missing_ok=True)
-                append_pairs(self.partial_csv, _of_type(PairScores, scores))
+                append_pairs(self.partial_csv, [s for s in scores if isinstance(s, PairScores)])
             self.results.append(scores)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -163,7 +160,8 @@ class JFRMetric(BaseMetric):
     def _report(self, results: list[list[Scores]]) -> dict[str, float]:
         """Compute the values, log them and write the files that were asked for."""
         merged = merge_scores(results, allow_repeats=get_world_size() > 1)
-        pairs, objects = (_of_type(kind, merged) for kind in (PairScores, ObjectScores))
+        pairs = [entry for entry in merged if isinstance(entry, PairScores)]
+        objects = [entry for entry in merged if isinstance(entry, ObjectScores)]
         eval_set = EvalSet(pairs, objects, self.protocols, self.groups, self.gate_threshold)
         values = metric_values(eval_set)
         log('\n' + format_table(eval_set, values))
@@ -176,10 +174,6 @@ class JFRMetric(BaseMetric):
             write_report(self.json_path, eval_set, values, bound_th=self.bound_th)
             log(f'Metric values with their protocols: {self.json_path}')
         return as_dictionary(values)
-
-
-def _of_type(kind: type[Scores], scores: Sequence[Scores]) -> list[Scores]:
-    return [entry for entry in scores if isinstance(entry, kind)]
 
 
 def merge_scores(results: Sequence[Sequence[Scores]], *, allow_repeats: bool) -> list[Scores]:

@@ -23,14 +23,10 @@ class MaskFiles:
         self.path = path
 
     def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        """Return the values (H, W) uint8 of one frame, None if there is no mask.
+        """Return the values (H, W) uint8 of a frame in a folder such as ``<video>/<expression>``.
 
-        DataFileError is raised if the mask is broken.
-
-        Args:
-            folder: such as ``<video>/<expression>``.
-            frame: name of the frame.
-            index: its position among the listed frames of the video.
+        ``index`` is the position of ``frame`` among the listed ones. Without a mask the result is
+        None; DataFileError is raised if the mask is broken.
         """
         path = os.path.join(self.path, folder, f'{frame}.png')
         try:

@@ -124,14 +124,10 @@ class SubmissionWriter:
     interruption the finished parts remain; a video that is written again replaces its files.
 
     Args:
-        layout: ``'ref_youtube_vos'``, ``'mevis'`` or ``'ref_davis17'``.
-        path: the zip.
+        layout, path: ``'ref_youtube_vos'``, ``'mevis'`` or ``'ref_davis17'``, and the zip.
         expressions: ``meta_expressions.json`` of the scored split.
         videos: see :func:`scored_expressions`.
         masks: ``'gated'`` or ``'ungated'``, the masks to submit.
-
-    Raises:
-        FileNotFoundError, ValueError: The expressions cannot be read, or an option is unknown.
     """
 
     def __init__(
@@ -156,9 +152,7 @@ class SubmissionWriter:
         if entry is None:
             return
         if sample.exp_ids is None:
-            raise ValueError(
-                f'video {sample.video!r} has no gt_pairs.exp_ids, which name the files'
-            )
+            raise ValueError(f'video {sample.video!r} has no gt_pairs.exp_ids to name files by')
         images = defaultdict(list)
         for index, exp_id in enumerate(sample.exp_ids):
             if exp_id in entry['expressions'] and not sample.is_negative[index]:
@@ -184,16 +178,13 @@ class SubmissionWriter:
 
     def _write_frames(self, sample: EvalSample, masks: np.ndarray, chosen: list[int]) -> None:
         """Write one image per frame from the chosen masks (P, T, H, W)."""
-        labels, values = np.zeros(masks.shape[1:], dtype=np.uint8), [255]
-        chosen_masks = masks[chosen]
-        if self.layout.is_map:
-            values = [object_of(sample.exp_ids[i]) for i in chosen]
-            chosen_masks = one_owner(sample, masks, chosen)
-        for mask, value in zip(chosen_masks, values):
-            labels[mask] = value
+        labels, is_map = np.zeros(masks.shape[1:], dtype=np.uint8), self.layout.is_map
+        owned = one_owner(sample, masks, chosen) if is_map else masks[chosen]
+        for mask, index in zip(owned, chosen):
+            labels[mask] = object_of(sample.exp_ids[index]) if is_map else 255
         for frame, image in zip(sample.frame_ids, labels):
             name = self.layout.file(sample.video, sample.exp_ids[chosen[0]], frame)
-            write_label_png(image, self.parts / name, palette=self.layout.is_map)
+            write_label_png(image, self.parts / name, palette=is_map)
 
 
 class SubmissionReport(NamedTuple):

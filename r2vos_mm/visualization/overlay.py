@@ -1,7 +1,5 @@
 """Draw masks, boxes and heat maps on single RGB frames."""
 
-from __future__ import annotations
-
 import cv2
 import matplotlib
 import numpy as np

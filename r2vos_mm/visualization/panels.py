@@ -3,8 +3,6 @@
 All functions return RGB images (h, w, 3) uint8; ``style`` holds colours, sizes and fonts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np

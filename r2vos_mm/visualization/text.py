@@ -1,7 +1,5 @@
 """Draw Unicode text on numpy images with PIL, since cv2.putText is limited to ASCII."""
 
-from __future__ import annotations
-
 import unicodedata
 from bisect import bisect_right
 

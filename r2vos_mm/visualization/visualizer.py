@@ -1,7 +1,5 @@
 """Draw the videos of data samples as a config's visualizer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

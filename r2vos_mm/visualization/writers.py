@@ -1,7 +1,5 @@
 """Write images and videos atomically."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction

@@ -160,9 +160,8 @@ def score(pred: Path, gt: Path, args: argparse.Namespace) -> tuple[Outcome, list
     if protocols & set(COCO_PROTOCOLS):
         from r2vos_mm.evaluation.coco_results import extra_values, score_results
 
-        found = checked(score_results, pred, gt)
-        outcome = Outcome(found.pairs, [], found.problems)
-        return outcome, extra_values(found, args.protocol[0])
+        pairs, masks, problems = checked(score_results, pred, gt)
+        return Outcome(pairs, [], problems), extra_values(pairs, masks, args.protocol[0])
     masks, name = checked(open_masks, pred), args.protocol[0]
     if name in FOLDER_SCORERS:
         truth, tasks = PngGroundTruth(gt), checked(folder_tasks, gt)

@@ -17,9 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             *('region_similarity', 'score_masks'),
         ],
         'robustness_r2vos': ['pairwise_robustness', 'relative_robustness', 'robustness'],
-        'robustness_visa': [
-            *('NO_TARGET', 'REASONING', 'REFERRING', 'visa_mean', 'visa_robustness'),
-        ],
+        'robustness_visa': ['NO_TARGET', 'REASONING', 'REFERRING', 'visa_mean', 'visa_robustness'],
         'verdict': [
             *('VerdictCurve', 'auroc', 'average_precision'),
             *('fpr_at_tpr', 'gate_scores', 'verdict_curve'),

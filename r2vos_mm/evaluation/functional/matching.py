@@ -12,11 +12,8 @@ MAX_PROPOSALS = 20
 def match_proposals(quality: np.ndarray) -> list[int]:
     """Return for each object its own proposal, so that the summed quality is largest (Hungarian).
 
-    ``quality`` is (N, O) of N proposals and O <= N objects; in the unsupervised protocol of DAVIS
-    2017 the mean over frames of (J + F) / 2.
-
-    Raises:
-        ValueError: There are fewer proposals than objects, or a quality is not finite.
+    ``quality`` is (N, O), finite, of N proposals and O <= N objects; in the unsupervised protocol
+    of DAVIS 2017 the mean over frames of (J + F) / 2.
     """
     from scipy.optimize import linear_sum_assignment  # slow to import
 
@@ -30,11 +27,7 @@ def match_proposals(quality: np.ndarray) -> list[int]:
 
 
 def score_proposals(
-    proposals: np.ndarray,
-    objects: np.ndarray,
-    *,
-    void: np.ndarray | None = None,
-    bound_th: float = 0.008,
+    proposals: np.ndarray, objects: np.ndarray, *, void: np.ndarray | None, bound_th: float
 ) -> np.ndarray:
     """Return J and F (2, N + 1, O, T) of N proposals and, last, an empty one, against O objects.
 
@@ -43,7 +36,7 @@ def score_proposals(
     Args:
         proposals: (N, T, H, W) bool, usually without overlap, N <= 20.
         objects: (O, T, H, W) bool, O >= 1.
-        void: (T, H, W) bool, pixels ignored in all masks.
+        void: (T, H, W) bool, pixels ignored in all masks, or None.
         bound_th: see :func:`.boundary_radius`.
     """
     if len(proposals) > MAX_PROPOSALS or not len(objects):

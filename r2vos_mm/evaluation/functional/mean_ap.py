@@ -17,12 +17,9 @@ _NAMES = ('mAP', 'mAP@0.5', 'mAP@0.75', 'mAP_small', 'mAP_medium', 'mAP_large')
 
 
 class MaskCandidates(NamedTuple):
-    """Numbers of the N candidate masks of one sample and of its one annotated mask.
+    """IoU, confidence (comparable across samples) and pixels of N candidate masks, (N,) each.
 
-    Attributes:
-        ious, areas: (N,) IoU of each prediction with the annotation, and its pixels.
-        scores: (N,) confidence of each, comparable across samples.
-        gt_area: annotated pixels.
+    ``gt_area`` are the pixels of the one annotated mask of the sample.
     """
 
     ious: tuple[float, ...]
@@ -32,12 +29,7 @@ class MaskCandidates(NamedTuple):
 
 
 def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) -> MaskCandidates:
-    """Return the numbers of masks (N, H, W) bool, scores (N,) and annotation (H, W) bool.
-
-    Raises:
-        TypeError: Masks are not bool.
-        ValueError: Sizes disagree, or a score is NaN.
-    """
+    """Return the numbers of masks (N, H, W) and annotation (H, W), bool, with scores (N,)."""
     if masks.dtype != np.bool_ or gt.dtype != np.bool_:
         raise TypeError(f'masks must be bool, got {masks.dtype} and {gt.dtype}')
     if masks.ndim != 3 or masks.shape[1:] != gt.shape or len(masks) != len(scores):

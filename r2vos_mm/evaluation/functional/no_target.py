@@ -30,15 +30,11 @@ def generalized_scores(
     ``Pr@0.7`` to ``Pr@0.9``: share of samples with target that have at least this IoU.
 
     Args:
-        intersections: (S,) pixels of prediction and annotation.
-        unions: (S,) pixels of prediction or annotation.
+        intersections, unions: (S,) pixels of prediction and annotation, and of either.
         predicted: (S,) predicted pixels.
         has_target: (S,) bool, whether the expression has a target.
         clear_below: a prediction of fewer pixels counts as "nothing predicted". Methods without a
             no-target head often use 50.
-
-    Raises:
-        ValueError: Lengths differ, or counts are not counts.
     """
     inter, union = check_counts(intersections, unions)
     area, target = np.asarray(predicted, dtype=np.int64), np.asarray(has_target, dtype=bool)

@@ -18,8 +18,7 @@ def overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> dict[
     ``mIoU``: mean over samples of intersection / union; two empty masks have an IoU of 1.
 
     Args:
-        intersections: (S,) pixels of prediction and annotation.
-        unions: (S,) pixels of prediction or annotation.
+        intersections, unions: (S,) pixels of prediction and annotation, and of either.
 
     Raises:
         ValueError: Counts are not integers, or an intersection exceeds its union.

@@ -19,12 +19,8 @@ def presence_scores(
     object is always present.
 
     Args:
-        predicted: (T,) bool, frames with predicted foreground, T >= 1.
-        present: (T,) bool, frames with annotated foreground.
+        predicted, present: (T,) bool, frames with predicted and with annotated foreground, T >= 1.
         region: (T,) float, J per frame.
-
-    Raises:
-        ValueError: The shapes are not all (T,).
     """
     predicted, present = np.asarray(predicted, dtype=bool), np.asarray(present, dtype=bool)
     region = np.asarray(region, dtype=np.float64)

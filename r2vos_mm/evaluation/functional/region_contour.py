@@ -112,10 +112,7 @@ def _as_clips(
             kind = getattr(masks, 'dtype', type(masks).__name__)
             raise TypeError(f'{name} must be an array of bool, got {kind}: threshold it first')
         if masks.shape != pred.shape:
-            raise ValueError(
-                f'{name} has shape {masks.shape}, pred has {pred.shape}: resize the '
-                'prediction to the size of the annotation first'
-            )
+            raise ValueError(f'{name} has shape {masks.shape}, pred {pred.shape}: resize it first')
     if pred.ndim not in (2, 3) or 0 in pred.shape[-2:]:
         raise ValueError(f'masks must be (T, H, W) or (H, W) with pixels, got {pred.shape}')
     return tuple(m if m is None else m.reshape(-1, *m.shape[-2:]) for m in (pred, gt, void))

@@ -27,12 +27,8 @@ def visa_mean(values: Sequence[float], types: Sequence[int]) -> float:
     is left. The released code rounds values to two decimals before it averages; here nothing is
     rounded.
 
-    Args:
-        values: (S,) J, F or robustness of each expression, mean over its frames.
-        types: (S,) 0, 1 or 2.
-
-    Raises:
-        ValueError: The lengths differ, or a type is unknown.
+    ``values`` (S,) are J, F or robustness of each expression, mean over its frames, ``types`` (S,)
+    are 0, 1 or 2.
     """
     values, types = np.asarray(values, dtype=np.float64), np.asarray(types)
     unknown = sorted(set(types.tolist()) - {REFERRING, REASONING, NO_TARGET})

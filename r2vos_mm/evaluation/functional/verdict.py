@@ -48,10 +48,7 @@ def auroc(positive_scores: Sequence[float], negative_scores: Sequence[float]) ->
 
 
 def average_precision(positive_scores: Sequence[float], negative_scores: Sequence[float]) -> float:
-    """Return the average precision sum_k (R_k - R_{k-1}) P_k over distinct thresholds.
-
-    There is no interpolation.
-    """
+    """Return sum_k (R_k - R_{k-1}) P_k over distinct thresholds, without interpolation."""
     _, found, false = _accepted(positive_scores, negative_scores)
     if not len(positive_scores) or not len(negative_scores):
         return float('nan')

@@ -1,9 +1,6 @@
 """Compare the scores of two methods on the same pairs."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,9 +8,7 @@ from ..functional.bootstrap import Difference, Ratio, bootstrap_weights, paired_
 from .pair_scores import PairScores
 
 
-def compare_scores(
-    first: Sequence[PairScores], second: Sequence[PairScores]
-) -> dict[str, Difference]:
+def compare_scores(first: list[PairScores], second: list[PairScores]) -> dict[str, Difference]:
     """Return J, F, J&F, and with negative pairs R and J&F&R of two methods, in percent.
 
     Scores are those after the gate, R is the form of the paper. Videos are drawn, not pairs: the
@@ -53,13 +48,11 @@ def format_comparison(differences: dict[str, Difference], names: tuple[str, str]
     return '\n'.join(lines)
 
 
-def _ratios(
-    pairs: Sequence[PairScores], clusters: dict[str, int], num_clusters: int
-) -> dict[str, Ratio]:
+def _ratios(pairs: list[PairScores], clusters: dict[str, int], size: int) -> dict[str, Ratio]:
     """Return J, F and R in percent as sums per cluster."""
 
-    def total(of: Sequence[PairScores], values: Sequence[float]) -> np.ndarray:
-        return np.bincount([clusters[pair.stem] for pair in of], values, num_clusters)
+    def total(of: list[PairScores], values: list[float]) -> np.ndarray:
+        return np.bincount([clusters[pair.stem] for pair in of], values, size)
 
     areas = defaultdict(list)
     for pair in pairs:

@@ -79,10 +79,8 @@ def read_sample(sample: Any) -> EvalSample:
             ``ungated_masks``, or gives ``misalignment_logits`` of minus infinity.
 
     Raises:
-        KeyError: A field is missing.
-        TypeError: Masks are not bool.
-        ValueError: Sizes disagree, a pair id occurs twice, or a score is NaN. All messages name the
-            video and, where there is one, the pair.
+        KeyError, TypeError: A field is missing; masks are not bool.
+        ValueError: Sizes disagree, a pair id occurs twice, or a score is NaN.
     """
     reader = _Reader(sample)
     pred = reader.elements['pred_pairs']

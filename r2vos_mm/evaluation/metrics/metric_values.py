@@ -52,13 +52,11 @@ class EvalSet:
     """The scores of a data set and how to average them.
 
     Attributes:
-        pairs: scores sorted by pair id.
-        objects: scores for the protocol ``davis_unsup``, sorted likewise.
+        pairs, objects: scores sorted by id; objects are for the protocol ``davis_unsup``.
         protocols: names; values of the first have plain keys.
         groups: groups of values, of :data:`GROUPS`.
         gate_threshold: the gate keeps pairs with at least this consensus.
-        positives, negatives: pairs by their label.
-        annotated: positive pairs with annotation.
+        positives, annotated, negatives: pairs; annotated are the positives with annotation.
         kinds: all negatives under ``''``, those of each kind under ``'/<kind>'``, in order.
         num_videos: number of videos with a pair or an object.
     """
@@ -266,25 +264,16 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
     if not positives and not eval_set.objects:
         yield 'no positive pairs: J, F, R and AUROC are NaN'
     elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
-        yield (
-            'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file with negatives, given to '
-            'the dataset, adds them'
-        )
+        yield 'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file for the dataset adds them'
     elif 'robustness' in groups and positive_of_negative(positives, negatives) is None:
         yield (
             'some negative pairs have no positive of the same "<video>/<expression>/" id: R '
             'weights all negatives alike and R_pair is NaN'
         )
     if groups & {*VERDICT_GROUPS} and not _consensus(eval_set.pairs):
-        yield (
-            'the model gives no consensus: AUROC is NaN, and all other values are the same with '
-            'and without gate'
-        )
+        yield 'the model gives no consensus: AUROC is NaN, and the gate changes no other value'
     if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
-        yield (
-            'the samples lack the pixels of all objects (gt_foreground): the values of VISA are '
-            'NaN; PackReferringInputs(with_foreground=True) adds them'
-        )
+        yield 'VISA is NaN without gt_foreground: PackReferringInputs(with_foreground=True) adds it'
     if len(annotated) < len(positives):
         yield (
             f'{len(positives) - len(annotated)} of {len(positives)} positive pairs have no '

@@ -18,7 +18,6 @@ class PairScores:
     """Scores of one pair: an expression shown with a video, and the masks predicted for it.
 
     Attributes:
-        pair_id, video, kind, expression, is_negative: the pair.
         frame_ids: names of the T frames.
         frame_pixels: pixels H * W of one frame.
         areas: predicted foreground pixels per frame (T,).
@@ -26,13 +25,11 @@ class PairScores:
             annotation, as are the next three.
         intersections: pixels of both prediction and annotation per frame (T,).
         region, contour: J and F per frame (T,).
-        consensus: probability that the expression belongs to the video, None from a model without
-            verdict.
+        consensus: probability that the expression belongs to the video; None without verdict.
         score: mean over frames of the score of the predicted mask, None if the model gives none.
         foreground_areas: pixels of any annotated object per frame (T,), None if unknown.
         sentence_type: 0, 1 or 2 (referring, reasoning, no target), None if unknown.
-        candidates: numbers of all candidate masks before the gate per frame (T,); None without
-            annotation, and if the model gives only the predicted ones.
+        candidates: numbers of all candidate masks before the gate per frame (T,), None if unknown.
         before_gate: scores of the same pair before the gate; None if the gate changed nothing.
     """
 
@@ -83,9 +80,7 @@ class PairScores:
         return (*pair, *truth, self.sentence_type)
 
 
-def frame_scores(
-    pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float
-) -> dict[str, tuple[Any, ...]]:
+def frame_scores(pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float) -> dict[str, tuple]:
     """Return the fields of :class:`PairScores` that come from masks (T, H, W) bool.
 
     ``gt`` is None for negative and unannotated pairs.

@@ -1,7 +1,5 @@
 """Show metric values as a table of text and write them as JSON."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
     known = as_dictionary(values)
     lines = []
     for index, name in enumerate(eval_set.protocols if 'quality' in eval_set.groups else ()):
-        lines += _protocol_lines(eval_set, name, f'{name}/' if index else '', known)
+        lines += _gate_lines(eval_set, name, f'{name}/' if index else '', known)
     if eval_set.negatives and {'robustness', 'verdict'} & set(eval_set.groups):
         lines += _kind_lines(eval_set, known)
     for group in ('gate', 'no_target', 'presence', 'visa'):
@@ -32,9 +30,7 @@ def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
     return '\n'.join(lines)
 
 
-def _protocol_lines(
-    eval_set: EvalSet, name: str, prefix: str, known: dict[str, float]
-) -> list[str]:
+def _gate_lines(eval_set: EvalSet, name: str, prefix: str, known: dict[str, float]) -> list[str]:
     """Return the head of one protocol and one line per gate."""
     protocol, counts = protocol_named(name), _counts(eval_set, name)
     head = (
@@ -81,15 +77,13 @@ def write_report(
     figures = [entry._asdict() for entry in values]
     for entry in figures:  # JSON has no NaN
         entry['value'] = float(entry['value']) if np.isfinite(entry['value']) else None
-    protocols = {}
-    for name in eval_set.protocols:
-        protocols[name] = {'summary': protocol_named(name).summary, **_counts(eval_set, name)}
+    summaries = {name: {'summary': protocol_named(name).summary} for name in eval_set.protocols}
     content = {
         'format': 'r2vos-report/1',
         'version': __version__,
         'masks': 'bool, size of the annotation',
         'bound_th': bound_th,
-        'protocols': protocols,
+        'protocols': {n: summaries[n] | _counts(eval_set, n) for n in eval_set.protocols},
         'n_pairs': len(eval_set.pairs),
         'n_negative': len(eval_set.negatives),
         'n_videos': eval_set.num_videos,

@@ -3,8 +3,6 @@
 A CSV holds everything that the metric keeps, so that any value can be computed again from it.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -93,29 +91,29 @@ def write_pairs(path: Path, pairs: Sequence[PairScores]) -> None:
     J and F are in [0, 1], values per frame are joined by ``;``, unknown values are empty.
     """
     with atomic_path(path) as temporary:
-        _write_lines(temporary, CSV_COLUMNS, map(pair_record, pairs))
+        _write(temporary, CSV_COLUMNS, map(pair_record, pairs))
 
 
 def append_pairs(path: Path, pairs: Sequence[PairScores]) -> None:
     """Append pairs to a CSV, which is created if needed; lines written before are never lost."""
     path.parent.mkdir(parents=True, exist_ok=True)
     header = () if path.exists() else CSV_COLUMNS
-    _write_lines(path, header, map(pair_record, pairs), mode='a')
+    _write(path, header, map(pair_record, pairs), mode='a')
 
 
 def write_objects(path: Path, objects: Sequence[ObjectScores]) -> None:
     """Write one line per object of the protocol ``davis_unsup`` (at least one), atomically."""
     records = [object_record(entry) for entry in objects]
     with atomic_path(path) as temporary:
-        _write_lines(temporary, records[0], records)
+        _write(temporary, records[0], records)
 
 
 def read_pairs(path: Path) -> list[PairScores]:
     """Return the scores that :func:`write_pairs` wrote, equal to the last digit.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: It is not such a CSV, or a line of it is broken; the message has its number.
+        FileNotFoundError, ValueError: The file does not exist, is something else, or a line is
+            broken; the message has its number.
     """
     # Characters of a cell; a few thousand frames exceed the default of 128 KiB.
     csv.field_size_limit(1 << 27)
@@ -123,10 +121,8 @@ def read_pairs(path: Path) -> list[PairScores]:
         reader = csv.DictReader(file)
         missing = sorted(set(CSV_COLUMNS) - set(reader.fieldnames or ()))
         if missing:
-            raise ValueError(
-                f'{path} is not a CSV of pairs, it lacks the columns {", ".join(missing)}: write '
-                'it with csv_path of JFRMetric or --csv of evaluate_masks.py'
-            )
+            what = f'{path} is not a CSV of pairs, it lacks the columns {", ".join(missing)}'
+            raise ValueError(f'{what}: take one of JFRMetric(csv_path=...) or --csv')
         try:
             return [_pair_of(record) for record in reader]
         except (TypeError, ValueError) as error:
@@ -156,9 +152,7 @@ def _mean(values: Sequence[float] | None) -> float | None:
     return None if values is None else float(np.mean(values))
 
 
-def _write_lines(
-    path: Path, header: Iterable[str], records: Iterable[dict[str, Any]], *, mode: str = 'w'
-) -> None:
+def _write(path: Path, header: Iterable[str], records: Iterable[dict], *, mode: str = 'w') -> None:
     with path.open(mode, newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         if header:
