@@ -264,7 +264,7 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
     if not positives and not eval_set.objects:
         yield 'no positive pairs: J, F, R and AUROC are NaN'
     elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
-        yield 'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file for the dataset adds them'
+        yield 'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file can add them'
     elif 'robustness' in groups and positive_of_negative(positives, negatives) is None:
         yield (
             'some negative pairs have no positive of the same "<video>/<expression>/" id: R '
