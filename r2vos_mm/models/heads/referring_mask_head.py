@@ -98,10 +98,15 @@ class ReferringMaskHead(BaseModule):
         """
         embeddings, references = self._decode(memory, self._query(sentence, reconstructed))
         layers = range(len(embeddings))[-1 if last_only else 0 :]
-        return [
-            self._predict(i, embeddings[i], references[i], mask_features, memory.image_sizes)
-            for i in layers
-        ]
+        boxes = [self._boxes(layer, embeddings[layer], references[layer]) for layer in layers]
+        scores = [self.score_branches[i](embeddings[i]).squeeze(-1).float() for i in layers]
+        # One call for the queries of all layers; masks are relative to the centres of the boxes.
+        points = torch.cat([x[..., :2] for x in boxes], dim=2).detach()
+        points = points * memory.image_sizes[:, None, None]
+        queries = torch.cat([embeddings[layer] for layer in layers], dim=2)
+        masks = self.mask_predictor(queries, mask_features, points).float()
+        masks = masks.split(scores[0].shape[2], dim=2)
+        return [QueryPredictions(*parts) for parts in zip(scores, boxes, masks, strict=True)]
 
     def loss(self, predictions: list[QueryPredictions], targets: PairTargets) -> dict[str, Tensor]:
         """Compute the losses of every decoder layer, each with its own matching (supplementary).
@@ -153,25 +158,12 @@ class ReferringMaskHead(BaseModule):
         references = [initial, *references]
         return embeddings.unflatten(1, frames), [r.unflatten(0, frames) for r in references]
 
-    def _predict(
-        self,
-        layer: int,
-        embeddings: Tensor,
-        reference: Tensor,
-        mask_features: Tensor,
-        image_sizes: Tensor,
-    ) -> QueryPredictions:
-        """Predict from one layer's embeddings; masks are relative to the centres of its boxes."""
+    def _boxes(self, layer: int, embeddings: Tensor, reference: Tensor) -> Tensor:
+        """(P, T, N, 4) boxes of one layer, offsets from the reference of the layer before."""
         offset = self.box_branches[layer](embeddings).float()
         anchor = inverse_sigmoid(reference)  # (P, T, N, 2 or 4)
         known = anchor.shape[-1]
-        boxes = torch.cat((offset[..., :known] + anchor, offset[..., known:]), dim=-1).sigmoid()
-        points = boxes[..., :2].detach() * image_sizes[:, None, None]
-        return QueryPredictions(
-            scores=self.score_branches[layer](embeddings).squeeze(-1).float(),
-            boxes=boxes,
-            masks=self.mask_predictor(embeddings, mask_features, points).float(),
-        )
+        return torch.cat((offset[..., :known] + anchor, offset[..., known:]), dim=-1).sigmoid()
 
     def _layer_loss(
         self, prediction: QueryPredictions, targets: PairTargets, normaliser: Tensor
