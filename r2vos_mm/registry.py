@@ -42,7 +42,7 @@ class _PackageRegistry(Registry):
     def _suggestion(self, kind: str) -> str:
         """Parts of the same name in other packages, or of a similar name in this one."""
         others = self._get_root_registry().children
-        names = [f'{scope}.{kind}' for scope, other in others.items() if kind in other.module_dict]
+        names = sorted(f'{scope}.{kind}' for scope in others if kind in others[scope].module_dict)
         names = names or difflib.get_close_matches(kind, self.module_dict, n=3)
         return f'; did you mean {" or ".join(map(repr, names))}?' if names else ''
 

@@ -71,8 +71,8 @@ def test_no_import_of_the_package_is_needed() -> None:
 @pytest.mark.parametrize(
     ('registry', 'name', 'suggestion'),
     [
-        (registry.MODELS, 'ResNet', "'mmdet.ResNet'?"),
-        (registry.TASK_UTILS, 'DiceCost', "'mmdet.DiceCost'?"),
+        (registry.MODELS, 'ResNet', "did you mean 'mmdet.ResNet'"),
+        (registry.TASK_UTILS, 'DiceCost', "did you mean 'mmdet.DiceCost'"),
         (registry.MODELS, 'GroundingNek', "did you mean 'GroundingNeck'"),
         (registry.MODELS, 'Nothing', "'Nothing' is not a registered model"),
     ],
