@@ -83,9 +83,9 @@ def resolve_overlaps(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
     if masks.shape[:2] != np.shape(scores):
         raise ValueError(f'masks {masks.shape} and scores {np.shape(scores)} do not match')
     resolved = np.zeros_like(masks)
-    taken = np.zeros(masks.shape[1:], dtype=bool)
-    frames = range(masks.shape[1])
-    for indices in np.argsort(-np.asarray(scores), axis=0, kind='stable'):
-        resolved[indices, frames] = masks[indices, frames] & ~taken
-        taken |= masks[indices, frames]
+    for frame, order in enumerate(np.argsort(-np.asarray(scores), axis=0, kind='stable').T):
+        taken = np.zeros(masks.shape[2:], dtype=bool)
+        for index in order:
+            resolved[index, frame] = masks[index, frame] & ~taken
+            taken |= masks[index, frame]
     return resolved

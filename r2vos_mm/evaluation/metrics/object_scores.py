@@ -91,8 +91,9 @@ def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
         chosen = [i for i in positives if expression_set_of(sample.exp_ids[i]) == number]
         scores: list[ObjectScores] = []
         for masks in gates if chosen else ():
-            owned = one_owner(sample, masks, chosen)
-            proposals = score_proposals(owned, truth, void=sample.void, bound_th=bound_th)
+            proposals = score_proposals(
+                one_owner(sample, masks, chosen), truth, void=sample.void, bound_th=bound_th
+            )
             matched = assign_scores(proposals)
             scores = objects_of(sample.video, number, names, sample.frame_ids, matched, scores)
         found += scores
