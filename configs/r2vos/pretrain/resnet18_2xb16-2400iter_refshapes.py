@@ -32,7 +32,6 @@ model = dict(
         norm_cfg=dict(type='GN', num_groups=8),
         loss_decode=dict(
             type='mmseg.CrossEntropyLoss',
-            avg_non_ignore=True,
             class_weight=[0.2] + [1.0] * (num_classes - 1),
         ),
     ),  # most pixels are background

@@ -158,6 +158,9 @@ class _AdvancedIterator(_InfiniteDataloaderIterator):
 
     def __init__(self, dataloader: DataLoader, num_skipped: int) -> None:
         super().__init__(dataloader)
+        if self._iterator is None:
+            # onedl-mmengine waits for the first batch, but starting draws a random seed.
+            self._iterator = iter(dataloader)
         self._num_skipped = num_skipped
 
     def __next__(self) -> Any:
@@ -165,6 +168,10 @@ class _AdvancedIterator(_InfiniteDataloaderIterator):
             self._num_skipped -= 1
             return None
         return super().__next__()
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Skip nothing more. onedl-mmengine calls this instead of ``next``."""
+        self._num_skipped = 0
 
 
 def _advance_data(loop: IterBasedTrainLoop) -> None:
