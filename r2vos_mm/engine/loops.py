@@ -52,7 +52,7 @@ class _AutocastLoop:
     Args:
         runner: the runner, its model on its device.
         dtype: as in :class:`AutocastOptimWrapper`.
-        fp16: accepted from older configs; says what the type of the loop says.
+        fp16: accepted from older configs; False turns mixed precision off.
         **kwargs: arguments of the loop.
 
     Attributes:
