@@ -41,8 +41,7 @@ logged() { # logged LOG COMMAND...: write all output to LOG and show progress on
         return 1
     fi
 }
-PROGRESS='/ Iter\(|Time limit|fit into|precision/{s/^[^ ]+ ([0-9:]+) - [^ ]+ - [A-Z]+ - /\1 /;s/^(.{110}).+/\1.../;p}
-/^(Testing|Validating) /p'
+PROGRESS='/ Iter\(|Time limit|fit into|Precision on/{s/^[^ ]+ ([0-9:]+) - [^ ]+ - [A-Z]+ - /\1 /;s/^(.{110}).+/\1.../;p}'
 
 announce() {
     cat <<TEXT

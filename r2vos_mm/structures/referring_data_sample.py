@@ -1,4 +1,4 @@
-"""The data sample of referring video segmentation: one clip and its sentences."""
+"""Define the data sample of referring video segmentation: one clip and its expressions."""
 
 from mmengine.structures import BaseDataElement, InstanceData
 
@@ -20,8 +20,8 @@ class ReferringDataSample(BaseDataElement):
     * ``boxes``: float32 (P, T, 4), (cx, cy, w, h) in [0, 1] of the unpadded frame, zeros where
       the object is not visible; ``valid``: bool (P, T), object visible. Both come with masks.
 
-    Negative pairs have all-zero masks and boxes and are nowhere valid. Where the data tells more,
-    for scoring: ``sentence_types``, list of P int, 0 referring, 1 reasoning, 2 no target (ReVOS).
+    Negative pairs have all-zero masks and boxes and are not valid in any frame. Some data sets add
+    ``sentence_types`` for scoring: a list of P int, 0 referring, 1 reasoning, 2 no target (ReVOS).
 
     ``gt_instances`` (:obj:`InstanceData` of length I), optional, for methods that learn from all
     annotated objects of a clip: ``masks`` bool (I, T, H, W), ``valid`` bool (I, T) and ``obj_ids``,
@@ -34,7 +34,7 @@ class ReferringDataSample(BaseDataElement):
     (P, T, H0, W0) after and before the verdict, ``scores`` float (P, T), ``boxes`` float
     (P, T, 4) xyxy in pixels of the files, ``consensus`` float (P,), the probability that the
     sentence belongs to the video, and ``misalignment_logits`` float (P,). Optional, for mAP:
-    ``candidate_masks`` bool (P, T, N, H0, W0), the masks of all N slots before the verdict, and
+    ``candidate_masks`` bool (P, T, N, H0, W0), the masks of all N queries before the verdict, and
     ``candidate_scores`` float (P, T, N).
 
     Examples:
@@ -82,7 +82,7 @@ class ReferringDataSample(BaseDataElement):
 
     @property
     def pred_pairs(self) -> InstanceData:
-        """Pairs with what the model said, length P, in the order of ``gt_pairs``."""
+        """Pairs with their predictions, length P, in the order of ``gt_pairs``."""
         return self._pred_pairs
 
     @pred_pairs.setter
