@@ -42,7 +42,7 @@ class MultiheadAttention(BaseModule):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *, key_padding: Tensor | None = None
     ) -> Tensor:
-        """(P, Q, C) queries, (P, K, C) keys and values -> (P, Q, C).
+        """Attend from (P, Q, C) queries to (P, K, C) keys and values; return (P, Q, C).
 
         Args:
             key_padding: (P, K) bool, True at keys that must not be seen; None if there are none.
@@ -64,14 +64,14 @@ class MultiheadAttention(BaseModule):
         return self.attend(self.query_proj(query), key, value, key_padding=key_padding)
 
     def are_few(self, tokens: Tensor) -> bool:
-        """Whether (P, K, C) tokens are so few that the other side need not be projected."""
+        """Return whether (P, K, C) tokens are so few that the other side need not be projected."""
         few = self.num_heads * tokens.shape[1] <= tokens.shape[2]
         return few and not _autocasts(tokens.device.type)
 
     def attend(
         self, projected: Tensor, key: Tensor, value: Tensor, *, key_padding: Tensor | None = None
     ) -> Tensor:
-        """As :meth:`forward`, for queries to which ``query_proj`` has been applied."""
+        """Do what :meth:`forward` does for queries that ``query_proj`` has projected already."""
         mask = None if key_padding is None else ~key_padding[:, None, None, :]
         inputs = (projected, self.key_proj(key), self.value_proj(value))
         heads = _attention(*map(self._split, inputs), mask)
@@ -79,7 +79,7 @@ class MultiheadAttention(BaseModule):
 
     @torch.no_grad()
     def weights(self, query: Tensor, key: Tensor, *, key_padding: Tensor | None = None) -> Tensor:
-        """(P, Q, K) attention weights averaged over heads, for visualisation."""
+        """Return (P, Q, K) attention weights averaged over heads, for visualization."""
         queries, keys = self._split(self.query_proj(query)), self._split(self.key_proj(key))
         logits = queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5
         if key_padding is not None:

@@ -84,4 +84,6 @@ class DeformableDetrTransformerEncoder(MMDetEncoder):
     def _init_layers(self) -> None:
         super()._init_layers()
         for layer in self.layers:
+            # MMDetection's layer always builds MMCV's class. Changing the class afterwards keeps
+            # its arguments, its weights and the random numbers that initialize them.
             layer.self_attn.__class__ = DeformableSelfAttention
