@@ -6,14 +6,13 @@ frames at a time: memory does not grow with the length of a video.
 
 from __future__ import annotations
 
-import multiprocessing
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from math import prod
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
 from r2vos_mm.utils.pairs_file import read_pair_rows
+from r2vos_mm.utils.processes import map_in_processes
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
 FRAMES_AT_ONCE = 16
@@ -73,13 +73,8 @@ def score_videos(
     ``scorer`` is one of the functions ``score_*``; with ``processes=1`` it runs in this process.
     """
     score = partial(_score_video, scorer=scorer, predictions=predictions, truth=truth)
-    if processes <= 1:
-        yield from map(score, tasks)
-        return
-    # Forked processes share the parsed JSON of the parent.
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
-    with context.Pool(processes) as pool:
-        yield from pool.imap_unordered(score, tasks)
+    name = attrgetter('video')
+    return map_in_processes(score, tasks, workers=processes, name=name, in_order=False)
 
 
 def _score_video(

@@ -8,14 +8,13 @@
 
 import hashlib
 import itertools
-import multiprocessing
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +22,11 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from r2vos_mm.compat.opencv import one_opencv_thread
 from r2vos_mm.utils.files import read_json, write_json
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
 from r2vos_mm.utils.pairs_file import pairs_sha256
+from r2vos_mm.utils.processes import map_in_processes
 
 from .facts import Facts
 from .grammar import Sentence
@@ -113,18 +112,6 @@ def _make_video(
     scene = build_scene(params, seed=seed, split=split, index=index)
     _write_pixels(scene, folder, video)
     return _Record(video, _world_entry(scene), scene.expressions, scene.facts)
-
-
-def _records(jobs: list[tuple[int, str]], work: partial, workers: int) -> Iterator[_Record]:
-    """Make videos in this process or in ``workers`` others; keep their order."""
-    if workers <= 1:
-        yield from map(work, jobs)
-        return
-    # Forked workers start at once; a fresh interpreter would import the whole package first.
-    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-    context = multiprocessing.get_context(method)
-    with one_opencv_thread(), ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(work, jobs, chunksize=4)
 
 
 def _meta(record: _Record, names: list[str]) -> dict[str, Any]:
@@ -294,7 +281,7 @@ def make_refshapes(
     for split, number in splits.items():
         jobs = list(enumerate(_video_ids(seed, split, number)))
         work = partial(_make_video, params=scene, seed=seed, split=split, folder=root / split)
-        found = _records(jobs, work, workers)
+        found = map_in_processes(work, jobs, workers=workers, name=itemgetter(1))
         bar = track(found, f'RefShapes {split}', total=number, disable=not progress)
         counts[split] = _write_split(root, split, list(bar), params)
     write_json(root / MARK, mark | dict(complete=True, counts=counts), indent=2)

@@ -1,4 +1,4 @@
-"""Read JSON files, and write any file atomically: readers see the old one or the new one."""
+"""Read JSON files, write any file atomically, and tell side files of operating systems."""
 
 import contextlib
 import json
@@ -8,6 +8,21 @@ from pathlib import Path
 from typing import Any
 
 PathLike = str | os.PathLike[str]
+
+# What macOS, Windows, and network storage add to folders and archives, in lower case.
+_SIDE_FILES = {'__macosx', '.ds_store', '.appledouble', '.spotlight-v100', '.trashes', '.fseventsd'}
+_SIDE_FILES |= {'thumbs.db', 'ehthumbs.db', 'desktop.ini', '$recycle.bin', '.directory', '@eadir'}
+_SIDE_FILES |= {'icon\r', 'system volume information'}
+
+
+def is_side_file(name: PathLike) -> bool:
+    """Whether an operating system made the file or folder, or a folder around it.
+
+    These are ``__MACOSX/``, ``._*``, ``.DS_Store``, ``Thumbs.db``, ``desktop.ini`` and the like.
+    ``name`` is relative to the folder or archive that is read, and may have backslashes.
+    """
+    parts = os.fspath(name).replace('\\', '/').lower().split('/')
+    return any(part in _SIDE_FILES or part.startswith('._') for part in parts)
 
 
 @contextlib.contextmanager

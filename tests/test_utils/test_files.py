@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from r2vos_mm.utils.files import atomic_path, read_json, write_atomically, write_json
+from r2vos_mm.utils.files import atomic_path, is_side_file, read_json, write_atomically, write_json
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -54,3 +54,23 @@ def test_errors_of_reading_name_the_file(
         path.write_text(text)
     with pytest.raises(error, match=r'a\.json'):
         read_json(path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('__MACOSX/valid/a.jpg', True),
+        ('valid/._a.jpg', True),
+        ('.DS_Store', True),
+        (Path('a/Thumbs.db'), True),
+        ('a\\THUMBS.DB', True),
+        ('desktop.ini', True),
+        ('@eaDir/a.jpg', True),
+        ('valid/a.jpg', False),
+        ('a/_.jpg', False),
+        ('.hidden/.a.jpg', False),
+        ('Thumbs.db.png', False),
+    ],
+)
+def test_side_files(name: str | Path, expected: bool) -> None:
+    assert is_side_file(name) is expected

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from r2vos_mm.compat.opencv import one_opencv_thread
 from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
@@ -41,6 +41,7 @@ from r2vos_mm.utils.cli import (
     short_errors,
 )
 from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.processes import map_in_processes, one_opencv_thread
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -352,13 +353,12 @@ def measure_memory(*, workers: int, items: int, videos: int = MEVIS_VIDEOS) -> W
             )
         )
     after = Memory.of_this_process()
-    context = multiprocessing.get_context('fork')
-    barrier = context.Barrier(workers)
-    with (
-        one_opencv_thread(),
-        context.Pool(workers, initializer=_start_worker, initargs=(dataset, barrier)) as pool,
-    ):
-        pairs = pool.map(_draw, [(seed, items) for seed in range(workers)], chunksize=1)
+    barrier = multiprocessing.get_context('fork').Barrier(workers)
+    draw = partial(_draw, dataset=dataset, barrier=barrier, items=items)
+    pairs, total = [], 0.0
+    for pair in map_in_processes(draw, range(workers), workers=workers, name='worker {}'.format):
+        pairs.append(pair)
+        # While the workers still live: afterwards, shared memory is private.
         total = Memory.of_this_process().share + sum(last.share for _, last in pairs)
     return WorkerMemory(
         after.private - before.private,
@@ -368,25 +368,18 @@ def measure_memory(*, workers: int, items: int, videos: int = MEVIS_VIDEOS) -> W
     )
 
 
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(dataset: BaseReferringDataset, barrier: Any) -> None:
-    _worker.update(dataset=dataset, barrier=barrier)
-
-
-def _draw(task: tuple[int, int]) -> tuple[Memory, Memory]:
+def _draw(
+    seed: int, *, dataset: BaseReferringDataset, barrier: Any, items: int
+) -> tuple[Memory, Memory]:
     """Draw random items in a worker; return its memory before and after."""
-    seed, items = task
-    dataset = _worker['dataset']
-    _worker['barrier'].wait()
+    barrier.wait()
     first = Memory.of_this_process()
     for index in np.random.default_rng(seed).integers(len(dataset), size=items).tolist():
         dataset[index]
-    _worker['barrier'].wait()
+    barrier.wait()
     last = Memory.of_this_process()
     # Workers end after all are measured, because shared memory becomes private when others end.
-    _worker['barrier'].wait()
+    barrier.wait()
     return first, last
 
 

@@ -1,0 +1,159 @@
+"""Run work in other processes that end with this one, and report those that die."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .cli import UserError
+
+T = TypeVar('T')
+R = TypeVar('R')
+
+_PR_SET_PDEATHSIG = 1
+# Processes started before their parent ends are looked at this often where prctl does not exist.
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def die_with_parent() -> None:
+    """End this process when its parent ends, also by SIGKILL; call it in the child, early.
+
+    It can be the ``initializer`` of a process pool. On Linux the kernel sends SIGKILL when the
+    *thread* that started this process ends; that thread must outlive its children. Elsewhere a
+    thread of this process looks at the parent once per second.
+    """
+    parent, started_by = os.getppid(), multiprocessing.parent_process()
+    if sys.platform == 'linux':
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    # The parent may have ended before.
+    if os.getppid() != parent or (started_by is not None and not started_by.is_alive()):
+        os._exit(1)
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
+
+
+def start_worker() -> None:
+    """Initialise a worker of a pool: it ends with its parent, which alone handles Ctrl-C."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Use no threads of OpenCV inside the block; processes forked inside inherit that.
+
+    Threads do not survive a fork, but OpenCV's pool still counts on them: in a process forked after
+    OpenCV worked in parallel, the next call that touches the pool never returns,
+    ``cv2.setNumThreads`` included. The pool must be shut down before the fork.
+    """
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def map_in_processes(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    *,
+    workers: int,
+    name: Callable[[T], str] = str,
+    in_order: bool = True,
+) -> Iterator[R]:
+    """Yield ``function(item)`` of all items, computed in ``workers`` processes.
+
+    With ``workers <= 1`` this process computes them. The workers are forked where that exists, so
+    that they share the memory of this process, and end with the iterator, with an error, and with
+    this process.
+
+    Args:
+        function: picklable; its errors are raised here.
+        items: picklable.
+        workers: number of processes.
+        name: name of an item, for error messages.
+        in_order: whether to yield in the order of ``items`` or as results are ready.
+
+    Raises:
+        UserError: a worker died; the message names the item that it worked on.
+    """
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
+    context = multiprocessing.get_context(method)
+    # The process that works on each item, 0 before and after.
+    owners = context.RawArray('i', len(items))
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=_start_owner, initargs=(function, owners)
+    )
+    processes: set[Any] = set()
+    try:
+        with one_opencv_thread():
+            futures = [pool.submit(_work_on, index, item) for index, item in enumerate(items)]
+        processes |= set(multiprocessing.active_children()) - before
+        yield from (future.result() for future in _finished(futures, in_order))
+    except BrokenProcessPool:
+        pool.shutdown()
+        lost = ' or '.join(name(items[index]) for index in _lost(owners, processes))
+        raise UserError(
+            f'a worker process died{" at " * bool(lost)}{lost}. The system may have run out of '
+            'memory: try fewer processes, and see the kernel log (dmesg)'
+        ) from None
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_owner(function: Callable, owners: Any) -> None:
+    start_worker()
+    _worker.update(function=function, owners=owners)
+
+
+def _work_on(index: int, item: Any) -> Any:
+    _worker['owners'][index] = os.getpid()
+    try:
+        return _worker['function'](item)
+    finally:
+        _worker['owners'][index] = 0
+
+
+def _finished(futures: list[Future], in_order: bool) -> Iterator[Future]:
+    """Empty the list and yield its futures, so that no result is kept that has been used."""
+    if not in_order:
+        ready = as_completed(set(futures))
+        futures.clear()
+        yield from ready
+    while futures:
+        yield futures.pop(0)
+
+
+def _lost(owners: Sequence[int], processes: set[Any]) -> list[int]:
+    """Return the items whose worker died by itself; the pool has ended the others by SIGTERM."""
+    ended = {process.pid for process in processes if process.exitcode == -signal.SIGTERM}
+    busy = {index: pid for index, pid in enumerate(owners) if pid}
+    return [index for index, pid in busy.items() if pid not in ended] or list(busy)

@@ -1,0 +1,139 @@
+"""Worker processes: order, death of workers and of the parent, Ctrl-C, OpenCV's threads."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import cv2
+import pytest
+
+from r2vos_mm.utils.cli import UserError
+from r2vos_mm.utils.processes import map_in_processes, one_opencv_thread
+
+pytestmark = pytest.mark.skipif(sys.platform == 'win32', reason='there is no fork')
+
+OPENCV = """
+import cv2
+import numpy as np
+from r2vos_mm.utils.processes import map_in_processes
+
+image = np.zeros((2000, 2000, 3), np.uint8)
+
+def blur(size):
+    return cv2.resize(cv2.GaussianBlur(image, (9, 9), 0), (size, size)).shape
+
+cv2.setNumThreads(4)
+blur(1500)  # starts the pool
+print(list(map_in_processes(blur, [7, 8], workers=2)))
+"""
+
+# Writes the id of each worker that it starts, then waits.
+SLOW = """
+import os, sys, time
+from r2vos_mm.utils.cli import short_errors
+from r2vos_mm.utils.processes import map_in_processes
+
+def work(item):
+    open(os.path.join(sys.argv[1], str(os.getpid())), 'w').close()
+    time.sleep(60)
+
+with short_errors():
+    list(map_in_processes(work, range(8), workers=2))
+"""
+
+
+def power(base: int, *, to: int) -> int:
+    return base**to
+
+
+def slower_first(item: int) -> int:
+    time.sleep(0.3 if item == 0 else 0)
+    return item
+
+
+def die_at(item: int, *, bad: int, how: signal.Signals) -> int:
+    time.sleep(0.2)
+    if item == bad:
+        os.kill(os.getpid(), how)
+    return item
+
+
+def fail_at(item: int) -> int:
+    if item == 2:
+        raise ValueError('item 2')
+    return item
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended but was not waited for does not."""
+    stat = Path(f'/proc/{pid}/stat')
+    return stat.exists() and stat.read_text().rpartition(')')[2].split()[0] != 'Z'
+
+
+def wait_until(condition, *, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize('workers', [1, 3])
+def test_results_come_in_order(workers: int) -> None:
+    cubes = map_in_processes(partial(power, to=3), range(7), workers=workers)
+    assert list(cubes) == [0, 1, 8, 27, 64, 125, 216]
+
+
+def test_results_come_as_they_are_ready() -> None:
+    ready = list(map_in_processes(slower_first, range(4), workers=2, in_order=False))
+    assert sorted(ready) == [0, 1, 2, 3]
+    assert ready[0] != 0
+
+
+def test_no_items() -> None:
+    assert list(map_in_processes(slower_first, [], workers=2)) == []
+
+
+@pytest.mark.parametrize('in_order', [True, False])
+def test_a_worker_that_dies_is_an_error_that_names_its_item(in_order: bool) -> None:
+    work = partial(die_at, bad=3, how=signal.SIGKILL)
+    with pytest.raises(UserError, match='died at video 3. The system'):
+        list(map_in_processes(work, range(9), workers=2, name='video {}'.format, in_order=in_order))
+
+
+def test_errors_of_the_function_pass() -> None:
+    with pytest.raises(ValueError, match='item 2'):
+        list(map_in_processes(fail_at, range(9), workers=2))
+
+
+@pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='there is no /proc')
+@pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, '-c', SLOW, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
+        assert wait_until(lambda: len(list(tmp_path.iterdir())) == 2, seconds=60)
+        parent.send_signal(how)
+        message = parent.communicate(timeout=10)[1]
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    assert wait_until(lambda: not any(map(is_alive, workers)), seconds=5)
+    if how == signal.SIGINT:
+        assert (parent.returncode, message) == (130, 'stopped\n')
+
+
+def test_forked_processes_do_not_wait_for_threads_that_are_gone() -> None:
+    result = subprocess.run(
+        [sys.executable, '-c', OPENCV], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert result.stdout.strip() == '[(7, 7, 3), (8, 8, 3)]'
+
+
+def test_the_number_of_threads_comes_back() -> None:
+    before = cv2.getNumThreads()
+    with one_opencv_thread():
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == before
