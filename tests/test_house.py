@@ -24,8 +24,6 @@ FLOORS = [
     {'apis'},
     {'cli', 'serve', 'report', 'batch'},
 ]
-# Imports all rooms, to register their classes.
-EXEMPT = f'{PACKAGE}.utils.register'
 
 
 @cache
@@ -90,9 +88,8 @@ def imported(module: str) -> Iterator[tuple[int, str]]:
 
 def all_imports() -> Iterator[tuple[str, int, str]]:
     for module in modules():
-        if module != EXEMPT:
-            for line, target in imported(module):
-                yield module, line, target
+        for line, target in imported(module):
+            yield module, line, target
 
 
 def test_imports_are_read():
@@ -197,7 +194,7 @@ def test_importing_all_rooms_changes_nothing_of_others():
     """Loaders of checkpoints, loggers, filters of warnings, threads and the environment stay."""
     code = """
 import logging, os, warnings
-import r2vos_mm.utils.lazy, r2vos_mm.utils.register  # mmdet needs the placeholder of mmcv._ext
+import r2vos_mm.utils.lazy  # mmdet needs the placeholder of mmcv._ext
 import cv2, mmdet.models, mmengine.runner, mmseg.models, torch, transformers
 from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import CheckpointLoader

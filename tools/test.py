@@ -67,12 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
-        from r2vos_mm.compat.distributed import leave_process_group
-        from r2vos_mm.utils.log_filters import quiet
+        from r2vos_mm.utils.logging import quiet
 
         with quiet():
             run_test(args)
-            leave_process_group()
 
 
 if __name__ == '__main__':

@@ -95,15 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     with short_errors():
-        from r2vos_mm.compat.distributed import leave_process_group
         from r2vos_mm.engine import build_runner, load_config
-        from r2vos_mm.utils.log_filters import quiet
+        from r2vos_mm.utils.logging import quiet
 
         with quiet():
             cfg = load_config(args)
             apply_training_options(cfg, args)
             build_runner(cfg, training=True).train()
-            leave_process_group()
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
-from r2vos_mm.utils.log_filters import quiet
+from r2vos_mm.utils.logging import quiet
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
 from r2vos_mm.visualization import PairView

@@ -84,11 +84,6 @@ def _read_error(path: Path, error: Exception) -> CheckpointReadError:
     )
 
 
-def load_from_local(filename: str, map_location: MapLocation) -> dict[str, Any]:
-    """Read a local file for MMEngine by :func:`read_checkpoint`."""
-    return read_checkpoint(filename, map_location)
-
-
 def load_from_http(
     filename: str, map_location: MapLocation = None, model_dir: str | None = None
 ) -> dict[str, Any]:
@@ -107,11 +102,8 @@ def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
         FileNotFoundError, CheckpointReadError: As :func:`read_checkpoint`; also if it cannot be
             downloaded.
     """
-    if source.startswith(ADDRESSES):
-        return load_from_http(source, map_location)
-    if '://' in source:
-        return CheckpointLoader.load_checkpoint(source, map_location)
-    return read_checkpoint(source, map_location)
+    with safe_loaders():
+        return CheckpointLoader.load_checkpoint(source, map_location, logger='silent')
 
 
 @contextmanager
@@ -119,10 +111,8 @@ def safe_loaders() -> Iterator[None]:
     """Make MMEngine read local files and URLs with ``weights_only=True`` inside the block."""
     schemes = CheckpointLoader._schemes
     CheckpointLoader._schemes = schemes.copy()
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-    CheckpointLoader.register_scheme(
-        prefixes=['http://', 'https://'], loader=load_from_http, force=True
-    )
+    CheckpointLoader.register_scheme('', read_checkpoint, force=True)
+    CheckpointLoader.register_scheme(ADDRESSES, load_from_http, force=True)
     try:
         yield
     finally:
@@ -187,8 +177,9 @@ def pack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
             info[key] = to_plain(value, f'message_hub[{key!r}]')
         except CheckpointContentError as error:
             warn(f'Not saved: {error}')
+    scalars = state['log_scalars'].items()
     return {
-        'log_scalars': {k: _pack_history(v) for k, v in state['log_scalars'].items()},
+        'log_scalars': {k: _pack_history(v) for k, v in scalars if isinstance(v, HistoryBuffer)},
         'runtime_info': info,
         'resumed_keys': to_plain(state['resumed_keys'], 'message_hub'),
     }
@@ -201,12 +192,8 @@ def unpack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pack_history(history: HistoryBuffer) -> dict[str, Any]:
-    values, counts = history.data
-    return {
-        'values': torch.as_tensor(np.asarray(values)),
-        'counts': torch.as_tensor(np.asarray(counts)),
-        'max_length': history.max_length,
-    }
+    values, counts = (torch.as_tensor(np.asarray(column)) for column in history.data)
+    return {'values': values, 'counts': counts, 'max_length': history.max_length}
 
 
 def _unpack_history(packed: Mapping[str, Any]) -> HistoryBuffer:

@@ -12,15 +12,6 @@ from torch import distributed
 from r2vos_mm.utils.cli import UsageError
 
 
-def leave_process_group() -> None:
-    """Destroy the process group, if there is one, so that its threads end before the interpreter.
-
-    A process that exits with a live group of gloo may abort while its threads are torn down.
-    """
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
-
-
 def prepare_cpu_processes(cfg: Config) -> None:
     """Initialise a gloo process group and set the model wrapper in ``cfg`` if there is no GPU.
 

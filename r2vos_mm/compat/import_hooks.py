@@ -54,18 +54,14 @@ class _ConfigUtilsFinder(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            _call_after_exec(spec.loader)
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                module.MODULE2PACKAGE[PACKAGE] = _MODULE_BESIDE_CONFIGS
+
+            spec.loader.exec_module = exec_module
         return spec
-
-
-def _call_after_exec(loader: Loader) -> None:
-    execute = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        execute(module)
-        module.MODULE2PACKAGE[PACKAGE] = _MODULE_BESIDE_CONFIGS
-
-    loader.exec_module = exec_module
 
 
 def install() -> None:

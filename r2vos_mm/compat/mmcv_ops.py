@@ -25,11 +25,7 @@ class MissingOpError(NotImplementedError):
 
 
 class MissingOp:
-    """An operator that can be imported and named, but not called.
-
-    Args:
-        name: Name of the operator in ``mmcv._ext``.
-    """
+    """An operator of ``mmcv._ext`` that can be imported and named, but not called."""
 
     def __init__(self, name: str) -> None:
         self.name = name

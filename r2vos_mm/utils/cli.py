@@ -28,7 +28,8 @@ class UsageError(UserError, ValueError):
 def short_errors() -> Iterator[None]:
     """Print mistakes of the user in one line and exit with status 2; other errors pass.
 
-    Ctrl-C exits with status 130. The process group, if there is one, is left at the end.
+    Ctrl-C exits with status 130. The process group, if there is one, is left at the end: a process
+    that exits with a live group of gloo may abort while its threads are torn down.
     """
     try:
         yield

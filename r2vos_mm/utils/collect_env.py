@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from contextlib import suppress
 
 from r2vos_mm.version import __version__
 
@@ -16,31 +17,24 @@ _PACKAGES = (
 def collect_env() -> dict[str, str]:
     """Collect versions of the ecosystem and the precision that ``'auto'`` gives on each device."""
     import torch
+    from mmengine.utils.dl_utils import collect_env as collect_base_env
 
     from .precision import resolve_precision
 
-    info = {'r2vos_mm': __version__, **_base_env()}
+    info = {'r2vos_mm': __version__}
+    try:
+        info |= {key: str(value) for key, value in collect_base_env().items()}
+    except (ImportError, RuntimeError, OSError) as error:  # a TorchVision that does not fit
+        info['MMEngine collect_env'] = f'fails with {type(error).__name__}: {error}'
     for package in _PACKAGES:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             info[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     # The placeholder of mmcv._ext comes from no file.
     compiled = getattr(importlib.util.find_spec('mmcv._ext'), 'origin', None)
     info['compiled MMCV operators'] = 'yes' if compiled else 'no, PyTorch forms are used'
     for device in ('cpu', *(f'cuda:{k}' for k in range(torch.cuda.device_count()))):
         info[f"precision 'auto' on {device}"] = str(resolve_precision('auto', device))
     return info
-
-
-def _base_env() -> dict[str, str]:
-    """What MMEngine collects, or why it cannot: a TorchVision that does not fit makes it fail."""
-    from mmengine.utils.dl_utils import collect_env as collect_base_env
-
-    try:
-        return {key: str(value) for key, value in collect_base_env().items()}
-    except (ImportError, RuntimeError, OSError) as error:
-        return {'MMEngine collect_env': f'fails with {type(error).__name__}: {error}'}
 
 
 if __name__ == '__main__':

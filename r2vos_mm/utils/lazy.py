@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+ROOMS = ('datasets', 'datasets.transforms', 'models', 'evaluation', 'visualization', 'engine')
+
 
 def attach(
     package: str, modules: Mapping[str, Sequence[str]]
@@ -37,6 +39,20 @@ def attach(
         return value
 
     return get_attribute, lambda: sorted(origins), sorted(origins)
+
+
+def register_all_modules(init_default_scope: bool = True) -> None:
+    """Import all rooms, so that their classes are in the registries, as OpenMMLab tools expect.
+
+    Args:
+        init_default_scope: Also make ``r2vos_mm`` the default scope of MMEngine's registries.
+    """
+    for room in ROOMS:
+        load_all(f'r2vos_mm.{room}')
+    if init_default_scope:
+        from mmengine.registry import init_default_scope as set_default_scope
+
+        set_default_scope('r2vos_mm')
 
 
 def load_all(package: str) -> None:

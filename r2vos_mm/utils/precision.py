@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-import time
+import re
+import timeit
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,15 +19,7 @@ PRECISIONS = ('auto', 'bfloat16', 'float32')
 OVERRIDE = 'R2VOS_NO_BF16'
 
 # Values of ONEDNN_MAX_CPU_ISA that keep oneDNN from using the bfloat16 units of a CPU.
-_ISA_WITHOUT_BFLOAT16 = [
-    'SSE41',
-    'AVX',
-    'AVX2',
-    'AVX2_VNNI',
-    'AVX2_VNNI_2',
-    'AVX512_CORE',
-    'AVX512_CORE_VNNI',
-]
+_ISA_WITHOUT_BFLOAT16 = r'SSE41|AVX|AVX2(_VNNI(_2)?)?|AVX512_CORE(_VNNI)?'
 
 
 @dataclass(frozen=True)
@@ -88,14 +81,12 @@ def _cpu_bfloat16() -> tuple[bool, str]:
     import torch
 
     isa = os.environ.get('ONEDNN_MAX_CPU_ISA', '').upper()
-    if isa in _ISA_WITHOUT_BFLOAT16:
+    if re.fullmatch(_ISA_WITHOUT_BFLOAT16, isa):
         return False, f'ONEDNN_MAX_CPU_ISA={isa} leaves the bfloat16 units of the CPU unused'
     if not torch.backends.mkldnn.is_available():
         return False, 'this PyTorch was built without oneDNN'
-    for unit, probe in (
-        ('AMX', '_is_amx_tile_supported'),
-        ('AVX512_BF16', '_is_avx512_bf16_supported'),
-    ):
+    probes = {'AMX': '_is_amx_tile_supported', 'AVX512_BF16': '_is_avx512_bf16_supported'}
+    for unit, probe in probes.items():
         if getattr(torch.cpu, probe, lambda: False)():
             return True, f'the CPU has {unit}'
     return False, 'the CPU has neither AVX512_BF16 nor AMX'
@@ -134,12 +125,7 @@ def slowdown_of_bfloat16() -> float:
 
     def seconds(dtype: torch.dtype) -> float:
         matrix = torch.ones(256, 256, dtype=dtype)
-        times = []
-        for _ in range(4):
-            start = time.perf_counter()
-            matrix @ matrix
-            times.append(time.perf_counter() - start)
-        return min(times)
+        return min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=4))
 
     return seconds(torch.bfloat16) / seconds(torch.float32)
 
@@ -155,13 +141,9 @@ def log_precision(precision: Precision, device: str | torch.device) -> None:
 def _log_once(precision: Precision, device: str, logger_name: str) -> None:
     log(f'Precision on {device}: {precision}')
     if precision.is_slow:
-        warn(f'{slow_warning(device)} ({precision.reason})')
-
-
-def slow_warning(device: str) -> str:
-    """Say what bfloat16 costs on a device that emulates it."""
-    factor = slowdown_of_bfloat16() if device == 'cpu' else 0
-    cost = 'it is emulated'
-    if factor > 2:
+        factor = slowdown_of_bfloat16() if device == 'cpu' else 0
         cost = f'a matrix product takes {factor:.0f} times as long as in float32'
-    return f"bfloat16 is slow on {device}: {cost}. Use 'auto' or 'float32'."
+        warn(
+            f'bfloat16 is slow on {device}: {cost if factor > 2 else "it is emulated"}. '
+            f"Use 'auto' or 'float32'. ({precision.reason})"
+        )

@@ -1,15 +1,15 @@
 """Share a list among worker processes without copying it."""
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 T = TypeVar('T')
 
 
-class SharedList(Sequence[T], Generic[T]):
+class SharedList(Sequence[T]):
     """An immutable list that keeps its items as bytes in one buffer.
 
     A forked worker shares the memory of its parent until one of them writes to it. Every access to
@@ -32,12 +32,6 @@ class SharedList(Sequence[T], Generic[T]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-
     def __getitem__(self, index: int | slice) -> T | list[T]:
         """Unpickle an item, anew with every call.
 
@@ -49,9 +43,6 @@ class SharedList(Sequence[T], Generic[T]):
         position = range(len(self))[index]
         start, end = self._ends[position : position + 2]
         return pickle.loads(memoryview(self._buffer[start:end]))
-
-    def __iter__(self) -> Iterator[T]:
-        return (self[i] for i in range(len(self)))
 
     @property
     def nbytes(self) -> int:

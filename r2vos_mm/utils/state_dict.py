@@ -6,20 +6,14 @@ model's checkpoint silently measures random weights.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .cli import UserError
-
-_SHOWN = 5
-
-
-def _never(name: str) -> bool:
-    return False
 
 
 class CheckpointMismatchError(UserError, RuntimeError):
@@ -72,32 +66,11 @@ class FitReport:
             f'{_fold(self.missing_keys)}'
         )
 
-    def require(
-        self,
-        *,
-        optional: Callable[[str], object] = _never,
-        surplus: Callable[[str], object] = _never,
-        advice: str = 'Use the config it was trained with.',
-    ) -> None:
-        """Raise unless everything fits.
-
-        Args:
-            optional: Whether a tensor of the model may be missing from the checkpoint.
-            surplus: Whether a weight of the checkpoint may be unknown to the model.
-            advice: End of the message.
-
-        Raises:
-            CheckpointMismatchError: Naming the source and some of the names of each kind.
-        """
-        problems = replace(
-            self,
-            missing_keys=[k for k in self.missing_keys if not optional(k)],
-            unexpected_keys=[k for k in self.unexpected_keys if not surplus(k)],
-        )
-        if not (problems.fits and self.weights):
+    def require(self, *, advice: str = 'Use the config it was trained with.') -> None:
+        """Raise CheckpointMismatchError, which ends with ``advice``, unless everything fits."""
+        if not (self.fits and self.weights):
             raise CheckpointMismatchError(
-                f'Checkpoint {self.source} does not belong to this {self.model}: {problems}. '
-                + advice
+                f'Checkpoint {self.source} does not belong to this {self.model}: {self}. {advice}'
             )
 
 
@@ -159,16 +132,9 @@ def compare_weights(
 def check_weights(
     model: nn.Module, checkpoint: Mapping[str, Any], *, source: str, strict: bool
 ) -> FitReport:
-    """Raise when the weights in ``checkpoint`` are not those of ``model``.
+    """Raise CheckpointMismatchError when the weights in ``checkpoint`` are not those of ``model``.
 
-    Args:
-        model: The model, without a parallel wrapper.
-        checkpoint: What was read from ``source``.
-        source: File name, for the message.
-        strict: Whether every key must fit; otherwise it is enough that one does.
-
-    Raises:
-        CheckpointMismatchError: Naming the file and some of the names of each kind.
+    Every name must fit if ``strict``, else one. See :func:`compare_weights`.
     """
     report = compare_weights(model, checkpoint, source=source)
     if strict or not report.weights:
@@ -176,7 +142,7 @@ def check_weights(
     return report
 
 
-def shorten(names: Iterable[str], count: int = _SHOWN, separator: str = ', ') -> str:
+def shorten(names: Iterable[str], count: int = 5, separator: str = ', ') -> str:
     """Return the first names and how many more there are.
 
     >>> shorten(['a', 'b', 'c'], 2)

@@ -46,15 +46,11 @@ def verdict_labels(view: PairView) -> list[str]:
 
 
 def header_band(
-    view: PairView, width: int, *, title: str = '', height: int = 0, style: Style = Style()
+    view: PairView, width: int, *, title: str = '', style: Style = Style()
 ) -> np.ndarray:
     """Draw verdict, truth and expression on a pale band under a bar of the verdict's colour.
 
-    Args:
-        view: The pair.
-        width: Pixels; the expression wraps to it.
-        title: Text such as the video's name, in bold before the labels.
-        height: Minimum height in pixels, to align the bands of a row.
+    The expression wraps to ``width`` pixels; ``title`` stands in bold before the labels.
     """
     colour = verdict_colour(view, style)
     size = 12 if width < 420 else 14
@@ -67,8 +63,7 @@ def header_band(
     upper = _flow([chip[:, : width - 2 * _PAD] for chip in chips], width, pale, left=_PAD)
     lines = wrap_text(f'“{view.sentence}”', font, width - 2 * _INDENT, max_lines=style.max_lines)
     top, middle = _BAR + _PAD, _BAR + _PAD + len(upper)
-    natural = middle + line_height(font) * len(lines) + _PAD
-    band = _blank(max(height, natural), width, pale)
+    band = _blank(middle + line_height(font) * len(lines) + _PAD, width, pale)
     band[:_BAR], band[top:middle] = colour, upper
     draw_lines(band, lines, (_INDENT, middle), font, colour=style.ink)
     return band
@@ -140,11 +135,12 @@ def clip_strip(
 
     ``width`` is the minimum in pixels, to align the rows of a sheet.
     """
-    labels, cells = clip.frame_ids or [''] * len(clip.frames), []
-    for i in spread(len(clip.frames), columns):
-        cells.append(draw_frame(clip.frames[i], clip.pair, i, label=str(labels[i]), style=style))
-    strip = beside(cells, style)
-    strip = _pad_to(strip, max(width, strip.shape[1]), style)
+    labels = clip.frame_ids or [''] * len(clip.frames)
+    cells = [
+        draw_frame(clip.frames[i], clip.pair, i, label=str(labels[i]), style=style)
+        for i in spread(len(clip.frames), columns)
+    ]
+    strip = _pad_to(beside(cells, style), width, style)
     band = header_band(clip.pair, strip.shape[1], title=clip.title, style=style)
     return np.concatenate([band, strip])
 
@@ -193,18 +189,15 @@ def legend(views: Sequence[PairView], width: int, *, style: Style = Style()) -> 
         (style.wrong, '✗ verdict wrong', lambda v: v.correct is not None),
         (style.negative, 'negative pair', lambda v: v.found is None and v.is_negative),
     ]
-    shown = [(colour, text) for colour, text, fits in entries if any(map(fits, views))]
-    chips = [_legend_entry(colour, text, style) for colour, text in shown]
+    chips = []
+    for colour, text, fits in entries:
+        if any(map(fits, views)):
+            chip = text_chip(text, style.font(12), fill=style.paper, colour=style.ink)
+            swatch = _blank(len(chip), len(chip), style.paper)
+            swatch[2:-2, 2:-2] = style.faint
+            swatch[3:-3, 3:-3] = colour
+            chips.append(np.concatenate([swatch, chip], axis=1))
     return _flow(chips, width, style.paper, left=_PAD, below=_PAD)
-
-
-def _legend_entry(colour: Colour, text: str, style: Style) -> np.ndarray:
-    chip = text_chip(text, style.font(12), fill=style.paper, colour=style.ink)
-    side = len(chip)
-    swatch = _blank(side, side, style.paper)
-    swatch[2:-2, 2:-2] = style.faint
-    swatch[3:-3, 3:-3] = colour
-    return np.concatenate([swatch, chip], axis=1)
 
 
 def video_grid(
@@ -217,13 +210,13 @@ def video_grid(
 ) -> Iterator[np.ndarray]:
     """Draw the frames of one video with one cell per pair, for ``write_video``.
 
-    Headers and legend are drawn once; frames are read when they are needed.
+    Headers and legend are drawn once; frames are read when they are needed. With several pairs a
+    cell is at most half of ``style.longer``.
 
     Args:
         frames: T RGB frames (H, W, 3) uint8 of one size, as are the images.
-        views: At least one pair; with several a cell is at most half of ``style.longer``.
-        title: Text such as the video's name.
-        frame_ids: T labels, or None.
+        views: At least one pair.
+        title, frame_ids: Text such as the video's name, and T labels or None.
     """
     if not views:
         raise ValueError('A video is drawn with at least one pair')
@@ -322,7 +315,7 @@ def stack(images: Sequence[np.ndarray], style: Style) -> np.ndarray:
 
 
 def _pad_to(image: np.ndarray, width: int, style: Style) -> np.ndarray:
-    padded = _blank(len(image), width, style.paper)
+    padded = _blank(len(image), max(width, image.shape[1]), style.paper)
     padded[:, : image.shape[1]] = image
     return padded
 

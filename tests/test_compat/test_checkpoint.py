@@ -129,4 +129,4 @@ def test_loaders_of_the_process_are_restored() -> None:
     with pytest.raises(FileNotFoundError, match='Checkpoint a.pth'), ckpt.safe_loaders():
         CheckpointLoader.load_checkpoint('a.pth')
     assert CheckpointLoader._schemes == before
-    assert ckpt.load_from_local not in before.values()
+    assert ckpt.read_checkpoint not in before.values()

@@ -253,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         from r2vos_mm.apis.inference import autocast
         from r2vos_mm.registry import DATASETS
-        from r2vos_mm.utils.log_filters import quiet
+        from r2vos_mm.utils.logging import quiet
 
         with quiet(), torch.no_grad(), autocast(model, args.precision):
             # Without its pairs file, the data set has the true expressions only.

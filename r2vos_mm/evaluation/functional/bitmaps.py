@@ -11,8 +11,6 @@ from math import isqrt
 
 import numpy as np
 
-from r2vos_mm.compat.numpy_bits import bitwise_count
-
 WORD = np.dtype('<u8')
 WORD_BITS = 64
 
@@ -28,7 +26,9 @@ def pack(masks: np.ndarray) -> np.ndarray:
 
 def count(bitmap: np.ndarray) -> np.ndarray:
     """Return the number of set pixels, (K, ..., H) -> (...) int64."""
-    return bitwise_count(bitmap).sum(axis=(0, -1), dtype=np.int64)
+    has_counter = hasattr(np, 'bitwise_count')  # since NumPy 2
+    bits = np.bitwise_count(bitmap) if has_counter else np.unpackbits(bitmap.view(np.uint8), -1)
+    return bits.sum(axis=(0, -1), dtype=np.int64)
 
 
 def boundaries(bitmap: np.ndarray, inner_columns: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ MTTR, this one  ``backbone.``         ``downsamples.i.``        (C, 3, 1, 4, 4)
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -206,9 +206,15 @@ def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
         source=str(source),
         ignored=(*converted.ignored, *stored.ignored),
     )
-    report.require(
-        optional=_OPTIONAL.fullmatch,
-        surplus=lambda name: _SURPLUS.fullmatch(name) or _after_last_stage(name, names),
+    replace(
+        report,
+        missing_keys=[name for name in report.missing_keys if not _OPTIONAL.fullmatch(name)],
+        unexpected_keys=[
+            name
+            for name in report.unexpected_keys
+            if not (_SURPLUS.fullmatch(name) or _after_last_stage(name, names))
+        ],
+    ).require(
         advice='Give a checkpoint of this backbone, or set its sizes (depth, embed_dims, depths, '
         'num_heads, window_size) to those of the checkpoint.',
     )

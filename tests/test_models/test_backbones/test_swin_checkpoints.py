@@ -296,7 +296,9 @@ def test_address_is_downloaded_once_and_its_hash_checked(
 
 def test_other_addresses_go_to_the_loaders_of_mmengine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        checkpoint.CheckpointLoader, 'load_checkpoint', lambda *args: dict(model={'a': args})
+        checkpoint.CheckpointLoader,
+        'load_checkpoint',
+        lambda *args, **options: dict(model={'a': args}),
     )
     with pytest.raises(CheckpointReadError, match='s3://bucket/a.pth holds no state dict'):
         read_state('s3://bucket/a.pth')

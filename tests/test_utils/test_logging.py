@@ -6,7 +6,7 @@ import warnings
 import pytest
 from mmengine.logging import MMLogger
 
-from r2vos_mm.utils.log_filters import quiet
+from r2vos_mm.utils.logging import quiet
 
 
 def passes(message: str, level: int = logging.WARNING) -> bool:
