@@ -9,7 +9,7 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import read_json, write_json
 
-from .parts import TEXT_FILES
+from .known_sets import TEXT_FILES
 
 _RENAMED = {'clasic-car': 'classic-car', 'dog-scale': 'dogs-scale', 'motor-bike': 'motorbike'}
 _LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+"(.*)"\s*')
@@ -33,10 +33,8 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
     Raises:
         FileNotFoundError, ValueError: a file is missing, or a line cannot be parsed.
     """
-    texts = [
-        read_texts(data_root / f'davis_text_annotations/{name}.txt', encoding)
-        for name, encoding in zip(TEXT_FILES, _ENCODINGS)
-    ]
+    folder = data_root / 'davis_text_annotations'
+    texts = [read_texts(folder / name, code) for name, code in zip(TEXT_FILES, _ENCODINGS)]
     semantics = data_root / 'DAVIS/davis_semantics.json'
     categories = read_json(semantics) if semantics.is_file() else {}
     for split, listed in (('train', 'train'), ('valid', 'val')):
@@ -46,10 +44,9 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
             frames = _link_video(data_root, split, name)
             videos[name] = dict(expressions=expressions_of(name, texts, problems), frames=frames)
             known = categories.get(name)
-            known = known if isinstance(known, dict) else {}
-            named = {i: category for i, category in known.items() if isinstance(category, str)}
-            entries = {i: dict(category=category, frames=frames) for i, category in named.items()}
-            objects[name] = dict(objects=entries)
+            known = known.items() if isinstance(known, dict) else ()
+            named = {i: dict(category=c, frames=frames) for i, c in known if isinstance(c, str)}
+            objects[name] = dict(objects=named)
         path = data_root / f'meta_expressions/{split}/meta_expressions.json'
         write_json(path, dict(videos=videos))
         if categories:
@@ -90,12 +87,11 @@ def expressions_of(
     for place, number in enumerate(objects):
         for k, sentences in enumerate(texts):
             sentence = sentences.get(video, {}).get(number)
-            if sentence is not None:
-                exp_id = str(len(texts) * place + k)
-                expressions[exp_id] = dict(exp=sentence, obj_id=str(number))
-            else:
-                what = f'{TEXT_FILES[k]}.txt has no sentence for object {number}'
+            if sentence is None:
+                what = f'{TEXT_FILES[k]} has no sentence for object {number}'
                 problems.add(video, what, 'sentence left out')
+                continue
+            expressions[str(len(texts) * place + k)] = dict(exp=sentence, obj_id=str(number))
     return expressions
 
 

@@ -1,7 +1,35 @@
-"""List public data sets and what they contain when they are complete."""
+"""List public data sets: where their owners offer them, their parts, and their published sizes."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, or a folder of files, of a layout.
+
+    Attributes:
+        place: path below the data root.
+        page: where its owners offer it.
+        members: for a folder: regular expression of the wanted paths in it.
+        alias: another path under which the downloads may contain it.
+        required: whether the set is incomplete without it.
+    """
+
+    place: str
+    page: str
+    members: str = ''
+    alias: str = ''
+    required: bool = True
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Pattern of members of an archive; group 1 is the path within the part."""
+        names = '|'.join(map(re.escape, filter(None, (self.place, self.alias))))
+        inner = f'/({self.members})$' if self.members else '()$'
+        return re.compile(f'(?:^|/)(?:{names}){inner}')
 
 
 @dataclass(frozen=True)
@@ -13,6 +41,7 @@ class KnownSet:
         page: where its owners offer it.
         counts: {split: {'videos' | 'sentences' | 'frames': number}}; several numbers if there are
             several releases.
+        parts: what the downloads contain.
         readers: {split: config of the data set class that reads it}, empty for sets in the layout
             of Refer-YouTube-VOS.
         mask_files: {split: file with its masks}, for masks that are optional for testing.
@@ -21,8 +50,28 @@ class KnownSet:
     folder: str
     page: str
     counts: Mapping[str, Mapping[str, int | tuple[int, ...]]]
+    parts: Sequence[Part] = ()
     readers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mask_files: Mapping[str, str] = field(default_factory=dict)
+
+
+TEXT_FILES = tuple(f'Davis17_annot{i}{view}.txt' for i in (1, 2) for view in ('', '_full_video'))
+_YTVOS, _DAVIS = 'https://youtube-vos.org', 'https://davischallenge.org'
+_DAVIS_TEXTS = (
+    'https://www.mpi-inf.mpg.de (Khoreva et al., Video Object Segmentation with Language)'
+)
+_MEVIS = 'https://henghuiding.com/MeViS'
+_A2D_VIDEOS = 'https://web.eecs.umich.edu/~jjcorso/r/a2d'
+_A2D_TEXTS = 'https://kgavrilyuk.github.io/publication/actor_action'
+_MTTR = 'https://github.com/mttr2021/MTTR'
+_JHMDB = 'http://jhmdb.is.tue.mpg.de'
+_REFER = 'https://github.com/lichengunc/refer'
+_COCO = 'https://cocodataset.org'
+_FRAMES, _MASKS = r'[^/]+/[^/]+\.jpg', r'[^/]+/[^/]+\.png'
+_A2D_H5 = 'a2d_annotation_with_instances'
+_A2D_FILES = ('a2d_annotation.txt', 'a2d_missed_videos.txt')
+_A2D_LISTS = 'a2d_sentences_single_frame_{}_annotations.json'
+_EXPRESSIONS = 'meta_expressions/{}/meta_expressions.json'
 
 
 def _counts(**splits: tuple[int | tuple[int, ...], ...]) -> dict[str, dict]:
@@ -35,56 +84,100 @@ def _readers(kind: str, splits: Iterable[str], **config: str) -> dict[str, dict[
     return {split: dict(type=kind, split=split, **config) for split in splits}
 
 
-def _refcoco(ann_file: str, **splits: tuple[int, ...]) -> KnownSet:
+def _files(page: str, *names: str, below: str = '', required: bool = True) -> list[Part]:
+    """Return files that downloads may contain without the folder ``below``."""
+    return [Part(below + name, page, '', name if below else '', required) for name in names]
+
+
+def _mevis(split: str) -> list[Part]:
+    files = [f'{split}/meta_expressions.json', f'{split}/mask_dict.json']
+    return [Part(f'{split}/JPEGImages', _MEVIS, _FRAMES), *_files(_MEVIS, *files)]
+
+
+def _refcoco(folder: str, pickle: str, **splits: tuple[int, ...]) -> KnownSet:
+    images, pickle = Part('train2014', _COCO, r'COCO_train2014_\d{12}\.jpg'), f'{folder}/{pickle}'
     return KnownSet(
         'coco',
-        'https://github.com/lichengunc/refer (images: https://cocodataset.org, train2014)',
+        f'{_REFER} (images: {_COCO}, train2014)',
         _counts(**splits),
-        _readers('RefCOCODataset', splits, ann_file=ann_file),
+        [images, *_files(_REFER, pickle, f'{folder}/instances.json')],
+        _readers('RefCOCODataset', splits, ann_file=pickle),
     )
 
 
-_SENTENCES = 'https://kgavrilyuk.github.io/publication/actor_action'
 # Numbers of Refer-YouTube-VOS: Seo et al., ECCV 2020, and the files themselves; of Ref-DAVIS17 and
 # JHMDB-Sentences: the files; of MeViS: its releases of 2023 and 2025; of RefCOCO: the catalogue of
 # TensorFlow Datasets (a 'video' is an image). The scored validation videos of Refer-YouTube-VOS are
-# 202 of the 507 listed.
+# 202 of the 507 listed. The challenge's validation masks are those of first frames, so its layout
+# goes without.
 KNOWN_SETS = {
     'ref-youtube-vos': KnownSet(
         'ref-youtube-vos',
-        'https://youtube-vos.org',
+        _YTVOS,
         _counts(train=(3471, 12913), valid=(202, 834, 5486)),
+        [
+            Part('train/JPEGImages', _YTVOS, _FRAMES),
+            Part('train/Annotations', _YTVOS, _MASKS),
+            Part('valid/JPEGImages', _YTVOS, _FRAMES),
+            *_files(_YTVOS, *map(_EXPRESSIONS.format, ('train', 'valid'))),
+            *_files(_YTVOS, _EXPRESSIONS.format('test'), 'train/meta.json', required=False),
+        ],
     ),
     'ref-davis': KnownSet(
         'ref-davis',
-        'https://davischallenge.org',
+        _DAVIS,
         _counts(train=(60,), valid=(30, 244, 1999)),
+        [
+            Part('DAVIS/JPEGImages/480p', _DAVIS, _FRAMES),
+            Part('DAVIS/Annotations_unsupervised/480p', _DAVIS, _MASKS),
+            Part('DAVIS/Annotations/480p', _DAVIS, _MASKS, required=False),
+            *_files(_DAVIS, *(f'ImageSets/2017/{s}.txt' for s in ('train', 'val')), below='DAVIS/'),
+            *_files(_DAVIS, 'davis_semantics.json', below='DAVIS/', required=False),
+            *_files(_DAVIS_TEXTS, *TEXT_FILES, below='davis_text_annotations/'),
+        ],
     ),
     'mevis': KnownSet(
         'mevis',
-        'https://henghuiding.com/MeViS',
+        _MEVIS,
         _counts(train=(1662, (23051, 27502)), valid_u=(50, (793, 907)), valid=(140, (2236, 2523))),
+        [*_mevis('train'), *_mevis('valid_u'), *_mevis('valid')[:2]],
         _readers('MeViSDataset', ('train', 'valid_u', 'valid')),
         {split: f'{split}/mask_dict.json' for split in ('train', 'valid_u')},
     ),
     'a2d-sentences': KnownSet(
         'a2d_sentences',
-        f'{_SENTENCES} (videos: https://web.eecs.umich.edu/~jjcorso/r/a2d)',
+        f'{_A2D_TEXTS} (videos: {_A2D_VIDEOS})',
         _counts(train=(), test=()),
+        [
+            Part('Release/clips320H', _A2D_VIDEOS, r'[^/]+\.mp4', 'Release/CLIPS320'),
+            Part('Release/videoset.csv', _A2D_VIDEOS),
+            Part(f'text_annotations/{_A2D_H5}', _A2D_TEXTS, r'[^/]+/\d+\.h5', _A2D_H5),
+            *_files(_A2D_TEXTS, *_A2D_FILES, below='text_annotations/'),
+            *_files(_MTTR, *map(_A2D_LISTS.format, ('train', 'test')), required=False),
+            Part('a2d_sentences_test_annotations_in_coco_format.json', _MTTR, required=False),
+        ],
         _readers('A2DSentencesDataset', ('train', 'test')),
     ),
     'jhmdb-sentences': KnownSet(
         'jhmdb_sentences',
-        f'{_SENTENCES} (list of frames: https://github.com/mttr2021/MTTR)',
+        f'{_A2D_TEXTS} (list of frames: {_MTTR})',
         _counts(test=(928, 2784)),
+        [
+            Part('Rename_Images', _JHMDB, r'[^/]+/[^/]+/\d+\.png'),
+            Part('puppet_mask', _JHMDB, r'[^/]+/[^/]+/puppet_mask\.mat'),
+            Part('jhmdb_annotation.txt', _A2D_TEXTS, required=False),
+            Part('jhmdb_sentences_samples_metadata.json', _MTTR),
+            Part('jhmdb_sentences_gt_annotations_in_coco_format.json', _MTTR, required=False),
+        ],
         dict(test=dict(type='JHMDBSentencesDataset')),
     ),
     'refcoco': _refcoco(
-        'refcoco/refs(unc).p',
+        'refcoco',
+        'refs(unc).p',
         **dict(train=(16994, 120624), val=(1500, 10834), testA=(750, 5657), testB=(750, 5095)),
     ),
     'refcoco+': _refcoco(
-        'refcoco+/refs(unc).p', train=(16992,), val=(1500,), testA=(750,), testB=(750,)
+        'refcoco+', 'refs(unc).p', train=(16992,), val=(1500,), testA=(750,), testB=(750,)
     ),
-    'refcocog': _refcoco('refcocog/refs(umd).p', train=(21899,), val=(1300,), test=(2600,)),
+    'refcocog': _refcoco('refcocog', 'refs(umd).p', train=(21899,), val=(1300,), test=(2600,)),
 }

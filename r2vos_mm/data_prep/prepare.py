@@ -22,7 +22,7 @@ from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import atomic_path
 
 from .davis import convert_davis, make_link
-from .parts import PARTS, Part
+from .known_sets import KNOWN_SETS, Part
 
 _ERRORS = (OSError, EOFError, RuntimeError, ValueError, tarfile.TarError, zipfile.BadZipFile)
 _SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
@@ -68,7 +68,7 @@ def prepare(
     Existing files are kept, so an interrupted run can be started again.
 
     Args:
-        name: data set, one of :data:`PARTS`.
+        name: data set, one of :data:`KNOWN_SETS`.
         download_dir: folder with the downloads, as archives (zip, tar) or unpacked, at any depth.
         data_root: folder of the data set; created if needed.
         limits: refuse archives that unpack to more.
@@ -81,19 +81,20 @@ def prepare(
     if not download_dir.is_dir():
         raise NotADirectoryError(f'{download_dir} is not a folder: put the downloads there')
     report = PrepareReport(ProblemList(str(download_dir)))
-    for part in PARTS[name]:
+    parts = KNOWN_SETS[name].parts
+    for part in parts:
         _link_unpacked(part, download_dir, data_root / part.place, report)
     for path in sorted(download_dir.rglob('*')):
         if path.is_file() and path.name.lower().endswith(_SUFFIXES):
             members = track(_members(path), path.name, disable=not progress)
             try:
-                _unpack(_wanted(members, PARTS[name], path.name, report), data_root, limits, report)
+                _unpack(_wanted(members, parts, path.name, report), data_root, limits, report)
             except _ERRORS as error:
                 raise ValueError(
                     f'{path} cannot be unpacked ({error}). Download it again, or unpack it '
                     'yourself beside the archives and start again'
                 ) from error
-    required = (part for part in PARTS[name] if part.required)
+    required = (part for part in parts if part.required)
     report.missing = tuple(part for part in required if not (data_root / part.place).exists())
     if name == 'ref-davis' and not report.missing:
         convert_davis(data_root, report.problems)

@@ -1,34 +1,27 @@
-"""Check whether a data set is complete and undamaged.
-
-Sets in the layout of Refer-YouTube-VOS are read file by file; MeViS, A2D-Sentences, JHMDB-Sentences
-and RefCOCO through their data set classes.
-"""
+"""Check whether a data set is complete and undamaged, through the data set class that reads it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
-from r2vos_mm.datasets.io.annotations import LayoutReader, read_categories
 from r2vos_mm.datasets.io.frames import decode_frames, read_image
 from r2vos_mm.datasets.io.mask_sources import PngMasks
 from r2vos_mm.datasets.records import Pair, VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
-from r2vos_mm.utils.expressions_file import is_plain_name, read_expressions
-from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.files import is_side_file, read_json
 from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
-from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
 
 from .known_sets import KnownSet
 
 # Rows of the table by the first word of a consequence, which names what was skipped.
-_ROWS = dict(sentence='sentences', frame='frames', video='videos', image='videos', folder='videos')
+_ROWS = dict(sentence='sentences', frame='frames', masks='masks', categories='categories')
+_ROWS |= dict.fromkeys(('video', 'image', 'folder'), 'videos')
 
 
 @dataclass
@@ -90,17 +83,16 @@ def check_set(
         workers: threads that open files.
     """
     report = CheckReport(ProblemList(str(data_root)))
-    if known is not None and known.readers:
-        for split in known.readers:
-            _ReaderCheck(data_root, split, report, known).run(sample, workers)
-        return report
-    files = data_root.glob('meta_expressions/*/meta_expressions.json')
-    found = {path.parent.name for path in files}
-    for split in sorted({*found, *(known.counts if known else ())} - {'test'}):
-        _LayoutCheck(data_root, split, report, known).run(sample, workers)
+    readers = known.readers if known else {}
+    if not readers:
+        files = data_root.glob('meta_expressions/*/meta_expressions.json')
+        splits = {*(path.parent.name for path in files), *(known.counts if known else ())}
+        readers = {name: dict(type='R2VOSDataset', split=name) for name in splits - {'test'}}
+    for split, reader in sorted(readers.items()):
+        _SplitCheck(data_root, split, reader, report, known).run(sample, workers)
     _check_pairs_files(data_root, report)
     if not report.tallies:
-        report.tallies['sentences files'].missing += 1
+        report.tallies['annotation files'].missing += 1
         what = 'has no meta_expressions/<split>/meta_expressions.json'
         report.problems.add(str(data_root), what, 'nothing to check')
     return report
@@ -120,34 +112,40 @@ def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
             report.problems.add(f'pairs/{path.name}', str(error), 'not usable')
 
 
-class _Check:
-    """Check one split.
-
-    Subclasses define ``read()``, which returns the usable videos or None, ``frame_size(record,
-    frame)``, and ``mask_ids(record, frame, size)``, which returns None without masks.
-    """
-
-    opened_suffix = ''  # of the rows that count opened files
-    counts_unused = False  # whether unused things belong to the complete set
+class _SplitCheck:
+    """Checks one split, which ``reader`` reads."""
 
     def __init__(
-        self, data_root: Path, split: str, report: CheckReport, known: KnownSet | None
+        self,
+        data_root: Path,
+        split: str,
+        reader: Mapping[str, str],
+        report: CheckReport,
+        known: KnownSet | None,
     ) -> None:
-        self.data_root, self.split, self.report, self.known = data_root, split, report, known
-        self.expected = known.counts.get(split, {}) if known else {}
+        self.data_root, self.split, self.reader = data_root, split, reader
+        self.report, self.known = report, known
         self.remedy = f'see {known.page}' if known else 'see docs/datasets.md'
+        # In the layout of Refer-YouTube-VOS, each video has its own folders, which are listed.
+        self.is_layout = not (known and known.readers)
+        self.dataset: BaseReferringDataset | None = None
 
     def run(self, sample: int | None, workers: int) -> None:
         """Run all steps, as far as the files allow; add to the report."""
-        records = self.read()
-        if records is not None:
-            seen = self._open_frames(records, sample, workers)
-            if sample is None:
-                self.look_for_objects(records, seen)
-            self._compare_counts(records)
-
-    def look_for_objects(self, records: Sequence[VideoRecord], seen: dict[str, set[int]]) -> None:
-        """Compare the objects of the sentences with those seen in the masks."""
+        folder = self.data_root / self.split
+        if self.is_layout and self.split not in ('train', 'valid') and not folder.is_dir():
+            self.tally('annotation files').unused += 1
+            what = f'there is no folder {self.split}'
+            self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
+            return
+        self._look_for_masks()
+        records = self._read()
+        if records is None:
+            return
+        seen = self._open_frames(records, sample, workers)
+        if sample is None and self.is_layout:
+            self._look_for_objects(records, seen)
+        self._compare_counts(records)
 
     def tally(self, what: str) -> Tally:
         """Return the tally of one kind of thing."""
@@ -157,30 +155,101 @@ class _Check:
         """Add a problem."""
         self.report.problems.add(where, what, consequence or self.remedy)
 
-    def counted(self, what: str, where: str, read: Callable[[], Any], absent: str = '') -> Any:
-        """Return what ``read`` returns, None with a problem if the file cannot be read."""
+    def _look_for_masks(self) -> None:
+        name = self.known.mask_files.get(self.split) if self.known else None
+        if name is not None:
+            found = (self.data_root / name).is_file()
+            self.tally('mask files').add(ok=found, missing=not found)
+            if not found:
+                self.note(self.split, f'{name} does not exist')
+
+    def _read(self) -> Sequence[VideoRecord] | None:
+        """Return the usable videos, and count them and what was skipped; None if unreadable."""
         try:
-            content, state = read(), 'ok'
-        except FileNotFoundError as error:
-            content, state, problem = None, 'missing', absent or str(error)
-        except (DataFileError, ValueError) as error:
-            content, state, problem = None, 'broken', str(error)
-        self.tally(what).add(**{state: 1})
-        if state != 'ok':
-            self.note(where, problem)
-        return content
+            records, rows = self._load(test_mode=True)
+            has_objects = any(e.obj_id for record in records for e in record.expressions)
+            has_masks = self.is_layout and (self.data_root / self.split / 'Annotations').is_dir()
+            if has_objects and has_masks:
+                records, rows = self._load(test_mode=False)
+        except (DataFileError, FileNotFoundError, ValueError) as error:
+            is_missing = isinstance(error, FileNotFoundError)
+            self.tally('annotation files').add(missing=is_missing, broken=not is_missing)
+            self.note(self.split, str(error))
+            return None
+        self.tally('annotation files').ok += 1
+        self.tally('videos').ok += len({record.source_id for record in records})
+        self.tally('sentences').ok += sum(len(r.expressions) + len(r.absent) for r in records)
+        for row in rows:
+            self._count(row)
+        for record in records if self.is_layout else ():
+            for what, folder in (('frames', record.frame_dir), ('masks', record.mask_dir)):
+                if folder is not None:
+                    self._count_files(what, folder, record.frames)
+        return records
+
+    def _load(self, *, test_mode: bool) -> tuple[list[VideoRecord], list[Problem]]:
+        """Return the usable videos, and what the class skipped."""
+        config = dict(self._reader(), data_root=str(self.data_root), pipeline=[], lazy_init=True)
+        with collected_problems() as rows:
+            self.dataset = DATASETS.build(config | dict(test_mode=test_mode))
+            return self.dataset.load_videos(), rows
+
+    def _reader(self) -> Mapping[str, str]:
+        """Return the config of the class; RefCOCO may be in ReferFormer's form."""
+        name = self.reader.get('ann_file', '')
+        folder = Path(name).parent
+        converted = folder / f'instances_{folder.name}_{self.split}.json'
+        is_converted = not (self.data_root / name).is_file() and name.endswith('.p')
+        if is_converted and (self.data_root / converted).is_file():
+            return {**self.reader, 'ann_file': converted.as_posix()}
+        return self.reader
+
+    def _count(self, row: Problem) -> None:
+        """Count something that the class skipped."""
+        self.report.problems.rows.append(row)
+        kind = _ROWS.get(row.consequence.split()[0], 'entries')
+        tally = self.tally('masks' if row.what.startswith('Annotations/') else kind)
+        if row.is_known or 'unused' in row.consequence:
+            tally.unused += 1
+        elif 'missing' in row.what or 'has no folder' in row.what:
+            tally.missing += 1
+        else:
+            tally.broken += 1
+
+    def _count_files(self, what: str, folder: Path, frames: Iterable[str]) -> None:
+        """Count the files of the frames, and others of the same kind."""
+        suffix = '.jpg' if what == 'frames' else '.png'
+        paths = (path for path in folder.iterdir() if path.suffix == suffix)
+        found, used = {path.stem for path in paths if not is_side_file(path.name)}, set(frames)
+        self.tally(what).add(ok=len(found & used), unused=len(found - used))
 
     def _open(self, job: tuple[VideoRecord, str]) -> tuple[str, str | None, Iterable[int]]:
         """Return problems of a frame and its masks ('': none, None: not opened), and object ids."""
         try:
-            size = self.frame_size(*job)
+            size = self._frame_size(*job)
         except DataFileError as error:
             return str(error), None, ()
         try:
-            ids = self.mask_ids(*job, size)
+            ids = self._mask_ids(*job, size)
         except DataFileError as error:
             return '', str(error), ()
         return ('', None, ()) if ids is None else ('', '', ids)
+
+    def _frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
+        frames = self.dataset.frame_keys(record, [frame])
+        if 'video_path' not in frames:
+            return read_image(frames['img_path'][0])[1]
+        return decode_frames(Path(frames['video_path']), frames['video_frames'])[0].shape[:2]
+
+    def _mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
+        """Read the masks of all sentences; return the object ids of a PNG, None without masks."""
+        pairs = [Pair.positive(record.video_id, expression) for expression in record.expressions]
+        found = self.dataset.mask_keys(record, [frame], pairs)
+        if 'target_masks' not in found or not found.get('is_annotated', [True])[0]:
+            return None
+        masks = found['target_masks'][0]
+        labels = masks.label_map(found.get('targets', [()])[0], *size)
+        return np.unique(labels).tolist() if isinstance(masks, PngMasks) else []
 
     def _open_frames(
         self, records: Sequence[VideoRecord], sample: int | None, workers: int
@@ -192,108 +261,21 @@ class _Check:
             jobs = [jobs[i] for i in np.linspace(0, len(jobs) - 1, sample).astype(int)]
         self.report.opened += len(jobs)
         seen: dict[str, set[int]] = defaultdict(set)
+        suffix = '' if self.is_layout else ' opened'
         with ThreadPoolExecutor(workers) as pool:
             for (record, frame), (*problems, ids) in zip(jobs, pool.map(self._open, jobs)):
                 seen[record.video_id].update(ids)
                 for what, problem in zip(('frame', 'mask'), problems):
-                    if problem is not None and self.opened_suffix:
-                        self.tally(f'{what}s{self.opened_suffix}').ok += 1
+                    if problem is not None and not self.is_layout:
+                        self.tally(f'{what}s opened').ok += 1
                     if problem:
-                        self.tally(f'{what}s{self.opened_suffix}').add(ok=-1, broken=1)
+                        self.tally(f'{what}s{suffix}').add(ok=-1, broken=1)
                         where = f'{what} {frame}: {problem}'
                         self.note(record.video_id, where, 'download or write it again')
         return seen
 
-    def _compare_counts(self, records: Sequence[VideoRecord]) -> None:
-        counts = dict(
-            videos=len({record.source_id for record in records}),
-            sentences=sum(len(record.expressions) + len(record.absent) for record in records),
-            frames=sum(len(record.frames) for record in records),
-        )
-        for what, wanted in self.expected.items():
-            releases = wanted if isinstance(wanted, tuple) else (wanted,)
-            number, tally = counts[what], self.tally(what)
-            # Missing and broken things are in these columns already.
-            known = number + tally.missing + tally.broken + tally.unused * self.counts_unused
-            if not {number, known} & set(releases):
-                tally.missing += max(0, min(releases) - known)
-                tally.unused += max(0, number - max(releases))
-                what = f'{number} {what}, the complete set has {" or ".join(map(str, releases))}'
-                self.note(self.split, what)
-
-
-class _LayoutCheck(_Check):
-    """Checks a split in the layout of Refer-YouTube-VOS."""
-
-    def read(self) -> Sequence[VideoRecord] | None:
-        folder, problems = self.data_root / self.split, self.report.problems
-        name = f'meta_expressions/{self.split}/meta_expressions.json'
-        entries = self._json('sentences file', name, read_expressions)
-        if entries is None:
-            return None
-        if self.split not in ('train', 'valid') and not folder.is_dir():
-            self.tally('sentences file').add(ok=-1, unused=1)
-            what = f'there is no folder {self.split}'
-            self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
-            return None
-        if not (folder / 'JPEGImages').is_dir():
-            self.tally('videos').missing += self.expected.get('videos', len(entries))
-            self.note(f'{self.split}/JPEGImages', 'is not a folder')
-            return None
-        scored = scored_videos(entries, self.data_root, self.split, problems)
-        wanted = {video_id: entry for video_id, entry in entries.items() if video_id in scored}
-        need_masks = (folder / 'Annotations').is_dir() and _has_objects(wanted)
-        reader = LayoutReader(
-            folder, categories=self._categories(), problems=problems, need_masks=need_masks
-        )
-        records = [self._video(reader, video_id, wanted[video_id]) for video_id in sorted(wanted)]
-        before = len(problems.rows)
-        reader.note_unlisted(set(entries))
-        self.tally('videos').unused += len(problems.rows) - before
-        return [record for record in records if record is not None]
-
-    def _json(self, what: str, name: str, read: Callable[[Path], Any]) -> Any:
-        return self.counted(what, name, lambda: read(self.data_root / name), 'does not exist')
-
-    def _categories(self) -> dict[str, dict[str, str]]:
-        name, problems = f'{self.split}/meta.json', self.report.problems
-        if not (self.data_root / name).is_file():
-            return {}
-        before, what = len(problems.rows), 'categories file'
-        categories = self._json(what, name, lambda path: read_categories(path, problems))
-        if categories is not None and len(problems.rows) > before:
-            self.tally(what).add(ok=-1, broken=1)
-        return categories or {}
-
-    def _video(self, reader: LayoutReader, video_id: str, entry: dict) -> VideoRecord | None:
-        """Read a video and count its sentences, frames and masks."""
-        record = reader.read_video(video_id, entry)
-        if record is None:
-            exists = is_plain_name(video_id) and (reader.frame_root / video_id).is_dir()
-            self.tally('videos').add(broken=exists, missing=not exists)
-            return None
-        self.tally('videos').ok += 1
-        usable = len(record.expressions)
-        self.tally('sentences').add(ok=usable, broken=len(entry['expressions']) - usable)
-        names = {name for name in entry['frames'] if is_plain_name(name)}
-        folders = (('frames', record.frame_dir, '.jpg'), ('masks', record.mask_dir, '.png'))
-        for what, folder, suffix in folders:
-            if folder is not None:
-                found = {path.stem for path in folder.iterdir() if path.suffix == suffix}
-                missing, unused = len(names - found), len(found - names)
-                self.tally(what).add(ok=len(names & found), missing=missing, unused=unused)
-        return record
-
-    def frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
-        return read_image(record.frame_dir / f'{frame}.jpg')[1]
-
-    def mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
-        if record.mask_dir is None:
-            return None
-        ids = PngMasks(record.mask_dir / f'{frame}.png').label_map((), *size)
-        return np.flatnonzero(np.bincount(ids.ravel())).tolist()
-
-    def look_for_objects(self, records: Sequence[VideoRecord], seen: dict[str, set[int]]) -> None:
+    def _look_for_objects(self, records: Sequence[VideoRecord], seen: dict[str, set[int]]) -> None:
+        """Compare the objects of the sentences with those seen in the masks."""
         masked = (record for record in records if record.mask_dir)
         for record, expression in ((r, e) for r in masked for e in r.expressions):
             if expression.obj_id and int(expression.obj_id) not in seen[record.video_id]:
@@ -301,74 +283,22 @@ class _LayoutCheck(_Check):
                 where = f'{record.video_id} expression {expression.exp_id}'
                 self.note(where, f'object {expression.obj_id} is in no mask', 'never visible')
 
-
-class _ReaderCheck(_Check):
-    """Checks a split through the class that reads it."""
-
-    opened_suffix, counts_unused = ' opened', True
-    dataset: BaseReferringDataset
-
-    def read(self) -> Sequence[VideoRecord] | None:
-        masks = self.known.mask_files.get(self.split)
-        if masks is not None:
-            found = (self.data_root / masks).is_file()
-            self.tally('mask files').add(ok=found, missing=not found)
-            if not found:
-                self.note(self.split, f'{masks} does not exist')
-        reader = dict(self._reader(), data_root=str(self.data_root), test_mode=True, pipeline=[])
-        with collected_problems() as rows:
-            self.dataset = self.counted(
-                'annotation files', self.split, lambda: DATASETS.build(reader)
-            )
-        for row in rows:
-            self._count(row)
-        if self.dataset is None:
-            return None
-        records = self.dataset.videos
-        self.tally('videos').ok += len({record.source_id for record in records})
-        self.tally('sentences').ok += sum(len(r.expressions) + len(r.absent) for r in records)
-        return records
-
-    def _reader(self) -> Mapping[str, str]:
-        """Return the config of the class; RefCOCO may be in ReferFormer's form."""
-        reader = self.known.readers[self.split]
-        name = reader.get('ann_file', '')
-        folder = Path(name).parent
-        converted = folder / f'instances_{folder.name}_{self.split}.json'
-        is_converted = not (self.data_root / name).is_file() and name.endswith('.p')
-        if is_converted and (self.data_root / converted).is_file():
-            return {**reader, 'ann_file': converted.as_posix()}
-        return reader
-
-    def _count(self, row: Problem) -> None:
-        """Count something that the class skipped."""
-        self.report.problems.rows.append(row)
-        tally = self.tally(_ROWS.get(row.consequence.split()[0], 'entries'))
-        if row.is_known or 'unused' in row.consequence:
-            tally.unused += 1
-        elif 'missing' in row.what or 'has no folder' in row.what:
-            tally.missing += 1
-        else:
-            tally.broken += 1
-
-    def frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
-        frames = self.dataset.frame_keys(record, [frame])
-        if 'video_path' not in frames:
-            return read_image(frames['img_path'][0])[1]
-        return decode_frames(Path(frames['video_path']), frames['video_frames'])[0].shape[:2]
-
-    def mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
-        """Read the masks of all sentences."""
-        pairs = [Pair.positive(record.video_id, expression) for expression in record.expressions]
-        masks = self.dataset.mask_keys(record, [frame], pairs)
-        if 'target_masks' not in masks or not masks.get('is_annotated', [True])[0]:
-            return None
-        masks['target_masks'][0].label_map(masks['targets'][0], *size)
-        return []
-
-
-def _has_objects(entries: Mapping[str, Any]) -> bool:
-    """Return whether any sentence has an object; the challenge's validation sentences do not."""
-    listed = (e.get('expressions') for e in entries.values() if isinstance(e, dict))
-    items = (item for found in listed if isinstance(found, dict) for item in found.values())
-    return any(isinstance(item, dict) and item.get('obj_id') is not None for item in items)
+    def _compare_counts(self, records: Sequence[VideoRecord]) -> None:
+        counts = dict(
+            videos=len({record.source_id for record in records}),
+            sentences=sum(len(record.expressions) + len(record.absent) for record in records),
+            frames=sum(len(record.frames) for record in records),
+        )
+        expected = self.known.counts.get(self.split, {}) if self.known else {}
+        for what, wanted in expected.items():
+            releases = wanted if isinstance(wanted, tuple) else (wanted,)
+            number, tally = counts[what], self.tally(what)
+            # Missing and broken things are in these columns already, and so are those of the
+            # complete set that a class does not use.
+            present = number + tally.missing + tally.broken
+            present += 0 if self.is_layout else tally.unused
+            if not {number, present} & set(releases):
+                tally.missing += max(0, min(releases) - present)
+                tally.unused += max(0, number - max(releases))
+                what = f'{number} {what}, the complete set has {" or ".join(map(str, releases))}'
+                self.note(self.split, what)

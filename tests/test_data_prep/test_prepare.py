@@ -13,7 +13,7 @@ import pytest
 from tiny_sets import write_set
 
 from r2vos_mm.data_prep.davis import expressions_of, read_texts
-from r2vos_mm.data_prep.parts import TEXT_FILES
+from r2vos_mm.data_prep.known_sets import TEXT_FILES
 from r2vos_mm.data_prep.prepare import Limits, PrepareReport, prepare
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList
@@ -358,7 +358,7 @@ class TestDavis:
         folder = test_data / 'data/refdavis17_val'
         listed = json.loads((folder / 'meta_expressions.json').read_text())['videos']
         texts = [
-            read_texts(folder / f'{name}.val.txt', encoding)
+            read_texts(folder / f'{Path(name).stem}.val.txt', encoding)
             for name, encoding in zip(TEXT_FILES, ('utf-8', 'utf-8', 'latin-1', 'latin-1'))
         ]
         problems = ProblemList('')

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
-from r2vos_mm.data_prep.parts import PARTS
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('name', choices=list(PARTS), help='data set')
+    parser.add_argument('name', choices=list(KNOWN_SETS), help='data set')
     parser.add_argument(
         '--download-dir',
         type=Path,
