@@ -38,6 +38,7 @@ _NOT_PER_FRAME = (
     'LoadObjectMask',
     'LoadTargetMasks',
     'CorruptFrames',
+    'CorruptExpressions',
     'CorruptSentences',
     'PackReferringInputs',
     'PackTargetInputs',

@@ -148,8 +148,8 @@ class BaseReferringDataset(BaseDataset):
             what = 'in the pairs file, but not among the usable sentences'
             problems.add(where, what, 'pair skipped')
             return None
-        if own.sentence != pair.sentence:
-            texts = f'is {pair.sentence!r} in the pairs file, but {own.sentence!r} in the sentences'
+        if own.text != pair.text:
+            texts = f'is {pair.text!r} in the pairs file, but {own.text!r} in the sentences'
             problems.add(where, f'{texts} file', 'pair skipped')
             return None
         if own.is_absent:
@@ -248,13 +248,13 @@ class BaseReferringDataset(BaseDataset):
 
     def _positives(self, video: VideoRecord, first: int, rng: np.random.Generator) -> list[Pair]:
         """Return the item's expression and others of the video, all texts different."""
-        chosen = {video.expressions[first].sentence: video.expressions[first]}
+        chosen = {video.expressions[first].text: video.expressions[first]}
         if self.positives_per_clip > 1:
             for index in rng.permutation(len(video.expressions)):
                 if len(chosen) == self.positives_per_clip:
                     break
                 expression = video.expressions[int(index)]
-                chosen.setdefault(expression.sentence, expression)
+                chosen.setdefault(expression.text, expression)
         return [Pair.positive(video.video_id, expression) for expression in chosen.values()]
 
     def _test_results(self, item: dict) -> dict:

@@ -66,7 +66,7 @@ class NegativeSource(metaclass=ABCMeta):
         for _ in range(self.per_clip):
             pair = self._draw_new(video, pairs.keys(), rng)
             if pair is not None:
-                pairs[pair.sentence] = pair
+                pairs[pair.text] = pair
         return list(pairs.values())
 
     def _draw_new(
@@ -76,9 +76,9 @@ class NegativeSource(metaclass=ABCMeta):
         for kind in self._weighted_order(rng):
             for _ in range(MAX_REPEATS):
                 pair = self.draw_kind(kind, video, rng)
-                if pair is None or pair.sentence not in taken:
+                if pair is None or pair.text not in taken:
                     break
-            if pair is not None and pair.sentence not in taken:
+            if pair is not None and pair.text not in taken:
                 return pair
         return None
 
@@ -145,7 +145,7 @@ class TrainNegatives(NegativeSource):
             expression = other.expressions[int(rng.integers(len(other.expressions)))]
             if other.source_id != video.source_id and not _may_be_true(video, other, expression):
                 return Pair(
-                    expression.sentence,
+                    expression.text,
                     f'{video.video_id}/{other.video_id}:{expression.exp_id}/other_video',
                     expression.exp_id,
                     kind='other_video',
@@ -154,13 +154,11 @@ class TrainNegatives(NegativeSource):
         return None
 
     def _changed_word(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-        text = '\n'.join(expression.sentence for expression in video.expressions)
+        text = '\n'.join(expression.text for expression in video.expressions)
         for index in rng.permutation(len(video.expressions)):
             expression = video.expressions[int(index)]
             if _is_only_one_of_its_category(video, expression.obj_id):
-                changed = change_one_word(
-                    expression.sentence, self._GROUPS[kind], avoid=text, rng=rng
-                )
+                changed = change_one_word(expression.text, self._GROUPS[kind], avoid=text, rng=rng)
                 if changed is not None:
                     return Pair(
                         changed,
@@ -227,13 +225,13 @@ def _no_target(video: VideoRecord, rng: np.random.Generator) -> Pair | None:
 
 def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:
     """Return whether a sentence of another video may describe something in this one."""
-    if expression.sentence in video.sentences:
+    if expression.text in video.texts:
         return True
     category = other.categories.get(expression.obj_id)
     if video.categories and category is not None:
         return may_contain(video.categories.values(), category)
-    own = {word for sentence in video.sentences for word in sentence.split()}
-    return bool((own & set(expression.sentence.split())) - _FUNCTION_WORDS)
+    own = {word for sentence in video.texts for word in sentence.split()}
+    return bool((own & set(expression.text.split())) - _FUNCTION_WORDS)
 
 
 def _is_only_one_of_its_category(video: VideoRecord, obj_id: str) -> bool:

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Expression:
     """
 
     exp_id: str
-    sentence: str
+    text: str
     obj_id: str = ''
     is_absent: bool = False
 
@@ -53,19 +53,19 @@ class VideoRecord:
         return self.source or self.video_id
 
     @property
-    def sentences(self) -> frozenset[str]:
-        """The normalised sentences of the video."""
-        return frozenset(expression.sentence for expression in self.expressions)
+    def texts(self) -> frozenset[str]:
+        """The normalised texts of the expressions."""
+        return frozenset(expression.text for expression in self.expressions)
 
 
 @dataclass(frozen=True)
 class Pair:
     """One expression shown with one video.
 
-    A negative pair has no object; its ``exp_id`` names the origin of its sentence.
+    A negative pair has no object; its ``exp_id`` names the origin of its text.
     """
 
-    sentence: str
+    text: str
     pair_id: str
     exp_id: str
     obj_id: str = ''
@@ -76,7 +76,7 @@ class Pair:
     def positive(cls, video_id: str, expression: Expression) -> 'Pair':
         """Return the pair of a video and one of its own expressions."""
         return cls(
-            expression.sentence,
+            expression.text,
             f'{video_id}/{expression.exp_id}/p',
             expression.exp_id,
             expression.obj_id,
@@ -94,7 +94,7 @@ class Pair:
     def no_target(cls, video_id: str, expression: Expression) -> 'Pair':
         """Return the negative pair of a video and an expression about nothing in it."""
         return cls(
-            expression.sentence,
+            expression.text,
             f'{video_id}/{expression.exp_id}/{NO_TARGET}',
             expression.exp_id,
             kind=NO_TARGET,
@@ -110,6 +110,12 @@ class Clip:
     dataset: str
     frame_ids: tuple[str, ...]
     pairs: tuple[Pair, ...]
+
+    def with_texts(self, change: Callable[[str], str]) -> 'Clip':
+        """Return the clip with the text of every pair changed."""
+        return replace(
+            self, pairs=tuple(replace(pair, text=change(pair.text)) for pair in self.pairs)
+        )
 
 
 def is_held_out(video_id: str, fraction: float) -> bool:

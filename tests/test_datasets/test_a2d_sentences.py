@@ -37,7 +37,7 @@ def test_the_list_is_made_by_mttrs_rule(root: Path, warnings_logged: Callable) -
     dataset = build(root)
     # Frame 2 lists instances 0 and 1, frame 5 only 0: three items.
     assert [
-        (video.video_id, [(e.exp_id, e.sentence) for e in video.expressions])
+        (video.video_id, [(e.exp_id, e.text) for e in video.expressions])
         for video in dataset.videos
     ] == [
         ('v_-one_f_2', [('i_0', 'the dog, running'), ('i_1', 'a cat')]),
@@ -55,7 +55,7 @@ def test_the_list_of_mttr_is_preferred(root: Path) -> None:
         [['another text', '-one', 5, 0], ['no frame', '-one', 'x', 0]],
     )
     (video,) = build(root).videos
-    assert [e.sentence for e in video.expressions] == ['another text']
+    assert [e.text for e in video.expressions] == ['another text']
 
 
 def test_masks_are_turned_to_height_and_width(root: Path) -> None:

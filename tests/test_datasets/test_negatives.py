@@ -70,13 +70,13 @@ def test_what_a_video_may_contain(present: set, target: str, expected: bool) -> 
 def test_other_videos_categories_are_foreign() -> None:
     source = prepared(per_clip=1, shares=dict(other_video=1.0))
     # dog: not the fox (its group); surfboard: not the man (people come with surfboards).
-    assert {pair.sentence for pair in draws(source, VIDEOS[0])} == {
+    assert {pair.text for pair in draws(source, VIDEOS[0])} == {
         'a small red cat behind the tree',
         'the cat',
         'a surfboard',
         'a man',
     }
-    assert 'a man' not in {pair.sentence for pair in draws(source, VIDEOS[3])}
+    assert 'a man' not in {pair.text for pair in draws(source, VIDEOS[3])}
     for pair in draws(source, VIDEOS[0]):
         assert (pair.is_negative, pair.kind, pair.obj_id) == (True, 'other_video', '')
 
@@ -88,7 +88,7 @@ def test_without_categories_words_are_compared(warnings_logged: Callable) -> Non
         video('c', {}, ('a cat on the left', '1')),
     ]
     source = prepared(videos, per_clip=1, shares=dict(other_video=1.0))
-    assert {pair.sentence for pair in draws(source, videos[0])} == {'a cat on the left'}
+    assert {pair.text for pair in draws(source, videos[0])} == {'a cat on the left'}
     assert len(warnings_logged()) == 1
     assert '3 of 3 videos' in warnings_logged()[0]
 
@@ -118,7 +118,7 @@ def test_without_categories_words_are_compared(warnings_logged: Callable) -> Non
 )
 def test_one_word_is_changed(kind: str, allowed: set[str]) -> None:
     pairs = draws(prepared(per_clip=1, shares={kind: 1.0}), VIDEOS[1])
-    assert {pair.sentence for pair in pairs} <= allowed
+    assert {pair.text for pair in pairs} <= allowed
     assert {(pair.kind, pair.exp_id) for pair in pairs} == {(kind, '0')}
 
 
@@ -166,7 +166,7 @@ def test_other_kinds_stand_in_and_sentences_differ() -> None:
     source = prepared(per_clip=3, shares=dict(relation=1.0, other_video=1e-9))
     for seed in range(20):
         pairs = source.draw(VIDEOS[1], np.random.default_rng(seed))
-        assert len({pair.sentence for pair in pairs}) == len(pairs) == 3
+        assert len({pair.text for pair in pairs}) == len(pairs) == 3
         assert [pair.kind for pair in pairs] == ['relation', 'other_video', 'other_video']
 
 
@@ -228,7 +228,7 @@ class TestPairsFileNegatives:
         ]
         source = self.source(tmp_path, rows, per_clip=3)
         pairs = draws(source, VIDEOS[1])
-        assert {(pair.sentence, pair.kind) for pair in pairs} == {
+        assert {(pair.text, pair.kind) for pair in pairs} == {
             ('sentence 1', 'other_video'),
             ('sentence 2', 'attribute'),
         }

@@ -81,7 +81,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_a_pair_id_counts_once(tmp_path: Path) -> None:
     pairs, problems = read(tmp_path / 'p.json', GOOD, GOOD | dict(exp='b'))
-    assert [pair.sentence for pair in pairs['v']] == ['a dog']
+    assert [pair.text for pair in pairs['v']] == ['a dog']
     assert [row.what for row in problems.rows] == ["pair id 'v/0/p' occurs twice"]
 
 

@@ -101,8 +101,8 @@ def shuffle_sentences(subjects: Sequence[Subject], *, seed: int) -> list[str]:
 
     own: dict[tuple[int, str], set[str]] = {}
     for subject in subjects:
-        own.setdefault(subject.target, set()).add(subject.pair.sentence)
-    sentences = [subject.pair.sentence for subject in subjects]
+        own.setdefault(subject.target, set()).add(subject.pair.text)
+    sentences = [subject.pair.text for subject in subjects]
     forbidden = np.array(
         [[sentence in own[subject.target] for sentence in sentences] for subject in subjects]
     )
@@ -178,7 +178,7 @@ def fitting_videos(
 
     Segments and scores the first video once to measure the speed.
     """
-    expressions = [subject.pair.sentence for subject in positive_pairs(dataset, [0])]
+    expressions = [subject.pair.text for subject in positive_pairs(dataset, [0])]
     start = time.monotonic()
     score_video(model, dataset[0], expressions, expressions)
     seconds = time.monotonic() - start
@@ -205,7 +205,7 @@ def measure(
         right_j, wrong_j, truth = score_video(
             model,
             dataset[item],
-            [subjects[row].pair.sentence for row in rows],
+            [subjects[row].pair.text for row in rows],
             [wrong[row] for row in rows],
         )
         right_scores += right_j

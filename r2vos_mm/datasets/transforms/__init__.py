@@ -18,13 +18,10 @@ from r2vos_mm.utils import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
-        'corruptions': ['CorruptFrames', 'CorruptSentences'],
+        'augmentation': ['ClipPhotoMetricDistortion', 'JitterFrame', 'SwapLeftRight'],
+        'corruptions': ['CorruptExpressions', 'CorruptFrames'],
         'former_names': ['FORMER_NAMES'],
         'formatting': ['PackReferringInputs'],
-        'loading': ['DecodeVideoFrames', 'LoadMasks', 'LoadVideoFrame'],
-        'photometric': ['ClipPhotoMetricDistortion'],
-        'pseudo_clip': ['JitterFrame'],
-        'seg_map': ['SubsampleSegMap'],
-        'text': ['SwapLeftRight'],
+        'loading': ['DecodeVideoFrames', 'LoadMasks', 'LoadVideoFrame', 'SubsampleSegMap'],
     },
 )

@@ -1,4 +1,4 @@
-"""Corrupt frames and sentences in five severities, to measure robustness.
+"""Corrupt frames and expressions in five severities, to measure robustness.
 
 Corruptions are the same in every run: random numbers depend on a seed and on what is corrupted, not
 on the order of the items. The severities of frames are those of Hendrycks and Dietterich, ICLR
@@ -7,8 +7,9 @@ on the order of the items. The severities of frames are those of Hendrycks and D
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,12 +18,6 @@ from mmcv.transforms import BaseTransform
 from r2vos_mm.registry import TRANSFORMS
 
 SEVERITIES = range(1, 6)
-NOISE_SIGMA = (0.08, 0.12, 0.18, 0.26, 0.38)  # of the range from black to white
-BLUR_SIGMA = (1, 2, 3, 4, 6)  # pixels at a short side of 224
-JPEG_QUALITY = (25, 18, 15, 10, 7)
-BRIGHTER_BY = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the range of HSV's value
-CONTRAST_LEFT = (0.4, 0.3, 0.2, 0.1, 0.05)
-FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))  # amount, decay of octaves
 WORDS_CHANGED = (0.1, 0.2, 0.3, 0.4, 0.5)  # share, at least one word
 _SIDE = 224
 _OCTAVES = 7
@@ -39,40 +34,37 @@ def seeded(*parts: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], 'big'))
 
 
-def add_noise(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+def _noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Add Gaussian noise, independent for each frame, like that of a camera."""
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
-    return _as_bytes(image + 255 * NOISE_SIGMA[severity - 1] * noise)
+    return _as_bytes(image + 255 * sigma * rng.standard_normal(image.shape, dtype=np.float32))
 
 
-def blur(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+def _blur(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Apply a Gaussian blur, wider in larger images."""
-    sigma = BLUR_SIGMA[severity - 1] * min(image.shape[:2]) / _SIDE
-    return cv2.GaussianBlur(image, (0, 0), sigma)
+    return cv2.GaussianBlur(image, (0, 0), sigma * min(image.shape[:2]) / _SIDE)
 
 
-def compress(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Compress to a JPEG of low quality."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY[severity - 1]]
-    return cv2.imdecode(cv2.imencode('.jpg', image, quality)[1], cv2.IMREAD_COLOR)
+def _jpeg(image: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
+    encoded = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
 
 
-def brighten(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+def _brightness(image: np.ndarray, added: float, rng: np.random.Generator) -> np.ndarray:
     """Increase HSV's value, clipped at white."""
     hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2HSV)
-    hsv[..., 2] = np.minimum(hsv[..., 2] + BRIGHTER_BY[severity - 1], 1)
+    hsv[..., 2] = np.minimum(hsv[..., 2] + added, 1)
     return _as_bytes(255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR))
 
 
-def lower_contrast(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+def _contrast(image: np.ndarray, left: float, rng: np.random.Generator) -> np.ndarray:
     """Move all colours towards the mean colour of the image."""
     mean = image.mean((0, 1), dtype=np.float64)
-    return _as_bytes((image - mean) * CONTRAST_LEFT[severity - 1] + mean)
+    return _as_bytes((image - mean) * left + mean)
 
 
-def add_fog(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+def _fog(image: np.ndarray, level: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     """Add white clouds; the largest value of the image stays the largest."""
-    amount, decay = FOG[severity - 1]
+    amount, decay = level
     brightest = max(float(image.max()), 1) / 255
     foggy = image / 255 + amount * _clouds(image.shape[:2], decay, rng)[..., None]
     return _as_bytes(255 * foggy * brightest / (brightest + amount))
@@ -91,56 +83,51 @@ def _as_bytes(image: np.ndarray) -> np.ndarray:
     return np.rint(image).clip(0, 255).astype(np.uint8)
 
 
-FRAME_CORRUPTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = dict(
-    noise=add_noise,
-    blur=blur,
-    jpeg=compress,
-    brightness=brighten,
-    contrast=lower_contrast,
-    fog=add_fog,
+# The function of each kind, and what it gets for the severities 1 to 5.
+FRAME_CORRUPTIONS: dict[str, tuple[Callable[..., np.ndarray], tuple]] = dict(
+    noise=(_noise, (0.08, 0.12, 0.18, 0.26, 0.38)),  # of the range from black to white
+    blur=(_blur, (1, 2, 3, 4, 6)),  # pixels at a short side of 224
+    jpeg=(_jpeg, (25, 18, 15, 10, 7)),  # quality
+    brightness=(_brightness, (0.1, 0.2, 0.3, 0.4, 0.5)),  # of the range of HSV's value
+    contrast=(_contrast, (0.4, 0.3, 0.2, 0.1, 0.05)),  # what is left of it
+    # Amount, and decay of the octaves.
+    fog=(_fog, ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))),
 )
 
 
-def drop_words(sentence: str, severity: int, seed: int = 0) -> str:
-    """Drop a tenth (severity 1) to a half (5) of the words, but not all.
-
-    >>> len(drop_words('a brown dog that runs to the left of a tree', 5).split())
-    5
-    """
-    words = sentence.split()
-    count = min(_count(words, severity), len(words) - 1)
-    dropped = _chosen(words, count, seeded(seed, 'drop', severity, sentence))
-    return ' '.join(word for i, word in enumerate(words) if i not in dropped)
+def corrupt_frame(
+    image: np.ndarray, *, kind: str, severity: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 BGR corrupted in one of :data:`FRAME_CORRUPTIONS`."""
+    corrupt, levels = FRAME_CORRUPTIONS[kind]
+    return corrupt(image, levels[severity - 1], rng)
 
 
-def swap_words(sentence: str, severity: int, seed: int = 0) -> str:
-    """Swap a tenth to a half of the words with the next one.
+def _drop(words: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    """Drop words, but not all."""
+    dropped = rng.permutation(len(words))[: min(count, len(words) - 1)]
+    return [word for i, word in enumerate(words) if i not in dropped]
 
-    >>> sorted(swap_words('a red dog', 3).split())
-    ['a', 'dog', 'red']
-    """
-    words = sentence.split()
-    count = min(_count(words, severity), len(words) - 1)
-    for i in sorted(_chosen(words[:-1], count, seeded(seed, 'swap', severity, sentence))):
+
+def _swap(words: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    """Swap words with the next one."""
+    for i in sorted(rng.permutation(len(words[:-1]))[:count]):
         words[i], words[i + 1] = words[i + 1], words[i]
-    return ' '.join(words)
+    return words
 
 
-def make_typos(sentence: str, severity: int, seed: int = 0) -> str:
-    """Misspell a tenth to a half of the words.
+def _misspell(words: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    for i in sorted(rng.permutation(len(words))[:count]):
+        words[i] = _misspelt(words[i], rng)
+    return words
+
+
+def _misspelt(word: str, rng: np.random.Generator) -> str:
+    """Return a word with one wrong letter; words of one letter get another one.
 
     A letter is dropped, doubled, swapped with the next one or replaced by a neighbour on the
     keyboard.
     """
-    words = sentence.split()
-    rng = seeded(seed, 'typos', severity, sentence)
-    for i in sorted(_chosen(words, _count(words, severity), rng)):
-        words[i] = _misspelt(words[i], rng)
-    return ' '.join(words)
-
-
-def _misspelt(word: str, rng: np.random.Generator) -> str:
-    """Return a word with one wrong letter; words of one letter get another one."""
     at, kind = int(rng.integers(len(word))), int(rng.integers(4))
     head, letter, tail = word[:at], word[at], word[at + 1 :]
     if kind == 0 and len(word) > 1:
@@ -152,24 +139,35 @@ def _misspelt(word: str, rng: np.random.Generator) -> str:
     return head + _NEIGHBOUR_KEYS.get(letter, 'x') + tail
 
 
-def _count(words: Sequence[str], severity: int) -> int:
-    return math.ceil(WORDS_CHANGED[severity - 1] * len(words))
-
-
-def _chosen(words: Sequence[str], count: int, rng: np.random.Generator) -> set[int]:
-    """Return the places of ``count`` words."""
-    return set(rng.permutation(len(words))[: max(count, 0)].tolist())
-
-
-SENTENCE_CORRUPTIONS: dict[str, Callable[[str, int, int], str]] = dict(
-    drop=drop_words, swap=swap_words, typos=make_typos
+EXPRESSION_CORRUPTIONS: dict[str, Callable[[list[str], int, np.random.Generator], list[str]]] = (
+    dict(drop=_drop, swap=_swap, typos=_misspell)
 )
 
 
-class _Corruption(BaseTransform):
-    """Base of both transforms; ``kinds`` are the functions by name."""
+def corrupt_text(text: str, *, kind: str, severity: int, seed: int = 0) -> str:
+    """Return an expression of which a tenth (severity 1) to a half (5) of the words is corrupted.
 
-    kinds: Mapping[str, Callable] = {}
+    Args:
+        text: the expression.
+        kind: ``'drop'`` drops words, but not all; ``'swap'`` swaps words with the next one;
+            ``'typos'`` misspells words.
+        severity: 1 to 5.
+        seed: the draws depend only on it, the kind, the severity and the text.
+
+    >>> len(corrupt_text('a brown dog that runs to the left', kind='drop', severity=5).split())
+    4
+    >>> sorted(corrupt_text('a red dog', kind='swap', severity=3).split())
+    ['a', 'dog', 'red']
+    """
+    words, rng = text.split(), seeded(seed, kind, severity, text)
+    count = math.ceil(WORDS_CHANGED[severity - 1] * len(words))
+    return ' '.join(EXPRESSION_CORRUPTIONS[kind](words, count, rng))
+
+
+class _Corruption(BaseTransform):
+    """Base of both transforms; ``kinds`` are the corruptions by name."""
+
+    kinds: Mapping[str, Any] = {}
 
     def __init__(self, *, kind: str, severity: int, seed: int = 0) -> None:
         if kind not in self.kinds or severity not in SEVERITIES:
@@ -208,34 +206,29 @@ class CorruptFrames(_Corruption):
         for image, frame in zip(results['img'], clip.frame_ids):
             drawn_for = (clip.video_id, frame) if self.kind == 'noise' else (clip.video_id,)
             rng = seeded(self.seed, self.kind, *drawn_for)
-            corrupted.append(self.kinds[self.kind](image, self.severity, rng))
+            corrupted.append(corrupt_frame(image, kind=self.kind, severity=self.severity, rng=rng))
         results['img'] = corrupted
         return results
 
 
 @TRANSFORMS.register_module()
-class CorruptSentences(_Corruption):
-    """Corrupt all sentences of a clip, including those of negative pairs.
+class CorruptExpressions(_Corruption):
+    """Corrupt all expressions of a clip, including those of negative pairs.
 
     Required keys: ``clip`` (a list over the frames). Modified keys: ``clip``.
 
     Args:
-        kind: ``'drop'`` drops words, ``'swap'`` swaps neighbours, ``'typos'`` misspells.
-        severity: 1 to 5, from a tenth to a half of the words, at least one.
-        seed: random numbers depend only on it, the severity and the sentence.
+        kind, severity, seed: see :func:`corrupt_text`.
 
     Raises:
         ValueError: the kind or severity is unknown.
     """
 
-    kinds = SENTENCE_CORRUPTIONS
+    kinds = EXPRESSION_CORRUPTIONS
 
     def transform(self, results: dict) -> dict:
-        """Corrupt the sentences of ``clip``."""
-        clip, change = results['clip'][0], self.kinds[self.kind]
-        pairs = tuple(
-            replace(pair, sentence=change(pair.sentence, self.severity, self.seed))
-            for pair in clip.pairs
-        )
-        results['clip'] = [replace(clip, pairs=pairs)] * len(results['clip'])
+        """Corrupt the expressions of ``clip``."""
+        change = partial(corrupt_text, kind=self.kind, severity=self.severity, seed=self.seed)
+        clips = results['clip']
+        results['clip'] = [clips[0].with_texts(change)] * len(clips)
         return results

@@ -16,6 +16,11 @@ from r2vos_mm.utils.data_issues import DataFileError
 from ..io.mask_sources import masks_of_objects
 from ..records import Clip, Pair
 
+# Lists of ``gt_pairs``, and the attributes of the pairs that fill them.
+_PAIR_FIELDS = dict(
+    sentences='text', pair_ids='pair_id', exp_ids='exp_id', obj_ids='obj_id', kinds='kind'
+)
+
 
 def boxes_of_masks(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest boxes around masks, and which masks are not empty.
@@ -92,18 +97,18 @@ class PackReferringInputs(BaseTransform):
                 frame_paths=list(results['img_path']),
                 img_shape=tuple(results['img_shape'][0]),
                 ori_shape=tuple(results['ori_shape'][0]),
-                scale_factor=tuple(results['scale_factor'][0])
-                if 'scale_factor' in results
-                else (1.0, 1.0),
-                flip=bool(results['flip'][0]) if 'flip' in results else False,
+                scale_factor=tuple(results.get('scale_factor', [(1.0, 1.0)])[0]),
+                flip=bool(results.get('flip', [False])[0]),
             )
         )
-        sample.gt_pairs = self._pairs(clip.pairs)
+        if 'is_annotated' in results:
+            sample.set_metainfo(dict(annotated_frames=list(results['is_annotated'])))
+        fields = {name: [getattr(p, key) for p in clip.pairs] for name, key in _PAIR_FIELDS.items()}
+        is_negative = torch.tensor([pair.is_negative for pair in clip.pairs], dtype=torch.bool)
+        sample.gt_pairs = InstanceData(**fields, is_negative=is_negative)
         if 'gt_seg_map' in results:
             targets = results['targets'][0] if 'targets' in results else None
             self._add_masks(sample, clip.pairs, np.stack(results['gt_seg_map']), targets)
-        if 'is_annotated' in results:
-            sample.set_metainfo(dict(annotated_frames=list(results['is_annotated'])))
         return dict(inputs=self._images(results['img']), data_samples=sample)
 
     def _add_masks(
@@ -159,15 +164,3 @@ class PackReferringInputs(BaseTransform):
             for channel, plane in enumerate(reversed(frame)):
                 cv2.extractChannel(image, channel, plane)
         return torch.from_numpy(clip)
-
-    @staticmethod
-    def _pairs(pairs: Sequence[Pair]) -> InstanceData:
-        """Return the pairs without masks."""
-        return InstanceData(
-            sentences=[pair.sentence for pair in pairs],
-            pair_ids=[pair.pair_id for pair in pairs],
-            exp_ids=[pair.exp_id for pair in pairs],
-            obj_ids=[pair.obj_id for pair in pairs],
-            kinds=[pair.kind for pair in pairs],
-            is_negative=torch.tensor([pair.is_negative for pair in pairs], dtype=torch.bool),
-        )

@@ -7,11 +7,12 @@ from mmcv.transforms import BaseTransform
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.utils.logging import warn
 
+from .corruptions import CorruptExpressions
 from .formatting import PackReferringInputs
-from .loading import LoadMasks
-from .seg_map import SubsampleSegMap
+from .loading import LoadMasks, SubsampleSegMap
 
 FORMER_NAMES = {
+    'CorruptSentences': CorruptExpressions,
     'LoadObjectMask': LoadMasks,
     'LoadTargetMasks': LoadMasks,
     'PackTargetInputs': PackReferringInputs,

@@ -11,14 +11,13 @@ from mmengine.config import Config
 from toy_models import CONFIGS
 
 from r2vos_mm.datasets import Clip, Pair
-from r2vos_mm.datasets.transforms import CorruptFrames, CorruptSentences, corruptions
+from r2vos_mm.datasets.transforms import CorruptExpressions, CorruptFrames, corruptions
 from r2vos_mm.datasets.transforms.corruptions import (
+    EXPRESSION_CORRUPTIONS,
     FRAME_CORRUPTIONS,
-    SENTENCE_CORRUPTIONS,
     SEVERITIES,
-    drop_words,
-    make_typos,
-    swap_words,
+    corrupt_frame,
+    corrupt_text,
 )
 
 SENTENCES = st.lists(st.text('abcxyz', min_size=1, max_size=6), min_size=1, max_size=25).map(
@@ -39,6 +38,10 @@ def results(frames: int = 3, sentences: tuple[str, ...] = ('a red dog',)) -> dic
     )
     clip = Clip('video', 'set', tuple(f'{i:05d}' for i in range(frames)), pairs)
     return dict(img=[picture() for _ in range(frames)], clip=[clip] * frames)
+
+
+def corrupted(text: str, kind: str, severity: int, seed: int) -> str:
+    return corrupt_text(text, kind=kind, severity=severity, seed=seed)
 
 
 def test_examples_of_the_docstrings() -> None:
@@ -74,17 +77,26 @@ class TestFrames:
         grey = np.full((64, 64, 3), 100, np.uint8)
         rng = np.random.default_rng(0)
         # Severity 1: brighter by 0.1 of 255; the value of grey is the grey itself.
-        assert FRAME_CORRUPTIONS['brightness'](grey, 1, rng)[0, 0].tolist() == [126] * 3
+        assert (
+            corrupt_frame(grey, kind='brightness', severity=1, rng=rng)[0, 0].tolist() == [126] * 3
+        )
         # Half black and half 100: the mean is 50, and 0.4 of the distance of 50 is left.
         grey[:32] = 0
-        assert np.unique(FRAME_CORRUPTIONS['contrast'](grey, 1, rng)).tolist() == [30, 70]
+        assert np.unique(corrupt_frame(grey, kind='contrast', severity=1, rng=rng)).tolist() == [
+            30,
+            70,
+        ]
         # A standard deviation of 0.08 of 255 = 20.4, of 12,288 numbers: within 2 %.
-        noisy = FRAME_CORRUPTIONS['noise'](np.full((64, 64, 3), 128, np.uint8), 1, rng)
+        noisy = corrupt_frame(
+            np.full((64, 64, 3), 128, np.uint8), kind='noise', severity=1, rng=rng
+        )
         assert noisy.std() == pytest.approx(0.08 * 255, rel=0.02)
 
     def test_black_frames_in_fog(self) -> None:
         black = np.zeros((8, 8, 3), np.uint8)
-        assert np.isfinite(FRAME_CORRUPTIONS['fog'](black, 5, np.random.default_rng(0))).all()
+        assert np.isfinite(
+            corrupt_frame(black, kind='fog', severity=5, rng=np.random.default_rng(0))
+        ).all()
 
     @pytest.mark.parametrize(('kind', 'severity'), [('rain', 1), ('fog', 0), ('fog', 6)])
     def test_unknown(self, kind: str, severity: int) -> None:
@@ -95,7 +107,7 @@ class TestFrames:
 class TestSentences:
     @given(SENTENCES, st.sampled_from(SEVERITIES), st.integers(0, 3))
     def test_dropped_words(self, sentence: str, severity: int, seed: int) -> None:
-        words, left = sentence.split(), drop_words(sentence, severity, seed).split()
+        words, left = sentence.split(), corrupted(sentence, 'drop', severity, seed).split()
         dropped = min(math.ceil(severity / 10 * len(words)), len(words) - 1)
         assert len(left) == len(words) - dropped
         rest = iter(words)
@@ -105,13 +117,15 @@ class TestSentences:
     def test_swapped_words_are_the_same_words(
         self, sentence: str, severity: int, seed: int
     ) -> None:
-        assert sorted(swap_words(sentence, severity, seed).split()) == sorted(sentence.split())
+        assert sorted(corrupted(sentence, 'swap', severity, seed).split()) == sorted(
+            sentence.split()
+        )
 
     @given(SENTENCES, st.sampled_from(SEVERITIES), st.integers(0, 3))
     def test_typos_change_as_many_words_as_stated(
         self, sentence: str, severity: int, seed: int
     ) -> None:
-        words, typed = sentence.split(), make_typos(sentence, severity, seed).split()
+        words, typed = sentence.split(), corrupted(sentence, 'typos', severity, seed).split()
         changed = [pair for pair in zip(words, typed) if pair[0] != pair[1]]
         assert len(typed) == len(words)
         assert all(abs(len(typo) - len(word)) <= 1 for word, typo in changed)
@@ -121,33 +135,33 @@ class TestSentences:
         SENTENCES,
         st.sampled_from(SEVERITIES),
         st.integers(0, 3),
-        st.sampled_from(sorted(SENTENCE_CORRUPTIONS)),
+        st.sampled_from(sorted(EXPRESSION_CORRUPTIONS)),
     )
     def test_pure_functions(self, sentence: str, severity: int, seed: int, kind: str) -> None:
-        change = SENTENCE_CORRUPTIONS[kind]
+        once = corrupted(sentence, kind, severity, seed)
         np.random.seed(severity)
-        assert change(sentence, severity, seed) == change(sentence, severity, seed)
+        assert corrupted(sentence, kind, severity, seed) == once
 
     def test_seeds_differ(self) -> None:
         sentence = 'the small brown dog that runs to the left of a large old tree'
-        for change in SENTENCE_CORRUPTIONS.values():
-            assert len({change(sentence, 3, seed) for seed in range(5)}) > 1
+        for kind in EXPRESSION_CORRUPTIONS:
+            assert len({corrupted(sentence, kind, 3, seed) for seed in range(5)}) > 1
 
     def test_all_pairs_of_a_clip(self) -> None:
-        clips = CorruptSentences(kind='drop', severity=5).transform(
+        clips = CorruptExpressions(kind='drop', severity=5).transform(
             results(2, ('a red dog there', 'one cat'))
         )['clip']
-        assert [len(pair.sentence.split()) for pair in clips[0].pairs] == [2, 1]
+        assert [len(pair.text.split()) for pair in clips[0].pairs] == [2, 1]
         assert [pair.pair_id for pair in clips[0].pairs] == ['p0', 'p1']
         assert len(clips) == 2
 
     def test_unknown(self) -> None:
         with pytest.raises(ValueError, match="kind is one of drop, swap, typos .* got 'noise'"):
-            CorruptSentences(kind='noise', severity=1)
+            CorruptExpressions(kind='noise', severity=1)
 
 
 @pytest.mark.parametrize(
-    ('name', 'transform'), [('frames', 'CorruptFrames'), ('expressions', 'CorruptSentences')]
+    ('name', 'transform'), [('frames', 'CorruptFrames'), ('expressions', 'CorruptExpressions')]
 )
 def test_configs_corrupt_testing_only(name: str, transform: str) -> None:
     path = CONFIGS / f'r2vos/robustness/r2vos_tiny_2xb3-3k_refshapes_corrupted-{name}.py'

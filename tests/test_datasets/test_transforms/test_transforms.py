@@ -21,15 +21,16 @@ from r2vos_mm.datasets.io.frames import jpeg_reduction
 from r2vos_mm.datasets.io.mask_sources import PngMasks, masks_of_objects
 from r2vos_mm.datasets.transforms import (
     ClipPhotoMetricDistortion,
+    CorruptExpressions,
     LoadMasks,
     LoadVideoFrame,
     PackReferringInputs,
     SubsampleSegMap,
     SwapLeftRight,
-    text,
+    augmentation,
 )
+from r2vos_mm.datasets.transforms.augmentation import swap_left_right
 from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
-from r2vos_mm.datasets.transforms.text import swap_left_right
 from r2vos_mm.registry import TRANSFORMS
 
 
@@ -251,7 +252,7 @@ class TestLoadMasks:
 
 class TestSwapLeftRight:
     def test_examples_of_the_docstring(self) -> None:
-        assert doctest.testmod(text).failed == 0
+        assert doctest.testmod(augmentation).failed == 0
 
     @pytest.mark.parametrize(
         ('sentence', 'expected'),
@@ -292,12 +293,12 @@ class TestSwapLeftRight:
         results = clip_results(['left', 'left'], ['1', ''], seg_maps)
         results.update(flip=[flip] * 2, flip_direction=[direction] * 2)
         clips = SwapLeftRight().transform(results)['clip']
-        assert [pair.sentence for pair in clips[0].pairs] == [expected] * 2
+        assert [pair.text for pair in clips[0].pairs] == [expected] * 2
         assert len(clips) == 2
 
     def test_without_a_flip_in_the_pipeline(self, seg_maps: np.ndarray) -> None:
         results = clip_results(['left'], ['1'], seg_maps)
-        assert SwapLeftRight().transform(results)['clip'][0].pairs[0].sentence == 'left'
+        assert SwapLeftRight().transform(results)['clip'][0].pairs[0].text == 'left'
 
 
 class TestSubsampleSegMap:
@@ -490,16 +491,22 @@ def test_complete_jpeg_needs_no_second_decoder(
 @pytest.mark.parametrize(
     ('former', 'current'),
     [
+        ('CorruptSentences', CorruptExpressions),
         ('LoadObjectMask', LoadMasks),
         ('LoadTargetMasks', LoadMasks),
         ('PackTargetInputs', PackReferringInputs),
+        ('ThinSegMap', SubsampleSegMap),
     ],
 )
 def test_former_names_work_with_a_warning(
     former: str, current: type, warnings_logged: Callable
 ) -> None:
+    options = {
+        'CorruptSentences': dict(kind='typos', severity=1),
+        'ThinSegMap': dict(stride=2),
+    }.get(former, {})
     with DefaultScope.overwrite_default_scope('r2vos_mm'):
-        assert type(TRANSFORMS.build(dict(type=former))) is current
+        assert type(TRANSFORMS.build(dict(type=former) | options)) is current
     assert warnings_logged() == [
         f'The transform {former} is now {current.__name__}: rename it in the config'
     ]

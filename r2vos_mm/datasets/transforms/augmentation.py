@@ -1,10 +1,80 @@
-"""Make videos of single images."""
+"""Augment clips so that expressions about them stay true."""
+
+import re
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmdet.datasets.transforms import PhotoMetricDistortion
 
 from r2vos_mm.registry import TRANSFORMS
+
+_OPPOSITE = dict(left='right', right='left')
+# 'left', 'right', 'leftmost', 'rightwards', but not 'bright' or 'copyright'.
+_SIDE = re.compile(r'\b(left|right)(?=(?:wards?|most)?\b)')
+
+
+def swap_left_right(text: str) -> str:
+    """Return the expression that is true of the mirrored video.
+
+    >>> swap_left_right('the left dog runs rightwards, to the right')
+    'the right dog runs leftwards, to the left'
+    >>> swap_left_right('a bright, upright sign')
+    'a bright, upright sign'
+    """
+    return _SIDE.sub(lambda match: _OPPOSITE[match[1]], text)
+
+
+@TRANSFORMS.register_module()
+class SwapLeftRight(BaseTransform):
+    """Swap left and right in all expressions of a clip that was flipped horizontally.
+
+    Negative expressions are swapped, too: they stay false.
+
+    Required keys: ``clip``; ``flip`` and ``flip_direction`` if a flip took place (lists over the
+    frames). Modified keys: ``clip``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Swap if the frames are mirrored."""
+        if any(results.get('flip', ())) and results['flip_direction'][0] != 'vertical':
+            clips = results['clip']
+            results['clip'] = [clips[0].with_texts(swap_left_right)] * len(clips)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ClipPhotoMetricDistortion(PhotoMetricDistortion):
+    """MMDetection's ``PhotoMetricDistortion`` without the random swap of channels, for bytes.
+
+    Swapped channels would turn red into blue, and an expression with 'red' would become false. The
+    image is uint8 again afterwards. See the parent for the arguments; a ``hue_delta`` of 18 degrees
+    keeps the names of the basic colours.
+    """
+
+    # A list of its own: that of the parent would name the overridden method twice.
+    _methods_with_randomness: list[str] = []
+
+    @cache_randomness
+    def _random_flags(self) -> Sequence:
+        flags = np.random.randint(2, size=5)
+        no_swap = (0,)
+        values = (
+            np.random.uniform(-self.brightness_delta, self.brightness_delta),
+            np.random.uniform(self.contrast_lower, self.contrast_upper),
+            np.random.uniform(self.saturation_lower, self.saturation_upper),
+            np.random.uniform(-self.hue_delta, self.hue_delta),
+        )
+        return (*flags, *no_swap, *values, None)
+
+    def transform(self, results: dict) -> dict:
+        """Distort ``img`` (H, W, 3) uint8 BGR."""
+        results = super().transform(results)
+        # Rounds, and clips to 0 and 255 instead of wrapping around.
+        results['img'] = cv2.add(results['img'], 0, dtype=cv2.CV_8U)
+        return results
 
 
 @TRANSFORMS.register_module()
@@ -50,13 +120,9 @@ class JitterFrame(BaseTransform):
             raise ValueError(f'probabilities must be in [0, 1], got {blur_prob} and {prob}')
         if perspective >= 0.5:
             raise ValueError(f'perspective must be below 0.5, got {perspective}')
-        self.rotation = rotation
-        self.translation = translation
-        self.perspective = perspective
+        self.rotation, self.translation, self.perspective = rotation, translation, perspective
         self.shifts = (hue, saturation, brightness)
-        self.blur_prob = blur_prob
-        self.blur_sizes = blur_sizes
-        self.prob = prob
+        self.blur_prob, self.blur_sizes, self.prob = blur_prob, blur_sizes, prob
 
     def transform(self, results: dict) -> dict:
         """Jitter ``img`` and ``gt_seg_map``."""
@@ -85,8 +151,7 @@ class JitterFrame(BaseTransform):
     def _recoloured(self, image: np.ndarray) -> np.ndarray:
         """Return the image with hue, saturation and value shifted."""
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(np.int16)
-        hue, saturation, brightness = (np.random.uniform(-limit, limit) for limit in self.shifts)
-        hsv += np.rint([hue, saturation, brightness]).astype(np.int16)
+        hsv += np.rint([np.random.uniform(-limit, limit) for limit in self.shifts]).astype(np.int16)
         hsv[..., 0] %= 180
         return cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
 
@@ -105,12 +170,10 @@ class JitterFrame(BaseTransform):
 
 def _warped_map(seg_map: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Warp a map of ids or bits plane by plane without mixing ids."""
-    height, width = seg_map.shape[:2]
-    planes = seg_map.reshape(height, width, -1)
+    size, flags = seg_map.shape[1::-1], cv2.INTER_NEAREST
+    planes = np.moveaxis(np.atleast_3d(seg_map), -1, 0)
     warped = [
-        cv2.warpPerspective(
-            np.ascontiguousarray(planes[..., k]), matrix, (width, height), flags=cv2.INTER_NEAREST
-        )
-        for k in range(planes.shape[2])
+        cv2.warpPerspective(np.ascontiguousarray(plane), matrix, size, flags=flags)
+        for plane in planes
     ]
     return np.stack(warped, -1).reshape(seg_map.shape)
