@@ -29,8 +29,12 @@ from r2vos_mm.evaluation.mask_files import (
     VideoTask,
     values_in,
 )
-from r2vos_mm.evaluation.metrics.object_scores import ObjectScores, objects_of
-from r2vos_mm.evaluation.metrics.pair_scores import PairScores, frame_scores
+from r2vos_mm.evaluation.metrics.pair_scores import (
+    ObjectScores,
+    PairScores,
+    frame_scores,
+    objects_of,
+)
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
 from r2vos_mm.utils.pairs_file import read_pair_rows

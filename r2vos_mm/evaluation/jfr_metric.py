@@ -13,13 +13,12 @@ from r2vos_mm.registry import METRICS
 from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import log, warn
 
-from .metrics.eval_sample import read_sample
+from .metrics.eval_sample import EvalSample, read_sample
 from .metrics.metric_values import DEFAULT_GROUPS, GROUPS, EvalSet, as_dictionary, metric_values
-from .metrics.object_scores import ObjectScores, object_scores
-from .metrics.pair_scores import PairScores, pair_scores
+from .metrics.pair_scores import ObjectScores, PairScores, object_scores, pair_scores
 from .metrics.protocols import protocol_named
-from .metrics.report import format_table, write_report
-from .metrics.scores_csv import append_pairs, write_objects, write_pairs
+from .metrics.report import format_table, write_results
+from .metrics.scores_csv import append_pairs
 from .submission import SubmissionWriter
 
 Scores = PairScores | ObjectScores
@@ -101,9 +100,8 @@ class JFRMetric(BaseMetric):
         if unknown:
             raise ValueError(f'unknown groups {unknown}; there are {", ".join(GROUPS)}')
         if format_only and submission is None:
-            raise ValueError(
-                'format_only needs submission=dict(layout=..., path=..., expressions=...)'
-            )
+            example = 'dict(layout=..., path=..., expressions=...)'
+            raise ValueError(f'format_only needs submission={example}')
         self.protocols, self.groups = tuple(protocols), tuple(groups)
         self.bound_th, self.gate_threshold, self.format_only = bound_th, gate_threshold, format_only
         self.csv_path, self.json_path = (p and Path(p) for p in (csv_path, json_path))
@@ -118,7 +116,7 @@ class JFRMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Score samples; see :func:`.metrics.eval_sample.read_sample`, also for the errors."""
-        for sample in data_samples:
+        for sample in map(read_sample, data_samples):
             scores = self._score_sample(sample)
             if self.partial_csv is not None:
                 if not self.results:  # what an earlier run left
@@ -144,17 +142,16 @@ class JFRMetric(BaseMetric):
             log(f'Submission {self.writer.path}: {self.writer.finish()}')
         return values
 
-    def _score_sample(self, sample: Any) -> list[Scores]:
+    def _score_sample(self, sample: EvalSample) -> list[Scores]:
         """Score one sample, and write it to the submission."""
-        read = read_sample(sample)
         if self.writer is not None:
-            self.writer.write(read)
+            self.writer.write(sample)
         if self.format_only:
             return []
-        read = read.in_annotated_frames()
-        scores: list[Scores] = [*pair_scores(read, bound_th=self.bound_th)]
+        sample = sample.in_annotated_frames()
+        scores: list[Scores] = [*pair_scores(sample, bound_th=self.bound_th)]
         if 'davis_unsup' in self.protocols:
-            scores += object_scores(read, bound_th=self.bound_th)
+            scores += object_scores(sample, bound_th=self.bound_th)
         return scores
 
     def _report(self, results: list[list[Scores]]) -> dict[str, float]:
@@ -165,14 +162,7 @@ class JFRMetric(BaseMetric):
         eval_set = EvalSet(pairs, objects, self.protocols, self.groups, self.gate_threshold)
         values = metric_values(eval_set)
         log('\n' + format_table(eval_set, values))
-        if self.csv_path is not None:
-            write_pairs(self.csv_path, pairs)
-            log(f'Scores per pair: {self.csv_path}')
-            if objects:
-                write_objects(self.csv_path.with_suffix('.objects.csv'), objects)
-        if self.json_path is not None:
-            write_report(self.json_path, eval_set, values, bound_th=self.bound_th)
-            log(f'Metric values with their protocols: {self.json_path}')
+        write_results(eval_set, values, self.csv_path, self.json_path, bound_th=self.bound_th)
         return as_dictionary(values)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections import Counter, defaultdict
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
 from .metrics.eval_sample import EvalSample
-from .metrics.object_scores import one_owner
+from .metrics.pair_scores import one_owner
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one date for all files: equal masks give equal zips
 _MAX_OBJECTS = 20
@@ -52,15 +53,14 @@ class Layout(NamedTuple):
     def expected_files(self, expressions: dict[str, dict]) -> set[str]:
         """Return the names of all files of a submission."""
         return {
-            self.file(video, exp_id, frame)
+            self.file(video, *names)
             for video, entry in expressions.items()
-            for exp_id in entry['expressions']
-            for frame in entry['frames']
+            for names in product(entry['expressions'], entry['frames'])
         }
 
 
 LAYOUTS = {
-    'ref_youtube_vos': Layout(top='Annotations/'),
+    'ref_youtube_vos': Layout('Annotations/'),
     'mevis': Layout(),
     'ref_davis17': Layout(is_map=True),
 }
@@ -101,21 +101,6 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
     return {video: entry for video, entry in entries.items() if video in names}
 
 
-def remaining_expressions(
-    path: Path, layout: Layout, expressions: dict[str, dict]
-) -> dict[str, dict]:
-    """Return the videos of ``expressions`` of which a part is missing beside the zip ``path``."""
-    return {
-        video: entry
-        for video, entry in expressions.items()
-        if not all((_parts(path) / f).is_file() for f in layout.expected_files({video: entry}))
-    }
-
-
-def _parts(path: Path) -> Path:
-    return path.with_name(f'{path.name}.parts')
-
-
 class SubmissionWriter:
     """Turns data samples into the zip that a server accepts.
 
@@ -142,9 +127,8 @@ class SubmissionWriter:
         if masks not in ('gated', 'ungated'):
             raise ValueError(f"masks must be 'gated' or 'ungated', got {masks!r}")
         self.layout, self.path, self.masks = layout_named(layout), Path(path), masks
-        self.parts = _parts(self.path)
-        videos = None if videos is None else Path(videos)
-        self.expressions = scored_expressions(Path(expressions), videos)
+        self.parts = self.path.with_name(f'{self.path.name}.parts')
+        self.expressions = scored_expressions(Path(expressions), videos and Path(videos))
 
     def write(self, sample: EvalSample) -> None:
         """Write the PNGs of one video; videos and expressions that are not scored are skipped."""
@@ -160,17 +144,27 @@ class SubmissionWriter:
         for chosen in images.values():
             self._write_frames(sample, getattr(sample, self.masks), chosen)
 
+    def remaining(self) -> dict[str, dict]:
+        """Return the videos of which a part is missing."""
+        return {
+            video: entry
+            for video, entry in self.expressions.items()
+            if not all(
+                (self.parts / f).is_file() for f in self.layout.expected_files({video: entry})
+            )
+        }
+
     def finish(self) -> SubmissionReport:
         """Write the zip from all expected parts and check it.
 
         If files are missing or broken, ValueError is raised and the zip is not written.
         """
         with atomic_path(self.path) as temporary:
-            with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_STORED) as archive:
+            with zipfile.ZipFile(temporary, 'w') as archive:
                 for name in sorted(self.layout.expected_files(self.expressions)):
-                    part = self.parts / name
-                    if part.is_file():
-                        archive.writestr(zipfile.ZipInfo(name, _EPOCH), part.read_bytes())
+                    if (self.parts / name).is_file():
+                        content = (self.parts / name).read_bytes()
+                        archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
             report = check_submission(temporary, self.layout, self.expressions)
             if not report.is_valid:
                 raise ValueError(f'{self.path} was not written: {report}; parts: {self.parts}')

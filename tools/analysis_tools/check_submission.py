@@ -18,22 +18,18 @@ from pathlib import Path
 
 from r2vos_mm.evaluation.submission import (
     LAYOUTS,
-    Layout,
     SubmissionWriter,
     check_submission,
-    layout_named,
-    remaining_expressions,
-    scored_expressions,
 )
 from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
 from r2vos_mm.utils.files import write_json
 
 
-def write_remaining(path: Path, layout: Layout, expressions: dict[str, dict], out: Path) -> None:
-    """Write the expressions of the videos that are incomplete in the parts of ``path``."""
-    left = remaining_expressions(path, layout, expressions)
+def write_remaining(writer: SubmissionWriter, out: Path) -> None:
+    """Write the expressions of the videos whose parts are incomplete."""
+    left = writer.remaining()
     write_json(out, {'videos': left}, indent=None)
-    print(f'{out}: {len(left)} of {len(expressions)} videos are incomplete')
+    print(f'{out}: {len(left)} of {len(writer.expressions)} videos are incomplete')
     if not left:
         print('all videos are complete: write the zip with --finish')
 
@@ -57,19 +53,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with short_errors():
         try:
-            expressions = scored_expressions(args.expressions, args.videos)
-            layout = layout_named(args.layout)
+            files = {'expressions': args.expressions, 'videos': args.videos}
+            writer = SubmissionWriter(layout=args.layout, path=args.zip, **files)
             if args.remaining:
-                write_remaining(args.zip, layout, expressions, args.remaining)
+                write_remaining(writer, args.remaining)
                 return
             if args.finish:
-                SubmissionWriter(
-                    layout=args.layout,
-                    path=args.zip,
-                    expressions=args.expressions,
-                    videos=args.videos,
-                ).finish()
-            report = check_submission(args.zip, layout, expressions, images=args.images)
+                writer.finish()
+            report = check_submission(
+                args.zip, writer.layout, writer.expressions, images=args.images
+            )
         except ValueError as error:
             raise UsageError(str(error)) from error
     print(f'{args.zip}: {report}')

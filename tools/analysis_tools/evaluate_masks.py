@@ -16,12 +16,20 @@ torch nor MMEngine.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import math
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
 from r2vos_mm.apis.scoring import (
     BOUND_TH,
@@ -34,6 +42,15 @@ from r2vos_mm.apis.scoring import (
     score_unsupervised,
     score_videos,
 )
+from r2vos_mm.evaluation import (
+    Difference,
+    MaskCandidates,
+    Ratio,
+    bootstrap_weights,
+    mean_average_precision,
+    mttr_overlap_scores,
+    paired_difference,
+)
 from r2vos_mm.evaluation.mask_files import (
     GroundTruth,
     MaskFiles,
@@ -41,19 +58,15 @@ from r2vos_mm.evaluation.mask_files import (
     VideoTask,
     open_masks,
 )
-from r2vos_mm.evaluation.metrics.comparison import compare_scores, format_comparison
 from r2vos_mm.evaluation.metrics.metric_values import EvalSet, MetricValue, metric_values
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
-from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
-from r2vos_mm.evaluation.metrics.report import format_table, write_report
-from r2vos_mm.evaluation.metrics.scores_csv import (
-    append_pairs,
-    read_pairs,
-    write_objects,
-    write_pairs,
-)
+from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS, percent
+from r2vos_mm.evaluation.metrics.report import format_table, write_results
+from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
 from r2vos_mm.utils.cli import Progress, UsageError, parser_of, short_errors
-from r2vos_mm.utils.data_issues import Problem
+from r2vos_mm.utils.data_issues import DataFileError, Problem
+from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.masks_io import decode_rle
 
 Result = TypeVar('Result')
 COCO_PROTOCOLS = ('a2d', 'refcoco')
@@ -120,13 +133,9 @@ def evaluate(args: argparse.Namespace) -> list[Problem]:
     print(format_table(eval_set, values))
     for entry in extra:
         print(f'  {entry.key:20}{entry.value:>8.2f}')
+    write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
     if args.csv:
-        write_pairs(args.csv, eval_set.pairs)
         partial_csv(args).unlink(missing_ok=True)
-        if eval_set.objects:
-            write_objects(args.csv.with_suffix('.objects.csv'), eval_set.objects)
-    if args.json:
-        write_report(args.json, eval_set, values, bound_th=BOUND_TH)
     report(outcome.problems, args.missing)
     return outcome.problems
 
@@ -158,8 +167,6 @@ def score(pred: Path, gt: Path, args: argparse.Namespace) -> tuple[Outcome, list
         if protocols & alone and protocols - alone:
             raise UsageError(f'protocol {" ".join(sorted(alone))} needs other files: run it alone')
     if protocols & set(COCO_PROTOCOLS):
-        from r2vos_mm.evaluation.coco_results import extra_values, score_results
-
         pairs, masks, problems = checked(score_results, pred, gt)
         return Outcome(pairs, [], problems), extra_values(pairs, masks, args.protocol[0])
     masks, name = checked(open_masks, pred), args.protocol[0]
@@ -227,6 +234,179 @@ def checked(function: Callable[..., Result], *args: Any) -> Result:
         return function(*args)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def compare_scores(first: list[PairScores], second: list[PairScores]) -> dict[str, Difference]:
+    """Return J, F, J&F, and with negative pairs R and J&F&R of two methods, in percent.
+
+    Scores are those after the gate, R is the form of the paper. Videos are drawn, not pairs: the
+    expressions of one video are not independent. A negative pair belongs to the video of its
+    expression.
+
+    Raises:
+        ValueError: The pairs are not the same, or none is annotated.
+    """
+    _check_same(*({pair.pair_id: pair for pair in side} for side in (first, second)))
+    if not any(pair.gt_areas is not None for pair in first):
+        raise ValueError('no pair is annotated: there is no J and F to compare')
+    positives = [pair for pair in first if not pair.is_negative]
+    videos, numbers = np.unique([pair.video for pair in positives], return_inverse=True)
+    clusters = dict(zip((pair.stem for pair in positives), numbers))
+    parts = {'J': ['J'], 'F': ['F'], 'J&F': ['J', 'F']}
+    if any(pair.is_negative and pair.stem in clusters for pair in first):
+        parts |= {'R': ['R'], 'J&F&R': ['J', 'F', 'R']}
+    sides = [_ratios(side, clusters, len(videos)) for side in (first, second)]
+    weights = bootstrap_weights(len(videos))
+    return {
+        name: paired_difference(*([side[key] for key in keys] for side in sides), weights)
+        for name, keys in parts.items()
+    }
+
+
+def format_comparison(differences: dict[str, Difference], names: tuple[str, str]) -> str:
+    """Return a table of both values, A minus B and its 95 % interval; a star if it excludes 0."""
+    width = max(12, *(len(name) + 2 for name in names))
+    lines = [f'{"":8}' + ''.join(f'{name:>{width}}' for name in names) + f'{"A - B":>9}   95 %']
+    for name, entry in differences.items():
+        star = ' *' if entry.low > 0 or entry.high < 0 else ''
+        lines.append(
+            f'{name:8}{entry.first:>{width}.2f}{entry.second:>{width}.2f}'
+            f'{entry.difference:>+9.2f}   [{entry.low:+.2f}, {entry.high:+.2f}]{star}'
+        )
+    return '\n'.join(lines)
+
+
+def _ratios(pairs: list[PairScores], clusters: dict[str, int], size: int) -> dict[str, Ratio]:
+    """Return J, F and R in percent as sums per cluster."""
+
+    def total(of: list[PairScores], values: list[float]) -> np.ndarray:
+        return np.bincount([clusters[pair.stem] for pair in of], values, size)
+
+    areas = defaultdict(list)
+    for pair in pairs:
+        if pair.is_negative:
+            areas[pair.stem].append(pair.area)
+    paired = [pair for pair in pairs if not pair.is_negative and pair.stem in areas]
+    own = total(paired, [pair.area for pair in paired])
+    other = total(paired, [np.mean(areas[pair.stem]) for pair in paired])
+    annotated = [pair for pair in pairs if pair.gt_areas is not None]
+    count = total(annotated, [1] * len(annotated))
+    region = total(annotated, [np.mean(pair.region) for pair in annotated])
+    contour = total(annotated, [np.mean(pair.contour) for pair in annotated])
+    ratios = {'J': (region, count), 'F': (contour, count), 'R': (own - other, own)}
+    return {name: Ratio(100 * part, whole) for name, (part, whole) in ratios.items()}
+
+
+def _check_same(first: dict[str, PairScores], second: dict[str, PairScores]) -> None:
+    """Raise unless both methods were scored on the same pairs."""
+    only = sorted(set(first) ^ set(second))
+    if only:
+        names = ', '.join(map(repr, only[:5]))
+        raise ValueError(f'pairs differ: {len(only)} are in one of them only, such as {names}')
+    for pair_id, pair in first.items():
+        if pair.identity != second[pair_id].identity:
+            raise ValueError(f'pair {pair_id!r} differs between the two methods')
+
+
+def score_results(
+    results: Path, annotations: Path
+) -> tuple[list[PairScores], list[MaskCandidates], list[Problem]]:
+    """Score a results file.
+
+    Returns:
+        Per image, in the order of ids: scores of the mask with the highest score (the last one of
+        equals), and numbers of all masks for mAP. Images without masks and masks that could not be
+        used.
+
+    Raises:
+        FileNotFoundError, ValueError: A file is missing or has another form, an image has not
+            exactly one annotation, or a score is NaN; the message names the image.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = read_json(annotations)
+        coco.createIndex()
+    problems: list[Problem] = []
+    predictions = _predictions(results, coco, problems)
+    scores = []
+    for image_id in sorted(coco.imgs):
+        if not predictions[image_id]:
+            problems.append(Problem(f'image {image_id}', 'no masks', 'counted as empty'))
+        scores.append(_score_image(coco, image_id, predictions[image_id]))
+    return [pair for pair, _ in scores], [masks for _, masks in scores], problems
+
+
+def extra_values(
+    pairs: list[PairScores], masks: list[MaskCandidates], protocol: str
+) -> list[MetricValue]:
+    """Return mAP over all masks, and P@K and mean IoU as the released code rounds, in percent."""
+    inter = [sum(pair.intersections) for pair in pairs]
+    union = [pair.area + pair.gt_area - both for pair, both in zip(pairs, inter)]
+    released = mttr_overlap_scores(inter, union)
+    del released['oIoU']  # the same
+    values = mean_average_precision(masks)
+    values |= {f'released/{name}': value for name, value in released.items()}
+    return [MetricValue(k, v, protocol, '-', 'quality') for k, v in percent(values).items()]
+
+
+def _predictions(
+    results: Path, coco: COCO, problems: list[Problem]
+) -> dict[Any, list[tuple[float, dict[str, Any]]]]:
+    """Return score and compressed run-length code of the usable predictions by image."""
+    content = read_json(results)
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise ValueError(f'{results} is not a COCO results file: a list of predictions')
+    predictions = defaultdict(list)
+    for number, item in enumerate(content):
+        image_id, score = item.get('image_id'), item.get('score')
+        where = f'{results}: entry {number}, image {image_id}'
+        if image_id not in coco.imgs:
+            problems.append(Problem(where, 'the annotations have no such image', 'left out'))
+            continue
+        if not isinstance(score, (int, float)) or math.isnan(score):
+            raise ValueError(f'{where}: the score is {score!r}, not a number')
+        try:
+            code = _code(item.get('segmentation'), coco.imgs[image_id], where)
+            predictions[image_id].append((float(score), code))
+        except DataFileError as error:
+            problems.append(Problem(where, str(error), 'left out'))
+    return predictions
+
+
+def _code(segmentation: Any, image: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the compressed run-length code of a prediction, checked."""
+    found, size = decode_rle(segmentation, where).shape, (image['height'], image['width'])
+    if found != size:
+        raise DataFileError(f'size {found}, image {size}')
+    if isinstance(segmentation['counts'], list):
+        return coco_mask.frPyObjects(segmentation, *segmentation['size'])
+    return segmentation
+
+
+def _score_image(
+    coco: COCO, image_id: Any, found: list[tuple[float, dict[str, Any]]]
+) -> tuple[PairScores, MaskCandidates]:
+    """Return the scores of the best mask of an image, and the numbers of all."""
+    annotations, image = coco.imgToAnns[image_id], coco.imgs[image_id]
+    if len(annotations) != 1:
+        raise ValueError(f'image {image_id} has {len(annotations)} annotations, not one')
+    truth = coco.annToRLE(annotations[0])
+    gt_area = int(coco_mask.area(truth))
+    rows = []
+    for index, (score, code) in enumerate(found):
+        both = coco_mask.merge([code, truth], intersect=True)
+        area, inter = (int(coco_mask.area(mask)) for mask in (code, both))
+        union = area + gt_area - inter
+        rows.append((score, index, area, inter, inter / union if union else 0.0))
+    score, _, area, inter, iou = max(rows, default=(None, 0, 0, 0, float(gt_area == 0)))
+    video, text = str(image.get('file_name', image_id)), str(image.get('caption', ''))
+    frame = (str(image_id),), image['height'] * image['width']
+    counts = dict(areas=(area,), gt_areas=(gt_area,), intersections=(inter,), region=(iou,))
+    identity = f'{image_id}/p', video, 'positive', text, False
+    pair = PairScores(*identity, *frame, **counts, score=score)
+    scores, _, areas, _, ious = zip(*rows) if rows else [()] * 5
+    # mAP by size goes by the area that the annotation states.
+    return pair, MaskCandidates(ious, scores, areas, annotations[0].get('area', gt_area))
 
 
 if __name__ == '__main__':

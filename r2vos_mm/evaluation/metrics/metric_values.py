@@ -21,8 +21,7 @@ from ..functional.presence import presence_scores
 from ..functional.robustness_r2vos import relative_robustness, robustness
 from ..functional.robustness_visa import REASONING, REFERRING, visa_mean, visa_robustness
 from ..functional.verdict import auroc, average_precision, fpr_at_tpr, gate_scores
-from .object_scores import ObjectScores
-from .pair_scores import PairScores
+from .pair_scores import ObjectScores, PairScores
 from .protocols import Sample, percent, protocol_named
 
 GATES = {'': 'on', 'ungated/': 'off'}
@@ -99,8 +98,8 @@ def metric_values(eval_set: EvalSet) -> list[MetricValue]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         for (prefix, gate), masks in zip(GATES.items(), (eval_set, eval_set.before_gate())):
-            found = _values_of_masks(masks)
-            values += [entry._replace(key=prefix + entry.key, gate=gate) for entry in found]
+            for entry in _values_of_masks(masks):
+                values.append(entry._replace(key=prefix + entry.key, gate=gate))
     known = as_dictionary(values)
     for group, measure in VERDICT_GROUPS.items():
         if group in eval_set.groups:
@@ -145,13 +144,10 @@ def robustness_values(eval_set: EvalSet) -> dict[str, float]:
     positives, negatives = eval_set.positives, eval_set.negatives
     owners = positive_of_negative(positives, negatives)
     areas = [pair.area for pair in positives]
-    forms = robustness(
-        areas,
-        [pair.area for pair in negatives],
-        positive_fractions=[pair.fraction for pair in positives],
-        negative_fractions=[pair.fraction for pair in negatives],
-        positive_of_negative=owners,
-    )
+    own, other = ([pair.fraction for pair in pairs] for pairs in (positives, negatives))
+    fractions = {'positive_fractions': own, 'negative_fractions': other}
+    on_negatives = [pair.area for pair in negatives]
+    forms = robustness(areas, on_negatives, **fractions, positive_of_negative=owners)
     forms['R_clipped'] = float(np.maximum(forms['R'], 0))
     for suffix, members in list(eval_set.kinds.items())[1:]:
         of_kind = None if owners is None else positive_of_negative(positives, members)
@@ -169,11 +165,8 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
     inter = [sum(pair.intersections or ()) for pair in pairs]
     areas, truth = [pair.area for pair in pairs], [pair.gt_area or 0 for pair in pairs]
     union = [area + gt - both for area, gt, both in zip(areas, truth, inter)]
-    null_scores = [
-        null_score(pair.areas, [pair.frame_pixels] * len(pair.frame_ids))
-        for pair in pairs
-        if not pair.gt_area
-    ]
+    sizes = [(pair.areas, [pair.frame_pixels] * len(pair.frame_ids)) for pair in pairs]
+    null_scores = [null_score(*size) for size, gt in zip(sizes, truth) if not gt]
     scores = generalized_scores(inter, union, areas, [gt > 0 for gt in truth])
     return {**percent(scores), 'S': mean_or_nan(null_scores)}
 
@@ -196,13 +189,12 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
     """
     pairs = [pair for pair in eval_set.annotated if pair.foreground_areas is not None]
     types = [pair.sentence_type or REFERRING for pair in pairs]
-    outside = [np.subtract(pair.areas, pair.intersections) for pair in pairs]
-    frames = {
-        'R': [visa_robustness(o, pair.foreground_areas) for o, pair in zip(outside, pairs)],
-        'J': [pair.region for pair in pairs],
-        'F': [pair.contour for pair in pairs],
-    }
-    per_pair = {name: list(map(mean_or_nan, values)) for name, values in frames.items()}
+    per_pair: dict[str, list[float]] = {'R': [], 'J': [], 'F': []}
+    for pair in pairs:
+        outside = np.subtract(pair.areas, pair.intersections)
+        robust = visa_robustness(outside, pair.foreground_areas)
+        for name, frames in zip(per_pair, (robust, pair.region, pair.contour)):
+            per_pair[name].append(mean_or_nan(frames))
     values = {f'visa_{name}': 100 * visa_mean(per_pair[name], types) for name in per_pair}
     values['visa_J&F'] = (values['visa_J'] + values['visa_F']) / 2
     for kind, label in ((REFERRING, 'referring'), (REASONING, 'reasoning')):
@@ -221,14 +213,12 @@ def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks and decides, and what the gate does to J&F and R."""
     aligned, misaligned = _consensus(eval_set.positives), _consensus(eval_set.negatives)
     as_detector = [[1 - score for score in scores] for scores in (misaligned, aligned)]
+    values = {'AP_aligned': average_precision(aligned, misaligned)}
+    values['AP_misaligned'] = average_precision(*as_detector)
+    values['FPR95_aligned'] = fpr_at_tpr(aligned, misaligned)
+    values |= gate_scores(aligned, misaligned, threshold=eval_set.gate_threshold)
     deltas = {n: known[n] - known[f'ungated/{n}'] for n in ('J&F', 'R') if n in known}
-    return {
-        'AP_aligned': average_precision(aligned, misaligned),
-        'AP_misaligned': average_precision(*as_detector),
-        'FPR95_aligned': fpr_at_tpr(aligned, misaligned),
-        **gate_scores(aligned, misaligned, threshold=eval_set.gate_threshold),
-        **{f'gate_delta_{name}': delta for name, delta in deltas.items()},
-    }
+    return values | {f'gate_delta_{name}': delta for name, delta in deltas.items()}
 
 
 # Values of masks, computed with the gate on and off.
@@ -239,10 +229,7 @@ MASK_GROUPS: dict[str, Callable[[EvalSet], dict[str, float]]] = {
     'visa': visa_values,
 }
 # Values of the consensus; the second argument holds the values of masks.
-VERDICT_GROUPS: dict[str, Callable[[EvalSet, dict[str, float]], dict[str, float]]] = {
-    'verdict': verdict_values,
-    'gate': gate_values,
-}
+VERDICT_GROUPS = {'verdict': verdict_values, 'gate': gate_values}
 GROUPS = ('quality', *MASK_GROUPS, *VERDICT_GROUPS)
 
 
@@ -266,19 +253,15 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
     elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
         yield 'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file can add them'
     elif 'robustness' in groups and positive_of_negative(positives, negatives) is None:
-        yield (
-            'some negative pairs have no positive of the same "<video>/<expression>/" id: R '
-            'weights all negatives alike and R_pair is NaN'
-        )
+        what = 'some negative pairs have no positive of the same "<video>/<expression>/" id'
+        yield f'{what}: R weights all negatives alike and R_pair is NaN'
     if groups & {*VERDICT_GROUPS} and not _consensus(eval_set.pairs):
         yield 'the model gives no consensus: AUROC is NaN, and the gate changes no other value'
     if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
         yield 'VISA is NaN without gt_foreground: PackReferringInputs(with_foreground=True) adds it'
     if len(annotated) < len(positives):
-        yield (
-            f'{len(positives) - len(annotated)} of {len(positives)} positive pairs have no '
-            'annotated masks: they count for R and AUROC, not for J and F'
-        )
+        what = f'{len(positives) - len(annotated)} of {len(positives)} positive pairs'
+        yield f'{what} have no annotated masks: they count for R and AUROC, not for J and F'
 
 
 def _consensus(pairs: Sequence[PairScores]) -> list[float]:

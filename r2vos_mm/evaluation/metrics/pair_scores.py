@@ -1,13 +1,16 @@
-"""Score the masks of a pair and keep the numbers; masks are not kept."""
+"""Score the masks of pairs and objects and keep the numbers; masks are not kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
+
+from ..functional.matching import assign_scores, resolve_overlaps, score_proposals
 from ..functional.mean_ap import MaskCandidates, mask_candidates
 from ..functional.region_contour import score_masks
 from .eval_sample import EvalSample
@@ -80,6 +83,38 @@ class PairScores:
         return (*pair, *truth, self.sentence_type)
 
 
+@dataclass(frozen=True)
+class ObjectScores:
+    """J and F per frame (T,) of one object of the protocol ``davis_unsup``.
+
+    ``expression_set`` is the number, 0 to 3, of the set of expressions that the masks are for.
+    ``before_gate`` are the scores of the same object before the gate; None if no mask was gated.
+    """
+
+    video: str
+    obj_id: str
+    expression_set: int
+    frame_ids: tuple[str, ...]
+    region: tuple[float, ...]
+    contour: tuple[float, ...]
+    before_gate: ObjectScores | None = None
+
+    @property
+    def pair_id(self) -> str:
+        """``<video>/annotator<expression set>/object<id>``."""
+        return f'{self.video}/annotator{self.expression_set}/object{self.obj_id}'
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The values that must agree when two processes scored the same object."""
+        return (self.pair_id, self.frame_ids)
+
+    @property
+    def expression(self) -> str:
+        """A name for messages."""
+        return f'expression set {self.expression_set}, object {self.obj_id}'
+
+
 def frame_scores(pred: np.ndarray, gt: np.ndarray | None, *, bound_th: float) -> dict[str, tuple]:
     """Return the fields of :class:`PairScores` that come from masks (T, H, W) bool.
 
@@ -106,25 +141,25 @@ def _score_pair(
     sample: EvalSample, index: int, foreground: tuple[int, ...] | None, bound_th: float
 ) -> PairScores:
     """Score one pair; frames that the gate left alone are scored once."""
-    gated, ungated, types = sample.gated[index], sample.ungated[index], sample.sentence_types
-    is_scored = sample.annotated is not None and not sample.is_negative[index]
-    gt = sample.annotated[index] if is_scored else None
+
+    def own(values: Any, kind: type = int) -> Any:
+        return None if values is None else kind(np.mean(values[index]))
+
+    gated, ungated, is_negative = (
+        values[index] for values in (sample.gated, sample.ungated, sample.is_negative)
+    )
+    gt = None if sample.annotated is None or is_negative else sample.annotated[index]
     candidates = None
-    if sample.candidate_masks is not None and is_scored:
+    if sample.candidate_masks is not None and gt is not None:
         masks, confidences = sample.candidate_masks[index], sample.candidate_scores[index]
         candidates = tuple(map(mask_candidates, masks, confidences.tolist(), gt))
+    texts = sample.pair_ids[index], sample.video, sample.kinds[index], sample.expressions[index]
     scores = PairScores(
-        pair_id=sample.pair_ids[index],
-        video=sample.video,
-        kind=sample.kinds[index],
-        expression=sample.expressions[index],
-        is_negative=bool(sample.is_negative[index]),
-        frame_ids=sample.frame_ids,
-        frame_pixels=gated[0].size,
-        consensus=None if sample.consensus is None else float(sample.consensus[index]),
-        score=None if sample.scores is None else float(np.mean(sample.scores[index])),
+        *(*texts, bool(is_negative), sample.frame_ids, gated[0].size),
+        consensus=own(sample.consensus, float),
+        score=own(sample.scores, float),
         foreground_areas=foreground,
-        sentence_type=None if types is None else types[index],
+        sentence_type=own(sample.sentence_types),
         candidates=candidates,
         **frame_scores(ungated, gt, bound_th=bound_th),
     )
@@ -137,3 +172,71 @@ def _score_pair(
         array[changed] = values
         part[name] = tuple(array.tolist())
     return replace(scores, **part, before_gate=scores)
+
+
+def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:
+    """Match the masks of each expression set with the objects by the protocol ``davis_unsup``.
+
+    Ref-DAVIS17 has four expressions for each object, one per set: two annotators wrote two each.
+    Expression ``4 * o + k`` belongs to object o and set k. The masks of one set for all objects are
+    drawn into one map, and matched with the objects. Pixels that several masks claim go to the one
+    whose score is highest in that frame. The published protocol decides by the probability of each
+    pixel, which bool masks no longer have; results can differ by the pixels in dispute. The objects
+    are those that have an expression; negative pairs are ignored.
+
+    Raises:
+        ValueError: The sample has no annotation, no object ids, or expression ids that are not
+            numbers.
+    """
+    positives = np.flatnonzero(~sample.is_negative)
+    _check_objects(sample, positives)
+    objects = {sample.obj_ids[i]: sample.annotated[i] for i in reversed(positives)}
+    names = sorted(objects, key=lambda name: (len(name), name))
+    truth = np.stack([objects[name] for name in names])
+    is_gated = sample.gated is not sample.ungated
+    found = []
+    for number in range(NUM_EXPRESSION_SETS):
+        chosen = [i for i in positives if expression_set_of(sample.exp_ids[i]) == number]
+        scores: list[ObjectScores] = []
+        for masks in (sample.ungated, sample.gated)[: 1 + is_gated] if chosen else ():
+            maps = one_owner(sample, masks, chosen)
+            matched = score_proposals(maps, truth, void=sample.void, bound_th=bound_th)
+            matched = assign_scores(matched)
+            scores = objects_of(sample.video, number, names, sample.frame_ids, matched, scores)
+        found += scores
+    return found
+
+
+def objects_of(
+    video: str,
+    expression_set: int,
+    names: Sequence[str],
+    frame_ids: tuple[str, ...],
+    matched: np.ndarray,
+    before_gate: Sequence[ObjectScores] = (),
+) -> list[ObjectScores]:
+    """Return the scores of O objects, whose ids are ``names``, from their J and F (2, O, T)."""
+    identity, before = (expression_set, frame_ids), before_gate or [None] * len(names)
+    return [
+        ObjectScores(video, name, *identity, *map(tuple, matched[:, i].tolist()), before[i])
+        for i, name in enumerate(names)
+    ]
+
+
+def one_owner(sample: EvalSample, masks: np.ndarray, chosen: Sequence[int]) -> np.ndarray:
+    """Return the chosen masks (N, T, H, W) without overlap; the higher score owns a pixel."""
+    scores = np.zeros((len(chosen), len(sample.frame_ids)))
+    if sample.scores is not None:
+        scores += np.reshape(sample.scores[chosen], (len(chosen), -1))
+    return resolve_overlaps(masks[chosen], scores)
+
+
+def _check_objects(sample: EvalSample, positives: np.ndarray) -> None:
+    """Raise for a sample to which the protocol ``davis_unsup`` cannot be applied."""
+    where = f'protocol davis_unsup: video {sample.video!r}'
+    if sample.annotated is None or not len(positives):
+        raise ValueError(f'{where} has no annotated positive pairs')
+    if sample.obj_ids is None or any(not sample.obj_ids[i] for i in positives):
+        raise ValueError(f'{where} has expressions without object id (gt_pairs.obj_ids)')
+    if sample.exp_ids is None or any(not sample.exp_ids[i].isdecimal() for i in positives):
+        raise ValueError(f'{where} has expression ids that are not numbers 4 * object + set')

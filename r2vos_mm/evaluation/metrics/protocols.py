@@ -8,8 +8,7 @@ import numpy as np
 from ..functional.aggregation import frame_statistics
 from ..functional.mean_ap import MaskCandidates, mean_average_precision
 from ..functional.overlap import mean_or_nan, overlap_scores
-from .object_scores import ObjectScores
-from .pair_scores import PairScores
+from .pair_scores import ObjectScores, PairScores
 
 # A pair or object and the indices of the frames of it that count.
 Sample = tuple[PairScores | ObjectScores, np.ndarray]

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.logging import log
 from r2vos_mm.version import __version__
 
 from .metric_values import GATES, EvalSet, MetricValue, as_dictionary
 from .protocols import protocol_named
-from .scores_csv import object_record, pair_record
+from .scores_csv import object_record, pair_record, write_objects, write_pairs
 
 
 def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
@@ -62,6 +63,25 @@ def _kind_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
         cells = (f'{known.get(key + suffix, np.nan):{form}}' for key, form in columns.items())
         lines.append(f'{suffix[1:] or "all":16}{len(pairs):>7}' + ''.join(cells))
     return lines
+
+
+def write_results(
+    eval_set: EvalSet,
+    values: Sequence[MetricValue],
+    csv_path: Path | None,
+    json_path: Path | None,
+    *,
+    bound_th: float,
+) -> None:
+    """Write the scores of pairs and objects as CSV, and a report as JSON, where paths are given."""
+    if csv_path is not None:
+        write_pairs(csv_path, eval_set.pairs)
+        log(f'Scores per pair: {csv_path}')
+        if eval_set.objects:
+            write_objects(csv_path.with_suffix('.objects.csv'), eval_set.objects)
+    if json_path is not None:
+        write_report(json_path, eval_set, values, bound_th=bound_th)
+        log(f'Metric values with their protocols: {json_path}')
 
 
 def write_report(

@@ -14,8 +14,7 @@ import numpy as np
 from r2vos_mm.utils.files import atomic_path
 
 from ..functional.mean_ap import MaskCandidates
-from .object_scores import ObjectScores
-from .pair_scores import PairScores
+from .pair_scores import ObjectScores, PairScores
 
 _GATES = ('', 'ungated_')
 
