@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'names': ['MTTR_TABLE', 'NameTable', 'R2VOS_TABLE', 'REFERFORMER_TABLE'],
         'released': [
+            'Conversion',
             'MTTR',
             'R2VOS',
             'REFERFORMER',
@@ -16,11 +17,11 @@ __getattr__, __dir__, __all__ = lazy.attach(
             'from_released',
             'load_converted',
             'read_released_checkpoint',
+            'restore_swin',
             'to_mttr',
             'to_referformer',
             'to_released',
+            'window_positions',
         ],
-        'report': ['Conversion'],
-        'swin': ['restore_swin', 'window_positions'],
     },
 )

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,13 +22,7 @@ _FIELDS = dict(i=r'\d+', j=r'\d+', leaf='weight|bias', rest='.+')
 
 @dataclass
 class Renamed:
-    """Tensors under new names, and what could not be renamed.
-
-    Attributes:
-        tensors: By new name.
-        unknown: Old names without a rule.
-        broken: What is wrong with tensors that have a rule: parts that are missing or unequal.
-    """
+    """Tensors by new name, old names without a rule, and what is wrong with stacked tensors."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
@@ -45,64 +40,60 @@ class NameTable:
         rows = [(released, (o,) if isinstance(o, str) else o) for released, o in rules]
         self._to_ours = [(_pattern(released), ours) for released, ours in rows]
         self._to_released = [
-            (_pattern(part), released, position, len(ours))
+            (_pattern(part), (released, place, len(ours)))
             for released, ours in rows
-            for position, part in enumerate(ours)
+            for place, part in enumerate(ours)
         ]
 
     def to_ours(self, tensors: dict[str, Tensor]) -> Renamed:
         """Rename released tensors, splitting stacked ones."""
         renamed = Renamed()
-        for name, tensor in tensors.items():
-            for pattern, ours in self._to_ours:
-                if match := pattern.fullmatch(name):
-                    self._split(
-                        name, tensor, [o.format(**match.groupdict()) for o in ours], renamed
-                    )
-                    break
-            else:
-                renamed.unknown.append(name)
+        for name, tensor, templates, fields in _matches(tensors, self._to_ours, renamed):
+            count, shape = len(templates), tuple(tensor.shape)
+            if not shape or shape[0] % count:
+                what = f'{name} has shape {shape}, which is no stack of {count} parts'
+                renamed.broken.append(what)
+                continue
+            parts = tensor.chunk(count) if count > 1 else (tensor,)
+            names = (template.format(**fields) for template in templates)
+            renamed.tensors.update(zip(names, parts, strict=True))
         return renamed
-
-    @staticmethod
-    def _split(name: str, tensor: Tensor, parts: list[str], renamed: Renamed) -> None:
-        if tensor.ndim == 0 or len(tensor) % len(parts):
-            renamed.broken.append(
-                f'{name} has shape {tuple(tensor.shape)}, which is no stack of {len(parts)} parts'
-            )
-        else:
-            chunks = tensor.chunk(len(parts)) if len(parts) > 1 else (tensor,)
-            renamed.tensors.update(zip(parts, chunks, strict=True))
 
     def to_released(self, tensors: dict[str, Tensor]) -> Renamed:
         """Rename tensors of this package, stacking those that are stacked in the released model."""
         renamed = Renamed()
         stacks: dict[tuple[str, int], dict[int, Tensor]] = defaultdict(dict)
-        for name, tensor in tensors.items():
-            for pattern, released, position, size in self._to_released:
-                if match := pattern.fullmatch(name):
-                    stacks[released.format(**match.groupdict()), size][position] = tensor
-                    break
-            else:
-                renamed.unknown.append(name)
+        for _, tensor, (template, place, size), fields in _matches(
+            tensors, self._to_released, renamed
+        ):
+            stacks[template.format(**fields), size][place] = tensor
         for (name, size), parts in stacks.items():
             if len(parts) < size:
                 renamed.broken.append(f'{name} needs {size} parts, {len(parts)} were given')
-            elif size == 1:
-                renamed.tensors[name] = parts[0]
             else:
-                renamed.tensors[name] = torch.cat([parts[k] for k in range(size)])
+                stack = [parts[place] for place in range(size)]
+                renamed.tensors[name] = torch.cat(stack) if size > 1 else stack[0]
         return renamed
 
 
 def _pattern(template: str) -> re.Pattern:
-    parts = re.split(r'\{(\w+)\}', template)
+    fields = r'\\\{(\w+)\\\}'  # braces as re.escape writes them
     return re.compile(
-        ''.join(
-            f'(?P<{part}>{_FIELDS[part]})' if index % 2 else re.escape(part)
-            for index, part in enumerate(parts)
-        )
+        re.sub(fields, lambda match: f'(?P<{match[1]}>{_FIELDS[match[1]]})', re.escape(template))
     )
+
+
+def _matches(
+    tensors: dict[str, Tensor], rows: list[tuple[re.Pattern, Any]], renamed: Renamed
+) -> Iterable[tuple[str, Tensor, Any, dict[str, str]]]:
+    """Yield name, tensor, target and fields of the first row that matches; collect the others."""
+    for name, tensor in tensors.items():
+        for pattern, target in rows:
+            if match := pattern.fullmatch(name):
+                yield name, tensor, target, match.groupdict()
+                break
+        else:
+            renamed.unknown.append(name)
 
 
 def _modules(pairs: Iterable[tuple[str, str]], released: str = '', ours: str = '') -> Rules:
@@ -129,28 +120,23 @@ def _layers(released: str, ours: str, attentions: dict[str, str], norms: tuple[i
     ]
 
 
-def _normed_conv(released: str, ours: str) -> Rules:
-    """Rules of a convolution without bias and its group norm."""
+def _normed_convs(pairs: Iterable[tuple[str, str]]) -> Rules:
+    """Rules of convolutions without bias and their group norms."""
     return [
-        (f'pixel_decoder.{released}.weight', f'neck.{ours}.conv.weight'),
-        (f'pixel_decoder.{released}.norm.{{leaf}}', f'neck.{ours}.gn.{{leaf}}'),
+        rule
+        for released, ours in pairs
+        for rule in (
+            (f'pixel_decoder.{released}.weight', f'neck.{ours}.conv.weight'),
+            (f'pixel_decoder.{released}.norm.{{leaf}}', f'neck.{ours}.gn.{{leaf}}'),
+        )
     ]
 
 
 _SELF = {'self_attn': 'self_attn.attn'}
 _SELF_AND_CROSS = _SELF | {'multihead_attn': 'cross_attn.attn'}
-_TAIL = [
-    ('norm2', 'update_norm'),
-    ('linear1', 'ffn.0'),
-    ('linear2', 'ffn.3'),
-    ('norm3', 'ffn_norm'),
-]
-_TEXT_TAIL = [
-    ('norm_v2l_1', 'update_norm'),
-    ('linear_v2l_1', 'ffn.0'),
-    ('linear_v2l_2', 'ffn.3'),
-    ('norm_v2l_2', 'ffn_norm'),
-]
+_OUR_TAIL = ('update_norm', 'ffn.0', 'ffn.3', 'ffn_norm')
+_TAIL = list(zip(('norm2', 'linear1', 'linear2', 'norm3'), _OUR_TAIL))
+_TEXT_TAIL = list(zip(('norm_v2l_1', 'linear_v2l_1', 'linear_v2l_2', 'norm_v2l_2'), _OUR_TAIL))
 
 # R2-VOS and ReferFormer share all names outside their vision-language blocks.
 _SHARED = [
@@ -178,34 +164,33 @@ _SHARED = [
     *_layers(
         'transformer.decoder', 'mask_head.decoder', _SELF | {'cross_attn': 'cross_attn'}, (2, 1, 3)
     ),
-    *_normed_conv('adapter_1', 'finest_adapter'),
-    *_normed_conv('adapter_2', 'pyramid.adapters.1'),
-    *_normed_conv('adapter_3', 'pyramid.adapters.0'),
-    *_normed_conv('adapter_4', 'grounding.lateral'),
-    *_normed_conv('layer_1', 'pyramid.layers.2'),
-    *_normed_conv('layer_2', 'pyramid.layers.1'),
-    *_normed_conv('layer_3', 'pyramid.layers.0'),
-    *_normed_conv('layer_4', 'grounding.output'),
+    *_normed_convs(
+        [
+            ('adapter_1', 'finest_adapter'),
+            *((f'adapter_{3 - k}', f'pyramid.adapters.{k}') for k in range(2)),
+            ('adapter_4', 'grounding.lateral'),
+            *((f'layer_{3 - k}', f'pyramid.layers.{k}') for k in range(3)),
+            ('layer_4', 'grounding.output'),
+        ]
+    ),
 ]
 
 _CROSS, _GROUNDING = 'pixel_decoder.cross_attn.', 'neck.grounding.attention.'
 _FILTER = 'neck.grounding.dynamic_filter'
+_KEY_VALUE = tuple(f'{_GROUNDING}vision_{part}.{{leaf}}' for part in ('key', 'value'))
 R2VOS_TABLE = NameTable(
     [
         *_SHARED,
         ('transformer.query_mixer.fc.{leaf}', 'mask_head.query_mixer.proj.{leaf}'),
         ('transformer.query_mixer.layer_norm.{leaf}', 'mask_head.query_mixer.norm.{leaf}'),
-        *_normed_conv('dyn_conv', 'grounding.dynamic_filter.input_conv'),
+        *_normed_convs([('dyn_conv', 'grounding.dynamic_filter.input_conv')]),
         ('pixel_decoder.dyn_filter.{leaf}', f'{_FILTER}.filter_proj.{{leaf}}'),
         ('pixel_decoder.pool_conv.weight', f'{_FILTER}.pool_conv.weight'),
         ('pixel_decoder.pool_conv.norm.{leaf}', f'{_FILTER}.pool_norm.{{leaf}}'),
         *_attention(f'{_CROSS}v2v_attn', f'{_GROUNDING}vision_attention'),
         *_attention(f'{_CROSS}l2v_attn', f'{_GROUNDING}text_to_vision'),
         *_attention(f'{_CROSS}v2l_attn', f'{_GROUNDING}vision_to_text'),
-        (
-            f'{_CROSS}proj_v_kv.{{leaf}}',
-            tuple(f'{_GROUNDING}vision_{p}.{{leaf}}' for p in ('key', 'value')),
-        ),
+        (f'{_CROSS}proj_v_kv.{{leaf}}', _KEY_VALUE),
         *_modules([('proj_l_q', 'text_query'), ('norm1', 'vision_norm')], _CROSS, _GROUNDING),
         *_modules(_TAIL, _CROSS, f'{_GROUNDING}vision_tail.'),
         *_modules(_TEXT_TAIL, _CROSS, f'{_GROUNDING}text_tail.'),
@@ -234,9 +219,7 @@ REFERFORMER_TABLE = NameTable(
     [
         *_SHARED,
         *_referformer_block(4, 'neck.grounding.block'),
-        *_referformer_block(3, 'neck.pyramid.blocks.0'),
-        *_referformer_block(2, 'neck.pyramid.blocks.1'),
-        *_referformer_block(1, 'neck.pyramid.blocks.2'),
+        *(rule for k in range(3) for rule in _referformer_block(3 - k, f'neck.pyramid.blocks.{k}')),
     ]
 )
 

@@ -8,31 +8,23 @@ attention windows) are left out.
 
 import argparse
 import logging
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from r2vos_mm.compat.checkpoint import admitted_classes
-from r2vos_mm.models.backbones import (
-    BackboneWeights,
-    convert_swin,
-    convert_video_swin,
-    read_state,
-)
-from r2vos_mm.utils.state_dict import (
-    CheckpointMismatchError,
-    FitReport,
-    compare_weights,
-    shorten,
-)
+from r2vos_mm.models.backbones import BackboneWeights, convert_swin, convert_video_swin, read_state
+from r2vos_mm.models.backbones.windows import relative_position_index
+from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compare_weights, shorten
 
 from .names import MTTR_TABLE, R2VOS_TABLE, REFERFORMER_TABLE, NameTable
-from .report import Conversion
-from .swin import restore_swin
 
 LANGUAGE_MODEL = 'text_encoder.language_model.'
 """Prefix of the language model's weights."""
@@ -43,7 +35,18 @@ _IMPLIED = re.compile(
     r'((transformer\.)?text_encoder|text_encoder\.language_model)\.embeddings\.'
     r'(position_ids|token_type_ids)|backbone\..*num_batches_tracked'
 )
-_IMPLIED_BY_WINDOWS = ('.relative_position_index', '.attn_mask')
+_BIASES, _POSITIONS = '.relative_position_bias_table', '.relative_position_index'
+_IMPLIED_BY_WINDOWS = (_POSITIONS, '.attn_mask')
+# Windows of the published backbones by the rows of their tables, (2t-1)(2h-1)(2w-1).
+_WINDOWS = {13 * 13: (1, 7, 7), 15 * 13 * 13: (8, 7, 7)}
+# Parts of names in MMDetection's 2-D Swin and in the released one.
+_SWIN = (
+    ('stages.', 'layers.'),
+    ('.w_msa.', '.'),
+    ('.ffn.layers.0.0.', '.mlp.fc1.'),
+    ('.ffn.layers.1.', '.mlp.fc2.'),
+    ('patch_embed.projection.', 'patch_embed.proj.'),
+)
 
 
 def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -62,6 +65,39 @@ def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
         names = ', '.join(stored.ignored)
         print_log(f'{path}: no tensors, left out: {names}', 'current', logging.WARNING)
     return stored.weights
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Converted weights; the fields together name every tensor that was given.
+
+    Attributes:
+        weights: Tensors under their new names.
+        implied: Old names left out because the architecture implies their content.
+        aliases: Old names left out because an equal tensor is kept under another name.
+        unknown: Old names that have no counterpart in the other format.
+    """
+
+    weights: dict[str, Tensor]
+    implied: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return lines for a log."""
+        rows = {
+            'left out, implied by the architecture': self.implied,
+            'left out, stored twice': self.aliases,
+            'without a counterpart in the other format': self.unknown,
+        }
+        head = f'{len(self.weights)} tensors under their new names'
+        return '\n'.join([head, *(listing(*row) for row in rows.items())])
+
+
+def listing(what: str, names: Iterable[str]) -> str:
+    """Return an indented line that counts and lists names."""
+    names = list(names)
+    return f'  {what} ({len(names)}): {", ".join(names) or "none"}'
 
 
 @dataclass(frozen=True)
@@ -96,28 +132,20 @@ class ReleasedFormat:
         """
         state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
         aliases = self._check_aliases(state, source)
-        implied = tuple(name for name in state if _IMPLIED.fullmatch(name))
-        learned = {n: t for n, t in state.items() if n not in implied and n not in aliases}
-        backbone = {n: t for n, t in learned.items() if n.startswith(self.backbone)}
-        renamed = self.table.to_ours({n: t for n, t in learned.items() if n not in backbone})
+        implied, backbone, others = _split(state, self.backbone, aliases)
+        renamed = self.table.to_ours(others)
         if not renamed.tensors or not backbone:
             raise CheckpointMismatchError(
                 f'{source} is no released {self.method} checkpoint: of {len(state)} tensors (such '
                 f'as {", ".join(list(state)[:3])}) {len(renamed.tensors)} of the model and '
                 f'{len(backbone)} of a backbone ({self.backbone}*) are known by name.'
             )
-        unknown = [] if partial else renamed.unknown
-        self._raise_for(
-            renamed.broken + [f'{name} is no tensor of that model' for name in unknown], source
-        )
+        unknown = [f'{n} is no tensor of that model' for n in renamed.unknown if not partial]
+        self._raise_for(renamed.broken + unknown, source)
         converted = self._backbone_to_ours(backbone, source)
         weights = {_BACKBONE + name: tensor for name, tensor in converted.weights.items()}
-        return Conversion(
-            weights | renamed.tensors,
-            (*implied, *converted.ignored),
-            aliases,
-            tuple(renamed.unknown),
-        )
+        left_out = (*implied, *converted.ignored)
+        return Conversion(weights | renamed.tensors, left_out, aliases, tuple(renamed.unknown))
 
     def to_released(
         self, state: dict[str, Tensor], *, source: str = 'the state dict'
@@ -132,21 +160,16 @@ class ReleasedFormat:
         Raises:
             CheckpointMismatchError: Naming the source and the first names without a counterpart.
         """
-        implied = tuple(name for name in state if _IMPLIED.fullmatch(name))
-        learned = {name: tensor for name, tensor in state.items() if name not in implied}
-        backbone = {n: t for n, t in learned.items() if n.startswith(_BACKBONE)}
-        renamed = self.table.to_released({n: t for n, t in learned.items() if n not in backbone})
+        implied, backbone, others = _split(state, _BACKBONE)
+        renamed = self.table.to_released(others)
         unknown = [f'{name} has no counterpart in the released model' for name in renamed.unknown]
         self._raise_for(renamed.broken + unknown, source)
         backbone = {name.removeprefix(_BACKBONE): tensor for name, tensor in backbone.items()}
         if 'patch_embed.projection.weight' in backbone:
             backbone = restore_swin(backbone)
         weights = {self.backbone + name: tensor for name, tensor in backbone.items()}
-        copies = {
-            _ALIAS + name.removeprefix(_ORIGINAL): tensor
-            for name, tensor in renamed.tensors.items()
-            if name.startswith(_ORIGINAL)
-        }
+        boxes = {n: t for n, t in renamed.tensors.items() if n.startswith(_ORIGINAL)}
+        copies = {_ALIAS + name.removeprefix(_ORIGINAL): t for name, t in boxes.items()}
         return Conversion(weights | renamed.tensors | copies, implied)
 
     def _raise_for(self, problems: list[str], source: str) -> None:
@@ -187,6 +210,55 @@ MTTR = ReleasedFormat('MTTR', MTTR_TABLE, backbone='backbone.', container='model
 from_released, to_released = R2VOS.to_ours, R2VOS.to_released
 from_referformer, to_referformer = REFERFORMER.to_ours, REFERFORMER.to_released
 from_mttr, to_mttr = MTTR.to_ours, MTTR.to_released
+
+
+def _split(
+    state: dict[str, Tensor], backbone: str, aliases: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], dict[str, Tensor], dict[str, Tensor]]:
+    """Return the names of implied buffers, the learned tensors of the backbone, and the others."""
+    implied = tuple(name for name in state if _IMPLIED.fullmatch(name))
+    learned = {n: t for n, t in state.items() if n not in implied and n not in aliases}
+    own = {name: tensor for name, tensor in learned.items() if name.startswith(backbone)}
+    return implied, own, {name: t for name, t in learned.items() if name not in own}
+
+
+def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of ``mmdet.SwinTransformer`` as released checkpoints hold them.
+
+    The inverse of ``convert_swin``; Video Swin has the same names on both sides. Names change,
+    and so does the input of patch merging: channel, row, column in MMDetection; column, row,
+    channel in the released model.
+    """
+    restored = {}
+    for name, tensor in state.items():
+        if '.downsample.' in name:
+            tensor = rearrange(tensor, '... (c row column) -> ... (column row c)', row=2, column=2)
+        for ours, released in _SWIN:
+            name = name.replace(ours, released)
+        restored[name] = tensor
+    return restored
+
+
+def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the buffers of relative positions that a released Swin or Video Swin stores.
+
+    They are not learned: they follow from the window, which the number of rows of a table of biases
+    gives (7x7, and 8x7x7 in Video Swin). Code that loads strictly needs them.
+
+    Args:
+        state: Weights by released name.
+
+    Returns:
+        int64 (M, M) for each table in ``state``, M the tokens of a window.
+    """
+    buffers = {}
+    for name, table in state.items():
+        window = _WINDOWS.get(len(table)) if name.endswith(_BIASES) else None
+        if window is not None:
+            buffers[name.removesuffix(_BIASES) + _POSITIONS] = relative_position_index(
+                window, math.prod(window), torch.device('cpu')
+            )
+    return buffers
 
 
 def load_converted(

@@ -145,7 +145,7 @@ def read_released(
             matches no weight.
     """
     from r2vos_mm.converters import load_converted, read_released_checkpoint
-    from r2vos_mm.converters.report import listing
+    from r2vos_mm.converters.released import listing
     from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
     converted = released.to_ours(read_released_checkpoint(source), source=str(source))

@@ -27,8 +27,7 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
         CheckpointMismatchError: The file contains no weights of the model.
     """
     from r2vos_mm.converters import R2VOS, load_converted, read_released_checkpoint
-    from r2vos_mm.converters.released import LANGUAGE_MODEL
-    from r2vos_mm.converters.report import listing
+    from r2vos_mm.converters.released import LANGUAGE_MODEL, listing
 
     state = read_released_checkpoint(source)
     converted = R2VOS.to_ours(state, source=str(source), partial=True)
