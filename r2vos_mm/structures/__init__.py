@@ -2,6 +2,7 @@
 
 from .base_features import Features
 from .features import (
+    ClassScores,
     ClipFeatures,
     CycleOutput,
     GroundedFeatures,
@@ -10,11 +11,13 @@ from .features import (
     PairTargets,
     QueryPredictions,
     TextFeatures,
+    WordEvidence,
 )
 from .multimodal import MultimodalClips, MultimodalMemory
 from .referring_data_sample import ReferringDataSample
 
 __all__ = [
+    'ClassScores',
     'ClipFeatures',
     'CycleOutput',
     'Features',
@@ -27,4 +30,5 @@ __all__ = [
     'QueryPredictions',
     'ReferringDataSample',
     'TextFeatures',
+    'WordEvidence',
 ]

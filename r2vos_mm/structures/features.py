@@ -23,12 +23,15 @@ class TextFeatures(Features):
         sentence: (P, C) sentence embeddings e.
         padding: (P, L) bool, True where a row has no word.
         has_padding: False if ``padding`` is known to be False everywhere.
+        class_weights: (P, K) weights of the classes of a classifier, where a model has
+            :class:`~r2vos_mm.models.layers.word_maps.WordMaps`.
     """
 
     words: Tensor
     sentence: Tensor
     padding: Tensor
     has_padding: bool = True
+    class_weights: Tensor | None = None
 
     @property
     def key_padding(self) -> Tensor | None:
@@ -39,6 +42,37 @@ class TextFeatures(Features):
         """(P, L, D) values of words -> (P, D) averages without the padding."""
         weights = (~self.padding).to(values.dtype)[..., None]
         return (values * weights).sum(1) / weights.sum(1)
+
+
+@dataclass
+class ClassScores(Features):
+    """What an image classifier of K classes says about B clips.
+
+    Attributes:
+        cells: (B, T, K, h, w) scaled logits of each cell, relative to their mean over the classes.
+        frames: (B, T, K) probabilities of the classes in each frame.
+    """
+
+    cells: Tensor
+    frames: Tensor
+
+
+@dataclass
+class WordEvidence(Features):
+    """How well what P expressions name fits what a classifier sees in their clips.
+
+    Attributes:
+        maps: (P, T, h, w) evidence in each cell.
+        frames: (P, T) odds of each frame, relative to an undecided one.
+    """
+
+    maps: Tensor
+    frames: Tensor
+
+    @property
+    def presence(self) -> Tensor:
+        """(P,) logit of 'what the expression names is in the video'."""
+        return self.frames.mean(1).log()
 
 
 @dataclass
@@ -55,6 +89,7 @@ class ClipFeatures(Features):
         has_padding: False if ``paddings`` are known to be False everywhere.
         finest_position: (B, T, C, h, w) positions of the cells of ``finest``, where the neck needs
             them (ReferFormer).
+        classes: what a classifier says about the clips, where the model asks one.
     """
 
     finest: Tensor
@@ -65,6 +100,7 @@ class ClipFeatures(Features):
     image_sizes: Tensor
     has_padding: bool = True
     finest_position: Tensor | None = None
+    classes: ClassScores | None = None
 
 
 @dataclass
@@ -104,6 +140,7 @@ class GroundedFeatures(Features):
         memory: the encoder's output, :class:`Memory` or :class:`MultimodalMemory`.
         text: the expressions.
         pair_to_clip: (P,) clip of each pair.
+        evidence: what a classifier says about the pairs, where the model asks one.
     """
 
     early: Tensor
@@ -112,6 +149,7 @@ class GroundedFeatures(Features):
     memory: Features
     text: TextFeatures
     pair_to_clip: Tensor
+    evidence: WordEvidence | None = None
 
 
 @dataclass

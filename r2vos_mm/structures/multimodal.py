@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .base_features import Features
+from .features import ClassScores
 
 
 @dataclass
@@ -21,6 +22,7 @@ class MultimodalClips(Features):
         laterals: finer maps as the spatial decoder takes them, coarsest first,
             (B, T, C_i, h_i, w_i).
         has_padding: False if ``padding`` is known to be False everywhere.
+        classes: what a classifier says about the clips, where the model asks one.
     """
 
     cells: Tensor
@@ -28,6 +30,7 @@ class MultimodalClips(Features):
     position: Tensor
     laterals: list[Tensor]
     has_padding: bool = True
+    classes: ClassScores | None = None
 
 
 @dataclass

@@ -126,9 +126,16 @@ def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: Tex
     """Run the part of a test that follows the projections, for one expression."""
     import torch
 
-    grounded = model.neck.ground(clips, text, torch.zeros(1, dtype=torch.long))
+    from r2vos_mm.structures import WordEvidence
+
+    evidence, presence = None, []
+    if model.word_maps is not None:
+        frames, coarsest = clips.finest.shape[1], clips.paddings[-1].shape[-2:]
+        evidence = WordEvidence(torch.zeros(1, frames, *coarsest), torch.ones(1, frames))
+        presence = [evidence.presence]
+    grounded = model.neck.ground(clips, text, torch.zeros(1, dtype=torch.long), evidence)
     cycle = model.cycle_head and model.cycle_head(
-        grounded.early, grounded.padding, grounded.position, text.sentence
+        grounded.early, grounded.padding, grounded.position, text.sentence, *presence
     )
     model.mask_head(
         grounded.memory,

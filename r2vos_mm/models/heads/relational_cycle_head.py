@@ -88,6 +88,9 @@ class RelationalCycleHead(BaseModule):
         channels: C.
         decoder: config of D_e, of mmdet's ``DetrTransformerDecoder`` unless it names another
             ``type``; by default the paper's, :func:`reconstruction_decoder`.
+        sees_words: whether H also takes the evidence of the model's word maps.
+        prior_weight: share of that evidence, a logit, in the verdict: it is subtracted from the
+            logit of H, which then learns what the evidence does not show.
         loss_contrastive: loss on e' and e of the negative pairs, such as the released code's
             ``'CycleContrastiveLoss'``; None for no such loss.
         init_cfg: MMEngine initialisation config.
@@ -101,6 +104,8 @@ class RelationalCycleHead(BaseModule):
         loss_align: ConfigType,
         channels: int = 256,
         decoder: ConfigType | None = None,
+        sees_words: bool = False,
+        prior_weight: float = 0.0,
         loss_contrastive: ConfigType | None = None,
         init_cfg: ConfigType | None = None,
     ) -> None:
@@ -108,7 +113,8 @@ class RelationalCycleHead(BaseModule):
         self.text_query = nn.Embedding(1, channels)
         decoder = reconstruction_decoder(channels) if decoder is None else decoder
         self.text_decoder = MODELS.build(dict(type='DetrDecoderWithoutAttentionWeights') | decoder)
-        self.discriminator = MLP(2 * channels, channels, 1, num_layers=3)
+        self.sees_words, self.prior_weight = sees_words, prior_weight
+        self.discriminator = MLP(2 * channels + sees_words, channels, 1, num_layers=3)
         self.loss_dist = MODELS.build(loss_dist)
         self.loss_angle = MODELS.build(loss_angle)
         self.loss_align = MODELS.build(loss_align)
@@ -119,8 +125,18 @@ class RelationalCycleHead(BaseModule):
         xavier_matrices(self.text_decoder)
         super().init_weights()
 
+    @property
+    def needs_words(self) -> bool:
+        """Whether :meth:`forward` needs the evidence of word maps."""
+        return self.sees_words or self.prior_weight != 0
+
     def forward(
-        self, f_early: Tensor, padding: Tensor | None, position: Tensor, sentence: Tensor
+        self,
+        f_early: Tensor,
+        padding: Tensor | None,
+        position: Tensor,
+        sentence: Tensor,
+        presence: Tensor | None = None,
     ) -> CycleOutput:
         """Reconstruct the sentence embeddings and judge the pairs.
 
@@ -129,6 +145,7 @@ class RelationalCycleHead(BaseModule):
             padding: (P, T, h, w) bool, True in padded cells; None if there are none.
             position: (P, T, C, h, w) or broadcastable to it; added to keys *and* values.
             sentence: (P, C) sentence embeddings e.
+            presence: (P,) logit of presence from word maps, if :attr:`needs_words`.
 
         Returns:
             ``reconstructed`` (P, C) and ``misalignment_logit`` (P,).
@@ -143,8 +160,13 @@ class RelationalCycleHead(BaseModule):
             key_pos=None,
             key_padding_mask=flatten_padding(padding, 1),
         )[-1, :, 0]
-        logit = self.discriminator(torch.cat([sentence, reconstructed], dim=-1))
-        return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit.squeeze(-1))
+        inputs = [sentence, reconstructed]
+        if self.sees_words:
+            inputs.append(presence[:, None].to(sentence))
+        logit = self.discriminator(torch.cat(inputs, dim=-1)).squeeze(-1)
+        if self.prior_weight:
+            logit = logit - self.prior_weight * presence
+        return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit)
 
     def loss(
         self, cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]

@@ -21,6 +21,7 @@ from .spatial_decoder import SpatialDecoder
 from .temporal_mixing import TemporalMixing
 from .top_down_pyramid import TopDownPyramid
 from .vision_language_block import VisionLanguageBlock
+from .word_maps import WordMapProjection, WordMaps
 from .word_pooling import BatchWordPooling, SentenceWordPooling, pool_words
 
 # mmdet builds these by class, not by registry name; a config must be able to name them.
@@ -48,6 +49,8 @@ __all__ = [
     'TemporalMixing',
     'TopDownPyramid',
     'VisionLanguageBlock',
+    'WordMapProjection',
+    'WordMaps',
     'pool_words',
     'word_positions',
 ]

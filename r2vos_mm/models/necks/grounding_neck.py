@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures
+from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures, WordEvidence
 
 from ..layers.convolved_maps import ConvolvedMaps
 from ..layers.maps import flatten_padding, frame_tokens, level_layout, resize_padding
@@ -36,6 +36,8 @@ class GroundingNeck(BaseModule):
         temporal_mixing: config of a module that mixes neighbouring frames of the projected
             levels, (levels, paddings) -> levels; None if the backbone sees clips, or motion does
             not matter.
+        word_input: config of a :class:`WordMapProjection`, through which the encoder and all that
+            follows see the evidence of the model's word maps; None if the neck does not use it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class GroundingNeck(BaseModule):
         grounding_level: int = 2,
         num_groups: int = 8,
         temporal_mixing: dict | None = None,
+        word_input: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -79,6 +82,7 @@ class GroundingNeck(BaseModule):
         self.pyramid = MODELS.build(pyramid)
         self.positional_encoding = MODELS.build(positional_encoding)
         self.grounding_position = MODELS.build(grounding_position)
+        self.word_input = MODELS.build(word_input) if word_input else None
         self.level_embed = nn.Parameter(torch.zeros(num_levels, channels))
 
     def init_weights(self) -> None:
@@ -113,7 +117,11 @@ class GroundingNeck(BaseModule):
         )
 
     def ground(
-        self, clips: ClipFeatures, text: TextFeatures, pair_to_clip: Tensor
+        self,
+        clips: ClipFeatures,
+        text: TextFeatures,
+        pair_to_clip: Tensor,
+        evidence: WordEvidence | None = None,
     ) -> GroundedFeatures:
         """Fuse each pair's expression with its clip, encode, and ground.
 
@@ -121,13 +129,14 @@ class GroundingNeck(BaseModule):
             clips: B clips, from :meth:`project`.
             text: the expressions of P pairs.
             pair_to_clip: (P,) clip of each pair.
+            evidence: what a classifier says about the pairs; required with ``word_input``.
         """
-        memory = self._encode(clips, text, pair_to_clip)
+        memory = self._encode(clips, text, pair_to_clip, evidence)
         padding = clips.paddings[self.grounding_level]
         position = self.grounding_position(padding)[pair_to_clip]
         padding = padding[pair_to_clip] if clips.has_padding else None
         early = self.grounding(memory.level(self.grounding_level), position, padding, text)
-        return GroundedFeatures(early, padding, position, memory, text, pair_to_clip)
+        return GroundedFeatures(early, padding, position, memory, text, pair_to_clip, evidence)
 
     def mask_features(
         self, clips: ClipFeatures, grounded: GroundedFeatures, *, lazy: bool = False
@@ -160,10 +169,18 @@ class GroundingNeck(BaseModule):
             grounded.text,
         )
 
-    def _encode(self, clips: ClipFeatures, text: TextFeatures, pair_to_clip: Tensor) -> Memory:
+    def _encode(
+        self,
+        clips: ClipFeatures,
+        text: TextFeatures,
+        pair_to_clip: Tensor,
+        evidence: WordEvidence | None,
+    ) -> Memory:
         shapes = [tuple(level.shape[-2:]) for level in clips.levels]
         levels = [frame_tokens(x) for x in clips.levels]
         tokens = torch.cat(self.fusion(levels, text, pair_to_clip), dim=2)
+        if self.word_input is not None:
+            tokens = tokens + self.word_input(evidence, shapes)
         positions = [frame_tokens(x) + e for x, e in zip(clips.positions, self.level_embed)]
         padding = None
         if clips.has_padding:

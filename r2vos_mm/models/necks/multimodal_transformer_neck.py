@@ -5,7 +5,13 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import GroundedFeatures, MultimodalClips, MultimodalMemory, TextFeatures
+from r2vos_mm.structures import (
+    GroundedFeatures,
+    MultimodalClips,
+    MultimodalMemory,
+    TextFeatures,
+    WordEvidence,
+)
 
 from ..layers.initialization import xavier_matrices
 from ..layers.maps import flatten_padding, frame_tokens, resize_padding
@@ -74,7 +80,11 @@ class MultimodalTransformerNeck(BaseModule):
         )
 
     def ground(
-        self, clips: MultimodalClips, text: TextFeatures, pair_to_clip: Tensor
+        self,
+        clips: MultimodalClips,
+        text: TextFeatures,
+        pair_to_clip: Tensor,
+        evidence: WordEvidence | None = None,
     ) -> GroundedFeatures:
         """Encode the cells of each pair's clip together with its words.
 
@@ -82,6 +92,7 @@ class MultimodalTransformerNeck(BaseModule):
             clips: B clips, from :meth:`project`.
             text: the expressions of P pairs.
             pair_to_clip: (P,) clip of each pair.
+            evidence: what a classifier says about the pairs; passed on.
 
         Returns:
             ``early`` is the encoded map, ``memory`` the whole :class:`MultimodalMemory`.
@@ -98,9 +109,8 @@ class MultimodalTransformerNeck(BaseModule):
         memory.tokens = encoded.unflatten(0, memory.tokens.shape[:2])
         size = padding.shape[-2:]
         early = memory.tokens[:, :, : size.numel()].transpose(2, 3).unflatten(3, size)
-        return GroundedFeatures(
-            early, padding if clips.has_padding else None, position, memory, text, pair_to_clip
-        )
+        padding = padding if clips.has_padding else None
+        return GroundedFeatures(early, padding, position, memory, text, pair_to_clip, evidence)
 
     def mask_features(
         self, clips: MultimodalClips, grounded: GroundedFeatures, *, lazy: bool = False

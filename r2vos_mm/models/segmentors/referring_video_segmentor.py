@@ -26,6 +26,7 @@ from ..utils import (
     Window,
     annotated_frames,
     check_channels,
+    check_word_maps,
     choose_queries,
     collect_targets,
     cut_windows,
@@ -49,11 +50,15 @@ class ReferringVideoSegmentor(BaseModel):
         mask_head: instance queries, their losses and masks.
         cycle_head: reconstruction of the sentence embedding and the verdict; None for models
             without one, whose consensus is 1.
+        word_maps: evidence from the classes of a backbone that classifies, see :class:`WordMaps`;
+            the neck sees it with ``neck.word_input``, the verdict with ``cycle_head.sees_words``
+            or ``cycle_head.prior_weight``, or alone with ``test_cfg.verdict='words'``.
         data_preprocessor: see :class:`ReferringDataPreprocessor`.
         test_cfg: fields of :class:`PredictConfig`.
 
     Raises:
-        ValueError: the backbone's channels are not the neck's ``in_channels``.
+        ValueError: the backbone's channels are not the neck's ``in_channels``, or a part needs
+            ``word_maps`` that the model lacks.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class ReferringVideoSegmentor(BaseModel):
         neck: dict,
         mask_head: dict,
         cycle_head: dict | None = None,
+        word_maps: dict | None = None,
         data_preprocessor: dict | None = None,
         test_cfg: dict | None = None,
         init_cfg: dict | None = None,
@@ -78,7 +84,9 @@ class ReferringVideoSegmentor(BaseModel):
         check_channels(self.backbone, self.neck)
         self.mask_head = MODELS.build(mask_head)
         self.cycle_head = MODELS.build(cycle_head) if cycle_head else None
+        self.word_maps = MODELS.build(word_maps) if word_maps else None
         self.test_cfg = PredictConfig.from_config(test_cfg)
+        check_word_maps(self)
 
     def forward(
         self, inputs: Tensor, data_samples: list[ReferringDataSample], mode: str = 'tensor'
@@ -102,7 +110,7 @@ class ReferringVideoSegmentor(BaseModel):
         if mode == 'tensor':
             pairs = PairBatch.collect(data_samples, inputs.device)
             clips = self.extract_clips(inputs, [s.img_shape for s in data_samples])
-            return self._predict_pairs(clips, self.text_encoder(pairs.sentences), pairs.to_clip)[:2]
+            return self._predict_pairs(clips, self.encode_text(pairs.sentences), pairs.to_clip)[:2]
         raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
 
     def extract_clips(
@@ -124,15 +132,26 @@ class ReferringVideoSegmentor(BaseModel):
             maps = [x[chosen] for x in maps]
             padding = padding[:, : annotated.shape[1]]  # the same for every frame of a clip
         has_padding = any(tuple(shape) != inputs.shape[-2:] for shape in img_shapes)
-        return self.neck.project(list(maps), padding, has_padding=has_padding)
+        clips = self.neck.project(list(maps), padding, has_padding=has_padding)
+        if self.word_maps is not None:
+            clips.classes = self.word_maps.classify(self.backbone, maps, padding)
+        return clips
+
+    def encode_text(self, sentences: list[str]) -> TextFeatures:
+        """Encode P expressions, and weigh the classes of the word maps by them."""
+        text = self.text_encoder(sentences)
+        if self.word_maps is not None:
+            names = self.backbone.class_names
+            text.class_weights = self.word_maps.class_weights(sentences, names, self.text_encoder)
+        return text
 
     def loss(self, inputs: Tensor, data_samples: list[ReferringDataSample]) -> dict[str, Tensor]:
         """Compute the losses: the mask head learns from positive pairs, the cycle head from all."""
         pairs = PairBatch.collect(data_samples, inputs.device)
         annotated = annotated_frames(data_samples)
         clips = self.extract_clips(inputs, [s.img_shape for s in data_samples], annotated=annotated)
-        text = self.text_encoder(pairs.sentences)
-        grounded = self.neck.ground(clips, text, pairs.to_clip)
+        text = self.encode_text(pairs.sentences)
+        grounded = self._ground(clips, text, pairs.to_clip)
         # Distributed training needs each parameter in each step: without positive pairs, negative
         # ones take their place and their losses are multiplied by 0.
         scale = 1.0 if (~pairs.is_negative).any() else 0.0
@@ -184,7 +203,7 @@ class ReferringVideoSegmentor(BaseModel):
     def _segment(
         self, windows: Iterable[Window], sentences: list[str], ori_shape: tuple[int, int]
     ) -> InstanceData:
-        text, parts = self.text_encoder(sentences), []
+        text, parts = self.encode_text(sentences), []
         for window in windows:
             size = tuple(window.frames.shape[-2:])
             annotated = None if window.annotated is None else window.annotated[None]
@@ -192,6 +211,8 @@ class ReferringVideoSegmentor(BaseModel):
             parts.append(self._predict_window(clips, text))
         video = VideoPredictions.cat(parts, dim=1)
         logits = video.misalignment_logits.mean(1)
+        if self.test_cfg.verdict == 'words':
+            logits = -video.words.mean(1).log()
         options = dict(config=self.test_cfg, input_size=size)
         pairs = choose_queries(video.queries, logits, ori_shape, **options)
         if self.test_cfg.return_attention:
@@ -210,6 +231,8 @@ class ReferringVideoSegmentor(BaseModel):
             if cycle is not None:
                 logits = cycle.misalignment_logit.float()
             part = VideoPredictions(queries, logits[:, None])
+            if grounded.evidence is not None:
+                part.words = grounded.evidence.frames.float()
             if self.test_cfg.return_attention:
                 part.attention = self.neck.attention_map(grounded).float()
                 part.early = grounded.early.float().norm(dim=2)
@@ -220,17 +243,24 @@ class ReferringVideoSegmentor(BaseModel):
         self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor
     ) -> tuple[QueryPredictions, CycleOutput | None, GroundedFeatures]:
         """Last decoder layer, cycle and grounded features of P pairs."""
-        grounded = self.neck.ground(clips, text, to_clip)
+        grounded = self._ground(clips, text, to_clip)
         cycle = self._cycle(grounded)
         inputs = self._head_inputs(clips, grounded, cycle)
         return self.mask_head(*inputs, last_only=True)[-1], cycle, grounded
 
+    def _ground(self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor) -> GroundedFeatures:
+        if self.word_maps is None:
+            return self.neck.ground(clips, text, to_clip)
+        evidence = self.word_maps(clips.classes, text.class_weights, to_clip)
+        return self.neck.ground(clips, text, to_clip, evidence)
+
     def _cycle(self, grounded: GroundedFeatures) -> CycleOutput | None:
         if self.cycle_head is None:
             return None
-        return self.cycle_head(
-            grounded.early, grounded.padding, grounded.position, grounded.text.sentence
-        )
+        inputs = [grounded.early, grounded.padding, grounded.position, grounded.text.sentence]
+        if grounded.evidence is not None:
+            inputs.append(grounded.evidence.presence)
+        return self.cycle_head(*inputs)
 
     def _head_inputs(
         self, clips: ClipFeatures, grounded: GroundedFeatures, cycle: CycleOutput | None

@@ -31,6 +31,9 @@ class TransformerTextEncoder(BaseModule):
         channels: C of the projected features.
         frozen: keep the language model fixed (main training) or train it (pre-training).
         dropout: dropout after the projection.
+        noise: in training, standard deviation of Gaussian noise that is added to each component of
+            the unit sentence vector; word features get the same noise relative to their norm, and
+            all keep their norm. Models of few expressions learn them by heart without it.
         cache_size: number of cached expressions.
         language_model, tokenizer: objects that replace ``name_or_path``, for tests and for models
             that transformers cannot load by name.
@@ -47,6 +50,7 @@ class TransformerTextEncoder(BaseModule):
         channels: int = 256,
         frozen: bool = True,
         dropout: float = 0.1,
+        noise: float = 0.0,
         cache_size: int = 50_000,
         language_model: nn.Module | None = None,
         tokenizer: object | None = None,
@@ -62,6 +66,7 @@ class TransformerTextEncoder(BaseModule):
             language_model, tokenizer = loaded.model, loaded.tokenizer
             self._random_weights = loaded.random_weights
         self.language_model, self.tokenizer = language_model, tokenizer
+        self.noise = noise
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
         if pooling != 'pooler' and hasattr(language_model, 'pooler'):
             language_model.pooler = None  # unused; checkpoints of other models lack it
@@ -102,9 +107,15 @@ class TransformerTextEncoder(BaseModule):
                     f'expression {position} of {len(sentences)} is empty: remove it or give it text'
                 )
         encoded = self._features(sentences)
+        if self.training and self.noise:
+            encoded = _with_noise(encoded, self.noise)
         return replace(
             encoded, words=self.projector(encoded.words), sentence=self.projector(encoded.sentence)
         )
+
+    def sentence_vectors(self, sentences: list[str]) -> Tensor:
+        """(P, D) unit vectors of P expressions, before the projection and without noise."""
+        return nn.functional.normalize(self._features(sentences).sentence, dim=-1)
 
     def _features(self, sentences: list[str]) -> TextFeatures:
         """Features before the projector, from the cache if the language model is frozen."""
@@ -206,6 +217,18 @@ def _resolve(name_or_path: str) -> str:
             if (config.parent / 'model.safetensors').is_file():
                 return str(config.parent)
     raise OSError(f'text encoder {name_or_path!r}: the package holds no model.safetensors')
+
+
+def _with_noise(text: TextFeatures, sigma: float) -> TextFeatures:
+    noise = sigma * torch.randn_like(text.sentence)
+
+    def moved(x: Tensor, noise: Tensor) -> Tensor:
+        norm = x.norm(dim=-1, keepdim=True)
+        return norm * nn.functional.normalize(x + norm * noise, dim=-1)
+
+    return replace(
+        text, words=moved(text.words, noise[:, None]), sentence=moved(text.sentence, noise)
+    )
 
 
 def _pooler_output(output: object, mask: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Helpers of the segmentor: pairs and targets of a batch, windows of a video, post-processing."""
 
-from .channels import check_channels, out_channels
+from .channels import check_channels, check_word_maps, out_channels
 from .pairs import PairBatch, annotated_frames, collect_targets, padding_mask
 from .postprocess import PredictConfig, choose_queries, place_in_time
 from .windows import VideoPredictions, Window, cut_windows, split_windows
@@ -12,6 +12,7 @@ __all__ = [
     'Window',
     'annotated_frames',
     'check_channels',
+    'check_word_maps',
     'choose_queries',
     'collect_targets',
     'cut_windows',

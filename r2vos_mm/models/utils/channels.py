@@ -1,4 +1,4 @@
-"""Check at build time that the neck fits the backbone."""
+"""Check at build time that the parts of a model fit each other."""
 
 import torch
 from torch import nn
@@ -41,3 +41,35 @@ def out_channels(backbone: nn.Module) -> list[int] | None:
         for module, mode in modes.items():
             module.training = mode
     return [x.shape[1] for x in maps]
+
+
+def check_word_maps(model: nn.Module) -> None:
+    """Check that a model has the word maps that its parts need, and a backbone that classifies.
+
+    Raises:
+        ValueError: something is missing; says how to add it.
+    """
+    if model.word_maps is not None:
+        encoder = model.word_maps.sentence_encoder or model.text_encoder
+        if not encoder.frozen:
+            raise ValueError(
+                'model.word_maps needs a frozen sentence encoder, because it encodes the names of '
+                'the classes once: set frozen=True or word_maps.sentence_encoder'
+            )
+        if not hasattr(model.backbone, 'class_logits'):
+            raise ValueError(
+                f'model.word_maps needs a backbone that classifies, such as EfficientNetLite; '
+                f'{type(model.backbone).__name__} has no class_logits: set word_maps=None'
+            )
+        return
+    users = {
+        'neck.word_input': getattr(model.neck, 'word_input', None) is not None,
+        'cycle_head.sees_words or prior_weight': getattr(model.cycle_head, 'needs_words', False),
+        "test_cfg.verdict='words'": model.test_cfg.verdict == 'words',
+    }
+    wanting = [name for name, needs in users.items() if needs]
+    if wanting:
+        raise ValueError(
+            f"model.{wanting[0]} needs word maps: set model.word_maps=dict(type='WordMaps') and a "
+            'backbone that classifies, such as EfficientNetLite'
+        )

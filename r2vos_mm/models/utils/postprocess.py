@@ -29,6 +29,8 @@ class PredictConfig:
         pairs_per_pass: expressions that pass through the text-dependent part together.
         mask_threshold: probability above which a pixel is foreground.
         gate_threshold: consensus below which the masks are emptied; 0 keeps them all.
+        verdict: what consensus is: ``cycle``, that of the cycle head (1 without one), or ``words``,
+            that of the model's word maps, which needs no training.
         return_attention: also return ``grounding_attention`` and ``early_features``.
         mask_reader: config of the part that makes masks at the size of the files.
         candidates: also return the masks and scores of all queries, which mAP needs.
@@ -38,6 +40,7 @@ class PredictConfig:
     pairs_per_pass: int = 8
     mask_threshold: float = 0.5
     gate_threshold: float = 0.5
+    verdict: str = 'cycle'
     return_attention: bool = False
     mask_reader: dict = field(default_factory=lambda: dict(type='BilinearMaskReader'))
     candidates: bool = False
@@ -52,6 +55,8 @@ class PredictConfig:
         for name in ('mask_threshold', 'gate_threshold'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'test_cfg.{name} is a probability, got {getattr(self, name)}')
+        if self.verdict not in ('cycle', 'words'):
+            raise ValueError(f'test_cfg.verdict={self.verdict!r} is unknown; choose cycle or words')
         self.read_masks = TASK_UTILS.build(self.mask_reader)
 
     @classmethod

@@ -28,12 +28,14 @@ class VideoPredictions(Features):
     Attributes:
         queries: predictions of the last decoder layer.
         misalignment_logits: (P, number of windows).
+        words: (P, T) odds of word maps, where the model has them.
         attention: (P, T, h, w) attention between words and cells, if asked for.
         early: (P, T, h, w) norm of f_early, if asked for.
     """
 
     queries: QueryPredictions
     misalignment_logits: Tensor
+    words: Tensor | None = None
     attention: Tensor | None = None
     early: Tensor | None = None
 

@@ -360,3 +360,14 @@ def test_two_processes_equal_one(two_processes, scene):
             assert torch.allclose(results[scene][name], value, rtol=1e-5, atol=1e-5), name
     largest = max(value.abs().max() for name, value in expected.items() if 'loss' not in name)
     assert largest > 1e-3
+
+
+def test_words_enter_the_verdict():
+    head, given = build_head(sees_words=True, prior_weight=0.5), inputs(2)
+    presence = torch.tensor([2.0, -4.0])
+    cycle = head(**given, presence=presence)
+    features = torch.cat([given['sentence'], cycle.reconstructed, presence[:, None]], dim=-1)
+    expected = head.discriminator(features).squeeze(-1) - torch.tensor([1.0, -2.0])
+    torch.testing.assert_close(cycle.misalignment_logit, expected)
+    assert head.needs_words
+    assert not build_head().needs_words

@@ -12,6 +12,8 @@ from torch import nn
 from toy_models import WordTokenizer, toy_language_model
 
 from r2vos_mm.models.text_encoders import TransformerTextEncoder, load_language_model
+from r2vos_mm.models.text_encoders.transformer_text_encoder import _with_noise
+from r2vos_mm.structures import TextFeatures
 
 SENTENCES = ['a red circle moving left', 'the dog', 'a red circle moving left']
 
@@ -217,3 +219,26 @@ def test_weights_that_the_source_lacks_are_kept(save_bert):
     del state['language_model.pooler.dense.bias']
     with pytest.raises(RuntimeError, match=r'pooler\.dense\.bias'):
         second.load_state_dict(state, strict=True)
+
+
+def test_noise_keeps_norms():
+    torch.manual_seed(0)
+    sigma, vectors = 0.3, nn.functional.normalize(torch.randn(1000, 16), dim=-1)
+    no_padding = torch.zeros(1000, 1, dtype=torch.bool)
+    noisy = _with_noise(TextFeatures(vectors[:, None], 2 * vectors, no_padding), sigma)
+    torch.testing.assert_close(noisy.sentence.norm(dim=-1), torch.full((1000,), 2.0))
+    torch.testing.assert_close(noisy.sentence, 2 * noisy.words[:, 0])  # the same for both
+    # The cosine to the plain vector is about 1 / |e + n|, and E|e + n|^2 = 1 + 16 sigma^2.
+    cosine = (noisy.words[:, 0] * vectors).sum(-1).mean().item()
+    assert cosine == pytest.approx((1 + 16 * sigma**2) ** -0.5, abs=0.03)
+
+
+def test_noise_acts_in_training_only():
+    module, sentences = encoder(noise=0.3, dropout=0.0), ['a red dog', 'a boat']
+    first, second = (module.train()(sentences).sentence for _ in range(2))
+    assert not torch.allclose(first, second)
+    first, second = (module.eval()(sentences).sentence for _ in range(2))
+    assert torch.equal(first, second)
+    unit = module.train().sentence_vectors(sentences)
+    torch.testing.assert_close(unit.norm(dim=-1), torch.ones(2))
+    assert torch.equal(unit, module.sentence_vectors(sentences))
