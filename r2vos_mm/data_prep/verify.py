@@ -11,7 +11,7 @@ import numpy as np
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
 from r2vos_mm.datasets.io.frames import decode_frames, read_image
 from r2vos_mm.datasets.io.mask_sources import PngMasks
-from r2vos_mm.datasets.records import Pair, VideoRecord
+from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
 from r2vos_mm.utils.files import is_side_file, read_json
@@ -243,8 +243,8 @@ class _SplitCheck:
 
     def _mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
         """Read the masks of all sentences; return the object ids of a PNG, None without masks."""
-        pairs = [Pair.positive(record.video_id, expression) for expression in record.expressions]
-        found = self.dataset.mask_keys(record, [frame], pairs)
+        objects = tuple(dict.fromkeys(e.obj_id for e in record.expressions)) or ('',)
+        found = self.dataset.mask_keys(record, [frame], objects)
         if 'target_masks' not in found or not found.get('is_annotated', [True])[0]:
             return None
         masks = found['target_masks'][0]

@@ -4,11 +4,10 @@ import csv
 import importlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,26 +15,24 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
 
-from .annotated_frame_dataset import SentenceClips
+from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
 from .io.annotations import read_rows
-from .io.mask_sources import TargetMasks, checked_size
+from .io.mask_sources import checked_size
 from .records import Expression, VideoRecord
 
 CLIP_FOLDERS = ('Release/clips320H', 'Release/CLIPS320')
 VIDEO_SET = 'Release/videoset.csv'
-SENTENCES = 'text_annotations/a2d_annotation.txt'
+QUERIES = 'text_annotations/a2d_annotation.txt'
 KNOWN_BAD_INSTANCE = '1 (copy)'
 MISSED = 'text_annotations/a2d_missed_videos.txt'
 INSTANCES = 'text_annotations/a2d_annotation_with_instances'
-LIST_FILE = 'a2d_sentences_single_frame_{split}_annotations.json'
 LIST_FORM = '[query, video, frame, instance]'
 SUBSETS = dict(train='0', test='1')
 _VIDEO_SET_COLUMNS = 9
 
 
-@dataclass(frozen=True)
-class Annotated:
-    """An expression about an instance in an annotated frame, which counts from 1."""
+class Entry(NamedTuple):
+    """A query about an instance in an annotated frame, which counts from 1."""
 
     query: str
     video: str
@@ -44,7 +41,7 @@ class Annotated:
 
 
 @DATASETS.register_module()
-class A2DSentencesDataset(SentenceClips):
+class A2DSentencesDataset(AnnotatedFrameDataset):
     """A2D-Sentences, one record per annotated frame.
 
     ::
@@ -58,13 +55,13 @@ class A2DSentencesDataset(SentenceClips):
     MTTR's list in the last file is used if it exists. Otherwise it is made by MTTR's rule: every
     frame file of a video that lists the expression's instance.
 
-    Records are named ``v_<video>_f_<frame>`` and expressions ``i_<instance>``, so that joined by
-    '_' they are the image ids of the benchmark's result files. Masks need h5py.
+    Expressions are named ``i_<instance>``: joined to the record's name by '_' they are the image
+    ids of the benchmark's result files. Masks need h5py.
 
     Args:
         split: ``'train'`` or ``'test'``.
         ann_file: another list in MTTR's form, relative to ``data_root``.
-        **kwargs: see :class:`SentenceClips`.
+        **kwargs: see :class:`AnnotatedFrameDataset`.
 
     Raises:
         FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
@@ -72,111 +69,59 @@ class A2DSentencesDataset(SentenceClips):
     """
 
     METAINFO = dict(dataset_name='a2d_sentences')
+    ANN_FILE = 'a2d_sentences_single_frame_{split}_annotations.json'
 
-    def __init__(
-        self, *, data_root: str, split: str = 'train', ann_file: str = '', **kwargs: Any
-    ) -> None:
+    def __init__(self, *, split: str = 'train', **kwargs: Any) -> None:
         if split not in SUBSETS:
             raise ValueError(f'A2D-Sentences has the splits {", ".join(SUBSETS)}, not {split!r}')
-        self.split = split
         h5py_module()  # before an epoch begins, not in a worker
-        super().__init__(
-            data_root=data_root, ann_file=ann_file or LIST_FILE.format(split=split), **kwargs
-        )
+        super().__init__(split=split, **kwargs)
 
-    def load_videos(self) -> list[VideoRecord]:
-        """See the base class."""
-        root, problems = Path(self.data_root), ProblemList(self.data_root)
-        lengths = read_lengths(root / VIDEO_SET, self.split, problems)
-        path = Path(self.ann_file)
-        entries = (
+    def listed(self, problems: ProblemList) -> Iterable[AnnotatedExpression]:
+        """See the base class; a video of unknown length ends at its annotated frame."""
+        path, root = Path(self.ann_file), Path(self.data_root)
+        lengths, clips = read_lengths(root / VIDEO_SET, self.split, problems), clip_folder(root)
+        entries = list(
             read_rows(path, _parse, LIST_FORM, problems)
             if path.is_file()
             else rebuild_list(root, lengths.keys(), problems)
         )
-        by_frame: dict[tuple[str, int], list[Annotated]] = defaultdict(list)
-        for entry in entries:
-            by_frame[entry.video, entry.frame].append(entry)
-        folder = clip_folder(root)
-        records = [self._record(folder, lengths, listed, problems) for listed in by_frame.values()]
-        problems.report()
-        return [record for record in records if record is not None]
-
-    def _record(
-        self,
-        folder: Path,
-        lengths: dict[str, int],
-        listed: Sequence[Annotated],
-        problems: ProblemList,
-    ) -> VideoRecord | None:
-        """Return the record of one annotated frame, None if a file is missing."""
-        video, frame = listed[0].video, listed[0].frame
-        masks = Path(self.data_root) / INSTANCES / video / f'{frame:05d}.h5'
-        path = folder / f'{video}.mp4'
-        for file in (path, masks):
-            if not file.is_file():
-                problems.add(video, f'{file} is missing', f'frame {frame} skipped')
-                return None
-        if video not in lengths:
+        for video in sorted({entry.video for entry in entries} - lengths.keys()):
             problems.add(video, f'is not in {VIDEO_SET} as {self.split}', 'its length is unknown')
-        expressions = {
-            entry.instance: Expression(
-                f'i_{entry.instance}', normalise_sentence(entry.query), str(entry.instance)
+        for query, video, frame, instance in entries:
+            yield AnnotatedExpression(
+                Expression(f'i_{instance}', normalise_sentence(query), str(instance)),
+                video,
+                frame,
+                max(lengths.get(video, frame), frame),
+                clips / f'{video}.mp4',
+                InstanceFile(root / INSTANCES / video / f'{frame:05d}.h5'),
             )
-            for entry in listed
-        }
-        record = VideoRecord(f'v_{video}_f_{frame}', (), path, None, tuple(expressions.values()))
-        return self.clip_record(
-            record, video=video, frame=frame, total=max(lengths.get(video, frame), frame)
-        )
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """See the base class; the frames are decoded by ``DecodeVideoFrames``."""
+        path = str(video.frame_dir / f'{video.source}{video.frame_suffix}')
         return dict(
-            video_path=str(video.frame_dir),
+            video_path=path,
             video_frames=[int(frame) - 1 for frame in frames],
-            img_path=[f'{video.frame_dir}#{frame}' for frame in frames],
+            img_path=[f'{path}#{frame}' for frame in frames],
         )
-
-    def target_masks(self, video: VideoRecord, frame: str) -> TargetMasks:
-        """See the base class."""
-        return InstanceFile(Path(self.data_root) / INSTANCES / video.source / f'{frame}.h5')
-
-    def objects_of(self, video: VideoRecord) -> Sequence[str]:
-        """Return all instances of the annotated frame, with an expression or without."""
-        return self.target_masks(video, self._annotated[video.video_id]).instances()
 
 
 @dataclass(frozen=True)
-class InstanceFile(TargetMasks):
-    """The masks of an h5 file of A2D; targets are the numbers of its instances."""
+class InstanceFile(FrameMasks):
+    """The masks of an h5 file of A2D; objects are the numbers of its instances."""
 
     path: Path
 
-    def instances(self) -> list[str]:
-        """Return the numbers of the instances.
-
-        Raises:
-            DataFileError: the file cannot be read.
-        """
-        with self._content() as file:
-            return _instances(file)
-
-    @contextmanager
-    def _content(self) -> Iterator[Any]:
-        """Open the file; broken and missing content becomes a ``DataFileError``."""
-        try:
-            with h5py_module().File(self.path, 'r') as file:
-                yield file
-        except (OSError, KeyError) as error:
-            raise DataFileError(
-                f'{self.path} cannot be read ({error}): download the annotations again'
-            ) from error
+    def objects(self) -> list[str]:
+        """See the base class."""
+        return _names(*self._read('instance'))
 
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; all-zero if the file does not list the instance."""
-        with self._content() as file:
-            instances, masks = _instances(file), np.asarray(file['reMask'])
+        numbers, masks = self._read('instance', 'reMask')
+        instances = _names(numbers)
         # (W, H) of a single instance, (N, W, H) of several.
         masks = masks.reshape(-1, *masks.shape[-2:]).transpose(0, 2, 1)
         if target not in instances:
@@ -187,6 +132,20 @@ class InstanceFile(TargetMasks):
                 'instances: download the annotations again'
             )
         return checked_size(masks[instances.index(target)] > 0, height, width, str(self.path))
+
+    def _read(self, *names: str) -> list[np.ndarray]:
+        """Return arrays of the file; broken and missing content becomes a ``DataFileError``."""
+        try:
+            with h5py_module().File(self.path, 'r') as file:
+                return [np.asarray(file[name]) for name in names]
+        except (OSError, KeyError) as error:
+            raise DataFileError(
+                f'{self.path} cannot be read ({error}): download the annotations again'
+            ) from error
+
+
+def _names(numbers: np.ndarray) -> list[str]:
+    return [str(int(number)) for number in numbers.ravel()]
 
 
 def h5py_module() -> ModuleType:
@@ -226,7 +185,7 @@ def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int
         FileNotFoundError: the file does not exist.
     """
     lengths = {}
-    for number, row in enumerate(csv.reader(_text(path).splitlines()), start=1):
+    for number, row in _csv_rows(path):
         if len(row) < _VIDEO_SET_COLUMNS or not row[6].strip().isdecimal():
             problems.add(f'{path.name}: line {number}', 'is not a row of 9 columns', 'row skipped')
         elif row[8].strip() == SUBSETS[split]:
@@ -234,13 +193,7 @@ def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int
     return lengths
 
 
-def _parse(row: Any) -> Annotated | None:
-    query, video, frame, instance = row
-    entry = Annotated(query, video, int(frame), int(instance))
-    return entry if is_plain_name(video) and query.strip() and entry.frame > 0 else None
-
-
-def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
+def read_queries(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
     """Return {video: [(instance, query)]} of ``a2d_annotation.txt`` without the missed videos.
 
     Rows whose instance is not a number are skipped, such as one row of the owners' file.
@@ -248,11 +201,10 @@ def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[in
     Raises:
         FileNotFoundError: the file does not exist.
     """
-    missed = root / MISSED
+    missed, path = root / MISSED, root / QUERIES
     skipped = set(missed.read_text(encoding='utf-8').split()) if missed.is_file() else set()
-    sentences: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    path = root / SENTENCES
-    for number, row in enumerate(csv.reader(_text(path).splitlines()), start=1):
+    queries: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for number, row in _csv_rows(path):
         if number == 1 and row[:1] == ['video_id']:
             continue
         if len(row) < 3 or not row[1].strip().isdecimal() or not is_plain_name(row[0]):
@@ -263,45 +215,44 @@ def read_sentences(root: Path, problems: ProblemList) -> dict[str, list[tuple[in
                 is_known=row[1:2] == [KNOWN_BAD_INSTANCE],
             )
         elif row[0] not in skipped:
-            # Commas in the sentence do not separate columns.
-            sentences[row[0]].append((int(row[1]), ','.join(row[2:])))
-    return dict(sentences)
+            # Commas in the query do not separate columns.
+            queries[row[0]].append((int(row[1]), ','.join(row[2:])))
+    return dict(queries)
 
 
-def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> list[Annotated]:
-    """Make the list by MTTR's rule: each frame file of a video that lists the sentence's instance.
+def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> Iterator[Entry]:
+    """Make the list by MTTR's rule: each frame file of a video that lists the query's instance.
 
     Raises:
-        FileNotFoundError: the file of sentences does not exist.
+        FileNotFoundError: the file of queries does not exist.
         DataFileError: a frame file cannot be read.
     """
-    sentences = read_sentences(root, problems)
-    entries = []
+    queries = read_queries(root, problems)
     for video in videos:
-        frames = sorted((root / INSTANCES / video).glob('*.h5')) if video in sentences else ()
+        frames = sorted((root / INSTANCES / video).glob('*.h5')) if video in queries else ()
         for path in frames:
             if not path.stem.isdecimal():
                 problems.add(video, f'{path.name} is not named by a frame number', 'file skipped')
                 continue
-            present = InstanceFile(path).instances()
-            entries += [
-                Annotated(query, video, int(path.stem), instance)
-                for instance, query in sentences[video]
-                if str(instance) in present
-            ]
-    return entries
+            present = InstanceFile(path).objects()
+            for instance, query in queries[video]:
+                if str(instance) in present:
+                    yield Entry(query, video, int(path.stem), instance)
 
 
-def _instances(file: Any) -> list[str]:
-    """Return the numbers of the instances of an open file."""
-    return [str(int(value)) for value in np.asarray(file['instance']).ravel()]
+def _parse(row: Any) -> Entry | None:
+    query, video, frame, instance = row
+    is_usable = is_plain_name(video) and query.strip() and int(frame) > 0
+    return Entry(query, video, int(frame), int(instance)) if is_usable else None
 
 
-def _text(path: Path) -> str:
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Return the numbered rows of a file of comma-separated values."""
     try:
-        return path.read_text(encoding='utf-8-sig')
+        text = path.read_text(encoding='utf-8-sig')
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path} does not exist. Check data_root of the dataset, or '
             'prepare the data as docs/datasets.md says'
         ) from None
+    return enumerate(csv.reader(text.splitlines()), start=1)

@@ -19,7 +19,7 @@ from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
 from .io.mask_sources import PngMasks
-from .records import Clip, Pair, VideoRecord, is_held_out, read_pairs
+from .records import Clip, Pair, VideoRecord, is_held_out, read_pairs, targets_of
 from .samplers import EpochIndex
 
 
@@ -56,6 +56,8 @@ class BaseReferringDataset(BaseDataset):
     ``clip`` (T times the same :class:`Clip`) and, with ground truth, ``target_masks``.
 
     Args:
+        split: part of the data set, such as ``'train'``.
+        ann_file: annotations, relative to ``data_root``. Defaults to the class's ``ANN_FILE``.
         clip_length: frames T of a training clip.
         frame_sampling: config of the rule that chooses them; by default
             :class:`~r2vos_mm.datasets.frame_sampling.AnchoredFrames`.
@@ -68,16 +70,21 @@ class BaseReferringDataset(BaseDataset):
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
         max_refetch: maximum number of draws of another item.
-        test_mode, **kwargs: see :class:`mmengine.dataset.BaseDataset`.
+        data_root, test_mode, **kwargs: see :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError, ValueError: the pairs file is missing or not understood; ValueError also
             if it is given for training, or no video is usable.
     """
 
+    ANN_FILE = ''
+
     def __init__(
         self,
         *,
+        data_root: str,
+        split: str = 'train',
+        ann_file: str = '',
         clip_length: int = 5,
         frame_sampling: Mapping | None = None,
         positives_per_clip: int = 1,
@@ -101,6 +108,7 @@ class BaseReferringDataset(BaseDataset):
                 'pairs_file is for test_mode=True; for training use negatives=dict('
                 f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)"
             )
+        self.split = split
         self.clip_length = clip_length
         self.frame_sampling = TASK_UTILS.build(dict(frame_sampling or dict(type='AnchoredFrames')))
         self.positives_per_clip = positives_per_clip
@@ -114,7 +122,14 @@ class BaseReferringDataset(BaseDataset):
         self._reported: set[str] = set()
         # Find bare names in the pipeline without a Runner, too.
         with DefaultScope.overwrite_default_scope('r2vos_mm'):
-            super().__init__(max_refetch=max_refetch, test_mode=test_mode, data_prefix={}, **kwargs)
+            super().__init__(
+                data_root=data_root,
+                ann_file=ann_file or self.ANN_FILE.format(split=split),
+                max_refetch=max_refetch,
+                test_mode=test_mode,
+                data_prefix={},
+                **kwargs,
+            )
 
     @abstractmethod
     def load_videos(self) -> list[VideoRecord]:
@@ -127,10 +142,8 @@ class BaseReferringDataset(BaseDataset):
         """
         if self.pairs_file is not None:
             return self._pairs[video.video_id]
-        return [
-            *(Pair.positive(video.video_id, expression) for expression in video.expressions),
-            *(Pair.no_target(video.video_id, expression) for expression in video.absent),
-        ]
+        listed = (*video.expressions, *video.absent)
+        return [Pair.of(video.video_id, expression) for expression in listed]
 
     def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
         """Return the pair to use for one of the pairs file; None, with a problem, if unusable.
@@ -155,7 +168,7 @@ class BaseReferringDataset(BaseDataset):
         if own.is_absent:
             what = 'positive in the pairs file, but about nothing in the video'
             problems.add(where, what, 'shown as a negative pair')
-            return Pair.no_target(video.video_id, own)
+            return Pair.of(video.video_id, own)
         return replace(pair, obj_id=own.obj_id)
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
@@ -165,9 +178,9 @@ class BaseReferringDataset(BaseDataset):
         )
 
     def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
-        """Return what the pipeline gets about the ground truth; nothing if there is none."""
+        """Return what the pipeline gets about the masks of targets; nothing if there are none."""
         if video.mask_dir is None:
             return {}
         return dict(target_masks=[PngMasks(video.mask_dir / f'{frame}.png') for frame in frames])
@@ -238,7 +251,7 @@ class BaseReferringDataset(BaseDataset):
         return packed
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
-        """Return paths and clip of a training item, all draws from ``rng``."""
+        """Return what the pipeline gets for a training item, all draws from ``rng``."""
         video = self.videos[item['video']]
         indices = self.frame_sampling(len(video.frames), self.clip_length, item['anchor'], rng)
         pairs = self._positives(video, item['expression'], rng)
@@ -255,7 +268,7 @@ class BaseReferringDataset(BaseDataset):
                     break
                 expression = video.expressions[int(index)]
                 chosen.setdefault(expression.text, expression)
-        return [Pair.positive(video.video_id, expression) for expression in chosen.values()]
+        return [Pair.of(video.video_id, expression) for expression in chosen.values()]
 
     def _test_results(self, item: dict) -> dict:
         video = self.videos[item['video']]
@@ -266,7 +279,7 @@ class BaseReferringDataset(BaseDataset):
         results = dict(self.frame_keys(video, frames), clip=[clip] * len(frames))
         # An expression of unknown object has no ground truth, whatever masks the video has.
         if all(pair.is_negative or pair.obj_id for pair in pairs):
-            results.update(self.mask_keys(video, frames, pairs))
+            results.update(self.mask_keys(video, frames, targets_of(pairs)))
         return results
 
     def _with_pairs(self, videos: Sequence[VideoRecord], path: Path) -> list[VideoRecord]:

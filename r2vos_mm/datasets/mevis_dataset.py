@@ -13,7 +13,7 @@ from r2vos_mm.utils.shared_list import SharedList
 from .base_referring_dataset import BaseReferringDataset
 from .io.annotations import ExpressionTarget, LayoutReader
 from .io.mask_sources import CodedMasks
-from .records import Pair, VideoRecord, targets_of
+from .records import VideoRecord
 
 MASK_FILE = 'mask_dict.json'
 JOINT = '+'
@@ -48,15 +48,8 @@ class MeViSDataset(BaseReferringDataset):
     """
 
     METAINFO = dict(dataset_name='mevis')
-
-    def __init__(
-        self, *, data_root: str, split: str = 'train', ann_file: str = '', **kwargs: Any
-    ) -> None:
-        self.split = split
-        self._masks: _MaskCodes | None = None
-        super().__init__(
-            data_root=data_root, ann_file=ann_file or f'{split}/meta_expressions.json', **kwargs
-        )
+    ANN_FILE = '{split}/meta_expressions.json'
+    _masks: '_MaskCodes | None' = None
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class."""
@@ -73,12 +66,11 @@ class MeViSDataset(BaseReferringDataset):
         return [record for record in usable if self.test_mode or record.expressions]
 
     def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
         """See the base class."""
         if self._masks is None:
             return {}
-        targets = targets_of(pairs)
         masks = self._masks.of_clip(video.video_id, frames, targets)
         return dict(targets=[targets] * len(frames), target_masks=masks)
 
@@ -116,10 +108,8 @@ class _MaskCodes:
         for frame in frames:
             i = self.frame_index[video_id][frame]
             codes = {
-                target: [
-                    listed[i] for listed in annotations if i < len(listed) and listed[i] is not None
-                ]
-                for target, annotations in lists.items()
+                target: [codes[i] for codes in listed if i < len(codes) and codes[i] is not None]
+                for target, listed in lists.items()
             }
             clip.append(CodedMasks(codes, f'{MASK_FILE}, video {video_id}, frame {frame}'))
         return clip

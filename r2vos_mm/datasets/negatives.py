@@ -220,7 +220,7 @@ def _no_target(video: VideoRecord, rng: np.random.Generator) -> Pair | None:
     """Return one of the sentences that are about nothing in the video."""
     if not video.absent:
         return None
-    return Pair.no_target(video.video_id, video.absent[int(rng.integers(len(video.absent)))])
+    return Pair.of(video.video_id, video.absent[int(rng.integers(len(video.absent)))])
 
 
 def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:

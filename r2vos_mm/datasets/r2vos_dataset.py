@@ -37,25 +37,13 @@ class R2VOSDataset(BaseReferringDataset):
     """
 
     METAINFO = dict(dataset_name='ref_youtube_vos')
+    ANN_FILE = 'meta_expressions/{split}/meta_expressions.json'
 
     def __init__(
-        self,
-        *,
-        data_root: str,
-        split: str = 'train',
-        ann_file: str = '',
-        mask_folder: str = '',
-        objects_file: str | None = None,
-        **kwargs: Any,
+        self, *, mask_folder: str = '', objects_file: str | None = None, **kwargs: Any
     ) -> None:
-        self.split = split
-        self.mask_folder = mask_folder or f'{split}/Annotations'
-        self.objects_file = objects_file
-        super().__init__(
-            data_root=data_root,
-            ann_file=ann_file or f'meta_expressions/{split}/meta_expressions.json',
-            **kwargs,
-        )
+        self.mask_folder, self.objects_file = mask_folder, objects_file
+        super().__init__(**kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; the videos are in the order of their ids."""
@@ -71,14 +59,13 @@ class R2VOSDataset(BaseReferringDataset):
             categories=categories,
             problems=problems,
             need_masks=not self.test_mode,
-            mask_root=root / self.mask_folder,
+            mask_root=root / (self.mask_folder or f'{self.split}/Annotations'),
         )
         scored = scored_videos(entries, root, self.split, problems)
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(scored)]
-        videos = [record for record in records if record is not None]
         reader.note_unlisted(set(entries))
         problems.report()
-        return videos
+        return [record for record in records if record is not None]
 
     def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
         """Return the pair as in the file, which has objects that validation expressions lack."""
@@ -103,16 +90,18 @@ def with_objects(
         listed = entry.get('expressions') if isinstance(entry, dict) else None
         if not isinstance(listed, dict):
             continue
-        items, is_complete = {}, True
-        for exp_id, item in listed.items():
-            obj_id = None
-            if isinstance(item, dict):
-                obj_id = objects.get((video_id, exp_id, item.get('exp')))
-                is_complete &= obj_id is not None
-            is_new = obj_id is not None and item.get('obj_id') is None
-            items[exp_id] = item | dict(obj_id=obj_id) if is_new else item
-        if video_id in known and not is_complete:
+        items = {exp_id: item for exp_id, item in listed.items() if isinstance(item, dict)}
+        found = {
+            exp_id: objects.get((video_id, exp_id, item.get('exp')))
+            for exp_id, item in items.items()
+        }
+        if video_id in known and None in found.values():
             what = 'has sentences that the file of objects does not have'
             problems.add(video_id, what, 'their objects stay unknown')
-        completed[video_id] = entry | dict(expressions=items)
+        new = {
+            exp_id: item | dict(obj_id=found[exp_id])
+            for exp_id, item in items.items()
+            if found[exp_id] is not None and item.get('obj_id') is None
+        }
+        completed[video_id] = entry | dict(expressions=listed | new)
     return completed

@@ -73,13 +73,16 @@ class Pair:
     is_negative: bool = False
 
     @classmethod
-    def positive(cls, video_id: str, expression: Expression) -> 'Pair':
-        """Return the pair of a video and one of its own expressions."""
+    def of(cls, video_id: str, expression: Expression) -> 'Pair':
+        """Return the pair of a video and its own expression, negative if that is about nothing."""
+        absent = expression.is_absent
         return cls(
             expression.text,
-            f'{video_id}/{expression.exp_id}/p',
+            f'{video_id}/{expression.exp_id}/{NO_TARGET if absent else "p"}',
             expression.exp_id,
             expression.obj_id,
+            NO_TARGET if absent else POSITIVE,
+            absent,
         )
 
     @classmethod
@@ -89,17 +92,6 @@ class Pair:
         obj_id = '' if is_negative or not row.get('obj_id') else str(int(row['obj_id']))
         text = normalise_sentence(row['exp'])
         return cls(text, row['pair_id'], row['exp_id'], obj_id, row['kind'], is_negative)
-
-    @classmethod
-    def no_target(cls, video_id: str, expression: Expression) -> 'Pair':
-        """Return the negative pair of a video and an expression about nothing in it."""
-        return cls(
-            expression.text,
-            f'{video_id}/{expression.exp_id}/{NO_TARGET}',
-            expression.exp_id,
-            kind=NO_TARGET,
-            is_negative=True,
-        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 
 from .r2vos_dataset import R2VOSDataset
-from .records import VideoRecord
+from .records import Expression, VideoRecord
 
 
 @DATASETS.register_module()
@@ -43,14 +43,12 @@ class RefDAVIS17Dataset(R2VOSDataset):
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class."""
-        records = [self._chosen(video) for video in super().load_videos()]
+        records = [
+            replace(video, expressions=tuple(filter(self._is_chosen, video.expressions)))
+            for video in super().load_videos()
+        ]
         return [record for record in records if record.expressions]
 
-    def _chosen(self, video: VideoRecord) -> VideoRecord:
-        expressions = tuple(
-            expression
-            for expression in video.expressions
-            if not expression.exp_id.isdecimal()
-            or expression_set_of(expression.exp_id) in self.annotators
-        )
-        return replace(video, expressions=expressions)
+    def _is_chosen(self, expression: Expression) -> bool:
+        exp_id = expression.exp_id
+        return not exp_id.isdecimal() or expression_set_of(exp_id) in self.annotators

@@ -16,7 +16,7 @@ from r2vos_mm.utils.shared_list import SharedList
 from .base_referring_dataset import BaseReferringDataset
 from .io.mask_sources import CodedMasks
 from .io.safe_pickle import read_plain_pickle
-from .records import Expression, Pair, VideoRecord, targets_of
+from .records import Expression, VideoRecord
 
 INSTANCES = 'instances.json'
 IMAGE_NAME = 'COCO_train2014_{:012d}'
@@ -32,13 +32,13 @@ class ReferredImage:
 
     Attributes:
         name: file name without suffix.
-        sentences: (id, text, object) of each expression.
+        expressions: the usable expressions.
         codes: {object: polygons or run-length code}.
         categories: {object: category} of all annotated objects, empty if not all are known.
     """
 
     name: str
-    sentences: list[tuple[str, str, str]] = field(default_factory=list)
+    expressions: list[Expression] = field(default_factory=list)
     codes: dict[str, Any] = field(default_factory=dict)
     categories: dict[str, str] = field(default_factory=dict)
 
@@ -79,19 +79,15 @@ class RefCOCODataset(BaseReferringDataset):
     def __init__(
         self,
         *,
-        data_root: str,
         ann_file: str,
-        split: str = 'train',
         image_folder: str = 'train2014',
         held_out_by: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
-        self.split = split
-        self.image_folder = image_folder
-        self.held_out_by = tuple(held_out_by)
+        self.image_folder, self.held_out_by = image_folder, tuple(held_out_by)
         self._rows: dict[str, int] = {}
         self._codes: Sequence[dict[str, Any]] = ()
-        super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
+        super().__init__(ann_file=ann_file, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; the images are in the order of their names."""
@@ -107,30 +103,23 @@ class RefCOCODataset(BaseReferringDataset):
                 'there, or set image_folder'
             )
         found = {path.stem for path in folder.iterdir() if path.suffix == '.jpg'}
-        records = []
-        for name in sorted(images):
-            if name in found:
-                records.append(self._record(images[name], folder))
-            else:
-                problems.add(name, f'{self.image_folder}/{name}.jpg is missing', 'image skipped')
+        for name in sorted(images.keys() - found):
+            problems.add(name, f'{self.image_folder}/{name}.jpg is missing', 'image skipped')
         problems.report()
-        self._rows = {record.video_id: row for row, record in enumerate(records)}
-        self._codes = SharedList(images[record.video_id].codes for record in records)
-        return records
-
-    @staticmethod
-    def _record(image: ReferredImage, folder: Path) -> VideoRecord:
-        expressions = tuple(
-            Expression(exp_id, normalise_sentence(text), obj_id)
-            for exp_id, text, obj_id in image.sentences
-        )
-        return VideoRecord(image.name, (image.name,), folder, None, expressions, image.categories)
+        chosen = [images[name] for name in sorted(images.keys() & found)]
+        self._rows = {image.name: row for row, image in enumerate(chosen)}
+        self._codes = SharedList(image.codes for image in chosen)
+        return [
+            VideoRecord(
+                image.name, (image.name,), folder, None, tuple(image.expressions), image.categories
+            )
+            for image in chosen
+        ]
 
     def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]
+        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
         """See the base class."""
-        targets = targets_of(pairs)
         codes = self._codes[self._rows[video.video_id]]
         masks = CodedMasks(
             {target: [codes[target]] for target in targets if target},
@@ -222,7 +211,7 @@ def _add(
         where, is_known = f'{image.name} sentence {exp_id}', problem in (CROWD, DEGENERATE)
         problems.add(where, problem, 'sentence skipped', is_known=is_known)
         return False
-    image.sentences.append((exp_id, text, obj_id))
+    image.expressions.append(Expression(exp_id, normalise_sentence(text), obj_id))
     image.codes[obj_id] = annotation['segmentation']
     return True
 
