@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
         'facts': ['Facts', 'Observation', 'establish'],
-        'grammar': ['Phrase', 'Sentence', 'is_absent', 'judge', 'names_only'],
+        'sentences': ['Phrase', 'Sentence', 'is_absent', 'judge', 'names_only'],
         'scene': ['Scene', 'SceneParams', 'build_scene'],
         'writer': ['RefShapesSummary', 'make_refshapes'],
     },

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .outlines import OUTLINES
 from .world import ShapeObject, World
 
 # Hue, saturation and value in [0, 1].
@@ -26,6 +25,57 @@ HUES = dict(
     white=(0.11, 0.04, 0.95),
 )
 BODY_REACH, SHADOW_REACH = 1.27, 1.72  # upper bounds of outlines and shadows, in radii
+
+
+def _square(u: np.ndarray, v: np.ndarray, half: float = 0.84, corner: float = 0.1) -> np.ndarray:
+    """Square of half side ``half`` with rounded corners."""
+    a, b = np.abs(u) - (half - corner), np.abs(v) - (half - corner)
+    outside = np.hypot(np.maximum(a, 0.0), np.maximum(b, 0.0))
+    return outside + np.minimum(np.maximum(a, b), 0.0) - corner
+
+
+def _triangle(u: np.ndarray, v: np.ndarray, half: float = 0.95, corner: float = 0.08) -> np.ndarray:
+    """Equilateral triangle, point up, with rounded corners."""
+    root = math.sqrt(3.0)
+    x, y = np.abs(u) - half, half / root - v + 0.12
+    flip = x + root * y > 0
+    x, y = np.where(flip, (x - root * y) / 2, x), np.where(flip, (-root * x - y) / 2, y)
+    x = x - np.clip(x, -2 * half, 0.0)
+    return -np.hypot(x, y) * np.sign(y) - corner
+
+
+def _star(u: np.ndarray, v: np.ndarray, radius: float = 1.16, depth: float = 0.47) -> np.ndarray:
+    """Five-pointed star, one point up; ``depth`` is the ratio of inner to outer radius."""
+    k1x, k1y = 0.809016994375, -0.587785252292
+    x, y = np.abs(u), -v
+    dot = np.maximum(k1x * x + k1y * y, 0.0)
+    x, y = x - 2 * dot * k1x, y - 2 * dot * k1y
+    dot = np.maximum(-k1x * x + k1y * y, 0.0)
+    x, y = np.abs(x + 2 * dot * k1x), y - 2 * dot * k1y - radius
+    edge_x, edge_y = -k1y * depth, k1x * depth - 1.0
+    along = np.clip((x * edge_x + y * edge_y) / (edge_x**2 + edge_y**2), 0.0, radius)
+    distance = np.hypot(x - edge_x * along, y - edge_y * along)
+    return distance * np.sign(y * edge_x - x * edge_y) - 0.02
+
+
+def _heart(u: np.ndarray, v: np.ndarray, scale: float = 1.72) -> np.ndarray:
+    """Heart, tip down."""
+    x, y = np.abs(u) / scale, (0.92 - v) / scale
+    lobe = np.hypot(x - 0.25, y - 0.75) - math.sqrt(2.0) / 4
+    slope = 0.5 * np.maximum(x + y, 0.0)
+    below = np.sqrt(np.minimum(x**2 + (y - 1.0) ** 2, (x - slope) ** 2 + (y - slope) ** 2))
+    return np.where(x + y > 1.0, lobe, below * np.sign(x - y)) * scale
+
+
+# Signed distances (h, w) to the outlines of objects, negative inside, at local coordinates u, v
+# (h, w); all in units of the object's radius, v down. Anti-aliasing, bevels and soft shadows are
+# derived from them. The closed forms of the star and the heart follow the well-known 2-D distance
+# functions by I. Quilez (iquilezles.org, "2D distance functions").
+OUTLINES = dict(
+    circle=lambda u, v: np.hypot(u, v) - 1.0,
+    ring=lambda u, v: np.abs(np.hypot(u, v) - 0.76) - 0.28,  # radii 0.48 to 1.04
+    **dict(square=_square, triangle=_triangle, star=_star, heart=_heart),
+)
 
 
 class _Window(NamedTuple):
@@ -52,44 +102,34 @@ def _window(item: ShapeObject, frame: int, size: tuple[int, ...], reach: float) 
     return _Window(x * cos + y * sin, y * cos - x * sin, tuple(on_frame), tuple(on_window))
 
 
-def full_masks(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Draw masks as if nothing were hidden.
+def draw_masks(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the masks of all objects.
 
     Returns:
-        Masks (N, T, H, W) bool, and the fraction (N, T) of each object's area that is within the
-        frame.
+        Masks (N, T, H, W) bool as if nothing were hidden; the fraction (N, T) of each object's area
+        that is within the frame; ids (T, H, W) uint8 of the visible objects, i + 1 for object i.
     """
     masks = np.zeros((len(world.objects), world.length, *world.size), bool)
-    inside = np.zeros(masks.shape[:2])
-    for index, item in enumerate(world.objects):
+    inside, ids = np.zeros(masks.shape[:2]), np.zeros(masks.shape[1:], np.uint8)
+    for index in _back_to_front(world):
+        item = world.objects[index]
         for frame in range(world.length):
             window = _window(item, frame, world.size, BODY_REACH)
             solid = OUTLINES[item.attributes['shape']](window.u, window.v) <= 0
             masks[index, frame][window.on_frame] = solid[window.on_window]
             inside[index, frame] = masks[index, frame].sum() / max(int(solid.sum()), 1)
-    return masks, inside
+        ids[masks[index]] = index + 1
+    return masks, inside, ids
 
 
 def _back_to_front(world: World) -> list[int]:
     return sorted(range(len(world.objects)), key=lambda i: world.objects[i].depth)
 
 
-def visible_ids(world: World, masks: np.ndarray) -> np.ndarray:
-    """Return the ids (T, H, W) uint8 of visible objects, i + 1 for object i and 0 for none.
-
-    ``masks`` (N, T, H, W) are the full ones.
-    """
-    ids = np.zeros(masks.shape[1:], np.uint8)
-    for index in _back_to_front(world):
-        ids[masks[index]] = index + 1
-    return ids
-
-
 def overlaps(masks: np.ndarray) -> np.ndarray:
     """Return shared areas of full masks (N, T, H, W) as fractions (N, N, T) of the smaller area."""
     flat = masks.reshape(*masks.shape[:2], -1).astype(np.float32).transpose(1, 0, 2)
-    shared = flat @ flat.transpose(0, 2, 1)
-    area = flat.sum(-1)
+    shared, area = flat @ flat.transpose(0, 2, 1), flat.sum(-1)
     smaller = np.minimum(area[:, :, None], area[:, None, :])
     return (shared / np.maximum(smaller, 1.0)).transpose(1, 2, 0)
 
@@ -111,11 +151,8 @@ class _Paint(NamedTuple):
 def _draw_paint(item: ShapeObject, scale: float, rng: Generator) -> _Paint:
     colour = item.attributes['colour']
     hue, saturation, value = HUES[colour]
-    base = _rgb(
-        hue + rng.uniform(-0.012, 0.012),
-        saturation * rng.uniform(0.92, 1.06),
-        min(value * rng.uniform(0.93, 1.05), 1.0),
-    )
+    hue, saturation = hue + rng.uniform(-0.012, 0.012), saturation * rng.uniform(0.92, 1.06)
+    base = _rgb(hue, saturation, min(value * rng.uniform(0.93, 1.05), 1.0))
     if colour in ('white', 'yellow') or rng.random() < 0.4:
         accent = base * (0.46 if colour == 'white' else 0.34)
     else:
@@ -194,9 +231,7 @@ def _draw_background(size: tuple[int, int], rng: Generator) -> np.ndarray:
     """
     hue = rng.uniform()
     values = rng.uniform(0.24, 0.42), rng.uniform(0.42, 0.66)
-    start, end = (
-        _rgb(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.10, 0.38), value) for value in values
-    )
+    start, end = (_rgb(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.1, 0.38), v) for v in values)
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
     x, y = x / max(size[1] - 1, 1) - 0.5, y / max(size[0] - 1, 1) - 0.5
     turn = rng.uniform(0, 2 * np.pi)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 
 from .facts import Facts, Observation, establish
-from .grammar import Sentence, describe
-from .render import full_masks, overlaps, paint_frames, visible_ids
+from .render import draw_masks, overlaps, paint_frames
+from .sentences import Sentence, describe
 from .world import World, draw_world
 
 MIN_VISIBLE_AREA = 40.0  # visible pixels at the reference side, in half of the frames
@@ -74,8 +74,7 @@ class Scene:
 
 def _observe(world: World) -> tuple[np.ndarray, Observation]:
     """Return ids (T, H, W) and the measurements of a world."""
-    masks, inside = full_masks(world)
-    ids = visible_ids(world, masks)
+    masks, inside, ids = draw_masks(world)
     observation = Observation(
         size=world.size,
         attributes=tuple(item.attributes for item in world.objects),

@@ -6,12 +6,13 @@
 ``<root>/refshapes.json`` (parameters and counts; ``complete`` is set last).
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
-import shutil
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -22,22 +23,22 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from r2vos_mm.utils.files import read_json, write_json
+from r2vos_mm.utils.files import is_side_file, read_json, write_json
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
 from r2vos_mm.utils.pairs_file import pairs_sha256
 from r2vos_mm.utils.processes import map_in_processes
 
 from .facts import Facts
-from .grammar import Sentence
-from .negatives import NEGATIVE_KINDS, draw_negatives
 from .scene import Scene, SceneParams, build_scene
+from .sentences import NEGATIVE_KINDS, Sentence, draw_negatives
 
 FORMAT = 'refshapes/1'
 VERSION = '1.0'
 FRAME_STEP = 5
 JPEG_QUALITY = 95
 MARK = 'refshapes.json'
+MAX_VIDEOS = 10**6
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _video_ids(seed: int, split: str, count: int) -> list[str]:
 
 def _write_pixels(scene: Scene, folder: Path, video: str) -> None:
     images = folder / 'JPEGImages' / video
-    images.mkdir(parents=True)
+    images.mkdir(parents=True, exist_ok=True)
     for name, frame, ids in zip(_frame_names(scene.world.length), scene.frames, scene.ids):
         # Full chroma resolution: at small sizes subsampling would smear the colours.
         Image.fromarray(frame).save(images / f'{name}.jpg', quality=JPEG_QUALITY, subsampling=0)
@@ -114,21 +115,6 @@ def _make_video(
     return _Record(video, _world_entry(scene), scene.expressions, scene.facts)
 
 
-def _meta(record: _Record, names: list[str]) -> dict[str, Any]:
-    """Return a video's entry in ``meta.json``; frames run from the first appearance to the end."""
-    objects = {}
-    for number, item in record.world['objects'].items():
-        first = next(i for i, area in enumerate(item['visible']) if area)
-        objects[number] = dict(category=item['shape'], frames=names[first:])
-    return dict(objects=objects)
-
-
-def _meta_expressions(record: _Record, names: list[str]) -> dict[str, Any]:
-    listed = record.world['expressions'].items()
-    expressions = {i: dict(exp=item['exp'], obj_id=item['obj_id']) for i, item in listed}
-    return dict(expressions=expressions, frames=names)
-
-
 def _pairs_of(
     record: _Record, facts: Mapping[str, Facts], seed: int, count: int
 ) -> Iterator[dict[str, Any]]:
@@ -138,73 +124,159 @@ def _pairs_of(
         rows = [('p', 'positive', video, sentence.text(), 1, 0)]
         negatives = draw_negatives(sentence, f'{seed}|{video}|{number}', video, facts, count)
         rows += [(f'n{rank}', *negative, 0, rank) for rank, negative in enumerate(negatives)]
+        obj_id = str(index + 1)
+        category = record.world['objects'][obj_id]['shape']
         for name, kind, shown, text, label, rank in rows:
-            yield {
-                'pair_id': f'{video}/{number}/{name}',
-                'video': shown,
-                'exp_video': video,
-                'exp_id': str(number),
-                'exp': text,
-                'obj_id': str(index + 1),
-                'category': record.world['objects'][str(index + 1)]['shape'],
-                'label': label,
-                'kind': kind,
-                'rank': rank,
-            }
+            pair = dict(pair_id=f'{video}/{number}/{name}', video=shown, exp_video=video)
+            pair |= dict(exp_id=str(number), exp=text, obj_id=obj_id, category=category)
+            yield pair | dict(label=label, kind=kind, rank=rank)
 
 
-def _count_pairs(pairs: list[dict[str, Any]], videos: int, wanted: int) -> dict[str, Any]:
-    """Count pairs per kind, and those missing from ``wanted`` negatives per expression and kind."""
-    kinds = Counter(pair['kind'] for pair in pairs)
-    positive = kinds['positive']
-    found = {kind: kinds[kind] for kind in NEGATIVE_KINDS}
-    short = {kind: positive * wanted - count for kind, count in found.items()}
-    negative = sum(found.values())
-    return dict(positive=positive, negative=negative, kinds=found, short=short, videos=videos)
+def _pairs_content(
+    split: str, records: list[_Record], params: Mapping[str, Any], expressions_sha256: str
+) -> dict[str, Any]:
+    """Return the content of a pairs file.
+
+    The counts are per kind; ``short`` are those missing from the wanted negatives per expression.
+    """
+    seed, wanted = params['seed'], params['negatives_per_kind']
+    facts = {record.video: record.facts for record in records}
+    pairs = [pair for record in records for pair in _pairs_of(record, facts, seed, wanted)]
+    found = Counter(pair['kind'] for pair in pairs)
+    positive, negatives = found['positive'], {kind: found[kind] for kind in NEGATIVE_KINDS}
+    short = {kind: positive * wanted - count for kind, count in negatives.items()}
+    counts = dict(positive=positive, negative=sum(negatives.values()), kinds=negatives)
+    head = dict(format=PAIRS_FORMAT, name=f'refshapes-{split}-s{seed}-n{wanted}')
+    head |= dict(params=dict(seed=seed, n_neg=wanted, generator=VERSION))
+    source = dict(dataset='refshapes', split=split, expressions_sha256=expressions_sha256)
+    head |= dict(source=source, counts=counts | dict(short=short, videos=len(records)))
+    return head | dict(pairs_sha256=pairs_sha256(pairs), pairs=pairs)
 
 
 def _write_split(
     root: Path, split: str, records: list[_Record], params: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write all JSON files of a split; return its counts."""
-    seed, wanted, length = (params[key] for key in ('seed', 'negatives_per_kind', 'length'))
-    names = _frame_names(length)
-    write = partial(write_json, indent=None)
-    write(root / split / 'meta.json', dict(videos={r.video: _meta(r, names) for r in records}))
-    path = root / 'meta_expressions' / split / 'meta_expressions.json'
-    write(path, dict(videos={r.video: _meta_expressions(r, names) for r in records}))
+    names, write = _frame_names(params['length']), partial(write_json, indent=None)
     worlds = {record.video: record.world for record in records}
-    head = dict(format=FORMAT, size=params['size'], length=length)
+    # As in Refer-YouTube-VOS, frames run from the first appearance of an object to the end.
+    objects = {
+        video: {
+            number: dict(category=item['shape'], frames=names[np.flatnonzero(item['visible'])[0] :])
+            for number, item in world['objects'].items()
+        }
+        for video, world in worlds.items()
+    }
+    videos = {video: dict(objects=listed) for video, listed in objects.items()}
+    write(root / split / 'meta.json', dict(videos=videos))
+    expressions = {
+        video: {
+            number: dict(exp=item['exp'], obj_id=item['obj_id'])
+            for number, item in world['expressions'].items()
+        }
+        for video, world in worlds.items()
+    }
+    videos = {video: dict(expressions=e, frames=names) for video, e in expressions.items()}
+    path = root / 'meta_expressions' / split / 'meta_expressions.json'
+    write(path, dict(videos=videos))
+    head = dict(format=FORMAT, size=params['size'], length=params['length'])
     write(root / 'worlds' / f'{split}.json', head | dict(videos=worlds))
 
-    facts = {record.video: record.facts for record in records}
-    pairs = [pair for record in records for pair in _pairs_of(record, facts, seed, wanted)]
-    counts = _count_pairs(pairs, len(records), wanted)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    head = dict(format=PAIRS_FORMAT, name=f'refshapes-{split}-s{seed}-n{wanted}')
-    head |= dict(params=dict(seed=seed, n_neg=wanted, generator=VERSION))
-    head |= dict(source=dict(dataset='refshapes', split=split, expressions_sha256=sha256))
-    content = head | dict(counts=counts, pairs_sha256=pairs_sha256(pairs), pairs=pairs)
-    write(root / 'pairs' / f'{split}.json', content)
-
+    pairs = _pairs_content(split, records, params, hashlib.sha256(path.read_bytes()).hexdigest())
+    write(root / 'pairs' / f'{split}.json', pairs)
     kinds = Counter(sentence.kind for record in records for _, sentence in record.expressions)
-    return {
-        'videos': len(records),
-        'objects': sum(len(world['objects']) for world in worlds.values()),
-        'expressions': counts['positive'],
-        'expression_kinds': dict(sorted(kinds.items())),
-        'negatives': counts['kinds'],
-        'short': counts['short'],
-    }
+    counts = dict(videos=len(records), objects=sum(map(len, objects.values())))
+    counts |= dict(expressions=sum(kinds.values()), expression_kinds=dict(sorted(kinds.items())))
+    return counts | dict(negatives=pairs['counts']['kinds'], short=pairs['counts']['short'])
 
 
-def _clear(root: Path, splits: Mapping[str, int]) -> None:
-    """Remove an earlier RefShapes set: only files that its own parameters name."""
-    for split in splits:
-        for path in (root / split, root / 'meta_expressions' / split):
-            shutil.rmtree(path, ignore_errors=True)
-        for folder in ('pairs', 'worlds'):
-            (root / folder / f'{split}.json').unlink(missing_ok=True)
+def _read_mark(root: Path) -> dict[str, Any] | None:
+    """Return the content of ``refshapes.json``, None if there is no such file.
+
+    Raises:
+        FileExistsError: it is not a file of :func:`make_refshapes`.
+    """
+    if not (root / MARK).exists():
+        return None
+    state = read_json(root / MARK)
+    try:
+        params, is_own = state['params'], state['format'] == FORMAT
+        numbers = (params['seed'], params['length'], *params['splits'].values())
+        _check(params['splits'], params['seed'], params['negatives_per_kind'])
+        is_own &= all(isinstance(number, int) for number in numbers) and params['length'] < 10**6
+    except (AttributeError, KeyError, TypeError, ValueError):
+        is_own = False
+    if not is_own:
+        raise FileExistsError(
+            f'{root / MARK} is not a file of make_refshapes, so nothing there is touched; choose '
+            'another folder'
+        )
+    return state
+
+
+def _own_paths(root: Path, split: str, params: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the files and folders of a split that this module may have written.
+
+    The ids of the videos, which follow from the seed, prove that frames and masks are its own.
+    """
+    videos = set(_video_ids(params['seed'], split, params['splits'][split]))
+    names = _frame_names(params['length'])
+    for kind, suffix in (('JPEGImages', '.jpg'), ('Annotations', '.png')):
+        folder = root / split / kind
+        yield folder
+        for video in videos.intersection(os.listdir(folder) if folder.is_dir() else ()):
+            yield folder / video
+            yield from (folder / video / f'{name}{suffix}' for name in names)
+    expressions = root / 'meta_expressions' / split
+    yield from (root / split, expressions)
+    yield from (
+        path
+        for path, key, is_own in (
+            (root / split / 'meta.json', 'videos', videos.issuperset),
+            (expressions / 'meta_expressions.json', 'videos', videos.issuperset),
+            (root / 'pairs' / f'{split}.json', 'name', lambda name: name.startswith('refshapes-')),
+            (root / 'worlds' / f'{split}.json', 'format', FORMAT.__eq__),
+        )
+        if path.is_file() and _holds(path, key, is_own)
+    )
+
+
+def _holds(path: Path, key: str, is_own: Callable[[Any], bool]) -> bool:
+    try:
+        return is_own(read_json(path)[key])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _clear(root: Path, params: Mapping[str, Any]) -> None:
+    """Remove an earlier RefShapes set and nothing else.
+
+    Raises:
+        FileExistsError: in its place are other files, or links; nothing is removed then.
+    """
+    found: list[Path] = []
+    for split in params['splits']:
+        own = set(_own_paths(root, split, params))
+        tops = [root / split, root / 'meta_expressions' / split]
+        tops += [root / folder / f'{split}.json' for folder in ('pairs', 'worlds')]
+        paths = [path for top in tops for path in (top, *top.rglob('*')) if os.path.lexists(path)]
+        paths = [path for path in paths if not is_side_file(path.name)]
+        for path in paths:
+            # A temporary file of an interrupted run has the name of the file in its own.
+            name = re.sub(r'^\.(.+)\.\d+\.tmp(\.\w+)$', r'\1\2', path.name)
+            is_linked = path.is_symlink() or (path.parent != root and path.parent.is_symlink())
+            if path.with_name(name) not in own or is_linked:
+                raise FileExistsError(
+                    f'{path} was not written by make_refshapes, so nothing in {root} is removed; '
+                    'move it away, or choose another folder'
+                )
+        found += paths
+    for path in sorted(found, reverse=True):
+        if path.is_dir():
+            with contextlib.suppress(OSError):  # of a folder with side files
+                path.rmdir()
+        else:
+            path.unlink()
     (root / MARK).unlink(missing_ok=True)
 
 
@@ -214,24 +286,26 @@ def _finished_counts(root: Path, wanted: dict[str, Any], overwrite: bool) -> dic
     Raises:
         FileExistsError: there is something else.
     """
-    state = read_json(root / MARK) if (root / MARK).exists() else None
-    known = state['params']['splits'] if state else {}
+    state = _read_mark(root)
+    known = state['params']['splits'] if state else ()
     for split in wanted['params']['splits']:
         if split not in known and (root / split).exists():
             raise FileExistsError(
                 f'{root} holds {split}/, which no {MARK} lists: not a RefShapes '
                 'set, so nothing there is touched; choose another folder'
             )
-    if state is not None and not overwrite:
+    if state is None:
+        return None
+    if not overwrite:
         if {key: state.get(key) for key in wanted} != wanted:
             raise FileExistsError(
                 f'{root} holds RefShapes {state.get("version")} made with {state["params"]}, not '
                 f'with {wanted["params"]}; choose another folder or overwrite it (overwrite=True, '
                 '--overwrite)'
             )
-        if state['complete']:
+        if state.get('complete') and 'counts' in state:
             return state['counts']
-    _clear(root, known)
+    _clear(root, state['params'])
     return None
 
 
@@ -289,9 +363,10 @@ def make_refshapes(
 
 
 def _check(splits: Mapping[str, int], seed: int, negatives_per_kind: int) -> None:
-    if any(number < 1 or not split.isidentifier() for split, number in splits.items()):
-        rule = 'every split needs a plain name and at least 1 video'
-        raise ValueError(f'RefShapes splits {splits}: {rule}')
+    for split, number in splits.items():
+        if not 1 <= number <= MAX_VIDEOS or not split.isidentifier():
+            rule = f'every split needs a plain name and 1 to {MAX_VIDEOS} videos'
+            raise ValueError(f'RefShapes splits {splits}: {rule}')
     if not splits or seed < 0 or negatives_per_kind < 0:
         raise ValueError(
             f'RefShapes splits {splits}, seed {seed}, negatives_per_kind {negatives_per_kind}: '

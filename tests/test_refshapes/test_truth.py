@@ -29,7 +29,7 @@ from r2vos_mm.refshapes import (
     make_refshapes,
     names_only,
 )
-from r2vos_mm.refshapes.grammar import CLAUSES
+from r2vos_mm.refshapes.sentences import CLAUSES
 
 NOUN = r'the(?: (?:small|large|plain|striped|dotted|red|yellow|green|blue|purple|white))* \w+'
 MOTION = {

@@ -7,11 +7,13 @@ import re
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import is_alive
 
 from r2vos_mm.refshapes import SceneParams, build_scene, make_refshapes
 from r2vos_mm.utils.masks_io import davis_palette
@@ -244,6 +246,111 @@ def test_foreign_data_is_never_touched(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match='not a RefShapes set'):
         make_refshapes(tmp_path, workers=1, overwrite=True, **SMALL)
     assert list(contents(tmp_path)) == ['train/JPEGImages/precious.jpg']
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A file that must survive, beside the folder of the set."""
+    path = tmp_path / 'victim' / 'precious.txt'
+    path.parent.mkdir()
+    path.write_text('x')
+    return path
+
+
+def remake(root: Path) -> None:
+    make_refshapes(root, workers=1, overwrite=True, **{**SMALL, 'splits': {'valid': 2}, 'seed': 8})
+
+
+@pytest.mark.parametrize('split', ['../victim', '/victim', 'a/../../victim', '.', '', 'a b'])
+def test_a_mark_of_a_stranger_removes_nothing(tmp_path: Path, victim: Path, split: str) -> None:
+    params = {'splits': {split: 2}, 'seed': 0, 'length': 6, 'negatives_per_kind': 1}
+    mark = {'format': 'refshapes/1', 'version': '1.0', 'complete': True, 'params': params}
+    (tmp_path / 'set').mkdir()
+    (tmp_path / 'set/refshapes.json').write_text(json.dumps(mark))
+    with pytest.raises(FileExistsError, match='is not a file of make_refshapes'):
+        remake(tmp_path / 'set')
+    assert victim.exists()
+
+
+@pytest.mark.parametrize(
+    'mark', [[], {}, {'format': 'refshapes/1', 'params': {'splits': ['valid'], 'seed': 0}}]
+)
+def test_a_mark_of_another_form_is_refused(tmp_path: Path, mark: object) -> None:
+    (tmp_path / 'refshapes.json').write_text(json.dumps(mark))
+    with pytest.raises(FileExistsError, match='is not a file of make_refshapes'):
+        remake(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'train/JPEGImages/holiday/1.jpg',
+        'train/notes.txt',
+        'train/JPEGImages/{video}/00001.jpg',
+        'train/JPEGImages/{video}/00000.png',
+        'meta_expressions/train/mine.json',
+    ],
+)
+def test_other_files_in_the_set_stop_the_overwriting(tmp_path: Path, name: str) -> None:
+    make_refshapes(tmp_path, workers=1, **{**SMALL, 'splits': {'train': 2}})
+    video = next((tmp_path / 'train/JPEGImages').iterdir()).name
+    path = tmp_path / name.format(video=video)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('mine')
+    before = contents(tmp_path)
+    with pytest.raises(FileExistsError, match='was not written by make_refshapes'):
+        remake(tmp_path)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    'content', [{'name': 'mine', 'format': 'mine', 'videos': {'mine': {}}}, []]
+)
+@pytest.mark.parametrize('name', ['pairs/train.json', 'train/meta.json', 'worlds/train.json'])
+def test_other_content_stops_the_overwriting(tmp_path: Path, name: str, content: object) -> None:
+    make_refshapes(tmp_path, workers=1, **{**SMALL, 'splits': {'train': 2}})
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(FileExistsError, match='was not written by make_refshapes'):
+        remake(tmp_path)
+    assert load(tmp_path, name) == content
+
+
+@pytest.mark.parametrize('name', ['train', 'train/JPEGImages', 'pairs', 'meta_expressions'])
+def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
+    make_refshapes(tmp_path / 'set', workers=1, **{**SMALL, 'splits': {'train': 2}})
+    (tmp_path / 'set' / name).rename(tmp_path / 'moved')
+    (tmp_path / 'set' / name).symlink_to(tmp_path / 'moved')
+    before = contents(tmp_path / 'moved')
+    with pytest.raises(FileExistsError, match='was not written by make_refshapes'):
+        remake(tmp_path / 'set')
+    assert contents(tmp_path / 'moved') == before != {}
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    make_refshapes(tmp_path, workers=1, **{**SMALL, 'splits': {'train': 2}})
+    video = next((tmp_path / 'train/Annotations').iterdir())
+    (video / '.00005.123.tmp.png').write_bytes(b'')
+    (tmp_path / 'train/.DS_Store').write_bytes(b'')
+    remake(tmp_path)
+    assert not video.exists()
+    assert list((tmp_path / 'train').iterdir()) == [tmp_path / 'train/.DS_Store']
+
+
+@pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='there is no /proc')
+def test_a_killed_run_leaves_no_workers(tmp_path: Path) -> None:
+    command = [sys.executable, *arguments(tmp_path / 'set', '--train', '3000')]
+    environment = {**os.environ, 'PYTHONPATH': str(REPOSITORY)}
+    with subprocess.Popen(command, env=environment) as run:
+        children = Path(f'/proc/{run.pid}/task/{run.pid}/children')
+        end = time.monotonic() + 60
+        while len(workers := children.read_text().split()) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(workers) == 2
+        run.kill()
+    end = time.monotonic() + 5
+    while any(map(is_alive, map(int, workers))) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(is_alive, map(int, workers)))
 
 
 @pytest.mark.parametrize(

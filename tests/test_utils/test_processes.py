@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from scripts import is_alive
 
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.processes import map_in_processes, one_opencv_thread
@@ -66,12 +67,6 @@ def fail_at(item: int) -> int:
     if item == 2:
         raise ValueError('item 2')
     return item
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that ended but was not waited for does not."""
-    stat = Path(f'/proc/{pid}/stat')
-    return stat.exists() and stat.read_text().rpartition(')')[2].split()[0] != 'Z'
 
 
 def wait_until(condition, *, seconds: float) -> bool:

@@ -1,13 +1,20 @@
-"""Build sentences about RefShapes objects: structure, wording, truth and choice.
+"""Build sentences about RefShapes objects, true and false: structure, wording, truth and choice.
 
 A sentence is a structure, which is then rendered as text. Its truth is judged on the structure and
 the :class:`.facts.Facts` of a world, never on the text. One judge thus decides which object a
 sentence names, and that it is true of no object of another video.
+
+There are three kinds of negatives. ``other_video``: a sentence of another video. ``attribute``: the
+video's own sentence with one attribute word changed. ``relation``: with its motion, position or
+relation changed. The last two keep the form of true sentences, so that they cannot be recognized
+from the text alone; a sentence about appearance therefore has no ``relation`` negative.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 
 import numpy as np
 from numpy.random import Generator
@@ -47,12 +54,19 @@ CLAUSES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Wordings of each statement; a wording belongs to one statement only."""
 # Kinds to try in turn for an object that has no sentence of the wanted kind.
-_FALLBACKS = {
-    'appearance': ('appearance', 'relation', 'position', 'motion'),
-    'motion': ('motion', 'appearance', 'relation', 'position'),
-    'position': ('position', 'relation', 'appearance', 'motion'),
-    'relation': ('relation', 'position', 'appearance', 'motion'),
-}
+_FALLBACKS = dict(
+    appearance=('appearance', 'relation', 'position', 'motion'),
+    motion=('motion', 'appearance', 'relation', 'position'),
+    position=('position', 'relation', 'appearance', 'motion'),
+    relation=('relation', 'position', 'appearance', 'motion'),
+)
+NEGATIVE_KINDS = ('other_video', 'attribute', 'relation')
+_PAIRS = dict(left='right', up='down', top='bottom', above='below', entering='leaving')
+_PAIRS |= {'left of': 'right of', 'in front of': 'behind', 'passing in front of': 'passing behind'}
+OPPOSITES = _PAIRS | {second: first for first, second in _PAIRS.items()}
+# True sentences rarely make these statements: draw them less, or their words give negatives away.
+RARE = dict(entering=0.15, leaving=0.15, circling=0.6, behind=0.5) | {'in front of': 0.5}
+RARE |= {'passing in front of': 0.4, 'passing behind': 0.4}
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,8 @@ class Phrase:
 
     def text(self, order: int = 0) -> str:
         """Return the words, e.g. 'the small striped red star'."""
-        words = [getattr(self, field) for field in ADJECTIVE_ORDERS[order]]
-        return ' '.join(['the', *filter(None, words), self.shape or 'object'])
+        adjectives = (getattr(self, field) for field in ADJECTIVE_ORDERS[order])
+        return ' '.join(['the', *filter(None, adjectives), self.shape or 'object'])
 
 
 @dataclass(frozen=True)
@@ -102,13 +116,10 @@ class Sentence:
     def text(self) -> str:
         """Return the sentence in lower case, with single blanks."""
         order, wording = self.form
-        parts = [self.subject.text(order)]
-        if self.word is not None:
-            wordings = CLAUSES[self.kind][self.word]
-            parts.append(wordings[wording % len(wordings)])
-        if self.anchor is not None:
-            parts.append(self.anchor.text(order))
-        return ' '.join(parts)
+        wordings = CLAUSES[self.kind][self.word] if self.word else ('',)
+        anchor = self.anchor.text(order) if self.anchor else ''
+        parts = (self.subject.text(order), wordings[wording % len(wordings)], anchor)
+        return ' '.join(filter(None, parts))
 
 
 def judge(sentence: Sentence, facts: Facts) -> Verdict:
@@ -118,12 +129,8 @@ def judge(sentence: Sentence, facts: Facts) -> Verdict:
     """
     certain = possible = subjects = sentence.subject.matches(facts)
     if sentence.kind == 'relation':
-        anchors = sentence.anchor.matches(facts)
-        verdicts = [
-            verdict
-            for index, verdict in enumerate(facts.relations[sentence.word])
-            if anchors >> index & 1
-        ]
+        anchors, towards = sentence.anchor.matches(facts), facts.relations[sentence.word]
+        verdicts = [verdict for index, verdict in enumerate(towards) if anchors >> index & 1]
         certain, possible = (reduce(int.__or__, masks, 0) for masks in zip((0, 0), *verdicts))
     elif sentence.kind != 'appearance':
         table = facts.motions if sentence.kind == 'motion' else facts.positions
@@ -160,8 +167,8 @@ def _weight(phrase: Phrase) -> float:
     return 1.0 if phrase.shape else 0.3
 
 
-def _draw(weights: Sequence[float], rng: Generator) -> int:
-    shares = np.array(weights)
+def _draw(weights: Iterable[float], rng: Generator) -> int:
+    shares = np.array(list(weights))
     return int(rng.choice(len(shares), p=shares / shares.sum()))
 
 
@@ -205,7 +212,7 @@ def describe(index: int, facts: Facts, count: int, rng: Generator) -> list[Sente
     for other, phrases in enumerate(described):
         unique = [phrase for phrase in phrases if phrase.matches(facts) == 1 << other]
         if unique and other != index:
-            anchor = unique[_draw([_weight(phrase) for phrase in unique], rng)]
+            anchor = unique[_draw(map(_weight, unique), rng)]
             statements += [Sentence(anything, 'relation', word, anchor) for word in RELATIONS]
     pools: dict[str, list[tuple[Sentence, float]]] = {kind: [] for kind in _FALLBACKS}
     for statement in statements:
@@ -214,7 +221,88 @@ def describe(index: int, facts: Facts, count: int, rng: Generator) -> list[Sente
     for wanted in _plan(count, rng):
         pool = next((pools[kind] for kind in _FALLBACKS[wanted] if pools[kind]), None)
         if pool:
-            sentence, _ = pool.pop(_draw([weight for _, weight in pool], rng))
+            sentence, _ = pool.pop(_draw((weight for _, weight in pool), rng))
             form = (int(rng.random() < 0.25), int(rng.integers(6)))
             chosen.append(replace(sentence, form=form))
     return chosen
+
+
+def _sha256(text: str, num_bytes: int) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:num_bytes], 'big')
+
+
+def _attribute_changes(sentence: Sentence, facts: Facts) -> dict[Sentence, float]:
+    """Return false sentences with one attribute word changed, with weights.
+
+    Each attribute has the same share, however many words it has. A word that is true of another
+    object of the video makes the negative harder and is preferred.
+    """
+    options: dict[str, dict[Sentence, float]] = {}
+    for part in ('subject', 'anchor'):
+        phrase = getattr(sentence, part) or Phrase()
+        for field, old in phrase.mentioned().items():
+            for word in ATTRIBUTES[field]:
+                changed = replace(sentence, **{part: replace(phrase, **{field: word})})
+                if word != old and is_absent(changed, facts):
+                    weight = 3.0 if facts.attributes[field, word] else 1.0
+                    options.setdefault(field, {})[changed] = weight
+    return {
+        changed: weight / sum(found.values())
+        for found in options.values()
+        for changed, weight in found.items()
+    }
+
+
+def _relation_changes(sentence: Sentence, facts: Facts) -> dict[Sentence, float]:
+    """Return false sentences with another statement, with weights; the opposite is preferred."""
+    options = {}
+    for word in CLAUSES.get(sentence.kind, ()):
+        changed = replace(sentence, word=word)
+        if word != sentence.word and is_absent(changed, facts):
+            opposite = 3.0 if word == OPPOSITES.get(sentence.word) else 1.0
+            options[changed] = RARE.get(word, 1.0) * opposite
+    return options
+
+
+def _other_videos(
+    sentence: Sentence, key: str, video: str, facts: Mapping[str, Facts], count: int
+) -> Iterator[str]:
+    """Yield up to ``count`` other videos for which a sentence is false.
+
+    Candidate k = 0, 1, ... is number SHA-256("<key>|<k>") modulo the number of videos, so that the
+    choice depends neither on the order of work nor on the version of a random generator. After as
+    many draws as there are videos, the others follow in their order.
+    """
+    videos, tried = list(facts), {video}
+    drawn = (videos[_sha256(f'{key}|{k}', 8) % len(videos)] for k in range(len(videos)))
+    for candidate in chain(drawn, videos):
+        if not count:
+            return
+        if candidate not in tried and is_absent(sentence, facts[candidate]):
+            yield candidate
+            count -= 1
+        tried.add(candidate)
+
+
+def draw_negatives(
+    sentence: Sentence, key: str, video: str, facts: Mapping[str, Facts], count: int
+) -> list[tuple[str, str, str]]:
+    """Draw (kind, video shown, text) of the negatives of a sentence.
+
+    Args:
+        sentence: a sentence about ``video``.
+        key: text that identifies it; all choices derive from its SHA-256.
+        video: a key of ``facts``.
+        facts: those of all videos.
+        count: maximum number of negatives of each kind.
+    """
+    others = _other_videos(sentence, key, video, facts, count)
+    found = [('other_video', other, sentence.text()) for other in others]
+    rng = np.random.default_rng(_sha256(key, 16))
+    for kind, options_of in (('attribute', _attribute_changes), ('relation', _relation_changes)):
+        options = options_of(sentence, facts[video])
+        if options:
+            shares, size = np.array(list(options.values())), min(count, len(options))
+            picks = rng.choice(len(shares), size=size, replace=False, p=shares / shares.sum())
+            found += [(kind, video, list(options)[pick].text()) for pick in picks]
+    return found
