@@ -86,6 +86,7 @@ class _MaskCodes:
     def __init__(self, content: Mapping[str, list], entries: Mapping[str, Any]) -> None:
         self._rows = {anno_id: row for row, anno_id in enumerate(content)}
         self._codes = SharedList(content.values())
+        self.lengths = {anno_id: len(codes) for anno_id, codes in content.items()}
         self.frame_index = {
             video_id: {frame: i for i, frame in enumerate(entry.get('frames', ()))}
             for video_id, entry in entries.items()
@@ -134,6 +135,13 @@ class _MeViSReader(LayoutReader):
     ) -> None:
         super().__init__(split_dir, categories={}, problems=problems, need_masks=False)
         self.masks, self.need_targets = masks, need_targets
+        self.has_mask_file, self._num_frames = masks is not None, 0
+
+    def read_video(self, video_id: str, entry: Any) -> VideoRecord | None:
+        """See the base class."""
+        frames = entry.get('frames') if isinstance(entry, dict) else None
+        self._num_frames = len(frames) if isinstance(frames, list) else 0
+        return super().read_video(video_id, entry)
 
     def target_of(self, entry: dict) -> ExpressionTarget:
         """See the base class."""
@@ -146,4 +154,8 @@ class _MeViSReader(LayoutReader):
         missing = [name for name in names if self.masks is not None and name not in self.masks]
         if missing:
             return ExpressionTarget(problem=f'annotation {missing[0]} is not in {MASK_FILE}')
+        for name in names if self.masks is not None else ():
+            if self.masks.lengths[name] != self._num_frames:
+                what = f'{self.masks.lengths[name]} masks for {self._num_frames} frames'
+                return ExpressionTarget(problem=f'annotation {name} has {what}')
         return ExpressionTarget(JOINT.join(names), is_absent=not names)

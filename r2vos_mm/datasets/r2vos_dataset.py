@@ -92,7 +92,7 @@ def with_objects(
             continue
         items = {exp_id: item for exp_id, item in listed.items() if isinstance(item, dict)}
         found = {
-            exp_id: objects.get((video_id, exp_id, item.get('exp')))
+            exp_id: objects.get((video_id, exp_id, str(item.get('exp'))))
             for exp_id, item in items.items()
         }
         if video_id in known and None in found.values():

@@ -1,13 +1,17 @@
-"""Read JSON files, write any file atomically, and tell side files of operating systems."""
+"""Read files within limits, write any file atomically, and tell side files of systems."""
 
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 PathLike = str | os.PathLike[str]
+
+MAX_FILE_BYTES = int(os.environ.get('R2VOS_MAX_FILE_BYTES', 4 * 2**30))
+"""Size up to which files are read into memory."""
 
 # What macOS, Windows, and network storage add to folders and archives, in lower case.
 _SIDE_FILES = {'__macosx', '.ds_store', '.appledouble', '.spotlight-v100', '.trashes', '.fseventsd'}
@@ -23,6 +27,45 @@ def is_side_file(name: PathLike) -> bool:
     """
     parts = os.fspath(name).replace('\\', '/').lower().split('/')
     return any(part in _SIDE_FILES or part.startswith('._') for part in parts)
+def visible_names(folder: PathLike) -> list[str]:
+    """Return the names in a folder but hidden ones and side files of operating systems."""
+    return [name for name in os.listdir(folder) if name[0] != '.' and not is_side_file(name)]
+
+
+def stems(folder: PathLike, suffix: str) -> set[str]:
+    """Return the names, without suffix, of a folder's files of one kind; ``.JPG`` is ``.jpg``."""
+    names = map(os.path.splitext, visible_names(folder))
+    return {stem for stem, ending in names if ending.lower() == suffix}
+
+
+def in_any_case(path: Path) -> Path:
+    """Return ``path``, or the file that exists and differs only in the case of its suffix."""
+    other = path.with_suffix(path.suffix.swapcase())
+    return other if not path.exists() and other.exists() else path
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Return the content of a regular file of at most :data:`MAX_FILE_BYTES`.
+
+    Raises:
+        OSError: it cannot be read, is larger, or is a pipe, socket or device, which may never end.
+    """
+    check_regular(path)
+    size = os.stat(path).st_size
+    with open(path, 'rb') as file:
+        return file.read(size)
+
+
+def check_regular(path: PathLike) -> None:
+    """Raise OSError if ``path`` is missing, too large, or neither a regular file nor a folder."""
+    state = os.stat(path)
+    if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
+        raise OSError('it is a pipe, a socket or a device, not a file')
+    if state.st_size > MAX_FILE_BYTES:
+        raise OSError(
+            f'it has {state.st_size:,} bytes, more than {MAX_FILE_BYTES:,}; set '
+            'R2VOS_MAX_FILE_BYTES to read it nevertheless'
+        )
 
 
 @contextlib.contextmanager
@@ -59,22 +102,82 @@ def write_json(path: PathLike, content: Any, *, indent: int | None = 1) -> None:
     write_atomically(json.dumps(content, ensure_ascii=False, indent=indent) + '\n', path)
 
 
-def read_json(path: PathLike) -> Any:
-    """Return the content of a JSON file.
+def read_text(path: PathLike) -> str:
+    """Return the text of a file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: The file is not JSON.
+        FileNotFoundError: the file does not exist.
+        ValueError: it cannot be read, or is in another encoding.
     """
-    path = Path(path)
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        content = read_bytes(path)
+        return content.decode(json.detect_encoding(content))
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path} does not exist. Check data_root, split and ann_file of the dataset, or '
             'prepare the data as docs/datasets.md says'
         ) from None
+    except UnicodeDecodeError as error:
+        line = content.count(b'\n', 0, error.start) + 1
+        raise ValueError(f'{path} is not in UTF-8 (line {line}): save it as UTF-8') from error
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read ({error})') from error
+
+
+def read_json(path: PathLike, *, allow_nan: bool = False) -> Any:
+    """Return the content of a JSON file.
+
+    Args:
+        path: the file.
+        allow_nan: accept NaN and Infinity, which Python writes, but JSON does not have.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not JSON, too deep, or has a key twice in one dict.
+    """
+    text = read_text(path)
+    repeated: list[tuple[dict, str]] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            keys = [key for key, _ in pairs]
+            repeated.append((content, next(key for key in content if keys.count(key) > 1)))
+        return content
+
+    constants = {} if allow_nan else dict(parse_constant=_refuse)
+    try:
+        content = json.loads(text, object_pairs_hook=unique, **constants)
+    except RecursionError:
+        raise ValueError(f'{path} is not data: its lists and dicts are nested too deeply') from None
     except ValueError as error:
+        reason = 'it is empty' if not text.strip() else str(error)
         raise ValueError(
-            f'{path} is not valid JSON ({error}). Download or write it again'
+            f'{path} is not valid JSON ({reason}). Download or write it again'
         ) from error
+    if repeated:
+        # The outermost dict comes last; those in a value that a later one replaced are lost.
+        where, key = _path_to(content, repeated[-1][0]), repeated[-1][1]
+        raise ValueError(
+            f'{path}: key {key[:100]!r} occurs twice in {where[:200] or "the outermost dict"}, and '
+            'only one of its values could be used: rename or remove one'
+        )
+    return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f'{constant} is not a number of JSON')
+
+
+def _path_to(content: Any, wanted: dict) -> str:
+    """Return the keys that lead to a dict, separated by slashes."""
+    stack = [(content, '')]
+    while stack:
+        item, path = stack.pop()
+        if item is wanted:
+            return path
+        if isinstance(item, dict):
+            stack += [(child, f'{path}/{key}') for key, child in item.items()]
+        elif isinstance(item, list):
+            stack += [(child, f'{path}/{i}') for i, child in enumerate(item)]
+    return ''

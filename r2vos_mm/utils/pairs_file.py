@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from .data_issues import ProblemList
-from .expressions_file import frame_order, is_plain_name
+from .expressions_file import frame_order, is_plain_name, is_text, object_number
 from .files import read_json
 
 FORMAT = 'r2-pairs/1'
 POSITIVE = 'positive'
+_MAX_OBJECT = 10**17  # annotation ids of COCO are numbers of objects, too
 _TEXT_KEYS = ('pair_id', 'video', 'exp_id', 'exp', 'kind')
 _HASHED_KEYS = ('video', 'exp_video', 'exp_id', 'label', 'kind', 'rank', 'exp')
 
@@ -50,7 +51,9 @@ def read_pair_rows(path: Path, problems: ProblemList | None = None) -> list[dict
         if problem is None and row['pair_id'] in usable:
             problem = f'pair id {row["pair_id"]!r} occurs twice'
         if problem is None:
-            usable[row['pair_id']] = row
+            usable[row['pair_id']] = (
+                row | dict(obj_id=_object_of(row)) if row.get('obj_id') else row
+            )
         elif problems is None:
             raise ValueError(f'{path}: row {number} {problem}')
         else:
@@ -74,11 +77,15 @@ def pairs_sha256(pairs: Iterable[Mapping[str, Any]]) -> str:
     return digest.hexdigest()
 
 
+def _object_of(row: Mapping[str, Any]) -> str:
+    return object_number(row['obj_id'], largest=_MAX_OBJECT) or ''
+
+
 def _row_problem(row: Any) -> str | None:
     if not isinstance(row, dict):
         return 'is not a dict'
     for key in _TEXT_KEYS:
-        if not isinstance(row.get(key), str) or not row[key].strip():
+        if not is_text(row.get(key)):
             return f"has no text '{key}'"
     if not is_plain_name(row['exp_id']):
         return f'exp_id {row["exp_id"]!r} is not a plain name'
@@ -86,7 +93,7 @@ def _row_problem(row: Any) -> str | None:
         return f'label is {row.get("label")!r}, not 0 or 1'
     if (row['label'] == 1) != (row['kind'] == POSITIVE):
         return f'label {row["label"]} contradicts kind {row["kind"]!r}'
-    obj_id = row.get('obj_id') or ''
-    if row['label'] == 1 and obj_id and not str(obj_id).isdecimal():
-        return f'obj_id {obj_id!r} is not a number'
+    obj_id = row.get('obj_id')
+    if row['label'] == 1 and obj_id not in (None, '') and not _object_of(row):
+        return f'obj_id {str(obj_id)[:50]!r} is not a number'
     return None

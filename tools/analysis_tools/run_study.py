@@ -80,7 +80,8 @@ class Run:
 
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run; empty if it does not exist."""
-        return read_json(self.folder / name) if (self.folder / name).is_file() else {}
+        path = self.folder / name
+        return read_json(path, allow_nan=True) if path.is_file() else {}
 
 
 # Plan

@@ -8,7 +8,6 @@ Set pairs_file of R2VOSDataset or MeViSDataset to the result. See docs/datasets.
 """
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.records import is_held_out
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.files import read_json, read_text, write_json
 
 
 def fraction(text: str) -> float:
@@ -101,7 +100,7 @@ def parse_args() -> argparse.Namespace:
 def chosen_videos(args: argparse.Namespace) -> list[str] | None:
     """Return the ids of the videos to use, None for all."""
     if args.video_ids is not None:
-        return args.video_ids.read_text(encoding='utf-8').split()
+        return read_text(args.video_ids).split()
     if args.holdout is not None:
         return [
             video_id
@@ -115,7 +114,7 @@ def read_exclude(path: Path | None) -> list[str]:
     """Return the pair ids of an exclude file."""
     if path is None:
         return []
-    content = json.loads(path.read_text(encoding='utf-8'))
+    content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(item, str) for item in content):
         raise ValueError(f'{path} is not a list of pair ids, e.g. ["bear/0/n0"]')
     return content

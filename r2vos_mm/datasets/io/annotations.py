@@ -12,19 +12,23 @@ Videos, frames and expressions that cannot be used are skipped and added to a
 error.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import frame_order, is_plain_name, normalise_sentence
-from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.expressions_file import (
+    MAX_OBJECT_ID,
+    frame_order,
+    is_plain_name,
+    is_text,
+    normalise_sentence,
+    object_number,
+)
+from r2vos_mm.utils.files import read_json, stems, visible_names
 
 from ..records import Expression, VideoRecord
-
-MAX_OBJECT_ID = 255
 
 Row = TypeVar('Row')
 
@@ -90,8 +94,9 @@ def objects_by_sentence(entries: Mapping[str, Any]) -> dict[tuple[str, str, str]
     return {
         (video_id, exp_id, item['exp']): item['obj_id']
         for video_id, entry in entries.items()
-        for exp_id, item in entry.get('expressions', {}).items()
-        if 'obj_id' in item
+        if isinstance(entry, dict) and isinstance(entry.get('expressions'), dict)
+        for exp_id, item in entry['expressions'].items()
+        if isinstance(item, dict) and 'obj_id' in item and isinstance(item.get('exp'), str)
     }
 
 
@@ -114,6 +119,8 @@ class LayoutReader:
         need_masks: skip frames without a mask and expressions without an object (training).
         mask_root: folder of the masks. Defaults to ``Annotations`` in ``split_dir``.
     """
+
+    has_mask_file = False  # of masks that are not in ``mask_root``
 
     def __init__(
         self,
@@ -148,6 +155,8 @@ class LayoutReader:
         mask_dir = self._mask_dir(video_id, entry['frames'])
         frames = self._usable_frames(video_id, entry['frames'], mask_dir)
         expressions = self._usable_expressions(video_id, entry['expressions'])
+        if mask_dir is not None or self.has_mask_file:
+            expressions = self._with_objects(video_id, expressions)
         if not frames or not expressions:
             missing = 'usable frame' if not frames else 'usable sentence'
             self.problems.add(video_id, f'has no {missing}', 'video skipped')
@@ -164,8 +173,8 @@ class LayoutReader:
 
     def note_unlisted(self, listed: set[str]) -> None:
         """Add folders that the annotation file does not list to the problems."""
-        for name in sorted(set(os.listdir(self.frame_root)) - listed):
-            if not name.startswith('.') and (self.frame_root / name).is_dir():
+        for name in sorted(set(visible_names(self.frame_root)) - listed):
+            if (self.frame_root / name).is_dir():
                 self.problems.add(name, 'folder, but not listed', 'folder unused')
 
     def target_of(self, entry: dict) -> ExpressionTarget:
@@ -173,10 +182,11 @@ class LayoutReader:
         obj_id = entry.get('obj_id')
         if obj_id is None:
             return ExpressionTarget(problem="has no 'obj_id'" if self.need_masks else None)
-        if not str(obj_id).isdecimal() or not 0 < int(obj_id) <= MAX_OBJECT_ID:
-            problem = f'obj_id {obj_id!r} is not a number from 1 to {MAX_OBJECT_ID}'
-            return ExpressionTarget(problem=problem)
-        return ExpressionTarget(str(int(obj_id)))
+        number = object_number(obj_id)
+        if number is None:
+            what = f'obj_id {repr(obj_id)[:50]} is not a number from 1 to {MAX_OBJECT_ID}'
+            return ExpressionTarget(problem=what)
+        return ExpressionTarget(number)
 
     @staticmethod
     def _form_problem(video_id: str, entry: Any) -> str | None:
@@ -199,7 +209,7 @@ class LayoutReader:
         if not folder.is_dir():
             return None
         names = {name for name in listed if is_plain_name(name)}
-        with_mask = names & {path.stem for path in folder.glob('*.png')}
+        with_mask = names & stems(folder, '.png')
         if not self.need_masks and 2 * len(with_mask) < len(names):
             what = f'{len(with_mask)} of {len(names)} frames have a mask'
             self.problems.add(video_id, what, 'masks unused')
@@ -213,13 +223,13 @@ class LayoutReader:
             for name in listed
             if not is_plain_name(name)
         ]
-        images = set(os.listdir(self.frame_root / video_id))
-        masks = None if mask_dir is None else set(os.listdir(mask_dir))
+        images = stems(self.frame_root / video_id, '.jpg')
+        masks = None if mask_dir is None else stems(mask_dir, '.png')
         frames = []
         for name in sorted({name for name in listed if is_plain_name(name)}, key=frame_order):
-            if f'{name}.jpg' not in images:
+            if name not in images:
                 problems.append(f'JPEGImages/{video_id}/{name}.jpg is missing')
-            elif masks is not None and f'{name}.png' not in masks:
+            elif masks is not None and name not in masks:
                 problems.append(f'Annotations/{video_id}/{name}.png is missing')
             else:
                 frames.append(name)
@@ -241,10 +251,23 @@ class LayoutReader:
             expressions.append(Expression(exp_id, text, target.obj_id, target.is_absent))
         return expressions
 
+    def _with_objects(self, video_id: str, expressions: list[Expression]) -> list[Expression]:
+        """Skip expressions of unknown object if others have one: they prevent scoring the video."""
+        known = [e for e in expressions if e.obj_id or e.is_absent]
+        for expression in expressions if known else ():
+            if expression not in known:
+                where = f'{video_id} expression {expression.exp_id}'
+                self.problems.add(
+                    where, 'has no object, others of its video do', 'sentence skipped'
+                )
+        return known or expressions
+
 
 def _text_problem(exp_id: Any, entry: Any) -> str | None:
     if not is_plain_name(exp_id):
         return 'expression id is not a plain name'
     if not isinstance(entry, dict) or not isinstance(entry.get('exp'), str):
         return "has no text 'exp'"
-    return None if entry['exp'].strip() else 'sentence is empty'
+    if not entry['exp'].strip():
+        return 'sentence is empty'
+    return None if is_text(entry['exp']) else 'sentence has half a character (a lone surrogate)'

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import frame_order, is_plain_name, read_expressions
+from r2vos_mm.utils.expressions_file import (
+    frame_order,
+    is_plain_name,
+    is_text,
+    object_number,
+    read_expressions,
+)
 from r2vos_mm.utils.files import read_json
 
 from ..io.annotations import objects_by_sentence, read_categories
@@ -146,7 +152,7 @@ def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str,
     usable = {}
     for exp_id in sorted(listed, key=frame_order):
         exp = listed[exp_id].get('exp') if isinstance(listed[exp_id], dict) else None
-        if is_plain_name(exp_id) and isinstance(exp, str) and exp.strip():
+        if is_plain_name(exp_id) and is_text(exp):
             usable[exp_id] = listed[exp_id]
         else:
             where = f'{video_id} expression {exp_id}'
@@ -165,7 +171,7 @@ def _sentence(
     """Return a sentence with its object and category, as far as they are known."""
     exp, obj_id = item['exp'], item.get('obj_id')
     # The object is '' where it is unknown or more than one.
-    obj_id = '' if obj_id is None or isinstance(obj_id, list) else str(obj_id)
+    obj_id = object_number(obj_id, largest=10**17) or ''
     obj_id = obj_id or known.get((video_id, exp_id, exp), '')
     if annotated:
         category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
