@@ -12,22 +12,38 @@ pairs need.
 """
 
 import csv
-from collections import defaultdict
-from collections.abc import Iterable
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from r2vos_mm.datasets.io.annotations import MAX_OBJECT_ID
 from r2vos_mm.datasets.io.mask_sources import checked_size
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.expressions_file import frame_order, is_plain_name
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.expressions_file import (
+    MAX_OBJECT_ID,
+    frame_order,
+    is_plain_name,
+    is_text,
+    object_number,
+)
+from r2vos_mm.utils.files import (
+    in_any_case,
+    read_bytes,
+    read_text,
+    stems,
+    visible_names,
+    write_json,
+)
+from r2vos_mm.utils.images import image_size
 from r2vos_mm.utils.masks_io import decode_label_png
 
+_COLUMNS = ('video', 'obj_id', 'exp')
+_LINE_BREAKS = re.compile(r'[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+')
 _OTHER_IMAGES = ('.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
@@ -117,9 +133,9 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
         if sentences:
             expressions[video] = dict(expressions=sentences, frames=files.frames)
             objects[video] = dict(objects=_objects(rows[video], files, wants_categories, problems))
-    for folder in sorted(frame_root.iterdir()):
-        if folder.is_dir() and folder.name[0] != '.' and folder.name not in rows:
-            problems.add(folder.name, 'folder, but in no row', 'folder unused')
+    for name in sorted(set(visible_names(frame_root)) - rows.keys()):
+        if (frame_root / name).is_dir():
+            problems.add(name, 'folder, but in no row', 'folder unused')
     if not expressions:
         raise ValueError(f'no row of {table} can be used:\n{problems.table()}')
     return MetaFiles(dict(videos=expressions), dict(videos=objects), problems)
@@ -128,31 +144,74 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
 def read_table(path: Path) -> list[Row]:
     """Return the rows of a table, whose columns are separated by commas, semicolons or tabs.
 
+    Line breaks within a cell become blanks.
+
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it is not UTF-8, lacks a column, or has no line after the header.
+        ValueError: it is not UTF-8, lacks a column or names one twice, has no row below its first
+            line, has a row of too many cells, or a quote that is not closed; names the line.
     """
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not in UTF-8 ({error}): save it as "CSV UTF-8"') from error
-    header = text.partition('\n')[0]
-    delimiter = max(',;\t', key=header.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    names = reader.fieldnames = [(name or '').strip().lower() for name in reader.fieldnames or ()]
-    missing = [name for name in ('video', 'obj_id', 'exp') if name not in names]
-    if missing:
+    text = read_text(path)
+    stated = re.match(r'"?sep=(.)"?(\r\n|\n|\r)', text, re.IGNORECASE)  # as spreadsheets write it
+    body = text[stated.end() :] if stated else text
+    header = re.split('[\r\n]', body, maxsplit=1)[0]
+    delimiter = stated[1] if stated else max(',;\t', key=header.count)
+    lines = _cells(path, body, delimiter, skipped_lines=int(stated is not None))
+    names = [name.strip().lower() for name in next(lines, (1, []))[1]]
+    missing = [name for name in _COLUMNS if name not in names]
+    twice = [name for name in Row._fields if names.count(name) > 1]
+    if missing or twice:
+        what = f'no column {", ".join(missing)}' if missing else f'two columns {", ".join(twice)}'
         raise ValueError(
-            f'{path} has no column {", ".join(missing)} in its first line, which is '
-            f'{header[:100]!r}. Expected: video,obj_id,category,exp'
+            f'{path} has {what} in its first line, which is {header[:100]!r}. '
+            'Expected: video,obj_id,category,exp'
         )
-    cells = ('video', 'obj_id', 'category', 'exp')
-    rows = [
-        Row(reader.line_num, *((item.get(cell) or '').strip() for cell in cells)) for item in reader
-    ]
+    rows = []
+    for line, cells in lines:
+        if any(cells[len(names) :]):
+            raise ValueError(
+                f'{path}, line {line} has {len(cells)} cells, the first line {len(names)}: put '
+                f'sentences that contain {delimiter!r} in double quotes'
+            )
+        if any(_hides_row(cell, names, delimiter) for cell in cells):
+            raise ValueError(
+                f'{path}, line {line} has a cell that contains the rows below it: a double quote '
+                'is not closed'
+            )
+        if any(cells):
+            found = dict(zip(names, (_LINE_BREAKS.sub(' ', cell).strip() for cell in cells)))
+            rows.append(Row(line, *(found.get(name, '') for name in Row._fields[1:])))
     if not rows:
         raise ValueError(f'{path} has no row below its first line')
     return rows
+
+
+def _cells(
+    path: Path, text: str, delimiter: str, *, skipped_lines: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of its last line, cells) of each row."""
+    stream = io.StringIO(text, newline='')  # keeps line breaks within quoted cells
+    reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        for cells in reader:
+            if '\0' in ''.join(cells):
+                raise csv.Error('it has a NUL character')
+            yield reader.line_num + skipped_lines, cells
+    except csv.Error as error:
+        line = reader.line_num + skipped_lines
+        raise ValueError(
+            f'{path}, line {line} or the quoted cell that ends there is broken ({error}): close '
+            'each double quote, and write quotes within a cell twice'
+        ) from error
+
+
+def _hides_row(cell: str, names: Sequence[str], delimiter: str) -> bool:
+    """Return whether a line of a cell looks like a row, as below a quote that is not closed."""
+    for line in _LINE_BREAKS.split(cell)[1:]:
+        cells = line.split(delimiter)
+        if len(cells) >= len(names) and object_number(cells[names.index('obj_id')]):
+            return True
+    return False
 
 
 def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFiles | None:
@@ -161,36 +220,53 @@ def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFil
     if not is_plain_name(video) or not frame_dir.is_dir():
         problems.add(video or '(no video)', f'JPEGImages/{video} is not a folder', 'video skipped')
         return None
-    frames = sorted((path.stem for path in frame_dir.glob('*.jpg')), key=frame_order)
-    others = [path.name for path in frame_dir.iterdir() if path.suffix.lower() in _OTHER_IMAGES]
+    others = [n for n in visible_names(frame_dir) if Path(n).suffix.lower() in _OTHER_IMAGES]
     if others:
         what = f'{len(others)} frame(s) are not .jpg, e.g. {min(others)}'
         problems.add(video, what, 'frames skipped')
-    files = _VideoFiles(frames, None)
+    sizes = _frame_sizes(frame_dir, problems)
+    files = _VideoFiles(list(sizes), None)
     if mask_dir.is_dir():
-        files = _read_masks(frame_dir, mask_dir, frames, problems)
+        files = _read_masks(mask_dir, sizes, problems)
     if files.frames:
         return files
     problems.add(video, 'has no usable frame', 'video skipped')
     return None
 
 
+def _frame_sizes(frame_dir: Path, problems: ProblemList) -> dict[str, tuple[int, int]]:
+    """Return {frame: (height, width)} of the readable frames of the most common size, in order."""
+    sizes, broken = {}, []
+    for frame in sorted(stems(frame_dir, '.jpg'), key=frame_order):
+        try:
+            sizes[frame] = image_size(frame_dir / f'{frame}.jpg')
+        except DataFileError as error:
+            broken.append(str(error))
+    common = Counter(sizes.values()).most_common(1)[0][0] if sizes else None
+    others = [f'{frame} of {size}' for frame, size in sizes.items() if size != common]
+    told = f'frame(s) differ from the size {common} (height, width) of the others'
+    for listed, what in ((broken, 'frame(s) cannot be used'), (others, told)):
+        if listed:
+            what = f'{len(listed)} {what}, e.g. {listed[0]}'
+            problems.add(frame_dir.name, what, 'frames skipped')
+    return {frame: size for frame, size in sizes.items() if size == common}
+
+
 def _read_masks(
-    frame_dir: Path, mask_dir: Path, frames: Iterable[str], problems: ProblemList
+    mask_dir: Path, sizes: Mapping[str, tuple[int, int]], problems: ProblemList
 ) -> _VideoFiles:
     """Return the frames that have a mask, and those in which each object is visible."""
     usable, seen, without, broken = [], defaultdict(list), [], []
-    for frame in frames:
-        path = mask_dir / f'{frame}.png'
-        if not path.is_file():
+    masks = stems(mask_dir, '.png')
+    for frame, size in sizes.items():
+        if frame not in masks:
             without.append(frame)
             continue
+        name = f'{frame}.png'
         try:
-            with Image.open(frame_dir / f'{frame}.jpg') as image:
-                width, height = image.size
-            ids = decode_label_png(path.read_bytes(), path.name)
-            ids = np.unique(checked_size(ids, height, width, path.name))
-        except (OSError, SyntaxError, DataFileError) as error:
+            ids = decode_label_png(read_bytes(in_any_case(mask_dir / name)), name)
+            ids = np.unique(checked_size(ids, *size, name))
+        except (OSError, DataFileError) as error:
             broken.append(str(error))
             continue
         usable.append(frame)
@@ -213,7 +289,7 @@ def _expressions(
         if problem is not None:
             problems.add(row.where, problem, 'row skipped')
         elif row.exp:
-            obj_id = dict(obj_id=str(int(row.obj_id))) if row.obj_id else {}
+            obj_id = dict(obj_id=object_number(row.obj_id)) if row.obj_id else {}
             sentences[str(len(sentences))] = dict(exp=row.exp) | obj_id
     if not sentences:
         problems.add(rows[0].video, 'has no usable sentence', 'video skipped')
@@ -221,11 +297,16 @@ def _expressions(
 
 
 def _row_problem(row: Row, files: _VideoFiles) -> str | None:
+    if not row.exp and not row.category:
+        return 'has neither sentence nor category'
+    if row.exp and not is_text(row.exp):
+        return 'sentence has half a character (a lone surrogate)'
     if not row.obj_id:
         return None if files.seen is None else 'has no obj_id'
-    if not row.obj_id.isdecimal() or not 0 < int(row.obj_id) <= MAX_OBJECT_ID:
-        return f'obj_id {row.obj_id!r} is not a number from 1 to {MAX_OBJECT_ID}'
-    if files.seen is not None and str(int(row.obj_id)) not in files.seen:
+    number = object_number(row.obj_id)
+    if number is None:
+        return f'obj_id {row.obj_id[:50]!r} is not a number from 1 to {MAX_OBJECT_ID}'
+    if files.seen is not None and number not in files.seen:
         found = ', '.join(sorted(files.seen, key=frame_order)[:10]) or 'none'
         return f'obj_id {row.obj_id} is in no mask (the masks have: {found})'
     return None
@@ -237,8 +318,9 @@ def _objects(
     """Return the objects of a video for ``meta.json``: category, and frames from the first on."""
     categories: dict[str, str] = {}
     for row in rows:
-        if row.category and row.obj_id.isdecimal():
-            known = categories.setdefault(str(int(row.obj_id)), row.category)
+        number = object_number(row.obj_id)
+        if row.category and number:
+            known = categories.setdefault(number, row.category)
             if known != row.category:
                 what = f'object {row.obj_id} is a {known} in a row before, here a {row.category}'
                 problems.add(row.where, what, f'taken as {known}')

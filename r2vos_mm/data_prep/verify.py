@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
-from r2vos_mm.datasets.io.frames import decode_frames, read_image
+from r2vos_mm.datasets.io.frames import decode_frames
 from r2vos_mm.datasets.io.mask_sources import PngMasks
 from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
-from r2vos_mm.utils.files import is_side_file, read_json
+from r2vos_mm.utils.files import read_json, stems
+from r2vos_mm.utils.images import read_image
 from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
 
 from .known_sets import KnownSet
@@ -218,9 +219,7 @@ class _SplitCheck:
 
     def _count_files(self, what: str, folder: Path, frames: Iterable[str]) -> None:
         """Count the files of the frames, and others of the same kind."""
-        suffix = '.jpg' if what == 'frames' else '.png'
-        paths = (path for path in folder.iterdir() if path.suffix == suffix)
-        found, used = {path.stem for path in paths if not is_side_file(path.name)}, set(frames)
+        found, used = stems(folder, '.jpg' if what == 'frames' else '.png'), set(frames)
         self.tally(what).add(ok=len(found & used), unused=len(found - used))
 
     def _open(self, job: tuple[VideoRecord, str]) -> tuple[str, str | None, Iterable[int]]:

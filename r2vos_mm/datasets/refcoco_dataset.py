@@ -9,7 +9,7 @@ from typing import Any
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
-from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.files import read_json, stems
 from r2vos_mm.utils.masks_io import MIN_POLYGON
 from r2vos_mm.utils.shared_list import SharedList
 
@@ -102,7 +102,7 @@ class RefCOCODataset(BaseReferringDataset):
                 f'{folder} is not a folder: put the images of COCO train2014 '
                 'there, or set image_folder'
             )
-        found = {path.stem for path in folder.iterdir() if path.suffix == '.jpg'}
+        found = stems(folder, '.jpg')
         for name in sorted(images.keys() - found):
             problems.add(name, f'{self.image_folder}/{name}.jpg is missing', 'image skipped')
         problems.report()

@@ -27,6 +27,8 @@ def is_side_file(name: PathLike) -> bool:
     """
     parts = os.fspath(name).replace('\\', '/').lower().split('/')
     return any(part in _SIDE_FILES or part.startswith('._') for part in parts)
+
+
 def visible_names(folder: PathLike) -> list[str]:
     """Return the names in a folder but hidden ones and side files of operating systems."""
     return [name for name in os.listdir(folder) if name[0] != '.' and not is_side_file(name)]

@@ -3,7 +3,6 @@
 Everything here runs without torch and MMEngine.
 """
 
-import io
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from .data_issues import DataFileError
-from .files import atomic_path, read_json
+from .files import atomic_path, in_any_case, read_bytes, read_json
+from .images import open_image
 
 _LABEL_MODES = ('P', 'L', '1')
 MIN_POLYGON = 6  # coordinates of three points
@@ -45,11 +45,11 @@ def decode_label_png(content: bytes, where: str) -> np.ndarray:
         DataFileError: the image is incomplete, or has colours instead of ids.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(content) as image:
             if image.mode in _LABEL_MODES:
                 return np.array(image, dtype=np.uint8)
             mode = image.mode
-    except (OSError, SyntaxError) as error:
+    except Exception as error:  # decoders raise anything for broken files
         raise DataFileError(
             f'{where} is not a complete image ({error}): download or write the mask again'
         ) from error
@@ -66,7 +66,7 @@ def read_label_png(path: str | Path) -> np.ndarray:
         DataFileError: the file cannot be read, see also :func:`decode_label_png`.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_bytes(in_any_case(Path(path)))
     except OSError as error:
         raise DataFileError(
             f'cannot read {path} ({error}): put the mask there, or take the frame from the list '

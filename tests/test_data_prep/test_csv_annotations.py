@@ -99,6 +99,7 @@ def test_the_dataset_reads_them(root: Path) -> None:
         ('a,0,,x\n', "line 3 (a): obj_id '0' is not a number from 1 to 255"),
         ('a,dog,,x\n', "line 3 (a): obj_id 'dog' is not a number from 1 to 255"),
         ('a,,,x\n', 'line 3 (a): has no obj_id'),
+        ('a,1\n', 'line 3 (a): has neither sentence nor category'),
         ('b,1,cow,\n', 'line 3 (b): object 1 is a cat in a row before, here a cow'),
         ('a,1,dog,x\n', 'a: object(s) 2 have no category'),
     ],
@@ -146,6 +147,24 @@ def test_masks_that_cannot_be_used(root: Path, mask: Image.Image | None, problem
     assert problems_of(files)[0].startswith(f'a: 2 mask(s) cannot be used, e.g. 8.png {problem}')
 
 
+def test_frames_of_another_size_and_broken_ones(root: Path) -> None:
+    images = root / 'train/JPEGImages/a'
+    Image.new('RGB', (8, 8)).save(images / '9.jpg')
+    (images / '10.jpg').write_bytes((images / '8.jpg').read_bytes()[:40])
+    for folder, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
+        path = root / f'train/{folder}/a/8.{suffix}'
+        shutil.copy(path, path.with_stem('11'))
+    files = make(root, 'a,1,,x\n')
+    assert files.meta_expressions['videos']['a']['frames'] == ['8', '11']
+    broken, sizes, *_ = problems_of(files)
+    assert broken.startswith('a: 1 frame(s) cannot be used, e.g. ')
+    assert '10.jpg is not a complete image' in broken
+    assert sizes == (
+        'a: 1 frame(s) differ from the size (24, 32) (height, width) of the others, '
+        'e.g. 9 of (8, 8)'
+    )
+
+
 def test_videos_without_masks_are_for_testing(root: Path) -> None:
     shutil.rmtree(root / 'train/Annotations')
     files = make(root, 'a,,,a dog\na,7,cow,\n')
@@ -176,6 +195,22 @@ class TestTable:
         (tmp_path / 't.csv').write_bytes(text.encode())
         assert read_table(tmp_path / 't.csv') == [Row(2, 'a', '1', 'dog', 'x, y')]
 
+    @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+    @pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+    def test_line_breaks_of_all_kinds_in_cells(
+        self, tmp_path: Path, encoding: str, end: str
+    ) -> None:
+        cells = ['"a red\ndisc"', 'b\u2028ig', 'le\vft', 'ne\x85l', '"in ""quotes"""', '"x, y"']
+        text = end.join(['sep=,', HEADER.strip(), *(f'a,1.0,,{cell}' for cell in cells), ''])
+        (tmp_path / 't.csv').write_bytes(text.encode(encoding))
+        assert [(row.obj_id, row.exp) for row in read_table(tmp_path / 't.csv')] == [
+            ('1.0', text) for text in ('a red disc', 'b ig', 'le ft', 'ne l', 'in "quotes"', 'x, y')
+        ]
+
+    def test_lines_are_counted_as_editors_do(self, tmp_path: Path) -> None:
+        (tmp_path / 't.csv').write_text('sep=;\nvideo;obj_id;exp\na;1;"two\nlines"\n\nb;1;x\n')
+        assert [row.line for row in read_table(tmp_path / 't.csv')] == [4, 6]
+
     def test_short_lines(self, tmp_path: Path) -> None:
         (tmp_path / 't.csv').write_text('video,obj_id,exp\na\n\nb,2,x,,,\n')
         assert read_table(tmp_path / 't.csv') == [
@@ -190,6 +225,14 @@ class TestTable:
             (b'video,exp\na,b\n', 'has no column obj_id'),
             (b'video,obj_id,exp\n', 'has no row below'),
             (b'video\xff', 'is not in UTF-8'),
+            (b'video,obj_id,exp,exp\n', 'has two columns exp'),
+            (b'video|obj_id|exp\n', r"no column video, obj_id, exp .*'video\|obj_id\|exp'"),
+            (b'video,obj_id,exp\na,1,dog\na,2,a dog, left\n', 'line 3 has 4 cells.*double quotes'),
+            (b'video,obj_id,exp\na,1,"a dog\nb,1,a cat\n', 'line 3 .*is broken'),
+            (b'video,obj_id,exp\na,1,"a dog\nb,1,"a cat"\n', 'line 3 .*is broken'),
+            (b'video,obj_id,exp\na,1,"a dog\nb,1,12"\n', 'line 3 has a cell that contains the row'),
+            (b'video,obj_id,exp\na,1,a\0dog\n', 'NUL'),
+            (b'PK\x03\x04\x14\xff\xfe', 'is not in UTF-8'),
         ],
     )
     def test_refusals(self, tmp_path: Path, content: bytes, message: str) -> None:

@@ -142,6 +142,7 @@ def test_the_validation_of_the_server_has_no_masks(tmp_path: Path) -> None:
         (dict(anno_id=[99]), 'annotation 99 is not in mask_dict.json'),
         (dict(anno_id=11), 'anno_id 11 is not a list'),
         (dict(anno_id=None), "has no 'anno_id'"),
+        (dict(anno_id='12'), "anno_id '12' is not a list"),
         (dict(exp=' '), 'sentence is empty'),
         (dict(exp=3), "has no text 'exp'"),
     ],
@@ -155,6 +156,21 @@ def test_sentences_that_cannot_be_used(
     write_json(path, content)
     assert len(build(root, clip_length=3)) == 3
     assert f'a expression 0  {problem}' in warnings_logged()[0]
+
+
+def test_short_lists_of_masks_are_not_invisible_objects(
+    root: Path, warnings_logged: Callable
+) -> None:
+    content = json.loads((root / 'valid_u/meta_expressions.json').read_text())
+    name = str(content['videos']['a']['expressions']['0']['anno_id'][0])
+    path = root / 'valid_u/mask_dict.json'
+    codes = json.loads(path.read_text())
+    length = len(codes[name])
+    codes[name].pop()
+    write_json(path, codes)
+    build(root, test_mode=True)
+    told = f'annotation {name} has {length - 1} masks for {length} frames'
+    assert f'a expression 0  {told}' in warnings_logged()[0]
 
 
 def test_masks_of_another_form(root: Path) -> None:

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and read with errors that name them."""
 
+import doctest
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+<<<<<<< HEAD
 from r2vos_mm.utils.files import atomic_path, is_side_file, read_json, write_atomically, write_json
+=======
+from r2vos_mm.utils import files
+from r2vos_mm.utils.files import (
+    atomic_path,
+    in_any_case,
+    read_bytes,
+    read_json,
+    stems,
+    write_atomically,
+    write_json,
+)
+>>>>>>> d45f950 (Frames are turned as EXIF says and limited by their headers; CSV cells keep their line breaks; partial annotations are listed)
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -56,6 +70,7 @@ def test_errors_of_reading_name_the_file(
         read_json(path)
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ('name', 'expected'),
     [
@@ -74,3 +89,62 @@ def test_errors_of_reading_name_the_file(
 )
 def test_side_files(name: str | Path, expected: bool) -> None:
     assert is_side_file(name) is expected
+=======
+def test_examples_of_the_docstrings() -> None:
+    assert doctest.testmod(files).failed == 0
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32'])
+def test_byte_order_marks_and_wide_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / 'a.json').write_bytes('{"é": 1}'.encode(encoding))
+    assert read_json(tmp_path / 'a.json') == {'é': 1}
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('{"a": 1}\n\u00e9'.encode('latin-1'), r'not in UTF-8 \(line 2\): save it as UTF-8'),
+        (b'', 'it is empty'),
+        (b'{"a": NaN}', 'NaN is not a number of JSON'),
+        (b'[-Infinity]', '-Infinity is not a number'),
+        (b'[' * 100_000, 'nested too deeply'),
+        (b'[' + b'9' * 5_000 + b']', 'limit.*digits'),
+        (b'{"v": [{"x": {"0": 1, "0": 2}}]}', "key '0' occurs twice in /v/0/x"),
+        (b'{"a": {"b": 1, "b": 2}, "a": 3}', "key 'a' occurs twice in the outermost dict"),
+    ],
+)
+def test_json_that_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / 'a.json').write_bytes(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        read_json(tmp_path / 'a.json')
+    assert 'a.json' in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
+def test_nan_on_request(tmp_path: Path) -> None:
+    (tmp_path / 'a.json').write_text('[NaN]')
+    assert np.isnan(read_json(tmp_path / 'a.json', allow_nan=True)[0])
+
+
+def test_files_without_end_and_large_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'zero').symlink_to('/dev/zero')
+    for name in ('pipe', 'zero'):
+        with pytest.raises(OSError, match='a pipe, a socket or a device'):
+            read_bytes(tmp_path / name)
+        with pytest.raises(ValueError, match=name):
+            read_json(tmp_path / name)
+    (tmp_path / 'a.json').write_text('[1, 2]')
+    monkeypatch.setattr(files, 'MAX_FILE_BYTES', 5)
+    with pytest.raises(ValueError, match=r'a\.json cannot be read \(it has 6 bytes, more than 5'):
+        read_json(tmp_path / 'a.json')
+
+
+def test_names_by_suffix_in_any_case(tmp_path: Path) -> None:
+    for name in ('a.jpg', 'B.JPG', '._a.jpg', 'c.png', 'Thumbs.db', '.DS_Store'):
+        (tmp_path / name).touch()
+    assert stems(tmp_path, '.jpg') == {'a', 'B'}
+    assert in_any_case(tmp_path / 'B.jpg') == tmp_path / 'B.JPG'
+    assert in_any_case(tmp_path / 'a.jpg') == tmp_path / 'a.jpg'
+    assert in_any_case(tmp_path / 'none.jpg') == tmp_path / 'none.jpg'
+>>>>>>> d45f950 (Frames are turned as EXIF says and limited by their headers; CSV cells keep their line breaks; partial annotations are listed)

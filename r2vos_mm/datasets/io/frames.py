@@ -1,7 +1,6 @@
 """Decode the frames of image files, folders, video files and arrays."""
 
 import importlib
-import io
 import re
 from abc import ABCMeta, abstractmethod
 from collections import Counter
@@ -11,98 +10,10 @@ from types import ModuleType
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from r2vos_mm.utils.data_issues import DataFileError
-
-PathLike = str | Path
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-# Factors by which a JPEG decoder can shrink an image, the strongest first.
-_REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    1: cv2.IMREAD_COLOR,
-}
-
-
-def read_image(
-    path: PathLike, largest_scale: tuple[int, int] | None = None
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return an image (H, W, 3) uint8 BGR and the size (H0, W0) of its file.
-
-    Args:
-        path: image file of any colour mode.
-        largest_scale: see :func:`jpeg_reduction`; None decodes at full size.
-
-    Raises:
-        DataFileError: the file is missing, no image or truncated.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DataFileError(
-            f'cannot read {path} ({error}): put the frame there, or take it from the list of frames'
-        ) from error
-    try:
-        if largest_scale is None or not content.startswith(_JPEG_START):
-            image = decode_image(content)
-            return image, image.shape[:2]
-        with Image.open(io.BytesIO(content)) as header:
-            width, height = header.size
-        reduction = jpeg_reduction((width, height), largest_scale)
-        return decode_image(content, reduction=reduction), (height, width)
-    except (OSError, SyntaxError) as error:
-        raise DataFileError(
-            f'{path} is not a complete image ({error}): extract or download the frame again'
-        ) from error
-
-
-def decode_image(content: bytes, *, reduction: int = 1) -> np.ndarray:
-    """Return a BGR image (H, W, 3) uint8 from an image file of any colour mode.
-
-    OpenCV silently fills a truncated JPEG with grey. So a JPEG without its end marker, and whatever
-    OpenCV cannot read, goes to Pillow, which raises if data is missing.
-
-    Args:
-        content: bytes of the file.
-        reduction: 1, 2, 4 or 8: factor by which each side is reduced, rounded up, if OpenCV
-            decodes the file; Pillow decodes at full size.
-
-    Raises:
-        OSError: the content is no image or incomplete.
-    """
-    complete = not content.startswith(_JPEG_START) or content.endswith(_JPEG_END)
-    if complete and content:
-        image = cv2.imdecode(
-            np.frombuffer(content, np.uint8), _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-        if image is not None:
-            return image
-    with Image.open(io.BytesIO(content)) as image:
-        return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
-
-
-def jpeg_reduction(size: tuple[int, int], largest_scale: tuple[int, int]) -> int:
-    """Return the factor by which an image may be reduced so that no later resize enlarges it.
-
-    Args:
-        size: (width, height) of the image.
-        largest_scale: the largest scale to which the pipeline resizes, keeping the ratio of the
-            sides: (long side at most, short side at most), as of ``Resize``.
-
-    >>> jpeg_reduction((1280, 720), (640, 360)), jpeg_reduction((1280, 720), (100000, 400))
-    (2, 1)
-    """
-    scale = min(max(largest_scale) / max(size), min(largest_scale) / min(size))
-    wanted = [int(side * scale + 0.5) for side in size]  # as MMCV rounds
-    return next(
-        factor
-        for factor in _REDUCED
-        if factor == 1 or all(-(-side // factor) >= least for side, least in zip(size, wanted))
-    )
+from r2vos_mm.utils.files import PathLike, visible_names
+from r2vos_mm.utils.images import IMAGE_SUFFIXES, read_image
 
 
 def decode_frames(
@@ -254,11 +165,8 @@ class FolderFrames(FrameSource):
 
     def __init__(self, folder: PathLike) -> None:
         folder = Path(folder)
-        images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-        self.paths = sorted(
-            (path for path in images if not path.name.startswith('.')),
-            key=lambda path: natural_key(path.name),
-        )
+        images = [n for n in visible_names(folder) if Path(n).suffix.lower() in IMAGE_SUFFIXES]
+        self.paths = [folder / name for name in sorted(images, key=natural_key)]
         if not self.paths:
             raise DataFileError(
                 f'folder {folder} has no frames: put images there '

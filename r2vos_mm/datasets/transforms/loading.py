@@ -7,8 +7,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from r2vos_mm.registry import TRANSFORMS
+from r2vos_mm.utils.images import read_image
 
-from ..io.frames import decode_frames, read_image, reader_named
+from ..io.frames import decode_frames, reader_named
 
 
 def at_decoded_size(label_map: np.ndarray, results: dict) -> np.ndarray:

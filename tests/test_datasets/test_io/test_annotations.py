@@ -68,6 +68,35 @@ def test_plain_names(name: str) -> None:
     assert is_plain_name(name)
 
 
+@pytest.mark.parametrize('obj_id', [1, 1.0, '01', '1.0'])
+def test_forms_of_object_numbers(root: Path, obj_id: object) -> None:
+    record, problems = read(root, ENTRY | dict(expressions={'0': dict(exp='x', obj_id=obj_id)}))
+    assert (record.expressions[0].obj_id, problems) == ('1', [])
+
+
+def test_expressions_without_object_do_not_unscore_the_others(root: Path) -> None:
+    some = {'0': dict(exp='a dog', obj_id='1'), '1': dict(exp='it')}
+    record, problems = read(root, ENTRY | dict(expressions=some), need_masks=False)
+    assert [expression.exp_id for expression in record.expressions] == ['0']
+    assert problems == ['v expression 1: has no object, others of its video do -> sentence skipped']
+    record, problems = read(root, ENTRY | dict(expressions={'1': some['1']}), need_masks=False)
+    assert (len(record.expressions), problems) == (1, [])
+
+
+def test_suffixes_in_any_case_and_side_files(root: Path) -> None:
+    for folder, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
+        for path in (root / f'train/{folder}/v').glob(f'*.{suffix}'):
+            path.with_name(f'._{path.name}').write_bytes(b'resource fork')
+            path.rename(path.with_suffix(path.suffix.upper()))
+        (root / f'train/{folder}/__MACOSX').mkdir()
+    record, problems = read(root)
+    assert (record.frames, problems) == (('00000', '00005'), [])
+    problems = ProblemList('')
+    reader = LayoutReader(root / 'train', categories={}, problems=problems, need_masks=True)
+    reader.note_unlisted({'v'})
+    assert problems.rows == []
+
+
 def test_frames_are_put_in_order_once(root: Path) -> None:
     record, _ = read(root, ENTRY | dict(frames=['00005', '00000', '00005']))
     assert record.frames == ('00000', '00005')
@@ -102,6 +131,9 @@ def test_entries_of_another_form(root: Path, entry: object, problem: str) -> Non
         (dict(exp='a dog', obj_id='dog'), "obj_id 'dog' is not a number from 1 to 255"),
         (dict(exp='a dog', obj_id='0'), "obj_id '0' is not a number from 1 to 255"),
         (dict(exp='a dog', obj_id=256), 'obj_id 256 is not a number from 1 to 255'),
+        (dict(exp='a dog', obj_id=[1]), 'obj_id [1] is not a number from 1 to 255'),
+        (dict(exp='a dog', obj_id=1.5), 'obj_id 1.5 is not a number from 1 to 255'),
+        (dict(exp='a \ud83d', obj_id=1), 'sentence has half a character (a lone surrogate)'),
     ],
 )
 def test_sentences_that_cannot_be_used(root: Path, expression: object, problem: str) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from r2vos_mm.datasets import Clip, DataFileError, Pair
-from r2vos_mm.datasets.io.frames import jpeg_reduction
 from r2vos_mm.datasets.io.mask_sources import PngMasks, masks_of_objects
 from r2vos_mm.datasets.transforms import (
     ClipPhotoMetricDistortion,
@@ -32,6 +32,7 @@ from r2vos_mm.datasets.transforms import (
 from r2vos_mm.datasets.transforms.augmentation import swap_left_right
 from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
 from r2vos_mm.registry import TRANSFORMS
+from r2vos_mm.utils.images import decode_image, jpeg_reduction
 
 
 def save(path: Path, pixels: np.ndarray, mode: str | None = None, **kwargs: object) -> str:
@@ -482,8 +483,8 @@ def test_complete_jpeg_needs_no_second_decoder(
 ) -> None:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, 'JPEG')
-    monkeypatch.setattr(Image, 'open', lambda *args: pytest.fail('Pillow was asked'))
-    from r2vos_mm.datasets.io.frames import decode_image
+    fail = lambda *args: pytest.fail('Pillow was asked')  # noqa: E731
+    monkeypatch.setattr(JpegImageFile, 'load', fail)
 
     assert decode_image(buffer.getvalue()).shape == (16, 24, 3)
 
