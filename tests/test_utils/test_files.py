@@ -1,6 +1,5 @@
 """Files are written whole or not at all, and read with errors that name them."""
 
-import doctest
 import json
 import os
 from pathlib import Path
@@ -8,20 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
-from r2vos_mm.utils.files import atomic_path, is_side_file, read_json, write_atomically, write_json
-=======
 from r2vos_mm.utils import files
 from r2vos_mm.utils.files import (
     atomic_path,
     in_any_case,
+    is_side_file,
     read_bytes,
     read_json,
     stems,
     write_atomically,
     write_json,
 )
->>>>>>> d45f950 (Frames are turned as EXIF says and limited by their headers; CSV cells keep their line breaks; partial annotations are listed)
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -70,7 +66,6 @@ def test_errors_of_reading_name_the_file(
         read_json(path)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ('name', 'expected'),
     [
@@ -89,9 +84,6 @@ def test_errors_of_reading_name_the_file(
 )
 def test_side_files(name: str | Path, expected: bool) -> None:
     assert is_side_file(name) is expected
-=======
-def test_examples_of_the_docstrings() -> None:
-    assert doctest.testmod(files).failed == 0
 
 
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32'])
@@ -147,4 +139,3 @@ def test_names_by_suffix_in_any_case(tmp_path: Path) -> None:
     assert in_any_case(tmp_path / 'B.jpg') == tmp_path / 'B.JPG'
     assert in_any_case(tmp_path / 'a.jpg') == tmp_path / 'a.jpg'
     assert in_any_case(tmp_path / 'none.jpg') == tmp_path / 'none.jpg'
->>>>>>> d45f950 (Frames are turned as EXIF says and limited by their headers; CSV cells keep their line breaks; partial annotations are listed)
