@@ -97,19 +97,19 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
 
     def _stack(self, clips: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Return normalised clips (B, T, 3, H', W') with zeros in the padding."""
-        if all(clip.shape[-2:] == size for clip in clips):
-            return torch.stack(clips).float().sub_(self.mean).div_(self.std)
-        batch = self.mean.new_zeros(len(clips), len(clips[0]), 3, *size)
-        for canvas, clip in zip(batch, clips):
-            height, width = clip.shape[-2:]
-            canvas[..., :height, :width] = clip.float().sub(self.mean).div_(self.std)
-        return batch
+        normalised = (clip.float().sub(self.mean).div_(self.std) for clip in clips)
+        return torch.stack([_pad(clip, size) for clip in normalised])
 
     @staticmethod
     def _pad_masks(samples: list[ReferringDataSample], size: tuple[int, int]) -> None:
         """Pad masks (P, T, H, W) of pairs and instances to (P, T, H', W') in place."""
         for sample, name in itertools.product(samples, ('gt_pairs', 'gt_instances')):
             masks = sample.get(name).get('masks') if name in sample else None
-            if masks is not None and masks.shape[-2:] != size:
-                height, width = masks.shape[-2:]
-                sample.get(name).masks = F.pad(masks, (0, size[1] - width, 0, size[0] - height))
+            if masks is not None:
+                sample.get(name).masks = _pad(masks, size)
+
+
+def _pad(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pad (..., H, W) bottom and right with zeros; the same object where nothing is missing."""
+    missing = size[0] - maps.shape[-2], size[1] - maps.shape[-1]
+    return F.pad(maps, (0, missing[1], 0, missing[0])) if any(missing) else maps

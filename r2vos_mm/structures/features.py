@@ -1,36 +1,100 @@
 """Define the features that the parts of the model exchange.
 
-Letters: B clips, T frames, P pairs, N queries, L words, C channels, h x w cells of a level.
+Letters: B clips, T frames, P pairs, N queries, L words, C channels, h x w cells of a level, S cells
+of all encoded levels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base_features import Features
+T = TypeVar('T', bound='Features')
+Function = Callable[[Sequence[Any]], Any]
+
+
+@dataclass
+class Features:
+    """A dataclass of tensors with a common first axis, such as the pairs of a batch.
+
+    Fields are tensors, other features, lists of tensors (one per level), lists of features (one
+    per row), flags or None; fields of other types belong to all rows and are passed on unchanged.
+
+    Examples:
+        >>> from r2vos_mm.structures import CycleOutput
+        >>> cycle = CycleOutput(torch.zeros(3, 8), torch.tensor([0.5, -1.0, 2.0]))
+        >>> len(cycle)
+        3
+        >>> cycle.select(cycle.misalignment_logit > 0).misalignment_logit
+        tensor([0.5000, 2.0000])
+        >>> len(CycleOutput.cat([cycle, cycle]))
+        6
+    """
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(next(x for x in self._values() if isinstance(x, (Tensor, Features))))
+
+    def select(self: T, index: Tensor) -> T:
+        """Return the rows given by a bool mask or by positions."""
+
+        def pick(lists: Sequence[list]) -> list:
+            return [lists[0][i] for i in torch.arange(len(lists[0]))[index.cpu()].tolist()]
+
+        return self._join([self], lambda tensors: tensors[0][index], pick)
+
+    def to(self: T, target: torch.device | torch.dtype | str) -> T:
+        """Return the same features on another device or in another type."""
+
+        def move(lists: Sequence[list]) -> list:
+            return [row.to(target) for row in lists[0]]
+
+        return self._join([self], lambda tensors: tensors[0].to(target), move)
+
+    @classmethod
+    def cat(cls: type[T], parts: Sequence[T], *, dim: int = 0) -> T:
+        """Concatenate all parts along ``dim``; flags are set if any part's is."""
+        return cls._join(
+            parts, lambda tensors: torch.cat(tensors, dim), lambda lists: sum(lists, [])
+        )
+
+    def _values(self) -> list[Any]:
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @classmethod
+    def _join(cls: type[T], parts: Sequence[T], tensors: Function, rows: Function) -> T:
+        """Make one of several by a function of their tensors, and one of their lists of rows."""
+
+        def join(values: Sequence[Any]) -> Any:
+            first = values[0]
+            item = first[0] if isinstance(first, list) and first else None
+            if isinstance(first, Tensor):
+                return tensors(values)
+            if isinstance(first, Features):
+                return first._join(values, tensors, rows)
+            if isinstance(item, Tensor):
+                return [tensors(levels) for levels in zip(*values, strict=True)]
+            if isinstance(item, Features):
+                return rows(values)
+            return any(values) if isinstance(first, bool) else first
+
+        return cls(*map(join, zip(*(part._values() for part in parts), strict=True)))
 
 
 @dataclass
 class TextFeatures(Features):
-    """The expressions of P pairs, projected to the model's width.
+    """The expressions of P pairs, projected to the model's width."""
 
-    Attributes:
-        words: (P, L, C) word features g, start and end token included.
-        sentence: (P, C) sentence embeddings e.
-        padding: (P, L) bool, True where a row has no word.
-        has_padding: False if ``padding`` is known to be False everywhere.
-        class_weights: (P, K) weights of the classes of a classifier, where a model has
-            :class:`~r2vos_mm.models.layers.word_maps.WordMaps`.
-    """
-
-    words: Tensor
-    sentence: Tensor
-    padding: Tensor
-    has_padding: bool = True
+    words: Tensor  # (P, L, C) word features g, start and end token included
+    sentence: Tensor  # (P, C) sentence embeddings e
+    padding: Tensor  # (P, L) bool, True where a row has no word
+    has_padding: bool = True  # False if ``padding`` is known to be False everywhere
+    # (P, K) weights of the classes of a classifier, where a model has :class:`WordMaps`
     class_weights: Tensor | None = None
 
     @property
@@ -46,28 +110,19 @@ class TextFeatures(Features):
 
 @dataclass
 class ClassScores(Features):
-    """What an image classifier of K classes says about B clips.
+    """What an image classifier of K classes says about B clips."""
 
-    Attributes:
-        cells: (B, T, K, h, w) scaled logits of each cell, relative to their mean over the classes.
-        frames: (B, T, K) probabilities of the classes in each frame.
-    """
-
+    # (B, T, K, h, w) scaled logits of each cell, relative to their mean over the classes
     cells: Tensor
-    frames: Tensor
+    frames: Tensor  # (B, T, K) probabilities of the classes in each frame
 
 
 @dataclass
 class WordEvidence(Features):
-    """How well what P expressions name fits what a classifier sees in their clips.
+    """How well what P expressions name fits what a classifier sees in their clips."""
 
-    Attributes:
-        maps: (P, T, h, w) evidence in each cell.
-        frames: (P, T) odds of each frame, relative to an undecided one.
-    """
-
-    maps: Tensor
-    frames: Tensor
+    maps: Tensor  # (P, T, h, w) evidence in each cell
+    frames: Tensor  # (P, T) odds of each frame, relative to an undecided one
 
     @property
     def presence(self) -> Tensor:
@@ -77,49 +132,30 @@ class WordEvidence(Features):
 
 @dataclass
 class ClipFeatures(Features):
-    """Features of B clips that do not depend on the text, computed once per clip.
+    """Features of B clips that do not depend on the text, computed once per clip."""
 
-    Attributes:
-        finest: (B, T, C, h, w) lateral of the backbone's stride-4 map.
-        levels: per encoder level, (B, T, C, h, w) projected maps.
-        paddings: per encoder level, (B, T, h, w) bool, True in padded cells.
-        positions: per encoder level, (B, T, C, h, w) 2-D positions, level embedding not included.
-        valid_ratios: (B, levels, 2) share of the padded width and height that is image.
-        image_sizes: (B, 2) width and height of the unpadded frames in pixels.
-        has_padding: False if ``paddings`` are known to be False everywhere.
-        finest_position: (B, T, C, h, w) positions of the cells of ``finest``, where the neck needs
-            them (ReferFormer).
-        classes: what a classifier says about the clips, where the model asks one.
-    """
-
-    finest: Tensor
-    levels: list[Tensor]
-    paddings: list[Tensor]
+    finest: Tensor  # (B, T, C, h, w) lateral of the backbone's stride-4 map
+    levels: list[Tensor]  # per encoder level, (B, T, C, h, w) projected maps
+    paddings: list[Tensor]  # per encoder level, (B, T, h, w) bool, True in padded cells
+    # per encoder level, (B, T, C, h, w) 2-D positions, level embedding not included
     positions: list[Tensor]
-    valid_ratios: Tensor
-    image_sizes: Tensor
-    has_padding: bool = True
+    valid_ratios: Tensor  # (B, levels, 2) share of the padded width and height that is image
+    image_sizes: Tensor  # (B, 2) width and height of the unpadded frames in pixels
+    has_padding: bool = True  # False if ``paddings`` are known to be False everywhere
+    # (B, T, C, h, w) positions of the cells of ``finest``, where the neck needs them (ReferFormer)
     finest_position: Tensor | None = None
-    classes: ClassScores | None = None
+    classes: ClassScores | None = None  # what a classifier says about the clips, if there is one
 
 
 @dataclass
 class Memory(Features):
-    """Encoder output of P pairs, all levels flattened, as the instance decoder reads it.
+    """Encoder output of P pairs, all levels flattened, as the instance decoder reads it."""
 
-    Attributes:
-        tokens: (P, T, S, C), S the cells of all levels.
-        padding: (P, T, S) bool, True in padded cells; None if there are none.
-        shapes: per level (h, w).
-        valid_ratios: (P, levels, 2).
-        image_sizes: (P, 2) width and height of the unpadded frames in pixels.
-    """
-
-    tokens: Tensor
-    padding: Tensor | None
-    shapes: list[tuple[int, int]]
-    valid_ratios: Tensor
-    image_sizes: Tensor
+    tokens: Tensor  # (P, T, S, C), S the cells of all levels
+    padding: Tensor | None  # (P, T, S) bool, True in padded cells; None if there are none
+    shapes: list[tuple[int, int]]  # per level (h, w)
+    valid_ratios: Tensor  # (P, levels, 2)
+    image_sizes: Tensor  # (P, 2) width and height of the unpadded frames in pixels
 
     def level(self, index: int) -> Tensor:
         """Return the (P, T, C, h, w) map of one level."""
@@ -131,67 +167,44 @@ class Memory(Features):
 
 @dataclass
 class GroundedFeatures(Features):
-    """P pairs after grounding: one map per frame that depends on the expression.
+    """P pairs after grounding: one map per frame that depends on the expression."""
 
-    Attributes:
-        early: (P, T, C, h, w) f_early, the text-grounded map at the grounding stride.
-        padding: (P, T, h, w) bool, True in padded cells of ``early``; None if there are none.
-        position: (P, T, C, h, w) positions of the cells of ``early``.
-        memory: the encoder's output, :class:`Memory` or :class:`MultimodalMemory`.
-        text: the expressions.
-        pair_to_clip: (P,) clip of each pair.
-        evidence: what a classifier says about the pairs, where the model asks one.
-    """
-
-    early: Tensor
+    early: Tensor  # (P, T, C, h, w) f_early, the text-grounded map at the grounding stride
+    # (P, T, h, w) bool, True in padded cells of ``early``; None if there are none
     padding: Tensor | None
-    position: Tensor
-    memory: Features
-    text: TextFeatures
-    pair_to_clip: Tensor
+    position: Tensor  # (P, T, C, h, w) positions of the cells of ``early``
+    memory: Features  # the encoder's output, :class:`Memory` or :class:`MultimodalMemory`
+    text: TextFeatures  # the expressions
+    pair_to_clip: Tensor  # (P,) clip of each pair
+    # what a classifier says about the pairs, where the model asks one
     evidence: WordEvidence | None = None
 
 
 @dataclass
 class CycleOutput(Features):
-    """Result of the text -> video -> text cycle for P pairs.
+    """Result of the text -> video -> text cycle for P pairs."""
 
-    Attributes:
-        reconstructed: (P, C) e', the sentence embedding rebuilt from the video.
-        misalignment_logit: (P,) logit of 'this expression does not belong to this video'.
-    """
-
-    reconstructed: Tensor
-    misalignment_logit: Tensor
+    reconstructed: Tensor  # (P, C) e', the sentence embedding rebuilt from the video
+    misalignment_logit: Tensor  # (P,) logit of 'this expression does not belong to this video'
 
 
 @dataclass
 class QueryPredictions(Features):
-    """Predictions of one decoder layer for the N queries of P pairs.
+    """Predictions of one decoder layer for the N queries of P pairs."""
 
-    Attributes:
-        scores: (P, T, N) referring logits.
-        boxes: (P, T, N, 4) cxcywh in [0, 1] of the unpadded frame; None for methods without boxes.
-        masks: (P, T, N, h, w) mask logits at the stride of the mask features.
-    """
-
-    scores: Tensor
+    scores: Tensor  # (P, T, N) referring logits
+    # (P, T, N, 4) cxcywh in [0, 1] of the unpadded frame; None for methods without boxes
     boxes: Tensor | None
-    masks: Tensor
+    masks: Tensor  # (P, T, N, h, w) mask logits at the stride of the mask features
 
 
 @dataclass
 class InstanceTargets(Features):
-    """All I annotated instances of a pair's clip, for methods that learn from all of them.
+    """All I annotated instances of a pair's clip, for methods that learn from all of them."""
 
-    Attributes:
-        masks: (I, T, H, W) bool, empty where the instance is not visible.
-        valid: (I, T) bool, True where the instance is visible.
-        referred: (I,) bool, True for the instance of the expression; all False for negative pairs.
-    """
-
-    masks: Tensor
-    valid: Tensor
+    masks: Tensor  # (I, T, H, W) bool, empty where the instance is not visible
+    valid: Tensor  # (I, T) bool, True where the instance is visible
+    # (I,) bool, True for the instance of the expression; all False for negative pairs
     referred: Tensor
 
     def at_frames(self, frames: Tensor) -> InstanceTargets:
@@ -205,18 +218,12 @@ class InstanceTargets(Features):
 
 @dataclass
 class PairTargets(Features):
-    """The objects that P pairs refer to; negative pairs have none in any frame.
+    """The objects that P pairs refer to; negative pairs have none in any frame."""
 
-    Attributes:
-        boxes: (P, T, 4) cxcywh in [0, 1] of the unpadded frame, zeros where absent.
-        masks: (P, T, H, W) bool.
-        valid: (P, T) bool, True where the object is visible.
-        instances: for each pair all instances of its clip; None if the data has none.
-    """
-
-    boxes: Tensor
-    masks: Tensor
-    valid: Tensor
+    boxes: Tensor  # (P, T, 4) cxcywh in [0, 1] of the unpadded frame, zeros where absent
+    masks: Tensor  # (P, T, H, W) bool
+    valid: Tensor  # (P, T) bool, True where the object is visible
+    # for each pair all instances of its clip; None if the data has none
     instances: list[InstanceTargets] | None = None
 
     def at_frames(self, frames: Tensor) -> PairTargets:
@@ -242,3 +249,26 @@ class PairTargets(Features):
         if any(missing):
             masks = F.pad(masks, (0, missing[1], 0, missing[0]))
         return PairTargets(self.boxes, masks, self.valid)
+
+
+@dataclass
+class MultimodalClips(Features):
+    """Features of B clips that do not depend on the text, computed once per clip."""
+
+    cells: Tensor  # (B, T, C, h, w) projected coarsest map, the one that is encoded
+    padding: Tensor  # (B, T, h, w) bool, True in its padded cells
+    position: Tensor  # (B, T, C, h, w) positions of its cells
+    # finer maps as the spatial decoder takes them, coarsest first, (B, T, C_i, h_i, w_i)
+    laterals: list[Tensor]
+    has_padding: bool = True  # False if ``padding`` is known to be False everywhere
+    classes: ClassScores | None = None  # what a classifier says about the clips, if there is one
+
+
+@dataclass
+class MultimodalMemory(Features):
+    """Encoded sequences of P pairs: in every frame its cells, then the words of the expression."""
+
+    tokens: Tensor  # (P, T, S + L, C)
+    # (P, T, S + L) bool, True at padded cells and where there is no word; None if there are none
+    padding: Tensor | None
+    position: Tensor  # (P, T, S + L, C), zeros for words

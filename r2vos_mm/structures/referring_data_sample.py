@@ -1,6 +1,17 @@
 """Define the data sample of referring video segmentation: one clip and its expressions."""
 
+from operator import attrgetter
+
 from mmengine.structures import BaseDataElement, InstanceData
+
+
+def _field(name: str, doc: str) -> property:
+    """Define a field of the sample that holds an :obj:`InstanceData`."""
+
+    def write(sample: BaseDataElement, value: InstanceData) -> None:
+        sample.set_field(value, name, dtype=InstanceData)
+
+    return property(attrgetter(name), write, lambda sample: delattr(sample, name), doc)
 
 
 class ReferringDataSample(BaseDataElement):
@@ -54,41 +65,8 @@ class ReferringDataSample(BaseDataElement):
         False
     """
 
-    @property
-    def gt_pairs(self) -> InstanceData:
-        """Pairs with their annotation, length P."""
-        return self._gt_pairs
-
-    @gt_pairs.setter
-    def gt_pairs(self, value: InstanceData) -> None:
-        self.set_field(value, '_gt_pairs', dtype=InstanceData)
-
-    @gt_pairs.deleter
-    def gt_pairs(self) -> None:
-        del self._gt_pairs
-
-    @property
-    def gt_instances(self) -> InstanceData:
-        """All annotated objects of the clip, length I."""
-        return self._gt_instances
-
-    @gt_instances.setter
-    def gt_instances(self, value: InstanceData) -> None:
-        self.set_field(value, '_gt_instances', dtype=InstanceData)
-
-    @gt_instances.deleter
-    def gt_instances(self) -> None:
-        del self._gt_instances
-
-    @property
-    def pred_pairs(self) -> InstanceData:
-        """Pairs with their predictions, length P, in the order of ``gt_pairs``."""
-        return self._pred_pairs
-
-    @pred_pairs.setter
-    def pred_pairs(self, value: InstanceData) -> None:
-        self.set_field(value, '_pred_pairs', dtype=InstanceData)
-
-    @pred_pairs.deleter
-    def pred_pairs(self) -> None:
-        del self._pred_pairs
+    gt_pairs = _field('_gt_pairs', 'Pairs with their annotation, length P.')
+    gt_instances = _field('_gt_instances', 'All annotated objects of the clip, length I.')
+    pred_pairs = _field(
+        '_pred_pairs', 'Pairs with their predictions, length P, in the order of ``gt_pairs``.'
+    )

@@ -101,7 +101,7 @@ def run(
         inputs, [tuple(x.shape[-2:]) for x in clips], annotated=annotated
     )
     grounded = model.neck.ground(features, text, torch.arange(len(clips)))
-    mask_features = model.neck.mask_features(features, grounded)
+    mask_features = model.neck.mask_features(features, grounded).compute()
     return model.mask_head(grounded.memory, mask_features, text.sentence)
 
 

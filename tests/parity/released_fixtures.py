@@ -68,7 +68,7 @@ def run(
     if first_padding and padding is not None:
         padding = padding[:1].expand_as(padding)
     cycle = model.cycle_head(grounded.early, padding, grounded.position, text.sentence)
-    mask_features = model.neck.mask_features(features, grounded)
+    mask_features = model.neck.mask_features(features, grounded).compute()
     layers = model.mask_head(grounded.memory, mask_features, text.sentence, cycle.reconstructed)
     return Pass(text.sentence, cycle, mask_features, layers)
 

@@ -72,7 +72,7 @@ def outputs(
     cycle = model.cycle_head(grounded.early, grounded.padding, grounded.position, text.sentence)
     queries = model.mask_head(
         grounded.memory,
-        model.neck.mask_features(features, grounded),
+        model.neck.mask_features(features, grounded).compute(),
         text.sentence,
         cycle.reconstructed,
         last_only=True,

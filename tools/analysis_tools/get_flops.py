@@ -137,9 +137,10 @@ def read_sentence(model: ReferringVideoSegmentor, clips: ClipFeatures, text: Tex
     cycle = model.cycle_head and model.cycle_head(
         grounded.early, grounded.padding, grounded.position, text.sentence, *presence
     )
+    features = model.neck.mask_features(clips, grounded)
     model.mask_head(
         grounded.memory,
-        model.neck.mask_features(clips, grounded),
+        features if isinstance(features, torch.Tensor) else features.compute(),
         text.sentence,
         cycle and cycle.reconstructed,
         last_only=True,

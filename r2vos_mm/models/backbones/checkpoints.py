@@ -13,8 +13,9 @@ MTTR, this one  ``backbone.``         ``downsamples.i.``        (C, 3, 1, 4, 4)
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -23,11 +24,9 @@ from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compar
 
 # Entries under which training code keeps a state dict.
 _CONTAINERS = ('state_dict', 'model', 'model_state_dict')
-_SWIN, _MMDET_SWIN, _RESNET = (
-    'patch_embed.proj.weight',
-    'patch_embed.projection.weight',
-    'layer1.0.conv1.weight',
-)
+# One tensor of each kind of backbone.
+_SWIN, _MMDET_SWIN = 'patch_embed.proj.weight', 'patch_embed.projection.weight'
+_RESNET = 'layer1.0.conv1.weight'
 # Names of a Swin trunk. Any other belongs to a classifier or to another module.
 _TRUNK = re.compile(r'(patch_embed|layers|stages|downsamples|norm\d)\.')
 # Buffers that the architecture implies; MMDetection's Swin saves the first.
@@ -36,14 +35,11 @@ _OPTIONAL = re.compile(rf'norm\d\..*|.*\{_INDEX}')
 _SURPLUS = re.compile(r'(norm\d|norm|fc|head)\..*')
 
 
-@dataclass(frozen=True)
-class BackboneWeights:
-    """Weights taken out of a file.
+class BackboneWeights(NamedTuple):
+    """Weights taken out of a file, by name, and the names in the file that were left out.
 
-    Attributes:
-        weights: Tensors by name.
-        ignored: Names in the file that were left out: entries that are not tensors, buffers that
-            the architecture implies, classifiers, and other modules.
+    Left out are entries that are not tensors, buffers that the architecture implies, classifiers,
+    and other modules.
     """
 
     weights: dict[str, Tensor]
@@ -63,14 +59,9 @@ def read_state(source: str | Path) -> BackboneWeights:
     """
     content = load_checkpoint(str(source))
     if isinstance(content, dict):
-        content = next(
-            (content[n] for n in _CONTAINERS if isinstance(content.get(n), dict)), content
-        )
-        tensors = {
-            name: value
-            for name, value in content.items()
-            if isinstance(name, str) and isinstance(value, Tensor)
-        }
+        found = [content[n] for n in _CONTAINERS if isinstance(content.get(n), dict)]
+        content = found[0] if found else content
+        tensors = {n: x for n, x in content.items() if isinstance(n, str) and isinstance(x, Tensor)}
         if tensors:
             return BackboneWeights(tensors, tuple(str(n) for n in content if n not in tensors))
     raise CheckpointReadError(
@@ -79,33 +70,27 @@ def read_state(source: str | Path) -> BackboneWeights:
     )
 
 
-def _find_prefix(state: dict[str, Tensor], anchor: str, source: str) -> str:
-    """The part of the names before the one backbone that has a tensor ``anchor``."""
-    found = [name for name in state if name == anchor or name.endswith(f'.{anchor}')]
-    if len(found) == 1:
-        return found[0].removesuffix(anchor)
-    problem = 'more than one' if found else 'no'
-    raise CheckpointMismatchError(
-        f'{source} holds {problem} {"ResNet" if anchor == _RESNET else "Swin"} backbone: looked '
-        f'for one name ending in {anchor!r} among {len(state)} tensors (such as '
-        f'{", ".join(found or list(state)[:3])}). Give a checkpoint of the right model.'
-    )
-
-
 def _trunk(
     state: dict[str, Tensor], source: str, *, implied: tuple[str, ...], anchor: str = _SWIN
 ) -> BackboneWeights:
-    """Strip the prefix, and leave out what is not the trunk or ends as in ``implied``."""
-    prefix = _find_prefix(state, anchor, source)
-    weights, ignored = {}, []
+    """Take out the one backbone that has a tensor ``anchor``, without what ends as ``implied``."""
+    found = [name for name in state if name == anchor or name.endswith(f'.{anchor}')]
+    if len(found) != 1:
+        raise CheckpointMismatchError(
+            f'{source} holds {"more than one" if found else "no"} '
+            f'{"ResNet" if anchor == _RESNET else "Swin"} backbone: looked for one name ending in '
+            f'{anchor!r} among {len(state)} tensors (such as '
+            f'{", ".join(found or list(state)[:3])}). Give a checkpoint of the right model.'
+        )
+    prefix, weights = found[0].removesuffix(anchor), {}
     for key, tensor in state.items():
         name = key.removeprefix(prefix)
         known = anchor == _RESNET or _TRUNK.match(name)
         if key.startswith(prefix) and known and not name.endswith(implied):
             weights[name] = tensor
-        else:
-            ignored.append(key)
-    return BackboneWeights(weights, tuple(ignored))
+    return BackboneWeights(
+        weights, tuple(k for k in state if k.removeprefix(prefix) not in weights)
+    )
 
 
 def convert_video_swin(
@@ -123,38 +108,29 @@ def convert_video_swin(
     Raises:
         CheckpointMismatchError: There is no Video Swin in it.
     """
-    trunk = _trunk(state, source, implied=(_INDEX, _MASK))
+    trunk, ignored = _trunk(state, source, implied=(_INDEX, _MASK))
     weights = {
         re.sub(r'^layers\.(\d+)\.downsample\.', r'downsamples.\1.', name): tensor
-        for name, tensor in trunk.weights.items()
+        for name, tensor in trunk.items()
     }
     _check_axes(weights[_SWIN], 5, source)
     weights[_SWIN] = weights[_SWIN].sum(dim=2, keepdim=True)
-    return BackboneWeights(weights, trunk.ignored)
+    return BackboneWeights(weights, ignored)
 
 
 def convert_swin(state: dict[str, Tensor], *, source: str = 'the state dict') -> BackboneWeights:
-    """Bring a 2-D Swin to the names of ``mmdet.SwinTransformer``.
+    """Bring a 2-D Swin, ReferFormer's or ImageNet's, to the names of ``mmdet.SwinTransformer``.
 
     MMDetection's own mapping renames attention and MLP and reorders patch merging, where it stacks
-    the channels of the four neighbours in the order of ``nn.Unfold``.
-
-    Args:
-        state: Tensors of a whole checkpoint, of ReferFormer / R2-VOS or of the ImageNet model.
-        source: What to call the origin in messages.
-
-    Raises:
-        CheckpointMismatchError: There is no 2-D Swin in it.
+    the channels of the four neighbours in the order of ``nn.Unfold``. Arguments and errors as for
+    :func:`convert_video_swin`.
     """
     from mmdet.models.backbones.swin import swin_converter
 
-    trunk = _trunk(state, source, implied=(_MASK,))
-    _check_axes(trunk.weights[_SWIN], 4, source)
-    weights = {
-        name.removeprefix('backbone.'): tensor
-        for name, tensor in swin_converter(trunk.weights).items()
-    }
-    return BackboneWeights(weights, trunk.ignored)
+    trunk, ignored = _trunk(state, source, implied=(_MASK,))
+    _check_axes(trunk[_SWIN], 4, source)
+    weights = {n.removeprefix('backbone.'): x for n, x in swin_converter(trunk).items()}
+    return BackboneWeights(weights, ignored)
 
 
 def _check_axes(kernel: Tensor, axes: int, source: str) -> None:
@@ -167,16 +143,7 @@ def _check_axes(kernel: Tensor, axes: int, source: str) -> None:
 
 
 def load_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
-    """Load a published checkpoint into a backbone.
-
-    Args:
-        backbone: ``VideoSwinTransformer``, ``mmdet.SwinTransformer`` or ``mmdet.ResNet``.
-        source: Path or address.
-
-    Raises:
-        FileNotFoundError, CheckpointReadError, CheckpointMismatchError: As :func:`fit_backbone`,
-            before the backbone is touched.
-    """
+    """Load a published checkpoint into a backbone; arguments and errors as :func:`fit_backbone`."""
     report = fit_backbone(backbone, source)
     backbone.load_state_dict(report.weights, strict=False)
     return report
@@ -198,22 +165,18 @@ def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
         CheckpointReadError: It cannot be read, see :func:`read_state`.
         CheckpointMismatchError: Its weights do not fit.
     """
-    stored, names = read_state(source), list(backbone.state_dict())
-    converted = _convert_for(names, stored.weights, str(source))
-    report = compare_weights(
-        backbone,
-        converted.weights,
-        source=str(source),
-        ignored=(*converted.ignored, *stored.ignored),
-    )
+    (state, unread), names = read_state(source), list(backbone.state_dict())
+    weights, ignored = _convert_for(names, state, str(source))
+    ignored = (*ignored, *unread)
+    report = compare_weights(backbone, weights, source=str(source), ignored=ignored)
+
+    def is_surplus(name: str) -> object:
+        return _SURPLUS.fullmatch(name) or _after_last_stage(name, names)
+
     replace(
         report,
-        missing_keys=[name for name in report.missing_keys if not _OPTIONAL.fullmatch(name)],
-        unexpected_keys=[
-            name
-            for name in report.unexpected_keys
-            if not (_SURPLUS.fullmatch(name) or _after_last_stage(name, names))
-        ],
+        missing_keys=[n for n in report.missing_keys if not _OPTIONAL.fullmatch(n)],
+        unexpected_keys=[n for n in report.unexpected_keys if not is_surplus(n)],
     ).require(
         advice='Give a checkpoint of this backbone, or set its sizes (depth, embed_dims, depths, '
         'num_heads, window_size) to those of the checkpoint.',

@@ -81,7 +81,7 @@ class TransformersBackbone(BaseModule):
         size = frames.shape[-2:]
         patch = getattr(self.model.config, 'patch_size', 1)
         patches = (patch, patch) if isinstance(patch, int) else patch
-        frames = _resize(frames, [-(-side // p) * p for side, p in zip(size, patches)])
+        frames = _resize(frames, [side + -side % p for side, p in zip(size, patches)])
         maps = self.model(frames).feature_maps
         if self.strides is None:
             return tuple(maps)

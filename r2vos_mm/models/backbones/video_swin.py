@@ -5,6 +5,7 @@ ReferFormer and MTTR use: patches of 1x4x4, so that every frame keeps its own ma
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from math import prod
 
 import torch
@@ -40,18 +41,15 @@ FORBIDDEN_LOGIT = -100.0
 class PatchEmbed(nn.Module):
     """Non-overlapping 1x4x4 patches, projected and normalised."""
 
-    def __init__(self, in_channels: int, embed_dims: int, *, patch_size: int = 4) -> None:
+    def __init__(self, in_channels: int, embed_dims: int) -> None:
         super().__init__()
-        self.patch_size = patch_size
-        patch = (1, patch_size, patch_size)
-        self.proj = nn.Conv3d(in_channels, embed_dims, kernel_size=patch, stride=patch)
+        self.proj = nn.Conv3d(in_channels, embed_dims, kernel_size=(1, 4, 4), stride=(1, 4, 4))
         self.norm = nn.LayerNorm(embed_dims)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, T, 3, H, W) -> (B, T, ceil(H/4), ceil(W/4), C); missing pixels count as zero."""
-        bottom, right = (-side % self.patch_size for side in clips.shape[-2:])
-        if bottom or right:
-            clips = F.pad(clips, (0, right, 0, bottom))
+        height, width = clips.shape[-2:]
+        clips = F.pad(clips, (0, -width % 4, 0, -height % 4))
         tokens = self.proj(clips.transpose(1, 2))
         return self.norm(rearrange(tokens, 'b c t h w -> b t h w c'))
 
@@ -67,8 +65,7 @@ class PatchMerging(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(B, T, h, w, C) -> (B, T, ceil(h/2), ceil(w/2), 2C)."""
         rows, columns = maps.shape[2:4]
-        if rows % 2 or columns % 2:
-            maps = F.pad(maps, (0, 0, 0, columns % 2, 0, rows % 2))
+        maps = F.pad(maps, (0, 0, 0, columns % 2, 0, rows % 2))
         # Released weights count the neighbours down the first column, then down the second.
         neighbours = rearrange(
             maps, 'b t (h row) (w column) c -> b t h w (column row c)', row=2, column=2
@@ -79,11 +76,7 @@ class PatchMerging(nn.Module):
 class WindowAttention(nn.Module):
     """Multi-head self-attention inside windows with a learned bias per 3-D offset.
 
-    Args:
-        channels: C.
-        num_heads: heads; must divide C.
-        window_size: the configured window, which determines the size of the bias table.
-        qkv_bias: whether query, key and value have a bias.
+    ``window_size``, the configured window, determines the size of the table of biases.
     """
 
     def __init__(
@@ -97,15 +90,7 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, windows: Tensor, layout: ShiftedLayout | None = None) -> Tensor:
-        """Attend within each window.
-
-        Args:
-            windows: (G, B, M, C), sorted by group if a layout is given.
-            layout: groups of windows and their masks; None if every token sees its whole window.
-
-        Returns:
-            (G, B, M, C).
-        """
+        """Attend within each of the windows (G, B, M, C), sorted by group if a layout is given."""
         query, key, value = rearrange(
             self.qkv(windows),
             'g b m (part heads d) -> part (g b) heads m d',
@@ -113,10 +98,7 @@ class WindowAttention(nn.Module):
             heads=self.num_heads,
         )
         bias = self._bias(windows.shape[2]).to(query.dtype)
-        if layout is None:
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
-        else:
-            mixed = _attend_by_group(query, key, value, bias, layout)
+        mixed = _attend(query, key, value, bias, layout)
         return self.proj(rearrange(mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
 
     def _bias(self, tokens: int) -> Tensor:
@@ -126,23 +108,20 @@ class WindowAttention(nn.Module):
         return table[index].permute(2, 0, 1).contiguous()
 
 
-def _attend_by_group(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, layout: ShiftedLayout
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, layout: ShiftedLayout | None
 ) -> Tensor:
     """Attend with one call per distinct mask.
 
     A mask that is broadcast over its windows is not written out per window, which would take
     215 MB in each shifted block of the first stage (5x360x640, Swin-T, float32).
     """
+    if layout is None:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
     sizes = [size * len(query) // layout.order.numel() for size in layout.group_sizes]
-    parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), layout.forbidden)
-    mixed = []
-    for part_query, part_key, part_value, forbidden in parts:
-        mask = (bias + FORBIDDEN_LOGIT * forbidden.to(bias.dtype))[None]
-        mixed.append(
-            F.scaled_dot_product_attention(part_query, part_key, part_value, attn_mask=mask)
-        )
-    return torch.cat(mixed)
+    masks = (bias + FORBIDDEN_LOGIT * group.to(bias.dtype) for group in layout.forbidden)
+    parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), masks)
+    return torch.cat([F.scaled_dot_product_attention(*part, mask[None]) for *part, mask in parts])
 
 
 class Mlp(nn.Module):
@@ -159,16 +138,7 @@ class Mlp(nn.Module):
 
 
 class VideoSwinBlock(nn.Module):
-    """Pre-norm window attention and MLP, each with a residual and drop path.
-
-    Args:
-        channels: C.
-        num_heads: heads of the attention.
-        window_size: the configured window.
-        mlp_ratio: hidden channels of the MLP per C.
-        qkv_bias: whether query, key and value have a bias.
-        drop_path: probability that a clip skips a residual branch in training.
-    """
+    """Pre-norm window attention and MLP, each with a residual and drop path."""
 
     def __init__(
         self,
@@ -203,16 +173,7 @@ class VideoSwinBlock(nn.Module):
 
 
 class VideoSwinStage(nn.Module):
-    """Blocks of one resolution; every second one shifts its windows by half.
-
-    Args:
-        channels: C.
-        num_heads: heads of the attention.
-        window_size: the configured window.
-        drop_paths: drop-path probability of each block.
-        with_cp: recompute each block in the backward pass instead of keeping its activations.
-        options: other arguments of :class:`VideoSwinBlock`.
-    """
+    """Blocks of one resolution; every second one shifts its windows by half."""
 
     def __init__(
         self,
@@ -306,10 +267,11 @@ class VideoSwinTransformer(BaseModule):
         self.out_channels = tuple(channels[stage] for stage in self.out_indices)
         self.patch_embed = PatchEmbed(in_channels, embed_dims)
         options = dict(mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, with_cp=with_cp)
-        stages = zip(channels, num_heads, _drop_paths(drop_path_rate, depths))
+        blocks = sum(depths)
+        rates = iter([drop_path_rate * i / max(blocks - 1, 1) for i in range(blocks)])
         self.layers = nn.ModuleList(
-            VideoSwinStage(width, heads, tuple(window_size), rates, **options)
-            for width, heads, rates in stages
+            VideoSwinStage(width, heads, tuple(window_size), list(islice(rates, depth)), **options)
+            for width, heads, depth in zip(channels, num_heads, depths)
         )
         self.downsamples = nn.ModuleList(PatchMerging(width) for width in channels[:-1])
         self.has_out_norm = out_norm is not None
@@ -319,10 +281,7 @@ class VideoSwinTransformer(BaseModule):
         self._freeze()
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
-        """Extract the maps of a batch of clips.
-
-        Args:
-            clips: (B, T, 3, H, W) float, normalised.
+        """Extract the maps of a batch of normalised clips (B, T, 3, H, W).
 
         Returns:
             Per out index a (B*T, C_i, h_i, w_i) map, frames of a clip in a row, with
@@ -352,8 +311,7 @@ class VideoSwinTransformer(BaseModule):
         """Load the ``Pretrained`` checkpoint, or draw weights as the paper's code base does.
 
         Raises:
-            CheckpointReadError: the file is missing or damaged.
-        CheckpointMismatchError: the file is of another model.
+            CheckpointReadError, CheckpointMismatchError: the file cannot be read or used.
         """
         init = self.init_cfg if isinstance(self.init_cfg, dict) else {}
         if init.get('type') == 'Pretrained':
@@ -363,7 +321,12 @@ class VideoSwinTransformer(BaseModule):
             super().init_weights()
         else:
             for module in self.modules():
-                _init_module(module)
+                if isinstance(module, nn.Linear):
+                    trunc_normal_init(module, std=0.02)
+                elif isinstance(module, nn.LayerNorm):
+                    constant_init(module, 1.0)
+                elif isinstance(module, WindowAttention):
+                    nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode, keeping frozen stages in evaluation mode (no drop path)."""
@@ -372,34 +335,16 @@ class VideoSwinTransformer(BaseModule):
         return self
 
     def _freeze(self) -> None:
-        frozen: list[nn.Module] = []
+        stages = max(self.frozen_stages, 0)
+        frozen = [*self.layers[:stages], *self.downsamples[:stages]]
         if self.frozen_stages >= 0:
-            frozen = [
-                self.patch_embed,
-                *self.layers[: self.frozen_stages],
-                *self.downsamples[: self.frozen_stages],
-            ]
+            frozen.append(self.patch_embed)
         if self.has_out_norm:
-            stages = [stage for stage in self.out_indices if stage < self.frozen_stages]
-            frozen += [getattr(self, f'norm{stage}') for stage in stages]
+            frozen += [
+                getattr(self, f'norm{stage}') for stage in self.out_indices if stage < stages
+            ]
         for module in frozen:
             module.eval().requires_grad_(False)
-
-
-def _init_module(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        trunc_normal_init(module, std=0.02)
-    elif isinstance(module, nn.LayerNorm):
-        constant_init(module, 1.0)
-    elif isinstance(module, WindowAttention):
-        nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
-
-
-def _drop_paths(rate: float, depths: Sequence[int]) -> list[list[float]]:
-    """Drop-path probability of every block, growing linearly from 0 to ``rate``."""
-    blocks = sum(depths)
-    rates = iter([rate * block / max(blocks - 1, 1) for block in range(blocks)])
-    return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
 def _check_sizes(
@@ -411,15 +356,14 @@ def _check_sizes(
     frozen_stages: int,
 ) -> None:
     """Raise a ValueError that names the setting if the sizes do not fit together."""
-    stages, problem = len(depths), None
-    widths = [embed_dims * 2**stage for stage in range(stages)]
-    wrong = [i for i, heads in enumerate(num_heads[:stages]) if widths[i] % heads]
+    stages, problem, built = len(depths), None, max(out_indices, default=-1) + 1
+    wrong = next((i for i, n in enumerate(num_heads[:stages]) if embed_dims * 2**i % n), None)
     if len(num_heads) != stages:
         problem = f'depths has {stages} stages but num_heads {len(num_heads)}'
-    elif wrong:
+    elif wrong is not None:
         problem = (
-            f'num_heads[{wrong[0]}]={num_heads[wrong[0]]} does not divide the {widths[wrong[0]]} '
-            f'channels of stage {wrong[0]}; change embed_dims or num_heads'
+            f'num_heads[{wrong}]={num_heads[wrong]} does not divide the {embed_dims * 2**wrong} '
+            f'channels of stage {wrong}; change embed_dims or num_heads'
         )
     elif len(window_size) != 3 or min(window_size) < 1:
         problem = f'window_size={tuple(window_size)} must be three positive numbers'
@@ -428,10 +372,10 @@ def _check_sizes(
             f'out_indices={tuple(out_indices)} must be increasing stage numbers between 0 and '
             f'{stages - 1}'
         )
-    elif not -1 <= frozen_stages <= max(out_indices) + 1:
+    elif not -1 <= frozen_stages <= built:
         problem = (
-            f'frozen_stages={frozen_stages} must lie between -1 and {max(out_indices) + 1}, the '
-            'number of stages built'
+            f'frozen_stages={frozen_stages} must lie between -1 and {built}, the number of stages '
+            'built'
         )
     if problem is not None:
         raise ValueError(f'VideoSwinTransformer: {problem}')

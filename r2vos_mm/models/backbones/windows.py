@@ -6,8 +6,7 @@ Pure functions of sizes, cached per shape. Axes are always (time, rows, columns)
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
-from math import prod
+from operator import mul
 
 import torch
 import torch.nn.functional as F
@@ -23,17 +22,11 @@ CACHED_LAYOUTS = 32
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Division of a map into windows.
+    """Division of a map into windows."""
 
-    Args:
-        size: cells (T, h, w) of the map.
-        window: cells of one window, no larger than the map.
-        shift: cells by which the map is rolled before it is cut, 0 for an axis that is not shifted.
-    """
-
-    size: Size3D
-    window: Size3D
-    shift: Size3D
+    size: Size3D  # cells (T, h, w) of the map
+    window: Size3D  # cells of one window, no larger than the map
+    shift: Size3D  # cells by which the map is rolled before it is cut, 0 for an unshifted axis
 
     @property
     def counts(self) -> Size3D:
@@ -43,10 +36,7 @@ class WindowGrid:
     @property
     def padding(self) -> Size3D:
         """Cells added at the end of each axis to fill its last window."""
-        return tuple(
-            count * window - cells
-            for count, window, cells in zip(self.counts, self.window, self.size)
-        )
+        return tuple(-cells % window for cells, window in zip(self.size, self.window))
 
     @property
     def is_shifted(self) -> bool:
@@ -60,44 +50,25 @@ class ShiftedLayout:
 
     A roll brings cells from opposite borders into the last window of an axis. All windows that
     are last along the same set of axes share one mask, so G windows need at most 8 masks.
-
-    Args:
-        order: (G,) window indices, sorted by group.
-        inverse: (G,) the permutation that undoes ``order``.
-        group_sizes: windows in each group.
-        forbidden: (groups, M, M) bool, True if a query (row) must not see a key (column).
     """
 
-    order: Tensor
-    inverse: Tensor
+    order: Tensor  # (G,) window indices, sorted by group
+    inverse: Tensor  # (G,) the permutation that undoes ``order``
     group_sizes: tuple[int, ...]
-    forbidden: Tensor
+    forbidden: Tensor  # (groups, M, M) bool, True if a query (row) must not see a key (column)
 
 
 def fit_window(size: Size3D, window_size: Size3D, *, shifted: bool) -> WindowGrid:
-    """Clip the window to the map along axes where the map is no larger, without a shift there.
-
-    Args:
-        size: cells (T, h, w) of the map.
-        window_size: the configured window.
-        shifted: whether the map is rolled by half a window.
-    """
+    """Clip the window to the map along axes where the map is no larger, without a shift there."""
     pairs = list(zip(size, window_size))
-    return WindowGrid(
-        size=tuple(size),
-        window=tuple(min(cells, extent) for cells, extent in pairs),
-        shift=tuple(extent // 2 if shifted and cells > extent else 0 for cells, extent in pairs),
-    )
+    shift = tuple(extent // 2 if shifted and cells > extent else 0 for cells, extent in pairs)
+    return WindowGrid(tuple(size), tuple(map(min, size, window_size)), shift)
 
 
 def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
     """Cut maps into windows, after zero-padding and rolling according to the grid.
 
-    Args:
-        maps: (B, T, h, w, C).
-
-    Returns:
-        (G, B, M, C), the G windows counted time first, columns last.
+    (B, T, h, w, C) -> (G, B, M, C), the G windows counted time first, columns last.
     """
     pad_t, pad_h, pad_w = grid.padding
     if any(grid.padding):
@@ -111,14 +82,7 @@ def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
 
 
 def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
-    """Put windows back into maps: the inverse of :func:`partition`.
-
-    Args:
-        windows: (G, B, M, C).
-
-    Returns:
-        (B, T, h, w, C).
-    """
+    """Put windows back into maps: the inverse of :func:`partition`."""
     (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
     axes = dict(gt=gt, gh=gh, gw=gw, wt=wt, wh=wh, ww=ww)
     maps = rearrange(windows, '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c', **axes)
@@ -130,20 +94,13 @@ def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
 
 @lru_cache(maxsize=CACHED_LAYOUTS)
 def relative_position_index(window_size: Size3D, tokens: int, device: torch.device) -> Tensor:
-    """Return the row of the bias table for each (query, key) of a window.
+    """Return the row of the bias table for each (query, key) of a window of M tokens, (M, M) int64.
 
     The table has one row per offset, (2wt-1)(2wh-1)(2ww-1) in all, time offsets slowest. Offsets
     are counted within the *configured* window, and a clipped window takes the top-left block. This
     is exact if only time is clipped. If rows or columns are clipped too (maps of fewer than 7 rows
     or columns, unlike 360 pixel videos), tokens get the offsets of others; the released models were
     trained this way, so their weights need it.
-
-    Args:
-        window_size: the configured window.
-        tokens: M, the tokens of the window in use.
-
-    Returns:
-        (M, M) int64.
     """
     # A tensor made under inference mode could not be saved for the backward pass of a later step.
     with torch.inference_mode(False):
@@ -156,16 +113,6 @@ def relative_position_index(window_size: Size3D, tokens: int, device: torch.devi
         return index.to(device)
 
 
-def _regions(grid: WindowGrid, last: tuple[int, ...]) -> Tensor:
-    """(M,) side of each roll border that a token of a window is on, encoded in one number."""
-    axes = [
-        (torch.arange(extent, device='cpu') >= extent - shift) & bool(is_last)
-        for extent, shift, is_last in zip(grid.window, grid.shift, last)
-    ]
-    time, rows, columns = torch.meshgrid(*axes, indexing='ij')
-    return (4 * time + 2 * rows + 1 * columns).flatten()
-
-
 @lru_cache(maxsize=CACHED_LAYOUTS)
 def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     """Group the windows of a shifted grid by their mask.
@@ -174,19 +121,16 @@ def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     their window.
     """
     with torch.inference_mode(False):
-        kinds = [
-            tuple(
-                int(shift > 0 and place == count - 1)
-                for shift, place, count in zip(grid.shift, places, grid.counts)
-            )
-            for places in product(*map(range, grid.counts))
-        ]
-        groups = sorted(set(kinds))
-        order = torch.tensor(sorted(range(prod(grid.counts)), key=kinds.__getitem__), device='cpu')
-        regions = torch.stack([_regions(grid, last) for last in groups])
+        padded = tuple(map(mul, grid.counts, grid.window))
+        axes = [torch.arange(c, device='cpu') >= c - s for c, s in zip(padded, grid.shift)]
+        time, rows, columns = torch.meshgrid(*axes, indexing='ij')
+        sides = (4 * time + 2 * rows + 1 * columns)[None, ..., None]
+        sides = partition(sides, WindowGrid(padded, grid.window, (0, 0, 0)))[:, 0, :, 0]  # (G, M)
+        sides, groups = sides.unique(dim=0, return_inverse=True)
+        order = groups.argsort(stable=True)
         return ShiftedLayout(
             order=order.to(device),
             inverse=order.argsort().to(device),
-            group_sizes=tuple(kinds.count(last) for last in groups),
-            forbidden=(regions[:, :, None] != regions[:, None, :]).to(device),
+            group_sizes=tuple(groups.bincount().tolist()),
+            forbidden=(sides[:, :, None] != sides[:, None, :]).to(device),
         )

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from mmdet.models.layers import MLP
-from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from r2vos_mm.structures import InstanceTargets, MultimodalMemory, PairTargets, 
 from ..layers.initialization import xavier_matrices
 from ..layers.maps import flatten_padding
 from ..task_modules import SequenceMatch
+from .query_head import build_losses, flat, mean_count, supervise_layers
 
 
 @MODELS.register_module()
@@ -54,8 +54,7 @@ class InstanceSequenceHead(BaseModule):
         self.query_position = nn.Embedding(num_queries, channels)
         self.referred_branch = nn.Linear(channels, 2)
         self.kernel_branch = MLP(channels, channels, mask_channels, 2)
-        losses = dict(referred=loss_referred, mask=loss_mask, dice=loss_dice)
-        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in losses.items()})
+        self.losses = build_losses(referred=loss_referred, mask=loss_mask, dice=loss_dice)
 
     def init_weights(self) -> None:
         """Draw the decoder's weights as DETR does."""
@@ -98,17 +97,15 @@ class InstanceSequenceHead(BaseModule):
                 'pipeline'
             )
         count = sum(target.valid.numel() for target in targets.instances)
-        normaliser = reduce_mean(targets.valid.new_tensor(count, dtype=torch.float)).clamp(min=1.0)
-        losses: dict[str, Tensor] = {}
-        for layer, prediction in enumerate(predictions):
-            prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
+        normaliser = mean_count(torch.tensor(count, device=targets.valid.device))
+
+        def layer_loss(prediction: QueryPredictions) -> dict[str, Tensor]:
             matches = self.matcher(prediction, targets.instances)
-            found = dict(
-                referred=self._referred_loss(prediction.scores, matches, targets.instances),
-                **self._mask_losses(prediction.masks, matches, targets.instances, normaliser),
-            )
-            losses |= {f'{prefix}loss_{name}': value for name, value in found.items()}
-        return losses
+            referred = self._referred_loss(prediction.scores, matches, targets.instances)
+            masks = self._mask_losses(prediction.masks, matches, targets.instances, normaliser)
+            return dict(referred=referred) | masks
+
+        return supervise_layers(predictions, layer_loss)
 
     def _decode(self, memory: MultimodalMemory) -> Tensor:
         """Query embeddings (layers, P, T, N, C)."""
@@ -145,8 +142,8 @@ class InstanceSequenceHead(BaseModule):
             visible = target.labels(referred=1, other=0)[match.instances]  # (K, T)
             labels[row, :, match.queries] = visible.T.to(labels)
             weights[row, :, match.queries[target.referred[match.instances]]] = 1
-        columns = (x.flatten()[:, None] for x in (scores, labels, weights))
-        return self.losses['referred'](*columns, avg_factor=scores.shape[:2].numel())
+        frames = scores.shape[:2].numel()
+        return self.losses['referred'](*flat(scores, labels, weights), avg_factor=frames)
 
     def _mask_losses(
         self,
@@ -158,15 +155,11 @@ class InstanceSequenceHead(BaseModule):
         """Losses of the matched masks (P, T, N, h, w) at the size of the targets."""
         rows = list(zip(masks, matches, targets, strict=True))
         found = torch.cat([mask[:, match.queries].flatten(0, 1) for mask, match, _ in rows])
-        wanted = [t.masks[match.instances].transpose(0, 1).flatten(0, 1) for _, match, t in rows]
-        wanted = torch.cat(wanted)
+        wanted = torch.cat([t.masks[m.instances].transpose(0, 1).flatten(0, 1) for _, m, t in rows])
         found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
         wanted = wanted.flatten(1).to(found.dtype)
-        columns, cells = (
-            (x.flatten()[:, None] for x in (found, wanted)),
-            normaliser * found.shape[1],
-        )
+        cells = normaliser * found.shape[1]
         return dict(
-            mask=self.losses['mask'](*columns, avg_factor=cells),
+            mask=self.losses['mask'](*flat(found, wanted), avg_factor=cells),
             dice=self.losses['dice'](found, wanted, avg_factor=normaliser),
         )

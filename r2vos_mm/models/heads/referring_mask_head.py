@@ -2,7 +2,6 @@
 
 import torch
 from mmdet.models.layers import MLP, inverse_sigmoid
-from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
@@ -10,7 +9,8 @@ from r2vos_mm.registry import MODELS, TASK_UTILS
 from r2vos_mm.structures import Memory, PairTargets, QueryPredictions
 
 from ..layers.convolved_maps import ConvolvedMaps
-from ..layers.maps import flatten_padding, level_layout
+from ..layers.maps import flatten_padding
+from .query_head import build_losses, flat, mean_count, supervise_layers
 
 
 @MODELS.register_module()
@@ -64,8 +64,8 @@ class ReferringMaskHead(BaseModule):
         num_layers = len(self.decoder.layers)
         self.score_branches = nn.ModuleList(nn.Linear(channels, 1) for _ in range(num_layers))
         self.box_branches = nn.ModuleList(MLP(channels, channels, 4, 3) for _ in range(num_layers))
-        losses = dict(cls=loss_cls, bbox=loss_bbox, giou=loss_giou, mask=loss_mask, dice=loss_dice)
-        self.losses = nn.ModuleDict({name: MODELS.build(loss) for name, loss in losses.items()})
+        boxes = dict(bbox=loss_bbox, giou=loss_giou)
+        self.losses = build_losses(cls=loss_cls, **boxes, mask=loss_mask, dice=loss_dice)
 
     def init_weights(self) -> None:
         """Start with rare positives and small boxes at the reference points."""
@@ -119,14 +119,9 @@ class ReferringMaskHead(BaseModule):
             ``loss_cls, loss_bbox, loss_giou, loss_mask, loss_dice``; earlier layers carry the
             prefix ``d<layer>.``.
         """
-        normaliser = reduce_mean(targets.valid.sum().float()).clamp(min=1.0)
+        normaliser = mean_count(targets.valid.sum())
         targets = targets.at_stride(self.mask_stride, predictions[-1].masks.shape[-2:])
-        losses: dict[str, Tensor] = {}
-        for layer, prediction in enumerate(predictions):
-            prefix = '' if layer == len(predictions) - 1 else f'd{layer}.'
-            found = self._layer_loss(prediction, targets, normaliser)
-            losses |= {f'{prefix}loss_{name}': value for name, value in found.items()}
-        return losses
+        return supervise_layers(predictions, lambda x: self._layer_loss(x, targets, normaliser))
 
     def _query(self, sentence: Tensor, reconstructed: Tensor | None) -> Tensor:
         if self.query_mixer is None:
@@ -153,7 +148,8 @@ class ReferringMaskHead(BaseModule):
             reference_points=initial,
             valid_ratios=memory.valid_ratios.repeat_interleave(frames[1], dim=0),
             reg_branches=self.box_branches,
-            **level_layout(memory.shapes, query.device),
+            spatial_shapes=memory.shapes,
+            level_start_index=None,
         )
         references = [initial, *references]
         return embeddings.unflatten(1, frames), [r.unflatten(0, frames) for r in references]
@@ -176,15 +172,12 @@ class ReferringMaskHead(BaseModule):
         labels[rows, :, queries] = targets.valid.to(labels.dtype)
         weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
         of_boxes, wanted = weight[..., None].expand_as(boxes), targets.masks.flatten(1).to(masks)
-        scores, labels, pixels, wanted_pixels = (
-            x.flatten()[:, None] for x in (prediction.scores, labels, masks, wanted)
-        )
         loss, n, cells = self.losses, normaliser, normaliser * masks.shape[1]
         return dict(
-            cls=loss['cls'](scores, labels, avg_factor=n),
+            cls=loss['cls'](*flat(prediction.scores, labels), avg_factor=n),
             bbox=loss['bbox'](boxes, targets.boxes, of_boxes, avg_factor=n),
             giou=loss['giou'](boxes, targets.boxes, weight, avg_factor=n),
-            mask=loss['mask'](pixels, wanted_pixels, avg_factor=cells),
+            mask=loss['mask'](*flat(masks, wanted), avg_factor=cells),
             dice=loss['dice'](masks, wanted, avg_factor=n),
         )
 

@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.layers import MLP
@@ -24,40 +23,20 @@ MIN_RELATED_SENTENCES = 3
 
 
 def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> ConfigType:
-    """Return the config of the paper's D_e, a post-norm decoder with a final layer norm.
+    """Return the config of the paper's D_e (R2-VOS supplementary): post-norm, then a layer norm.
 
-    Args:
-        channels: C; one attention head per 32 channels.
-        num_layers: number of layers (R2-VOS supplementary: 3).
-
-    Returns:
-        Arguments of mmdet's ``DetrTransformerDecoder``.
+    It has one attention head per 32 channels. The result holds arguments of mmdet's
+    ``DetrTransformerDecoder``.
     """
-    attention = dict(
-        embed_dims=channels,
-        num_heads=max(1, channels // 32),
-        attn_drop=0.1,
-        dropout_layer=dict(type='Dropout', drop_prob=0.1),
-    )
-    return dict(
-        num_layers=num_layers,
-        return_intermediate=False,
-        layer_cfg=dict(
-            self_attn_cfg=dict(attention),
-            cross_attn_cfg=dict(attention),
-            ffn_cfg=dict(
-                embed_dims=channels,
-                feedforward_channels=8 * channels,
-                num_fcs=2,
-                ffn_drop=0.1,
-                act_cfg=dict(type='ReLU', inplace=True),
-            ),
-        ),
-    )
+    attention = dict(embed_dims=channels, num_heads=max(1, channels // 32), attn_drop=0.1)
+    attention['dropout_layer'] = dict(type='Dropout', drop_prob=0.1)
+    ffn = dict(embed_dims=channels, feedforward_channels=8 * channels, num_fcs=2, ffn_drop=0.1)
+    ffn['act_cfg'] = dict(type='ReLU', inplace=True)
+    layer = dict(self_attn_cfg=attention, cross_attn_cfg=dict(attention), ffn_cfg=ffn)
+    return dict(num_layers=num_layers, return_intermediate=False, layer_cfg=layer)
 
 
-@dataclass
-class _CyclePairs:
+class _CyclePairs(NamedTuple):
     """The pairs of all processes: N rows in order of rank."""
 
     reconstructed: Tensor  # (N, C) e'
@@ -146,9 +125,6 @@ class RelationalCycleHead(BaseModule):
             position: (P, T, C, h, w) or broadcastable to it; added to keys *and* values.
             sentence: (P, C) sentence embeddings e.
             presence: (P,) logit of presence from word maps, if :attr:`needs_words`.
-
-        Returns:
-            ``reconstructed`` (P, C) and ``misalignment_logit`` (P,).
         """
         memory = (f_early + position).permute(0, 1, 3, 4, 2).flatten(1, 3)
         token = self.text_query.weight.expand(len(memory), 1, -1)
@@ -196,7 +172,7 @@ class RelationalCycleHead(BaseModule):
                 f'{len(sentence)} embeddings, {len(is_negative)} labels and {len(sentences)} '
                 'expressions for the same pairs; give one of each per pair'
             )
-        pairs = self._gather(cycle, sentence, is_negative, sentences)
+        pairs = _gather(cycle, sentence, is_negative, sentences)
         losses = self._relational_losses(pairs)
         labels = pairs.is_negative.long()
         losses['loss_align'] = self.loss_align(pairs.misalignment_logit.float(), labels)
@@ -217,25 +193,19 @@ class RelationalCycleHead(BaseModule):
             loss_cycle_angle=self.loss_angle(student, teacher),
         )
 
-    @staticmethod
-    def _gather(
-        cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
-    ) -> _CyclePairs:
-        """Gather the pairs of all processes, features and integers separately."""
-        channels = sentence.shape[-1]
-        parts = [cycle.reconstructed, sentence, cycle.misalignment_logit[:, None]]
-        features = gather_rows(torch.cat([part.float() for part in parts], dim=-1))
-        ids = torch.tensor([_sentence_id(text) for text in sentences], dtype=torch.long)
-        ids = ids.to(sentence.device)
-        labels = gather_rows(torch.stack([is_negative.to(ids), ids], dim=-1))
-        reconstructed, embedding, logit = features.split([channels, channels, 1], dim=-1)
-        return _CyclePairs(
-            reconstructed=reconstructed,
-            sentence=embedding,
-            misalignment_logit=logit.squeeze(-1),
-            is_negative=labels[:, 0].bool(),
-            sentence_ids=labels[:, 1],
-        )
+
+def _gather(
+    cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
+) -> _CyclePairs:
+    """Gather the pairs of all processes, features and integers separately."""
+    parts = [cycle.reconstructed, sentence, cycle.misalignment_logit[:, None]]
+    features = gather_rows(torch.cat([part.float() for part in parts], dim=-1))
+    ids = torch.tensor(list(map(_sentence_id, sentences)), dtype=torch.long, device=sentence.device)
+    labels = gather_rows(torch.stack([is_negative.to(ids), ids], dim=-1))
+    reconstructed, embedding, logit = features.split([part.shape[-1] for part in parts], dim=-1)
+    return _CyclePairs(
+        reconstructed, embedding, logit.squeeze(-1), labels[:, 0].bool(), labels[:, 1]
+    )
 
 
 def _sentence_id(sentence: str) -> int:

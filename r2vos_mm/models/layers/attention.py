@@ -54,9 +54,7 @@ class MultiheadAttention(BaseModule):
                 self.query_proj(query),
                 [(key, self.key_proj.weight)],
                 self.key_proj.bias,
-                value,
-                self.value_proj.weight,
-                self.value_proj.bias,
+                (value, self.value_proj.weight, self.value_proj.bias),
                 num_heads=self.num_heads,
                 key_padding=key_padding,
             )
@@ -109,9 +107,7 @@ def attend_few_queries(
     query: Tensor,
     keys: Sequence[tuple[Tensor, Tensor]],
     key_bias: Tensor,
-    value: Tensor,
-    value_weight: Tensor,
-    value_bias: Tensor,
+    value: tuple[Tensor, Tensor, Tensor],
     *,
     num_heads: int,
     key_padding: Tensor | None = None,
@@ -123,8 +119,7 @@ def attend_few_queries(
         query: (P, Q, C) projected queries.
         keys: terms of the keys, each a (P, K, D) tensor and the (C, D) matrix that projects it.
         key_bias: (C,).
-        value: (P, K, D).
-        value_weight, value_bias: (C, D) and (C,) projection of the values.
+        value: values (P, K, D) and their projection, (C, D) weights and (C,) biases.
         num_heads: H.
         key_padding: (P, K) bool, True at keys that must not be seen; None if there are none.
         dropout: dropout of the attention weights.
@@ -143,7 +138,8 @@ def attend_few_queries(
         if key_padding is not None:
             logits = logits.masked_fill(key_padding[:, None], float('-inf'))
         weights = F.dropout(logits.softmax(-1), dropout, training=dropout > 0)
-        mixed = (weights @ _full(value)).unflatten(1, rows)
+        values, value_weight, value_bias = value
+        mixed = (weights @ _full(values)).unflatten(1, rows)
         mixed = mixed @ value_weight.unflatten(0, heads).transpose(1, 2)  # (P, H, Q, d)
         shares = weights.sum(-1, keepdim=True).unflatten(1, rows)  # 1 without dropout
         mixed = mixed + shares * value_bias.unflatten(0, (num_heads, 1, -1))

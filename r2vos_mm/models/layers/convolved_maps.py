@@ -11,15 +11,10 @@ from .maps import per_frame
 
 @dataclass
 class ConvolvedMaps:
-    """The output of a convolution that is computed only if necessary.
+    """The output of a convolution that is computed only if necessary."""
 
-    Attributes:
-        maps: (P, T, C, h, w) input of the convolution.
-        convolution: with stride 1, and as many output as input cells; C' output channels.
-    """
-
-    maps: Tensor
-    convolution: nn.Conv2d
+    maps: Tensor  # (P, T, C, h, w) input of the convolution
+    convolution: nn.Conv2d  # with stride 1, and as many output as input cells; C' output channels
 
     def compute(self) -> Tensor:
         """Return the output (P, T, C', h, w)."""

@@ -1,4 +1,4 @@
-"""Ground the expression in one level of the memory (R2-VOS)."""
+"""Ground the expression in one level of the memory."""
 
 import torch
 from mmcv.cnn import ConvModule
@@ -8,11 +8,24 @@ from torch import Tensor
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
 
-from .maps import flatten_padding, per_frame, to_maps, to_tokens
+from .initialization import caffe2_convolutions
+from .maps import per_frame
+
+
+class _Grounding(BaseModule):
+    """Base of the groundings: a 1x1 convolution, ``parts`` built from configs, a 3x3 one."""
+
+    def __init__(self, channels: int, num_groups: int, **parts: dict) -> None:
+        super().__init__()
+        norm = dict(type='GN', num_groups=num_groups)
+        self.lateral = ConvModule(channels, channels, 1, norm_cfg=norm, act_cfg=None)
+        for name, config in parts.items():
+            setattr(self, name, MODELS.build(config))
+        self.output = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm)
 
 
 @MODELS.register_module()
-class EarlyGrounding(BaseModule):
+class EarlyGrounding(_Grounding):
     """The early grounding module: f_early = ReLU(GN(conv3x3(v' + r))) (R2-VOS supplementary, C).
 
     Group normalisation includes padded cells, so a clip padded in a batch gives slightly different
@@ -28,32 +41,21 @@ class EarlyGrounding(BaseModule):
     def __init__(
         self, *, attention: dict, dynamic_filter: dict, channels: int = 256, num_groups: int = 8
     ) -> None:
-        super().__init__()
-        norm = dict(type='GN', num_groups=num_groups)
-        self.lateral = ConvModule(channels, channels, 1, norm_cfg=norm, act_cfg=None)
-        self.attention = MODELS.build(attention)
-        self.dynamic_filter = MODELS.build(dynamic_filter)
-        self.output = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm)
+        super().__init__(channels, num_groups, attention=attention, dynamic_filter=dynamic_filter)
 
     def forward(
         self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
     ) -> Tensor:
-        """Ground the expressions in one level of the memory.
+        """Ground the expressions of P pairs; return f_early, (P, T, C, h, w).
 
         Args:
             vision: (P, T, C, h, w) memory at the grounding stride.
             position: (P, T, C, h, w) positions p_v.
             padding: (P, T, h, w) bool, True in padded cells; None if there are none.
             text: the P expressions.
-
-        Returns:
-            f_early, (P, T, C, h, w).
         """
         lateral = per_frame(self.lateral, vision)
-        tokens, words = self.attention(
-            to_tokens(lateral), to_tokens(position), flatten_padding(padding, 1), text
-        )
-        grounded = to_maps(tokens, vision.shape)
+        grounded, words = self.attention(lateral, position, padding, text)
         response = self.dynamic_filter(grounded, words, text.padding)
         return per_frame(self.output, grounded + response)
 
@@ -63,7 +65,34 @@ class EarlyGrounding(BaseModule):
     ) -> Tensor:
         """(P, T, h, w) attention of the words to the cells, summing to one over the clip."""
         lateral = per_frame(self.lateral, vision)
-        weights = self.attention.attention_map(
-            to_tokens(lateral), to_tokens(position), flatten_padding(padding, 1), text
-        )
-        return weights.unflatten(1, (vision.shape[1], *vision.shape[-2:]))
+        return self.attention.attention_map(lateral, position, padding, text)
+
+
+@MODELS.register_module()
+class CrossModalGrounding(_Grounding):
+    """The coarsest level of ReferFormer's pyramid: conv3x3(block(lateral(x))).
+
+    It replaces :class:`EarlyGrounding` in a neck and has the same methods.
+
+    Args:
+        block: config of the :class:`VisionLanguageBlock`.
+        channels: C.
+        num_groups: groups of the normalisations.
+    """
+
+    def __init__(self, *, block: dict, channels: int = 256, num_groups: int = 8) -> None:
+        super().__init__(channels, num_groups, block=block)
+
+    def init_weights(self) -> None:
+        """Initialise convolutions as in ReferFormer's pixel decoder."""
+        super().init_weights()
+        caffe2_convolutions(self.lateral, self.output)
+
+    def forward(self, vision: Tensor, *inputs: Tensor | TextFeatures | None) -> Tensor:
+        """Return (P, T, C, h, w) grounded memory; see :meth:`EarlyGrounding.forward`."""
+        return per_frame(self.output, self.block(per_frame(self.lateral, vision), *inputs))
+
+    @torch.no_grad()
+    def attention_map(self, vision: Tensor, *inputs: Tensor | TextFeatures | None) -> Tensor:
+        """(P, T, h, w), see :meth:`VisionLanguageBlock.attention_map`."""
+        return self.block.attention_map(per_frame(self.lateral, vision), *inputs)

@@ -1,6 +1,5 @@
 """Fuse visual tokens with the expression before the encoder."""
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -27,20 +26,12 @@ class MultimodalFusion(BaseModule):
         super().__init__()
         self.attention = MultiheadAttention(channels, num_heads)
 
-    def forward(
-        self, levels: list[Tensor], text: TextFeatures, pair_to_clip: Tensor
-    ) -> list[Tensor]:
-        """Fuse each level of B clips with the P expressions that refer to them.
+    def forward(self, tokens: Tensor, text: TextFeatures, pair_to_clip: Tensor) -> Tensor:
+        """Fuse tokens (B, T, S, C) of B clips with the P expressions that refer to them.
 
-        Args:
-            levels: per level, (B, T, S, C) tokens.
-            text: the expressions of P pairs.
-            pair_to_clip: (P,) clip of each pair.
-
-        Returns:
-            Per level, (P, T, S, C).
+        ``pair_to_clip`` (P,) is the clip of each pair; S are the cells of all levels. Returns
+        (P, T, S, C).
         """
-        tokens = torch.cat(levels, dim=2)
         keys = text.words + word_positions(text.padding, text.words.shape[-1])
         if self.attention.are_few(keys):
             queries, attend = tokens, self.attention
@@ -48,5 +39,4 @@ class MultimodalFusion(BaseModule):
             queries, attend = self.attention.query_proj(tokens), self.attention.attend
         queries = queries.flatten(1, 2)[pair_to_clip]
         update = attend(queries, keys, text.words, key_padding=text.key_padding)
-        fused = tokens[pair_to_clip] * update.unflatten(1, tokens.shape[1:3])
-        return list(fused.split([level.shape[2] for level in levels], dim=2))
+        return tokens[pair_to_clip] * update.unflatten(1, tokens.shape[1:3])

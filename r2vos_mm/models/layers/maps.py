@@ -1,4 +1,4 @@
-"""Convert maps of clips to tokens and back, and describe their levels and padding."""
+"""Convert maps of clips to tokens and back, and their padding."""
 
 import torch
 import torch.nn.functional as F
@@ -29,15 +29,6 @@ def frame_tokens(maps: Tensor) -> Tensor:
 def resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, T, H, W) bool -> (B, T, h, w) bool, nearest."""
     return F.interpolate(padding.float(), size=tuple(size), mode='nearest').bool()
-
-
-def level_layout(shapes: list[tuple[int, int]], device: torch.device) -> dict[str, Tensor]:
-    """Return the two tensors by which deformable attention finds levels in flattened tokens."""
-    sizes = torch.tensor([h * w for h, w in shapes], device=device)
-    return dict(
-        spatial_shapes=torch.tensor(shapes, device=device),
-        level_start_index=sizes.cumsum(0) - sizes,
-    )
 
 
 def flatten_padding(padding: Tensor | None, start: int, end: int = -1) -> Tensor | None:

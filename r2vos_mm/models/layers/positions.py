@@ -25,12 +25,7 @@ class FramewisePositionalEncoding(SinePositionalEncoding):
 def word_positions(padding: Tensor, channels: int, *, temperature: float = 10000.0) -> Tensor:
     """Compute 1-D sine positions, normalised by each expression's own number of words.
 
-    Args:
-        padding: (P, L) bool, True where there is no word.
-        channels: C, even.
-
-    Returns:
-        (P, L, C) float32.
+    ``padding`` (P, L) is True where there is no word. Returns (P, L, C) float32; C must be even.
     """
     index = (~padding).cumsum(1, dtype=torch.float32)
     index = index / (index[:, -1:] + 1e-6) * (2 * math.pi)

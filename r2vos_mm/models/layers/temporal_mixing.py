@@ -41,25 +41,18 @@ class TemporalMixing(BaseModule):
             nn.init.zeros_(convolution.bias)
 
     def forward(self, levels: list[Tensor], paddings: list[Tensor] | None) -> list[Tensor]:
-        """Mix the frames of every level.
+        """Mix the frames of every level (B, T, C, h_i, w_i).
 
-        Args:
-            levels: maps (B, T, C, h_i, w_i).
-            paddings: (B, T, h_i, w_i) bool, True in padded cells; None if there are none.
-
-        Returns:
-            Maps of the same shapes.
+        ``paddings`` (B, T, h_i, w_i) are True in padded cells; None if there are none.
         """
-        masks = [None] * len(levels) if paddings is None else [p[:, None] for p in paddings]
-        parts = zip(levels, masks, self.inputs, self.outputs, strict=True)
-        return [_mix(*part) for part in parts]
-
-
-def _mix(level: Tensor, padding: Tensor | None, first: nn.Module, last: nn.Module) -> Tensor:
-    volume = level.transpose(1, 2)
-    if padding is not None:
-        volume = volume.masked_fill(padding, 0)
-    hidden = F.relu(first(volume))
-    if padding is not None:
-        hidden = hidden.masked_fill(padding, 0)
-    return level + last(hidden).transpose(1, 2)
+        mixed = []
+        for index, (first, last) in enumerate(zip(self.inputs, self.outputs, strict=True)):
+            volume = levels[index].transpose(1, 2)
+            if paddings is None:
+                update = last(F.relu(first(volume)))
+            else:
+                padding = paddings[index][:, None]
+                hidden = F.relu(first(volume.masked_fill(padding, 0)))
+                update = last(hidden.masked_fill(padding, 0))
+            mixed.append(levels[index] + update.transpose(1, 2))
+        return mixed

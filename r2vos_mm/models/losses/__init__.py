@@ -1,8 +1,11 @@
 """Losses that MMDetection does not have; configs name the others as ``mmdet.…``."""
 
 from .box_losses import TubeGIoULoss, aligned_giou
-from .contrastive_loss import CycleContrastiveLoss
-from .relational_losses import RelationalAngleLoss, RelationalDistanceLoss
+from .relational_losses import (
+    CycleContrastiveLoss,
+    RelationalAngleLoss,
+    RelationalDistanceLoss,
+)
 
 __all__ = [
     'CycleContrastiveLoss',

@@ -9,32 +9,20 @@ from r2vos_mm.registry import MODELS
 
 
 def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
-    r"""Compute the generalised IoU of boxes with their counterparts.
+    r"""Compute the generalised IoU (...) of boxes (..., 4), x1 y1 x2 y2, with their counterparts.
 
     :math:`\frac{I+\epsilon}{U+\epsilon}-\frac{E-U+\epsilon}{E+\epsilon}` with I, U, E the areas of
     intersection, union and enclosing box (released code; the epsilon of mmdet is elsewhere and
     gives other values for empty boxes). It is finite for two empty boxes: 1 - 1 = 0 where they
-    coincide.
-
-    Args:
-        boxes: (..., 4) as x1, y1, x2, y2 with x2 >= x1 and y2 >= y1.
-        others: (..., 4), broadcastable to ``boxes``.
-        eps: added to both terms of both ratios, in units of the boxes' area.
-
-    Returns:
-        (...) in [-1, 1].
+    coincide. ``eps`` is in units of the boxes' area.
     """
     (low, high), (other_low, other_high) = boxes.split(2, dim=-1), others.split(2, dim=-1)
     inner = torch.minimum(high, other_high) - torch.maximum(low, other_low)
     outer = torch.maximum(high, other_high) - torch.minimum(low, other_low)
     intersection = inner.clamp(min=0).prod(dim=-1)
-    union = _area(boxes) + _area(others) - intersection
+    union = (high - low).prod(dim=-1) + (other_high - other_low).prod(dim=-1) - intersection
     enclosing = outer.prod(dim=-1)
     return (intersection + eps) / (union + eps) - (enclosing - union + eps) / (enclosing + eps)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
 
 
 @MODELS.register_module()
@@ -64,7 +52,7 @@ class TubeGIoULoss(nn.Module):
         avg_factor: float | None = None,
         reduction_override: str | None = None,
     ) -> Tensor:
-        """Compute the weighted loss.
+        """Compute the weighted loss, a scalar, or (...) under ``'none'``.
 
         Args:
             pred: (..., 4) predicted boxes cx, cy, w, h.
@@ -72,9 +60,6 @@ class TubeGIoULoss(nn.Module):
             weight: (...) weight of each box, such as whether the object is visible in its frame.
             avg_factor: divisor of the sum under ``'mean'``; by default the number of boxes.
             reduction_override: replaces ``reduction`` for this call.
-
-        Returns:
-            Scalar, or (...) under ``'none'``.
         """
         with torch.autocast(pred.device.type, enabled=False):
             boxes, others = (bbox_cxcywh_to_xyxy(x.float()) for x in (pred, target))

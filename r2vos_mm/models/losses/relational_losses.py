@@ -1,4 +1,4 @@
-"""Match the relations within one set of embeddings to those within another.
+"""Compute the losses of the cycle: relations of embeddings, and a hinge on wrong expressions.
 
 The relational losses match pairwise distances and triplet angles of the reconstructed sentence
 embeddings (student) to those of the sentence embeddings (teacher), not their values: several
@@ -9,7 +9,7 @@ Both losses are always computed in float32 and from explicit differences: the us
 short cut loses half of the digits where two embeddings are close.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,33 +18,23 @@ from torch import Tensor, nn
 from r2vos_mm.registry import MODELS
 
 
-@dataclass
-class PairGeometry:
+class PairGeometry(NamedTuple):
     """Pairwise geometry of M points in C dimensions, safe to differentiate where points coincide.
 
-    Attributes:
-        distances: (M, M) Euclidean distances, 0 where two points coincide.
-        directions: (M, M, C); ``[i, j]`` is the unit vector from point j to point i, zeros where
-            they coincide.
-        distinct: (M, M) bool, False where two points coincide.
+    Distances and directions are zero there.
     """
 
-    distances: Tensor
-    directions: Tensor
-    distinct: Tensor
+    distances: Tensor  # (M, M) Euclidean
+    directions: Tensor  # (M, M, C); [i, j] is the unit vector from point j to point i
+    distinct: Tensor  # (M, M) bool, False where two points coincide
 
 
 def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
-    """Compute distances and unit directions between all pairs of points.
+    """Compute distances and unit directions between all pairs of points (M, C), in float32.
 
-    Args:
-        points: (M, C) float32 embeddings.
-        coincidence: two points closer than this share of the largest distance count as one. The
-            same expression encoded twice differs by rounding only; without the threshold this
-            noise would be scaled to a unit direction.
-
-    Returns:
-        The geometry; distances and directions have zero gradient, never NaN, at coinciding points.
+    Two points closer than the share ``coincidence`` of the largest distance count as one: the same
+    expression encoded twice differs by rounding only, and without the threshold this noise would be
+    scaled to a unit direction. At coinciding points gradients are zero, never NaN.
     """
     differences = points[:, None] - points[None]
     squares = differences.square().sum(dim=-1)
@@ -53,11 +43,8 @@ def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
         distinct = squares > threshold
     # The derivative of sqrt at 0 is infinite and inf * 0 is NaN: keep zeros out of its argument.
     lengths = torch.where(distinct, squares, torch.ones_like(squares)).sqrt()
-    return PairGeometry(
-        distances=lengths * distinct,
-        directions=differences / lengths[..., None] * distinct[..., None],
-        distinct=distinct,
-    )
+    directions = differences / lengths[..., None] * distinct[..., None]
+    return PairGeometry(lengths * distinct, directions, distinct)
 
 
 class _RelationalLoss(nn.Module):
@@ -110,14 +97,13 @@ class RelationalDistanceLoss(_RelationalLoss):
     """
 
     def _compare(self, student: PairGeometry, teacher: PairGeometry) -> Tensor:
-        return F.smooth_l1_loss(self._normalised(student), self._normalised(teacher))
+        return F.smooth_l1_loss(_normalised(student), _normalised(teacher))
 
-    @staticmethod
-    def _normalised(geometry: PairGeometry) -> Tensor:
-        """(M, M) distances over their mean between distinct points; zeros if all coincide."""
-        total = geometry.distances.sum()
-        mean = total / geometry.distinct.sum().clamp(min=1)
-        return geometry.distances / torch.where(mean > 0, mean, torch.ones_like(mean))
+
+def _normalised(geometry: PairGeometry) -> Tensor:
+    """(M, M) distances over their mean between distinct points; zeros if all coincide."""
+    mean = geometry.distances.sum() / geometry.distinct.sum().clamp(min=1)
+    return geometry.distances / torch.where(mean > 0, mean, torch.ones_like(mean))
 
 
 @MODELS.register_module()
@@ -136,9 +122,34 @@ class RelationalAngleLoss(_RelationalLoss):
 
     def _compare(self, student: PairGeometry, teacher: PairGeometry) -> Tensor:
         constrained = student.directions * teacher.distinct[..., None]
-        return F.smooth_l1_loss(self._cosines(constrained), self._cosines(teacher.directions))
+        # (M, M, M) cosines at apex i between the legs to j and to k
+        cosines = (torch.bmm(x, x.transpose(1, 2)) for x in (constrained, teacher.directions))
+        return F.smooth_l1_loss(*cosines)
 
-    @staticmethod
-    def _cosines(directions: Tensor) -> Tensor:
-        """(M, M, M) cosines at apex i between the legs to j and to k."""
-        return torch.bmm(directions, directions.transpose(1, 2))
+
+@MODELS.register_module()
+class CycleContrastiveLoss(nn.Module):
+    """``max(0, margin - mean ||e' - e||_2)`` over negative pairs (released code; not in the paper).
+
+    The mean is inside the hinge, as in the released code. After a layer norm the distance is about
+    20, far above the released margin of 0.5, so the loss is 0 there.
+
+    Args:
+        margin: distance, in units of the embeddings, above which the loss is 0.
+        loss_weight: factor of the loss.
+    """
+
+    def __init__(self, *, margin: float = 0.5, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.margin, self.loss_weight = margin, loss_weight
+
+    def forward(self, reconstructed: Tensor, sentence: Tensor) -> Tensor:
+        """Compute the hinge of M negative pairs from e' and e, both (M, C).
+
+        It is 0 and still connected to the graph where there are no pairs.
+        """
+        if not len(reconstructed):
+            return reconstructed.sum()
+        with torch.autocast(reconstructed.device.type, enabled=False):
+            distances = torch.linalg.vector_norm(reconstructed.float() - sentence.float(), dim=-1)
+            return self.loss_weight * (self.margin - distances.mean()).clamp(min=0)

@@ -1,4 +1,6 @@
-"""Define the neck of R2-VOS: fusion, deformable encoder, early grounding and mask features."""
+"""Define the necks of R2-VOS and ReferFormer: fusion, encoder, grounding and mask features."""
+
+from dataclasses import replace
 
 import torch
 from mmcv.cnn import ConvModule
@@ -9,7 +11,8 @@ from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures, WordEvidence
 
 from ..layers.convolved_maps import ConvolvedMaps
-from ..layers.maps import flatten_padding, frame_tokens, level_layout, resize_padding
+from ..layers.initialization import caffe2_convolutions
+from ..layers.maps import flatten_padding, frame_tokens, resize_padding
 
 
 @MODELS.register_module()
@@ -138,26 +141,15 @@ class GroundingNeck(BaseModule):
         early = self.grounding(memory.level(self.grounding_level), position, padding, text)
         return GroundedFeatures(early, padding, position, memory, text, pair_to_clip, evidence)
 
-    def mask_features(
-        self, clips: ClipFeatures, grounded: GroundedFeatures, *, lazy: bool = False
-    ) -> Tensor | ConvolvedMaps:
+    def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
         """Return (P, T, C, H/4, W/4) features, of which masks are linear combinations.
 
-        Args:
-            clips: B clips, from :meth:`project`.
-            grounded: P pairs, from :meth:`ground`.
-            lazy: leave the last convolution to the mask predictor, which can fold it into the
-                coefficients of the masks.
+        The last convolution is left to the mask predictor, which can fold it into the coefficients
+        of the masks.
         """
         finer = range(self.grounding_level - 1, -1, -1)
-        features = self.pyramid(
-            grounded.early.flatten(0, 1),
-            [grounded.memory.level(index).flatten(0, 1) for index in finer],
-            clips.finest[grounded.pair_to_clip].flatten(0, 1),
-            lazy=lazy,
-        )
-        features = features.unflatten(0, grounded.early.shape[:2])
-        return ConvolvedMaps(features, self.pyramid.mask_features) if lazy else features
+        levels = [grounded.memory.level(index) for index in finer]
+        return self.pyramid(grounded.early, levels, clips.finest[grounded.pair_to_clip])
 
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
@@ -177,8 +169,8 @@ class GroundingNeck(BaseModule):
         evidence: WordEvidence | None,
     ) -> Memory:
         shapes = [tuple(level.shape[-2:]) for level in clips.levels]
-        levels = [frame_tokens(x) for x in clips.levels]
-        tokens = torch.cat(self.fusion(levels, text, pair_to_clip), dim=2)
+        tokens = torch.cat([frame_tokens(x) for x in clips.levels], dim=2)
+        tokens = self.fusion(tokens, text, pair_to_clip)
         if self.word_input is not None:
             tokens = tokens + self.word_input(evidence, shapes)
         positions = [frame_tokens(x) + e for x, e in zip(clips.positions, self.level_embed)]
@@ -191,10 +183,52 @@ class GroundingNeck(BaseModule):
             query_pos=torch.cat(positions, dim=2)[pair_to_clip].flatten(0, 1),
             key_padding_mask=flatten_padding(padding, 0, 1),
             valid_ratios=valid_ratios.repeat_interleave(tokens.shape[1], dim=0),
-            **level_layout(shapes, tokens.device),
+            spatial_shapes=shapes,
+            level_start_index=None,
         )
         encoded = encoded.unflatten(0, tokens.shape[:2])
         return Memory(encoded, padding, shapes, valid_ratios, clips.image_sizes[pair_to_clip])
+
+
+@MODELS.register_module()
+class ReferFormerNeck(GroundingNeck):
+    """Fusion and encoder of R2-VOS, then ReferFormer's pixel decoder (ReferFormer).
+
+    The pixel decoder is ``grounding`` (a :class:`CrossModalGrounding`: its coarsest level, at the
+    encoder level ``grounding_level``) and ``pyramid`` (a :class:`CrossModalPyramid`: all finer
+    levels). Its stride-4 level reads the backbone, not the encoder, so its self-attention sees no
+    text and runs once per clip.
+
+    Args: as :class:`GroundingNeck`; ``grounding_position`` serves all levels of the pixel decoder.
+    """
+
+    def init_weights(self) -> None:
+        """Initialise the stride-4 lateral like the pixel decoder's other convolutions."""
+        super().init_weights()
+        caffe2_convolutions(self.finest_adapter)
+
+    def project(
+        self, maps: list[Tensor], padding: Tensor, *, has_padding: bool = True
+    ) -> ClipFeatures:
+        """As :meth:`GroundingNeck.project`; ``finest`` has attended to itself over all frames."""
+        clips = super().project(maps, padding, has_padding=has_padding)
+        cells = resize_padding(padding, clips.finest.shape[-2:])
+        position = self.grounding_position(cells)
+        finest = self.pyramid.blocks[-1].attend_vision(
+            clips.finest, position, cells if has_padding else None
+        )
+        return replace(clips, finest=finest, finest_position=position)
+
+    def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
+        """As :meth:`GroundingNeck.mask_features`, with the text at every level."""
+        index, levels = grounded.pair_to_clip, []
+        for level in range(self.grounding_level - 1, -1, -1):
+            cells = clips.paddings[level]
+            position = self.grounding_position(cells)[index]
+            padding = cells[index] if clips.has_padding else None
+            levels.append((grounded.memory.level(level), position, padding))
+        finest = clips.finest[index], clips.finest_position[index]
+        return self.pyramid(grounded.early, levels, *finest, grounded.text)
 
 
 def _image_size(padding: Tensor) -> Tensor:

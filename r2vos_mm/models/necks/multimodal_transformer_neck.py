@@ -88,14 +88,8 @@ class MultimodalTransformerNeck(BaseModule):
     ) -> GroundedFeatures:
         """Encode the cells of each pair's clip together with its words.
 
-        Args:
-            clips: B clips, from :meth:`project`.
-            text: the expressions of P pairs.
-            pair_to_clip: (P,) clip of each pair.
-            evidence: what a classifier says about the pairs; passed on.
-
-        Returns:
-            ``early`` is the encoded map, ``memory`` the whole :class:`MultimodalMemory`.
+        Arguments as for :class:`GroundingNeck`; ``evidence`` is passed on. In the result ``early``
+        is the encoded map and ``memory`` the whole :class:`MultimodalMemory`.
         """
         padding, position = clips.padding[pair_to_clip], clips.position[pair_to_clip]
         memory = self._sequence(clips.cells[pair_to_clip], padding, position, text)
@@ -112,13 +106,8 @@ class MultimodalTransformerNeck(BaseModule):
         padding = padding if clips.has_padding else None
         return GroundedFeatures(early, padding, position, memory, text, pair_to_clip, evidence)
 
-    def mask_features(
-        self, clips: MultimodalClips, grounded: GroundedFeatures, *, lazy: bool = False
-    ) -> Tensor:
-        """Return (P, T, M, H/4, W/4) features, of which masks are linear combinations.
-
-        ``lazy`` has no effect: with few mask features the last convolution is cheap.
-        """
+    def mask_features(self, clips: MultimodalClips, grounded: GroundedFeatures) -> Tensor:
+        """Return (P, T, M, H/4, W/4) features, of which masks are linear combinations."""
         laterals = [x[grounded.pair_to_clip].flatten(0, 1) for x in clips.laterals]
         features = self.spatial_decoder(grounded.early.flatten(0, 1), laterals)
         return features.unflatten(0, grounded.early.shape[:2])

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import (
-    ClipFeatures,
     CycleOutput,
     Features,
     GroundedFeatures,
@@ -18,7 +17,6 @@ from r2vos_mm.structures import (
     TextFeatures,
 )
 
-from ..layers.convolved_maps import ConvolvedMaps
 from ..utils import (
     PairBatch,
     PredictConfig,
@@ -103,25 +101,21 @@ class ReferringVideoSegmentor(BaseModel):
         Raises:
             ValueError: the mode is unknown.
         """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
         if mode == 'tensor':
             pairs = PairBatch.collect(data_samples, inputs.device)
             clips = self.extract_clips(inputs, [s.img_shape for s in data_samples])
             return self._predict_pairs(clips, self.encode_text(pairs.sentences), pairs.to_clip)[:2]
-        raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
+        return getattr(self, mode)(inputs, data_samples)
 
     def extract_clips(
         self, inputs: Tensor, img_shapes: list[tuple[int, int]], *, annotated: Tensor | None = None
-    ) -> ClipFeatures:
+    ) -> Features:
         """Compute everything that does not depend on the text, once per clip.
 
-        Args:
-            inputs: (B, T, 3, H, W).
-            img_shapes: B sizes (H, W) before padding.
-            annotated: (B, T') frames that the neck sees; None for all.
+        ``img_shapes`` are the B sizes (H, W) of the inputs (B, T, 3, H, W) before padding,
+        ``annotated`` (B, T') the frames that the neck sees; None for all.
         """
         takes_clips = getattr(self.backbone, 'takes_clips', False)
         maps = self.backbone(inputs if takes_clips else inputs.flatten(0, 1))
@@ -160,7 +154,7 @@ class ReferringVideoSegmentor(BaseModel):
         if cycle is not None:
             losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.sentences)
             cycle = cycle.select(chosen)
-        predictions = self.mask_head(*self._head_inputs(clips, grounded.select(chosen), cycle))
+        predictions = self._decode(clips, grounded.select(chosen), cycle)
         targets = collect_targets(data_samples, annotated).select(chosen)
         mask_losses = self.mask_head.loss(predictions, targets)
         return losses | {name: scale * value for name, value in mask_losses.items()}
@@ -175,7 +169,7 @@ class ReferringVideoSegmentor(BaseModel):
             video, frames = clip[..., :height, :width], annotated_frames([sample])
             frames = None if frames is None else frames[0]
             windows = cut_windows(video, self.test_cfg.frames_per_pass, frames)
-            pairs = self._segment(windows, sample.gt_pairs.sentences, sample.ori_shape)
+            pairs = self.segment(windows, sample.gt_pairs.sentences, sample.ori_shape)
             if frames is not None:
                 pairs = place_in_time(pairs, frames, len(video))
             sample.pred_pairs = pairs
@@ -183,7 +177,7 @@ class ReferringVideoSegmentor(BaseModel):
 
     @torch.no_grad()
     def segment(
-        self, windows: Iterable[Tensor], sentences: list[str], ori_shape: tuple[int, int]
+        self, windows: Iterable[Tensor | Window], sentences: list[str], ori_shape: tuple[int, int]
     ) -> InstanceData:
         """Segment one video that arrives window by window, such as from a decoder.
 
@@ -191,23 +185,20 @@ class ReferringVideoSegmentor(BaseModel):
         masks at the stride of the mask features, on the CPU, and the result.
 
         Args:
-            windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all.
+            windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all, or
+                :class:`Window` objects, which also choose the frames to predict.
             sentences: P expressions.
             ori_shape: (H0, W0) of the masks.
 
         Returns:
             P rows, see :func:`choose_queries`.
         """
-        return self._segment(map(Window, windows), sentences, ori_shape)
-
-    def _segment(
-        self, windows: Iterable[Window], sentences: list[str], ori_shape: tuple[int, int]
-    ) -> InstanceData:
         text, parts = self.encode_text(sentences), []
         for window in windows:
-            size = tuple(window.frames.shape[-2:])
-            annotated = None if window.annotated is None else window.annotated[None]
-            clips = self.extract_clips(window.frames[None], [size], annotated=annotated)
+            frames, annotated = window if isinstance(window, Window) else Window(window)
+            size = tuple(frames.shape[-2:])
+            annotated = None if annotated is None else annotated[None]
+            clips = self.extract_clips(frames[None], [size], annotated=annotated)
             parts.append(self._predict_window(clips, text))
         video = VideoPredictions.cat(parts, dim=1)
         logits = video.misalignment_logits.mean(1)
@@ -219,14 +210,13 @@ class ReferringVideoSegmentor(BaseModel):
             pairs.grounding_attention, pairs.early_features = video.attention, video.early
         return pairs
 
-    def _predict_window(self, clips: ClipFeatures, text: TextFeatures) -> VideoPredictions:
+    def _predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:
         """Predictions of all expressions for one window, a few at a time, on the CPU."""
         parts = []
         for index in torch.arange(len(text)).split(self.test_cfg.pairs_per_pass):
             index = index.to(text.sentence.device)
-            queries, cycle, grounded = self._predict_pairs(
-                clips, text.select(index), torch.zeros_like(index)
-            )
+            some, to_clip = text.select(index), torch.zeros_like(index)
+            queries, cycle, grounded = self._predict_pairs(clips, some, to_clip)
             logits = queries.scores.new_full((len(index),), float('-inf'))
             if cycle is not None:
                 logits = cycle.misalignment_logit.float()
@@ -240,15 +230,14 @@ class ReferringVideoSegmentor(BaseModel):
         return VideoPredictions.cat(parts)
 
     def _predict_pairs(
-        self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor
+        self, clips: Features, text: TextFeatures, to_clip: Tensor
     ) -> tuple[QueryPredictions, CycleOutput | None, GroundedFeatures]:
         """Last decoder layer, cycle and grounded features of P pairs."""
         grounded = self._ground(clips, text, to_clip)
         cycle = self._cycle(grounded)
-        inputs = self._head_inputs(clips, grounded, cycle)
-        return self.mask_head(*inputs, last_only=True)[-1], cycle, grounded
+        return self._decode(clips, grounded, cycle, last_only=True)[-1], cycle, grounded
 
-    def _ground(self, clips: ClipFeatures, text: TextFeatures, to_clip: Tensor) -> GroundedFeatures:
+    def _ground(self, clips: Features, text: TextFeatures, to_clip: Tensor) -> GroundedFeatures:
         if self.word_maps is None:
             return self.neck.ground(clips, text, to_clip)
         evidence = self.word_maps(clips.classes, text.class_weights, to_clip)
@@ -262,10 +251,15 @@ class ReferringVideoSegmentor(BaseModel):
             inputs.append(grounded.evidence.presence)
         return self.cycle_head(*inputs)
 
-    def _head_inputs(
-        self, clips: ClipFeatures, grounded: GroundedFeatures, cycle: CycleOutput | None
-    ) -> tuple[Features, Tensor | ConvolvedMaps, Tensor, Tensor | None]:
-        """Arguments of the mask head: memory, mask features, e and e'."""
-        features = self.neck.mask_features(clips, grounded, lazy=True)
+    def _decode(
+        self,
+        clips: Features,
+        grounded: GroundedFeatures,
+        cycle: CycleOutput | None,
+        **options: bool,
+    ) -> list[QueryPredictions]:
+        """Run the mask head on the memory, the mask features, e and e'."""
+        features = self.neck.mask_features(clips, grounded)
         reconstructed = None if cycle is None else cycle.reconstructed
-        return grounded.memory, features, grounded.text.sentence, reconstructed
+        inputs = grounded.memory, features, grounded.text.sentence, reconstructed
+        return self.mask_head(*inputs, **options)

@@ -2,8 +2,7 @@
 
 from .mask_readers import BilinearMaskReader, InputSizeMaskReader
 from .match_costs import TubeDiceCost, TubeFocalCost, TubeGIoUCost, TubeL1Cost, TubeScoreCost
-from .sequence_matcher import SequenceMatch, SequenceMatcher
-from .tube_matcher import TubeMatcher
+from .matchers import SequenceMatch, SequenceMatcher, TubeMatcher
 
 __all__ = [
     'BilinearMaskReader',

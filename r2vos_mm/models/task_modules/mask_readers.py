@@ -6,29 +6,23 @@ from torch import Tensor
 
 from r2vos_mm.registry import TASK_UTILS
 
+Size = tuple[int, int]
+
 
 @TASK_UTILS.register_module()
 class BilinearMaskReader:
     """Resize the logits to the size of the files, then threshold (ReferFormer, R2-VOS)."""
 
     def __call__(
-        self,
-        logits: Tensor,
-        threshold: float,
-        *,
-        input_size: tuple[int, int],
-        file_size: tuple[int, int],
+        self, logits: Tensor, threshold: float, *, input_size: Size, file_size: Size
     ) -> Tensor:
-        """Convert logits to masks.
+        """Return bool masks (T, H0, W0) of the file size from logits (T, h, w).
 
         Args:
             logits: (T, h, w).
             threshold: logit above which a pixel is foreground.
             input_size: (H, W) of the model's input frames, without padding.
             file_size: (H0, W0) of the masks.
-
-        Returns:
-            (T, H0, W0) bool.
         """
         return _bilinear(logits, file_size) > threshold
 
@@ -41,12 +35,7 @@ class InputSizeMaskReader:
     """
 
     def __call__(
-        self,
-        logits: Tensor,
-        threshold: float,
-        *,
-        input_size: tuple[int, int],
-        file_size: tuple[int, int],
+        self, logits: Tensor, threshold: float, *, input_size: Size, file_size: Size
     ) -> Tensor:
         """See :meth:`BilinearMaskReader.__call__`."""
         masks = _bilinear(logits, input_size) > threshold

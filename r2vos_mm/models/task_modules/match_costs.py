@@ -5,6 +5,8 @@ costs of mmdet are between all predictions and all targets of one image and woul
 too much here; only its classification cost fits and is used.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.task_modules.assigners import FocalLossCost
@@ -18,28 +20,21 @@ from r2vos_mm.structures import PairTargets, QueryPredictions
 from ..losses.box_losses import aligned_giou
 
 
-def mean_over_frames(costs: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean over frames, 0 where all weights are 0.
+def mean_over_frames(costs: Tensor, valid: Tensor, absent_frame_weight: float = 0.0) -> Tensor:
+    """Average the costs (P, T, N) of frames to (P, N), 0 where all weights are 0.
 
-    Args:
-        costs: (P, T, N) cost of each frame.
-        weights: (P, T) weight of each frame.
-
-    Returns:
-        (P, N).
+    Frames with the object, ``valid`` (P, T), have weight 1, the others ``absent_frame_weight``.
     """
+    weights = torch.where(valid, 1.0, absent_frame_weight)
     total, amount = (costs * weights[..., None]).sum(dim=1), weights.sum(dim=1)[:, None]
     return total / torch.where(amount > 0, amount, torch.ones_like(amount))
-
-
-def frame_weights(valid: Tensor, absent_frame_weight: float) -> Tensor:
-    """Return (P, T) weights: 1 where the object is visible, else ``absent_frame_weight``."""
-    return torch.where(valid, 1.0, absent_frame_weight)
 
 
 @TASK_UTILS.register_module()
 class TubeScoreCost:
     """Focal-style classification cost, averaged over the frames that show the object.
+
+    It is 0 for a pair whose object is never visible.
 
     Args:
         weight: factor of the cost.
@@ -51,14 +46,15 @@ class TubeScoreCost:
         self.cost = FocalLossCost(alpha=alpha, gamma=gamma, eps=1e-8, weight=weight)
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
-        """Return the (P, N) weighted cost; 0 for a pair whose object is never visible."""
+        """Return the (P, N) weighted cost."""
         label = torch.zeros(1, dtype=torch.long, device=pred.scores.device)
         scores = InstanceData(scores=pred.scores.reshape(-1, 1))
         per_frame = self.cost(scores, InstanceData(labels=label))
-        return mean_over_frames(per_frame.view_as(pred.scores), target.valid.to(pred.scores))
+        return mean_over_frames(per_frame.view_as(pred.scores), target.valid)
 
 
 @TASK_UTILS.register_module()
+@dataclass(kw_only=True)
 class TubeL1Cost:
     """L1 distance of boxes, averaged over frames.
 
@@ -68,40 +64,36 @@ class TubeL1Cost:
             in the released code).
     """
 
-    def __init__(self, *, weight: float = 1.0, absent_frame_weight: float = 0.0) -> None:
-        self.weight, self.absent_frame_weight = weight, absent_frame_weight
+    weight: float = 1.0
+    absent_frame_weight: float = 0.0
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""
         distances = (pred.boxes - target.boxes[:, :, None]).abs().sum(dim=-1)
-        weights = frame_weights(target.valid, self.absent_frame_weight)
-        return self.weight * mean_over_frames(distances, weights)
+        return self.weight * mean_over_frames(distances, target.valid, self.absent_frame_weight)
 
 
 @TASK_UTILS.register_module()
-class TubeGIoUCost:
+@dataclass(kw_only=True)
+class TubeGIoUCost(TubeL1Cost):
     """Negative generalised IoU of boxes, averaged over frames.
 
     Args:
-        weight: factor of the cost.
-        absent_frame_weight: as in :class:`TubeL1Cost`.
+        weight, absent_frame_weight: as in :class:`TubeL1Cost`.
         eps: see :func:`r2vos_mm.models.losses.aligned_giou`.
     """
 
-    def __init__(
-        self, *, weight: float = 1.0, absent_frame_weight: float = 0.0, eps: float = 1e-6
-    ) -> None:
-        self.weight, self.absent_frame_weight, self.eps = weight, absent_frame_weight, eps
+    eps: float = 1e-6
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""
         targets = bbox_cxcywh_to_xyxy(target.boxes)[:, :, None]
         giou = aligned_giou(bbox_cxcywh_to_xyxy(pred.boxes), targets, eps=self.eps)
-        weights = frame_weights(target.valid, self.absent_frame_weight)
-        return -self.weight * mean_over_frames(giou, weights)
+        return -self.weight * mean_over_frames(giou, target.valid, self.absent_frame_weight)
 
 
 @TASK_UTILS.register_module()
+@dataclass(kw_only=True)
 class TubeFocalCost:
     """Focal loss of the mask logits, averaged over all cells of all frames.
 
@@ -111,8 +103,9 @@ class TubeFocalCost:
         gamma: exponent of the focal terms.
     """
 
-    def __init__(self, *, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0) -> None:
-        self.weight, self.alpha, self.gamma = weight, alpha, gamma
+    weight: float = 1.0
+    alpha: float = 0.25
+    gamma: float = 2.0
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""
@@ -127,6 +120,7 @@ class TubeFocalCost:
 
 
 @TASK_UTILS.register_module()
+@dataclass(kw_only=True)
 class TubeDiceCost:
     """Negative dice coefficient of the whole tube, ``-(2 sum pm + 1) / (sum p + sum m + 1)``.
 
@@ -135,8 +129,8 @@ class TubeDiceCost:
         eps: added to both terms of the ratio, in cells.
     """
 
-    def __init__(self, *, weight: float = 1.0, eps: float = 1.0) -> None:
-        self.weight, self.eps = weight, eps
+    weight: float = 1.0
+    eps: float = 1.0
 
     def __call__(self, pred: QueryPredictions, target: PairTargets) -> Tensor:
         """Return the (P, N) weighted cost."""

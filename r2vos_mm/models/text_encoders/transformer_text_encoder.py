@@ -1,7 +1,8 @@
 """Encode expressions with a language model of transformers."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModule
@@ -62,9 +63,7 @@ class TransformerTextEncoder(BaseModule):
             raise ValueError('language_model and tokenizer belong together: give both or neither')
         self._random_weights: frozenset[str] = frozenset()
         if language_model is None:
-            loaded = load_language_model(name_or_path)
-            language_model, tokenizer = loaded.model, loaded.tokenizer
-            self._random_weights = loaded.random_weights
+            language_model, tokenizer, self._random_weights = load_language_model(name_or_path)
         self.language_model, self.tokenizer = language_model, tokenizer
         self.noise = noise
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
@@ -121,18 +120,15 @@ class TransformerTextEncoder(BaseModule):
         """Features before the projector, from the cache if the language model is frozen."""
         if not self.frozen:
             return self._run(sentences)
-        new = [s for s in dict.fromkeys(sentences) if s not in self._cache]
-        if new:
+        if new := [s for s in dict.fromkeys(sentences) if s not in self._cache]:
             self._remember(new)
-        kept = []
         for sentence in sentences:
             self._cache.move_to_end(sentence)
-            kept.append(self._cache[sentence])
-        words, pooled = zip(*kept)
-        lengths = torch.tensor([len(x) for x in words])
-        padding = torch.arange(int(lengths.max())) >= lengths[:, None]
+        words, pooled = zip(*(self._cache[sentence] for sentence in sentences))
         while len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
+        lengths = torch.tensor([len(x) for x in words])
+        padding = torch.arange(int(lengths.max())) >= lengths[:, None]
         words = nn.utils.rnn.pad_sequence(words, batch_first=True)
         features = TextFeatures(words, torch.stack(pooled), padding, bool(padding.any()))
         return features.to(self.projector[0].weight.device)
@@ -169,19 +165,12 @@ class TransformerTextEncoder(BaseModule):
         return bool(found) and name not in self._random_weights
 
 
-@dataclass
-class LoadedLanguageModel:
-    """Result of :func:`load_language_model`.
+class LoadedLanguageModel(NamedTuple):
+    """Result of :func:`load_language_model`."""
 
-    Attributes:
-        model: the language model, float32, in eval mode.
-        tokenizer: its tokenizer.
-        random_weights: names of the weights that the source does not provide.
-    """
-
-    model: nn.Module
+    model: nn.Module  # float32, in eval mode
     tokenizer: object
-    random_weights: frozenset[str]
+    random_weights: frozenset[str]  # names of the weights that the source does not provide
 
 
 def load_language_model(name_or_path: str) -> LoadedLanguageModel:
@@ -213,9 +202,9 @@ def _resolve(name_or_path: str) -> str:
     if not name_or_path.startswith(PACKAGE):
         return name_or_path
     for root in package_folders(name_or_path):
-        for config in sorted(root.rglob('config.json')):
-            if (config.parent / 'model.safetensors').is_file():
-                return str(config.parent)
+        for weights in sorted(root.rglob('model.safetensors')):
+            if (weights.parent / 'config.json').is_file():
+                return str(weights.parent)
     raise OSError(f'text encoder {name_or_path!r}: the package holds no model.safetensors')
 
 
@@ -231,16 +220,12 @@ def _with_noise(text: TextFeatures, sigma: float) -> TextFeatures:
     )
 
 
-def _pooler_output(output: object, mask: Tensor) -> Tensor:
-    return output.pooler_output
-
-
 def _mean_of_words(output: object, mask: Tensor) -> Tensor:
     weight = mask.to(output.last_hidden_state.dtype)[..., None]
     return (output.last_hidden_state * weight).sum(1) / weight.sum(1)
 
 
-_POOLINGS = dict(pooler=_pooler_output, mean=_mean_of_words)
+_POOLINGS = dict(pooler=lambda output, mask: output.pooler_output, mean=_mean_of_words)
 
 
 def _drop_recoverable_weights(

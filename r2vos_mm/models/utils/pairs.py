@@ -12,17 +12,11 @@ from r2vos_mm.structures import InstanceTargets, PairTargets, ReferringDataSampl
 
 @dataclass
 class PairBatch:
-    """The pairs of all clips of a batch, one after the other.
+    """The pairs of all clips of a batch, one after the other."""
 
-    Attributes:
-        sentences: P expressions.
-        to_clip: (P,) clip of each pair.
-        is_negative: (P,) bool, the expression does not belong to the clip.
-    """
-
-    sentences: list[str]
-    to_clip: Tensor
-    is_negative: Tensor
+    sentences: list[str]  # P expressions
+    to_clip: Tensor  # (P,) clip of each pair
+    is_negative: Tensor  # (P,) bool, the expression does not belong to the clip
 
     @classmethod
     def collect(cls, samples: list[ReferringDataSample], device: torch.device) -> PairBatch:
@@ -76,9 +70,7 @@ def collect_targets(
 ) -> PairTargets:
     """Return the targets of all pairs in the order of the batch; negative pairs have empty ones.
 
-    Args:
-        samples: B samples.
-        annotated: (B, T') frames to keep; None for all.
+    ``annotated`` (B, T') are the frames to keep; None for all.
     """
     pairs = [s.gt_pairs for s in samples]
     instances = None

@@ -21,29 +21,21 @@ _RENAMED = {'window': 'frames_per_pass', 'figures': 'return_attention'}
 
 @dataclass
 class PredictConfig:
-    """Settings of prediction, the ``test_cfg`` of a model.
+    """Settings of prediction, the ``test_cfg`` of a model."""
 
-    Attributes:
-        frames_per_pass: frames that pass through the model together; None for the whole video.
-            Memory of the model grows with it and not with the video's length.
-        pairs_per_pass: expressions that pass through the text-dependent part together.
-        mask_threshold: probability above which a pixel is foreground.
-        gate_threshold: consensus below which the masks are emptied; 0 keeps them all.
-        verdict: what consensus is: ``cycle``, that of the cycle head (1 without one), or ``words``,
-            that of the model's word maps, which needs no training.
-        return_attention: also return ``grounding_attention`` and ``early_features``.
-        mask_reader: config of the part that makes masks at the size of the files.
-        candidates: also return the masks and scores of all queries, which mAP needs.
-    """
-
+    # frames that pass through the model together; None for the whole video. Memory of the model
+    # grows with it and not with the video's length
     frames_per_pass: int | None = None
-    pairs_per_pass: int = 8
-    mask_threshold: float = 0.5
-    gate_threshold: float = 0.5
+    pairs_per_pass: int = 8  # expressions that pass through the text-dependent part together
+    mask_threshold: float = 0.5  # probability above which a pixel is foreground
+    gate_threshold: float = 0.5  # consensus below which the masks are emptied; 0 keeps them all
+    # what consensus is: ``cycle``, that of the cycle head (1 without one), or ``words``, that of
+    # the model's word maps, which needs no training
     verdict: str = 'cycle'
-    return_attention: bool = False
+    return_attention: bool = False  # also return ``grounding_attention`` and ``early_features``
+    # config of the part that makes masks at the size of the files
     mask_reader: dict = field(default_factory=lambda: dict(type='BilinearMaskReader'))
-    candidates: bool = False
+    candidates: bool = False  # also return the masks and scores of all queries, which mAP needs
 
     def __post_init__(self) -> None:
         frames = self.frames_per_pass

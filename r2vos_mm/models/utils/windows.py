@@ -2,42 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
 from r2vos_mm.structures import Features, QueryPredictions
 
 
-@dataclass
-class Window:
-    """Frames of a video that pass through the model together.
+class Window(NamedTuple):
+    """Frames of a video that pass through the model together."""
 
-    Attributes:
-        frames: (T, 3, H, W) normalised frames without padding.
-        annotated: (T',) positions of the frames to predict; None for all.
-    """
-
-    frames: Tensor
-    annotated: Tensor | None = None
+    frames: Tensor  # (T, 3, H, W) normalised frames without padding
+    annotated: Tensor | None = None  # (T',) positions of the frames to predict; None for all
 
 
 @dataclass
 class VideoPredictions(Features):
-    """Predictions of P pairs for the frames of one or more windows.
+    """Predictions of P pairs for the frames of one or more windows."""
 
-    Attributes:
-        queries: predictions of the last decoder layer.
-        misalignment_logits: (P, number of windows).
-        words: (P, T) odds of word maps, where the model has them.
-        attention: (P, T, h, w) attention between words and cells, if asked for.
-        early: (P, T, h, w) norm of f_early, if asked for.
-    """
-
-    queries: QueryPredictions
-    misalignment_logits: Tensor
-    words: Tensor | None = None
-    attention: Tensor | None = None
-    early: Tensor | None = None
+    queries: QueryPredictions  # predictions of the last decoder layer
+    misalignment_logits: Tensor  # (P, number of windows)
+    words: Tensor | None = None  # (P, T) odds of word maps, where the model has them
+    attention: Tensor | None = None  # (P, T, h, w) attention between words and cells, if asked for
+    early: Tensor | None = None  # (P, T, h, w) norm of f_early, if asked for
 
 
 def split_windows(num_frames: int, frames_per_pass: int | None) -> list[slice]:
@@ -54,15 +41,11 @@ def cut_windows(
 ) -> Iterator[Window]:
     """Yield the windows of a video (T, 3, H, W) that have a frame to predict.
 
-    Args:
-        video: (T, 3, H, W) frames.
-        frames_per_pass: maximum length of a window; None for one window.
-        annotated: (T',) positions of the frames to predict; None for all.
+    ``annotated`` (T',) are the positions of the frames to predict; None for all.
     """
     for part in split_windows(len(video), frames_per_pass):
-        if annotated is None:
-            yield Window(video[part])
-            continue
-        inside = annotated[(part.start <= annotated) & (annotated < part.stop)]
-        if len(inside):
-            yield Window(video[part], inside - part.start)
+        inside = annotated
+        if annotated is not None:
+            inside = annotated[(part.start <= annotated) & (annotated < part.stop)] - part.start
+        if inside is None or len(inside):
+            yield Window(video[part], inside)

@@ -57,12 +57,12 @@ def test_filters_equal_the_products_made_one_by_one(count):
 def attention_inputs() -> tuple[DualCrossAttention, Tensor, Tensor, Tensor, TextFeatures]:
     torch.manual_seed(0)
     module = DualCrossAttention(CHANNELS, num_heads=2, hidden=8).eval()
-    padding = torch.zeros(2, 12, dtype=torch.bool)
-    padding[1, 7:] = True
+    padding = torch.zeros(2, 2, 2, 3, dtype=torch.bool)
+    padding[1, 1] = True
     return (
         module,
-        torch.randn(2, 12, CHANNELS),
-        torch.randn(2, 12, CHANNELS),
+        torch.randn(2, 2, CHANNELS, 2, 3),
+        torch.randn(2, 2, CHANNELS, 2, 3),
         padding,
         random_text(5, 3, channels=CHANNELS),
     )
@@ -70,16 +70,17 @@ def attention_inputs() -> tuple[DualCrossAttention, Tensor, Tensor, Tensor, Text
 
 def test_padding_is_seen_by_neither_stream():
     module, vision, position, padding, text = attention_inputs()
-    tokens, words = module(vision, position, padding, text)
-    changed = torch.where(padding[..., None], torch.full_like(vision, 50.0), vision)
-    new_tokens, new_words = module(changed, position, padding, with_other_padding(text))
-    torch.testing.assert_close(new_tokens[~padding], tokens[~padding])
+    cells, words = module(vision, position, padding, text)
+    changed = vision.masked_fill(padding[:, :, None], 50.0)
+    new_cells, new_words = module(changed, position, padding, with_other_padding(text))
+    kept = ~padding[:, :, None].expand_as(cells)
+    torch.testing.assert_close(new_cells[kept], cells[kept])
     torch.testing.assert_close(new_words[~text.padding], words[~text.padding])
 
 
 def test_both_streams_read_the_same_state():
     module, vision, position, padding, text = attention_inputs()
-    first = module._attend_vision(vision, position, padding)
+    first = module.attend_vision(vision, position, padding)
     # without the other stream's parameters the result is the same
     tokens = module(vision, position, padding, text)[0]
     torch.nn.init.zeros_(module.vision_to_text.out_proj.weight)
@@ -94,7 +95,7 @@ def test_both_streams_read_the_same_state():
 def test_attention_map_is_a_distribution_over_the_cells_of_the_image():
     module, vision, position, padding, text = attention_inputs()
     shares = module.attention_map(vision, position, padding, text)
-    torch.testing.assert_close(shares.sum(1), torch.ones(2))
+    torch.testing.assert_close(shares.sum((1, 2, 3)), torch.ones(2))
     assert (shares[padding] == 0).all()
     assert (shares >= 0).all()
     other = module.attention_map(vision, position, padding, with_other_padding(text))
@@ -144,8 +145,8 @@ def test_few_words_equal_the_standard_form(projection_bias, monkeypatch):
     """Eight words are few for two heads and 16 channels: vision is not projected for them."""
     torch.manual_seed(0)
     module = DualCrossAttention(16, num_heads=2, hidden=8, projection_bias=projection_bias).eval()
-    vision, position = torch.randn(2, 2, 12, 16).requires_grad_().unbind(0)
-    padding = torch.arange(12) >= torch.tensor([[12], [7]])
+    vision, position = torch.randn(2, 2, 2, 16, 2, 3).requires_grad_().unbind(0)
+    padding = torch.arange(12).view(2, 2, 3) >= torch.tensor([12, 7])[:, None, None, None]
     text = random_text(8, 3, channels=16)
     results = []
     for few in (True, False):

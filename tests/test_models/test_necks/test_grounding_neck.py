@@ -6,7 +6,6 @@ import pytest
 import torch
 from toy_models import random_text
 
-from r2vos_mm.models.layers.maps import level_layout
 from r2vos_mm.models.necks import GroundingNeck
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures
@@ -81,7 +80,7 @@ def test_shapes(height, width):
     assert grounded.padding.shape == (3, 2, *sizes[2])
     assert module.attention_map(grounded).shape == (3, 2, *sizes[2])
     finest = -(-height // 4), -(-width // 4)
-    assert module.mask_features(clips, grounded).shape == (3, 2, C, *finest)
+    assert module.mask_features(clips, grounded).compute().shape == (3, 2, C, *finest)
 
 
 @torch.no_grad()
@@ -91,13 +90,13 @@ def test_pairs_equal_each_alone():
     padding = torch.zeros(2, 2, 64, 64, dtype=torch.bool)
     clips = module.project(both, padding)
     grounded = module.ground(clips, text, clip_of)
-    features = module.mask_features(clips, grounded)
+    features = module.mask_features(clips, grounded).compute()
     for pair, clip in enumerate(clip_of.tolist()):
         own = module.project([m[2 * clip : 2 * clip + 2] for m in both], padding[:1])
         alone = module.ground(own, text.select(torch.tensor([pair])), torch.tensor([0]))
         torch.testing.assert_close(grounded.early[[pair]], alone.early, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(
-            features[[pair]], module.mask_features(own, alone), atol=1e-5, rtol=1e-4
+            features[[pair]], module.mask_features(own, alone).compute(), atol=1e-5, rtol=1e-4
         )
 
 
@@ -146,12 +145,6 @@ def test_every_sentence_and_level_counts():
         levels[index] = levels[index].flip(2)
         other = module.ground(replace(clips, levels=levels), text, torch.tensor([0, 0]))
         assert not torch.allclose(other.early, early, atol=1e-4), index
-
-
-def test_level_layout():
-    layout = level_layout([(4, 5), (2, 3), (1, 2)], torch.device('cpu'))
-    assert layout['spatial_shapes'].tolist() == [[4, 5], [2, 3], [1, 2]]
-    assert layout['level_start_index'].tolist() == [0, 20, 26]
 
 
 def test_valid_ratios_are_shares_of_width_and_height():

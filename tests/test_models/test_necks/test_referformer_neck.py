@@ -29,7 +29,7 @@ def test_shapes(height, width):
     coarsest, finest = ((-(-height // s), -(-width // s)) for s in (32, 4))
     assert grounded.early.shape == (3, 2, C, *coarsest)
     assert module.attention_map(grounded).shape == (3, 2, *coarsest)
-    assert module.mask_features(clips, grounded).shape == (3, 2, C, *finest)
+    assert module.mask_features(clips, grounded).compute().shape == (3, 2, C, *finest)
 
 
 @torch.no_grad()
@@ -39,16 +39,19 @@ def test_pairs_equal_each_alone_and_can_be_selected():
     padding = torch.zeros(2, 2, 64, 64, dtype=torch.bool)
     clips = module.project(both, padding)
     grounded = module.ground(clips, text, clip_of)
-    features = module.mask_features(clips, grounded)
+    features = module.mask_features(clips, grounded).compute()
     for pair, clip in enumerate(clip_of.tolist()):
         own = module.project([m[2 * clip : 2 * clip + 2] for m in both], padding[:1])
         alone = module.ground(own, text.select(torch.tensor([pair])), torch.tensor([0]))
         torch.testing.assert_close(
-            features[[pair]], module.mask_features(own, alone), atol=1e-4, rtol=1e-4
+            features[[pair]], module.mask_features(own, alone).compute(), atol=1e-4, rtol=1e-4
         )
     some = torch.tensor([True, False, True])
     torch.testing.assert_close(
-        module.mask_features(clips, grounded.select(some)), features[some], atol=1e-5, rtol=1e-4
+        module.mask_features(clips, grounded.select(some)).compute(),
+        features[some],
+        atol=1e-5,
+        rtol=1e-4,
     )
 
 
@@ -73,7 +76,9 @@ def test_text_and_every_level_count():
 
     def features(levels: list[torch.Tensor]) -> torch.Tensor:
         clips = module.project(levels, padding)
-        return module.mask_features(clips, module.ground(clips, text, torch.tensor([0, 0])))
+        return module.mask_features(
+            clips, module.ground(clips, text, torch.tensor([0, 0]))
+        ).compute()
 
     expected = features(backbone)
     assert not torch.allclose(expected[0], expected[1], atol=1e-3)

@@ -1,0 +1,254 @@
+"""Let the cells of a clip and the words of an expression attend to each other."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import TextFeatures
+
+from .attention import MultiheadAttention, attend_few_queries
+from .maps import flatten_padding, resize_padding, to_maps, to_tokens
+from .positions import word_positions
+
+
+class ResidualFFN(nn.Module):
+    """x -> LN(x + update) -> LN(. + FFN(.)): the tail of a post-norm transformer layer."""
+
+    def __init__(self, channels: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.update_dropout = nn.Dropout(dropout)
+        self.update_norm = nn.LayerNorm(channels)
+        self.ffn = nn.Sequential(
+            nn.Linear(channels, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, channels),
+            nn.Dropout(dropout),
+        )
+        self.ffn_norm = nn.LayerNorm(channels)
+
+    def forward(self, tokens: Tensor, update: Tensor) -> Tensor:
+        """(..., C), (..., C) -> (..., C)."""
+        tokens = self.update_norm(tokens + self.update_dropout(update))
+        return self.ffn_norm(tokens + self.ffn(tokens))
+
+
+class ClipAttention(BaseModule):
+    """Base of blocks that start with v <- LN(v + SA(v + p_v)) over the cells of all frames."""
+
+    reduction = 1
+
+    def __init__(self, channels: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.vision_attention = MultiheadAttention(channels, num_heads)
+        self.vision_dropout = nn.Dropout(dropout)
+        self.vision_norm = nn.LayerNorm(channels)
+
+    def attend_vision(self, vision: Tensor, position: Tensor, padding: Tensor | None) -> Tensor:
+        """Apply the first step, which sees no text, to cells (P, T, C, h, w).
+
+        Args:
+            vision: (P, T, C, h, w).
+            position: (P, T, C, h, w) positions of the cells.
+            padding: (P, T, h, w) bool, True in padded cells; None if there are none.
+        """
+        size = [max(cells // self.reduction, 1) for cells in vision.shape[-2:]]
+        coarse = _resize(vision, size, mode='nearest')
+        positioned = to_tokens(coarse + _resize(position, size, mode='nearest'))
+        if padding is not None:
+            padding = resize_padding(padding, size).flatten(1)
+        update = self.vision_attention(
+            positioned, positioned, to_tokens(coarse), key_padding=padding
+        )
+        update = to_maps(update, coarse.shape)
+        update = _resize(update, list(vision.shape[-2:]), mode='bilinear')
+        tokens = to_tokens(vision) + self.vision_dropout(to_tokens(update))
+        return to_maps(self.vision_norm(tokens), vision.shape)
+
+
+@MODELS.register_module()
+class DualCrossAttention(ClipAttention):
+    """Vision and text attend to each other in parallel (post-norm).
+
+    v <- LN(v + SA(v + p_v)) over all frames; then vision attends to the words and the words to the
+    vision, both from the same state; each stream ends with LN, FFN, LN.
+
+    Args:
+        channels: C.
+        num_heads: heads of the three attentions.
+        hidden: width of the feed-forward networks.
+        dropout: dropout on every residual update.
+        projection_bias: biases of the projections before the words' attention to vision. The
+            attention's own biases make them redundant, but the released checkpoints have them.
+    """
+
+    def __init__(
+        self,
+        channels: int = 256,
+        *,
+        num_heads: int = 8,
+        hidden: int = 2048,
+        dropout: float = 0.1,
+        projection_bias: bool = False,
+    ) -> None:
+        super().__init__(channels, num_heads, dropout)
+        self.text_to_vision = MultiheadAttention(channels, num_heads)
+        self.vision_to_text = MultiheadAttention(channels, num_heads)
+        self.text_query = nn.Linear(channels, channels, bias=projection_bias)
+        self.vision_key = nn.Linear(channels, channels, bias=projection_bias)
+        self.vision_value = nn.Linear(channels, channels, bias=projection_bias)
+        self.vision_tail = ResidualFFN(channels, hidden, dropout)
+        self.text_tail = ResidualFFN(channels, hidden, dropout)
+
+    def forward(
+        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
+    ) -> tuple[Tensor, Tensor]:
+        """Update both streams; shapes as for :meth:`attend_vision`.
+
+        Returns:
+            The updated vision (P, T, C, h, w) and words (P, L, C).
+        """
+        cells, cell_position, padding = self._tokens(vision, position, padding)
+        words, word_position = text.words, word_positions(text.padding, text.words.shape[-1])
+        vision_update = self.text_to_vision(
+            cells + cell_position, words + word_position, words, key_padding=text.key_padding
+        )
+        words_update = self._attend_text(
+            self.text_query(words) + word_position, cells, cell_position, padding
+        )
+        cells = self.vision_tail(cells, vision_update)
+        return to_maps(cells, vision.shape), self.text_tail(words, words_update)
+
+    @torch.no_grad()
+    def attention_map(
+        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
+    ) -> Tensor:
+        """(P, T, h, w) share of the words' attention that each cell receives."""
+        cells, cell_position, padding = self._tokens(vision, position, padding)
+        query = self.text_query(text.words) + word_positions(text.padding, text.words.shape[-1])
+        weights = self.vision_to_text.weights(
+            query, self.vision_key(cells) + cell_position, key_padding=padding
+        )
+        return text.average(weights).unflatten(1, (vision.shape[1], *vision.shape[-2:]))
+
+    def _tokens(
+        self, vision: Tensor, position: Tensor, padding: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Cells (P, S, C) after the self-attention, their positions and padding; S = T*h*w."""
+        vision = self.attend_vision(vision, position, padding)
+        return to_tokens(vision), to_tokens(position), flatten_padding(padding, 1)
+
+    def _attend_text(
+        self, words: Tensor, vision: Tensor, position: Tensor, padding: Tensor | None
+    ) -> Tensor:
+        """Attention of the words (P, L, C) to vision; few words need no projected vision."""
+        attention = self.vision_to_text
+        if not attention.are_few(words):
+            key, value = self.vision_key(vision) + position, self.vision_value(vision)
+            return attention(words, key, value, key_padding=padding)
+        key_weight, key_bias = compose(attention.key_proj, self.vision_key)
+        mixed = attend_few_queries(
+            attention.query_proj(words),
+            [(vision, key_weight), (position, attention.key_proj.weight)],
+            key_bias,
+            (vision, *compose(attention.value_proj, self.vision_value)),
+            num_heads=attention.num_heads,
+            key_padding=padding,
+        )
+        return attention.out_proj(mixed)
+
+
+def compose(second: nn.Linear, first: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the linear layer that equals ``second`` after ``first``."""
+    bias = second.bias if first.bias is None else second.bias + second.weight @ first.bias
+    return second.weight @ first.weight, bias
+
+
+@MODELS.register_module()
+class VisionLanguageBlock(ClipAttention):
+    """v <- LN(v + SA(v)) over all frames; v <- LN(v + CA(v, words)); v <- LN(v + FFN(v)).
+
+    ReferFormer (cross-modal feature pyramid). The self-attention sees the clip on a grid
+    ``reduction`` times coarser in both axes: its queries, keys and values are sampled by nearest
+    neighbour, its result is resized back bilinearly. The attention to the words has full
+    resolution.
+
+    Args:
+        channels: C.
+        num_heads: heads of both attentions.
+        hidden: width of the feed-forward network.
+        dropout: dropout on every residual update.
+        reduction: how much coarser the grid of the self-attention is; its size is rounded down,
+            to one cell at least.
+    """
+
+    def __init__(
+        self,
+        channels: int = 256,
+        *,
+        num_heads: int = 8,
+        hidden: int = 2048,
+        dropout: float = 0.1,
+        reduction: int = 1,
+    ) -> None:
+        super().__init__(channels, num_heads, dropout)
+        if reduction < 1:
+            raise ValueError(f'VisionLanguageBlock: reduction must be at least 1, got {reduction}')
+        self.reduction = reduction
+        self.text_attention = MultiheadAttention(channels, num_heads)
+        self.tail = ResidualFFN(channels, hidden, dropout)
+
+    def init_weights(self) -> None:
+        """Draw Xavier-uniform weights of all projections."""
+        super().init_weights()
+        for layer in self.tail.ffn:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+
+    def forward(
+        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
+    ) -> Tensor:
+        """Apply both attentions; shapes as for :meth:`attend_vision`."""
+        return self.attend_text(self.attend_vision(vision, position, padding), position, text)
+
+    def attend_text(self, vision: Tensor, position: Tensor, text: TextFeatures) -> Tensor:
+        """Apply the steps after the first; shapes as for :meth:`attend_vision`."""
+        tokens, words = to_tokens(vision), text.words
+        update = self.text_attention(
+            tokens + to_tokens(position),
+            words + word_positions(text.padding, words.shape[-1]),
+            words,
+            key_padding=text.key_padding,
+        )
+        return to_maps(self.tail(tokens, update), vision.shape)
+
+    @torch.no_grad()
+    def attention_map(
+        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
+    ) -> Tensor:
+        """(P, T, h, w) attention between words and cells, summing to one over the clip.
+
+        In this block cells attend to words. The same products of queries and keys are normalised
+        over the cells for each word and head, then averaged over both.
+        """
+        attention, heads = self.text_attention, self.text_attention.num_heads
+        cells = to_tokens(self.attend_vision(vision, position, padding)) + to_tokens(position)
+        words = text.words + word_positions(text.padding, text.words.shape[-1])
+        queries, keys = (
+            projected.unflatten(-1, (heads, -1))
+            for projected in (attention.query_proj(cells), attention.key_proj(words))
+        )
+        logits = torch.einsum('pshc,plhc->phls', queries, keys) * keys.shape[-1] ** -0.5
+        if padding is not None:
+            logits = logits.masked_fill(padding.flatten(1)[:, None, None], float('-inf'))
+        weights = text.average(logits.softmax(-1).mean(1))
+        return weights.unflatten(1, (vision.shape[1], *vision.shape[-2:]))
+
+
+def _resize(maps: Tensor, size: list[int], *, mode: str) -> Tensor:
+    """Resize (P, T, C, h, w) to another (h, w)."""
+    if list(maps.shape[-2:]) == size:
+        return maps
+    return F.interpolate(maps.flatten(0, 1), size=size, mode=mode).unflatten(0, maps.shape[:2])

@@ -1,0 +1,178 @@
+"""Compute mask features from the grounded or encoded map and finer maps, top down."""
+
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule, ModuleList, caffe2_xavier_init
+from torch import Tensor, nn
+
+from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import TextFeatures
+
+from .convolved_maps import ConvolvedMaps
+from .initialization import caffe2_convolutions
+from .maps import per_frame
+
+
+def top_down(features: Tensor, laterals: list[Tensor], layers: nn.ModuleList) -> Tensor:
+    """Apply x <- layer(lateral + up(x)) with nearest upsampling.
+
+    From the coarsest map (M, C, h, w) through laterals (M, C_i, h_i, w_i), coarsest first, each
+    with its layer.
+    """
+    for lateral, layer in zip(laterals, layers, strict=True):
+        features = layer(lateral + F.interpolate(features, lateral.shape[-2:], mode='nearest'))
+    return features
+
+
+@MODELS.register_module()
+class TopDownPyramid(BaseModule):
+    """FPN top-down path with nearest upsampling: x <- layer(adapter(lateral) + up(x)).
+
+    Args:
+        channels: C.
+        num_laterals: encoder levels finer than the grounding stride, plus the stride-4 map.
+        num_groups: groups of the normalisations.
+    """
+
+    def __init__(self, channels: int = 256, *, num_laterals: int = 3, num_groups: int = 8) -> None:
+        super().__init__()
+        norm = dict(type='GN', num_groups=num_groups)
+        self.layers = nn.ModuleList(
+            ConvModule(channels, channels, 3, padding=1, norm_cfg=norm) for _ in range(num_laterals)
+        )
+        self.adapters = nn.ModuleList(
+            ConvModule(channels, channels, 1, norm_cfg=norm, act_cfg=None)
+            for _ in range(num_laterals - 1)
+        )
+        self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, early: Tensor, memory_maps: list[Tensor], finest: Tensor) -> ConvolvedMaps:
+        """Return mask features (P, T, C, H/4, W/4), their last convolution not computed yet.
+
+        Args:
+            early: (P, T, C, h, w) f_early.
+            memory_maps: (P, T, C, h, w) encoder maps finer than f_early, coarsest first.
+            finest: (P, T, C, H/4, W/4) adapted lateral of the backbone's stride-4 map.
+        """
+        maps = zip(self.adapters, memory_maps, strict=True)
+        return self.merge(early, [*(per_frame(adapt, x) for adapt, x in maps), finest])
+
+    def merge(self, early: Tensor, laterals: list[Tensor]) -> ConvolvedMaps:
+        """Go down from ``early`` through the laterals, all (P, T, C, h, w), coarsest first."""
+        laterals = [lateral.flatten(0, 1) for lateral in laterals]
+        features = top_down(early.flatten(0, 1), laterals, self.layers)
+        return ConvolvedMaps(features.unflatten(0, early.shape[:2]), self.mask_features)
+
+
+@MODELS.register_module()
+class CrossModalPyramid(TopDownPyramid):
+    """Top-down path with text at every level (ReferFormer).
+
+    Each lateral passes through its own block before it is added to the upsampled coarser map.
+
+    Args:
+        block: config of the :class:`VisionLanguageBlock` of every level, without ``reduction``.
+        reductions: the blocks' reductions, coarsest level first, stride 4 last.
+        channels: C.
+        num_groups: groups of the normalisations.
+    """
+
+    def __init__(
+        self,
+        *,
+        block: dict,
+        reductions: tuple[int, ...] = (2, 4, 8),
+        channels: int = 256,
+        num_groups: int = 8,
+    ) -> None:
+        super().__init__(channels=channels, num_laterals=len(reductions), num_groups=num_groups)
+        self.blocks = ModuleList(
+            MODELS.build(dict(block, reduction=reduction)) for reduction in reductions
+        )
+
+    def init_weights(self) -> None:
+        """Initialise convolutions as in ReferFormer's pixel decoder."""
+        super().init_weights()
+        caffe2_convolutions(*self.adapters, *self.layers)
+        caffe2_xavier_init(self.mask_features)
+
+    def forward(
+        self,
+        early: Tensor,
+        levels: list[tuple[Tensor, Tensor, Tensor | None]],
+        finest: Tensor,
+        finest_position: Tensor,
+        text: TextFeatures,
+    ) -> ConvolvedMaps:
+        """Return mask features as :meth:`TopDownPyramid.forward`.
+
+        Args:
+            early: (P, T, C, h, w) grounded coarsest level.
+            levels: per encoder level finer than ``early``, coarsest first: memory map and
+                positions, both (P, T, C, h, w), and padding (P, T, h, w) or None.
+            finest: (P, T, C, H/4, W/4) stride-4 lateral after the first step of the last block.
+            finest_position: (P, T, C, H/4, W/4).
+            text: the P expressions.
+        """
+        *blocks, last = self.blocks
+        laterals = [
+            block(per_frame(adapt, memory), position, padding, text)
+            for adapt, block, (memory, position, padding) in zip(
+                self.adapters, blocks, levels, strict=True
+            )
+        ]
+        laterals.append(last.attend_text(finest, finest_position, text))
+        return self.merge(early, laterals)
+
+
+@MODELS.register_module()
+class SpatialDecoder(BaseModule):
+    """Top-down path that halves its channels (MTTR, Sec. 3.4: FPN-like spatial decoder).
+
+    Each layer is a 3x3 convolution with group norm and ReLU. With C channels and two laterals they
+    run C, C/2, C/4, C/8, M.
+
+    Args:
+        lateral_channels: channels of the backbone maps that are added, coarsest first.
+        channels: C of the encoded map.
+        mask_channels: M of the mask features.
+        num_groups: groups of the normalisations.
+    """
+
+    def __init__(
+        self,
+        *,
+        lateral_channels: list[int],
+        channels: int = 256,
+        mask_channels: int = 8,
+        num_groups: int = 8,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        widths = [channels // 2**step for step in range(len(lateral_channels) + 2)]
+        norm = dict(type='GN', num_groups=num_groups)
+        self.layers = nn.ModuleList(
+            ConvModule(narrow, out, 3, padding=1, bias=True, norm_cfg=norm)
+            for narrow, out in zip([channels, *widths[:-1]], widths)
+        )
+        self.adapters = nn.ModuleList(
+            nn.Conv2d(lateral, width, 1) for lateral, width in zip(lateral_channels, widths[1:])
+        )
+        self.mask_features = nn.Conv2d(widths[-1], mask_channels, 3, padding=1)
+
+    def init_weights(self) -> None:
+        """Draw Kaiming-uniform weights (a = 1) and set biases to zero."""
+        super().init_weights()
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
+                nn.init.zeros_(module.bias)
+
+    def adapt(self, maps: list[Tensor]) -> list[Tensor]:
+        """Return text-independent laterals (M, C_i, h_i, w_i) of backbone maps, coarsest first."""
+        return [adapt(x) for adapt, x in zip(self.adapters, maps, strict=True)]
+
+    def forward(self, encoded: Tensor, laterals: list[Tensor]) -> Tensor:
+        """(M, C, h, w) encoded map and :meth:`adapt`'s laterals -> (M, mask_channels, h', w')."""
+        features = self.layers[1](self.layers[0](encoded))
+        return self.mask_features(top_down(features, laterals, self.layers[2:]))
