@@ -2,13 +2,16 @@
 
 Archives are recognized by their content, because their names changed over the years. Members are
 not written under their own names: each wanted one has a place in the layout. Only plain files with
-such a place are written, so an archive cannot write elsewhere.
+such a place are written, so an archive cannot write elsewhere. The headers of an archive are judged
+before anything is unpacked, those of a tar file, which has no list, one by one.
 """
 
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,23 +20,38 @@ from typing import IO, NamedTuple
 
 from rich.progress import track
 
+from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name
-from r2vos_mm.utils.files import atomic_path
+from r2vos_mm.utils.files import atomic_path, is_side_file
 
 from .davis import convert_davis, make_link
 from .known_sets import KNOWN_SETS, Part
 
-_ERRORS = (OSError, EOFError, RuntimeError, ValueError, tarfile.TarError, zipfile.BadZipFile)
+_ERRORS = (OSError, EOFError, RuntimeError, ValueError)
+_ERRORS += (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 _SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
+_NAME_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE)
+_NAME_HEADERS += (tarfile.XHDTYPE, tarfile.XGLTYPE)
+_NAME_BYTES = _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes that an archive may unpack to; MeViS has a file of several hundred MB."""
+    """What an archive may contain; the public sets stay far below, MeViS with a file of 500 MB.
+
+    Attributes:
+        per_file, total: bytes that a file, and all of them, unpack to.
+        ratio: how many times its own size an archive of more than 1 GiB unpacks to.
+        entries: number of members.
+        depth: number of folders in the name of a member.
+    """
 
     per_file: int = 1 << 32
-    total: int = 1 << 36
+    total: int = 1 << 38
+    ratio: int = 200
+    entries: int = 2_000_000
+    depth: int = 32
 
 
 @dataclass
@@ -76,24 +94,21 @@ def prepare(
 
     Raises:
         NotADirectoryError: ``download_dir`` is not a folder.
+        OSError: the disk is full or cannot be written; the message names it.
         ValueError: an archive is broken or exceeds the limits; files unpacked before are kept.
     """
     if not download_dir.is_dir():
         raise NotADirectoryError(f'{download_dir} is not a folder: put the downloads there')
-    report = PrepareReport(ProblemList(str(download_dir)))
-    parts = KNOWN_SETS[name].parts
+    report, parts = PrepareReport(ProblemList(str(download_dir))), KNOWN_SETS[name].parts
     for part in parts:
         _link_unpacked(part, download_dir, data_root / part.place, report)
     for path in sorted(download_dir.rglob('*')):
-        if path.is_file() and path.name.lower().endswith(_SUFFIXES):
-            members = track(_members(path), path.name, disable=not progress)
-            try:
-                _unpack(_wanted(members, parts, path.name, report), data_root, limits, report)
-            except _ERRORS as error:
-                raise ValueError(
-                    f'{path} cannot be unpacked ({error}). Download it again, or unpack it '
-                    'yourself beside the archives and start again'
-                ) from error
+        is_archive = path.name.lower().endswith(_SUFFIXES) and path.is_file()
+        if is_archive and not is_side_file(path.relative_to(download_dir)):
+            with _open(path) as archive:
+                members = _members(archive, path, limits)
+                shown = track(members, path.name, disable=not progress)
+                _unpack(path, _wanted(shown, parts, path.name, report), data_root, report)
     required = (part for part in parts if part.required)
     report.missing = tuple(part for part in required if not (data_root / part.place).exists())
     if name == 'ref-davis' and not report.missing:
@@ -105,6 +120,7 @@ def _link_unpacked(part: Part, download_dir: Path, target: Path, report: Prepare
     """Link a part that is unpacked in the downloads; of several the first by name."""
     names = filter(None, (part.place, part.alias))
     paths = (path for name in names for path in download_dir.rglob(name))
+    paths = (path for path in paths if not is_side_file(path.relative_to(download_dir)))
     found = sorted(path for path in paths if path.is_dir() == bool(part.members))
     if found and target.exists():
         report.already += 1
@@ -122,20 +138,78 @@ class _Member(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-def _members(path: Path) -> Iterator[_Member]:
-    if path.name.lower().endswith('.zip'):
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if not info.is_dir():
-                    is_link = stat.S_ISLNK(info.external_attr >> 16)
-                    opener = partial(archive.open, info)
-                    yield _Member(info.filename, info.file_size, not is_link, opener)
-    else:
-        with tarfile.open(path) as archive:
-            for info in archive:
-                if not info.isdir():
-                    opener = partial(archive.extractfile, info)
-                    yield _Member(info.name, info.size, info.isreg(), opener)
+class _TarHeader(tarfile.TarInfo):
+    """A header without endless names, which tarfile reads into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> 'tarfile.TarInfo':
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _NAME_HEADERS and header.size > _NAME_BYTES:
+            raise ValueError(f'a name of {header.size} bytes')
+        return header
+
+
+def _damaged(path: Path, error: BaseException | str) -> ValueError:
+    return ValueError(
+        f'{path} cannot be unpacked ({error}). Download it again, or unpack it yourself beside the '
+        'archives and start again'
+    )
+
+
+def _open(path: Path) -> zipfile.ZipFile | tarfile.TarFile:
+    try:
+        if path.suffix.lower() == '.zip':
+            return zipfile.ZipFile(path)
+        return tarfile.open(path, tarinfo=_TarHeader)
+    except _ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _members(
+    archive: zipfile.ZipFile | tarfile.TarFile, path: Path, limits: Limits
+) -> Iterator[_Member]:
+    """Yield the files of an archive whose headers are within the limits.
+
+    Raises:
+        ValueError: it is damaged, or exceeds the limits.
+    """
+    try:
+        if isinstance(archive, zipfile.ZipFile):
+            yield from list(_checked(_zip_members(archive), path, limits))
+        else:
+            yield from _checked(_tar_members(archive), path, limits)
+    except _ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in archive.infolist():
+        # Some tools for Windows write names with backslashes only.
+        name = info.filename if '/' in info.filename else info.filename.replace('\\', '/')
+        if not info.is_dir():
+            is_link = stat.S_ISLNK(info.external_attr >> 16)
+            yield _Member(name, info.file_size, not is_link, partial(archive.open, info))
+
+
+def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
+    for info in archive:
+        if not info.isdir():
+            yield _Member(info.name, info.size, info.isreg(), partial(archive.extractfile, info))
+
+
+def _checked(members: Iterable[_Member], path: Path, limits: Limits) -> Iterator[_Member]:
+    total, allowed = 0, max(1 << 30, limits.ratio * path.stat().st_size)
+    for count, member in enumerate(members, start=1):
+        total += member.size
+        for number, most, what in (
+            (member.size, limits.per_file, f'{member.name} has {member.size} bytes'),
+            (total, min(limits.total, allowed), f'its files have {total} bytes or more'),
+            (count, limits.entries, f'it has {count} files or more'),
+            (member.name.count('/'), limits.depth, f'{member.name[:80]}... is very deep'),
+        ):
+            if number > most:
+                raise ValueError(f'{what}, more than the allowed {most}')
+        yield member
 
 
 def _wanted(
@@ -144,36 +218,72 @@ def _wanted(
     """Yield the members that belong to a part, with its place and their path in it."""
     for member in members:
         matches = ((part.place, part.pattern.search(member.name)) for part in parts)
-        for place, match in (item for item in matches if item[1]):
-            inner = match[1].split('/') if match[1] else ()
-            if member.is_plain_file and all(map(is_plain_name, inner)):
-                yield member, place, match[1]
-            else:
-                problem = 'is not a plain name' if member.is_plain_file else 'is a link, not a file'
-                report.problems.add(archive, f'{member.name} {problem}', 'left out')
-            break
+        place, match = next((item for item in matches if item[1]), ('', None))
+        if match is None or is_side_file(member.name):
+            continue
+        if not member.is_plain_file:
+            problem = 'is a link, not a file'
+        elif match[1] and not all(map(is_plain_name, match[1].split('/'))):
+            problem = 'is not a plain name'
+        elif member.name.startswith('/') or '..' in member.name.split('/'):
+            problem = 'is not a path within the archive'
+        else:
+            yield member, place, match[1]
+            continue
+        report.problems.add(archive, f'{member.name} {problem}', 'left out')
 
 
 def _unpack(
+    path: Path,
     wanted: Iterable[tuple[_Member, str, str]],
     data_root: Path,
-    limits: Limits,
     report: PrepareReport,
 ) -> None:
     """Write members to their places."""
-    total = 0
+    if path.suffix.lower() == '.zip':
+        wanted = list(wanted)
+        sizes = (m.size for m, place, inner in wanted if not (data_root / place / inner).exists())
+        _require_space(data_root, sum(sizes), path.name)
     for member, place, inner in wanted:
-        total += member.size
-        if member.size > limits.per_file or total > limits.total:
-            raise ValueError(
-                f'{member.name} has {member.size} bytes, together {total}: '
-                f'more than the allowed {limits.per_file} and {limits.total}'
-            )
         target = data_root / place / inner
         # A part that is a link is a folder of the user's: nothing is added to it.
         if (data_root / place).is_symlink() or target.exists():
             report.already += 1
             continue
-        with member.open() as source, atomic_path(target) as draft, draft.open('wb') as sink:
-            shutil.copyfileobj(source, sink)
+        _require_space(data_root, member.size, path.name)
+        try:
+            with atomic_path(target) as draft, draft.open('wb') as sink:
+                sink.writelines(_chunks(member, path))
+        except UserError:
+            raise
+        except OSError as error:
+            raise OSError(
+                f'{target} cannot be written ({error.strerror}): choose a --data-root on a disk '
+                'where you may write'
+            ) from error
         report.written += 1
+
+
+def _chunks(member: _Member, path: Path) -> Iterator[bytes]:
+    """Yield the content of a member.
+
+    Raises:
+        ValueError: the archive is damaged.
+    """
+    try:
+        with member.open() as source:
+            yield from iter(partial(source.read, _CHUNK), b'')
+    except _ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _require_space(data_root: Path, size: int, name: str) -> None:
+    """Raise OSError if the disk has less space than ``size`` bytes for what ``name`` contains."""
+    folder = next(path for path in (data_root, *data_root.absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(
+            f'the disk of {folder} has {free / 1e9:.2f} GB left, {name} needs {size / 1e9:.2f} GB: '
+            'free some space, or choose another --data-root, and start again; files that are '
+            'unpacked already are kept'
+        )

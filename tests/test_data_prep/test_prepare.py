@@ -1,8 +1,10 @@
 """From downloads to the layout, and from archives nowhere else."""
 
+import errno
 import importlib.util
 import io
 import json
+import os
 import shutil
 import stat
 import tarfile
@@ -56,6 +58,17 @@ def zip_of(path: Path, members: dict[str, bytes]) -> None:
             archive.writestr(name, content)
 
 
+def archive_of(path: Path, members: dict[str, bytes]) -> None:
+    if path.suffix == '.zip':
+        zip_of(path, members)
+        return
+    with tarfile.open(path, 'w:gz') as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
 @pytest.mark.parametrize('form', ['zip', 'gztar'])
 def test_archives_of_any_name_and_depth(whole: Path, downloads: Path, form: str) -> None:
     for part in ('train', 'valid', 'meta_expressions'):
@@ -106,6 +119,61 @@ def test_unpacked_folders_are_linked(whole: Path, downloads: Path) -> None:
     assert (data / JPEG.replace('/v/', '/v0/')).is_file()
 
 
+@pytest.mark.parametrize('form', ['zip', 'tar.gz'])
+def test_side_files_are_not_unpacked(downloads: Path, form: str) -> None:
+    folder = JPEG.rpartition('/')[0]
+    names = [f'__MACOSX/{JPEG}', f'{folder}/._00000.jpg', f'__MACOSX/{folder}/._00000.jpg']
+    names += [f'{folder}/Thumbs.db', 'train/JPEGImages/.DS_Store', f'x/@eaDir/{JPEG}']
+    archive_of(downloads / f'a.{form}', dict.fromkeys([*names, JPEG], b'x'))
+    (downloads / f'._a.{form}').write_bytes(b'not an archive')
+    (downloads / '__MACOSX/train/Annotations').mkdir(parents=True)
+    report = run(downloads)
+    assert files_of(downloads.parent / 'data') == {JPEG: b'x'}
+    assert (report.written, report.linked, report.problems.rows) == (1, 0, [])
+
+
+def test_names_with_backslashes(downloads: Path) -> None:
+    zip_of(downloads / 'a.zip', {JPEG.replace('/', '\\'): b'x'})
+    run(downloads)
+    assert files_of(downloads.parent / 'data') == {JPEG: b'x'}
+
+
+class TestDisk:
+    @pytest.mark.parametrize('form', ['zip', 'tar.gz'])
+    def test_too_little_space(
+        self, downloads: Path, monkeypatch: pytest.MonkeyPatch, form: str
+    ) -> None:
+        archive_of(downloads / f'a.{form}', {JPEG: b'12345', JPEG.replace('00000', '5'): b'12345'})
+        monkeypatch.setattr(shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(9, 5, 4))
+        with pytest.raises(OSError, match='the disk of .* needs .*: free some space') as raised:
+            run(downloads)
+        assert 'Download it again' not in str(raised.value)
+        assert files_of(downloads.parent / 'data') == {}
+
+    @pytest.mark.parametrize(
+        ('code', 'told'),
+        [
+            (errno.ENOSPC, 'space'),
+            (errno.EACCES, 'where you may write'),
+            (errno.EROFS, 'Read-only'),
+        ],
+    )
+    def test_errors_of_writing(
+        self, downloads: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str
+    ) -> None:
+        zip_of(downloads / 'a.zip', {JPEG: b'x'})
+
+        def fail(*args: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, 'replace', fail)
+        with pytest.raises(OSError, match=told) as raised:
+            run(downloads)
+        assert JPEG in str(raised.value)
+        assert 'Download it again' not in str(raised.value)
+        assert files_of(downloads.parent / 'data') == {}
+
+
 def test_what_is_missing_is_named(downloads: Path) -> None:
     zip_of(downloads / 'a.zip', {JPEG: b'x', 'readme.txt': b'', 'valid/Annotations/v/0.png': b''})
     assert [part.place for part in run(downloads).missing] == [
@@ -120,13 +188,20 @@ def test_what_is_missing_is_named(downloads: Path) -> None:
 class TestHostileArchives:
     @pytest.mark.parametrize(
         'name',
-        ['../train/meta.json', '/train/meta.json', '../../../etc/passwd', 'x/../train/meta.json'],
+        [
+            '../train/meta.json',
+            '/train/meta.json',
+            '/etc/x/train/meta.json',
+            'x/../train/meta.json',
+        ],
     )
-    def test_names_do_not_choose_the_place(self, downloads: Path, name: str) -> None:
-        zip_of(downloads / 'a.zip', {name: b'{}'})
-        run(downloads)
-        written = files_of(downloads.parent)
-        assert set(written) - {'downloads/a.zip'} <= {'data/train/meta.json'}
+    def test_paths_that_leave_the_archive(self, downloads: Path, name: str) -> None:
+        zip_of(downloads / 'a.zip', {name: b'{}', '../../../etc/passwd': b''})
+        report = run(downloads)
+        assert [row.what for row in report.problems.rows] == [
+            f'{name} is not a path within the archive'
+        ]
+        assert set(files_of(downloads.parent)) == {'downloads/a.zip'}
 
     @pytest.mark.parametrize(
         'name',
@@ -167,7 +242,51 @@ class TestHostileArchives:
         zip_of(downloads / 'a.zip', {JPEG: b'123456789', JPEG.replace('00000', '00005'): b'0' * 10})
         with pytest.raises(ValueError, match=r'a\.zip cannot be unpacked .*more than the allowed'):
             run(downloads, limits=limits)
-        assert list(files_of(downloads.parent / 'data')) == [JPEG]
+        assert files_of(downloads.parent / 'data') == {}
+
+    @pytest.mark.parametrize('form', ['zip', 'tar.gz'])
+    @pytest.mark.parametrize(
+        ('limits', 'name'),
+        [
+            (Limits(entries=1), 'notes.txt'),
+            (Limits(depth=4), 'a/b/c/d/e/notes.txt'),
+            (Limits(per_file=9), 'large.bin'),
+        ],
+    )
+    def test_files_that_are_not_wanted_count(
+        self, downloads: Path, form: str, limits: Limits, name: str
+    ) -> None:
+        archive_of(downloads / f'a.{form}', {name: b'0' * 10, JPEG: b'1'})
+        with pytest.raises(ValueError, match='cannot be unpacked .*more than the allowed'):
+            run(downloads, limits=limits)
+
+    @pytest.mark.parametrize('form', ['zip', 'tar.gz'])
+    def test_a_bomb(self, downloads: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+        """Two gigabytes of zeros by the headers; nothing of them is decoded."""
+        path = downloads / f'a.{form}'
+        archive_of(path, {JPEG: b'0'})
+        infos = {'zip': ('ZipFile', 'infolist'), 'tar.gz': ('TarFile', '__iter__')}
+        module = zipfile if form == 'zip' else tarfile
+        owner = getattr(module, infos[form][0])
+        listed = getattr(owner, infos[form][1])
+
+        def huge(archive: object) -> list:
+            found = list(listed(archive))
+            for info in found:
+                setattr(info, 'file_size' if form == 'zip' else 'size', 2 << 30)
+            return iter(found)
+
+        monkeypatch.setattr(owner, infos[form][1], huge)
+        with pytest.raises(ValueError, match='more than the allowed 1073741824'):
+            run(downloads)
+        assert files_of(downloads.parent / 'data') == {}
+
+    def test_endless_names_of_tar(self, downloads: Path) -> None:
+        header = tarfile.TarInfo('x')
+        header.type, header.size = tarfile.XHDTYPE, 1 << 30
+        (downloads / 'a.tar').write_bytes(header.tobuf(tarfile.USTAR_FORMAT) + bytes(10240))
+        with pytest.raises(ValueError, match='a name of 1073741824 bytes'):
+            run(downloads)
 
     @pytest.mark.parametrize('name', ['a.zip', 'a.tar.gz'])
     def test_truncated(self, whole: Path, downloads: Path, name: str) -> None:
