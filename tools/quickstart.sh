@@ -66,20 +66,20 @@ make_data() { # a complete data/refshapes is used; otherwise a set of the size t
         return
     fi
     local make=(tools/dataset_converters/make_refshapes.py) count
-    rm -rf "$WORK/speed" "$DATA"
-    count=$("$PY" - "$DATA_SECONDS" "${make[@]}" "$WORK/speed" <<'PYTHON'
-import subprocess, sys, time
+    count=$("$PY" - "$DATA_SECONDS" "${make[@]}" <<'PYTHON'
+import subprocess, sys, tempfile, time
 
 seconds, probe = float(sys.argv[1]), 40
 start = time.monotonic()
-command = [sys.executable, *sys.argv[2:], '--train', str(probe), '--valid', '0', '--quiet']
-subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+with tempfile.TemporaryDirectory() as folder:
+    command = [sys.executable, *sys.argv[2:], folder]
+    command += ['--train', str(probe), '--valid', '0', '--quiet']
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 elapsed = time.monotonic() - start
 print(max(200, min(1500, int((seconds - elapsed) * probe / elapsed) - 50)))
 PYTHON
     )
-    rm -rf "$WORK/speed"
-    "$PY" "${make[@]}" "$DATA" --train "$count" --valid 50
+    "$PY" "${make[@]}" "$DATA" --train "$count" --valid 50 --overwrite
 }
 
 data_options() {
@@ -89,13 +89,22 @@ data_options() {
     done
 }
 
+remove_training() { # only a folder that a training of this config wrote, or an empty one
+    rmdir "$1" 2>/dev/null || true
+    if [ -e "$1" ] && [ ! -f "$1/$(basename "$QUICK")" ]; then
+        echo "error: $1 is not from an earlier quick start; move it, or set QUICKSTART_WORK" >&2
+        return 1
+    fi
+    rm -rf "$1"
+}
+
 train() {
     local minutes log=$WORK/train.log
     minutes=$("$PY" -c "
 left = 60 * $MINUTES - $SECONDS - $COMPARE_SECONDS - $TEST_SECONDS - $STARTUP_SECONDS
 print(round(min(300, max(90, left)) / 60, 2))")
     echo "training for at most $minutes min; the log is $log"
-    rm -rf "$WORK/train"
+    remove_training "$WORK/train"
     # shellcheck disable=SC2046
     logged "$log" env "PYTHON=$PY" tools/dist_train.sh "$QUICK" "$(processes)" \
         --work-dir "$WORK/train" --cfg-options custom_hooks.0.max_minutes="$minutes" \

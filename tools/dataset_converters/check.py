@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
+from r2vos_mm.utils.cli import short_errors
 
 OTHER = 'other'
 
@@ -81,4 +82,5 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with short_errors():
+        sys.exit(main())

@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from r2vos_mm.utils.cli import short_errors
 from r2vos_mm.utils.data_issues import DataFileError
 
 JPEG_QUALITY = 95
@@ -33,7 +34,24 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.every < 1:
         parser.error('--every must be at least 1')
+    by_name = {video.stem: video for video in args.videos}
+    for video in args.videos:
+        if by_name[video.stem].absolute() != video.absolute():
+            other = by_name[video.stem]
+            parser.error(f'{video} and {other} would both be {video.stem}: rename one of them')
     return args
+
+
+def remove_draft(draft: Path) -> None:
+    """Remove the frames of an interrupted extraction.
+
+    Raises:
+        FileExistsError: the folder holds something else.
+    """
+    if draft.is_symlink() or any(p.suffix != '.jpg' or p.is_dir() for p in draft.glob('*')):
+        raise FileExistsError(f'{draft} is not from an interrupted extraction: move it away')
+    if draft.exists():
+        shutil.rmtree(draft)
 
 
 def extract(video: Path, out: Path, every: int) -> int | None:
@@ -50,7 +68,7 @@ def extract(video: Path, out: Path, every: int) -> int | None:
     if final.exists():
         return None
     frames = open_frames(video)
-    shutil.rmtree(draft, ignore_errors=True)
+    remove_draft(draft)
     draft.mkdir(parents=True)
     written = 0
     for index, (name, frame) in enumerate(zip(frames.names, frames)):
@@ -78,4 +96,5 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with short_errors():
+        sys.exit(main())

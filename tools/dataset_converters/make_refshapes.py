@@ -8,6 +8,8 @@ import argparse
 import sys
 import time
 
+from r2vos_mm.utils.cli import short_errors
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; the defaults take about a minute on two cores."""
@@ -75,7 +77,7 @@ def main() -> int:
             overwrite=args.overwrite,
             progress=not args.quiet,
         )
-    except (FileExistsError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     verb = f'made in {time.perf_counter() - start:.1f} s' if summary.created else 'already there'
@@ -86,4 +88,5 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with short_errors():
+        sys.exit(main())

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
+from r2vos_mm.utils.cli import short_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,4 +64,5 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with short_errors():
+        sys.exit(main())
