@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from math import prod
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from r2vos_mm.evaluation.mask_files import (
     PairTask,
     PngGroundTruth,
     VideoTask,
+    open_masks,
+    shown,
     values_in,
 )
 from r2vos_mm.evaluation.metrics.pair_scores import (
@@ -45,19 +47,34 @@ FRAMES_AT_ONCE = 16
 BOUND_TH = 0.008
 
 
+class Reading(NamedTuple):
+    """How to read predictions.
+
+    Attributes:
+        missing_is_empty: count missing and broken predictions as empty, not as unknown (NaN).
+        threshold: values from here on are foreground; None for all values above 0.
+    """
+
+    missing_is_empty: bool = False
+    threshold: int | None = None
+
+
+READING = Reading()
+
+
 @dataclass
 class Outcome:
-    """Scores of pairs and objects, and predictions and annotations that could not be used."""
+    """Scores of pairs and objects, predictions that were not read, and other problems."""
 
     pairs: list[PairScores] = field(default_factory=list)
     objects: list[ObjectScores] = field(default_factory=list)
+    unread: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Append the content of another outcome."""
-        self.pairs += other.pairs
-        self.objects += other.objects
-        self.problems += other.problems
+        for name, entries in vars(other).items():
+            getattr(self, name).extend(entries)
 
 
 VideoScorer = Callable[[VideoTask, MaskFiles, GroundTruth], Outcome]
@@ -90,15 +107,16 @@ def _score_video(
         return Outcome(problems=[Problem(task.video, str(error), 'video not scored')])
 
 
-def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTruth) -> Outcome:
+def score_expressions(
+    task: VideoTask, predictions: MaskFiles, truth: GroundTruth, *, reading: Reading = READING
+) -> Outcome:
     """Score the pairs of a video: binary masks in ``<video>/<expression>/``, above 0 is foreground.
 
     DataFileError is raised, as by the others, if the annotation cannot be used.
     """
-    outcome, shape = Outcome(), truth.shape(task)
-    readers = [_Reader(predictions, p.folder, task, shape, outcome.problems) for p in task.pairs]
+    shape, outcome, foreground = truth.shape(task), Outcome(), []
+    readers = [_Reader(predictions, pair.folder, task, shape, reading) for pair in task.pairs]
     found: set[str] = set()
-    foreground: list[int] = []
     for frames in _frame_parts(task):
         objects = [truth.object_masks(task, index) for index in frames]
         found.update(*objects)
@@ -108,12 +126,12 @@ def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTrut
             gt = None if pair.is_negative else _union(pair.target, objects, shape)
             reader.scores.append(frame_scores(reader.read(frames) > 0, gt, bound_th=BOUND_TH))
     has_all_objects = isinstance(truth, PngGroundTruth)
-    if not found and has_all_objects:
-        truth.refuse_binary(task)
+    if has_all_objects:
+        truth.check_objects(task, found)
     for pair, reader in zip(task.pairs, readers):
-        reader.report_missing()
         areas = tuple(foreground) if has_all_objects else None
-        outcome.pairs.append(_joined(task, pair, shape, reader.scores, areas))
+        outcome.pairs.append(_joined(pair, reader, reader.scores, areas))
+        reader.report(outcome)
         absent = sorted(set(pair.target) - found)
         if absent and has_all_objects:
             what = f'object {", ".join(absent)} is in no frame of the annotation'
@@ -122,31 +140,31 @@ def score_expressions(task: VideoTask, predictions: MaskFiles, truth: GroundTrut
 
 
 def score_semi_supervised(
-    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth
+    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth, *, reading: Reading = READING
 ) -> Outcome:
     """Score the objects of DAVIS given in the first frame: maps of object ids in ``<video>/``.
 
     The number of objects is the highest id in the first annotated frame. If it is one and the
     prediction is 0/255, 255 is that object.
     """
-    outcome, shape = Outcome(), truth.shape(task)
-    parts: dict[int, list[dict]] = {k: [] for k in range(1, truth.num_objects(task) + 1)}
-    reader = _Reader(predictions, task.video, task, shape, outcome.problems)
+    outcome, count = Outcome(), truth.num_objects(task)
+    reader = _Reader(predictions, task.video, task, truth.shape(task), reading, max_id=count)
+    parts: dict[int, list[dict]] = {k: [] for k in range(1, count + 1)}
     for frames in _frame_parts(task):
         ids = np.stack([truth.id_map(task, index) for index in frames])
         values = reader.read(frames)
-        if len(parts) == 1 and set(values_in(values)) <= {0, VOID}:
-            values[values == VOID] = 1
         for number, scored in parts.items():
             scored.append(frame_scores(values == number, ids == number, bound_th=BOUND_TH))
-    reader.report_missing()
     for number, scored in parts.items():
         pair = PairTask(f'{task.video}/{number}/p', task.video, f'object {number}')
-        outcome.pairs.append(_joined(task, pair, shape, scored))
+        outcome.pairs.append(_joined(pair, reader, scored))
+    reader.report(outcome)
     return outcome
 
 
-def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth) -> Outcome:
+def score_unsupervised(
+    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth, *, reading: Reading = READING
+) -> Outcome:
     """Score Ref-DAVIS17: maps of expressions in ``anno_<k>/<video>/``, matched with the objects.
 
     Without any folder ``anno_<k>`` the masks in ``<video>/`` are those of a single expression set.
@@ -157,15 +175,41 @@ def score_unsupervised(task: VideoTask, predictions: MaskFiles, truth: PngGround
     folders = [f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)]
     if not any(predictions.has_folder(f'anno_{k}') for k in range(NUM_EXPRESSION_SETS)):
         folders = [task.video]
-    sets = [_ExpressionSet(predictions, f, task, shape, outcome.problems) for f in folders]
+    readers = [
+        _Reader(predictions, f, task, shape, reading, max_id=matching.MAX_PROPOSALS)
+        for f in folders
+    ]
     for frames in _frame_parts(task):
         ids = np.stack([truth.id_map(task, index) for index in frames])
-        for entry in sets:
-            entry.score(frames, ids == numbers[:, None, None, None], ids == VOID)
-    names = list(map(str, numbers))
-    for k, entry in enumerate(sets):
-        outcome.objects += objects_of(task.video, k, names, task.frames, entry.matched())
+        objects, void = ids == numbers[:, None, None, None], ids == VOID
+        for reader in readers:
+            reader.scores.append(_score_map(reader.read(frames), objects, void))
+    for k, reader in enumerate(readers):
+        names, matched = list(map(str, numbers)), _matched(reader, outcome)
+        outcome.objects += objects_of(task.video, k, names, task.frames, matched)
+        reader.report(outcome)
     return outcome
+
+
+def _score_map(values: np.ndarray, objects: np.ndarray, void: np.ndarray) -> np.ndarray:
+    """Score a map (T, H, W) of proposals, at most ``MAX_PROPOSALS``, by :func:`score_proposals`."""
+    used = np.arange(1, min(int(values.max()), matching.MAX_PROPOSALS) + 1)
+    maps = values == used[:, None, None, None]
+    return matching.score_proposals(maps, objects, void=void, bound_th=BOUND_TH)
+
+
+def _matched(reader: _Reader, outcome: Outcome) -> np.ndarray:
+    """Return J and F (2, O, T) of the objects; invalid maps count as empty, with a report."""
+    scores, limit = matching.join_scores(reader.scores), matching.MAX_PROPOSALS
+    highest = max(reader.values, default=0)
+    if highest > limit:
+        what = f'{highest} proposals, the protocol takes at most {limit}'
+        outcome.problems.append(Problem(reader.folder, what, 'counted as empty'))
+        reader.values.clear()
+        scores = scores[:, -1:]
+    matched = matching.assign_scores(scores)
+    # Every frame takes part in the choice of the proposals.
+    return np.full_like(matched, np.nan) if reader.unknown else matched
 
 
 def _frame_parts(task: VideoTask) -> Iterator[range]:
@@ -186,94 +230,111 @@ def _union(
 
 
 def _joined(
-    task: VideoTask,
     pair: PairTask,
-    shape: tuple[int, int],
+    reader: _Reader,
     parts: Sequence[dict[str, tuple]],
     foreground_areas: tuple[int, ...] | None = None,
 ) -> PairScores:
-    """Return the scores of a pair from those of the parts of its video."""
-    fields = {name: tuple(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
+    """Return the scores of a pair from those of the parts of its video; NaN in unknown frames."""
+    fields = {name: list(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
+    for name, index in product(fields.keys() - {'gt_areas'}, reader.unknown):
+        fields[name][index] = float('nan')
+    fields = {name: tuple(values) for name, values in fields.items()}
     fields |= {'foreground_areas': foreground_areas, 'sentence_type': pair.sentence_type}
-    identity = pair.pair_id, task.video, pair.kind, pair.expression, pair.is_negative
-    return PairScores(*identity, task.frames, prod(shape), **fields)
+    identity = pair.pair_id, reader.task.video, pair.kind, pair.expression, pair.is_negative
+    return PairScores(*identity, reader.task.frames, prod(reader.shape), **fields)
 
 
 @dataclass
 class _Reader:
-    """Reads the predictions of one folder and reports those that are missing or broken."""
+    """Reads the predictions of one folder part by part, and collects what is wrong with them.
+
+    ``max_id`` is the highest valid object id; None for masks of foreground. ``scores`` are those of
+    the parts, ``values`` those that occur and should not.
+    """
 
     files: MaskFiles
     folder: str
     task: VideoTask
     shape: tuple[int, int]
-    problems: list[Problem]
+    reading: Reading
+    max_id: int | None = None
+    scores: list[Any] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    scores: list[Any] = field(default_factory=list)  # of parts of the video
+    broken: dict[str, str] = field(default_factory=dict)
+    values: set[int] = field(default_factory=set)
+    num_void_frames: int = 0
 
-    def __post_init__(self) -> None:
-        self.exists = self.files.has_folder(self.folder)
-        if not self.exists:
-            self.report('no predictions')
-
-    def report(self, what: str, consequence: str = 'counted as empty', frame: str = '') -> None:
-        """Add a problem of the folder or of one frame, which begins with a slash."""
-        self.problems.append(Problem(self.folder + frame, what, consequence))
+    @property
+    def unknown(self) -> list[int]:
+        """Indices of the frames whose scores are unknown."""
+        unread = {*self.missing, *self.broken} if not self.reading.missing_is_empty else ()
+        return [index for index, frame in enumerate(self.task.frames) if frame in unread]
 
     def read(self, frames: range) -> np.ndarray:
         """Return the values (T, H, W) uint8 of some frames; missing and broken masks are empty."""
         values = np.zeros((len(frames), *self.shape), dtype=np.uint8)
-        for row, index in enumerate(frames if self.exists else ()):
-            frame, size = self.task.frames[index], self.shape
+        for row, index in enumerate(frames):
+            frame = self.task.frames[index]
             try:
-                mask = self.files.read(self.folder, frame, index)
-                if mask is None:
-                    self.missing.append(frame)
-                elif mask.shape != size:
-                    what = f'size {mask.shape}, the annotation has {size} (height, width)'
-                    raise DataFileError(what)
-                else:
-                    values[row] = mask
+                mask = self.files.read(self.folder, frame, index, self.shape)
             except DataFileError as error:
-                self.report(str(error), frame=f'/{frame}')
+                self.broken[frame] = str(error)
+                continue
+            if mask is None:
+                self.missing.append(frame)
+            else:
+                values[row] = self._usable(mask)
         return values
 
-    def report_missing(self) -> None:
-        """Add the frames that were missing as one problem."""
+    def report(self, outcome: Outcome) -> None:
+        """Add what was wrong."""
+        total, limit, first = len(self.task.frames), self.max_id, shown(sorted(self.values))
+        unread = 'counted as empty' if self.reading.missing_is_empty else 'not scored'
         if self.missing:
-            first, total = ', '.join(self.missing[:5]), len(self.task.frames)
-            self.report(f'{len(self.missing)} of {total} frames missing: {first}')
-
-
-@dataclass
-class _ExpressionSet(_Reader):
-    """Scores the maps of one expression set."""
-
-    highest_id: int = 0
-    num_void_frames: int = 0
-
-    def score(self, frames: range, objects: np.ndarray, void: np.ndarray) -> None:
-        """Score some frames against objects (O, T, H, W), ignoring void pixels (T, H, W)."""
-        values = self.read(frames)
-        self.num_void_frames += int((values == VOID).any(axis=(1, 2)).sum())
-        values[values == VOID] = 0
-        highest = int(values.max())
-        self.highest_id = max(self.highest_id, highest)
-        used = np.arange(1, highest + 1) if self.highest_id <= matching.MAX_PROPOSALS else []
-        maps = values == np.reshape(used, (-1, 1, 1, 1))
-        self.scores.append(matching.score_proposals(maps, objects, void=void, bound_th=BOUND_TH))
-
-    def matched(self) -> np.ndarray:
-        """Return J and F (2, O, T) of the objects; invalid maps count as empty, with a report."""
-        self.report_missing()
-        scores, limit = matching.join_scores(self.scores), matching.MAX_PROPOSALS
+            what = f'{len(self.missing)} of {total} frames missing: {", ".join(self.missing[:5])}'
+            if len(self.missing) == total:
+                names = self.files.names(self.folder)
+                what = (
+                    f'no predictions for its frames, but {shown(names)}'
+                    if names
+                    else 'no predictions'
+                )
+            outcome.unread.append(Problem(self.folder, what, unread))
+        for frame, what in self.broken.items():
+            outcome.unread.append(Problem(f'{self.folder}/{frame}', what, unread))
+        found = []
         if self.num_void_frames:
             what = f'value {VOID} in {self.num_void_frames} frames where object ids are expected'
-            self.report(what, f'{VOID} counted as background')
-        if self.highest_id > limit:
-            self.report(f'{self.highest_id} proposals, the protocol takes at most {limit}')
-            scores = scores[:, -1:]
-        return matching.assign_scores(scores)
+            found.append((what, f'{VOID} counted as background'))
+        if self.values and limit is not None:
+            found.append((f'object ids {first} above {limit}', 'counted as background'))
+        elif self.values:
+            what = f'grey values {first} instead of 0 and 255'
+            found.append((what, 'all above 0 is foreground; --threshold 128 for probabilities'))
+        outcome.problems += (Problem(self.folder, *entry) for entry in found)
+
+    def _usable(self, mask: np.ndarray) -> np.ndarray:
+        """Return a mask without void pixels, or at the threshold; note unexpected values."""
+        highest, limit = int(mask.max()), self.max_id
+        if self.reading.threshold is not None:
+            return mask >= self.reading.threshold
+        if (
+            highest <= limit
+            if limit
+            else np.count_nonzero(mask) == np.count_nonzero(mask == highest)
+        ):
+            return mask
+        values = set(values_in(mask)) - {0}
+        if limit == 1 and values == {VOID}:
+            return mask == VOID
+        if VOID in values and max(values - {VOID}, default=0) <= matching.MAX_PROPOSALS:
+            self.num_void_frames += 1
+            mask, values = np.where(mask == VOID, 0, mask), values - {VOID}
+        # A few low values in masks of foreground are ids of objects.
+        if limit is not None or max(values, default=0) > matching.MAX_PROPOSALS and len(values) > 1:
+            self.values |= {value for value in values if value > (limit or 0)}
+        return mask
 
 
 def find_ground_truth(
@@ -297,17 +358,31 @@ def find_ground_truth(
     if not root.is_dir():
         raise FileNotFoundError(f'{root} is not a folder of annotations')
     tasks = _expression_tasks(expressions) if pairs is None else _pair_tasks(expressions, pairs)
-    return (MevisGroundTruth(mask_dict) if is_mevis else PngGroundTruth(root)), tasks
+    if is_mevis:
+        return MevisGroundTruth(mask_dict), tasks
+    return PngGroundTruth(open_masks(root, [task.video for task in tasks])), tasks
 
 
-def folder_tasks(root: Path) -> list[VideoTask]:
-    """Return one task per folder of PNGs, without pairs, whose frames are the files."""
-    frames = defaultdict(list)
-    for path in sorted(root.glob('*/*.png')):
-        frames[path.parent.name].append(path.stem)
-    if not frames:
+def find_folders(root: Path) -> tuple[PngGroundTruth, list[VideoTask]]:
+    """Return annotation and tasks, without pairs, of one folder of PNGs per video.
+
+    The folders are in ``root`` or in one folder below it.
+
+    Raises:
+        FileNotFoundError, ValueError: There are none, or some in several folders.
+    """
+    masks = open_masks(root)
+    frames = {folder: masks.names(folder) for folder in sorted(masks.folders())}
+    frames = {folder: names for folder, names in frames.items() if names and folder}
+    roots = sorted({folder.rpartition('/')[0] for folder in frames})
+    if not roots:
         raise FileNotFoundError(f'{root} has no folders of PNGs: it should hold one per video')
-    return [VideoTask(v, tuple(sorted(names, key=frame_order))) for v, names in frames.items()]
+    if len(roots) > 1:
+        raise ValueError(f'{root} has folders of PNGs in several folders: {shown(roots)}')
+    masks.root = roots[0]
+    videos = {folder.rpartition('/')[2]: names for folder, names in frames.items()}
+    tasks = [VideoTask(v, tuple(sorted(n, key=frame_order))) for v, n in videos.items()]
+    return PngGroundTruth(masks), tasks
 
 
 def _expression_tasks(expressions: Path) -> list[VideoTask]:

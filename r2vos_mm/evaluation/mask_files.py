@@ -1,7 +1,10 @@
 """Read predicted and annotated masks: folders of PNGs, zips of them, run-length codes in JSON."""
 
+from __future__ import annotations
+
 import os
 import zipfile
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,53 +12,120 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError
-from r2vos_mm.utils.files import read_json
-from r2vos_mm.utils.masks_io import decode_label_png, decode_rle, read_mask_dict
+from r2vos_mm.utils.files import MAX_FILE_BYTES, is_side_file, read_bytes, read_json
+from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle, read_mask_dict
 
 ANNOTATIONS = 'Annotations'
 VOID = 255
+_NUM_SHOWN = 5
+_MAX_DEPTH = 6
 
 
 class MaskFiles:
-    """Masks in ``<path>/<folder>/<frame>.png``. Objects can be sent to other processes."""
+    """Masks in ``<path>/[<root>/]<folder>/<frame>.png``. Objects can be sent to other processes.
+
+    Files that operating systems add are ignored, and the suffix may be in upper case.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.root = path, ''
+        self._names: dict[str, dict[str, Any]] = {}
 
-    def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
+    def find_root(self, expected: Collection[str]) -> None:
+        """Set ``root`` to the folder that holds the expected folders, such as ``<video>/0``.
+
+        Without one ``Annotations`` and ``path`` itself are tried first, then all folders below.
+
+        Raises:
+            ValueError: There is none, or more than one; the message names what was found.
+        """
+        for self.root in (ANNOTATIONS, ''):
+            if any(map(self.has_folder, expected)):
+                return
+        folders, wanted = sorted(self.folders()), set(expected)
+        parts = [folder.split('/') for folder in folders]
+        cuts = [(names, i) for names in parts for i in range(len(names))]
+        roots = sorted({'/'.join(n[:i]) for n, i in cuts if '/'.join(n[i:]) in wanted})
+        if len(roots) != 1:
+            found = f'several folders with them: {shown(roots)}' if roots else shown(folders)
+            what = f'expected {shown(sorted(wanted))}; found {found or "no folders"}'
+            raise ValueError(f'{self.path} does not hold the expected folders: {what}')
+        self.root = roots[0]
+
+    def read(
+        self, folder: str, frame: str, index: int, size: tuple[int, int] | None = None
+    ) -> np.ndarray | None:
         """Return the values (H, W) uint8 of a frame in a folder such as ``<video>/<expression>``.
 
         ``index`` is the position of ``frame`` among the listed ones. Without a mask the result is
-        None; DataFileError is raised if the mask is broken.
+        None; DataFileError is raised if the mask is broken, or, before it is decoded, not of
+        ``size``.
         """
-        path = os.path.join(self.path, folder, f'{frame}.png')
-        try:
-            with open(path, 'rb') as file:
-                return decode_label_png(file.read(), path)
-        except FileNotFoundError:
+        name = self.names(folder).get(frame)
+        if name is None:
             return None
+        where = f'{self.path}/{self._below(folder)}/{frame}.png'
+        return decode_label_png(self._content(name, where), where, size)
+
+    def names(self, folder: str) -> dict[str, Any]:
+        """Return the file, or code, of each frame in a folder; empty without the folder."""
+        if folder not in self._names:
+            path = self.path / self._below(folder)
+            found = os.scandir(path) if path.is_dir() else ()
+            self._names[folder] = frame_files((entry.name, entry.path) for entry in found)
+        return self._names[folder]
 
     def has_folder(self, folder: str) -> bool:
-        """Return whether there is anything in ``folder``."""
-        return (self.path / folder).is_dir()
+        """Return whether there is such a folder."""
+        return (self.path / self._below(folder)).is_dir()
+
+    def top(self) -> Path:
+        """Return the path that holds the expected folders."""
+        return self.path / self.root
+
+    def _below(self, folder: str) -> str:
+        return f'{self.root}/{folder}' if self.root else folder
+
+    def _content(self, name: str, where: str) -> bytes:
+        """Return the bytes of a PNG."""
+        try:
+            return read_bytes(name)
+        except OSError as error:
+            raise DataFileError(f'cannot read {where} ({error})') from error
+
+    def folders(self) -> Iterable[str]:
+        """Return all folders, relative to ``path``."""
+        found = level = ['']
+        for _ in range(_MAX_DEPTH):
+            level = [
+                os.path.join(top, entry.name)
+                for top in level
+                for entry in os.scandir(self.path / top)
+                if entry.is_dir() and not is_side_file(entry.name)
+            ]
+            found = found + level
+        return found
 
 
 class _PngZip(MaskFiles):
-    """The same in a zip, as it is submitted to a server."""
+    """The same in a zip, as it is submitted to a server; names may have backslashes."""
 
-    def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        archive, top, _ = _open_zip(self.path, os.getpid())
-        name = f'{top}{folder}/{frame}.png'
-        try:
-            return decode_label_png(archive.read(name), f'{self.path}: {name}')
-        except KeyError:
-            return None
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
-            raise DataFileError(f'{self.path}: {name} is broken ({error}): zip it again') from error
+    def names(self, folder: str) -> dict[str, Any]:
+        return self.folders().get(self._below(folder), {})
 
     def has_folder(self, folder: str) -> bool:
-        _, top, folders = _open_zip(self.path, os.getpid())
-        return top + folder in folders
+        return self._below(folder) in self.folders()
+
+    def folders(self) -> dict[str, dict[str, zipfile.ZipInfo]]:
+        return _open_zip(self.path, os.getpid())[1]
+
+    def _content(self, name: zipfile.ZipInfo, where: str) -> bytes:
+        if name.file_size > MAX_FILE_BYTES:
+            raise DataFileError(f'{where} has more than {MAX_FILE_BYTES} bytes')
+        try:
+            return _open_zip(self.path, os.getpid())[0].read(name)
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
+            raise DataFileError(f'{where} is broken ({error}): zip it again') from error
 
 
 class _RleJson(MaskFiles):
@@ -65,41 +135,82 @@ class _RleJson(MaskFiles):
     names to codes; ``null`` is an empty mask. The counts of a code are text or a list of runs.
     """
 
-    def read(self, folder: str, frame: str, index: int) -> np.ndarray | None:
-        masks, key = self._masks(folder) or {}, frame
-        if isinstance(masks, list):
-            masks, key = dict(enumerate(masks)), index
+    def read(
+        self, folder: str, frame: str, index: int, size: tuple[int, int] | None = None
+    ) -> np.ndarray | None:
+        masks = self.names(folder)
+        key = index if index in masks else frame
         if masks.get(key) is not None:
             where = f'{self.path}: {folder}, frame {frame}'
-            return decode_rle(masks[key], where).view(np.uint8)
+            return decode_rle(masks[key], where, size).view(np.uint8)
         # An empty mask has the size of the other masks.
-        size = next((tuple(other['size']) for other in masks.values() if other), None)
+        size = size or next((tuple(other['size']) for other in masks.values() if other), None)
         return np.zeros(size, dtype=np.uint8) if key in masks and size else None
 
+    def names(self, folder: str) -> dict[Any, Any]:
+        if folder not in self._names:
+            masks = self._item(folder) or {}
+            if isinstance(masks, dict):
+                self._names[folder] = frame_files((f'{name}.png', masks[name]) for name in masks)
+            else:
+                self._names[folder] = dict(enumerate(masks))
+        return self._names[folder]
+
     def has_folder(self, folder: str) -> bool:
-        return self._masks(folder) is not None
+        return self._item(folder) is not None
 
-    def _masks(self, folder: str) -> list[Any] | dict[str, Any] | None:
+    def _item(self, folder: str) -> list[Any] | dict[str, Any] | None:
         content = _load_json(self.path)
-        for part in folder.split('/'):
+        for part in self._below(folder).split('/'):
             content = content.get(part) if isinstance(content, dict) else None
-        return content
+        return content if isinstance(content, (list, dict)) else None
+
+    def folders(self) -> Iterable[str]:
+        def below(content: Any, top: str) -> Iterator[str]:
+            for name, item in content.items() if isinstance(content, dict) else ():
+                if isinstance(item, (list, dict)) and 'counts' not in item:
+                    yield top + name
+                    yield from below(item, f'{top}{name}/')
+
+        return below(_load_json(self.path), '')
 
 
-def open_masks(path: Path) -> MaskFiles:
-    """Return the masks of a folder (or its ``Annotations``), a ``.zip`` or a ``.json``.
+def open_masks(path: Path, expected: Collection[str] = ()) -> MaskFiles:
+    """Return the masks of a folder, a ``.zip`` or a ``.json``.
 
-    FileNotFoundError or ValueError is raised if the path does not exist or is something else.
+    They are at the top, in ``Annotations``, or wherever the ``expected`` folders are; see
+    :meth:`MaskFiles.find_root`, also for its ValueError. FileNotFoundError or ValueError is raised
+    if the path does not exist or is something else.
     """
     if path.is_dir():
-        return MaskFiles(path / ANNOTATIONS if (path / ANNOTATIONS).is_dir() else path)
-    if not path.is_file():
+        masks = MaskFiles(path)
+    elif not path.is_file():
         raise FileNotFoundError(f'{path} does not exist: give a folder of PNGs, a zip or a JSON')
-    if zipfile.is_zipfile(path):
-        return _PngZip(path)
-    if path.suffix == '.json':
-        return _RleJson(path)
-    raise ValueError(f'{path} is neither a folder, a complete zip nor a JSON of run-length codes')
+    elif zipfile.is_zipfile(path):
+        masks = _PngZip(path)
+    elif path.suffix.lower() == '.json':
+        masks = _RleJson(path)
+    else:
+        what = 'neither a folder, a complete zip nor a JSON of run-length codes'
+        raise ValueError(f'{path} is {what}')
+    if expected:
+        masks.find_root(expected)
+    return masks
+
+
+def frame_files(names: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return what belongs to each frame, from names of PNGs and what belongs to them."""
+    return {
+        name[:-4].removesuffix('.png'): item
+        for name, item in names
+        if name[-4:].lower() == '.png' and not is_side_file(name)
+    }
+
+
+def shown(names: Collection[Any]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f' and {len(names) - _NUM_SHOWN} more' if len(names) > _NUM_SHOWN else ''
+    return ', '.join(map(str, list(names)[:_NUM_SHOWN])) + more
 
 
 # If a file is parsed before a fork, all processes share it; MeViS' has several hundred MB.
@@ -108,16 +219,23 @@ _mask_dict = lru_cache(maxsize=1)(read_mask_dict)
 
 
 @lru_cache(maxsize=4)
-def _open_zip(path: Path, process: int) -> tuple[zipfile.ZipFile, str, set[str]]:
-    """Return an open zip of this process, its top folder ``Annotations/`` or '', and its folders.
+def _open_zip(path: Path, process: int) -> tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]:
+    """Return an open zip of this process, and the PNGs in its folders by the names of frames.
 
     A handle must not be shared across a fork.
     """
     archive = zipfile.ZipFile(path)
-    names = [name for name in archive.namelist() if name.endswith('.png')]
-    has_top = names and all(name.startswith(f'{ANNOTATIONS}/') for name in names)
-    folders = {name.rsplit('/', depth)[0] for name in names for depth in (1, 2)}
-    return archive, f'{ANNOTATIONS}/' if has_top else '', folders
+    folders: dict[str, dict[str, Any]] = {}
+    for info in archive.infolist():
+        name = info.filename.replace('\\', '/').removeprefix('./')
+        folder, _, file = name.rpartition('/')
+        if is_side_file(name):
+            continue
+        folders.setdefault(folder, {}).update(frame_files([(file, info)]))
+        while folder:
+            folder = folder.rpartition('/')[0]
+            folders.setdefault(folder, {})
+    return archive, folders
 
 
 class PairTask(NamedTuple):
@@ -147,17 +265,19 @@ class VideoTask(NamedTuple):
 
 
 class PngGroundTruth:
-    """``<root>/<video>/<frame>.png`` in a folder or zip: values are object ids, 255 for void."""
+    """``<video>/<frame>.png`` in a folder or zip: values are object ids, 255 for void."""
 
-    def __init__(self, root: Path) -> None:
-        self.files = open_masks(root)
+    def __init__(self, files: MaskFiles) -> None:
+        self.files = files
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     def id_map(self, task: VideoTask, index: int) -> np.ndarray:
         """Return the object ids (H, W) uint8 of one frame; DataFileError if they cannot be read."""
         frame = task.frames[index]
-        ids = self.files.read(task.video, frame, index)
+        ids = self.files.read(task.video, frame, index, self._sizes.get(task.video))
         if ids is None:
             raise DataFileError(f'{self.files.path} has no annotation {task.video}/{frame}.png')
+        self._sizes[task.video] = ids.shape
         return ids
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
@@ -177,6 +297,20 @@ class PngGroundTruth:
             self.refuse_binary(task)
             raise DataFileError(f'the first annotated frame of {task.video} has no object')
         return highest
+
+    def check_objects(self, task: VideoTask, found: Collection[str]) -> None:
+        """Raise DataFileError if the video has none of the objects that its pairs are about.
+
+        ``found`` are the ids in its annotation.
+        """
+        targets = {name for pair in task.pairs for name in pair.target}
+        if targets and not targets & set(found):
+            if not found:
+                self.refuse_binary(task)
+            raise DataFileError(
+                f'the annotation {self.files.path}/{task.video} has none of the objects '
+                f'{shown(sorted(targets))}; it has {shown(sorted(found)) or "no objects"}'
+            )
 
     def refuse_binary(self, task: VideoTask) -> None:
         """Raise DataFileError if a video without any object has masks of 0 and 255."""
@@ -199,8 +333,9 @@ class MevisGroundTruth:
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
+        where, size = f'{self.path}: annotation', self.shape(task)
         return {
-            name: decode_rle(codes[index], f'{self.path}: annotation {name}, frame {index}')
+            name: decode_rle(codes[index], f'{where} {name}, frame {index}', size)
             for name, codes in self._codes(task).items()
             if codes[index] is not None
         }
@@ -208,7 +343,7 @@ class MevisGroundTruth:
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """Return (H, W) of the masks of a video."""
         for code in (code for codes in self._codes(task).values() for code in codes if code):
-            return tuple(code['size'])
+            return tuple(compressed_rle(code, f'{self.path}: video {task.video}')['size'])
         raise DataFileError(f'{self.path}: video {task.video} has no mask that tells its size')
 
     def _codes(self, task: VideoTask) -> dict[str, list[Any]]:

@@ -3,6 +3,7 @@
 Everything here runs without torch and MMEngine.
 """
 
+import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from pycocotools import mask as coco_mask
 
 from .data_issues import DataFileError
 from .files import atomic_path, in_any_case, read_bytes, read_json
-from .images import open_image
+from .images import MAX_PIXELS, open_image
 
 _LABEL_MODES = ('P', 'L', '1')
 MIN_POLYGON = 6  # coordinates of three points
@@ -34,25 +35,27 @@ def davis_palette() -> tuple[int, ...]:
     return tuple(palette.ravel().tolist())
 
 
-def decode_label_png(content: bytes, where: str) -> np.ndarray:
+def decode_label_png(content: bytes, where: str, size: tuple[int, int] | None = None) -> np.ndarray:
     """Return the values (H, W) uint8 of a palette, grey or 1-bit image.
 
     Args:
         content: bytes of the file.
         where: name of the file for messages.
+        size: expected (H, W), which is checked before the image is decoded.
 
     Raises:
-        DataFileError: the image is incomplete, or has colours instead of ids.
+        DataFileError: the image is incomplete, of another size, or has colours instead of ids.
     """
     try:
         with open_image(content) as image:
-            if image.mode in _LABEL_MODES:
+            found, mode = image.size[::-1], image.mode
+            if mode in _LABEL_MODES and found == (size or found):
                 return np.array(image, dtype=np.uint8)
-            mode = image.mode
     except Exception as error:  # decoders raise anything for broken files
         raise DataFileError(
             f'{where} is not a complete image ({error}): download or write the mask again'
         ) from error
+    _check_size(found, size, where)
     raise DataFileError(
         f'{where} is not a mask (mode {mode} has no object ids): masks are 8-bit palette or grey '
         'PNGs whose pixels are object ids; convert the colours to ids'
@@ -96,20 +99,64 @@ def encode_rle(mask: np.ndarray) -> dict[str, Any]:
     return {'size': list(code['size']), 'counts': code['counts'].decode('ascii')}
 
 
-def decode_rle(code: Any, where: str) -> np.ndarray:
+def decode_rle(code: Any, where: str, size: tuple[int, int] | None = None) -> np.ndarray:
     """Return the mask (H, W) bool of a COCO run-length code, compressed or not.
 
+    Args:
+        code: the code, with ``size`` and ``counts``.
+        where: its name for messages.
+        size: expected (H, W), which is checked before the code is decoded.
+
     Raises:
-        DataFileError: it is not such a code; ``where`` is its name for the message.
+        DataFileError: it is not such a code, or of another size.
     """
+    code = compressed_rle(code, where, size)
+    return coco_mask.decode(code).astype(bool)
+
+
+def compressed_rle(code: Any, where: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """Return a COCO run-length code in its compressed form; arguments as for :func:`decode_rle`."""
     try:
-        if isinstance(code['counts'], list):
-            code = coco_mask.frPyObjects(code, *code['size'])
-        return coco_mask.decode(code).astype(bool)
-    except (KeyError, TypeError, ValueError) as error:
+        height, width = map(operator.index, code['size'])
+        _check_size((height, width), size, where)
+        is_list = isinstance(code['counts'], list)
+        total = sum(code['counts']) if is_list else _num_pixels(code['counts'])
+        if total != height * width:
+            raise ValueError(f'{total} pixels, not {height} * {width}')
+        return coco_mask.frPyObjects(code, height, width) if is_list else code
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise DataFileError(
             f'{where} is not a run-length code ({error!r}): write or download the file again'
         ) from error
+
+
+def _check_size(found: tuple[int, int], size: tuple[int, int] | None, where: str) -> None:
+    """Raise for a mask that is not of ``size``, or too large to decode."""
+    if size is not None and found != tuple(size):
+        raise DataFileError(f'{where}: size {found}, the annotation has {size} (height, width)')
+    if min(found) < 1 or found[0] * found[1] > MAX_PIXELS:
+        raise DataFileError(f'{where}: size {found} (height, width) is not one of a mask')
+
+
+def _num_pixels(counts: str | bytes) -> int:
+    """Return the sum of compressed counts, which pycocotools does not compare with the size.
+
+    Each is written as the difference to the one before the last, in groups of five bits.
+    """
+    text = counts if isinstance(counts, bytes) else counts.encode('ascii')
+    bits = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(bits & 32 == 0)
+    starts = np.append(0, ends[:-1] + 1)
+    if not len(ends) or ends[-1] != len(bits) - 1 or (ends - starts).max() > 6:
+        raise ValueError('broken counts')
+    place = 5 * (np.arange(len(bits)) - np.repeat(starts, ends - starts + 1))
+    values = np.add.reduceat((bits & 31) << place, starts)
+    values -= (bits[ends] >> 4 & 1) << (5 * (ends - starts + 1))
+    for chain in (values[1::2], values[2::2]):
+        chain[:] = chain.cumsum()
+    if values.min() < 0:
+        raise ValueError('negative counts')
+    return int(values.sum())
 
 
 def decode_polygons(

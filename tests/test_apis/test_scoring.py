@@ -29,7 +29,7 @@ class DrawnMasks(MaskFiles):
         self.shift = shift
         self.size = size
 
-    def read(self, folder: str, frame: str, index: int) -> np.ndarray:
+    def read(self, folder: str, frame: str, index: int, size: object = None) -> np.ndarray:
         ids = np.zeros(self.size, dtype=np.uint8)
         left = (3 * index + self.shift) % (self.size[1] - 30)
         ids[10:30, left : left + 25] = 1
@@ -41,8 +41,7 @@ class DrawnMasks(MaskFiles):
 
 
 def outcome_of(scorer: VideoScorer, num_frames: int, size: tuple[int, int] = (60, 80)) -> Outcome:
-    truth = PngGroundTruth.__new__(PngGroundTruth)
-    truth.files = DrawnMasks(0, size)
+    truth = PngGroundTruth(DrawnMasks(0, size))
     task = VideoTask(
         'v',
         tuple(f'{index:05d}' for index in range(num_frames)),

@@ -1,5 +1,4 @@
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -8,11 +7,12 @@ import numpy as np
 import pytest
 from mask_sets import EMPTY, FRAMES, HALF, LEFT, MEAN_J, RIGHT, code, save  # noqa: E402
 from PIL import Image
+from scripts import load_script
 
-_FILE = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'evaluate_masks.py'
-_SPEC = importlib.util.spec_from_file_location('evaluate_masks', _FILE)
-evaluate_masks = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(evaluate_masks)
+from r2vos_mm.evaluation.metrics.metric_values import EvalSet, as_dictionary, metric_values
+from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
+
+evaluate_masks = load_script('analysis_tools/evaluate_masks.py')
 
 
 @pytest.fixture
@@ -33,7 +33,19 @@ def run(pred: Path, truth: Path, *options: str) -> dict[str, float]:
     if '--protocol' not in options or 'davis' not in ' '.join(options):
         arguments += ['--expressions', str(truth / 'meta_expressions.json')]
     evaluate_masks.main([*arguments, *options])
+    return values_in(report)
+
+
+def values_in(report: Path) -> dict[str, float | None]:
     return {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+
+
+def run_unread(pred: Path, truth: Path, *options: str) -> dict[str, float | None]:
+    """Values of the tool by key, None for NaN; it ends with status 2."""
+    with pytest.raises(SystemExit) as caught:
+        run(pred, truth, *options)
+    assert caught.value.code == 2
+    return values_in(truth / 'report.json')
 
 
 def test_folder(truth, predictions, capsys):
@@ -71,21 +83,43 @@ def test_protocols_and_groups(truth, predictions):
     assert values['T_acc'] == 100
 
 
-def test_what_is_missing_counts_as_empty_and_is_told(truth, predictions, capsys):
+def test_what_is_missing_is_unknown_or_empty(truth, predictions, capsys):
     for frame in FRAMES:
         (predictions / 'b' / '0' / f'{frame}.png').unlink()
     (predictions / 'b' / '0').rmdir()
     (predictions / 'a' / '1' / '00000.png').unlink()
     listed = truth / 'missing.txt'
-    values = run(predictions, truth, '--missing', str(listed))
-    # b/0 is right to be empty in its first frame
-    assert values['J'] == pytest.approx(100 * (0.75 + 0 + 0.5) / 3)
+    values = run_unread(predictions, truth, '--missing', str(listed))
+    assert values['J'] is values['F_recall'] is values['from_first_appearance/J&F'] is None
     lines = listed.read_text().splitlines()
     assert lines == [
-        'a/1: 1 of 2 frames missing: 00000 -> counted as empty',
-        'b/0: no predictions -> counted as empty',
+        'a/1: 1 of 2 frames missing: 00000 -> not scored',
+        'b/0: no predictions -> not scored',
     ]
-    assert '2 problems, which are included in the metrics above' in capsys.readouterr().out
+    output = capsys.readouterr()
+    assert output.out.startswith('2 predictions missing or unreadable: metrics that they touch are')
+    assert output.err.endswith('error: 2 predictions were not read\n')
+    values = run(predictions, truth, '--missing-is-empty', '--strict')
+    # b/0 is right to be empty in its first frame
+    assert values['J'] == pytest.approx(100 * (0.75 + 0 + 0.5) / 3)
+    output = capsys.readouterr().out
+    assert '2 predictions missing or unreadable: they count as empty' in output
+    assert 'b/0: no predictions -> counted as empty' in output
+
+
+def test_unread_pairs_stay_unread_in_csv_files(truth, predictions, capsys):
+    (predictions / 'a' / '1' / '00000.png').unlink()
+    first, second = truth / 'first.csv', truth / 'second.csv'
+    run_unread(predictions, truth, '--csv', str(first))
+    run(predictions, truth, '--csv', str(second), '--missing-is-empty')
+    values = as_dictionary(metric_values(EvalSet(read_pairs(first))))
+    assert np.isnan(values['J'])
+    assert not np.isnan(as_dictionary(metric_values(EvalSet(read_pairs(second))))['J'])
+    with pytest.raises(SystemExit) as caught:
+        evaluate_masks.main(['--compare', str(first), str(second)])
+    assert caught.value.code == 2
+    line = next(text for text in capsys.readouterr().out.splitlines() if text[:2] == 'J ')
+    assert line.split()[1] == 'nan'
 
 
 @pytest.mark.parametrize(
@@ -98,7 +132,9 @@ def test_what_is_missing_counts_as_empty_and_is_told(truth, predictions, capsys)
 )
 def test_a_broken_mask_costs_its_frame_only(truth, predictions, capsys, spoil, message):
     spoil(predictions / 'a' / '0' / '00000.png')
-    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.25 + 0.5 + 1) / 3)
+    assert run_unread(predictions, truth)['J'] is None
+    values = run(predictions, truth, '--missing-is-empty')
+    assert values['J'] == pytest.approx(100 * (0.25 + 0.5 + 1) / 3)
     output = capsys.readouterr().out
     assert 'a/0/00000: ' in output
     assert message in output
@@ -106,7 +142,7 @@ def test_a_broken_mask_costs_its_frame_only(truth, predictions, capsys, spoil, m
 
 def test_strict(truth, predictions):
     run(predictions, truth, '--strict')
-    (predictions / 'a' / '0' / '00000.png').unlink()
+    save(predictions / 'a' / '0' / '00000.png', 90 * LEFT + 60 * HALF)
     with pytest.raises(SystemExit) as caught:
         run(predictions, truth, '--strict', '--csv', str(truth / 'rows.csv'))
     assert caught.value.code == 1
@@ -152,7 +188,7 @@ def test_an_object_that_no_frame_has_is_told(truth, predictions, capsys):
 
 def test_masks_of_16_bits_are_refused(truth, predictions, capsys):
     Image.fromarray(LEFT.astype(np.uint16)).save(predictions / 'a' / '0' / '00000.png')
-    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.25 + 0.5 + 1) / 3)
+    assert run_unread(predictions, truth)['J'] is None
     assert 'mode I;16 has no object ids' in capsys.readouterr().out
 
 
@@ -222,7 +258,7 @@ def test_mevis(tmp_path: Path, capsys: pytest.CaptureFixture):
     evaluate_masks.main(
         [str(tmp_path / 'pred'), str(root), '--json', str(report), '--groups', 'no_target']
     )
-    values = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    values = values_in(report)
     # Sentence 0: 100 / 200 and 1; sentence 1: silent is right
     assert values['J'] == pytest.approx(100 * (0.75 + 1) / 2)
     assert values['N_acc'] == values['T_acc'] == 100
@@ -239,7 +275,7 @@ def test_mevis(tmp_path: Path, capsys: pytest.CaptureFixture):
     evaluate_masks.main(
         [str(tmp_path / 'pred'), str(root), '--pairs', str(pairs), '--json', str(report)]
     )
-    values = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    values = values_in(report)
     assert (values['J'], values['R']) == (pytest.approx(75), pytest.approx(100))
     rows[0]['exp'] = 'both of them'
     pairs.write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': rows}))
@@ -307,10 +343,13 @@ def test_coco_results(tmp_path: Path, capsys):
         )
     )
     report, rows = tmp_path / 'report.json', tmp_path / 'rows.csv'
-    evaluate_masks.main(
-        [str(results), str(truth), '--protocol', 'a2d', '--json', str(report), '--csv', str(rows)]
-    )
-    values = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    arguments = [str(results), str(truth), '--protocol', 'a2d', '--json', str(report)]
+    with pytest.raises(SystemExit) as caught:
+        evaluate_masks.main(arguments)
+    assert caught.value.code == 2
+    assert {values_in(report)[key] for key in ('oIoU', 'mAP', 'released/P@0.5')} == {None}
+    evaluate_masks.main([*arguments, '--csv', str(rows), '--missing-is-empty'])
+    values = values_in(report)
     assert values['oIoU'] == pytest.approx(100 * 150 / 300)
     assert values['mIoU'] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
     assert values['P@0.5'] == pytest.approx(100 / 3)
@@ -409,7 +448,7 @@ def test_published_means(test_data: Path, tmp_path: Path):
         [str(tmp_path / 'pred'), str(folder / 'gt'), '--expressions', str(expressions), '--json',
          str(report), '--processes', '1']
     )  # fmt: skip
-    values = {f['key']: f['value'] for f in json.loads(report.read_text())['figures']}
+    values = values_in(report)
     assert values['J'] == pytest.approx(100 * np.mean(published['J']), abs=0.05)
     assert values['F'] == pytest.approx(100 * np.mean(published['F']), abs=0.05)
     with Image.open(folder / 'gt' / 'dog' / f'{frames[0]}.png') as image:

@@ -8,9 +8,12 @@ r"""Score masks on disk from any method: folders of PNGs, a submission zip, or C
     evaluate_masks.py --compare A B                                     two CSV files of --csv
     evaluate_masks.py GT --compare A B --expressions ...                two sets of predictions
 
-PRED holds ``[Annotations/]<video>/<expression>/<frame>.png`` with values above 0 as foreground.
-Predictions that are missing or damaged count as empty and are listed. This tool requires neither
-torch nor MMEngine.
+PRED holds ``<video>/<expression>/<frame>.png``, also in a folder below, with values above 0 as
+foreground. Predictions that are missing or damaged are listed, and the metrics that they touch are
+NaN. This tool requires neither torch nor MMEngine.
+
+Exit status: 0 if all predictions were read, or with --missing-is-empty; 1 with --strict if there
+are other problems; 2 if predictions are missing or damaged, or nothing can be scored.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,9 +38,10 @@ from pycocotools.coco import COCO
 from r2vos_mm.apis.scoring import (
     BOUND_TH,
     Outcome,
+    Reading,
     VideoScorer,
+    find_folders,
     find_ground_truth,
-    folder_tasks,
     score_expressions,
     score_semi_supervised,
     score_unsupervised,
@@ -52,6 +57,7 @@ from r2vos_mm.evaluation import (
     paired_difference,
 )
 from r2vos_mm.evaluation.mask_files import (
+    ANNOTATIONS,
     GroundTruth,
     MaskFiles,
     PngGroundTruth,
@@ -66,7 +72,8 @@ from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
 from r2vos_mm.utils.cli import Progress, UsageError, parser_of, short_errors
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.files import read_json
-from r2vos_mm.utils.masks_io import decode_rle
+from r2vos_mm.utils.masks_io import compressed_rle
+from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
 Result = TypeVar('Result')
 COCO_PROTOCOLS = ('a2d', 'refcoco')
@@ -102,10 +109,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--csv', type=Path, help='write one row per pair; NAME.partial.csv until all are done'
     )
     parser.add_argument('--json', type=Path, help='write a report of all metrics')
-    parser.add_argument('--missing', type=Path, help='write the list of unusable predictions')
+    parser.add_argument('--missing', type=Path, help='write the list of all problems')
     parser.add_argument(
-        '--strict', action='store_true', help='exit status 1 if predictions are unusable'
+        '--missing-is-empty', action='store_true', help='count missing predictions as empty'
     )
+    parser.add_argument(
+        '--threshold',
+        type=int,
+        choices=range(1, 256),
+        metavar='N',
+        help='values from N on are foreground: 128 for probabilities; default: all above 0',
+    )
+    parser.add_argument('--strict', action='store_true', help='exit status 1 for other problems')
     parser.add_argument('--processes', type=int, default=os.cpu_count(), help='default: all cores')
     parser.add_argument('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='see above')
     return parser.parse_args(argv)
@@ -115,17 +130,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
     with short_errors():
-        problems = compare(args) if args.compare else evaluate(args)
-    if problems and args.strict:
-        print(f'error: {len(problems)} problems with --strict', file=sys.stderr)
+        num_unread, num_problems = compare(args) if args.compare else evaluate(args)
+    if num_unread and not args.missing_is_empty:
+        print(f'error: {num_unread} predictions were not read', file=sys.stderr)
+        raise SystemExit(2)
+    if num_problems and args.strict:
+        print(f'error: {num_problems} problems with --strict', file=sys.stderr)
         raise SystemExit(1)
 
 
-def evaluate(args: argparse.Namespace) -> list[Problem]:
-    """Score one method, print and write the metrics, and list unusable predictions."""
+def evaluate(args: argparse.Namespace) -> tuple[int, int]:
+    """Score one method, list problems, print and write the metrics.
+
+    The results are the numbers of unread predictions and of other problems.
+    """
     if len(args.paths) != 2:
         raise UsageError('PRED and GT are required')
     outcome, extra = score(*args.paths, args)
+    report(outcome, args)
     eval_set = eval_set_of(outcome, args)
     values = [entry for entry in metric_values(eval_set) if not entry.key.startswith('ungated/')]
     # The mAP of the predicted mask alone is not of interest if all masks of a sample are available.
@@ -136,45 +158,85 @@ def evaluate(args: argparse.Namespace) -> list[Problem]:
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
     if args.csv:
         partial_csv(args).unlink(missing_ok=True)
-    report(outcome.problems, args.missing)
-    return outcome.problems
+    return len(outcome.unread), len(outcome.problems)
 
 
-def compare(args: argparse.Namespace) -> list[Problem]:
+def compare(args: argparse.Namespace) -> tuple[int, int]:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
     if len(args.paths) > 1 or set(args.protocol) & {*COCO_PROTOCOLS, 'davis_unsup'}:
         raise UsageError('--compare A B takes GT only, and protocols that compute J and F')
+    if args.compare[0].resolve() == args.compare[1].resolve():
+        print('A and B are the same path')
     sides: list[list[PairScores]] = []
-    problems: list[Problem] = []
+    num_unread = num_problems = 0
     for path in args.compare:
+        outcome = Outcome()
         if args.paths:
             outcome, _ = score(path, args.paths[0], args)
-            sides.append(outcome.pairs)
-            report(outcome.problems, None)
-            problems += outcome.problems
+            report(outcome, args)
         else:
-            sides.append(checked(read_pairs, path))
+            outcome.pairs = checked(read_pairs, path)
+        sides.append(outcome.pairs)
+        num_unread += sum(not pair.is_read for pair in outcome.pairs)
+        num_problems += len(outcome.problems)
     differences = checked(compare_scores, *sides)
     print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
-    return problems
+    return num_unread, num_problems
 
 
 def score(pred: Path, gt: Path, args: argparse.Namespace) -> tuple[Outcome, list[MetricValue]]:
     """Score one method; COCO results have additional metrics."""
-    protocols = set(args.protocol)
+    protocols, name = set(args.protocol), args.protocol[0]
     for alone in (*({name} for name in FOLDER_SCORERS), set(COCO_PROTOCOLS)):
         if protocols & alone and protocols - alone:
             raise UsageError(f'protocol {" ".join(sorted(alone))} needs other files: run it alone')
+    if pred.resolve() == gt.resolve():
+        raise UsageError(f'PRED and GT are both {pred}: predictions must not be the annotation')
     if protocols & set(COCO_PROTOCOLS):
-        pairs, masks, problems = checked(score_results, pred, gt)
-        return Outcome(pairs, [], problems), extra_values(pairs, masks, args.protocol[0])
-    masks, name = checked(open_masks, pred), args.protocol[0]
+        outcome, masks = checked(score_results, pred, gt, args.missing_is_empty)
+        return outcome, extra_values(outcome.pairs, masks, name)
+    if (pred / 'mask_dict.json').is_file():
+        raise UsageError(f'{pred} holds the annotation of MeViS: are PRED and GT swapped?')
+    if args.threshold is not None and name in FOLDER_SCORERS:
+        raise UsageError(f'--threshold is for masks of foreground, not for the ids of {name}')
     if name in FOLDER_SCORERS:
-        truth, tasks = PngGroundTruth(gt), checked(folder_tasks, gt)
-        return run(FOLDER_SCORERS[name], tasks, masks, truth, args), []
-    truth, tasks = checked(find_ground_truth, gt, args.expressions, args.pairs)
-    return run(score_expressions, tasks, masks, truth, args), []
+        truth, tasks = checked(find_folders, gt)
+    else:
+        truth, tasks = checked(find_ground_truth, gt, args.expressions, args.pairs)
+    masks = open_predictions(pred, gt, expected_folders(tasks, name))
+    if isinstance(truth, PngGroundTruth) and masks.top().resolve() == truth.files.top().resolve():
+        raise UsageError(f'PRED and GT both lead to {masks.top()}: give the predictions as PRED')
+    return run(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args), []
+
+
+def expected_folders(tasks: list[VideoTask], protocol: str) -> list[list[str]]:
+    """Return the folders that predictions have, one list for each form that they may have."""
+    videos = [task.video for task in tasks]
+    if protocol == 'davis_unsup':
+        return [[f'anno_{k}/{v}' for v in videos for k in range(NUM_EXPRESSION_SETS)], videos]
+    if protocol == 'davis_semi':
+        return [videos]
+    return [[pair.folder for task in tasks for pair in task.pairs]]
+
+
+def open_predictions(pred: Path, gt: Path, choices: list[list[str]]) -> MaskFiles:
+    """Return the predictions, with the folder that holds the expected ones."""
+    masks = checked(open_masks, pred)
+    errors: list[str] = []
+    for candidate in (masks, checked(open_masks, gt)) if gt.is_dir() else (masks,):
+        for expected in choices:
+            try:
+                candidate.find_root(expected)
+            except ValueError as error:
+                errors.append(str(error))
+            else:
+                if candidate is not masks:
+                    raise UsageError(f'{errors[0]}. {gt} holds them: are PRED and GT swapped?')
+                if masks.root not in ('', ANNOTATIONS):
+                    print(f'predictions found in {masks.top()}')
+                return masks
+    raise UsageError(errors[0])
 
 
 def run(
@@ -185,19 +247,21 @@ def run(
     args: argparse.Namespace,
 ) -> Outcome:
     """Score all videos with progress on stderr; write finished videos to the partial CSV."""
-    outcome, partial = Outcome(), partial_csv(args)
-    if partial:
-        partial.unlink(missing_ok=True)
+    outcome, partial_path = Outcome(), partial_csv(args)
+    if partial_path:
+        partial_path.unlink(missing_ok=True)
+    scorer = partial(scorer, reading=Reading(args.missing_is_empty, args.threshold))
     bar, processes = Progress(len(tasks), 'videos'), min(args.processes, len(tasks))
     outcomes = score_videos(scorer, tasks, masks, truth, processes=processes)
     for done, part in enumerate(outcomes, start=1):
-        if partial:
-            append_pairs(partial, part.pairs)
+        if partial_path:
+            append_pairs(partial_path, part.pairs)
         outcome.add(part)
         bar.update(done)
-    outcome.pairs.sort(key=lambda pair: pair.pair_id)
-    outcome.objects.sort(key=lambda entry: entry.pair_id)
-    outcome.problems.sort(key=lambda problem: problem.where)
+    for entries in (outcome.pairs, outcome.objects):
+        entries.sort(key=lambda entry: entry.pair_id)
+    for problems in (outcome.unread, outcome.problems):
+        problems.sort(key=lambda problem: problem.where)
     return outcome
 
 
@@ -209,19 +273,27 @@ def partial_csv(args: argparse.Namespace) -> Path | None:
 def eval_set_of(outcome: Outcome, args: argparse.Namespace) -> EvalSet:
     """Return the scores with the requested protocols and groups."""
     if not outcome.pairs and not outcome.objects:
-        report(outcome.problems, args.missing)
         raise UsageError('no video could be scored')
     groups = ('quality', *args.groups)
     eval_set = EvalSet(outcome.pairs, outcome.objects, tuple(args.protocol), groups)
     return replace(eval_set, groups=(*groups, 'robustness')) if eval_set.negatives else eval_set
 
 
-def report(problems: list[Problem], path: Path | None) -> None:
-    """Print the number of problems and the first of them; write all of them to ``path``."""
-    if path is not None:
-        path.write_text(''.join(f'{problem}\n' for problem in problems), encoding='utf-8')
-    if problems:
-        print(f'\n{len(problems)} problems, which are included in the metrics above:')
+def report(outcome: Outcome, args: argparse.Namespace) -> None:
+    """Print the numbers of unread predictions and other problems and the first of them.
+
+    All of them are written to the file of ``--missing``.
+    """
+    if args.missing is not None and not args.compare:
+        lines = [f'{problem}\n' for problem in (*outcome.unread, *outcome.problems)]
+        args.missing.write_text(''.join(lines), encoding='utf-8')
+    effect = 'metrics that they touch are NaN (--missing-is-empty counts them as empty)'
+    if args.missing_is_empty:
+        effect = 'they count as empty (--missing-is-empty)'
+    heads = f'predictions missing or unreadable: {effect}', 'problems with the files that were read'
+    for head, problems in zip(heads, (outcome.unread, outcome.problems)):
+        if problems:
+            print(f'{len(problems)} {head}')
         for problem in problems[:NUM_SHOWN]:
             print(f'  {problem}')
         if len(problems) > NUM_SHOWN:
@@ -309,37 +381,49 @@ def _check_same(first: dict[str, PairScores], second: dict[str, PairScores]) -> 
 
 
 def score_results(
-    results: Path, annotations: Path
-) -> tuple[list[PairScores], list[MaskCandidates], list[Problem]]:
-    """Score a results file.
+    results: Path, annotations: Path, missing_is_empty: bool
+) -> tuple[Outcome, list[MaskCandidates]]:
+    """Score a COCO results file: one annotation per image, any number of masks (A2D, RefCOCO).
+
+    The annotation file has one image per sample (an expression on a frame) with one annotation; the
+    results file lists ``{"image_id", "segmentation", "score"}``, the form of the ReferFormer and
+    MTTR code.
 
     Returns:
         Per image, in the order of ids: scores of the mask with the highest score (the last one of
-        equals), and numbers of all masks for mAP. Images without masks and masks that could not be
-        used.
+        equals), and numbers of all masks for mAP.
 
     Raises:
         FileNotFoundError, ValueError: A file is missing or has another form, an image has not
             exactly one annotation, or a score is NaN; the message names the image.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = read_json(annotations)
-        coco.createIndex()
-    problems: list[Problem] = []
-    predictions = _predictions(results, coco, problems)
-    scores = []
-    for image_id in sorted(coco.imgs):
-        if not predictions[image_id]:
-            problems.append(Problem(f'image {image_id}', 'no masks', 'counted as empty'))
-        scores.append(_score_image(coco, image_id, predictions[image_id]))
-    return [pair for pair, _ in scores], [masks for _, masks in scores], problems
+    coco, outcome, masks = COCO(), Outcome(), []
+    coco.dataset = read_json(annotations)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco.createIndex()
+        predictions = read_results(results, coco, outcome)
+        for image_id in sorted(coco.imgs):
+            if not predictions[image_id]:
+                what = 'counted as empty' if missing_is_empty else 'not scored'
+                outcome.unread.append(Problem(f'image {image_id}', 'no masks', what))
+            pair, candidates = score_image(coco, image_id, predictions[image_id], missing_is_empty)
+            outcome.pairs.append(pair)
+            masks.append(candidates)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{annotations} is not a COCO annotation file with images, their sizes and annotations '
+            f'({error!r}): are PRED and GT swapped?'
+        ) from error
+    return outcome, masks
 
 
 def extra_values(
     pairs: list[PairScores], masks: list[MaskCandidates], protocol: str
 ) -> list[MetricValue]:
     """Return mAP over all masks, and P@K and mean IoU as the released code rounds, in percent."""
+    if not all(pair.is_read for pair in pairs):
+        pairs, masks = [], []
     inter = [sum(pair.intersections) for pair in pairs]
     union = [pair.area + pair.gt_area - both for pair, both in zip(pairs, inter)]
     released = mttr_overlap_scores(inter, union)
@@ -349,42 +433,39 @@ def extra_values(
     return [MetricValue(k, v, protocol, '-', 'quality') for k, v in percent(values).items()]
 
 
-def _predictions(
-    results: Path, coco: COCO, problems: list[Problem]
+def read_results(
+    results: Path, coco: COCO, outcome: Outcome
 ) -> dict[Any, list[tuple[float, dict[str, Any]]]]:
     """Return score and compressed run-length code of the usable predictions by image."""
     content = read_json(results)
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
-        raise ValueError(f'{results} is not a COCO results file: a list of predictions')
+        raise ValueError(
+            f'{results} is not a COCO results file, a list of predictions: are PRED and GT swapped?'
+        )
     predictions = defaultdict(list)
     for number, item in enumerate(content):
         image_id, score = item.get('image_id'), item.get('score')
         where = f'{results}: entry {number}, image {image_id}'
-        if image_id not in coco.imgs:
-            problems.append(Problem(where, 'the annotations have no such image', 'left out'))
+        if not isinstance(image_id, (int, str)) or image_id not in coco.imgs:
+            problem = Problem(where, 'the annotations have no such image', 'left out')
+            outcome.problems.append(problem)
             continue
         if not isinstance(score, (int, float)) or math.isnan(score):
             raise ValueError(f'{where}: the score is {score!r}, not a number')
+        size = coco.imgs[image_id]['height'], coco.imgs[image_id]['width']
         try:
-            code = _code(item.get('segmentation'), coco.imgs[image_id], where)
+            code = compressed_rle(item.get('segmentation'), where, size)
             predictions[image_id].append((float(score), code))
         except DataFileError as error:
-            problems.append(Problem(where, str(error), 'left out'))
+            outcome.problems.append(Problem(where, str(error), 'left out'))
     return predictions
 
 
-def _code(segmentation: Any, image: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return the compressed run-length code of a prediction, checked."""
-    found, size = decode_rle(segmentation, where).shape, (image['height'], image['width'])
-    if found != size:
-        raise DataFileError(f'size {found}, image {size}')
-    if isinstance(segmentation['counts'], list):
-        return coco_mask.frPyObjects(segmentation, *segmentation['size'])
-    return segmentation
-
-
-def _score_image(
-    coco: COCO, image_id: Any, found: list[tuple[float, dict[str, Any]]]
+def score_image(
+    coco: COCO,
+    image_id: Any,
+    found: list[tuple[float, dict[str, Any]]],
+    missing_is_empty: bool,
 ) -> tuple[PairScores, MaskCandidates]:
     """Return the scores of the best mask of an image, and the numbers of all."""
     annotations, image = coco.imgToAnns[image_id], coco.imgs[image_id]
@@ -398,7 +479,8 @@ def _score_image(
         area, inter = (int(coco_mask.area(mask)) for mask in (code, both))
         union = area + gt_area - inter
         rows.append((score, index, area, inter, inter / union if union else 0.0))
-    score, _, area, inter, iou = max(rows, default=(None, 0, 0, 0, float(gt_area == 0)))
+    empty = (0, 0, float(gt_area == 0)) if missing_is_empty else (math.nan,) * 3
+    score, _, area, inter, iou = max(rows, default=(None, 0, *empty))
     video, text = str(image.get('file_name', image_id)), str(image.get('caption', ''))
     frame = (str(image_id),), image['height'] * image['width']
     counts = dict(areas=(area,), gt_areas=(gt_area,), intersections=(inter,), region=(iou,))

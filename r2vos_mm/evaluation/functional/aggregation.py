@@ -6,7 +6,10 @@ import numpy as np
 
 
 class FrameStatistics(NamedTuple):
-    """Mean over frames, share of frames above (not at) 0.5, and first quarter minus last."""
+    """Mean over frames, share of frames above (not at) 0.5, and first quarter minus last.
+
+    All are NaN if a value is.
+    """
 
     mean: float
     recall: float
@@ -26,6 +29,8 @@ def frame_statistics(values: np.ndarray) -> FrameStatistics:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values):
         raise ValueError(f'values must be (T,) with at least one frame, got shape {values.shape}')
+    if np.isnan(values).any():
+        return FrameStatistics(*[float('nan')] * 3)
     borders = np.round(np.linspace(1, len(values), 5) + 1e-10).astype(np.int64) - 1
     decay = values[: borders[1] + 1].mean() - values[borders[3] :].mean()
     return FrameStatistics(float(values.mean()), float((values > 0.5).mean()), float(decay))

@@ -48,7 +48,8 @@ def paired_difference(
         level: share of the draws inside the interval.
     """
     draws = _mean(first, weights) - _mean(second, weights)
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    known = draws if np.isnan(draws).all() else draws[~np.isnan(draws)]
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     whole = (float(_mean(side, np.ones((1, weights.shape[1])))[0]) for side in (first, second))
     return Difference(*whole, float(low), float(high))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -81,8 +82,13 @@ class EvalSet:
         return replace(self, pairs=pairs, objects=objects)
 
     def samples(self, protocol: str) -> list[Sample]:
-        """Return the samples of a protocol: annotated pairs, frames of them, or objects."""
+        """Return the samples of a protocol: annotated pairs, frames of them, or objects.
+
+        There are none if all annotated masks are empty: this says nothing about the predictions.
+        """
         unit, rule = protocol_named(protocol).unit, protocol_named(protocol).frames
+        if unit != 'object' and not any(pair.gt_area for pair in self.annotated):
+            return []
         samples = [(r, rule(r)) for r in (self.objects if unit == 'object' else self.annotated)]
         if unit == 'frame':
             samples = [(row, np.array([i])) for row, frames in samples for i in frames]
@@ -141,18 +147,22 @@ def combined_values(known: dict[str, float]) -> dict[str, float]:
 
 def robustness_values(eval_set: EvalSet) -> dict[str, float]:
     """Return all forms of R in percent, over all negatives and per kind."""
-    positives, negatives = eval_set.positives, eval_set.negatives
-    owners = positive_of_negative(positives, negatives)
-    areas = [pair.area for pair in positives]
-    own, other = ([pair.fraction for pair in pairs] for pairs in (positives, negatives))
-    fractions = {'positive_fractions': own, 'negative_fractions': other}
-    on_negatives = [pair.area for pair in negatives]
-    forms = robustness(areas, on_negatives, **fractions, positive_of_negative=owners)
-    forms['R_clipped'] = float(np.maximum(forms['R'], 0))
-    for suffix, members in list(eval_set.kinds.items())[1:]:
-        of_kind = None if owners is None else positive_of_negative(positives, members)
-        on_kind = [pair.area for pair in members]
-        forms[f'R{suffix}'] = relative_robustness(areas, on_kind, positive_of_negative=of_kind)
+    positives, forms = eval_set.positives, {}
+    is_related = positive_of_negative(positives, eval_set.negatives) is not None
+    for suffix, members in eval_set.kinds.items():
+        stems = {pair.stem for pair in members}
+        sides = [pair for pair in positives if not is_related or pair.stem in stems], members
+        if not all(pair.is_read for pair in chain(*sides)):
+            sides = [], []
+        owners = positive_of_negative(*sides) if is_related else None
+        own, other = ([pair.area for pair in side] for side in sides)
+        if suffix:
+            forms[f'R{suffix}'] = relative_robustness(own, other, positive_of_negative=owners)
+            continue
+        names = ('positive_fractions', 'negative_fractions')
+        fractions = {name: [p.fraction for p in side] for name, side in zip(names, sides)}
+        forms = robustness(own, other, **fractions, positive_of_negative=owners)
+        forms['R_clipped'] = float(np.maximum(forms['R'], 0))
     return percent(forms)
 
 
@@ -162,19 +172,25 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
     Negatives and objects that are never annotated lack a target.
     """
     pairs = [*eval_set.annotated, *eval_set.negatives]
+    unread = {bool(pair.gt_area) for pair in pairs if not pair.is_read}
+    pairs = [pair for pair in pairs if pair.is_read]
     inter = [sum(pair.intersections or ()) for pair in pairs]
     areas, truth = [pair.area for pair in pairs], [pair.gt_area or 0 for pair in pairs]
     union = [area + gt - both for area, gt, both in zip(areas, truth, inter)]
     sizes = [(pair.areas, [pair.frame_pixels] * len(pair.frame_ids)) for pair in pairs]
     null_scores = [null_score(*size) for size, gt in zip(sizes, truth) if not gt]
     scores = generalized_scores(inter, union, areas, [gt > 0 for gt in truth])
-    return {**percent(scores), 'S': mean_or_nan(null_scores)}
+    values = {**percent(scores), 'S': mean_or_nan(null_scores)}
+    # Whether the pairs that a value is about have a target; both for gIoU and cIoU.
+    about = {'N_acc': {False}, 'S': {False}, 'gIoU': {False, True}, 'cIoU': {False, True}}
+    return {n: np.nan if unread & about.get(n, {True}) else v for n, v in values.items()}
 
 
 def presence_values(eval_set: EvalSet) -> dict[str, float]:
     """Return presence over time in percent, mean over annotated positive pairs."""
     values = {name: [] for name in ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')}
-    for pair in eval_set.annotated:
+    is_read = all(pair.is_read for pair in eval_set.annotated)
+    for pair in eval_set.annotated if is_read else ():
         present = np.array(pair.gt_areas) > 0
         for name, value in presence_scores(np.array(pair.areas) > 0, present, pair.region).items():
             if not np.isnan(value):  # no rate of false alarms if the object is always present
@@ -259,6 +275,14 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
         yield 'the model gives no consensus: AUROC is NaN, and the gate changes no other value'
     if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
         yield 'VISA is NaN without gt_foreground: PackReferringInputs(with_foreground=True) adds it'
+    unread = sum(not pair.is_read for pair in eval_set.pairs)
+    if unread:
+        yield f'predictions of {unread} of {len(eval_set.pairs)} pairs were not read: NaN'
+    if annotated and not any(pair.gt_area for pair in annotated):
+        yield (
+            f'none of the {len(annotated)} annotated objects is in any frame: J and F are NaN; '
+            'masks must hold object ids 1, 2, ... instead of 0 and 255'
+        )
     if len(annotated) < len(positives):
         what = f'{len(positives) - len(annotated)} of {len(positives)} positive pairs'
         yield f'{what} have no annotated masks: they count for R and AUROC, not for J and F'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ class PairScores:
     Attributes:
         frame_ids: names of the T frames.
         frame_pixels: pixels H * W of one frame.
-        areas: predicted foreground pixels per frame (T,).
+        areas: predicted foreground pixels per frame (T,). They, ``intersections``, J and F are NaN
+            in frames whose prediction was not read.
         gt_areas: annotated foreground pixels per frame (T,); None for negative pairs and without
             annotation, as are the next three.
         intersections: pixels of both prediction and annotation per frame (T,).
@@ -59,6 +61,11 @@ class PairScores:
     def area(self) -> int:
         """Predicted foreground pixels, summed over frames."""
         return sum(self.areas)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the predictions of all frames were read."""
+        return not isnan(self.area)
 
     @property
     def gt_area(self) -> int | None:

@@ -95,6 +95,7 @@ def _object_values(samples: Sequence[Sample]) -> dict[str, float]:
 
 def _overlap_values(samples: Sequence[Sample]) -> dict[str, float]:
     """Return P@K, overall and mean IoU of single frames."""
+    samples = samples if all(pair.is_read for pair, _ in samples) else ()
     fields = ('intersections', 'areas', 'gt_areas')
     counts = [[getattr(pair, field)[i] for field in fields] for pair, (i,) in samples]
     inter, areas, gt_areas = np.array(counts, dtype=np.int64).reshape(-1, 3).T
@@ -106,6 +107,7 @@ def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
 
     Candidates are those before the gate; a pair that the gate emptied has none.
     """
+    samples = samples if all(pair.is_read for pair, _ in samples) else ()
     has_all = bool(samples) and all(pair.candidates is not None for pair, _ in samples)
     found = []
     for pair, (i,) in samples:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,9 +95,7 @@ def write_report(
     same pairs. (A pairs file has a ``pairs_sha256`` of its own, over expressions as written there.)
     """
     identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
-    figures = [entry._asdict() for entry in values]
-    for entry in figures:  # JSON has no NaN
-        entry['value'] = float(entry['value']) if np.isfinite(entry['value']) else None
+    figures = [entry._asdict() | {'value': float(entry.value)} for entry in values]
     summaries = {name: {'summary': protocol_named(name).summary} for name in eval_set.protocols}
     content = {
         'format': 'r2vos-report/1',
@@ -112,7 +111,16 @@ def write_report(
         'rows': [pair_record(pair) for pair in eval_set.pairs],
         'objects': [object_record(entry) for entry in eval_set.objects],
     }
-    write_json(path, content)
+    write_json(path, _without_nan(content))
+
+
+def _without_nan(content: Any) -> Any:
+    """Return what JSON has a form for: None in place of NaN and infinity."""
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not np.isfinite(content) else content
 
 
 def _counts(eval_set: EvalSet, name: str) -> dict[str, int]:

@@ -24,6 +24,11 @@ def _many(parse: Callable[[str], Any], separator: str = ';') -> Callable[[str], 
     return lambda text: tuple(map(parse, text.split(separator)))
 
 
+def _pixels(text: str) -> int | float:
+    """Return a number of pixels; NaN for a prediction that was not read."""
+    return float(text) if text == 'nan' else int(text)
+
+
 # Column: field of PairScores, parser of a cell.
 _FIELDS = {
     'pair_id': ('pair_id', str),
@@ -39,8 +44,8 @@ _FIELDS = {
     'foreground_area_frames': ('foreground_areas', _many(int)),
 }
 _MASK_FIELDS = {
-    'area_frames': ('areas', _many(int)),
-    'intersection_frames': ('intersections', _many(int)),
+    'area_frames': ('areas', _many(_pixels)),
+    'intersection_frames': ('intersections', _many(_pixels)),
     'J_frames': ('region', _many(float)),
     'F_frames': ('contour', _many(float)),
 }
