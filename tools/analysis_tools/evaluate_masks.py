@@ -437,7 +437,7 @@ def read_results(
     results: Path, coco: COCO, outcome: Outcome
 ) -> dict[Any, list[tuple[float, dict[str, Any]]]]:
     """Return score and compressed run-length code of the usable predictions by image."""
-    content = read_json(results)
+    content = read_json(results, allow_nan=True)
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise ValueError(
             f'{results} is not a COCO results file, a list of predictions: are PRED and GT swapped?'
