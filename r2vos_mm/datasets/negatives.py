@@ -17,7 +17,7 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.logging import warn
 
 from .pairs.categories import may_contain
-from .pairs.word_changes import ATTRIBUTES, RELATIONS, change_one_word
+from .pairs.words import ATTRIBUTES, RELATIONS, change_one_word
 from .records import NO_TARGET, Expression, Pair, VideoRecord, read_pairs
 
 DEFAULT_SHARES = dict(other_video=0.5, attribute=0.25, relation=0.25)
@@ -72,14 +72,14 @@ class NegativeSource(metaclass=ABCMeta):
     def _draw_new(
         self, video: VideoRecord, taken: Container[str], rng: np.random.Generator
     ) -> Pair | None:
-        """Return a pair whose sentence is not taken, of the drawn kind if it has one."""
+        """Return a pair whose text is not taken, of the drawn kind if it has one."""
         for kind in self._weighted_order(rng):
             for _ in range(MAX_REPEATS):
                 pair = self.draw_kind(kind, video, rng)
-                if pair is None or pair.text not in taken:
+                if pair is None:
                     break
-            if pair is not None and pair.text not in taken:
-                return pair
+                if pair.text not in taken:
+                    return pair
         return None
 
     def _weighted_order(self, rng: np.random.Generator) -> list[str]:
@@ -133,40 +133,30 @@ class TrainNegatives(NegativeSource):
 
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
         """See the base class."""
-        if kind == 'other_video':
-            return self._other_video(video, rng)
         if kind == NO_TARGET:
-            return _no_target(video, rng)
-        return self._changed_word(kind, video, rng)
+            absent = video.absent and video.absent[int(rng.integers(len(video.absent)))]
+            return Pair.of(video.video_id, absent) if absent else None
+        found = self._other_video if kind == 'other_video' else self._changed_word
+        return found(kind, video, rng)
 
-    def _other_video(self, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
+    def _other_video(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
         for _ in range(MAX_TRIES):
             other = self.videos[int(rng.integers(len(self.videos)))]
             expression = other.expressions[int(rng.integers(len(other.expressions)))]
             if other.source_id != video.source_id and not _may_be_true(video, other, expression):
-                return Pair(
-                    expression.text,
-                    f'{video.video_id}/{other.video_id}:{expression.exp_id}/other_video',
-                    expression.exp_id,
-                    kind='other_video',
-                    is_negative=True,
-                )
+                origin = f'{other.video_id}:{expression.exp_id}'
+                return _pair(expression.text, video, origin, expression, kind)
         return None
 
     def _changed_word(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-        text = '\n'.join(expression.text for expression in video.expressions)
+        known = '\n'.join(expression.text for expression in video.expressions)
         for index in rng.permutation(len(video.expressions)):
             expression = video.expressions[int(index)]
             if _is_only_one_of_its_category(video, expression.obj_id):
-                changed = change_one_word(expression.text, self._GROUPS[kind], avoid=text, rng=rng)
+                groups = self._GROUPS[kind]
+                changed = change_one_word(expression.text, groups, avoid=known, rng=rng)
                 if changed is not None:
-                    return Pair(
-                        changed,
-                        f'{video.video_id}/{expression.exp_id}/{kind}',
-                        expression.exp_id,
-                        kind=kind,
-                        is_negative=True,
-                    )
+                    return _pair(changed, video, expression.exp_id, expression, kind)
         return None
 
 
@@ -216,11 +206,10 @@ class PairsFileNegatives(NegativeSource):
         return pairs[int(rng.integers(len(pairs)))] if pairs else None
 
 
-def _no_target(video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-    """Return one of the sentences that are about nothing in the video."""
-    if not video.absent:
-        return None
-    return Pair.of(video.video_id, video.absent[int(rng.integers(len(video.absent)))])
+def _pair(text: str, video: VideoRecord, origin: str, expression: Expression, kind: str) -> Pair:
+    """Return a negative pair; its id names the video, the origin of the text and the kind."""
+    pair_id = f'{video.video_id}/{origin}/{kind}'
+    return Pair(text, pair_id, expression.exp_id, kind=kind, is_negative=True)
 
 
 def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:

@@ -11,7 +11,7 @@ from tiny_sets import write_json
 
 from r2vos_mm.datasets import Expression, PairsFileNegatives, TrainNegatives, VideoRecord
 from r2vos_mm.datasets.pairs import categories as categories_module
-from r2vos_mm.datasets.pairs import word_changes as lexicon
+from r2vos_mm.datasets.pairs import words as lexicon
 from r2vos_mm.datasets.pairs.categories import may_contain
 from r2vos_mm.registry import TASK_UTILS
 

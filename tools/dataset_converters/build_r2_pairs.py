@@ -11,6 +11,7 @@ import argparse
 import math
 import statistics
 import sys
+from collections import Counter
 from pathlib import Path
 
 from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
@@ -122,7 +123,8 @@ def read_exclude(path: Path | None) -> list[str]:
 
 def summary(pairs: R2Pairs) -> str:
     """Describe the pairs in a few lines."""
-    counts, uses = pairs.counts, pairs.video_uses()
+    counts, rows = pairs.counts, pairs.content['pairs']
+    uses = Counter(row['video'] for row in rows if row['label'] == 0)
     lines = [
         f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}' for key, value in counts.items())
     ]

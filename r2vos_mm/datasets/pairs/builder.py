@@ -9,12 +9,12 @@ for n = 3, and an additional video changes only the pairs that show it.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import normalise_sentence
@@ -22,9 +22,8 @@ from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
 from ..records import NO_TARGET, POSITIVE
 from .categories import GROUPS_VERSION, closure, may_contain
-from .nouns import LEXICON_VERSION, NOUNS, noun_uses, replace_noun
-from .sources import PairSource, SourceSentence, read_source
-from .word_changes import ATTRIBUTES
+from .sources import PairSource, SourceExpression, read_source
+from .words import ATTRIBUTES, LEXICON_VERSION, NOUNS, noun_uses, replace_noun
 
 DEFAULT_SEED = 'r2-2023'
 # Names of data sets by the usual names of their folders, and short names in names of pairs files.
@@ -33,6 +32,7 @@ DATASET_OF_FOLDER = {
     'refer_youtube_vos': 'refer-youtube-vos',
     'ref-davis': 'ref-davis17',
 }
+KINDS = ('easy', 'swap', 'hard')
 SHORT_NAMES = {'refer-youtube-vos': 'rytvos', 'valid': 'val'}
 _ATTRIBUTE_WORDS = frozenset(word for group in ATTRIBUTES for word in group)
 
@@ -62,17 +62,12 @@ class R2Pairs:
         """See :func:`~r2vos_mm.utils.pairs_file.pairs_sha256`."""
         return self.content['pairs_sha256']
 
-    def video_uses(self) -> Counter:
-        """Return how often each video is shown with a negative pair."""
-        return Counter(row['video'] for row in self.content['pairs'] if row['label'] == 0)
 
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A video and the sentence to show it with."""
+class _Shown(NamedTuple):
+    """A video and the expression to show it with."""
 
     video_id: str
-    exp: str
+    text: str
 
 
 def build_r2_pairs(
@@ -119,8 +114,8 @@ def build_r2_pairs(
     Raises:
         FileNotFoundError, ValueError: a file or an argument cannot be used.
     """
-    if kind not in _ORDERS:
-        raise ValueError(f'kind must be one of {", ".join(_ORDERS)}, got {kind!r}')
+    if kind not in KINDS:
+        raise ValueError(f'kind must be one of {", ".join(KINDS)}, got {kind!r}')
     if negatives_per_positive < 0:
         raise ValueError(f'negatives_per_positive must be at least 0, got {negatives_per_positive}')
     expressions = Path(expressions)
@@ -129,7 +124,6 @@ def build_r2_pairs(
     rows, short = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
     found = origin_of(expressions)
     origin = Origin(dataset or found.dataset, split or found.split)
-    labels = Counter(row['label'] for row in rows)
     kind_name = f'{kind}-lexical' if source.is_lexical else kind
     default_name = f'r2-{origin.short_name}{len(source.videos)}-{kind_name}'
     content = dict(
@@ -137,14 +131,17 @@ def build_r2_pairs(
         name=name or f'{default_name}-n{negatives_per_positive}',
         params=_params(source, kind, seed, negatives_per_positive, exclude),
         source=asdict(origin) | _source_hashes(expressions, categories, source),
-        counts=dict(
-            positive=labels[1], negative=labels[0], short=len(short), videos=len(source.videos)
-        ),
+        counts=_counts(source, rows, short),
         short=short,
         pairs_sha256=pairs_sha256(rows),
         pairs=rows,
     )
     return R2Pairs(content, _meta_expressions(source, rows), source.problems)
+
+
+def _counts(source: PairSource, rows: list[dict], short: dict[str, int]) -> dict[str, int]:
+    labels = Counter(row['label'] for row in rows)
+    return dict(positive=labels[1], negative=labels[0], short=len(short), videos=len(source.videos))
 
 
 def _params(
@@ -194,35 +191,33 @@ def _build(
     source: PairSource, kind: str, seed: str, wanted: int, exclude: frozenset[str]
 ) -> tuple[list[dict], dict[str, int]]:
     """Return the rows, and the number of negatives of the expressions that have too few."""
-    candidates = _ORDERS[kind](source, seed)
+    candidates = getattr(_Candidates(source, seed), kind)
     rows, short = [], {}
     for video in source.videos.values():
-        for sentence in video.sentences:
-            rows.append(_row(sentence, _Candidate(video.video_id, sentence.exp), POSITIVE, 0))
-            ranked = enumerate(candidates(sentence))
-            possible = (_row(sentence, candidate, kind, rank) for rank, candidate in ranked)
+        for own in video.expressions:
+            rows.append(_row(own, _Shown(video.video_id, own.text), POSITIVE, 0))
+            possible = (_row(own, shown, kind, rank) for rank, shown in enumerate(candidates(own)))
             usable = (row for row in possible if row['pair_id'] not in exclude)
             negatives = list(islice(usable, wanted))
             rows += negatives
             if len(negatives) < wanted:
-                short[f'{video.video_id}/{sentence.exp_id}'] = len(negatives)
-        for sentence in video.absent:
-            row = _row(sentence, _Candidate(video.video_id, sentence.exp), NO_TARGET, 0)
-            if row['pair_id'] not in exclude:
-                rows.append(row)
+                short[f'{video.video_id}/{own.exp_id}'] = len(negatives)
+        for own in video.absent:
+            row = _row(own, _Shown(video.video_id, own.text), NO_TARGET, 0)
+            rows += [] if row['pair_id'] in exclude else [row]
     return rows, short
 
 
-def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> dict[str, Any]:
+def _row(own: SourceExpression, shown: _Shown, kind: str, rank: int) -> dict[str, Any]:
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
-        pair_id=f'{sentence.video_id}/{sentence.exp_id}/{ending}',
+        pair_id=f'{own.video_id}/{own.exp_id}/{ending}',
         video=shown.video_id,
-        exp_video=sentence.video_id,
-        exp_id=sentence.exp_id,
-        exp=shown.exp,
-        obj_id=sentence.obj_id,
-        category=sentence.category,
+        exp_video=own.video_id,
+        exp_id=own.exp_id,
+        exp=shown.text,
+        obj_id=own.obj_id,
+        category=own.category,
         label=int(kind == POSITIVE),
         kind=kind,
         rank=rank,
@@ -230,90 +225,68 @@ def _row(sentence: SourceSentence, shown: _Candidate, kind: str, rank: int) -> d
     return row | dict(certain=False) if kind == 'hard' else row
 
 
-# Function that gives the candidates of a sentence, the best first.
-_Order = Callable[[SourceSentence], list[_Candidate]]
+class _Candidates:
+    """Finds the candidates for the negative pairs of an expression; the best come first.
 
+    There is one method for each kind.
+    """
 
-def _digest(seed: str, sentence: SourceSentence, candidate: str) -> bytes:
-    text = f'{seed}|{sentence.video_id}|{sentence.exp_id}|{candidate}'
-    return hashlib.sha256(text.encode()).digest()
+    def __init__(self, source: PairSource, seed: str) -> None:
+        self.videos, self.seed = source.videos, seed
+        self.videos_without = cache(self._videos_without)
+        self.words_about = cache(self._words_about)
 
+    def easy(self, own: SourceExpression) -> list[_Shown]:
+        """Return other videos without the category, by the hash."""
+        others = self.videos_without(own.category) if own.category else []
+        ordered = sorted(others, key=lambda video_id: self._digest(own, video_id))
+        return [_Shown(video_id, own.text) for video_id in ordered if video_id != own.video_id]
 
-def _easy_order(source: PairSource, seed: str) -> _Order:
-    @cache
-    def videos_without(category: str) -> list[str]:
+    def swap(self, own: SourceExpression) -> list[_Shown]:
+        """Return the same video with other nouns, by the hash."""
+        group = closure(own.category)
+        use = next((use for use in noun_uses(own.text) if use.category in group), None)
+        if use is None:
+            return []
+        video = self.videos[own.video_id]
+        text = ' '.join(other.text for other in video.expressions)
+        taken = {use.category for use in noun_uses(text)} | video.categories | group
+        free = (category for category in NOUNS if not may_contain(taken, category))
+        nouns = [noun for category in free for noun in NOUNS[category]]
+        nouns.sort(key=lambda noun: self._digest(own, noun))
+        return [_Shown(own.video_id, replace_noun(own.text, use, noun)) for noun in nouns]
+
+    def hard(self, own: SourceExpression) -> list[_Shown]:
+        """Return other videos with the category, the most different expressions first."""
+        words, ranked = _words(own), []
+        for video_id, others in self.words_about(own.category).items():
+            shared = _ATTRIBUTE_WORDS & set(words) & {word for other in others for word in other}
+            if others and not shared and video_id != own.video_id:
+                distance = min(edit_distance(words, other) for other in others)
+                ranked.append((-distance, self._digest(own, video_id), video_id))
+        return [_Shown(video_id, own.text) for _, _, video_id in sorted(ranked)]
+
+    def _videos_without(self, category: str) -> list[str]:
         return [
-            video.video_id
-            for video in source.videos.values()
+            video_id
+            for video_id, video in self.videos.items()
             if video.categories and not may_contain(video.categories, category)
         ]
 
-    def in_order(sentence: SourceSentence) -> list[_Candidate]:
-        others = videos_without(sentence.category) if sentence.category else []
-        ordered = sorted(
-            (video_id for video_id in others if video_id != sentence.video_id),
-            key=lambda other: _digest(seed, sentence, other),
-        )
-        return [_Candidate(video_id, sentence.exp) for video_id in ordered]
-
-    return in_order
-
-
-def _swap_order(source: PairSource, seed: str) -> _Order:
-    def in_order(sentence: SourceSentence) -> list[_Candidate]:
-        own = closure(sentence.category)
-        use = next((use for use in noun_uses(sentence.exp) if use.category in own), None)
-        if use is None:
-            return []
-        video = source.videos[sentence.video_id]
-        text = ' '.join(other.exp for other in video.sentences)
-        taken = {use.category for use in noun_uses(text)} | video.categories | own
-        nouns = [
-            noun
-            for category, listed in NOUNS.items()
-            if not may_contain(taken, category)
-            for noun in listed
-        ]
-        return [
-            _Candidate(sentence.video_id, replace_noun(sentence.exp, use, noun))
-            for noun in sorted(nouns, key=lambda noun: _digest(seed, sentence, noun))
-        ]
-
-    return in_order
-
-
-def _hard_order(source: PairSource, seed: str) -> _Order:
-    @cache
-    def sentences_about(category: str) -> dict[str, list[tuple[str, ...]]]:
+    def _words_about(self, category: str) -> dict[str, list[list[str]]]:
         return {
-            video.video_id: [
-                _words(other) for other in video.sentences if other.category == category
-            ]
-            for video in source.videos.values()
+            video_id: [_words(own) for own in video.expressions if own.category == category]
+            for video_id, video in self.videos.items()
             if category in video.categories
         }
 
-    def in_order(sentence: SourceSentence) -> list[_Candidate]:
-        words = _words(sentence)
-        ranked = []
-        for video_id, others in sentences_about(sentence.category).items():
-            shared = _ATTRIBUTE_WORDS & set(words) & {word for other in others for word in other}
-            if others and not shared and video_id != sentence.video_id:
-                distance = min(edit_distance(words, other) for other in others)
-                ranked.append((-distance, _digest(seed, sentence, video_id), video_id))
-        return [_Candidate(video_id, sentence.exp) for _, _, video_id in sorted(ranked)]
-
-    return in_order
+    def _digest(self, own: SourceExpression, candidate: str) -> bytes:
+        text = f'{self.seed}|{own.video_id}|{own.exp_id}|{candidate}'
+        return hashlib.sha256(text.encode()).digest()
 
 
-_ORDERS: dict[str, Callable[[PairSource, str], _Order]] = dict(
-    easy=_easy_order, swap=_swap_order, hard=_hard_order
-)
-KINDS = tuple(_ORDERS)
-
-
-def _words(sentence: SourceSentence) -> tuple[str, ...]:
-    return tuple(normalise_sentence(sentence.exp).split())
+def _words(own: SourceExpression) -> list[str]:
+    return normalise_sentence(own.text).split()
 
 
 def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ MeViS (lists of objects), and the owners' first release, by object and with cate
 a ``meta.json``, the first release, or DAVIS's ``{video: {object: category}}``.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,18 @@ from r2vos_mm.utils.files import read_json
 
 from ..io.annotations import objects_by_sentence, read_categories
 from .categories import canonical
-from .nouns import noun_uses
+from .words import noun_uses
 
 
 @dataclass(frozen=True)
-class SourceSentence:
+class SourceExpression:
     """An expression as in the file; object and category are '' where unknown."""
 
     video_id: str
     exp_id: str
-    exp: str
-    obj_id: str
-    category: str
+    text: str
+    obj_id: str = ''
+    category: str = ''
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class SourceVideo:
     """
 
     video_id: str
-    sentences: tuple[SourceSentence, ...]
-    absent: tuple[SourceSentence, ...]
+    expressions: tuple[SourceExpression, ...]
+    absent: tuple[SourceExpression, ...]
     categories: frozenset[str]
     entry: Mapping[str, Any]
 
@@ -89,38 +89,77 @@ def read_source(
     entries = read_expressions(expressions)
     for video_id in sorted(set(video_ids or ()) - entries.keys()):
         problems.add(video_id, 'wanted, but not in the sentences file', 'video skipped')
+    reader = _SourceReader(expressions, categories, problems)
     chosen = entries if video_ids is None else entries.keys() & set(video_ids)
-    annotated = _read_annotated(categories or expressions, problems)
-    is_lexical = not any(annotated.values())
-    # A categories file with expressions is the owners' first release, which has their objects.
-    has_videos = categories is not None and 'videos' in read_json(categories)
-    known = objects_by_sentence(read_expressions(categories)) if has_videos else {}
-    videos = {}
-    for video_id in sorted(chosen):
-        usable = _usable_items(video_id, entries[video_id], problems)
-        absent, sentences = [], []
-        for exp_id, item in usable.items():
-            if item.get('anno_id', item.get('obj_id')) == []:
-                absent.append(SourceSentence(video_id, exp_id, item['exp'], '', ''))
-            else:
-                sentences.append(_sentence(video_id, exp_id, item, known, annotated, problems))
-        nouns = (use.category for sentence in sentences for use in noun_uses(sentence.exp))
-        found = nouns if is_lexical else map(canonical, annotated.get(video_id, {}).values())
-        if usable:
-            videos[video_id] = SourceVideo(
-                video_id, tuple(sentences), tuple(absent), frozenset(found), entries[video_id]
-            )
-            if not videos[video_id].categories:
-                problems.add(video_id, 'has no categories', 'shown with its own sentences only')
+    listed = (reader.video(video_id, entries[video_id]) for video_id in sorted(chosen))
+    videos = {video.video_id: video for video in listed if video is not None}
     if not videos:
         found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
         raise ValueError(f'{expressions} has no usable sentence ({found or "no video"})')
-    if categories is not None and not any(annotated.get(video_id) for video_id in videos):
+    if categories is not None and not any(map(reader.annotated.get, videos)):
         raise ValueError(
             f'{categories} has no category of any video of {expressions}. Is it the '
             'file of another part?'
         )
-    return PairSource(videos, is_lexical, problems)
+    return PairSource(videos, reader.is_lexical, problems)
+
+
+class _SourceReader:
+    """Reads videos with their categories; adds to ``problems`` what cannot be used."""
+
+    def __init__(self, expressions: Path, categories: Path | None, problems: ProblemList) -> None:
+        self.problems = problems
+        self.annotated = _read_annotated(categories or expressions, problems)
+        self.is_lexical = not any(self.annotated.values())
+        # A categories file with expressions is the owners' first release, which has their objects.
+        has_videos = categories is not None and 'videos' in read_json(categories)
+        self.known = objects_by_sentence(read_expressions(categories)) if has_videos else {}
+
+    def video(self, video_id: str, entry: Any) -> SourceVideo | None:
+        """Return a video, None if it has no usable expression."""
+        absent, expressions = [], []
+        for exp_id, item in self._usable_items(video_id, entry):
+            if item.get('anno_id', item.get('obj_id')) == []:
+                absent.append(SourceExpression(video_id, exp_id, item['exp']))
+            else:
+                expressions.append(self._expression(video_id, exp_id, item))
+        if not absent and not expressions:
+            return None
+        nouns = (use.category for expression in expressions for use in noun_uses(expression.text))
+        annotated = map(canonical, self.annotated.get(video_id, {}).values())
+        categories = frozenset(nouns if self.is_lexical else annotated)
+        if not categories:
+            self.problems.add(video_id, 'has no categories', 'shown with its own sentences only')
+        return SourceVideo(video_id, tuple(expressions), tuple(absent), categories, entry)
+
+    def _usable_items(self, video_id: str, entry: Any) -> Iterator[tuple[str, dict]]:
+        """Yield number and entry of a video's usable expressions, by number."""
+        listed = entry.get('expressions') if isinstance(entry, dict) else None
+        if not is_plain_name(video_id) or not isinstance(listed, dict):
+            what = "has no plain name or no dict 'expressions'"
+            self.problems.add(str(video_id), what, 'video skipped')
+            return
+        for exp_id in sorted(listed, key=frame_order):
+            exp = listed[exp_id].get('exp') if isinstance(listed[exp_id], dict) else None
+            if is_plain_name(exp_id) and is_text(exp):
+                yield exp_id, listed[exp_id]
+            else:
+                where = f'{video_id} expression {exp_id}'
+                self.problems.add(where, "has no plain name or no text 'exp'", 'sentence skipped')
+
+    def _expression(self, video_id: str, exp_id: str, item: dict) -> SourceExpression:
+        """Return an expression with its object and category, as far as they are known."""
+        text, obj_id = item['exp'], item.get('obj_id')
+        # The object is '' where it is unknown or more than one.
+        obj_id = object_number(obj_id, largest=10**17) or self.known.get((video_id, exp_id, text), '')
+        if self.annotated:
+            category = canonical(self.annotated.get(video_id, {}).get(obj_id, ''))
+        else:
+            category = next((use.category for use in noun_uses(text)), '')
+        if not category:
+            what = f'{text!r} is about an object of unknown category'
+            self.problems.add(f'{video_id} expression {exp_id}', what, 'no negative pairs')
+        return SourceExpression(video_id, exp_id, text, obj_id, category)
 
 
 def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
@@ -141,43 +180,3 @@ def _read_annotated(path: Path, problems: ProblemList) -> dict[str, dict[str, st
         f"{path} has no categories: expected a meta.json with 'videos' and their "
         "'objects', or {<video>: {<object>: <category>}}"
     )
-
-
-def _usable_items(video_id: str, entry: Any, problems: ProblemList) -> dict[str, dict]:
-    """Return the entries of a video's usable sentences, by number."""
-    listed = entry.get('expressions') if isinstance(entry, dict) else None
-    if not is_plain_name(video_id) or not isinstance(listed, dict):
-        problems.add(str(video_id), "has no plain name or no dict 'expressions'", 'video skipped')
-        return {}
-    usable = {}
-    for exp_id in sorted(listed, key=frame_order):
-        exp = listed[exp_id].get('exp') if isinstance(listed[exp_id], dict) else None
-        if is_plain_name(exp_id) and is_text(exp):
-            usable[exp_id] = listed[exp_id]
-        else:
-            where = f'{video_id} expression {exp_id}'
-            problems.add(where, "has no plain name or no text 'exp'", 'sentence skipped')
-    return usable
-
-
-def _sentence(
-    video_id: str,
-    exp_id: str,
-    item: Mapping[str, Any],
-    known: Mapping[tuple[str, str, str], str],
-    annotated: Mapping[str, Mapping[str, str]],
-    problems: ProblemList,
-) -> SourceSentence:
-    """Return a sentence with its object and category, as far as they are known."""
-    exp, obj_id = item['exp'], item.get('obj_id')
-    # The object is '' where it is unknown or more than one.
-    obj_id = object_number(obj_id, largest=10**17) or ''
-    obj_id = obj_id or known.get((video_id, exp_id, exp), '')
-    if annotated:
-        category = canonical(annotated.get(video_id, {}).get(obj_id, ''))
-    else:
-        category = next((use.category for use in noun_uses(exp)), '')
-    if not category:
-        what = f'{exp!r} is about an object of unknown category'
-        problems.add(f'{video_id} expression {exp_id}', what, 'no negative pairs')
-    return SourceSentence(video_id, exp_id, exp, obj_id, category)

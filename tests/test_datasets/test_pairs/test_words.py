@@ -4,12 +4,12 @@ import doctest
 
 import pytest
 
-from r2vos_mm.datasets.pairs import nouns
-from r2vos_mm.datasets.pairs.nouns import NOUNS, noun_uses, plural, replace_noun
+from r2vos_mm.datasets.pairs import words
+from r2vos_mm.datasets.pairs.words import NOUNS, noun_uses, plural, replace_noun
 
 
 def test_examples_of_the_docstrings() -> None:
-    assert doctest.testmod(nouns).failed == 0
+    assert doctest.testmod(words).failed == 0
 
 
 def test_a_noun_stands_in_one_category() -> None:

@@ -1,8 +1,10 @@
-"""Find and replace the nouns that name the object of an expression, from a closed list."""
+"""Change nouns, attributes and relations of expressions, by closed lists of words."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+
+import numpy as np
 
 LEXICON_VERSION = 'v1'
 
@@ -56,6 +58,43 @@ _IRREGULAR = dict(
 # fmt: on
 _UNCHANGED = ('aircraft', 'deer', 'elk', 'fish', 'moose', 'sheep')
 
+# fmt: off
+_COLOURS = (
+    'red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'black', 'white',
+    'grey', 'gray',
+)
+_CONFUSABLE = frozenset(map(frozenset, (
+    ('grey', 'gray'), ('grey', 'white'), ('gray', 'white'), ('grey', 'black'), ('gray', 'black'),
+    ('grey', 'blue'), ('gray', 'blue'), ('brown', 'black'), ('brown', 'orange'), ('brown', 'red'),
+    ('brown', 'yellow'), ('brown', 'grey'), ('brown', 'gray'), ('orange', 'red'),
+    ('orange', 'yellow'), ('pink', 'red'), ('pink', 'purple'), ('pink', 'white'),
+    ('blue', 'purple'), ('blue', 'green'), ('yellow', 'white'), ('yellow', 'green'),
+    ('blue', 'black'),
+)))
+# fmt: on
+
+ATTRIBUTES: tuple[tuple[str, ...], ...] = (
+    _COLOURS,
+    ('small', 'big'),
+    ('little', 'large'),
+    ('young', 'old'),
+    ('tall', 'short'),
+    ('light', 'dark'),
+    ('long', 'short'),
+)
+RELATIONS: tuple[tuple[str, ...], ...] = (
+    ('left', 'right'),
+    ('in front of', 'behind'),
+    ('above', 'below'),
+    ('on top of', 'under'),
+    ('towards', 'away from'),
+    ('up', 'down'),
+    ('leftmost', 'rightmost'),
+    ('inside', 'outside'),
+    ('first', 'last'),
+    ('front', 'back'),
+)
+
 
 def plural(noun: str) -> str:
     """Return the plural of a noun of the list.
@@ -70,28 +109,21 @@ def plural(noun: str) -> str:
 
 @dataclass(frozen=True)
 class NounUse:
-    """A noun in a sentence, its category and its place (``sentence[start:end]``)."""
+    """A noun in an expression, its category and its place (``text[start:end]``)."""
 
     noun: str
     category: str
-    start: int
-    end: int
     is_plural: bool
-
-
-@dataclass(frozen=True)
-class _Form:
-    noun: str
-    category: str
-    is_plural: bool
+    start: int = 0
+    end: int = 0
 
 
 @cache
-def _forms() -> dict[str, _Form]:
+def _forms() -> dict[str, NounUse]:
     """Return every singular and plural; a word that is both counts as singular."""
     nouns = {noun: category for category, listed in NOUNS.items() for noun in listed}
-    plurals = {plural(noun): _Form(noun, category, True) for noun, category in nouns.items()}
-    return plurals | {noun: _Form(noun, category, False) for noun, category in nouns.items()}
+    plurals = {plural(noun): NounUse(noun, category, True) for noun, category in nouns.items()}
+    return plurals | {noun: NounUse(noun, category, False) for noun, category in nouns.items()}
 
 
 @cache
@@ -101,8 +133,8 @@ def _pattern() -> re.Pattern:
     return re.compile(rf'\b({"|".join(map(re.escape, forms))})\b', re.IGNORECASE)
 
 
-def noun_uses(sentence: str) -> list[NounUse]:
-    """Return the nouns of the list in a sentence, in their order.
+def noun_uses(text: str) -> list[NounUse]:
+    """Return the nouns of the list in an expression, in their order.
 
     Adjacent nouns ('puppy dog') are one use of the last one.
 
@@ -110,27 +142,66 @@ def noun_uses(sentence: str) -> list[NounUse]:
     [('dog', 'dog'), ('giant panda', 'giant_panda')]
     """
     uses: list[NounUse] = []
-    for match in _pattern().finditer(sentence):
-        form, start = _forms()[match[1].lower()], match.start()
-        if uses and not sentence[uses[-1].end : start].strip():
+    for match in _pattern().finditer(text):
+        start = match.start()
+        if uses and not text[uses[-1].end : start].strip():
             start = uses.pop().start
-        uses.append(NounUse(form.noun, form.category, start, match.end(), form.is_plural))
+        uses.append(replace(_forms()[match[1].lower()], start=start, end=match.end()))
     return uses
 
 
-def replace_noun(sentence: str, use: NounUse, noun: str) -> str:
-    """Return the sentence with ``use`` replaced by another noun of the list.
+def replace_noun(text: str, use: NounUse, noun: str) -> str:
+    """Return the expression with ``use`` replaced by another noun of the list.
 
     A plural stays a plural, and an article before the noun is adapted, so that it does not reveal
     the change.
 
-    >>> sentence = 'two Dogs next to a dog'
-    >>> [replace_noun(sentence, use, 'elephant') for use in noun_uses(sentence)]
+    >>> text = 'two Dogs next to a dog'
+    >>> [replace_noun(text, use, 'elephant') for use in noun_uses(text)]
     ['two elephants next to a dog', 'two Dogs next to an elephant']
     """
-    before, after = sentence[: use.start], sentence[use.end :]
+    before, after = text[: use.start], text[use.end :]
     if use.is_plural:
         return before + plural(noun) + after
     ending = 'n' if noun[0] in 'aeiou' else ''
     before = re.sub(r'\b(a)n?(\s+)$', rf'\g<1>{ending}\2', before, flags=re.IGNORECASE)
     return before + noun + after
+
+
+def has_words(text: str, words: str) -> bool:
+    """Return whether ``text`` contains ``words`` as whole words."""
+    return re.search(rf'\b{re.escape(words)}\b', text) is not None
+
+
+def change_one_word(
+    text: str, groups: tuple[tuple[str, ...], ...], *, avoid: str, rng: np.random.Generator
+) -> str | None:
+    """Return the expression with one word (or phrase) replaced by another of its group.
+
+    Args:
+        text: normalised expression.
+        groups: :data:`ATTRIBUTES` or :data:`RELATIONS`.
+        avoid: text whose words are not used, such as the other expressions of the video.
+        rng: chooses among the possible changes.
+
+    Returns:
+        The changed expression, or None if it has no word of the groups.
+    """
+    changes = [
+        (old, new)
+        for group in groups
+        for old in group
+        if has_words(text, old)
+        for new in group
+        if old != new
+        and frozenset((old, new)) not in _CONFUSABLE
+        and not has_words(text, new)
+        and not has_words(avoid, new)
+    ]
+    if not changes:
+        return None
+    old, new = changes[int(rng.integers(len(changes)))]
+    # The article must fit the new word, or it reveals the change.
+    article = 'an ' if new[0] in 'aeiou' else 'a '
+    pattern = rf'\b(an? )?{re.escape(old)}\b'
+    return re.sub(pattern, lambda use: (article if use[1] else '') + new, text)
