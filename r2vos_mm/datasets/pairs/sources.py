@@ -149,9 +149,10 @@ class _SourceReader:
 
     def _expression(self, video_id: str, exp_id: str, item: dict) -> SourceExpression:
         """Return an expression with its object and category, as far as they are known."""
-        text, obj_id = item['exp'], item.get('obj_id')
+        text = item['exp']
         # The object is '' where it is unknown or more than one.
-        obj_id = object_number(obj_id, largest=10**17) or self.known.get((video_id, exp_id, text), '')
+        obj_id = object_number(item.get('obj_id'), largest=10**17)
+        obj_id = obj_id or self.known.get((video_id, exp_id, text), '')
         if self.annotated:
             category = canonical(self.annotated.get(video_id, {}).get(obj_id, ''))
         else:
