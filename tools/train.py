@@ -1,11 +1,12 @@
 """Train a model: ``python tools/train.py configs/r2vos_swin_b.py``."""
 
 import argparse
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.utils.cli import UsageError, add_run_options, existing_file, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, add_run_options, parser_of, short_errors
+from r2vos_mm.utils.processes import die_with_parent
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -22,8 +23,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='resume from a checkpoint; without a path, from the last one in the work folder, or '
-        'start from scratch if there is none',
+        help='resume from a checkpoint, or from the newest readable one in a work folder; without '
+        'a path, in the work folder of this run, and start as the config says if there is none',
+    )
+    parser.add_argument(
+        '--new-schedule',
+        action='store_true',
+        help='with --resume: follow the learning rates and schedule of the config from here on, '
+        'not those of the checkpoint',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, on GPU or CPU')
     parser.add_argument(
@@ -46,10 +53,12 @@ def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     Raises:
         UsageError: An option does not apply to the config, or a file does not exist.
     """
-    resumed = last_checkpoint(Path(cfg.work_dir)) if args.resume == 'auto' else args.resume
-    if resumed is not None:
-        cfg.resume = True
-        cfg.load_from = existing_file(resumed, what='Checkpoint')
+    from r2vos_mm.engine.work_folder import choose_start
+
+    choose_start(cfg, args.resume)
+    if args.new_schedule:
+        hook = {'type': 'ResumedSettingsHook', 'new_schedule': True}
+        cfg.default_hooks = {**cfg.get('default_hooks', {}), 'resumed_settings': hook}
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
@@ -61,12 +70,6 @@ def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     if args.max_minutes is not None:
         limit = {'type': 'TimeLimitHook', 'max_minutes': args.max_minutes}
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), limit]
-
-
-def last_checkpoint(work_dir: Path) -> Path | None:
-    """Return the last checkpoint in a work folder, which may have moved; None if there is none."""
-    pointer = work_dir / 'last_checkpoint'
-    return work_dir / Path(pointer.read_text().strip()).name if pointer.is_file() else None
 
 
 def use_mixed_precision(cfg: 'Config') -> None:
@@ -91,17 +94,27 @@ def use_mixed_precision(cfg: 'Config') -> None:
         wrapper.update(type='AutocastOptimWrapper', dtype='auto')
 
 
+def train(args: argparse.Namespace) -> None:
+    """Train in the work folder, which is locked for the time."""
+    from r2vos_mm.engine import build_runner, load_config
+    from r2vos_mm.engine.work_folder import last_words, locked_work_folder
+    from r2vos_mm.utils.logging import quiet
+    from r2vos_mm.utils.processes import ended_by_signals, loader_workers
+
+    with quiet():
+        cfg = load_config(args)
+        with ended_by_signals(lambda: last_words(cfg)), locked_work_folder(cfg), loader_workers():
+            apply_training_options(cfg, args)
+            build_runner(cfg, training=True).train()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        die_with_parent()
     with short_errors():
-        from r2vos_mm.engine import build_runner, load_config
-        from r2vos_mm.utils.logging import quiet
-
-        with quiet():
-            cfg = load_config(args)
-            apply_training_options(cfg, args)
-            build_runner(cfg, training=True).train()
+        train(args)
 
 
 if __name__ == '__main__':

@@ -14,6 +14,8 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     exact_resume=dict(type='ExactResumeHook'),
+    finite_loss=dict(type='FiniteLossHook'),
+    resumed_settings=dict(type='ResumedSettingsHook'),
     # enabled by tools/test.py --show-dir
     visualization=dict(type='ReferringVisualizationHook', draw=False),
 )

@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from r2vos_mm.registry import TASK_UTILS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.logging import warn
+from r2vos_mm.utils.processes import note_work
 from r2vos_mm.utils.shared_list import SharedList
 
 from .frame_sampling import anchor_frames
@@ -253,6 +254,7 @@ class BaseReferringDataset(BaseDataset):
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
         """Return what the pipeline gets for a training item, all draws from ``rng``."""
         video = self.videos[item['video']]
+        note_work(f'video {video.video_id}, expression {item["expression"]}')
         indices = self.frame_sampling(len(video.frames), self.clip_length, item['anchor'], rng)
         pairs = self._positives(video, item['expression'], rng)
         if self.negatives is not None:
@@ -272,6 +274,7 @@ class BaseReferringDataset(BaseDataset):
 
     def _test_results(self, item: dict) -> dict:
         video = self.videos[item['video']]
+        note_work(f'video {video.video_id}')
         return self._results(video, video.frames, self.test_pairs(video))
 
     def _results(self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]) -> dict:

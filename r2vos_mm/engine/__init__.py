@@ -8,8 +8,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'dump': ['DumpPredictions'],
         'hooks': [
             'ExactResumeHook',
+            'FiniteLossHook',
             'ProgressLoggerHook',
             'ReferringVisualizationHook',
+            'ResumedSettingsHook',
             'SafeCheckpointHook',
             'TimeLimitHook',
         ],

@@ -17,7 +17,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class UserError(Exception):
-    """An error whose message is all the user needs: tools print it without a traceback."""
+    """An error whose message is all the user needs: tools print it without a traceback.
+
+    Attributes:
+        status: exit status of the tool.
+    """
+
+    status = 2
 
 
 class UsageError(UserError, ValueError):
@@ -26,7 +32,7 @@ class UsageError(UserError, ValueError):
 
 @contextmanager
 def short_errors() -> Iterator[None]:
-    """Print mistakes of the user in one line and exit with status 2; other errors pass.
+    """Print mistakes of the user in one line and exit with its status; other errors pass.
 
     Ctrl-C exits with status 130. The process group, if there is one, is left at the end: a process
     that exits with a live group of gloo may abort while its threads are torn down.
@@ -35,7 +41,7 @@ def short_errors() -> Iterator[None]:
         yield
     except (UserError, FileNotFoundError) as error:
         print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+        sys.exit(getattr(error, 'status', 2))
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         sys.exit(130)

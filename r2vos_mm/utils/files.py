@@ -1,17 +1,23 @@
 """Read files within limits, write any file atomically, and tell side files of systems."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .cli import UserError
+
 PathLike = str | os.PathLike[str]
 
 MAX_FILE_BYTES = int(os.environ.get('R2VOS_MAX_FILE_BYTES', 4 * 2**30))
 """Size up to which files are read into memory."""
+
+_TEMPORARY = re.compile(r'\..+\.(\d+)\.tmp(\.\w+)?')  # names of atomic_path, now and formerly
 
 # What macOS, Windows, and network storage add to folders and archives, in lower case.
 _SIDE_FILES = {'__macosx', '.ds_store', '.appledouble', '.spotlight-v100', '.trashes', '.fseventsd'}
@@ -70,12 +76,19 @@ def check_regular(path: PathLike) -> None:
         )
 
 
+class DiskFullError(UserError, OSError):
+    """No space is left; the message names the file and the disk."""
+
+
 @contextlib.contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
     """Give a temporary path to write to, and move it to ``path`` if the block succeeds.
 
     Folders are made as needed. The temporary path is beside ``path`` and keeps its suffix, by which
     libraries choose formats. It is removed if the block raises.
+
+    Raises:
+        DiskFullError: the disk or the quota is full; ``path`` is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +96,38 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFullError(
+            f'no space left on the disk mounted at {_mount_point(path)} for {path}, which is as it '
+            f'was before; free some space there ({error.strerror})'
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mount_point(path: Path) -> Path:
+    folders = path.resolve().parents
+    return next(folder for folder in folders if os.path.ismount(folder))
+
+
+def remove_temporaries(folder: PathLike) -> None:
+    """Remove files directly in ``folder`` that dead processes of this machine began to write."""
+    for path in Path(folder).iterdir():
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and not _is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_atomically(data: bytes | str, path: PathLike) -> None:

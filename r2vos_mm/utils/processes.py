@@ -1,8 +1,10 @@
 """Run work in other processes that end with this one, and report those that die."""
 
 import ctypes
+import mmap
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -50,6 +52,84 @@ def start_worker() -> None:
     """Initialise a worker of a pool: it ends with its parent, which alone handles Ctrl-C."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
+    """End this process at Ctrl-C or SIGTERM, with one line on stderr and status 130 or 143.
+
+    The block is left where the running operator ends; a second signal ends the process at once.
+
+    Args:
+        last_words: gives the line, when the block has been left.
+    """
+    received: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    except BaseException:  # the interruption may have led to any other error
+        if not received:
+            raise
+        print(last_words(), file=sys.stderr, flush=True)
+        # Without the usual end, which waits for loader workers and other ranks.
+        os._exit(128 + received[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# What each process works on, by process number modulo the number of slots; forks share it.
+_SLOT, _SLOTS = 256, 256
+_work = mmap.mmap(-1, _SLOT * _SLOTS)
+_forks = {'are_workers': False}
+os.register_at_fork(after_in_child=lambda: _forks['are_workers'] and start_worker())
+
+
+def note_work(name: str) -> None:
+    """Note the item that this process works on, for the message of :func:`loader_workers`."""
+    start = os.getpid() % _SLOTS * _SLOT
+    _work[start : start + _SLOT] = f'{os.getpid()} {name}'.encode()[:_SLOT].ljust(_SLOT, b'\0')
+
+
+def _noted_work(pid: int) -> str | None:
+    start = pid % _SLOTS * _SLOT
+    owner, _, name = _work[start : start + _SLOT].rstrip(b'\0').partition(b' ')
+    return name.decode(errors='replace') if owner == str(pid).encode() else None
+
+
+@contextmanager
+def loader_workers() -> Iterator[None]:
+    """Processes forked inside the block are workers of this one, as those of a ``DataLoader``.
+
+    They end with this process and leave Ctrl-C to it.
+
+    Raises:
+        UserError: a worker of a ``DataLoader`` died; the message names the item of
+            :func:`note_work`.
+    """
+    before, _forks['are_workers'] = _forks['are_workers'], True
+    try:
+        yield
+    except RuntimeError as error:
+        dead = re.search(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)(.*)', str(error))
+        if dead is None:
+            raise
+        items = [_noted_work(int(pid)) for pid in dead[1].split(',')]
+        names = ' or '.join(item for item in items if item)
+        raise UserError(
+            f'a loader worker died{f" at {names}" * bool(names)}:{dead[2].rstrip(" .")}. The '
+            'system may have run out of memory: try fewer num_workers, and see dmesg'
+        ) from error
+    finally:
+        _forks['are_workers'] = before
 
 
 @contextmanager

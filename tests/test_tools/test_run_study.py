@@ -232,12 +232,6 @@ def test_report_states_seeds_commits_and_what_is_missing(tmp_path: Path) -> None
     assert (tmp_path / 'study.png').stat().st_size > 10_000
 
 
-def test_changed_settings_are_named() -> None:
-    old = {'model': {'a': 1, 'b': {'c': [1, 2]}}, 'seed': 0}
-    new = {'model': {'a': 1, 'b': {'c': [1, 3]}, 'd': None}, 'seed': 0}
-    assert run_study.changed_keys(old, new) == ['model.b.c', 'model.d']
-
-
 def test_the_published_study_is_in_this_form() -> None:
     """The tables in docs/ follow from their runs."""
     study = run_study.read_study(CONFIGS / 'study.py')

@@ -124,30 +124,26 @@ def training_config(functions: dict, monkeypatch: pytest.MonkeyPatch, *options: 
 def test_training_options(functions: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = training_config(
         functions, monkeypatch, '--amp', '--auto-scale-lr', '--seed', '7',
-        '--max-minutes', '2.5', '--cfg-options', 'model.width=3', 'optim_wrapper.optimizer.lr=1e-3',
+        '--max-minutes', '2.5', '--new-schedule', '--cfg-options', 'model.width=3', 'optim_wrapper.optimizer.lr=1e-3',
     )  # fmt: skip
     assert cfg.work_dir == os.path.join('work_dirs', 'toy_config')
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.dtype) == ('AutocastOptimWrapper', 'auto')
     assert cfg.auto_scale_lr.enable is True
     assert cfg.randomness.seed == 7
+    assert cfg.default_hooks.resumed_settings.new_schedule is True
     assert cfg.custom_hooks[-1] == {'type': 'TimeLimitHook', 'max_minutes': 2.5}
     assert (cfg.model.width, cfg.optim_wrapper.optimizer.lr) == (3, 1e-3)
 
 
-@pytest.mark.parametrize('interrupted', [True, False])
-def test_resume(
-    functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, interrupted: bool
-) -> None:
+def test_resume(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A run that has no checkpoint yet begins with the weights that its config names."""
-    if interrupted:
-        (tmp_path / 'iter_3.pth').touch()
-        (tmp_path / 'last_checkpoint').write_text('/moved/from/here/iter_3.pth')
-    cfg = training_config(
-        functions, monkeypatch, '--resume', '--work-dir', str(tmp_path), '--cfg-options',
-        'load_from=first.pth',
-    )  # fmt: skip
-    assert bool(cfg.get('resume')) is interrupted
-    assert cfg.load_from == (str(tmp_path / 'iter_3.pth') if interrupted else 'first.pth')
+    options = ('--resume', '--work-dir', str(tmp_path), '--cfg-options', 'load_from=first.pth')
+    cfg = training_config(functions, monkeypatch, *options)
+    assert (cfg.resume, cfg.load_from) == (False, 'first.pth')
+    content = dict.fromkeys(('state_dict', 'optimizer', 'meta', 'message_hub'), {})
+    torch.save(content, tmp_path / 'iter_3.pth')
+    cfg = training_config(functions, monkeypatch, *options)
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_3.pth'))
 
 
 def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

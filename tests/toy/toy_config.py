@@ -39,6 +39,8 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     exact_resume=dict(type='ExactResumeHook'),
+    finite_loss=dict(type='FiniteLossHook'),
+    resumed_settings=dict(type='ResumedSettingsHook'),
 )
 custom_hooks = [dict(type='ToyHook')]
 log_processor = dict(by_epoch=False)

@@ -29,6 +29,7 @@ from typing import Any
 
 from r2vos_mm.utils.cli import UsageError, cfg_options, existing_file, parser_of, short_errors
 from r2vos_mm.utils.files import atomic_path, read_json, write_atomically, write_json
+from r2vos_mm.utils.settings import changed_settings
 
 TOOLS = Path(__file__).resolve().parents[1]
 _ENTRIES = {'title', 'tables', 'seeds', 'processes', 'seed_keys'}
@@ -141,10 +142,11 @@ def plan_run(study: Mapping[str, Any], path: Path, seed: int, args: argparse.Nam
         options += [f'{split}_dataloader.dataset.data_root={args.data_root}' for split in splits]
     folder = args.work_dir / 'runs' / path.stem / f'seed{seed}'
     run = Run(path, seed, processes, folder, options, settings)
-    changed = changed_keys(run.read('run.json').get('settings', settings), settings)
-    if changed:
+    changes = changed_settings(run.read('run.json').get('settings', settings), settings)
+    if changes:
+        names = ', '.join(change.name for change in changes[:6])
         raise UsageError(
-            f'{folder} contains a run with other values of {", ".join(changed[:6])}; restore them, '
+            f'{folder} contains a run with other values of {names}; restore them, '
             'remove the folder to repeat the run, or choose another --work-dir'
         )
     return run
@@ -161,15 +163,6 @@ def hash_of_pairs(dataset: Mapping[str, Any], data_root: str | None) -> str | No
             'folder with --data-root'
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def changed_keys(old: Any, new: Any, prefix: str = '') -> list[str]:
-    """Return dotted names of the settings that differ between two resolved configs."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [prefix.removesuffix('.')] if old != new else []
-    missing = object()
-    pairs = [(key, old.get(key, missing), new.get(key, missing)) for key in sorted({**old, **new})]
-    return [name for key, *both in pairs for name in changed_keys(*both, f'{prefix}{key}.')]
 
 
 # Training and testing

@@ -2,14 +2,18 @@
 
 from .checkpoint_hook import SafeCheckpointHook
 from .exact_resume_hook import ExactResumeHook
+from .finite_loss_hook import FiniteLossHook
 from .progress_logger_hook import ProgressLoggerHook
+from .resumed_settings_hook import ResumedSettingsHook
 from .time_limit_hook import TimeLimitHook
 from .visualization_hook import ReferringVisualizationHook
 
 __all__ = [
     'ExactResumeHook',
+    'FiniteLossHook',
     'ProgressLoggerHook',
     'ReferringVisualizationHook',
+    'ResumedSettingsHook',
     'SafeCheckpointHook',
     'TimeLimitHook',
 ]

@@ -7,8 +7,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from r2vos_mm.compat.checkpoint import (
@@ -19,8 +18,14 @@ from r2vos_mm.compat.checkpoint import (
     unpack_message_hub,
 )
 from r2vos_mm.registry import HOOKS
+from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.state_dict import check_weights
+
+from ..work_folder import POINTER, RESUMABLE
+from .finite_loss_hook import check_weights_finite, unwrapped
+
+_VALIDATED = 'validated_iter'  # entry of the message hub
 
 
 @HOOKS.register_module()
@@ -37,6 +42,10 @@ class SafeCheckpointHook(CheckpointHook):
       reports weights that do not fit, and is refused if none does.
     * The precision of :class:`r2vos_mm.engine.AutocastOptimWrapper` is stored, and a resumed run
       keeps it.
+    * A checkpoint from before a validation is saved again after it. A resumed run begins with the
+      validation that was due and is not in its checkpoint.
+    * Weights that are not finite are not saved: the run stops.
+    * A work folder that was moved or copied keeps its own best checkpoint.
 
     Before saving, it calls the stage ``before_checkpoint(runner)`` of every hook **on every rank**,
     for hooks that gather something from all ranks.
@@ -61,6 +70,8 @@ class SafeCheckpointHook(CheckpointHook):
             save_best = [shell_safe(key) for key in save_best]
         super().__init__(save_best=save_best, **kwargs)
         self.strict_test = strict_test
+        self._postponed: dict[str, Any] | None = None
+        self._resumed = False
 
     def before_run(self, runner: Runner) -> None:
         """Let this run, and nothing else in the process, read checkpoints without unpickling."""
@@ -68,9 +79,75 @@ class SafeCheckpointHook(CheckpointHook):
         for name in ('load_checkpoint', '_init_model_weights'):
             setattr(runner, name, safe_loaders()(getattr(runner, name)))
 
+    def before_train(self, runner: Runner) -> None:
+        """Find the checkpoints of the past in the folder of this run."""
+        super().before_train(runner)
+        self._resumed = runner.iter > 0
+        info = runner.message_hub.runtime_info
+        for key in [key for key in info if key == 'last_ckpt' or key.startswith('best_ckpt')]:
+            info[key] = os.path.join(self.out_dir, os.path.basename(info[key]))
+        self.last_ckpt = info.get('last_ckpt')
+        self._best_paths = {key: info.get(key) for key in self._best_paths}
+        self._remove(info.get('outdated_ckpt'))
+
+    @property
+    def _best_paths(self) -> dict[str, str | None]:
+        """Paths of the best checkpoints by their entries in the message hub."""
+        if self.save_best is None:
+            return {}
+        if len(self.key_indicators) == 1:
+            return {'best_ckpt': self.best_ckpt_path}
+        paths = self.best_ckpt_path_dict
+        return {f'best_ckpt_{key}': paths.get(key) for key in self.key_indicators}
+
+    @_best_paths.setter
+    def _best_paths(self, paths: dict[str, str | None]) -> None:
+        if list(paths) == ['best_ckpt']:
+            self.best_ckpt_path = paths['best_ckpt']
+        elif paths:
+            self.best_ckpt_path_dict = {
+                key: paths[f'best_ckpt_{key}'] for key in self.key_indicators
+            }
+
+    def _remove(self, filename: str | None) -> None:
+        """Remove a checkpoint of this run, on rank 0."""
+        path = os.path.join(self.out_dir, filename or '')
+        if filename and is_main_process() and self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Begin a resumed run with the validation that it was stopped in."""
+        if self._resumed and _validation_is_due(runner):
+            runner.logger.info('The checkpoint is from before the validation that follows it')
+            runner.val_loop.run()
+        self._resumed = False
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Save the best checkpoint, under keys without characters that shells interpret."""
-        super().after_val_epoch(runner, {shell_safe(key): value for key, value in metrics.items()})
+        """Save the best checkpoint, and the last one again, with this validation in its history.
+
+        Keys have no characters that shells interpret.
+        """
+        metrics = {shell_safe(key): value for key, value in metrics.items()}
+        if not isinstance(runner._train_loop, BaseLoop):
+            super().after_val_epoch(runner, metrics)
+            return
+        check_weights_finite(runner, runner.iter)
+        step = runner.epoch if self.by_epoch else runner.iter
+        is_saved = os.path.basename(self.last_ckpt or '') == self.filename_tmpl.format(step)
+        # MMEngine removes the old best checkpoints before it writes the new ones.
+        old = self._best_paths
+        self._best_paths = dict.fromkeys(old)
+        self._postponed = {}
+        super().after_val_epoch(runner, metrics)
+        is_postponed, self._postponed = bool(self._postponed), None
+        new = {key: path or old[key] for key, path in self._best_paths.items()}
+        self._best_paths = new
+        for path in set(old.values()) - set(new.values()) - {None}:
+            self._remove(os.path.basename(path))
+        runner.message_hub.update_info(_VALIDATED, runner.iter)
+        if is_postponed or is_saved:
+            meta = dict(epoch=runner.epoch, iter=runner.iter)
+            self._save_checkpoint_with_step(runner, step, meta)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note the precision; bring all entries but the weights into a plain form, in place."""
@@ -85,11 +162,12 @@ class SafeCheckpointHook(CheckpointHook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Check that the weights fit, undo the packing, keep the precision of a resumed run."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         training = isinstance(runner._train_loop, BaseLoop)
         strict = runner._resume if training else self.strict_test
+        if training and runner._resume:
+            _check_resumable(checkpoint, runner._load_from)
         source = runner._load_from or 'to resume from'
-        report = check_weights(model, checkpoint, source=source, strict=strict)
+        report = check_weights(unwrapped(runner.model), checkpoint, source=source, strict=strict)
         if not report.fits:
             runner.logger.warning(f'Checkpoint {source}: {report}')
         if _is_packed(checkpoint.get('message_hub')):
@@ -99,6 +177,10 @@ class SafeCheckpointHook(CheckpointHook):
             runner.optim_wrapper.keep_precision(saved)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        if self._postponed is not None:
+            self._postponed.update(meta)
+            return
+        check_weights_finite(runner, meta['iter'])
         runner.call_hook('before_checkpoint')
         outdated = self._keep(runner, step)
         filename = self.filename_tmpl.format(step)
@@ -116,22 +198,44 @@ class SafeCheckpointHook(CheckpointHook):
         )
         if not is_main_process():
             return
-        pointer = os.path.join(runner.work_dir, 'last_checkpoint')
+        pointer = os.path.join(runner.work_dir, POINTER)
         write_atomically(self.last_ckpt.encode(), pointer)
-        if outdated is not None and self.file_backend.isfile(outdated):
-            self.file_backend.remove(outdated)
+        self._remove(outdated)
 
     def _keep(self, runner: Runner, step: int) -> str | None:
-        """Register the checkpoint of ``step``; return the path of the one to remove."""
+        """Register the checkpoint of ``step``; return the name of the one to remove after it."""
         if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
             return None
         outdated = None
         if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-            filename = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
-            outdated = self.file_backend.join_path(self.out_dir, filename)
+            outdated = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
         self.keep_ckpt_ids.append(step)
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        # A run that is killed before it removes the file removes it when it is resumed.
+        runner.message_hub.update_info('outdated_ckpt', outdated)
         return outdated
+
+
+def _validation_is_due(runner: Runner) -> bool:
+    """Return whether the train loop, before it was stopped, had to validate what it resumes."""
+    loop = runner.train_loop
+    if runner.val_loop is None or runner.message_hub.runtime_info.get(_VALIDATED) == runner.iter:
+        return False
+    by_iterations = isinstance(loop, IterBasedTrainLoop)
+    now, end = (loop.iter, loop.max_iters) if by_iterations else (loop.epoch, loop.max_epochs)
+    loop._decide_current_val_interval()
+    return now >= loop.val_begin and (now % loop.val_interval == 0 or now == end)
+
+
+def _check_resumable(checkpoint: dict[str, Any], source: str) -> None:
+    """Refuse to resume from weights alone, and drop text that MMEngine would run as a config."""
+    missing = [key for key in RESUMABLE if key not in checkpoint]
+    if missing:
+        raise UsageError(
+            f'{source} cannot be resumed, it has no {", ".join(missing)}: to start from its '
+            f'weights, use --cfg-options load_from={source}'
+        )
+    checkpoint['meta'].pop('config', None)
 
 
 def shell_safe(key: str) -> str:

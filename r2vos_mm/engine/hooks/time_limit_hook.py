@@ -1,7 +1,6 @@
 """End training at a wall-clock time, with a schedule that fits."""
 
 import time
-import warnings
 from copy import deepcopy
 
 import torch
@@ -10,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from r2vos_mm.registry import HOOKS
+
+from .resumed_settings_hook import replay_schedule
 
 _SKIPPED, _MEASURED = 2, 6  # iterations that start up workers and caches; iterations to time
 _USABLE = 0.95  # share of the remaining time to plan for, as steps vary
@@ -119,11 +120,4 @@ def _scale_schedule(runner: Runner, max_iters: int) -> None:
         for key in ('begin', 'end', 'T_max'):
             if not config.get('by_epoch', True) and key in config:
                 config[key] = round(factor * config[key])
-    for group in runner.optim_wrapper.param_groups:
-        group['lr'] = group['initial_lr']
-    runner.param_schedulers = runner.build_param_scheduler(configs)
-    with warnings.catch_warnings():  # the optimizer has made these steps already
-        warnings.filterwarnings('ignore', message='Detected call of `scheduler.step')
-        for _ in range(runner.iter):
-            for scheduler in runner.param_schedulers:
-                scheduler.step()
+    replay_schedule(runner, configs)

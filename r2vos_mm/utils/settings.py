@@ -1,0 +1,52 @@
+"""Read the text of a resolved config without running it, and compare two configs."""
+
+import ast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class ChangedSetting(NamedTuple):
+    """A setting that differs: its dotted name, and its values; None where it is not set."""
+
+    name: str
+    old: Any
+    new: Any
+
+
+def read_settings(text: str) -> dict[str, Any]:
+    """Return the settings in ``Config.pretty_text``; what is no literal stays text.
+
+    Text that is not Python gives no settings.
+    """
+    try:
+        assigned = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+        return {ast.unparse(node.targets[0]): _value(node.value) for node in assigned}
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return {}
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
+        named = {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+        return {**(_value(node.args[0]) if node.args else {}), **named}
+    if isinstance(node, ast.Dict):
+        return {str(_value(key)): _value(value) for key, value in zip(node.keys, node.values)}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(item) for item in node.elts]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
+
+
+def changed_settings(old: Any, new: Any, name: str = '') -> list[ChangedSetting]:
+    """Return the settings that differ, in the order of their names."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = (dict(enumerate(items)) for items in (old, new))
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return [] if old == new else [ChangedSetting(name.removesuffix('.'), old, new)]
+    return [
+        change
+        for key in sorted({**old, **new}, key=str)
+        for change in changed_settings(old.get(key), new.get(key), f'{name}{key}.')
+    ]
