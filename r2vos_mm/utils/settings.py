@@ -29,7 +29,7 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
         named = {keyword.arg: _value(keyword.value) for keyword in node.keywords}
         return {**(_value(node.args[0]) if node.args else {}), **named}
-    if isinstance(node, ast.Dict):
+    if isinstance(node, ast.Dict) and None not in node.keys:
         return {str(_value(key)): _value(value) for key, value in zip(node.keys, node.values)}
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(item) for item in node.elts]

@@ -124,7 +124,8 @@ def training_config(functions: dict, monkeypatch: pytest.MonkeyPatch, *options: 
 def test_training_options(functions: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = training_config(
         functions, monkeypatch, '--amp', '--auto-scale-lr', '--seed', '7',
-        '--max-minutes', '2.5', '--new-schedule', '--cfg-options', 'model.width=3', 'optim_wrapper.optimizer.lr=1e-3',
+        '--max-minutes', '2.5', '--new-schedule', '--cfg-options', 'model.width=3',
+        'optim_wrapper.optimizer.lr=1e-3',
     )  # fmt: skip
     assert cfg.work_dir == os.path.join('work_dirs', 'toy_config')
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.dtype) == ('AutocastOptimWrapper', 'auto')
