@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'a2d_sentences_dataset': ['A2DSentencesDataset'],
         'base_referring_dataset': ['BaseReferringDataset'],
+        'instance_clips_dataset': ['InstanceClipsDataset'],
         'frame_sampling': ['sample_frame_indices'],
         'jhmdb_sentences_dataset': ['JHMDBSentencesDataset'],
         'mevis_dataset': ['MeViSDataset'],

@@ -59,11 +59,11 @@ _IRREGULAR = dict(
 _UNCHANGED = ('aircraft', 'deer', 'elk', 'fish', 'moose', 'sheep')
 
 # fmt: off
-_COLOURS = (
+COLOURS = (
     'red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'black', 'white',
     'grey', 'gray',
 )
-_CONFUSABLE = frozenset(map(frozenset, (
+CONFUSABLE_COLOURS = frozenset(map(frozenset, (
     ('grey', 'gray'), ('grey', 'white'), ('gray', 'white'), ('grey', 'black'), ('gray', 'black'),
     ('grey', 'blue'), ('gray', 'blue'), ('brown', 'black'), ('brown', 'orange'), ('brown', 'red'),
     ('brown', 'yellow'), ('brown', 'grey'), ('brown', 'gray'), ('orange', 'red'),
@@ -74,7 +74,7 @@ _CONFUSABLE = frozenset(map(frozenset, (
 # fmt: on
 
 ATTRIBUTES: tuple[tuple[str, ...], ...] = (
-    _COLOURS,
+    COLOURS,
     ('small', 'big'),
     ('little', 'large'),
     ('young', 'old'),
@@ -194,7 +194,7 @@ def change_one_word(
         if has_words(text, old)
         for new in group
         if old != new
-        and frozenset((old, new)) not in _CONFUSABLE
+        and frozenset((old, new)) not in CONFUSABLE_COLOURS
         and not has_words(text, new)
         and not has_words(avoid, new)
     ]
