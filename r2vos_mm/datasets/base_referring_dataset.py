@@ -65,7 +65,8 @@ class BaseReferringDataset(BaseDataset):
         positives_per_clip: maximum number of different expressions of the video per training clip.
         negatives: config of a :class:`~r2vos_mm.datasets.negatives.NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
-            split of the videos by the hash of their ids; None keeps all.
+            split of the videos by the hash of their ids; None keeps all. ``start`` moves the
+            hold-out, for cross-validation.
         pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.pairs_file`), relative to
             ``data_root``; videos without a pair are skipped. None: each video's expressions.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
@@ -303,7 +304,8 @@ class BaseReferringDataset(BaseDataset):
     def _in_subset(self, video: VideoRecord) -> bool:
         if self.video_subset is None:
             return True
-        held_out = is_held_out(video.source_id, self.video_subset['fraction'])
+        start = self.video_subset.get('start', 0.0)
+        held_out = is_held_out(video.source_id, self.video_subset['fraction'], start)
         return held_out == (self.video_subset['part'] == 'holdout')
 
     def _report_once(self, message: str) -> None:
@@ -316,9 +318,10 @@ def _checked_subset(subset: Mapping | None) -> dict | None:
     if subset is None:
         return None
     keys, part, fraction = set(subset), subset.get('part'), subset.get('fraction', 0)
-    if keys != {'part', 'fraction'} or part not in ('train', 'holdout') or not 0 < fraction < 1:
+    is_known = keys - {'start'} == {'part', 'fraction'} and part in ('train', 'holdout')
+    if not is_known or not 0 < fraction < 1 or not 0 <= subset.get('start', 0) < 1:
         raise ValueError(
-            "video_subset must be dict(part='train'|'holdout', fraction=<0..1>), got "
+            "video_subset must be dict(part='train'|'holdout', fraction=<0..1>, start=<0..1>), got "
             f'{dict(subset)}'
         )
     return dict(subset)

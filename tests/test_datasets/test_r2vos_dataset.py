@@ -371,9 +371,20 @@ class TestSubsets:
         assert 150 < len(held_out) < 250
         assert set(held_out) <= {i for i in range(4000) if is_held_out(f'video{i}', 0.1)}
 
+    def test_every_video_is_held_out_once_in_cross_validation(self) -> None:
+        starts = (0.0, 0.25, 0.5, 0.75)
+        for video in map('video{}'.format, range(200)):
+            assert sum(is_held_out(video, 0.25, start) for start in starts) == 1
+            assert is_held_out(video, 0.25, 0.0) == is_held_out(video, 0.25)
+
     @pytest.mark.parametrize(
         'subset',
-        [dict(part='test', fraction=0.1), dict(part='train', fraction=0), dict(part='train')],
+        [
+            dict(part='test', fraction=0.1),
+            dict(part='train', fraction=0),
+            dict(part='train'),
+            dict(part='train', fraction=0.2, start=1.0),
+        ],
     )
     def test_bad_subset(self, tiny_set: Path, subset: dict) -> None:
         with pytest.raises(ValueError, match='video_subset must be dict'):
