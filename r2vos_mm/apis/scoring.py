@@ -289,51 +289,44 @@ class _Reader:
 
     def report(self, outcome: Outcome) -> None:
         """Add what was wrong."""
-        total, limit, first = len(self.task.frames), self.max_id, shown(sorted(self.values))
+        total, values = len(self.task.frames), shown(sorted(self.values))
         unread = 'counted as empty' if self.reading.missing_is_empty else 'not scored'
         if self.missing:
             what = f'{len(self.missing)} of {total} frames missing: {", ".join(self.missing[:5])}'
             if len(self.missing) == total:
-                names = self.files.names(self.folder)
-                what = (
-                    f'no predictions for its frames, but {shown(names)}'
-                    if names
-                    else 'no predictions'
-                )
+                names = shown(self.files.names(self.folder))
+                what = 'no predictions' + (f' for its frames, but for {names}' if names else '')
             outcome.unread.append(Problem(self.folder, what, unread))
         for frame, what in self.broken.items():
             outcome.unread.append(Problem(f'{self.folder}/{frame}', what, unread))
-        found = []
         if self.num_void_frames:
             what = f'value {VOID} in {self.num_void_frames} frames where object ids are expected'
-            found.append((what, f'{VOID} counted as background'))
-        if self.values and limit is not None:
-            found.append((f'object ids {first} above {limit}', 'counted as background'))
-        elif self.values:
-            what = f'grey values {first} instead of 0 and 255'
-            found.append((what, 'all above 0 is foreground; --threshold 128 for probabilities'))
-        outcome.problems += (Problem(self.folder, *entry) for entry in found)
+            effect = f'{VOID} counted as background'
+            outcome.problems.append(Problem(self.folder, what, effect))
+        if self.values:
+            what, effect = f'object ids {values} above {self.max_id}', 'counted as background'
+            if self.max_id is None:
+                what = f'grey values {values} instead of 0 and 255'
+                effect = 'all above 0 is foreground; --threshold 128 for probabilities'
+            outcome.problems.append(Problem(self.folder, what, effect))
 
     def _usable(self, mask: np.ndarray) -> np.ndarray:
         """Return a mask without void pixels, or at the threshold; note unexpected values."""
-        highest, limit = int(mask.max()), self.max_id
         if self.reading.threshold is not None:
             return mask >= self.reading.threshold
-        if (
-            highest <= limit
-            if limit
-            else np.count_nonzero(mask) == np.count_nonzero(mask == highest)
-        ):
+        highest, limit = int(mask.max()) or 1, self.max_id or matching.MAX_PROPOSALS
+        is_binary = np.count_nonzero(mask) == np.count_nonzero(mask == highest)
+        if is_binary if self.max_id is None else highest <= limit:
             return mask
         values = set(values_in(mask)) - {0}
-        if limit == 1 and values == {VOID}:
+        if self.max_id == 1 and values == {VOID}:
             return mask == VOID
-        if VOID in values and max(values - {VOID}, default=0) <= matching.MAX_PROPOSALS:
+        if VOID in values and max(values - {VOID}, default=0) <= limit:
             self.num_void_frames += 1
-            mask, values = np.where(mask == VOID, 0, mask), values - {VOID}
-        # A few low values in masks of foreground are ids of objects.
-        if limit is not None or max(values, default=0) > matching.MAX_PROPOSALS and len(values) > 1:
-            self.values |= {value for value in values if value > (limit or 0)}
+            return np.where(mask == VOID, 0, mask)
+        # Several low values in masks of foreground are ids of objects.
+        if max(values) > limit:
+            self.values |= {value for value in values if value > (self.max_id or 0)}
         return mask
 
 

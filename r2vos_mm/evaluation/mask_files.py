@@ -34,10 +34,8 @@ class MaskFiles:
     def find_root(self, expected: Collection[str]) -> None:
         """Set ``root`` to the folder that holds the expected folders, such as ``<video>/0``.
 
-        Without one ``Annotations`` and ``path`` itself are tried first, then all folders below.
-
-        Raises:
-            ValueError: There is none, or more than one; the message names what was found.
+        ``Annotations`` and ``path`` itself are tried first, then all folders below. If there is
+        none, or more than one, a ValueError names what was found.
         """
         for self.root in (ANNOTATIONS, ''):
             if any(map(self.has_folder, expected)):
@@ -71,8 +69,8 @@ class MaskFiles:
         """Return the file, or code, of each frame in a folder; empty without the folder."""
         if folder not in self._names:
             path = self.path / self._below(folder)
-            found = os.scandir(path) if path.is_dir() else ()
-            self._names[folder] = frame_files((entry.name, entry.path) for entry in found)
+            found = os.listdir(path) if path.is_dir() else ()
+            self._names[folder] = frame_files((name, path / name) for name in found)
         return self._names[folder]
 
     def has_folder(self, folder: str) -> bool:
@@ -86,7 +84,7 @@ class MaskFiles:
     def _below(self, folder: str) -> str:
         return f'{self.root}/{folder}' if self.root else folder
 
-    def _content(self, name: str, where: str) -> bytes:
+    def _content(self, name: Path, where: str) -> bytes:
         """Return the bytes of a PNG."""
         try:
             return read_bytes(name)

@@ -30,12 +30,12 @@ from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
+from .mask_files import shown
 from .metrics.eval_sample import EvalSample
 from .metrics.pair_scores import one_owner
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one date for all files: equal masks give equal zips
 _MAX_OBJECTS = 20
-_NUM_SHOWN = 5
 
 
 class Layout(NamedTuple):
@@ -203,13 +203,9 @@ class SubmissionReport(NamedTuple):
     def __str__(self) -> str:
         if self.is_valid:
             return f'all {self.num_expected} files are present and complete'
-        parts = [f'{self.num_expected} files expected']
-        for name, files in zip(self._fields[1:], self[1:]):
-            num_more = len(files) - _NUM_SHOWN
-            more = f' and {num_more} more' if num_more > 0 else ''
-            if files:
-                parts.append(f'{len(files)} {name}: {", ".join(files[:_NUM_SHOWN])}{more}')
-        return '; '.join(parts)
+        lists = [(name, files) for name, files in zip(self._fields[1:], self[1:]) if files]
+        parts = (f'{len(files)} {name}: {shown(files)}' for name, files in lists)
+        return '; '.join([f'{self.num_expected} files expected', *parts])
 
 
 def check_submission(

@@ -132,13 +132,12 @@ class _Reader:
         if is_mask and array.dtype != np.bool_:
             raise TypeError(f'{where} must be bool, got {array.dtype}: threshold the masks first')
         shape = array.shape if is_mask else array.shape[: len(axes)]
-        sizes = [self.sizes.get(axis, 'any') for axis in axes]
-        fits = (size == found or size == 'any' and found for size, found in zip(sizes, shape))
+        known = [self.sizes.get(axis, 'any') for axis in axes]
+        fits = (size == found or size == 'any' and found for size, found in zip(known, shape))
         if len(shape) != len(axes) or not all(fits):
-            raise ValueError(
-                f'{where} has shape {array.shape}, expected ({", ".join(axes)}) = '
-                f'({", ".join(map(str, sizes))}): pairs, frames and image size must agree'
-            )
+            sizes = f'({", ".join(axes)}) = ({", ".join(map(str, known))})'
+            what = f'{where} has shape {array.shape}, expected {sizes}'
+            raise ValueError(f'{what}: pairs, frames and image size must agree')
         self.sizes.update(zip(axes, shape))
         if kind in (str, int):
             return tuple(map(kind, array.tolist()))
