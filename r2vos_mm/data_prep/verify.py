@@ -1,28 +1,34 @@
 """Check whether a data set is complete and undamaged, through the data set class that reads it."""
 
+import contextlib
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
 from r2vos_mm.datasets.io.frames import decode_frames
-from r2vos_mm.datasets.io.mask_sources import PngMasks
+from r2vos_mm.datasets.io.mask_sources import PngMasks, checked_size, unpack_bits
 from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
-from r2vos_mm.utils.files import read_json, stems
+from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.files import check_regular, in_any_case, read_json, stems
 from r2vos_mm.utils.images import read_image
 from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
+from r2vos_mm.utils.state_dict import shorten
 
 from .known_sets import KnownSet
 
 # Rows of the table by the first word of a consequence, which names what was skipped.
 _ROWS = dict(sentence='sentences', frame='frames', masks='masks', categories='categories')
 _ROWS |= dict.fromkeys(('video', 'image', 'folder'), 'videos')
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # tag of EXIF, and values that swap the sides
 
 
 @dataclass
@@ -79,19 +85,25 @@ def check_set(
         data_root: folder of the set.
         known: its splits, and numbers to compare with; None for your own set in the layout of
             Refer-YouTube-VOS.
-        sample: frames to open per split, evenly spread. None: all; in the layout of
-            Refer-YouTube-VOS the objects of all sentences are then searched for in the masks.
+        sample: frames to decode per split, evenly spread; None: all. Sizes are read from the
+            headers of all files, unless it is 0. If all are decoded, the objects of all sentences
+            are searched for in the masks.
         workers: threads that open files.
     """
-    report = CheckReport(ProblemList(str(data_root)))
-    readers = known.readers if known else {}
+    report = CheckReport(ProblemList(str(data_root), max_rows=sys.maxsize))
+    readers, files = known.readers if known else {}, []
     if not readers:
-        files = data_root.glob('meta_expressions/*/meta_expressions.json')
+        files = list(data_root.glob('meta_expressions/*/meta_expressions.json'))
         splits = {*(path.parent.name for path in files), *(known.counts if known else ())}
         readers = {name: dict(type='R2VOSDataset', split=name) for name in splits - {'test'}}
+    videos: dict[str, VideoRecord] = {}
     for split, reader in sorted(readers.items()):
-        _SplitCheck(data_root, split, reader, report, known).run(sample, workers)
-    _check_pairs_files(data_root, report)
+        records = _SplitCheck(data_root, split, reader, report, known).run(sample, workers)
+        videos |= {record.video_id: record for record in records}
+    pairs_files = sorted(data_root.glob('pairs/*.json'))
+    listed = _listed_videos(files) if pairs_files else set()
+    for path in pairs_files:
+        _check_pairs_file(path, report, videos, listed)
     if not report.tallies:
         report.tallies['annotation files'].missing += 1
         what = 'has no meta_expressions/<split>/meta_expressions.json'
@@ -99,18 +111,56 @@ def check_set(
     return report
 
 
-def _check_pairs_files(data_root: Path, report: CheckReport) -> None:
-    for path in sorted(data_root.glob('pairs/*.json')):
-        tally, before = report.tallies['pairs files'], len(report.problems.rows)
-        try:
-            rows = read_pair_rows(path, report.problems)
-            stated, whole = read_json(path).get('pairs_sha256'), len(report.problems.rows) == before
-            if stated is not None and whole and stated != pairs_sha256(rows):
-                raise ValueError('its pairs are not those of its pairs_sha256: it was edited')
-            tally.ok += 1
-        except (ValueError, KeyError) as error:
-            tally.broken += 1
-            report.problems.add(f'pairs/{path.name}', str(error), 'not usable')
+def _check_pairs_file(
+    path: Path, report: CheckReport, videos: Mapping[str, VideoRecord], listed: Collection[str]
+) -> None:
+    """Check the rows of a pairs file; without ``listed`` not against the videos of the set."""
+    problems, before = report.problems, len(report.problems.rows)
+    tally, rows = report.tallies['pairs'], []
+    try:
+        rows = read_pair_rows(path, problems)
+        stated, whole = read_json(path).get('pairs_sha256'), len(problems.rows) == before
+        if stated is not None and whole and stated != pairs_sha256(rows):
+            raise ValueError('its pairs are not those of its pairs_sha256: it was edited')
+    except (ValueError, KeyError) as error:
+        problems.add(f'pairs/{path.name}', str(error), 'not usable')
+    for row in rows if listed else ():
+        video, what = videos.get(row['video']), ''
+        if row['video'] not in listed:
+            what = 'is in no split'
+        elif video is None:
+            tally.add(ok=-1, unused=1)  # not scored, or a problem of its own
+        elif row['label'] == 1 and row.get('obj_id'):
+            known = {*video.categories, *(e.obj_id for e in video.expressions if e.obj_id)}
+            if known and row['obj_id'] not in known:
+                what = f'has no object {row["obj_id"]}, only {", ".join(sorted(known))}'
+        if what:
+            tally.ok -= 1
+            where = f'pairs/{path.name}: {row["pair_id"]}'
+            problems.add(where, f'video {row["video"]} {what}', 'write the file again')
+    broken = len(problems.rows) - before
+    tally.add(ok=len(rows), broken=broken)
+    report.tallies['pairs files'].add(ok=not broken, broken=bool(broken))
+
+
+def _listed_videos(files: Iterable[Path]) -> set[str]:
+    listed: set[str] = set()
+    for path in files:
+        with contextlib.suppress(ValueError), collected_problems():  # reported with the split
+            listed |= set(read_expressions(path))
+    return listed
+
+
+def _header_size(path: Path) -> tuple[int, int]:
+    """Return the size (H, W) of an upright image from its header, of which little is read."""
+    try:
+        check_regular(path)
+        with Image.open(path) as image:
+            # Pillow decodes a PNG to look for EXIF after the pixels.
+            is_turned = image.format == 'JPEG' and image.getexif().get(_ORIENTATION, 1) in _TURNED
+            return image.size if is_turned else image.size[::-1]
+    except Exception as error:  # decoders raise anything for broken files
+        raise DataFileError(f'{path} cannot be read ({error})') from error
 
 
 class _SplitCheck:
@@ -131,22 +181,21 @@ class _SplitCheck:
         self.is_layout = not (known and known.readers)
         self.dataset: BaseReferringDataset | None = None
 
-    def run(self, sample: int | None, workers: int) -> None:
-        """Run all steps, as far as the files allow; add to the report."""
+    def run(self, sample: int | None, workers: int) -> Sequence[VideoRecord]:
+        """Run all steps, as far as the files allow; add to the report. Return usable videos."""
         folder = self.data_root / self.split
         if self.is_layout and self.split not in ('train', 'valid') and not folder.is_dir():
             self.tally('annotation files').unused += 1
             what = f'there is no folder {self.split}'
             self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
-            return
+            return ()
         self._look_for_masks()
         records = self._read()
         if records is None:
-            return
-        seen = self._open_frames(records, sample, workers)
-        if sample is None and self.is_layout:
-            self._look_for_objects(records, seen)
+            return ()
+        self._open_frames(records, sample, workers)
         self._compare_counts(records)
+        return records
 
     def tally(self, what: str) -> Tally:
         """Return the tally of one kind of thing."""
@@ -222,65 +271,123 @@ class _SplitCheck:
         found, used = stems(folder, '.jpg' if what == 'frames' else '.png'), set(frames)
         self.tally(what).add(ok=len(found & used), unused=len(found - used))
 
-    def _open(self, job: tuple[VideoRecord, str]) -> tuple[str, str | None, Iterable[int]]:
-        """Return problems of a frame and its masks ('': none, None: not opened), and object ids."""
-        try:
-            size = self._frame_size(*job)
-        except DataFileError as error:
-            return str(error), None, ()
-        try:
-            ids = self._mask_ids(*job, size)
-        except DataFileError as error:
-            return '', str(error), ()
-        return ('', None, ()) if ids is None else ('', '', ids)
+    def _open(
+        self, record: VideoRecord, frame: str, whole: bool
+    ) -> tuple[tuple[int, int] | None, str, str | None, set[str]]:
+        """Read a frame and its masks whole, or only their headers.
 
-    def _frame_size(self, record: VideoRecord, frame: str) -> tuple[int, int]:
+        Returns:
+            The frame's size; what is wrong with it, and with its masks, None if there are none; the
+            objects in them.
+        """
+        size = None
+        try:
+            size = self._frame_size(record, frame, whole)
+        except DataFileError as error:
+            return None, str(error), None, set()
+        try:
+            seen = self._objects_in_masks(record, frame, size, whole) if size else None
+        except DataFileError as error:
+            return size, '', str(error), set()
+        return size, '', None if seen is None else '', seen or set()
+
+    def _frame_size(self, record: VideoRecord, frame: str, whole: bool) -> tuple[int, int] | None:
         frames = self.dataset.frame_keys(record, [frame])
         if 'video_path' not in frames:
-            return read_image(frames['img_path'][0])[1]
+            path = Path(frames['img_path'][0])
+            return read_image(path)[1] if whole else _header_size(in_any_case(path))
+        if not whole:
+            return None
         return decode_frames(Path(frames['video_path']), frames['video_frames'])[0].shape[:2]
 
-    def _mask_ids(self, record: VideoRecord, frame: str, size: tuple[int, int]) -> list[int] | None:
-        """Read the masks of all sentences; return the object ids of a PNG, None without masks."""
+    def _objects_in_masks(
+        self, record: VideoRecord, frame: str, size: tuple[int, int], whole: bool
+    ) -> set[str] | None:
+        """Return the objects of the expressions that are visible, None if there are no masks."""
         objects = tuple(dict.fromkeys(e.obj_id for e in record.expressions)) or ('',)
         found = self.dataset.mask_keys(record, [frame], objects)
         if 'target_masks' not in found or not found.get('is_annotated', [True])[0]:
             return None
-        masks = found['target_masks'][0]
-        labels = masks.label_map(found.get('targets', [()])[0], *size)
-        return np.unique(labels).tolist() if isinstance(masks, PngMasks) else []
+        masks, targets = found['target_masks'][0], found.get('targets', [()])[0]
+        if isinstance(masks, PngMasks):
+            if whole:
+                return set(map(str, np.unique(masks.label_map((), *size)).tolist()))
+            stated = np.broadcast_to(np.uint8(0), _header_size(in_any_case(masks.path)))
+            checked_size(stated, *size, str(masks.path))
+            return set()
+        if not whole:
+            return set()
+        planes = unpack_bits(masks.label_map(targets, *size)[None], len(targets))
+        return {target for target, plane in zip(targets, planes) if plane.any()}
 
     def _open_frames(
         self, records: Sequence[VideoRecord], sample: int | None, workers: int
-    ) -> dict[str, set[int]]:
-        """Open frames with their masks; return {video: ids of objects seen}."""
+    ) -> None:
+        """Open frames with their masks; compare sizes, and the objects seen with those named."""
         jobs = [(record, frame) for record in records for frame in record.frames]
+        count = len(jobs) if sample is None else min(sample, len(jobs))
+        chosen = set(np.linspace(0, len(jobs) - 1, count).astype(int).tolist())
+        wholes = [index in chosen for index in range(len(jobs))]
         self.report.openable += len(jobs)
-        if sample is not None and sample < len(jobs):
-            jobs = [jobs[i] for i in np.linspace(0, len(jobs) - 1, sample).astype(int)]
-        self.report.opened += len(jobs)
-        seen: dict[str, set[int]] = defaultdict(set)
-        suffix = '' if self.is_layout else ' opened'
+        self.report.opened += len(chosen)
+        if not chosen:
+            return
+        seen: dict[str, set[str]] = defaultdict(set)
+        sizes: dict[str, dict[tuple[int, int], list[str]]] = defaultdict(dict)
         with ThreadPoolExecutor(workers) as pool:
-            for (record, frame), (*problems, ids) in zip(jobs, pool.map(self._open, jobs)):
-                seen[record.video_id].update(ids)
+            results = pool.map(self._open, *zip(*jobs), wholes)
+            for (record, frame), whole, (size, *problems, objects) in zip(jobs, wholes, results):
+                seen[record.video_id] |= objects
+                if size is not None:
+                    sizes[record.video_id].setdefault(size, []).append(frame)
                 for what, problem in zip(('frame', 'mask'), problems):
-                    if problem is not None and not self.is_layout:
-                        self.tally(f'{what}s opened').ok += 1
-                    if problem:
-                        self.tally(f'{what}s{suffix}').add(ok=-1, broken=1)
-                        where = f'{what} {frame}: {problem}'
-                        self.note(record.video_id, where, 'download or write it again')
-        return seen
+                    self._count_opened(what, record.video_id, frame, problem, whole)
+        self._compare_sizes(records, sizes)
+        if self.is_layout or all(wholes):
+            self._look_for_objects(records, seen if all(wholes) else None)
 
-    def _look_for_objects(self, records: Sequence[VideoRecord], seen: dict[str, set[int]]) -> None:
-        """Compare the objects of the sentences with those seen in the masks."""
-        masked = (record for record in records if record.mask_dir)
-        for record, expression in ((r, e) for r in masked for e in r.expressions):
-            if expression.obj_id and int(expression.obj_id) not in seen[record.video_id]:
-                self.tally('sentences').add(ok=-1, broken=1)
+    def _count_opened(
+        self, what: str, video_id: str, frame: str, problem: str | None, whole: bool
+    ) -> None:
+        if problem is None or not (whole or problem):
+            return
+        # The files of the layout are counted already.
+        tally = self.tally(f'{what}s' if self.is_layout else f'{what}s opened')
+        is_counted = self.is_layout or whole
+        tally.add(ok=is_counted * (not self.is_layout) - is_counted * bool(problem))
+        if problem:
+            tally.broken += 1
+            self.note(video_id, f'{what} {frame}: {problem}', 'download or write it again')
+
+    def _compare_sizes(
+        self, records: Sequence[VideoRecord], sizes: Mapping[str, Mapping[tuple, list[str]]]
+    ) -> None:
+        mixed = {record.source_id for record in records if len(sizes[record.video_id]) > 1}
+        self.tally('videos').add(ok=-len(mixed), broken=len(mixed))
+        for record in records:
+            found = sizes[record.video_id].items()
+            if len(found) > 1:
+                shown = (f'{h}x{w} ({shorten(frames, 3)})' for (h, w), frames in found)
+                what = f'has frames of several sizes (height x width): {"; ".join(shown)}'
+                self.note(record.video_id, what, 'cannot be tested: write its frames at one size')
+
+    def _look_for_objects(
+        self, records: Sequence[VideoRecord], seen: Mapping[str, set[str]] | None
+    ) -> None:
+        """Look for the objects of the sentences in the masks, or else in the list of objects."""
+        for record, expression in ((r, e) for r in records for e in r.expressions if e.obj_id):
+            has_masks = seen is not None and (record.mask_dir or not self.is_layout)
+            known = seen[record.video_id] if has_masks else record.categories
+            if expression.obj_id not in known and (known or has_masks):
+                place = 'mask of its video' if has_masks else 'entry of meta.json'
                 where = f'{record.video_id} expression {expression.exp_id}'
-                self.note(where, f'object {expression.obj_id} is in no mask', 'never visible')
+                what = f'object {expression.obj_id} is in no {place}'
+                if self.is_layout:
+                    self.tally('sentences').add(ok=-1, broken=1)
+                    self.note(where, what, 'never visible: correct obj_id')
+                else:  # it may be hidden in the one frame that A2D-Sentences annotates
+                    self.tally('sentences').add(ok=-1, unused=1)
+                    self.note(where, what, 'never visible')
 
     def _compare_counts(self, records: Sequence[VideoRecord]) -> None:
         counts = dict(
