@@ -64,7 +64,6 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         **kwargs: see :class:`AnnotatedFrameDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
         ImportError: h5py is not installed.
     """
 

@@ -75,8 +75,9 @@ class BaseReferringDataset(BaseDataset):
         data_root, test_mode, **kwargs: see :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: the pairs file is missing or not understood; ValueError also
-            if it is given for training, or no video is usable.
+        FileNotFoundError, ValueError: a file of the data set, or its pairs file, is missing or not
+            understood; ValueError also if a pairs file is given for training, or no video is
+            usable. This holds for all data sets.
     """
 
     ANN_FILE = ''

@@ -38,9 +38,6 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
         ann_file: the list, relative to ``data_root``. Defaults to
             ``jhmdb_sentences_samples_metadata.json``.
         **kwargs: see :class:`AnnotatedFrameDataset`.
-
-    Raises:
-        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='jhmdb_sentences')

@@ -42,9 +42,6 @@ class MeViSDataset(BaseReferringDataset):
         ann_file: expressions, relative to ``data_root``. Defaults to
             ``<split>/meta_expressions.json``.
         **kwargs: see :class:`BaseReferringDataset`.
-
-    Raises:
-        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='mevis')
@@ -58,7 +55,7 @@ class MeViSDataset(BaseReferringDataset):
         entries = read_expressions(Path(self.ann_file))
         if not self.test_mode or (folder / MASK_FILE).is_file():
             self._masks = _MaskCodes(read_mask_dict(folder / MASK_FILE), entries)
-        reader = _MeViSReader(folder, self._masks, problems, need_targets=not self.test_mode)
+        reader = _MeViSReader(folder, problems, masks=self._masks, need_targets=not self.test_mode)
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(entries)]
         reader.note_unlisted(set(entries))
         problems.report()
@@ -93,9 +90,6 @@ class _MaskCodes:
             if isinstance(entry, dict)
         }
 
-    def __contains__(self, anno_id: str) -> bool:
-        return anno_id in self._rows
-
     def of_clip(
         self, video_id: str, frames: Sequence[str], targets: Sequence[str]
     ) -> list[CodedMasks]:
@@ -120,20 +114,15 @@ class _MeViSReader(LayoutReader):
     """Reads the layout of Refer-YouTube-VOS with lists of objects as targets.
 
     Args:
-        split_dir, problems: see :class:`LayoutReader`.
+        folder, problems: see :class:`LayoutReader`, whose ``split_dir`` is the folder.
         masks: the codes, None where they are not public.
         need_targets: skip expressions without a target (training).
     """
 
     def __init__(
-        self,
-        split_dir: Path,
-        masks: _MaskCodes | None,
-        problems: ProblemList,
-        *,
-        need_targets: bool,
+        self, folder: Path, problems: ProblemList, *, masks: _MaskCodes | None, need_targets: bool
     ) -> None:
-        super().__init__(split_dir, categories={}, problems=problems, need_masks=False)
+        super().__init__(folder, categories={}, problems=problems, need_masks=False)
         self.masks, self.need_targets = masks, need_targets
         self.has_mask_file, self._num_frames = masks is not None, 0
 
@@ -151,11 +140,11 @@ class _MeViSReader(LayoutReader):
         if not isinstance(anno_ids, list):
             return ExpressionTarget(problem=f'anno_id {anno_ids!r} is not a list')
         names = list(map(str, anno_ids))
-        missing = [name for name in names if self.masks is not None and name not in self.masks]
-        if missing:
-            return ExpressionTarget(problem=f'annotation {missing[0]} is not in {MASK_FILE}')
         for name in names if self.masks is not None else ():
-            if self.masks.lengths[name] != self._num_frames:
-                what = f'{self.masks.lengths[name]} masks for {self._num_frames} frames'
+            length = self.masks.lengths.get(name)
+            if length is None:
+                return ExpressionTarget(problem=f'annotation {name} is not in {MASK_FILE}')
+            if length != self._num_frames:
+                what = f'{length} masks for {self._num_frames} frames'
                 return ExpressionTarget(problem=f'annotation {name} has {what}')
         return ExpressionTarget(JOINT.join(names), is_absent=not names)

@@ -31,9 +31,6 @@ class R2VOSDataset(BaseReferringDataset):
         objects_file: the owners' first release, relative to ``data_root``, which has object and
             category of expressions that lack them.
         **kwargs: see :class:`BaseReferringDataset`.
-
-    Raises:
-        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='ref_youtube_vos')

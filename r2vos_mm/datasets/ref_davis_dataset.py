@@ -23,9 +23,6 @@ class RefDAVIS17Dataset(R2VOSDataset):
     Args:
         annotators: which of the four expression sets to use, from 0.
         **kwargs: see :class:`R2VOSDataset`.
-
-    Raises:
-        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='ref_davis17')

@@ -1,10 +1,10 @@
 """Load RefCOCO, RefCOCO+ and RefCOCOg: expressions about objects of single images."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
@@ -43,6 +43,17 @@ class ReferredImage:
     categories: dict[str, str] = field(default_factory=dict)
 
 
+class _Row(NamedTuple):
+    """An expression, its image, and the annotation and categories of the image's objects."""
+
+    image: str
+    exp_id: str
+    text: str
+    obj_id: str
+    annotation: Mapping[str, Any] | None
+    categories: dict[str, str]
+
+
 @DATASETS.register_module()
 class RefCOCODataset(BaseReferringDataset):
     """RefCOCO, RefCOCO+ or RefCOCOg, one record per image: a clip of one frame.
@@ -69,9 +80,6 @@ class RefCOCODataset(BaseReferringDataset):
         held_out_by: annotation files whose images are excluded: of a pickle those of all splits but
             ``train``, of a JSON file all.
         **kwargs: see :class:`BaseReferringDataset`.
-
-    Raises:
-        FileNotFoundError, ValueError: a file of the dataset is missing or not understood.
     """
 
     METAINFO = dict(dataset_name='refcoco')
@@ -134,8 +142,19 @@ def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, Refe
     Raises:
         FileNotFoundError, ValueError: a file is missing or not understood.
     """
-    is_json = path.suffix == '.json'
-    return _from_json(path, problems) if is_json else _from_pickle(path, split, problems)
+    images: dict[str, ReferredImage] = {}
+    rows = _json_rows(path, problems) if path.suffix == '.json' else _pickle_rows(path, split)
+    for row in rows:
+        problem = _problem(row.text, row.annotation)
+        if problem is not None:
+            where, is_known = f'{row.image} sentence {row.exp_id}', problem in (CROWD, DEGENERATE)
+            problems.add(where, problem, 'sentence skipped', is_known=is_known)
+            continue
+        image = images.setdefault(row.image, ReferredImage(row.image, categories=row.categories))
+        expression = Expression(row.exp_id, normalise_sentence(row.text), row.obj_id)
+        image.expressions.append(expression)
+        image.codes[row.obj_id] = row.annotation['segmentation']
+    return images
 
 
 def read_held_out(path: Path) -> set[str]:
@@ -153,7 +172,7 @@ def read_held_out(path: Path) -> set[str]:
     }
 
 
-def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
+def _pickle_rows(path: Path, split: str) -> Iterator[_Row]:
     content, all_refs = _coco(path.with_name(INSTANCES)), _refs(path)
     refs = [ref for ref in all_refs if ref.get('split') == split]
     if not refs:
@@ -166,54 +185,28 @@ def _from_pickle(path: Path, split: str, problems: ProblemList) -> dict[str, Ref
         if item['image_id'] in wanted:
             annotations[item['id']] = item
             by_image[item['image_id']][str(item['id'])] = names.get(item['category_id'], '')
-    images: dict[str, ReferredImage] = {}
     for ref in refs:
         # The file_name of a reference ends in the number of the annotation, unlike an image's.
-        name = IMAGE_NAME.format(int(ref['image_id']))
-        image = images.get(name) or ReferredImage(name, categories=by_image[ref['image_id']])
-        annotation, obj_id = annotations.get(ref['ann_id']), str(ref['ann_id'])
-        for sentence in ref['sentences']:
-            exp_id, text = str(sentence['sent_id']), sentence.get('raw') or sentence['sent']
-            if _add(image, exp_id, text, obj_id, annotation, problems):
-                images[name] = image
-    return images
+        name, annotation = IMAGE_NAME.format(int(ref['image_id'])), annotations.get(ref['ann_id'])
+        for listed in ref['sentences']:
+            exp_id, text = str(listed['sent_id']), listed.get('raw') or listed['sent']
+            yield _Row(
+                name, exp_id, text, str(ref['ann_id']), annotation, by_image[ref['image_id']]
+            )
 
 
-def _from_json(path: Path, problems: ProblemList) -> dict[str, ReferredImage]:
+def _json_rows(path: Path, problems: ProblemList) -> Iterator[_Row]:
     """Read ReferFormer's form: per expression an image entry and an annotation of equal number."""
     content = _coco(path)
     annotations = {item.get('image_id'): item for item in content['annotations']}
-    images: dict[str, ReferredImage] = {}
     for entry in content['images']:
         name, annotation = Path(str(entry.get('file_name'))).stem, annotations.get(entry.get('id'))
-        if not is_plain_name(name) or not isinstance(entry.get('caption'), str):
+        if is_plain_name(name) and isinstance(entry.get('caption'), str):
+            obj_id = str((annotation or {}).get('original_id', entry.get('id')))
+            yield _Row(name, str(entry['id']), entry['caption'], obj_id, annotation, {})
+        else:
             what = "has no file_name or no text 'caption'"
             problems.add(f'image entry {entry.get("id")}', what, 'sentence skipped')
-            continue
-        image = images.get(name) or ReferredImage(name)
-        obj_id = str((annotation or {}).get('original_id', entry.get('id')))
-        if _add(image, str(entry['id']), entry['caption'], obj_id, annotation, problems):
-            images[name] = image
-    return images
-
-
-def _add(
-    image: ReferredImage,
-    exp_id: str,
-    text: str,
-    obj_id: str,
-    annotation: Mapping[str, Any] | None,
-    problems: ProblemList,
-) -> bool:
-    """Add an expression and the mask of its object if usable; return whether it is."""
-    problem = _problem(text, annotation)
-    if problem is not None:
-        where, is_known = f'{image.name} sentence {exp_id}', problem in (CROWD, DEGENERATE)
-        problems.add(where, problem, 'sentence skipped', is_known=is_known)
-        return False
-    image.expressions.append(Expression(exp_id, normalise_sentence(text), obj_id))
-    image.codes[obj_id] = annotation['segmentation']
-    return True
 
 
 def _problem(text: str, annotation: Mapping[str, Any] | None) -> str | None:
