@@ -28,7 +28,6 @@ from r2vos_mm.evaluation.mask_files import (
     PngGroundTruth,
     VideoTask,
     open_masks,
-    shown,
     values_in,
 )
 from r2vos_mm.evaluation.metrics.pair_scores import (
@@ -37,7 +36,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import (
     frame_scores,
     objects_of,
 )
-from r2vos_mm.utils.data_issues import DataFileError, Problem
+from r2vos_mm.utils.data_issues import DataFileError, Problem, shown
 from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
 from r2vos_mm.utils.pairs_file import read_pair_rows
 from r2vos_mm.utils.processes import map_in_processes

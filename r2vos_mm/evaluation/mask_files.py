@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.data_issues import DataFileError, shown
 from r2vos_mm.utils.files import MAX_FILE_BYTES, is_side_file, read_bytes, read_json
 from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle, read_mask_dict
 
 ANNOTATIONS = 'Annotations'
 VOID = 255
-_NUM_SHOWN = 5
 _MAX_DEPTH = 6
 
 
@@ -203,12 +202,6 @@ def frame_files(names: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         for name, item in names
         if name[-4:].lower() == '.png' and not is_side_file(name)
     }
-
-
-def shown(names: Collection[Any]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = f' and {len(names) - _NUM_SHOWN} more' if len(names) > _NUM_SHOWN else ''
-    return ', '.join(map(str, list(names)[:_NUM_SHOWN])) + more
 
 
 # If a file is parsed before a fork, all processes share it; MeViS' has several hundred MB.

@@ -13,7 +13,6 @@ layout              file in the zip                              PNG
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections import Counter, defaultdict
 from itertools import product
@@ -23,14 +22,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.data_issues import ProblemList, shown
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import PathLike, atomic_path
+from r2vos_mm.utils.files import PathLike, atomic_path, in_any_case, is_side_file
+from r2vos_mm.utils.images import open_image
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
-from .mask_files import shown
 from .metrics.eval_sample import EvalSample
 from .metrics.pair_scores import one_owner
 
@@ -186,26 +185,30 @@ class SubmissionReport(NamedTuple):
 
     Attributes:
         num_expected, missing: files that the server expects, and those of them that are missing.
-        extra: unexpected files, and names that occur twice.
+        extra: unexpected files, and names that occur twice; files that operating systems add are
+            ignored.
         broken: files that are not such PNGs, with the reason.
+        note: a likely cause of what is missing.
     """
 
     num_expected: int
     missing: list[str]
     extra: list[str]
     broken: list[str]
+    note: str = ''
 
     @property
     def is_valid(self) -> bool:
         """Whether the server will accept the submission."""
-        return not any(self[1:])
+        return not (self.missing or self.extra or self.broken)
 
     def __str__(self) -> str:
         if self.is_valid:
             return f'all {self.num_expected} files are present and complete'
-        lists = [(name, files) for name, files in zip(self._fields[1:], self[1:]) if files]
-        parts = (f'{len(files)} {name}: {shown(files)}' for name, files in lists)
-        return '; '.join([f'{self.num_expected} files expected', *parts])
+        lists = {name: getattr(self, name) for name in ('missing', 'extra', 'broken')}
+        parts = (f'{len(files)} {name}: {shown(files)}' for name, files in lists.items() if files)
+        notes = [self.note] if self.note else []
+        return '; '.join([f'{self.num_expected} files expected', *parts, *notes])
 
 
 def check_submission(
@@ -227,13 +230,28 @@ def check_submission(
     expected = layout.expected_files(expressions)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith('/')]
+            names = [
+                name
+                for name in archive.namelist()
+                if not name.endswith('/') and not is_side_file(name)
+            ]
             twice = [f'{name} (twice)' for name, count in Counter(names).items() if count > 1]
             broken = _broken_files(archive, sorted(expected & set(names)), layout, images)
     except zipfile.BadZipFile as error:
         raise ValueError(f'{path} is not a complete zip ({error}): write it again') from error
     missing, extra = sorted(expected - set(names)), sorted(set(names) - expected)
-    return SubmissionReport(len(expected), missing, extra + twice, broken)
+    note = _note(expected, extra) if missing else ''
+    return SubmissionReport(len(expected), missing, extra + twice, broken, note)
+
+
+def _note(expected: set[str], extra: list[str]) -> str:
+    """Return why files that are expected have other names in the zip; '' if they are not in it."""
+    parts = [name.replace('\\', '/').split('/') for name in extra]
+    cuts = ((names, i) for names in parts for i in range(len(names)))
+    tops = {'/'.join(names[:i]) for names, i in cuts if '/'.join(names[i:]) in expected}
+    if tops == {''}:
+        return 'file names have backslashes: zip the files with slashes'
+    return f'expected files are in {shown(sorted(tops))}: zip the content of it' if tops else ''
 
 
 def _broken_files(
@@ -245,12 +263,12 @@ def _broken_files(
         parts = name.removeprefix(layout.top).split('/')
         video = parts[1] if layout.is_map else parts[0]
         if video not in sizes and images is not None:
-            with Image.open(images / video / Path(parts[-1]).with_suffix('.jpg')) as image:
+            with Image.open(in_any_case(images / video / f'{Path(parts[-1]).stem}.jpg')) as image:
                 sizes[video] = image.size
         try:
-            with Image.open(io.BytesIO(archive.read(name))) as image:
+            with open_image(archive.read(name)) as image:
                 problem = _problem(image, layout, sizes.setdefault(video, image.size))
-        except (OSError, SyntaxError, zipfile.BadZipFile) as error:
+        except Exception as error:  # decoders raise anything for broken files
             problem = str(error)
         if problem:
             broken.append(f'{name} ({problem})')

@@ -1,11 +1,14 @@
 """Collect problems with the files of a dataset and report them together."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from .logging import warn
+
+NUM_SHOWN = 5
 
 
 class DataFileError(RuntimeError):
@@ -30,6 +33,12 @@ class Problem:
 
     def __str__(self) -> str:
         return f'{self.where}: {self.what} -> {self.consequence}'
+
+
+def shown(names: Collection[Any]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f' and {len(names) - NUM_SHOWN} more' if len(names) > NUM_SHOWN else ''
+    return ', '.join(map(str, list(names)[:NUM_SHOWN])) + more
 
 
 _collected: ContextVar[list[Problem] | None] = ContextVar('collected', default=None)

@@ -138,10 +138,13 @@ def one_opencv_thread() -> Iterator[None]:
 
     Threads do not survive a fork, but OpenCV's pool still counts on them: in a process forked after
     OpenCV worked in parallel, the next call that touches the pool never returns,
-    ``cv2.setNumThreads`` included. The pool must be shut down before the fork.
+    ``cv2.setNumThreads`` included. The pool must be shut down before the fork. Where OpenCV is not
+    loaded there is none.
     """
-    import cv2
-
+    cv2 = sys.modules.get('cv2')
+    if cv2 is None:
+        yield
+        return
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

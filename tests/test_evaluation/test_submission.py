@@ -225,11 +225,30 @@ class TestCheck:
         with zipfile.ZipFile(zip_path) as archive:
             content = archive.read('a/1/00000.png')
         self.spoil(zip_path, 'a/1/00000.png', content[:50])
-        self.spoil(zip_path, '__MACOSX/x', b'')
+        self.spoil(zip_path, 'a/readme.txt', b'')
+        self.spoil(zip_path, '__MACOSX/a/._x.png', b'')
         report = check_submission(zip_path, layout_named('mevis'), scored_expressions(expressions))
         assert len(report.broken) == 1
-        assert report.extra == ['__MACOSX/x']
-        assert '1 extra: __MACOSX/x; 1 broken: a/1/00000.png' in str(report)
+        assert report.extra == ['a/readme.txt']
+        assert '1 extra: a/readme.txt; 1 broken: a/1/00000.png' in str(report)
+
+    @pytest.mark.parametrize(
+        ('rename', 'note'),
+        [
+            (lambda name: f'out/{name}', 'expected files are in out: zip the content of it'),
+            (lambda name: name.replace('/', '\\'), 'file names have backslashes'),
+        ],
+    )
+    def test_names_that_no_server_expects(self, zip_path, expressions, capsys, rename, note):
+        with zipfile.ZipFile(zip_path) as archive:
+            files = {rename(name): archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(zip_path, 'w') as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        with pytest.raises(SystemExit) as caught:
+            tool.main([str(zip_path), '--layout', 'mevis', '--expressions', str(expressions)])
+        assert caught.value.code == 1
+        assert note in capsys.readouterr().out
 
     def test_sizes_of_the_frames(self, zip_path, expressions, tmp_path):
         for name, width in (('a', 50), ('b', 48)):

@@ -24,6 +24,7 @@ from r2vos_mm.evaluation.mask_files import MaskFiles, VideoTask, open_masks
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import atomic_path
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def binned(values: Sequence[float]) -> np.ndarray:
 
 
 def annotated(pairs: Sequence[PairScores]) -> list[PairScores]:
-    """Return the pairs that have J and F."""
-    return [pair for pair in pairs if pair.region is not None]
+    """Return the pairs that have J and F: annotated ones whose predictions were all read."""
+    return [pair for pair in pairs if pair.region is not None and pair.is_read]
 
 
 def scores_of(pairs: Sequence[PairScores]) -> tuple[list[float], list[float]]:
@@ -137,7 +138,8 @@ def worst_sheet(pairs: Sequence[PairScores], args: argparse.Namespace) -> np.nda
     from r2vos_mm.visualization import contact_sheet
 
     worst = sorted(annotated(pairs), key=lambda pair: (np.mean(pair.region), pair.pair_id))
-    predictions = open_masks(args.pred) if args.pred else None
+    folders = [pair.pair_id.removesuffix('/p') for pair in worst]
+    predictions = open_masks(args.pred, folders) if args.pred else None
     truth, tasks = None, []
     if args.gt:
         truth, tasks = find_ground_truth(args.gt, args.expressions, args.pairs)
@@ -163,11 +165,13 @@ def clip_of(
 
     frames = ImageFrames([images / pair.video / f'{frame}.jpg' for frame in pair.frame_ids])
     shape = frames[0].shape[:2]
-    pred, true = None, None
+    title, pred, true = f'{pair.video}: J {100 * np.mean(pair.region):.1f}', None, None
     if predictions is not None:
-        folder = pair.pair_id.removesuffix('/p')
-        found = [predictions.read(folder, name, i) for i, name in enumerate(pair.frame_ids)]
+        folder, ids = pair.pair_id.removesuffix('/p'), pair.frame_ids
+        found = [predictions.read(folder, name, i, shape) for i, name in enumerate(ids)]
         pred = np.stack([np.zeros(shape, bool) if mask is None else mask > 0 for mask in found])
+        missing = sum(mask is None for mask in found)
+        title += f', {missing} masks missing' if missing else ''
     targets = (
         [entry.target for entry in task.pairs if entry.pair_id == pair.pair_id] if task else []
     )
@@ -180,9 +184,7 @@ def clip_of(
     view = PairView(
         pair.expression, masks=pred, true_masks=true, consensus=pair.consensus, is_negative=False
     )
-    return ClipView(
-        frames, view, f'{pair.video}: J {100 * np.mean(pair.region):.1f}', pair.frame_ids
-    )
+    return ClipView(frames, view, title, pair.frame_ids)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -205,12 +207,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     with short_errors():
         try:
             plot(read_pairs(args.csv), args)
-        except ValueError as error:
+        except (ValueError, DataFileError) as error:
             raise UsageError(str(error)) from error
 
 
 def plot(pairs: list[PairScores], args: argparse.Namespace) -> None:
     """Draw the plots for which the pairs have values."""
+    unread = sum(not pair.is_read for pair in pairs)
+    if unread:
+        print(f'{unread} of {len(pairs)} pairs are left out: their predictions were not read')
     plots: dict[str, Callable] = {}
     if all(scores_of(pairs)):
         plots = {'roc': draw_roc, 'precision_recall': draw_precision_recall}

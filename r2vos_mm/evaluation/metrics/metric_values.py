@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from r2vos_mm.utils.data_issues import shown
 from r2vos_mm.utils.logging import warn
 
 from ..functional.no_target import generalized_scores, null_score
@@ -87,7 +88,7 @@ class EvalSet:
         There are none if all annotated masks are empty: this says nothing about the predictions.
         """
         unit, rule = protocol_named(protocol).unit, protocol_named(protocol).frames
-        if unit != 'object' and not any(pair.gt_area for pair in self.annotated):
+        if self.annotated and not any(pair.gt_area for pair in self.annotated):
             return []
         samples = [(r, rule(r)) for r in (self.objects if unit == 'object' else self.annotated)]
         if unit == 'frame':
@@ -278,11 +279,13 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
     unread = sum(not pair.is_read for pair in eval_set.pairs)
     if unread:
         yield f'predictions of {unread} of {len(eval_set.pairs)} pairs were not read: NaN'
-    if annotated and not any(pair.gt_area for pair in annotated):
-        yield (
-            f'none of the {len(annotated)} annotated objects is in any frame: J and F are NaN; '
-            'masks must hold object ids 1, 2, ... instead of 0 and 255'
+    absent = [pair.pair_id for pair in annotated if not pair.gt_area]
+    if absent:
+        what = f'{len(absent)} of {len(annotated)} pairs have an object that is in no frame'
+        effect = (
+            'J and F are NaN' if len(absent) == len(annotated) else 'they count as never visible'
         )
+        yield f'{what} ({shown(absent)}): {effect}; masks hold object ids, not 0 and 255'
     if len(annotated) < len(positives):
         what = f'{len(positives) - len(annotated)} of {len(positives)} positive pairs'
         yield f'{what} have no annotated masks: they count for R and AUROC, not for J and F'
