@@ -2,14 +2,13 @@
 
 import contextlib
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
 from r2vos_mm.datasets.io.frames import decode_frames
@@ -18,8 +17,8 @@ from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import check_regular, in_any_case, read_json, stems
-from r2vos_mm.utils.images import read_image
+from r2vos_mm.utils.files import read_json, stems
+from r2vos_mm.utils.images import image_size, read_image
 from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
 from r2vos_mm.utils.state_dict import shorten
 
@@ -28,22 +27,9 @@ from .known_sets import KnownSet
 # Rows of the table by the first word of a consequence, which names what was skipped.
 _ROWS = dict(sentence='sentences', frame='frames', masks='masks', categories='categories')
 _ROWS |= dict.fromkeys(('video', 'image', 'folder'), 'videos')
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # tag of EXIF, and values that swap the sides
 
 
-@dataclass
-class Tally:
-    """Numbers of things of one kind by their state."""
-
-    ok: int = 0
-    missing: int = 0
-    broken: int = 0
-    unused: int = 0
-
-    def add(self, **numbers: int) -> None:
-        """Add to some of the numbers."""
-        for state, number in numbers.items():
-            setattr(self, state, getattr(self, state) + number)
+STATES = ('ok', 'missing', 'broken', 'unused')
 
 
 @dataclass
@@ -52,24 +38,24 @@ class CheckReport:
 
     Attributes:
         problems: one row for each problem found.
-        tallies: {kind of thing, e.g. 'train frames': tally}.
+        tallies: {kind of thing, e.g. 'train frames': number of them by :data:`STATES`}.
         opened, openable: number of frames that were opened, and of all frames.
     """
 
     problems: ProblemList
-    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    tallies: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     opened: int = 0
     openable: int = 0
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is missing or broken."""
-        return not any(tally.missing or tally.broken for tally in self.tallies.values())
+        return not any(tally['missing'] or tally['broken'] for tally in self.tallies.values())
 
     def table(self) -> str:
         """Return the tallies, one row each."""
         width = max(map(len, self.tallies), default=0)
-        rows = {'': vars(Tally())} | {what: astuple(tally) for what, tally in self.tallies.items()}
+        rows = {'': STATES} | {what: map(n.__getitem__, STATES) for what, n in self.tallies.items()}
         return '\n'.join(
             f'{what:<{width}}' + ''.join(f'{value:>9}' for value in row)
             for what, row in rows.items()
@@ -105,7 +91,7 @@ def check_set(
     for path in pairs_files:
         _check_pairs_file(path, report, videos, listed)
     if not report.tallies:
-        report.tallies['annotation files'].missing += 1
+        report.tallies['annotation files']['missing'] += 1
         what = 'has no meta_expressions/<split>/meta_expressions.json'
         report.problems.add(str(data_root), what, 'nothing to check')
     return report
@@ -129,18 +115,18 @@ def _check_pairs_file(
         if row['video'] not in listed:
             what = 'is in no split'
         elif video is None:
-            tally.add(ok=-1, unused=1)  # not scored, or a problem of its own
+            tally.update(ok=-1, unused=1)  # not scored, or a problem of its own
         elif row['label'] == 1 and row.get('obj_id'):
             known = {*video.categories, *(e.obj_id for e in video.expressions if e.obj_id)}
             if known and row['obj_id'] not in known:
                 what = f'has no object {row["obj_id"]}, only {", ".join(sorted(known))}'
         if what:
-            tally.ok -= 1
+            tally['ok'] -= 1
             where = f'pairs/{path.name}: {row["pair_id"]}'
             problems.add(where, f'video {row["video"]} {what}', 'write the file again')
     broken = len(problems.rows) - before
-    tally.add(ok=len(rows), broken=broken)
-    report.tallies['pairs files'].add(ok=not broken, broken=bool(broken))
+    tally.update(ok=len(rows), broken=broken)
+    report.tallies['pairs files'].update(ok=not broken, broken=bool(broken))
 
 
 def _listed_videos(files: Iterable[Path]) -> set[str]:
@@ -149,18 +135,6 @@ def _listed_videos(files: Iterable[Path]) -> set[str]:
         with contextlib.suppress(ValueError), collected_problems():  # reported with the split
             listed |= set(read_expressions(path))
     return listed
-
-
-def _header_size(path: Path) -> tuple[int, int]:
-    """Return the size (H, W) of an upright image from its header, of which little is read."""
-    try:
-        check_regular(path)
-        with Image.open(path) as image:
-            # Pillow decodes a PNG to look for EXIF after the pixels.
-            is_turned = image.format == 'JPEG' and image.getexif().get(_ORIENTATION, 1) in _TURNED
-            return image.size if is_turned else image.size[::-1]
-    except Exception as error:  # decoders raise anything for broken files
-        raise DataFileError(f'{path} cannot be read ({error})') from error
 
 
 class _SplitCheck:
@@ -185,7 +159,7 @@ class _SplitCheck:
         """Run all steps, as far as the files allow; add to the report. Return usable videos."""
         folder = self.data_root / self.split
         if self.is_layout and self.split not in ('train', 'valid') and not folder.is_dir():
-            self.tally('annotation files').unused += 1
+            self.tally('annotation files')['unused'] += 1
             what = f'there is no folder {self.split}'
             self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
             return ()
@@ -197,7 +171,7 @@ class _SplitCheck:
         self._compare_counts(records)
         return records
 
-    def tally(self, what: str) -> Tally:
+    def tally(self, what: str) -> Counter[str]:
         """Return the tally of one kind of thing."""
         return self.report.tallies[f'{self.split} {what}']
 
@@ -209,7 +183,7 @@ class _SplitCheck:
         name = self.known.mask_files.get(self.split) if self.known else None
         if name is not None:
             found = (self.data_root / name).is_file()
-            self.tally('mask files').add(ok=found, missing=not found)
+            self.tally('mask files').update(ok=found, missing=not found)
             if not found:
                 self.note(self.split, f'{name} does not exist')
 
@@ -223,14 +197,18 @@ class _SplitCheck:
                 records, rows = self._load(test_mode=False)
         except (DataFileError, FileNotFoundError, ValueError) as error:
             is_missing = isinstance(error, FileNotFoundError)
-            self.tally('annotation files').add(missing=is_missing, broken=not is_missing)
+            self.tally('annotation files').update(missing=is_missing, broken=not is_missing)
             self.note(self.split, str(error))
             return None
-        self.tally('annotation files').ok += 1
-        self.tally('videos').ok += len({record.source_id for record in records})
-        self.tally('sentences').ok += sum(len(r.expressions) + len(r.absent) for r in records)
+        self.tally('annotation files')['ok'] += 1
+        self.tally('videos')['ok'] += len({record.source_id for record in records})
+        self.tally('sentences')['ok'] += sum(len(r.expressions) + len(r.absent) for r in records)
         for row in rows:
             self._count(row)
+        if not records:
+            videos = self.tally('videos')
+            videos['missing'] += not (videos['missing'] or videos['broken'])
+            self.note(self.split, 'has no usable video')
         for record in records if self.is_layout else ():
             for what, folder in (('frames', record.frame_dir), ('masks', record.mask_dir)):
                 if folder is not None:
@@ -260,16 +238,16 @@ class _SplitCheck:
         kind = _ROWS.get(row.consequence.split()[0], 'entries')
         tally = self.tally('masks' if row.what.startswith('Annotations/') else kind)
         if row.is_known or 'unused' in row.consequence:
-            tally.unused += 1
+            tally['unused'] += 1
         elif 'missing' in row.what or 'has no folder' in row.what:
-            tally.missing += 1
+            tally['missing'] += 1
         else:
-            tally.broken += 1
+            tally['broken'] += 1
 
     def _count_files(self, what: str, folder: Path, frames: Iterable[str]) -> None:
         """Count the files of the frames, and others of the same kind."""
         found, used = stems(folder, '.jpg' if what == 'frames' else '.png'), set(frames)
-        self.tally(what).add(ok=len(found & used), unused=len(found - used))
+        self.tally(what).update(ok=len(found & used), unused=len(found - used))
 
     def _open(
         self, record: VideoRecord, frame: str, whole: bool
@@ -294,8 +272,8 @@ class _SplitCheck:
     def _frame_size(self, record: VideoRecord, frame: str, whole: bool) -> tuple[int, int] | None:
         frames = self.dataset.frame_keys(record, [frame])
         if 'video_path' not in frames:
-            path = Path(frames['img_path'][0])
-            return read_image(path)[1] if whole else _header_size(in_any_case(path))
+            path = frames['img_path'][0]
+            return read_image(path)[1] if whole else image_size(path)
         if not whole:
             return None
         return decode_frames(Path(frames['video_path']), frames['video_frames'])[0].shape[:2]
@@ -312,7 +290,7 @@ class _SplitCheck:
         if isinstance(masks, PngMasks):
             if whole:
                 return set(map(str, np.unique(masks.label_map((), *size)).tolist()))
-            stated = np.broadcast_to(np.uint8(0), _header_size(in_any_case(masks.path)))
+            stated = np.broadcast_to(np.uint8(0), image_size(masks.path))
             checked_size(stated, *size, str(masks.path))
             return set()
         if not whole:
@@ -349,21 +327,19 @@ class _SplitCheck:
     def _count_opened(
         self, what: str, video_id: str, frame: str, problem: str | None, whole: bool
     ) -> None:
-        if problem is None or not (whole or problem):
-            return
-        # The files of the layout are counted already.
-        tally = self.tally(f'{what}s' if self.is_layout else f'{what}s opened')
-        is_counted = self.is_layout or whole
-        tally.add(ok=is_counted * (not self.is_layout) - is_counted * bool(problem))
+        is_new = whole and not self.is_layout  # files of the layout are counted already
+        row = f'{what}s' if self.is_layout else f'{what}s opened'
+        if is_new and problem is not None:
+            self.tally(row)['ok'] += 1
         if problem:
-            tally.broken += 1
+            self.tally(row).update(ok=-1 if is_new or self.is_layout else 0, broken=1)
             self.note(video_id, f'{what} {frame}: {problem}', 'download or write it again')
 
     def _compare_sizes(
         self, records: Sequence[VideoRecord], sizes: Mapping[str, Mapping[tuple, list[str]]]
     ) -> None:
         mixed = {record.source_id for record in records if len(sizes[record.video_id]) > 1}
-        self.tally('videos').add(ok=-len(mixed), broken=len(mixed))
+        self.tally('videos').update(ok=-len(mixed), broken=len(mixed))
         for record in records:
             found = sizes[record.video_id].items()
             if len(found) > 1:
@@ -383,10 +359,10 @@ class _SplitCheck:
                 where = f'{record.video_id} expression {expression.exp_id}'
                 what = f'object {expression.obj_id} is in no {place}'
                 if self.is_layout:
-                    self.tally('sentences').add(ok=-1, broken=1)
+                    self.tally('sentences').update(ok=-1, broken=1)
                     self.note(where, what, 'never visible: correct obj_id')
                 else:  # it may be hidden in the one frame that A2D-Sentences annotates
-                    self.tally('sentences').add(ok=-1, unused=1)
+                    self.tally('sentences').update(ok=-1, unused=1)
                     self.note(where, what, 'never visible')
 
     def _compare_counts(self, records: Sequence[VideoRecord]) -> None:
@@ -401,10 +377,10 @@ class _SplitCheck:
             number, tally = counts[what], self.tally(what)
             # Missing and broken things are in these columns already, and so are those of the
             # complete set that a class does not use.
-            present = number + tally.missing + tally.broken
-            present += 0 if self.is_layout else tally.unused
+            present = number + tally['missing'] + tally['broken']
+            present += 0 if self.is_layout else tally['unused']
             if not {number, present} & set(releases):
-                tally.missing += max(0, min(releases) - present)
-                tally.unused += max(0, number - max(releases))
+                tally['missing'] += max(0, min(releases) - present)
+                tally['unused'] += max(0, number - max(releases))
                 what = f'{number} {what}, the complete set has {" or ".join(map(str, releases))}'
                 self.note(self.split, what)

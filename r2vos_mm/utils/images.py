@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from .data_issues import DataFileError
-from .files import PathLike, in_any_case, read_bytes
+from .files import PathLike, check_regular, in_any_case, read_bytes
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
@@ -50,20 +51,23 @@ def read_image(
 def image_size(path: PathLike) -> tuple[int, int]:
     """Return the size (H, W) of an image turned upright, from its header; raises as read_image."""
     with _frame_errors(path):
-        content = _content(path)
-        with open_image(content) as header:
+        path = in_any_case(Path(path))
+        check_regular(path)
+        with path.open('rb') as file, open_image(file) as header:
+            # The EXIF data of a PNG may come after its pixels.
+            content = _content(path) if header.format == 'PNG' else b''
             return _upright_size(header, content)
 
 
 @contextmanager
-def open_image(content: bytes) -> Iterator[Image.Image]:
+def open_image(content: bytes | BinaryIO) -> Iterator[Image.Image]:
     """Open an image, whose pixels are not decoded yet.
 
     Raises:
         OSError: the content is no image, or one of more than :data:`MAX_PIXELS`.
     """
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content) if isinstance(content, bytes) else content)
     except Image.DecompressionBombError as error:
         raise OSError(f'{error}; set R2VOS_MAX_PIXELS to read it nevertheless') from error
     with image:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS, KnownSet
-from r2vos_mm.data_prep.verify import CheckReport, Tally, check_set
+from r2vos_mm.data_prep.verify import STATES, CheckReport, check_set
 from r2vos_mm.datasets.pairs.builder import build_r2_pairs
 from r2vos_mm.utils import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.utils.files import write_json as save
@@ -23,10 +24,7 @@ SENTENCES = 'meta_expressions/train/meta_expressions.json'
 
 def tallies(report: CheckReport) -> dict[str, tuple[int, ...]]:
     """(ok, missing, broken, unused) by kind of thing."""
-    return {
-        what: (tally.ok, tally.missing, tally.broken, tally.unused)
-        for what, tally in report.tallies.items()
-    }
+    return {what: tuple(tally[state] for state in STATES) for what, tally in report.tallies.items()}
 
 
 def problems_of(report: CheckReport) -> list[str]:
@@ -162,6 +160,13 @@ def test_splits_and_folders(tiny_set: Path, tmp_path: Path) -> None:
     assert not check_set(tmp_path / 'empty').is_sound
 
 
+def test_a_split_without_videos(tiny_set: Path) -> None:
+    write_json(tiny_set / SENTENCES, dict(videos={}))
+    report = check_set(tiny_set)
+    assert tallies(report)['train videos'] == (0, 1, 0, 3)
+    assert 'train: has no usable video' in problems_of(report)
+
+
 def test_sentences_without_objects_are_for_testing(tiny_set: Path) -> None:
     content = json.loads((tiny_set / SENTENCES).read_text())
     for entry in content['videos'].values():
@@ -241,10 +246,10 @@ class TestKnownSets:
         assert second.startswith('valid: ')
         assert 'meta_expressions/valid/meta_expressions.json does not exist' in second
         assert report.problems.rows[0].consequence == 'see https://example.org'
-        assert report.tallies['train videos'] == Tally(ok=3, missing=1)
+        assert report.tallies['train videos'] == Counter(ok=3, missing=1)
         more = check_set(tiny_set, known=self.known(train=dict(videos=2)))
-        assert more.tallies['train videos'] == Tally(ok=3, unused=1)
-        assert report.tallies['valid annotation files'] == Tally(missing=1)
+        assert more.tallies['train videos'] == Counter(ok=3, unused=1)
+        assert report.tallies['valid annotation files'] == Counter(missing=1)
         assert not report.is_sound
 
     def test_what_is_missing_counts_once(self, tiny_set: Path) -> None:
@@ -371,7 +376,7 @@ class TestSetsWithReaders:
         for wanted, missing in (((7, sentences), 0), (sentences + 2, 2)):
             known = replace(known, counts=dict(valid_u=dict(sentences=wanted)))
             report = check_set(fixtures / 'mevis', known=known)
-            assert report.tallies['valid_u sentences'].missing == missing
+            assert report.tallies['valid_u sentences']['missing'] == missing
 
     def test_jhmdb(self, fixtures: Path) -> None:
         report = check_set(fixtures / 'jhmdb_sentences', known=self.only('jhmdb-sentences', 'test'))
