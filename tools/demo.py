@@ -221,7 +221,7 @@ def segment(args: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         segment(args)
 
 

@@ -66,7 +66,7 @@ def run_test(args: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         from r2vos_mm.utils.logging import quiet
 
         with quiet():

@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         die_with_parent()
-    with short_errors():
+    with short_errors(args.debug):
         train(args)
 
 

@@ -19,9 +19,12 @@ from torch import Tensor
 from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.datasets import normalise_sentence
 from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
+from r2vos_mm.engine.config import read_config
+from r2vos_mm.engine.settings import check_settings
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
 from r2vos_mm.utils.logging import quiet
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
@@ -118,26 +121,44 @@ def init_model(
             ``{'model.test_cfg.frames_per_pass': 8}``.
 
     Raises:
+        UsageError: the config cannot be read, its model not be built, or there is no such device.
         FileNotFoundError: config or checkpoint do not exist.
         CheckpointReadError: the file is damaged, no checkpoint, or needs unpickling.
         CheckpointMismatchError: the weights are those of another model.
     """
-    if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise FileNotFoundError(f'Config {config} does not exist')
-        config = Config.fromfile(config)
-    config = config.copy()
-    config.merge_from_dict(dict(cfg_options or {}))
+    if isinstance(config, Config):
+        config = config.copy()
+        config.merge_from_dict(dict(cfg_options or {}))
+    elif not Path(config).is_file():
+        raise FileNotFoundError(f'Config {config} does not exist')
+    else:
+        config = read_config(config, cfg_options, needs=['model'])
     init_default_scope(config.get('default_scope', 'r2vos_mm'))
-    model = MODELS.build(config.model)
+    check_settings(config, only=['model'])
+    device = checked_device(device)
+    with as_usage_error('model'):
+        model = MODELS.build(config.model)
     if checkpoint is None:
         print_log('init_model got no checkpoint: the weights are random', level=30)
     else:
         load_weights(model, checkpoint)
-    if device == 'auto':
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model.cfg = config
     return model.to(device).eval()
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """Return a device; ``'auto'`` takes a GPU if there is one.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f'device {str(device)!r} cannot be used: {one_line(error)}') from error
+    return torch.device(device)
 
 
 def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         'loops': ['AutocastTestLoop', 'AutocastValLoop', 'EpochCountedTrainLoop'],
         'optim_wrappers': ['AutocastOptimWrapper'],
+        'config': ['read_config'],
         'run': ['build_runner', 'load_config'],
     },
 )

@@ -7,12 +7,22 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from r2vos_mm.compat.distributed import prepare_cpu_processes
 from r2vos_mm.registry import RUNNERS
-from r2vos_mm.utils.cli import UsageError, cfg_options, existing_file
+from r2vos_mm.utils.cli import (
+    UsageError,
+    as_usage_error,
+    cfg_options,
+    check_writable,
+    existing_file,
+)
 from r2vos_mm.utils.weights import fetch_pretrained
+
+from .config import read_config
+from .settings import check_custom_keys, check_settings
 
 _LOAD_FROM = 'load_from (--cfg-options load_from=None starts without it):'
 _MIXED_LOOPS = {'val_cfg': 'AutocastValLoop', 'test_cfg': 'AutocastTestLoop'}
@@ -25,15 +35,14 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         UsageError: the file or an option is wrong.
     """
-    path = existing_file(args.config, what='Config')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(cfg_options(args.cfg_options))
+    cfg = read_config(args.config, cfg_options(args.cfg_options), needs=['model'])
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs', Path(path).stem))
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    check_writable(cfg.work_dir, what='work_dir', is_folder=True)
     return cfg
 
 
@@ -53,6 +62,8 @@ def build_runner(cfg: Config, *, training: bool) -> Runner:
             'compile is set in the config: torch.compile does not work with these models yet; '
             'remove it'
         )
+    init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
+    check_settings(cfg)
     if training and cfg.get('load_from'):
         existing_file(cfg.load_from, what=_LOAD_FROM)
     if training:
@@ -61,6 +72,9 @@ def build_runner(cfg: Config, *, training: bool) -> Runner:
         if (cfg.get(key) or {}).get('fp16') and cfg[key].get('type') in _PLAIN_LOOPS:
             cfg[key].type = loop
     prepare_cpu_processes(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    with as_usage_error(f'config {cfg.filename}'):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    custom_keys = ((cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}).get('custom_keys')
+    if training and custom_keys:
+        check_custom_keys(custom_keys, [name for name, _ in runner.model.named_parameters()])
+    return runner

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import logging
+import math
+import multiprocessing
+import os
+import re
+import signal
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar('T')
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _SECONDS_BETWEEN_LINES = 10.0
+_LONGEST_MESSAGE = 2000
+_PACKAGE = str(Path(__file__).parents[1])
+# MMEngine builds every part of a config in this function.
+_BUILDER = 'build_from_cfg'
+_SETTING_ERRORS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RuntimeError)
 
 
 class UserError(Exception):
@@ -30,32 +46,197 @@ class UsageError(UserError, ValueError):
     """A mistake in the command line or in a config."""
 
 
-@contextmanager
-def short_errors() -> Iterator[None]:
-    """Print mistakes of the user in one line and exit with its status; other errors pass.
+class _Terminated(KeyboardInterrupt):
+    """The process received SIGTERM."""
 
-    Ctrl-C exits with status 130. The process group, if there is one, is left at the end: a process
-    that exits with a live group of gloo may abort while its threads are torn down.
+
+@contextmanager
+def short_errors(debug: bool = False) -> Iterator[None]:
+    """End a tool on an error or signal with one line; ``debug`` also prints the traceback.
+
+    Exit status: 2 after an error (or that of the error), 130 after Ctrl-C, 143 after SIGTERM; a
+    second signal ends the process at once. The log file of a run also gets the traceback. The
+    process group, if there is one, is left at the end: a process that exits with a live group of
+    gloo may abort while its threads are torn down.
     """
+    for stream in (sys.stdout, sys.stderr):  # whatever users type can be printed
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors='backslashreplace')
+    received: list[int] = []
+    try:
+        with _stop_signals(received):
+            yield
+    except KeyboardInterrupt as error:
+        _end_stopped(signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT)
+    except Exception as error:
+        if received:  # libraries may raise errors of their own when they are interrupted
+            _end_stopped(received[0])
+        _end_with_error(error, debug=debug)
+    finally:
+        with suppress(KeyError, AttributeError):  # PyTorch is not, or not completely, imported
+            distributed = sys.modules['torch'].distributed
+            if distributed.is_available() and distributed.is_initialized():
+                if received:  # the other processes may be gone: leave without them
+                    os._exit(128 + received[0])
+                distributed.destroy_process_group()
+
+
+@contextmanager
+def _stop_signals(received: list[int]) -> Iterator[None]:
+    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM and note it; exit at the second."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        raise _Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _reset_signals_of_forked_processes()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except (UserError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(getattr(error, 'status', 2))
-    except KeyboardInterrupt:
-        print('stopped', file=sys.stderr)
-        sys.exit(130)
     finally:
-        torch = sys.modules.get('torch')
-        if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        for number, handler in before.items():
+            if not received:
+                signal.signal(number, handler)
+
+
+@functools.cache
+def _reset_signals_of_forked_processes() -> None:
+    """Let forked workers ignore Ctrl-C, which their parent handles, and end silently by SIGTERM."""
+
+    def reset() -> None:
+        if getattr(signal.getsignal(signal.SIGINT), '__module__', None) == __name__:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=reset)
+
+
+def _end_stopped(number: int) -> NoReturn:
+    if hasattr(signal, 'SIGCHLD'):  # PyTorch's handler raises when workers of its loaders end
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for process in multiprocessing.active_children():
+        process.terminate()
+    if os.environ.get('RANK', '0') == '0':
+        print('stopped', file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def _end_with_error(error: Exception, *, debug: bool) -> NoReturn:
+    _write_to_log(error)
+    if debug:
+        traceback.print_exception(error)
+    message = user_message(error)
+    if message is None:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        message = (
+            f'internal error: {_own_message(error)} ({Path(place.filename).name}, line '
+            f'{place.lineno}); run again with --debug for the traceback, and report it'
+        )
+    print(f'error: {message}', file=sys.stderr)
+    sys.exit(getattr(error, 'status', 2))
+
+
+def _write_to_log(error: Exception) -> None:
+    """Write the traceback to the log files of the current run, if there are any."""
+    if 'mmengine.logging' not in sys.modules:
+        return
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_current_instance()
+    details = (type(error), error, error.__traceback__)
+    record = logger.makeRecord(logger.name, logging.ERROR, '', 0, 'stopped by', (), details)
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
+
+
+def user_message(error: BaseException) -> str | None:
+    """Return one line about an error that the user can mend, or None for faults of the program.
+
+    The user can mend what this package raises on purpose, what the system says about files and
+    memory, and what a part of a config says about its settings while it is built.
+    """
+    chain = [error]
+    while following := chain[-1].__cause__ or (
+        None if chain[-1].__suppress_context__ else chain[-1].__context__
+    ):
+        chain.append(following)
+    for item in chain:
+        if isinstance(item, OSError) and item.strerror and item.filename is not None:
+            return f'{item.filename}: {item.strerror}'
+        if isinstance(item, MemoryError) or type(item).__name__ == 'OutOfMemoryError':
+            return f'out of memory: {_own_message(item)}'
+        if isinstance(item, (UserError, OSError, ImportError)) or _is_raised_on_purpose(item):
+            return one_line(item)
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, _SETTING_ERRORS) and any(frame.name == _BUILDER for frame in frames):
+        return f'a part of the config cannot be built from its settings: {_own_message(error)}'
+    return None
+
+
+def _is_raised_on_purpose(error: BaseException) -> bool:
+    """Whether a ``raise`` statement of this package or of the running tool raised an error."""
+    frames = re.findall(r'File "(.+)", line .*\n +(.*)', str(error))  # of a DataLoader's worker
+    if not frames:
+        frames = [(f.filename, f.line) for f in traceback.extract_tb(error.__traceback__)]
+    folders = (_PACKAGE, str(Path(sys.argv[0]).resolve().parent))
+    return bool(frames) and frames[-1][0].startswith(folders) and frames[-1][1].startswith('raise ')
+
+
+def _own_message(error: BaseException) -> str:
+    return f'{type(error).__name__}: {one_line(error)}'
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error in one line, without the quotes of a KeyError."""
+    is_key = isinstance(error, KeyError) and len(error.args) == 1
+    text = str(error.args[0] if is_key else error)
+    if 'Original Traceback' in text:  # a DataLoader's worker raised it
+        text = re.split(rf'\n(?:\w+\.)*{type(error).__name__}: ', text)[-1]
+    return ' '.join(text.split())[:_LONGEST_MESSAGE]
+
+
+@contextmanager
+def as_usage_error(what: str) -> Iterator[None]:
+    """Raise UsageError, which begins with ``what``, in place of errors that settings cause."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (*_SETTING_ERRORS, OSError, ImportError, SyntaxError, RecursionError) as error:
+        raise UsageError(f'{what}: {user_message(error) or _own_message(error)}') from error
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'error: {message} (see {self.prog} --help)\n')
 
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:
-    """Return a parser that describes its tool by the docstring of the module, as it is laid out."""
-    return argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Return a parser with ``--debug`` that shows the docstring of a tool as it is laid out."""
+    parser = _Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--debug', action='store_true', help='show tracebacks of errors')
+    return parser
+
+
+def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a type of options: finite numbers above 0, such as ``positive(int)``."""
+
+    def parse(text: str) -> T:
+        with suppress(ValueError):
+            if math.isfinite(value := kind(text)) and value > 0:
+                return value
+        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+
+    return parse
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
@@ -99,14 +280,36 @@ def existing_file(path: str | Path, *, what: str) -> str:
     """Return ``path`` if it names a file or a URL.
 
     Raises:
-        UsageError: it names nothing; the message lists files of the same kind beside it.
+        UsageError: it names nothing, and the message lists files of the same kind beside it; or it
+            names a folder or a pipe.
     """
     if '://' in str(path) or Path(path).is_file():
         return str(path)
+    if Path(path).exists():
+        raise UsageError(f'{what} {path} is not a file')
     folder = Path(path).parent
     siblings = sorted(p.name for p in folder.glob(f'*{Path(path).suffix}'))[:12]
     hint = f'; {folder} has {", ".join(siblings)}' if siblings else ''
     raise UsageError(f'{what} {path} does not exist{hint}')
+
+
+def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> None:
+    """Raise UsageError if a file, or a folder of files, cannot be written at ``path``.
+
+    Nothing is left behind: a temporary file is made in ``path`` or in the nearest folder above it
+    that exists.
+    """
+    path = Path(path)
+    if path.exists() and path.is_dir() != is_folder:
+        raise UsageError(f'{what} {path} is {"not " if is_folder else ""}a folder')
+    folder = path if is_folder else path.parent
+    with suppress(OSError):
+        while not folder.exists():
+            folder = folder.parent
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f'{what} {path} cannot be written: {folder}: {error.strerror}') from error
 
 
 class Progress:

@@ -6,12 +6,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from .cli import UserError
 from .logging import warn
 
 NUM_SHOWN = 5
 
 
-class DataFileError(RuntimeError):
+class DataFileError(UserError, RuntimeError):
     """A file of a dataset cannot be used; the message names it and the remedy."""
 
 

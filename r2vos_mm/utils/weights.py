@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
+from .cli import UserError
 from .files import atomic_path
 
 ADDRESSES = ('http://', 'https://')
@@ -19,7 +20,7 @@ PACKAGE = 'package:'
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.')
 
 
-class WeightsError(FileNotFoundError):
+class WeightsError(UserError, FileNotFoundError):
     """Weights that cannot be found or downloaded; the message tells what to do."""
 
 

@@ -11,7 +11,7 @@ from referformer_extracts import load_extract
 from referformer_model import BACKBONES
 from released_extracts import released_shapes
 from released_toys import released_weights, small_config, write_released
-from scripts import load_script
+from scripts import exit_status, load_script
 from torch import Tensor
 from toy_models import CONFIGS
 
@@ -206,7 +206,7 @@ def test_tool_converts_in_both_directions(tool, folder, weights, tmp_path, capsy
     after = torch.load(back, weights_only=True)['model']
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], weights[name]) for name in weights)
-    assert tool.main(['from-released', config, released, str(ours)]) == 1
+    assert exit_status(tool.main, ['from-released', config, released, str(ours)]) == 2
     assert 'exists' in capsys.readouterr().err
 
 
@@ -219,7 +219,7 @@ def test_tool_leaves_score_heads_out(tool, folder, tmp_path, capsys):
     written = torch.load(target, weights_only=True)['state_dict']
     assert not any('score_branches' in name for name in written)
     assert 'mask_head.query_position.weight' in written
-    assert tool.main([*call, 'nothing', '--overwrite']) == 1
+    assert exit_status(tool.main, [*call, 'nothing', '--overwrite']) == 2
     assert "no weight starts with 'nothing'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         tool.main(['to-released', config, released, str(target), '--leave-out', 'neck'])
@@ -228,9 +228,17 @@ def test_tool_leaves_score_heads_out(tool, folder, tmp_path, capsys):
 def test_tool_refuses_wrong_files(tool, folder, tmp_path, capsys):
     config, target = str(folder / 'small.py'), tmp_path / 'ours.pth'
     torch.save(dict(model=dict(weight=torch.zeros(3))), tmp_path / 'foreign.pth')
-    assert tool.main(['from-released', config, str(tmp_path / 'foreign.pth'), str(target)]) == 1
+    assert (
+        exit_status(
+            tool.main, ['from-released', config, str(tmp_path / 'foreign.pth'), str(target)]
+        )
+        == 2
+    )
     assert 'no released ReferFormer checkpoint' in capsys.readouterr().err
-    assert tool.main(['from-released', config, str(tmp_path / 'none.pth'), str(target)]) == 1
+    assert (
+        exit_status(tool.main, ['from-released', config, str(tmp_path / 'none.pth'), str(target)])
+        == 2
+    )
     assert not target.exists()
 
 

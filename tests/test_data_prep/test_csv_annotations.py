@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import exit_status
 from tiny_sets import SIZE, write_frame
 
 from r2vos_mm.data_prep.csv_annotations import MetaFiles, Row, make_meta, read_table
@@ -262,7 +263,7 @@ def test_make_meta_command(
     content = json.loads((root / 'meta_expressions/train/meta_expressions.json').read_text())
     assert list(content['videos']) == ['a']
     (root / 't.csv').unlink()
-    assert tool.main() == 1
+    assert exit_status(tool.main) == 2
     assert 't.csv' in capsys.readouterr().err
 
 

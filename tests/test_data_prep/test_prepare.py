@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from scripts import exit_status
 from tiny_sets import write_set
 
 from r2vos_mm.data_prep.davis import expressions_of, read_texts
@@ -341,7 +342,7 @@ def test_command(
     assert tool.main() == 0
     assert json.loads((data / 'train/meta.json').read_text())
     shutil.rmtree(downloads)
-    assert tool.main() == 1
+    assert exit_status(tool.main) == 2
     assert 'is not a folder' in capsys.readouterr().err
 
 

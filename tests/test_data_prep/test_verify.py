@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import exit_status
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS, KnownSet
@@ -313,7 +314,7 @@ def test_command(
 
     def run(*args: str) -> int:
         monkeypatch.setattr('sys.argv', ['check.py', *args])
-        return tool.main()
+        return exit_status(tool.main)
 
     assert run('other', '--data-root', str(tiny_set), '--full', '--workers', '2') == 0
     told = capsys.readouterr().out
@@ -325,10 +326,9 @@ def test_command(
     assert 'has a mask of size (4, 4), its frame (24, 32)' in told.out
     assert told.err.endswith('correct or restore them, see docs/datasets.md\n')
     monkeypatch.chdir(tmp_path)
-    assert run('ref-youtube-vos') == 1
+    assert run('ref-youtube-vos') == 2
     assert 'data/ref-youtube-vos is not a folder; download it from' in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        run('other')
+    assert run('other') == 2
 
 
 class TestSetsWithReaders:

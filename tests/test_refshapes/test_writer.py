@@ -411,7 +411,7 @@ def test_command_line(tmp_path: Path) -> None:
 def test_command_line_explains_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    for extra, status in (((), 0), ((), 0), (('--seed', '1'), 1), (('--length', '0'), 1)):
+    for extra, status in (((), 0), ((), 0), (('--seed', '1'), 2), (('--length', '0'), 2)):
         command = arguments(tmp_path / 'set', '--workers', '1', *extra)
         monkeypatch.setattr(sys, 'argv', command)
         with pytest.raises(SystemExit) as stop:

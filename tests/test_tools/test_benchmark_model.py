@@ -104,7 +104,7 @@ def test_random_pairs():
                 '--cfg-options',
                 'model.text_encoder.name_or_path=package:nowhere',
             ],
-            'error: train-step ended with status 2: text encoder',
+            "error: train-step ended with status 2: 'package:nowhere': the Python package",
         ),
     ],
 )

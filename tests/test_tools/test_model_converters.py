@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from released_toys import released_weights, small_config, write_released
-from scripts import load_script
+from scripts import exit_status, load_script
 
 from r2vos_mm.models import text_encoders
 from r2vos_mm.registry import MODELS
@@ -42,19 +42,30 @@ def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
     tool = load_script('model_converters/released_r2vos.py')
     config, target = str(folder / 'small.py'), tmp_path / 'ours.pth'
     torch.save(dict(model=dict(weight=torch.zeros(3))), tmp_path / 'foreign.pth')
-    assert tool.main(['from-released', config, str(tmp_path / 'foreign.pth'), str(target)]) == 1
+    assert (
+        exit_status(
+            tool.main, ['from-released', config, str(tmp_path / 'foreign.pth'), str(target)]
+        )
+        == 2
+    )
     assert 'no released R2-VOS checkpoint' in capsys.readouterr().err
     other = Config.fromfile(config)
     other.model.mask_head.decoder.num_layers = 3
     other.dump(tmp_path / 'other.py')
     released = str(folder / 'released.pth')
-    assert tool.main(['from-released', str(tmp_path / 'other.py'), released, str(target)]) == 1
+    assert (
+        exit_status(tool.main, ['from-released', str(tmp_path / 'other.py'), released, str(target)])
+        == 2
+    )
     assert 'missing from the checkpoint' in capsys.readouterr().err
-    assert tool.main(['from-released', config, str(tmp_path / 'none.pth'), str(target)]) == 1
+    assert (
+        exit_status(tool.main, ['from-released', config, str(tmp_path / 'none.pth'), str(target)])
+        == 2
+    )
     assert 'none.pth does not exist' in capsys.readouterr().err
     assert not target.exists()
     target.write_text('precious')
-    assert tool.main(['from-released', config, released, str(target)]) == 1
+    assert exit_status(tool.main, ['from-released', config, released, str(target)]) == 2
     assert target.read_text() == 'precious'
 
 
@@ -115,7 +126,7 @@ def test_language_model_left_out_by_training_is_found_again(folder, tmp_path, ca
         raise OSError(f'{name_or_path} cannot be loaded')
 
     monkeypatch.setattr(text_encoders, 'load_language_model', unreachable)
-    assert tool.main(['to-released', config, trained, back]) == 1
+    assert exit_status(tool.main, ['to-released', config, trained, back]) == 2
     assert 'distilroberta-base cannot be loaded' in capsys.readouterr().err
     source = SimpleNamespace(model=SimpleNamespace(state_dict=lambda: language))
     monkeypatch.setattr(text_encoders, 'load_language_model', {'distilroberta-base': source}.get)
@@ -140,7 +151,10 @@ def test_imagenet_resnet(folder, tmp_path, capsys):
     backbone.load_state_dict(torch.load(target, weights_only=True)['state_dict'], strict=True)
     del state['layer1.0.conv2.weight']
     torch.save(state, tmp_path / 'in.pth')
-    assert tool.main([str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'new.pth')]) == 1
+    assert (
+        exit_status(tool.main, [str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'new.pth')])
+        == 2
+    )
     assert 'missing from the checkpoint: layer1.0.conv2.weight' in capsys.readouterr().err
 
 
@@ -152,14 +166,14 @@ def test_imagenet_refuses_what_does_not_fit(folder, tmp_path, capsys):
     for files, message in (
         ([config, source], 'bn1.bias (1,) instead of (4,)'),
         ([config, str(folder / 'released.pth')], 'released.pth'),
-        ([str(tmp_path / 'none.py'), source], 'none.py cannot be read'),
+        ([str(tmp_path / 'none.py'), source], 'none.py does not exist'),
         ([source, source], 'in.pth cannot be read'),
     ):
-        assert tool.main([*files, str(target)]) == 1
+        assert exit_status(tool.main, [*files, str(target)]) == 2
         assert message in capsys.readouterr().err
         assert not target.exists()
     target.write_text('precious')
-    assert tool.main([config, source, str(target)]) == 1
+    assert exit_status(tool.main, [config, source, str(target)]) == 2
     assert '--overwrite' in capsys.readouterr().err
     assert target.read_text() == 'precious'
 

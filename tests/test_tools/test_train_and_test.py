@@ -15,7 +15,7 @@ from r2vos_mm.engine import load_config
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'tests/toy/toy_config.py'
-INIT = 'model.backbone.init_cfg'
+INIT = 'model.init_cfg'
 MISSING_WEIGHTS = (f'{INIT}.type=Pretrained', f'{INIT}.checkpoint=nowhere.pth')
 PATHS = os.pathsep.join(['tests/toy', str(ROOT)])
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': PATHS, 'OMP_NUM_THREADS': '1'}

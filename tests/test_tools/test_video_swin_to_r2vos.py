@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 from mmengine.config import Config
-from scripts import load_script
+from scripts import exit_status, load_script
 from torch import Tensor
 
 from r2vos_mm.models.backbones import VideoSwinTransformer
@@ -50,7 +50,7 @@ def assert_refused(
     """Exit code 1, each message on the error stream, no traceback, nothing written."""
     folder = Path(files[2]).parent
     before = sorted(folder.iterdir())
-    assert tool.main(files) == 1
+    assert exit_status(tool.main, files) == 2
     error = capsys.readouterr().err
     assert all(message in error for message in messages), error
     assert sorted(folder.iterdir()) == before
@@ -152,9 +152,9 @@ def test_unusable_configs_are_reported(
     Config(dict(model=dict(neck=None))).dump(config)
     assert_refused(tool, files, capsys, 'has no backbone')
     Config(dict(backbone=TINY)).dump(config)
-    assert_refused(tool, files, capsys, 'tiny.py does not define a model')
+    assert_refused(tool, files, capsys, 'tiny.py defines no model')
     config.unlink()
-    assert_refused(tool, files, capsys, 'tiny.py cannot be read')
+    assert_refused(tool, files, capsys, 'tiny.py does not exist')
 
 
 def test_existing_target_is_kept(
@@ -173,5 +173,5 @@ def test_failing_conversion_keeps_the_target_it_was_to_replace(
 ) -> None:
     Path(files[2]).write_text('precious')
     write_source(files[1], released_state() | {BIAS: torch.zeros(65)})
-    assert tool.main([*files, '--overwrite']) == 1
+    assert exit_status(tool.main, [*files, '--overwrite']) == 2
     assert Path(files[2]).read_text() == 'precious'

@@ -40,8 +40,8 @@ class ToyDataset(Dataset):
 class ToyModel(BaseModel):
     """Two layers, and a loss that draws from every random generator."""
 
-    def __init__(self, width: int = 8) -> None:
-        super().__init__()
+    def __init__(self, width: int = 8, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
         self.layers = nn.Sequential(nn.Linear(4, width), nn.Dropout(0.5), nn.Linear(width, 1))
 
     def forward(

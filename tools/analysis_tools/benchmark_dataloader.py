@@ -36,7 +36,6 @@ from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
     cfg_options,
-    existing_file,
     parser_of,
     short_errors,
 )
@@ -494,15 +493,12 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _speed_of(args: argparse.Namespace) -> Speed:
     """Time the config of the command line."""
-    from mmengine.config import Config
+    from r2vos_mm.engine import read_config
 
     if args.config is None:
         raise UsageError('specify a config, or use --memory')
-    cfg = Config.fromfile(existing_file(args.config, what='Config'))
-    cfg.merge_from_dict(cfg_options(args.cfg_options))
-    loader = cfg.get('train_dataloader')
-    if loader is None:
-        raise UsageError(f'{args.config} has no train_dataloader')
+    options = cfg_options(args.cfg_options)
+    loader = read_config(args.config, options, needs=['train_dataloader']).train_dataloader
     with tempfile.TemporaryDirectory() as folder:
         if args.frame_size:
             write_resized(
@@ -518,7 +514,7 @@ def _speed_of(args: argparse.Namespace) -> Speed:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         if min(args.items or 1, args.rounds, args.videos, args.workers) < 1:
             raise UsageError('--items, --rounds, --videos and --workers must be at least 1')
 

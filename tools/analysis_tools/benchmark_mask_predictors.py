@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from r2vos_mm.utils.cli import parser_of
+from r2vos_mm.utils.cli import parser_of, positive, short_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,28 +141,35 @@ def row(name: str, predict: Callable[[], Tensor], *, repeats: int, device: str) 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = parser_of(__doc__)
-    parser.add_argument('--size', type=int, nargs=2, default=[360, 640], metavar=('H', 'W'))
+    parser.add_argument(
+        '--size', type=positive(int), nargs=2, default=[360, 640], metavar=('H', 'W')
+    )
     default = '(default: %(default)s)'
-    parser.add_argument('--pairs', type=int, default=1, help=default)
-    parser.add_argument('--frames', type=int, default=5, help=default)
-    parser.add_argument('--queries', '--slots', type=int, default=5, help=default)
-    parser.add_argument('--channels', type=int, default=256, help=default)
-    parser.add_argument('--repeats', type=int, default=5, help=default)
-    parser.add_argument('--threads', type=int, help="(default: PyTorch's)")
+    parser.add_argument('--pairs', type=positive(int), default=1, help=default)
+    parser.add_argument('--frames', type=positive(int), default=5, help=default)
+    parser.add_argument('--queries', '--slots', type=positive(int), default=5, help=default)
+    parser.add_argument('--channels', type=positive(int), default=256, help=default)
+    parser.add_argument('--repeats', type=positive(int), default=5, help=default)
+    parser.add_argument('--threads', type=positive(int), help="(default: PyTorch's)")
     parser.add_argument('--device', default='auto', help=default)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: print a table."""
+    """Run the command line."""
     args = parse_args(arguments)
+    with short_errors(args.debug):
+        print_table(args)
 
+
+def print_table(args: argparse.Namespace) -> None:
+    """Measure all predictors and print a table."""
     import torch
 
+    from r2vos_mm.apis.inference import checked_device
     from r2vos_mm.models.heads import DynamicMaskPredictor, LinearMaskPredictor
 
-    if args.device == 'auto':
-        args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    args.device = checked_device(args.device)
     torch.set_num_threads(args.threads or torch.get_num_threads())
     torch.manual_seed(0)
     inputs = Inputs.random(

@@ -12,7 +12,6 @@ several runs on each video, without reading the files.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.evaluation import contour_accuracy, region_similarity, score_masks
+from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.files import write_json
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -133,9 +134,7 @@ def compare(
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('root', type=Path, help='folder that contains both folders of masks')
     parser.add_argument('--pred', default='osvos', help='folder of the predicted masks')
     parser.add_argument('--gt', default='gt', help='folder of the annotated masks')
@@ -145,14 +144,20 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Compare both implementations on frames of full size and of 128x128 pixels."""
+    """Run the command line."""
     args = parse_args()
+    with short_errors(args.debug):
+        run(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compare both implementations on frames of full size and of 128x128 pixels."""
     import cv2
 
     cv2.setNumThreads(1)
     folders = sorted(path for path in (args.root / args.gt).iterdir() if path.is_dir())
     if not folders:
-        raise SystemExit(f'{args.root / args.gt} contains no folder of masks')
+        raise UsageError(f'{args.root / args.gt} contains no folder of masks')
     videos = [
         (read_video(args.root / args.pred / folder.name), read_video(folder)) for folder in folders
     ]
@@ -171,7 +176,7 @@ def main() -> None:
             end='\n\n',
         )
     if args.json:
-        args.json.write_text(json.dumps(entries, indent=2) + '\n', encoding='utf-8')
+        write_json(args.json, entries, indent=2)
 
 
 if __name__ == '__main__':

@@ -192,13 +192,12 @@ def build(args: argparse.Namespace) -> tuple[Config, ReferringVideoSegmentor]:
     Raises:
         UsageError: the text encoder cannot be loaded.
     """
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from r2vos_mm.engine import read_config
     from r2vos_mm.registry import MODELS
 
-    cfg = Config.fromfile(existing_file(args.config, what='Config'))
-    cfg.merge_from_dict(cfg_options(args.cfg_options))
+    cfg = read_config(args.config, cfg_options(args.cfg_options), needs=['model'])
     init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
     parts = cfg.model.to_dict()
     if args.random_text_encoder:
@@ -247,10 +246,11 @@ def measure(phase: str, args: argparse.Namespace) -> Measurement:
     """Build the model and measure the phase in this process."""
     import torch
 
+    from r2vos_mm.apis.inference import checked_device
+
     args.threads = args.threads or torch.get_num_threads()
     torch.set_num_threads(args.threads)
-    if args.device == 'auto':
-        args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    args.device = str(checked_device(args.device))
     cfg, model = build(args)
     args.precision = chosen_precision(cfg, args)
     step = PHASES[phase](cfg, model, args)
@@ -400,7 +400,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; with ``--worker`` one phase in this process."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         check_counts(args)
         existing_file(args.config, what='Config')
         if args.worker:

@@ -18,7 +18,6 @@ from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
     cfg_options,
-    existing_file,
     parser_of,
     progress,
     short_errors,
@@ -55,20 +54,13 @@ def draw_item(item: dict[str, Any], *, columns: int, rows: int) -> np.ndarray:
 
 
 def build_dataset(cfg: Config, split: str) -> Any:
-    """Build the dataset of a config's ``<split>_dataloader``.
-
-    Raises:
-        UsageError: the config has no such loader.
-    """
+    """Build the dataset of a config's ``<split>_dataloader``."""
     from mmengine.registry import init_default_scope
 
     from r2vos_mm.registry import DATASETS
 
-    loader = cfg.get(f'{split}_dataloader')
-    if loader is None:
-        raise UsageError(f'{cfg.filename} has no {split}_dataloader')
     init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
-    return DATASETS.build(loader.dataset)
+    return DATASETS.build(cfg[f'{split}_dataloader'].dataset)
 
 
 def choose(length: int, count: int, *, shuffle: bool, seed: int) -> list[int]:
@@ -98,15 +90,13 @@ def draw(args: argparse.Namespace) -> None:
     """Draw the selected items."""
     if min(args.num, args.columns, args.rows) < 1:
         raise UsageError('--num, --columns and --rows must be at least 1')
-    path = existing_file(args.config, what='Config')
-
-    from mmengine.config import Config
     from mmengine.runner import set_random_seed
 
+    from r2vos_mm.engine import read_config
     from r2vos_mm.visualization import write_image
 
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(cfg_options(args.cfg_options))
+    loader = f'{args.split}_dataloader'
+    cfg = read_config(args.config, cfg_options(args.cfg_options), needs=[loader])
     dataset = build_dataset(cfg, args.split)
     set_random_seed(args.seed)
     folder = args.out_dir or Path('work_dirs', 'browse', Path(args.config).stem)
@@ -120,7 +110,7 @@ def draw(args: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         draw(args)
 
 

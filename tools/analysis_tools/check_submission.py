@@ -51,7 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print all problems; the exit status is 1 if there are any."""
     args = parse_args(argv)
-    with short_errors():
+    with short_errors(args.debug):
         try:
             files = {'expressions': args.expressions, 'videos': args.videos}
             writer = SubmissionWriter(layout=args.layout, path=args.zip, **files)

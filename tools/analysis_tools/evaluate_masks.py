@@ -129,7 +129,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
-    with short_errors():
+    with short_errors(args.debug):
         num_unread, num_problems = compare(args) if args.compare else evaluate(args)
     if num_unread and not args.missing_is_empty:
         print(f'error: {num_unread} predictions were not read', file=sys.stderr)

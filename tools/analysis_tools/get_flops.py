@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.utils.cli import existing_file, parser_of, short_errors
+from r2vos_mm.utils.cli import parser_of, short_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,14 +74,14 @@ class Cost:
 
 def build(path: Path, hidden_size: int) -> ReferringVideoSegmentor:
     """Build the model of the config without language model and without loading weights."""
-    from mmengine.config import Config
     from torch import nn
 
+    from r2vos_mm.engine import read_config
     from r2vos_mm.registry import MODELS
 
     no_language_model = nn.Module()
     no_language_model.config = argparse.Namespace(hidden_size=hidden_size)  # for the projector
-    config = Config.fromfile(existing_file(str(path), what='Config')).model.to_dict()
+    config = read_config(path, needs=['model']).model.to_dict()
     config['backbone']['init_cfg'] = None
     config['text_encoder'].update(language_model=no_language_model, tokenizer=object())
     return MODELS.build(config).eval()
@@ -181,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help='width of the language model (default: %(default)s)',
     )
     args = parser.parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         print(HEADER)
         for path in args.configs:
             cost = measure(

@@ -204,7 +204,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
-    with short_errors():
+    with short_errors(args.debug):
         try:
             plot(read_pairs(args.csv), args)
         except (ValueError, DataFileError) as error:

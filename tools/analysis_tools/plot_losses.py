@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2vos_mm.utils.cli import UsageError, short_errors
+from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
 from r2vos_mm.utils.files import atomic_path
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def draw_metric(axes: 'Axes', run: Run, name: str, colour: str, window: float) -
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument('work_dirs', nargs='+', type=Path, help='working folders or scalars.json')
     parser.add_argument('--out', type=Path, help='default: curves.png in the first folder')
     parser.add_argument('--losses', nargs='*', help='names (default: loss and all loss_*)')
@@ -208,7 +208,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         if args.smooth < 1:
             raise UsageError(f'--smooth {args.smooth}: must be at least 1')
         if args.names and len(args.names) != len(args.work_dirs):

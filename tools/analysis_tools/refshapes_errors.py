@@ -246,7 +246,7 @@ def print_tables(outcomes: Sequence[Outcome]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = model_parser(__doc__).parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         model = build_model(args)
 
         import torch

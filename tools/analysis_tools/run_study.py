@@ -17,7 +17,6 @@ import math
 import os
 import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.utils.cli import UsageError, cfg_options, existing_file, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, cfg_options, parser_of, short_errors
 from r2vos_mm.utils.files import atomic_path, read_json, write_atomically, write_json
 from r2vos_mm.utils.settings import changed_settings
 
@@ -94,9 +93,9 @@ def read_study(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: The file is missing or lacks an entry, or two configs have the same name.
     """
-    from mmengine.config import Config
+    from r2vos_mm.engine import read_config
 
-    study = Config.fromfile(existing_file(path, what='Study')).to_dict()
+    study = read_config(path).to_dict()
     if not study.keys() >= _ENTRIES:
         raise UsageError(f'Study {path} lacks the entries {sorted(_ENTRIES - study.keys())}')
     study['rows'] = [row for table in study['tables'] for row in table['rows']]
@@ -128,11 +127,10 @@ def plan_run(study: Mapping[str, Any], path: Path, seed: int, args: argparse.Nam
     Raises:
         UsageError: A file is missing, or the folder contains a run with other settings.
     """
-    from mmengine.config import Config
+    from r2vos_mm.engine import read_config
 
     options = [*(f'{key}={seed}' for key in study['seed_keys']), *args.cfg_options]
-    config = Config.fromfile(existing_file(path, what='Config'))
-    config.merge_from_dict({**cfg_options(options), 'randomness.seed': seed})
+    config = read_config(path, {**cfg_options(options), 'randomness.seed': seed})
     processes = args.processes or study['processes']
     settings = dict(config=config.to_dict(), seed=seed, processes=processes)
     settings['test_pairs_sha256'] = hash_of_pairs(config.test_dataloader.dataset, args.data_root)
@@ -423,9 +421,7 @@ def run_study(args: argparse.Namespace) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    # End the current tool and leave, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with short_errors():
+    with short_errors(args.debug):
         sys.exit(1 if run_study(args) else 0)
 
 

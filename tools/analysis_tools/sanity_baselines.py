@@ -256,7 +256,7 @@ def print_table(baselines: Baselines) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         model = build_model(args)
 
         import torch

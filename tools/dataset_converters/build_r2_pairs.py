@@ -16,6 +16,7 @@ from pathlib import Path
 
 from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.records import is_held_out
+from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import read_json, read_text, write_json
 
@@ -35,9 +36,7 @@ def fraction(text: str) -> float:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         '--expressions',
         type=Path,
@@ -144,9 +143,10 @@ def summary(pairs: R2Pairs) -> str:
 
 
 def main() -> int:
-    """Write the files and print their content; exit with status 1 and a reason on failure."""
+    """Write the files and print their content."""
     args = parse_args()
-    try:
+    with short_errors(args.debug):
+        check_writable(args.out, what='--out')
         pairs = build_r2_pairs(
             args.expressions,
             categories=args.categories,
@@ -162,9 +162,6 @@ def main() -> int:
         write_json(args.out, pairs.content)
         if args.meta_expressions_out:
             write_json(args.meta_expressions_out, pairs.meta_expressions)
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
     if pairs.problems.rows:
         print(
             f'{len(pairs.problems.rows)} problem(s) in the files; everything else is used:\n'

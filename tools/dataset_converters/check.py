@@ -16,16 +16,14 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
-from r2vos_mm.utils.cli import short_errors
+from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
 
 OTHER = 'other'
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         'name',
         choices=[*KNOWN_SETS, OTHER],
@@ -61,21 +59,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Check the data set and print the result; return the exit status."""
     args = parse_args()
-    from r2vos_mm.data_prep.verify import check_set
+    with short_errors(args.debug):
+        from r2vos_mm.data_prep.verify import check_set
 
-    known = KNOWN_SETS.get(args.name)
-    data_root = args.data_root or Path('data') / known.folder
-    if not data_root.is_dir():
-        where = f'; download it from {known.page}' if known else ''
-        print(f'error: {data_root} is not a folder{where}', file=sys.stderr)
-        return 1
-    try:
+        known = KNOWN_SETS.get(args.name)
+        data_root = args.data_root or Path('data') / known.folder
+        if not data_root.is_dir():
+            where = f'; download it from {known.page}' if known else ''
+            raise UsageError(f'{data_root} is not a folder{where}')
         report = check_set(
             data_root, known=known, workers=args.workers, sample=None if args.full else args.sample
         )
-    except (ImportError, OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
     if report.problems.rows:
         print(f'{report.problems.table()}\n')
     print(f'{data_root}: opened {report.opened} of {report.openable} frames\n{report.table()}')
@@ -91,5 +85,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    with short_errors():
-        sys.exit(main())
+    sys.exit(main())

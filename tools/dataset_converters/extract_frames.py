@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from r2vos_mm.utils.cli import short_errors
+from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
 from r2vos_mm.utils.data_issues import DataFileError
 
 JPEG_QUALITY = 95
@@ -19,9 +19,7 @@ JPEG_QUALITY = 95
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('videos', nargs='+', type=Path, help='video files')
     parser.add_argument('--out', type=Path, required=True, help='output folder')
     parser.add_argument(
@@ -83,18 +81,19 @@ def main() -> int:
     """Extract all videos; return status 1 if one could not be read."""
     args = parse_args()
     status = 0
-    for video in args.videos:
-        try:
-            written = extract(video, args.out, args.every)
-        except (OSError, DataFileError) as error:
-            print(f'error: {video}: {error}', file=sys.stderr)
-            status = 1
-            continue
-        told = 'already there' if written is None else f'{written} frames'
-        print(f'{args.out / video.stem}: {told}')
+    with short_errors(args.debug):
+        check_writable(args.out, what='--out', is_folder=True)
+        for video in args.videos:
+            try:
+                written = extract(video, args.out, args.every)
+            except (OSError, DataFileError) as error:
+                print(f'error: {video}: {error}', file=sys.stderr)
+                status = 1
+                continue
+            told = 'already there' if written is None else f'{written} frames'
+            print(f'{args.out / video.stem}: {told}')
     return status
 
 
 if __name__ == '__main__':
-    with short_errors():
-        sys.exit(main())
+    sys.exit(main())

@@ -10,12 +10,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from r2vos_mm.utils.cli import parser_of, short_errors
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('table', type=Path, help='CSV file')
     parser.add_argument('data_root', type=Path, help='folder of the data set')
     parser.add_argument('--split', default='train', help='split of the data set (default: train)')
@@ -23,16 +23,13 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Write the files and print their content; return status 1 with a reason on failure."""
+    """Write the files and print their content."""
     args = parse_args()
-    from r2vos_mm.data_prep.csv_annotations import make_meta
+    with short_errors(args.debug):
+        from r2vos_mm.data_prep.csv_annotations import make_meta
 
-    try:
         files = make_meta(args.table, args.data_root, split=args.split)
         paths = files.save(args.data_root, args.split)
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
     if files.problems.rows:
         print(
             f'{len(files.problems.rows)} problem(s); the rest is used:\n{files.problems.table()}',

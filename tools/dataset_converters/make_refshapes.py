@@ -8,14 +8,12 @@ import argparse
 import sys
 import time
 
-from r2vos_mm.utils.cli import short_errors
+from r2vos_mm.utils.cli import parser_of, short_errors
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line; the defaults take about a minute on two cores."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('root', nargs='?', default='data/refshapes', help='folder to write to')
     parser.add_argument('--train', type=int, default=1500, help='videos for training (0: none)')
     parser.add_argument('--valid', type=int, default=100, help='videos for validation (0: none)')
@@ -55,15 +53,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Generate the data set and print its content; return status 1 with a reason on failure."""
+    """Generate the data set and print its content."""
     args = parse_args()
-    from r2vos_mm.refshapes import make_refshapes
-
     splits = {
         name: count for name, count in (('train', args.train), ('valid', args.valid)) if count
     }
     start = time.perf_counter()
-    try:
+    with short_errors(args.debug):
+        from r2vos_mm.refshapes import make_refshapes
+
         summary = make_refshapes(
             args.root,
             splits=splits,
@@ -77,9 +75,6 @@ def main() -> int:
             overwrite=args.overwrite,
             progress=not args.quiet,
         )
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
     verb = f'made in {time.perf_counter() - start:.1f} s' if summary.created else 'already there'
     print(f'RefShapes in {summary.root}: {verb}')
     for split, counts in summary.counts.items():
@@ -88,5 +83,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    with short_errors():
-        sys.exit(main())
+    sys.exit(main())

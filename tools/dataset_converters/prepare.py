@@ -11,14 +11,12 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
-from r2vos_mm.utils.cli import short_errors
+from r2vos_mm.utils.cli import parser_of, short_errors
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('name', choices=list(KNOWN_SETS), help='data set')
     parser.add_argument(
         '--download-dir',
@@ -38,16 +36,13 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Prepare the data set and print the result; return 1 if something is missing or broken."""
+    """Prepare the data set and print the result; return 1 if something is missing."""
     args = parse_args()
-    from r2vos_mm.data_prep.prepare import prepare
-
     data_root = args.data_root or Path('data') / KNOWN_SETS[args.name].folder
-    try:
+    with short_errors(args.debug):
+        from r2vos_mm.data_prep.prepare import prepare
+
         report = prepare(args.name, args.download_dir, data_root, progress=not args.quiet)
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
     if report.problems.rows:
         print(report.problems.table(), file=sys.stderr)
     print(
@@ -64,5 +59,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    with short_errors():
-        sys.exit(main())
+    sys.exit(main())

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from r2vos_mm.utils.cli import UsageError, check_writable, parser_of, short_errors
+from r2vos_mm.utils.files import write_atomically
 
 if TYPE_CHECKING:  # heavy imports come after the arguments are parsed
     from torch import Tensor, nn
 
     from r2vos_mm.converters import ReleasedFormat
     from r2vos_mm.utils.state_dict import FitReport
-
-
-def new_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser that shows the module docstring of a tool without reformatting."""
-    return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
 
 
 def add_files(parser: argparse.ArgumentParser, *, config: str) -> None:
@@ -39,7 +34,7 @@ def run_released(method: str, description: str, arguments: list[str] | None = No
         description: Text of ``--help``.
         arguments: Command line; by default that of the program.
     """
-    parser = new_parser(description)
+    parser = parser_of(description)
     parser.add_argument('direction', choices=('from-released', 'to-released'))
     add_files(parser, config='config of the same backbone')
     parser.add_argument(
@@ -74,58 +69,38 @@ def run_backbone(
         arguments: Command line; by default that of the program.
         check: Raises ``CheckpointMismatchError`` if the tool does not support the backbone.
     """
-    parser = new_parser(description)
+    parser = parser_of(description)
     add_files(parser, config='config with the backbone of the weights')
     args = parser.parse_args(arguments)
     return write_converted(args, lambda config: read_backbone(config, args.source, check=check))
 
 
 def write_converted(args: argparse.Namespace, convert: Callable[[dict], dict]) -> int:
-    """Write the result of a conversion atomically; print errors to stderr.
+    """Write the result of a conversion atomically; return 0.
 
     Args:
-        args: ``config`` and ``target``, paths, and ``overwrite``.
+        args: ``config`` and ``target``, paths, ``overwrite`` and ``debug``.
         convert: Function from the model of the config to the content of the target.
-
-    Returns:
-        The exit code: 0 if the target was written.
     """
-    if args.target.exists() and not args.overwrite:
-        print(f'{args.target} exists; choose another target or add --overwrite.', file=sys.stderr)
-        return 1
+    with short_errors(args.debug):
+        if args.target.exists() and not args.overwrite:
+            raise UsageError(f'{args.target} exists; choose another target or add --overwrite')
+        check_writable(args.target, what='target')
 
-    import torch
+        import torch
 
-    from r2vos_mm.compat.checkpoint import CheckpointReadError
-    from r2vos_mm.utils.files import write_atomically
-    from r2vos_mm.utils.state_dict import CheckpointMismatchError
-
-    try:
         buffer = io.BytesIO()
         torch.save(convert(_model_config(args.config)), buffer)
         write_atomically(buffer.getvalue(), args.target)
-    except (CheckpointReadError, CheckpointMismatchError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
     print(f'Wrote {args.target}.')
     return 0
 
 
 def _model_config(path: Path) -> dict:
-    """Read the model of a config file.
+    """Read the model of a config file."""
+    from r2vos_mm.engine import read_config
 
-    Raises:
-        OSError: It cannot be read, or has no model.
-    """
-    from mmengine.config import Config
-
-    try:
-        config = Config.fromfile(path)
-    except (OSError, SyntaxError) as error:
-        raise OSError(f'Config {path} cannot be read: {error}') from error
-    if not isinstance(config.get('model'), dict):
-        raise OSError(f'{path} does not define a model; use a training config.')
-    return config.model.to_dict()
+    return read_config(path, needs=['model']).model.to_dict()
 
 
 def read_released(

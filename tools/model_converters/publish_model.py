@@ -9,13 +9,14 @@ It is loaded like any other checkpoint.
 
 from __future__ import annotations
 
-import argparse
 import io
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import r2vos_mm
+from r2vos_mm.utils.cli import UsageError, check_writable, parser_of, short_errors
+from r2vos_mm.utils.files import write_atomically
 
 if TYPE_CHECKING:  # heavy imports come after the arguments are parsed
     import torch
@@ -49,21 +50,18 @@ def compressed(archive: bytes) -> bytes:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument('source', type=Path, help='checkpoint of a training run')
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument('--precision', choices=('float16', 'float32'), default='float16')
     args = parser.parse_args()
 
-    import torch
+    with short_errors(args.debug):
+        import torch
 
-    from r2vos_mm.compat.checkpoint import read_checkpoint
-    from r2vos_mm.utils.cli import UsageError, short_errors
-    from r2vos_mm.utils.files import write_atomically
+        from r2vos_mm.compat.checkpoint import read_checkpoint
 
-    with short_errors():
+        check_writable(args.target, what='TARGET')
         checkpoint = read_checkpoint(args.source)
         if 'state_dict' not in checkpoint:
             raise UsageError(
@@ -71,7 +69,6 @@ def main() -> None:
             )
         buffer = io.BytesIO()
         torch.save(published(checkpoint, dtype=getattr(torch, args.precision)), buffer)
-        args.target.parent.mkdir(parents=True, exist_ok=True)
         content = compressed(buffer.getvalue())
         write_atomically(content, args.target)
         print(f'wrote {args.target}: {len(content) / 1e6:.1f} MB')

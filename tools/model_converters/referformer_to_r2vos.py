@@ -12,7 +12,9 @@ are loaded without executing code.
 import sys
 from pathlib import Path
 
-from converter_cli import add_files, compact, model_like, new_parser, write_converted
+from converter_cli import add_files, compact, model_like, write_converted
+
+from r2vos_mm.utils.cli import parser_of
 
 
 def initialise(config: dict, source: Path, *, language_model: bool = True) -> dict:
@@ -54,7 +56,7 @@ def initialise(config: dict, source: Path, *, language_model: bool = True) -> di
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0 if the target was written."""
-    parser = new_parser(__doc__)
+    parser = parser_of(__doc__)
     add_files(parser, config='config of the same backbone')
     parser.add_argument(
         '--without-language-model',

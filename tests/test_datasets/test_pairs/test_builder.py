@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.structures import InstanceData
+from scripts import exit_status
 from tiny_sets import VIDEOS, write_json, write_set
 
 from r2vos_mm.datasets import R2VOSDataset
@@ -471,7 +472,7 @@ def tool() -> object:
 class TestCommand:
     def run(self, tool: object, monkeypatch: pytest.MonkeyPatch, *args: object) -> int:
         monkeypatch.setattr('sys.argv', ['build_r2_pairs.py', *map(str, args)])
-        return tool.main()
+        return exit_status(tool.main)
 
     def test_files_and_summary(
         self,
@@ -631,6 +632,6 @@ class TestCommand:
             '--out',
             tmp_path / 'p.json',
         )
-        assert status == 1
+        assert status == 2
         assert 'no.json does not exist' in capsys.readouterr().err
         assert not (tmp_path / 'p.json').exists()
