@@ -14,8 +14,8 @@ from scripts import exit_status
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS, KnownSet
+from r2vos_mm.data_prep.r2_pairs import build_r2_pairs
 from r2vos_mm.data_prep.verify import STATES, CheckReport, check_set
-from r2vos_mm.datasets.pairs.builder import build_r2_pairs
 from r2vos_mm.utils import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.utils.files import write_json as save
 

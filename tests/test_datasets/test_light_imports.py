@@ -29,6 +29,7 @@ def test_readers_need_neither_torch_nor_mmengine() -> None:
     for folder in ('io', 'pairs'):
         files = sorted((PACKAGE / 'datasets' / folder).glob('*.py'))
         modules += [f'r2vos_mm.datasets.{folder}.{path.stem}' for path in files]
+    modules += ['r2vos_mm.data_prep.r2_pairs', 'r2vos_mm.data_prep.r2_pairs_source']
     assert len(modules) > 15
     done = subprocess.run(
         [sys.executable, '-c', CODE, *modules], capture_output=True, text=True, timeout=120

@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from r2vos_mm.datasets.pairs.builder import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.data_prep.r2_pairs import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.records import is_held_out
 from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
 from r2vos_mm.utils.expressions_file import read_expressions

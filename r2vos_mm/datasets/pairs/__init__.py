@@ -1,1 +1,1 @@
-"""Pairs files, negative pairs, and the word lists that negatives are made with."""
+"""Word lists and categories that negative pairs are made with."""

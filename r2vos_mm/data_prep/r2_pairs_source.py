@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from r2vos_mm.datasets.io.annotations import objects_by_sentence, read_categories
+from r2vos_mm.datasets.pairs.categories import canonical
+from r2vos_mm.datasets.pairs.words import noun_uses
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import (
     frame_order,
@@ -19,10 +22,6 @@ from r2vos_mm.utils.expressions_file import (
     read_expressions,
 )
 from r2vos_mm.utils.files import read_json
-
-from ..io.annotations import objects_by_sentence, read_categories
-from .categories import canonical
-from .words import noun_uses
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from mmengine.structures import InstanceData
 from public_sets import square, write_mevis
 from tiny_sets import write_json
 
+from r2vos_mm.data_prep.r2_pairs import build_r2_pairs
 from r2vos_mm.datasets import MeViSDataset
-from r2vos_mm.datasets.pairs.builder import build_r2_pairs
 from r2vos_mm.evaluation import JFRMetric
 
 PIPELINE = [

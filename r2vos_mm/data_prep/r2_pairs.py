@@ -16,14 +16,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r2vos_mm.datasets.pairs.categories import GROUPS_VERSION, closure, may_contain
+from r2vos_mm.datasets.pairs.words import (
+    ATTRIBUTES,
+    LEXICON_VERSION,
+    NOUNS,
+    noun_uses,
+    replace_noun,
+)
+from r2vos_mm.datasets.records import NO_TARGET, POSITIVE
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import normalise_sentence
 from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
-from ..records import NO_TARGET, POSITIVE
-from .categories import GROUPS_VERSION, closure, may_contain
-from .sources import PairSource, SourceExpression, read_source
-from .words import ATTRIBUTES, LEXICON_VERSION, NOUNS, noun_uses, replace_noun
+from .r2_pairs_source import PairSource, SourceExpression, read_source
 
 DEFAULT_SEED = 'r2-2023'
 # Names of data sets by the usual names of their folders, and short names in names of pairs files.
@@ -97,7 +103,7 @@ def build_r2_pairs(
     kind ``no_target`` with it.
 
     Args:
-        expressions: file of expressions, in any form of :mod:`~r2vos_mm.datasets.pairs.sources`.
+        expressions: file of expressions, in any form of :mod:`~r2vos_mm.data_prep.r2_pairs_source`.
         categories: file of categories. If neither file has any, the nouns of the expressions are
             used (``lexical``).
         video_ids: the videos to use. None: all.
