@@ -1,24 +1,9 @@
 """Gather rows from all processes, for losses over the relations between them."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
-
-
-class _ScaleGradient(torch.autograd.Function):
-    """Identity whose gradient is multiplied by a factor."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, factor: float) -> Tensor:
-        ctx.factor = factor
-        return rows.view_as(rows)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.factor, None
 
 
 def gather_rows(rows: Tensor) -> Tensor:
@@ -45,5 +30,6 @@ def gather_rows(rows: Tensor) -> Tensor:
     padded = F.pad(rows.detach(), (0, 0, 0, max(sizes) - len(rows))).contiguous()
     parts = [part[:size] for part, size in zip(all_gather(padded), sizes)]
     if rows.requires_grad:
-        parts[get_rank()] = _ScaleGradient.apply(rows, float(world))
+        parts[get_rank()] = own = rows.view_as(rows)
+        own.register_hook(lambda gradient: gradient * world)
     return torch.cat(parts)
