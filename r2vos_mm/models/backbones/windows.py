@@ -6,7 +6,8 @@ Pure functions of sizes, cached per shape. Axes are always (time, rows, columns)
 
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import mul
+from itertools import product
+from operator import eq
 
 import torch
 import torch.nn.functional as F
@@ -121,16 +122,24 @@ def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     their window.
     """
     with torch.inference_mode(False):
-        padded = tuple(map(mul, grid.counts, grid.window))
-        axes = [torch.arange(c, device='cpu') >= c - s for c, s in zip(padded, grid.shift)]
-        time, rows, columns = torch.meshgrid(*axes, indexing='ij')
-        sides = (4 * time + 2 * rows + 1 * columns)[None, ..., None]
-        sides = partition(sides, WindowGrid(padded, grid.window, (0, 0, 0)))[:, 0, :, 0]  # (G, M)
-        sides, groups = sides.unique(dim=0, return_inverse=True)
-        order = groups.argsort(stable=True)
+        places = product(*map(range, grid.counts))
+        last = [tuple(map(eq, place, (n - 1 for n in grid.counts))) for place in places]
+        groups = sorted(set(last))
+        order = torch.tensor(sorted(range(len(last)), key=last.__getitem__), device='cpu')
+        sides = torch.stack([_sides(grid, axes) for axes in groups])  # (groups, M)
         return ShiftedLayout(
             order=order.to(device),
             inverse=order.argsort().to(device),
-            group_sizes=tuple(groups.bincount().tolist()),
+            group_sizes=tuple(last.count(axes) for axes in groups),
             forbidden=(sides[:, :, None] != sides[:, None, :]).to(device),
         )
+
+
+def _sides(grid: WindowGrid, last: tuple[bool, ...]) -> Tensor:
+    """(M,) side of each rolled border that a token is on, for a window last along some axes."""
+    axes = [
+        torch.arange(cells, device='cpu') >= cells - shift * is_last
+        for cells, shift, is_last in zip(grid.window, grid.shift, last)
+    ]
+    time, rows, columns = torch.meshgrid(*axes, indexing='ij')
+    return (4 * time + 2 * rows + 1 * columns).flatten()
