@@ -259,6 +259,7 @@ class _Reader:
     reading: Reading
     max_id: int | None = None
     scores: list[Any] = field(default_factory=list)
+    highest: int = 0
     missing: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     values: set[int] = field(default_factory=set)
@@ -276,7 +277,8 @@ class _Reader:
         for row, index in enumerate(frames):
             frame = self.task.frames[index]
             try:
-                mask = self.files.read(self.folder, frame, index, self.shape)
+                is_usable = self._is_complete_list()
+                mask = self.files.read(self.folder, frame, index, self.shape) if is_usable else None
             except DataFileError as error:
                 self.broken[frame] = str(error)
                 continue
@@ -286,6 +288,11 @@ class _Reader:
                 values[row] = self._usable(mask)
         return values
 
+    def _is_complete_list(self) -> bool:
+        """Return whether masks without names, which are numbered, are as many as the frames."""
+        names = self.files.names(self.folder)
+        return 0 not in names or len(names) == len(self.task.frames)
+
     def report(self, outcome: Outcome) -> None:
         """Add what was wrong."""
         total, values = len(self.task.frames), shown(sorted(self.values))
@@ -293,8 +300,10 @@ class _Reader:
         if self.missing:
             what = f'{len(self.missing)} of {total} frames missing: {", ".join(self.missing[:5])}'
             if len(self.missing) == total:
-                names = shown(self.files.names(self.folder))
-                what = 'no predictions' + (f' for its frames, but for {names}' if names else '')
+                names = self.files.names(self.folder)
+                what = f'no predictions for its frames, but for {shown(names)}'
+                if not names or 0 in names:
+                    what = f'{len(names)} masks for {total} frames' if names else 'no predictions'
             outcome.unread.append(Problem(self.folder, what, unread))
         for frame, what in self.broken.items():
             outcome.unread.append(Problem(f'{self.folder}/{frame}', what, unread))
@@ -302,6 +311,9 @@ class _Reader:
             what = f'value {VOID} in {self.num_void_frames} frames where object ids are expected'
             effect = f'{VOID} counted as background'
             outcome.problems.append(Problem(self.folder, what, effect))
+        if 0 < self.highest < (self.reading.threshold or 0):
+            what = f'no value above {self.highest}, the threshold is {self.reading.threshold}'
+            outcome.problems.append(Problem(self.folder, what, 'all masks are empty'))
         if self.values:
             what, effect = f'object ids {values} above {self.max_id}', 'counted as background'
             if self.max_id is None:
@@ -311,9 +323,10 @@ class _Reader:
 
     def _usable(self, mask: np.ndarray) -> np.ndarray:
         """Return a mask without void pixels, or at the threshold; note unexpected values."""
-        if self.reading.threshold is not None:
-            return mask >= self.reading.threshold
         highest, limit = int(mask.max()) or 1, self.max_id or matching.MAX_PROPOSALS
+        if self.reading.threshold is not None:
+            self.highest = max(self.highest, int(mask.max()))
+            return mask >= self.reading.threshold
         is_binary = np.count_nonzero(mask) == np.count_nonzero(mask == highest)
         if is_binary if self.max_id is None else highest <= limit:
             return mask

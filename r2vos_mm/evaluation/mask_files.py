@@ -17,6 +17,7 @@ from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle
 
 ANNOTATIONS = 'Annotations'
 VOID = 255
+MAX_OBJECTS = 100  # in a video; more are taken for grey values
 _MAX_DEPTH = 6
 
 
@@ -36,16 +37,18 @@ class MaskFiles:
         ``Annotations`` and ``path`` itself are tried first, then all folders below. If there is
         none, or more than one, a ValueError names what was found.
         """
-        for self.root in (ANNOTATIONS, ''):
+        roots = []
+        for self.root in ('', ANNOTATIONS):
             if any(map(self.has_folder, expected)):
-                return
-        folders, wanted = sorted(self.folders()), set(expected)
-        parts = [folder.split('/') for folder in folders]
-        cuts = [(names, i) for names in parts for i in range(len(names))]
-        roots = sorted({'/'.join(n[:i]) for n, i in cuts if '/'.join(n[i:]) in wanted})
-        if len(roots) != 1:
-            found = f'several folders with them: {shown(roots)}' if roots else shown(folders)
-            what = f'expected {shown(sorted(wanted))}; found {found or "no folders"}'
+                roots.append(self.root)
+        self.root, folders = '', sorted(self.folders()) if not roots else []
+        if not roots:
+            roots = tops_of(folders, set(expected))
+        if len(roots) > 1:
+            names = (str(self.path / root) for root in roots)
+            raise ValueError(f'several folders hold the expected ones, give one: {shown([*names])}')
+        if not roots:
+            what = f'expected {shown(sorted(expected))}; found {shown(folders) or "no folders"}'
             raise ValueError(f'{self.path} does not hold the expected folders: {what}')
         self.root = roots[0]
 
@@ -56,7 +59,7 @@ class MaskFiles:
 
         ``index`` is the position of ``frame`` among the listed ones. Without a mask the result is
         None; DataFileError is raised if the mask is broken, or, before it is decoded, not of
-        ``size``.
+        ``size``. An empty mask of a JSON has this size.
         """
         name = self.names(folder).get(frame)
         if name is None:
@@ -68,7 +71,10 @@ class MaskFiles:
         """Return the file, or code, of each frame in a folder; empty without the folder."""
         if folder not in self._names:
             path = self.path / self._below(folder)
-            found = os.listdir(path) if path.is_dir() else ()
+            try:
+                found = sorted(os.listdir(path)) if path.is_dir() else ()
+            except OSError as error:
+                raise DataFileError(f'cannot read {path} ({error})') from error
             self._names[folder] = frame_files((name, path / name) for name in found)
         return self._names[folder]
 
@@ -121,7 +127,7 @@ class _PngZip(MaskFiles):
             raise DataFileError(f'{where} has more than {MAX_FILE_BYTES} bytes')
         try:
             return _open_zip(self.path, os.getpid())[0].read(name)
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
+        except Exception as error:  # of the zip and of any compression
             raise DataFileError(f'{where} is broken ({error}): zip it again') from error
 
 
@@ -140,8 +146,6 @@ class _RleJson(MaskFiles):
         if masks.get(key) is not None:
             where = f'{self.path}: {folder}, frame {frame}'
             return decode_rle(masks[key], where, size).view(np.uint8)
-        # An empty mask has the size of the other masks.
-        size = size or next((tuple(other['size']) for other in masks.values() if other), None)
         return np.zeros(size, dtype=np.uint8) if key in masks and size else None
 
     def names(self, folder: str) -> dict[Any, Any]:
@@ -195,6 +199,12 @@ def open_masks(path: Path, expected: Collection[str] = ()) -> MaskFiles:
     return masks
 
 
+def tops_of(names: Iterable[str], expected: Collection[str]) -> list[str]:
+    """Return the folders above expected names, '' for none, from names that end with these."""
+    cuts = ((parts, i) for parts in (name.split('/') for name in names) for i in range(len(parts)))
+    return sorted({'/'.join(parts[:i]) for parts, i in cuts if '/'.join(parts[i:]) in expected})
+
+
 def frame_files(names: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return what belongs to each frame, from names of PNGs and what belongs to them."""
     return {
@@ -213,16 +223,23 @@ _mask_dict = lru_cache(maxsize=1)(read_mask_dict)
 def _open_zip(path: Path, process: int) -> tuple[zipfile.ZipFile, dict[str, dict[str, Any]]]:
     """Return an open zip of this process, and the PNGs in its folders by the names of frames.
 
-    A handle must not be shared across a fork.
+    A handle must not be shared across a fork. ValueError is raised for a broken zip, or if a file
+    occurs twice.
     """
-    archive = zipfile.ZipFile(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise ValueError(f'{path} is not a complete zip ({error}): zip it again') from error
     folders: dict[str, dict[str, Any]] = {}
     for info in archive.infolist():
         name = info.filename.replace('\\', '/').removeprefix('./')
         folder, _, file = name.rpartition('/')
         if is_side_file(name):
             continue
-        folders.setdefault(folder, {}).update(frame_files([(file, info)]))
+        files, known = frame_files([(file, info)]), folders.setdefault(folder, {})
+        if files.keys() & known.keys():
+            raise ValueError(f'{path} holds {name} twice: zip it again')
+        known.update(files)
         while folder:
             folder = folder.rpartition('/')[0]
             folders.setdefault(folder, {})
@@ -287,6 +304,9 @@ class PngGroundTruth:
         if not highest:
             self.refuse_binary(task)
             raise DataFileError(f'the first annotated frame of {task.video} has no object')
+        if highest > MAX_OBJECTS:
+            what = f'object id {highest} in its first frame: are these grey values instead of ids?'
+            raise DataFileError(f'the annotation of {task.video} has the {what}')
         return highest
 
     def check_objects(self, task: VideoTask, found: Collection[str]) -> None:

@@ -30,6 +30,7 @@ from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
+from .mask_files import tops_of
 from .metrics.eval_sample import EvalSample
 from .metrics.pair_scores import one_owner
 
@@ -246,12 +247,10 @@ def check_submission(
 
 def _note(expected: set[str], extra: list[str]) -> str:
     """Return why files that are expected have other names in the zip; '' if they are not in it."""
-    parts = [name.replace('\\', '/').split('/') for name in extra]
-    cuts = ((names, i) for names in parts for i in range(len(names)))
-    tops = {'/'.join(names[:i]) for names, i in cuts if '/'.join(names[i:]) in expected}
-    if tops == {''}:
+    tops = tops_of((name.replace('\\', '/') for name in extra), expected)
+    if tops == ['']:
         return 'file names have backslashes: zip the files with slashes'
-    return f'expected files are in {shown(sorted(tops))}: zip the content of it' if tops else ''
+    return f'expected files are in {shown(tops)}: zip the content of it' if tops else ''
 
 
 def _broken_files(

@@ -147,7 +147,8 @@ def _num_pixels(counts: str | bytes) -> int:
     bits = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero(bits & 32 == 0)
     starts = np.append(0, ends[:-1] + 1)
-    if not len(ends) or ends[-1] != len(bits) - 1 or (ends - starts).max() > 6:
+    is_cut = not len(ends) or ends[-1] != len(bits) - 1
+    if is_cut or (ends - starts).max() > 6 or bits.min() < 0 or bits.max() > 63:
         raise ValueError('broken counts')
     place = 5 * (np.arange(len(bits)) - np.repeat(starts, ends - starts + 1))
     values = np.add.reduceat((bits & 31) << place, starts)

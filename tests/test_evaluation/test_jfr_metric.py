@@ -356,3 +356,28 @@ class TestMerge:
     def test_two_pairs_of_one_id_are_refused(self):
         with pytest.raises(ValueError, match="'video0/0/p' occurs twice"):
             merge_scores(self.rows(expression='another one'), allow_repeats=True)
+
+
+class TestObjectsInNoFrame:
+    """Masks of 0 and 255 instead of ids leave every object without a pixel."""
+
+    EMPTY = np.zeros((1, 20, 50), dtype=bool)
+
+    def test_a_model_that_segments_nothing_does_not_score_100(self, warnings_logged):
+        samples = [
+            sample_of(v, [f'{v}/0/p'], self.EMPTY[None], self.EMPTY[None], [1]) for v in 'ab'
+        ]
+        protocols = ['per_expression', 'from_first_appearance', 'davis_semi', 'refcoco']
+        values = evaluate(samples, protocols=protocols)
+        quality = [values[key] for key in values if key.rpartition('/')[2] in ('J', 'F', 'mIoU')]
+        assert len(quality) == 2 * 7
+        assert all(map(math.isnan, quality))
+        what = '2 of 2 pairs have an object that is in no frame (a/0/p, b/0/p): J and F are NaN'
+        assert any(what in message for message in warnings_logged)
+
+    def test_single_objects_are_named(self, warnings_logged):
+        truth = np.stack([block(10, 40), self.EMPTY])
+        sample = sample_of('a', ['a/0/p', 'a/1/p'], truth, truth, [1, 1])
+        assert evaluate([sample])['J'] == 100
+        what = '1 of 2 pairs have an object that is in no frame (a/1/p): they count as never'
+        assert any(what in message for message in warnings_logged)

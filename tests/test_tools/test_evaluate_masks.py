@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 
 import mask_sets  # noqa: E402
@@ -453,3 +455,240 @@ def test_published_means(test_data: Path, tmp_path: Path):
     assert values['F'] == pytest.approx(100 * np.mean(published['F']), abs=0.05)
     with Image.open(folder / 'gt' / 'dog' / f'{frames[0]}.png') as image:
         assert image.mode == '1'
+
+
+class TestUnread:
+    """Metrics that depend on predictions which were not read are NaN, the others are not."""
+
+    @pytest.fixture
+    def pairs(self, truth, predictions) -> Path:
+        """Two positives with a negative each, of two kinds, and one positive without."""
+        rows = [
+            {'pair_id': f'{video}/{exp_id}/p', 'video': video, 'exp_video': video,
+             'exp_id': exp_id, 'exp': 'x', 'obj_id': obj_id, 'label': 1, 'kind': 'positive',
+             'rank': 0}
+            for video, exp_id, obj_id in (('a', '0', '1'), ('a', '1', '2'), ('b', '0', '1'))
+        ]  # fmt: skip
+        for number, kind in enumerate(('easy', 'hard')):
+            other = rows[number] | {'video': 'b', 'label': 0, 'kind': kind}
+            rows.append(other | {'pair_id': f'a/{number}/n0'})
+            for frame in FRAMES:
+                save(predictions / 'b' / f'a_{number}_n0' / f'{frame}.png', HALF)
+        path = truth / 'pairs.json'
+        path.write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': rows}))
+        return path
+
+    def options(self, pairs: Path) -> list[str]:
+        return ['--pairs', str(pairs), '--groups', 'no_target', 'presence', 'visa']
+
+    def test_a_missing_negative_is_no_good_answer(self, truth, predictions, pairs):
+        (predictions / 'b' / 'a_0_n0' / '00005.png').unlink()
+        values = run_unread(predictions, truth, *self.options(pairs))
+        nan = {key for key, value in values.items() if value is None}
+        assert nan == {
+            *('R', 'R_frac', 'R_pair', 'R_clipped', 'R/easy', 'N_acc', 'S', 'gIoU', 'cIoU'),
+            *('mevis', 'J&F&R', 'visa_R/reasoning', 'from_first_appearance/J&F&R'),
+            *('from_first_appearance/mevis',),
+        }
+        assert values['J'] == pytest.approx(MEAN_J)
+        # a/1: 100 pixels on the positive, 100 on the negative
+        assert values['R/hard'] == 0
+
+    def test_a_missing_positive_leaves_the_rest(self, truth, predictions, pairs):
+        (predictions / 'b' / '0' / '00005.png').unlink()
+        values = run_unread(predictions, truth, *self.options(pairs))
+        assert values['J'] is values['T_acc'] is values['tIoU'] is values['visa_J'] is None
+        # b/0 has no negative, and R does not depend on it
+        assert values['R'] == pytest.approx(100 * (1 - 200 / 250))
+        assert values['N_acc'] == 0
+
+    def test_missing_is_empty(self, truth, predictions, pairs, capsys):
+        for frame in FRAMES:
+            (predictions / 'b' / 'a_0_n0' / f'{frame}.png').unlink()
+        values = run(predictions, truth, *self.options(pairs), '--missing-is-empty', '--strict')
+        assert values['R/easy'] == 100
+        output = capsys.readouterr().out
+        assert output.startswith('1 predictions missing or unreadable: they count as empty')
+
+    def test_a_missing_set_of_expressions(self, truth, tmp_path):
+        for name in ('00000', '00005'):
+            (truth / 'Annotations' / 'b' / f'{name}.png').unlink()
+        for k in (0, 2):
+            for frame in FRAMES:
+                save(tmp_path / 'pred' / f'anno_{k}' / 'a' / f'{frame}.png', LEFT + 2 * RIGHT)
+        values = run_unread(tmp_path / 'pred', truth, '--protocol', 'davis_unsup')
+        sets = [values[f'J&F/annotator{k}'] for k in range(4)]
+        assert sets == [100, None, 100, None]
+        assert values['J'] is values['J_decay'] is None
+
+    def test_missing_objects_of_davis_semi(self, truth, tmp_path):
+        for name in ('00000', '00001', '00002'):
+            save(tmp_path / 'gt' / 'v' / f'{name}.png', LEFT)
+            save(tmp_path / 'pred' / 'v' / f'{name}.PNG', 255 * LEFT)
+        (tmp_path / 'pred' / 'v' / '00001.PNG').unlink()
+        arguments = [str(tmp_path / 'pred'), str(tmp_path / 'gt'), '--protocol', 'davis_semi']
+        with pytest.raises(SystemExit) as caught:
+            evaluate_masks.main([*arguments, '--json', str(tmp_path / 'report.json')])
+        assert caught.value.code == 2
+        assert values_in(tmp_path / 'report.json')['J'] is None
+
+    def test_lists_of_codes_have_one_entry_per_frame(self, truth, capsys):
+        path = mask_sets.write_codes(truth / 'codes.json')
+        content = json.loads(path.read_text())
+        content['b']['0'].append(None)
+        (truth / 'longer.json').write_text(json.dumps(content))
+        assert run_unread(truth / 'longer.json', truth)['J'] is None
+        assert 'b/0: 3 masks for 2 frames -> not scored' in capsys.readouterr().out
+
+    def test_a_worker_that_dies_ends_the_run(self, truth, predictions, monkeypatch, capsys):
+        monkeypatch.setattr(evaluate_masks, 'score_expressions', die)
+        with pytest.raises(SystemExit) as caught:
+            run(predictions, truth, '--processes', '2')
+        assert caught.value.code == 2
+        assert 'a worker process died' in capsys.readouterr().err
+
+
+def die(task, *files, reading):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class TestFolders:
+    def test_nothing_is_scored_from_folders_that_do_not_match(self, truth, predictions, capsys):
+        (predictions / 'a').rename(predictions / 'video_a')
+        (predictions / 'b').rename(predictions / 'video_b')
+        with pytest.raises(SystemExit) as caught:
+            run(predictions, truth)
+        assert caught.value.code == 2
+        output = capsys.readouterr()
+        assert 'expected a/0, a/1, b/0; found ' in output.err
+        assert 'video_a' in output.err
+        assert output.out == ''
+
+    def test_another_top_folder_is_told(self, truth, predictions, capsys):
+        expected = run(predictions, truth)
+        predictions.rename(truth / 'outer')
+        (truth / 'pred').mkdir()
+        (truth / 'outer').rename(truth / 'pred' / 'masks')
+        capsys.readouterr()
+        assert run(truth / 'pred', truth) == expected
+        assert f'predictions found in {truth / "pred" / "masks"}' in capsys.readouterr().out
+
+    def test_frames_of_other_names_are_told(self, truth, predictions, capsys):
+        for path in list((predictions / 'a' / '0').iterdir()):
+            path.rename(path.with_name(f'frame{path.name}'))
+        run_unread(predictions, truth)
+        output = capsys.readouterr().out
+        assert 'a/0: no predictions for its frames, but for frame00000, frame00005' in output
+
+    @pytest.mark.parametrize('protocol', ['per_expression', 'davis_semi', 'davis_unsup'])
+    def test_the_same_path_twice(self, truth, capsys, protocol):
+        gt = truth / 'Annotations'
+        for pred in (gt, truth):
+            with pytest.raises(SystemExit) as caught:
+                evaluate_masks.main(
+                    [str(pred), str(gt), '--expressions', str(truth / 'meta_expressions.json'),
+                     '--protocol', protocol]
+                )  # fmt: skip
+            assert caught.value.code == 2
+        output = capsys.readouterr()
+        assert output.out == ''
+        assert output.err.startswith('error: PRED and GT are both')
+
+    def test_exchanged_arguments(self, truth, predictions, capsys):
+        with pytest.raises(SystemExit) as caught:
+            evaluate_masks.main(
+                [str(truth / 'Annotations'), str(predictions), '--expressions',
+                 str(truth / 'meta_expressions.json')]
+            )  # fmt: skip
+        assert caught.value.code == 2
+        assert f'{predictions} holds them: are PRED and GT swapped?' in capsys.readouterr().err
+
+    def test_exchanged_coco_files(self, tmp_path, capsys):
+        results, truth = tmp_path / 'results.json', tmp_path / 'truth.json'
+        results.write_text('[]')
+        truth.write_text(json.dumps({'images': [], 'annotations': [], 'categories': []}))
+        with pytest.raises(SystemExit) as caught:
+            evaluate_masks.main([str(truth), str(results), '--protocol', 'refcoco'])
+        assert caught.value.code == 2
+        assert 'are PRED and GT swapped?' in capsys.readouterr().err
+
+
+class TestValues:
+    def test_probabilities(self, truth, predictions, capsys):
+        soft = predictions / 'a' / '0'
+        for frame in FRAMES:
+            save(soft / f'{frame}.png', 200 * LEFT + 30 * RIGHT)
+        values = run(predictions, truth, '--protocol', 'per_expression')
+        assert values['J'] == pytest.approx(100 * (0.5 + 0.5 + 1) / 3)
+        assert (
+            'a/0: grey values 30, 200 instead of 0 and 255 -> all above 0 is foreground; '
+            '--threshold 128 for probabilities'
+        ) in capsys.readouterr().out
+        values = run(predictions, truth, '--threshold', '128', '--strict')
+        assert values['J'] == pytest.approx(100 * (1 + 0.5 + 1) / 3)
+
+    def test_a_threshold_above_all_values_is_told(self, truth, predictions, capsys):
+        for frame in FRAMES:
+            save(predictions / 'a' / '0' / f'{frame}.png', LEFT)
+        run(predictions, truth, '--threshold', '128')
+        assert 'a/0: no value above 1, the threshold is 128' in capsys.readouterr().out
+
+    def test_void_of_pascal_voc(self, truth, predictions, capsys):
+        ring = LEFT.copy()
+        ring[1:13, 1:13] = 255
+        ring[2:12, 2:12] = 1
+        for frame in FRAMES:
+            save(predictions / 'a' / '0' / f'{frame}.png', ring)
+        values = run(predictions, truth, '--protocol', 'per_expression')
+        assert values['J'] == pytest.approx(100 * (1 + 0.5 + 1) / 3)
+        message = 'a/0: value 255 in 2 frames where object ids are expected -> 255 counted as'
+        assert message in capsys.readouterr().out
+
+    def test_ids_of_several_objects_are_foreground(self, truth, predictions, capsys):
+        expected = run(predictions, truth)
+        two = LEFT.copy()
+        two[2:7] *= 2
+        save(predictions / 'a' / '0' / '00000.png', two)
+        assert run(predictions, truth, '--strict') == expected
+        assert 'problems' not in capsys.readouterr().out
+
+    def test_ids_that_davis_does_not_have(self, tmp_path, capsys):
+        for name in ('00000', '00001', '00002'):
+            save(tmp_path / 'gt' / 'v' / f'{name}.png', LEFT)
+            save(tmp_path / 'pred' / 'v' / f'{name}.png', LEFT + 7 * RIGHT)
+        arguments = [str(tmp_path / 'pred'), str(tmp_path / 'gt'), '--protocol', 'davis_semi']
+        evaluate_masks.main(arguments)
+        assert 'v: object ids 7 above 1 -> counted as background' in capsys.readouterr().out
+        with pytest.raises(SystemExit):
+            evaluate_masks.main([*arguments, '--threshold', '128'])
+        assert '--threshold is for masks of foreground' in capsys.readouterr().err
+
+    def test_annotation_without_any_object(self, truth, predictions, capsys):
+        for frame in FRAMES:
+            save(truth / 'Annotations' / 'a' / f'{frame}.png', 3 * LEFT)
+        assert run(predictions, truth)['J'] == 100
+        message = 'has none of the objects 1, 2; it has 3 -> video not scored'
+        assert message in capsys.readouterr().out
+
+    def test_grey_annotation_of_davis(self, tmp_path, capsys):
+        save(tmp_path / 'gt' / 'v' / '00000.png', 200 * LEFT + 190 * RIGHT)
+        save(tmp_path / 'pred' / 'v' / '00000.png', LEFT)
+        with pytest.raises(SystemExit):
+            evaluate_masks.main(
+                [str(tmp_path / 'pred'), str(tmp_path / 'gt'), '--protocol', 'davis_semi']
+            )
+        output = capsys.readouterr()
+        assert 'object id 200 in its first frame: are these grey values' in output.out
+        assert 'no video could be scored' in output.err
+
+
+def test_csv_files_as_spreadsheets_save_them(truth, predictions, capsys):
+    first, second = truth / 'first.csv', truth / 'second.csv'
+    run(predictions, truth, '--csv', str(first))
+    text = first.read_text()
+    second.write_text(text, encoding='utf-8-sig')
+    evaluate_masks.main(['--compare', str(first), str(second)])
+    second.write_text(text + text.splitlines(keepends=True)[-1])
+    with pytest.raises(SystemExit):
+        evaluate_masks.main(['--compare', str(first), str(second)])
+    assert "line 5: pair 'b/0/p' occurs twice" in capsys.readouterr().err

@@ -86,3 +86,30 @@ def test_other_files_are_no_mask_dict(tmp_path: Path, content: str) -> None:
         read_mask_dict(path)
     path.write_text('{"1": [null]}')
     assert read_mask_dict(path) == {'1': [None]}
+
+
+class TestRunLengthCodes:
+    @pytest.mark.parametrize('size', [(1, 1), (3, 7), (40, 33)])
+    def test_counts_are_as_many_as_pixels(self, size):
+        rng = np.random.default_rng(size[0])
+        for share in (0, 0.02, 0.5, 1):
+            mask = rng.random(size) < share
+            assert (decode_rle(encode_rle(mask), 'x', size) == mask).all()
+
+    @pytest.mark.parametrize(
+        ('code', 'message'),
+        [
+            ({'size': [10**6, 10**6], 'counts': '04'}, 'is not one of a mask'),
+            ({'size': [50000, 50000], 'counts': [2500000000]}, 'is not one of a mask'),
+            ({'size': [4, 5], 'counts': encode_rle(np.ones((3, 5)))['counts']}, '15 pixels, not'),
+            ({'size': [2, 2], 'counts': [1, 5]}, '6 pixels, not 2'),
+            ({'size': [2, 2], 'counts': [6, -3, 1]}, 'is not a run-length code'),
+            ({'size': [2, 2], 'counts': '~~~~'}, 'broken counts'),
+            ({'size': [2], 'counts': [4]}, 'is not a run-length code'),
+            ({'size': [2.5, 2], 'counts': [5]}, 'is not a run-length code'),
+            (None, 'is not a run-length code'),
+        ],
+    )
+    def test_broken_codes(self, code, message):
+        with pytest.raises(DataFileError, match=message):
+            decode_rle(code, 'x')

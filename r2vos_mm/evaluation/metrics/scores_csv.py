@@ -121,16 +121,20 @@ def read_pairs(path: Path) -> list[PairScores]:
     """
     # Characters of a cell; a few thousand frames exceed the default of 128 KiB.
     csv.field_size_limit(1 << 27)
-    with path.open(newline='', encoding='utf-8') as file:
+    with path.open(newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file)
         missing = sorted(set(CSV_COLUMNS) - set(reader.fieldnames or ()))
         if missing:
             what = f'{path} is not a CSV of pairs, it lacks the columns {", ".join(missing)}'
             raise ValueError(f'{what}: take one of JFRMetric(csv_path=...) or --csv')
+        pairs: dict[str, PairScores] = {}
         try:
-            return [_pair_of(record) for record in reader]
-        except (TypeError, ValueError) as error:
+            for pair in map(_pair_of, reader):
+                if pairs.setdefault(pair.pair_id, pair) is not pair:
+                    raise ValueError(f'pair {pair.pair_id!r} occurs twice')
+        except (TypeError, ValueError, csv.Error) as error:
             raise ValueError(f'{path}, line {reader.line_num}: {error}') from error
+    return list(pairs.values())
 
 
 def _pair_of(record: dict[str, str]) -> PairScores:
