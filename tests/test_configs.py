@@ -43,6 +43,7 @@ FEWER_LAYERS = {
     'backbone.depth': 18,
     'neck.encoder.num_layers': 1,
     'backbone.init_cfg': None,
+    'backbone.weights': None,
     'text_encoder.init_cfg': None,
 }
 
