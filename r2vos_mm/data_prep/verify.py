@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
-from r2vos_mm.datasets.io.frames import decode_frames
 from r2vos_mm.datasets.io.mask_sources import PngMasks, checked_size, unpack_bits
+from r2vos_mm.datasets.io.videos import decode_frames
 from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems

@@ -60,20 +60,20 @@ def read_bytes(path: PathLike) -> bytes:
     """
     check_regular(path)
     size = os.stat(path).st_size
+    if size > MAX_FILE_BYTES:
+        raise OSError(
+            f'it has {size:,} bytes, more than {MAX_FILE_BYTES:,}; set R2VOS_MAX_FILE_BYTES to '
+            'read it nevertheless'
+        )
     with open(path, 'rb') as file:
         return file.read(size)
 
 
 def check_regular(path: PathLike) -> None:
-    """Raise OSError if ``path`` is missing, too large, or neither a regular file nor a folder."""
-    state = os.stat(path)
-    if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
+    """Raise OSError if ``path`` is missing, or neither a regular file nor a folder."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError('it is a pipe, a socket or a device, not a file')
-    if state.st_size > MAX_FILE_BYTES:
-        raise OSError(
-            f'it has {state.st_size:,} bytes, more than {MAX_FILE_BYTES:,}; set '
-            'R2VOS_MAX_FILE_BYTES to read it nevertheless'
-        )
 
 
 class DiskFullError(UserError, OSError):

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.utils.images import read_image
 
-from ..io.frames import decode_frames, reader_named
+from ..io.videos import decode_frames, reader_named
 
 
 def at_decoded_size(label_map: np.ndarray, results: dict) -> np.ndarray:
@@ -61,7 +61,7 @@ class DecodeVideoFrames(BaseTransform):
     the frames: ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape`` (H, W).
 
     Args:
-        backend: see :func:`~r2vos_mm.datasets.io.frames.decode_frames`.
+        backend: see :func:`~r2vos_mm.datasets.io.videos.decode_frames`.
 
     Raises:
         DataFileError, ImportError, ValueError: see that function.

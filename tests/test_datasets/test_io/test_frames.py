@@ -110,7 +110,8 @@ class FakeContainer:
     def decode(self, video):
         for index in range(3):
             image = np.full((4, 6, 3), index, np.uint8)
-            yield types.SimpleNamespace(to_ndarray=lambda format, image=image: image)
+            read = lambda format, image=image: image  # noqa: E731
+            yield types.SimpleNamespace(to_ndarray=read, time=index / 10)
 
 
 def test_pyav_reads_what_opencv_cannot(tmp_path, monkeypatch):

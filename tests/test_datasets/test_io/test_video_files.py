@@ -10,7 +10,7 @@ import pytest
 from public_sets import write_video
 
 from r2vos_mm.datasets import DataFileError, DecodeVideoFrames
-from r2vos_mm.datasets.io.frames import decode_frames
+from r2vos_mm.datasets.io.videos import decode_frames
 
 
 @pytest.fixture
@@ -71,6 +71,9 @@ def test_decord_gives_rgb(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def __getitem__(self, index: int) -> Frame:
             return Frame()
 
+        def get_frame_timestamp(self, index: int) -> list[float]:
+            return [index / 10, (index + 1) / 10]
+
     module = types.ModuleType('decord')
     module.VideoReader, module.DECORDError = Reader, RuntimeError
     monkeypatch.setitem(sys.modules, 'decord', module)
@@ -79,6 +82,8 @@ def test_decord_gives_rgb(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_av_gives_bgr_as_asked(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Frame:
+        time = 0.0
+
         def to_ndarray(self, format: str) -> np.ndarray:
             assert format == 'bgr24'
             return np.full((2, 2, 3), 7, np.uint8)
