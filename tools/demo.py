@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2vos_mm.apis.build_model import add_device_options, build_model
-from r2vos_mm.utils.cli import Progress, UsageError, add_cfg_options, parser_of, short_errors
+from r2vos_mm.utils.cli import (
+    Progress,
+    UsageError,
+    add_cfg_options,
+    parser_of,
+    positive,
+    short_errors,
+)
 from r2vos_mm.utils.files import write_json
 
 if TYPE_CHECKING:
@@ -59,7 +66,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_device_options(parser)
     parser.add_argument(
         '--fps',
-        type=float,
+        type=positive(float),
         help=f"frames per second of the overlay (default: the video's, or {_DEFAULT_FPS:g})",
     )
     add_cfg_options(parser)
@@ -143,13 +150,14 @@ def _rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
 def summary(result: VideoSegmentation) -> Table:
     """Return one row per expression: verdict, consensus, mean score, frames with a mask."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table('sentence', 'verdict', 'consensus', 'score', 'frames with mask')
     for p, sentence in enumerate(result.sentences):
         verdict = 'in the video' if result.found[p] else 'not in the video'
         frames = int(result.masks[p].any((-2, -1)).sum())
         table.add_row(
-            sentence,
+            Text(sentence),  # brackets in it are no markup
             verdict if result.judged else '-',
             f'{result.consensus[p]:.2f}' if result.judged else '-',
             f'{result.scores[p].mean():.2f}',
@@ -194,6 +202,8 @@ def segment(args: argparse.Namespace) -> None:
     from r2vos_mm.datasets import DataFileError
 
     source = checked_input(args)
+    if source.problem is not None:
+        print(f'warning: {args.video}: {source.problem}', file=sys.stderr)
     note = checkpoint_note(args)
     if note is not None:
         print(note, file=sys.stderr)

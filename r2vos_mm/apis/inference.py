@@ -25,7 +25,7 @@ from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
-from r2vos_mm.utils.logging import quiet
+from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
 from r2vos_mm.visualization import PairView
@@ -207,6 +207,8 @@ def segment_video(
     Returns:
         Masks, scores, boxes and verdicts of all expressions.
 
+    Of a damaged video, the frames before the damage are used, with a warning.
+
     Raises:
         FileNotFoundError: the path does not exist.
         DataFileError: folder without frames, broken image, unreadable video; names the file.
@@ -217,6 +219,8 @@ def segment_video(
     if frames_per_pass is not None and frames_per_pass < 1:
         raise ValueError(f'frames_per_pass is at least 1, got {frames_per_pass}')
     source = open_frames(frames)
+    if source.problem is not None and source is not frames:
+        warn(f'{frames}: {source.problem}')
     resize = FrameTransform(model.cfg)
     size = next(iter(source)).shape[:2]
     length = frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS

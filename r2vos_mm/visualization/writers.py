@@ -1,20 +1,26 @@
 """Write images and videos atomically."""
 
+import errno
 import importlib
+import math
+import shutil
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from types import ModuleType
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from r2vos_mm.utils.files import PathLike, atomic_path
 
 from .overlay import check_frame
+
+MIN_FPS, MAX_FPS, MAX_GIF_FPS = 0.01, 1000, 50
+FULL = 2**20  # free bytes below which a disk is full
 
 
 def write_image(path: PathLike, image: np.ndarray) -> None:
@@ -29,7 +35,9 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.
 
     ``.mp4`` is H.264 if PyAV is installed, which browsers play, else OpenCV's MPEG-4 part 2.
     Odd sides are padded by one row or column. ``.gif`` has one palette for all frames, so that
-    still parts do not flicker; equal neighbouring frames are stored once and shown longer.
+    still parts do not flicker; equal neighbouring frames are stored once and shown longer. It shows
+    at most 50 frames per second: of more, some are skipped. The file is read back before it gets
+    its name.
 
     Args:
         path: ``*.mp4`` or ``*.gif``; an old file is replaced when the new one is complete.
@@ -37,15 +45,20 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.
         fps: Frames per second.
 
     Raises:
-        ValueError: Another suffix, no frames, frames of different sizes, fps not positive.
+        ValueError: Another suffix, no frames, frames of different sizes, fps not in [0.01, 1000].
+        OSError: The file cannot be written or read back.
     """
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
         raise ValueError(f'{path}: a video is written as one of {sorted(_WRITERS)}')
-    if not fps > 0:
-        raise ValueError(f'fps is positive, got {fps}')
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise ValueError(f'fps is a positive number, {MIN_FPS} to {MAX_FPS}, got {fps}')
     with atomic_path(path) as temporary:
-        _WRITERS[path.suffix.lower()](temporary, _checked(frames, path), fps)
+        written, found = _WRITERS[path.suffix.lower()](temporary, _checked(frames, path), fps)
+        if found != written:
+            full = shutil.disk_usage(path.parent).free < FULL
+            told = f'{found} of {written} can be read back after writing'
+            raise OSError(errno.ENOSPC if full else errno.EIO, told, str(path))
 
 
 def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
@@ -60,12 +73,19 @@ def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
         raise ValueError(f'{path}: there are no frames to write')
 
 
-def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[int, int]:
+    """Return the numbers of frames that were written, and that can be read back."""
     try:
         write = partial(_write_h264, importlib.import_module('av'))
     except ImportError:
         write = _write_opencv
-    write(path, map(_even, frames), fps)
+    counter = count()
+    write(path, (_even(frame) for frame, _ in zip(frames, counter)), fps)
+    video, found = cv2.VideoCapture(str(path)), 0
+    while video.grab():
+        found += 1
+    video.release()
+    return next(counter), found
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
@@ -97,12 +117,20 @@ def _write_opencv(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
         writer.release()
 
 
-def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    images = [Image.fromarray(frame) for frame in frames]
+def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[int, int]:
+    """Return the milliseconds that were written, and that can be read back."""
+    step = math.ceil(fps / MAX_GIF_FPS)
+    images = [Image.fromarray(frame) for frame in islice(frames, 0, None, step)]
+    # Times are stored in hundredths of a second.
+    ends = [round(100 * step * i / fps) * 10 for i in range(len(images) + 1)]
+    durations = [end - start for start, end in pairwise(ends)]
     palette = _shared_palette(images)
     indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    timing = dict(loop=0, duration=max(20, round(1000 / fps)))
+    timing = dict(loop=0, duration=durations)
     indexed[0].save(path, save_all=True, append_images=indexed[1:], optimize=False, **timing)
+    with Image.open(path) as image:
+        found = sum(frame.info.get('duration', 0) for frame in ImageSequence.Iterator(image))
+    return ends[-1] if len(images) > 1 else found, found
 
 
 def _shared_palette(images: list[Image.Image]) -> Image.Image:

@@ -304,3 +304,55 @@ def test_extract_frames_command(
     assert [path.name for path in out.iterdir()] == ['clip']
     assert tool.main() == 1
     assert 'already there' in capsys.readouterr().out
+
+
+def extract(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr('sys.argv', ['extract_frames.py', *map(str, arguments)])
+    return load_tool('extract_frames').main()
+
+
+def test_extract_frames_of_a_cut_off_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    noise = np.random.default_rng(0)
+    clip = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*'MJPG'), 10, SIZE[::-1])
+    for _ in range(20):
+        writer.write(noise.integers(0, 255, (*SIZE, 3), np.uint8))
+    writer.release()
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) * 3 // 5])
+    assert extract(monkeypatch, clip, '--every', 1, '--out', tmp_path / 'out') == 1
+    printed = capsys.readouterr()
+    written = len(list((tmp_path / 'out/clip').glob('*.jpg')))
+    assert 5 <= written <= 13
+    assert f'{written} frames' in printed.out
+    assert f'{written} of 20 stated frames could be read' in printed.err
+
+
+def test_extract_frames_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames at 0, 0.1, 0.2, 0.7 and 0.8 s; at 4 per second: 0, 0.25, 0.5, 0.75 s."""
+    pictures = [Image.new('RGB', SIZE[::-1], (50 * i, 0, 0)) for i in range(5)]
+    times = dict(duration=[100, 100, 500, 100, 200])
+    pictures[0].save(tmp_path / 'a.gif', save_all=True, append_images=pictures[1:], **times)
+    assert extract(monkeypatch, tmp_path / 'a.gif', '--fps', 4, '--out', tmp_path / 'out') == 0
+    names = [path.name for path in sorted((tmp_path / 'out/a').glob('*.jpg'))]
+    assert names == ['00000.jpg', '00002.jpg', '00003.jpg']
+    with pytest.raises(SystemExit):
+        extract(monkeypatch, tmp_path / 'a.gif', '--fps', 'nan', '--out', tmp_path / 'out')
+
+
+def test_extract_frames_tells_videos_of_one_name_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    for folder, count in (('one', 2), ('two', 3)):
+        (tmp_path / folder).mkdir()
+        pictures = [Image.new('RGB', SIZE[::-1], (50 * i, 0, 0)) for i in range(count)]
+        path = tmp_path / folder / 'a.gif'
+        pictures[0].save(path, save_all=True, append_images=pictures[1:])
+    out = tmp_path / 'out'
+    assert extract(monkeypatch, tmp_path / 'one/a.gif', '--every', 1, '--out', out) == 0
+    assert extract(monkeypatch, tmp_path / 'one/a.gif', '--every', 1, '--out', out) == 0
+    assert extract(monkeypatch, tmp_path / 'two/a.gif', '--every', 1, '--out', out) == 1
+    assert 'has the frames of another video' in capsys.readouterr().err
+    assert len(list((out / 'a').glob('*.jpg'))) == 2

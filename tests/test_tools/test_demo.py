@@ -89,6 +89,10 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
             'error: Checkpoint nowhere.pth does not exist',
         ),
         (['{video}', 'a ball', '--config', 'other.py'], '--config requires the --checkpoint'),
+        *[
+            (['{video}', 'a ball', '--fps', fps], f'{fps} is not a positive number')
+            for fps in ('inf', 'nan', '0', '-1')
+        ],
     ],
 )
 def test_mistakes_are_told_in_one_line(video, checkpoint, arguments, message, tmp_path, capsys):

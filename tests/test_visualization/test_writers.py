@@ -1,7 +1,10 @@
+import errno
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from r2vos_mm.visualization import write_image, write_video, writers
 
@@ -63,6 +66,44 @@ def test_gif_keeps_thin_coloured_lines(tmp_path):
     assert np.abs(line - (255, 196, 0)).max() < 20
 
 
+@pytest.mark.parametrize('fps', [0.5, 5.807, 23.976, 30, 59.94, 120])
+@pytest.mark.parametrize('suffix', ['.mp4', '.gif'])
+def test_videos_keep_their_duration(tmp_path, suffix, fps):
+    count = 30
+    write_video(tmp_path / f'a{suffix}', colours(count, 16, 16), fps=fps)
+    if suffix == '.gif':
+        with Image.open(tmp_path / 'a.gif') as gif:
+            seconds = sum(f.info['duration'] for f in ImageSequence.Iterator(gif)) / 1000
+    else:
+        video = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
+        seconds = video.get(cv2.CAP_PROP_FRAME_COUNT) / video.get(cv2.CAP_PROP_FPS)
+    assert seconds == pytest.approx(count / fps, rel=0.01, abs=0.02)
+
+
+@pytest.mark.parametrize(('free', 'code'), [(0, errno.ENOSPC), (10**9, errno.EIO)])
+def test_a_video_that_cannot_be_read_back(tmp_path, monkeypatch, free, code):
+    """OpenCV says nothing when the disk is full."""
+
+    def missing(name):
+        raise ImportError(name)
+
+    def cut(path, frames, fps):
+        list(frames)
+        path.write_bytes(b'cut off')
+
+    (tmp_path / 'a.mp4').write_text('old')
+    monkeypatch.setattr(writers.importlib, 'import_module', missing)
+    monkeypatch.setattr(writers, '_write_opencv', cut)
+    monkeypatch.setattr(writers.shutil, 'disk_usage', lambda path: SimpleNamespace(free=free))
+    with pytest.raises(OSError, match='a.mp4') as raised:
+        write_video(tmp_path / 'a.mp4', colours(4))
+    told = str(raised.value)
+    assert '0 of 4 can be read back' in told
+    assert ('no space left on the disk' in told) == (code == errno.ENOSPC)
+    assert (tmp_path / 'a.mp4').read_text() == 'old'
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize('suffix', ['.mp4', '.gif'])
 def test_a_failed_video_leaves_the_old_file_and_no_other(tmp_path, suffix):
     path = tmp_path / f'a{suffix}'
@@ -86,6 +127,9 @@ def test_a_failed_video_leaves_the_old_file_and_no_other(tmp_path, suffix):
         ('a.gif', [], 6, 'no frames'),
         ('a.gif', [*colours(1), *colours(1, 8, 8)], 6, 'frame 1'),
         ('a.mp4', colours(1), 0, 'positive'),
+        ('a.mp4', colours(1), -1, 'positive'),
+        ('a.gif', colours(1), float('nan'), 'positive'),
+        ('a.mp4', colours(1), float('inf'), 'positive'),
     ],
 )
 def test_bad_videos_are_refused(tmp_path, name, frames, fps, message):

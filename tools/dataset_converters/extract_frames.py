@@ -2,19 +2,29 @@
 
     python tools/dataset_converters/extract_frames.py clips/*.mp4 --out data/mine/train/JPEGImages
 
-Frames are named by their number in the video, so masks of some frames can be matched.
+Frames are named by their number in the video, so masks of some frames can be matched. Of a damaged
+video, the frames before the damage are written, and the exit status is 1.
 """
 
 import argparse
+import math
 import os
 import shutil
 import sys
+from bisect import bisect_right
+from collections.abc import Container
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
+from r2vos_mm.utils.cli import check_writable, parser_of, positive, short_errors
 from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    from r2vos_mm.apis import FrameSource
 
 JPEG_QUALITY = 95
+SOURCE = '.source'  # in each folder: the size of its video file
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,12 +32,18 @@ def parse_args() -> argparse.Namespace:
     parser = parser_of(__doc__)
     parser.add_argument('videos', nargs='+', type=Path, help='video files')
     parser.add_argument('--out', type=Path, required=True, help='output folder')
-    parser.add_argument(
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
         '--every',
         type=int,
         default=5,
         metavar='N',
         help='every Nth frame (default: 5, as in YouTube-VOS)',
+    )
+    chosen.add_argument(
+        '--fps',
+        type=positive(float),
+        help='frames per second, chosen by their times, as for videos of a variable frame rate',
     )
     args = parser.parse_args()
     if args.every < 1:
@@ -46,17 +62,28 @@ def remove_draft(draft: Path) -> None:
     Raises:
         FileExistsError: the folder holds something else.
     """
-    if draft.is_symlink() or any(p.suffix != '.jpg' or p.is_dir() for p in draft.glob('*')):
+    is_ours = lambda path: path.suffix == '.jpg' or path.name == SOURCE  # noqa: E731
+    if draft.is_symlink() or any(p.is_dir() or not is_ours(p) for p in draft.glob('*')):
         raise FileExistsError(f'{draft} is not from an interrupted extraction: move it away')
     if draft.exists():
         shutil.rmtree(draft)
 
 
-def extract(video: Path, out: Path, every: int) -> int | None:
-    """Write every Nth frame of a video; return the number of frames, None if the folder exists.
+def chosen_frames(source: 'FrameSource', every: int, fps: float | None) -> Container[int]:
+    """Return the indices of every Nth frame, or of those that are shown at regular times."""
+    if fps is None:
+        return range(0, len(source), every)
+    if source.times is None:
+        raise DataFileError(f'{source.title} has no times: choose frames with --every')
+    count = math.floor(source.times[-1] * fps + 1e-6) + 1
+    return {bisect_right(source.times, i / fps + 1e-6) - 1 for i in range(count)}
+
+
+def extract(video: Path, out: Path, every: int, fps: float | None = None) -> tuple[str, str | None]:
+    """Write frames of a video; return what was done, and what is missing, None if nothing is.
 
     Raises:
-        DataFileError, FileNotFoundError: the video cannot be read.
+        DataFileError, OSError: the video cannot be read, or the frames of another one are there.
     """
     from PIL import Image
 
@@ -64,34 +91,43 @@ def extract(video: Path, out: Path, every: int) -> int | None:
 
     final, draft = out / video.stem, out / f'.{video.stem}.part'
     if final.exists():
-        return None
+        size, mark = str(video.stat().st_size), final / SOURCE
+        if mark.is_file() and mark.read_text() != size:
+            raise FileExistsError(f'{final} has the frames of another video: rename one of them')
+        return 'already there', None
     frames = open_frames(video)
+    chosen = chosen_frames(frames, every, fps)
     remove_draft(draft)
     draft.mkdir(parents=True)
     written = 0
     for index, (name, frame) in enumerate(zip(frames.names, frames)):
-        if index % every == 0:
-            Image.fromarray(frame).save(draft / f'{name}.jpg', quality=JPEG_QUALITY)
+        if index in chosen:
+            with atomic_path(draft / f'{name}.jpg') as temporary:
+                Image.fromarray(frame).save(temporary, quality=JPEG_QUALITY)
             written += 1
+    if video.is_file():
+        (draft / SOURCE).write_text(str(video.stat().st_size))
     os.replace(draft, final)
-    return written
+    return f'{written} frames', frames.problem
 
 
 def main() -> int:
-    """Extract all videos; return status 1 if one could not be read."""
+    """Extract all videos; return status 1 if one could not be read, or not whole."""
     args = parse_args()
     status = 0
     with short_errors(args.debug):
         check_writable(args.out, what='--out', is_folder=True)
         for video in args.videos:
             try:
-                written = extract(video, args.out, args.every)
+                done, problem = extract(video, args.out, args.every, args.fps)
             except (OSError, DataFileError) as error:
                 print(f'error: {video}: {error}', file=sys.stderr)
                 status = 1
                 continue
-            told = 'already there' if written is None else f'{written} frames'
-            print(f'{args.out / video.stem}: {told}')
+            print(f'{args.out / video.stem}: {done}')
+            if problem:
+                print(f'error: {video}: {problem}', file=sys.stderr)
+                status = 1
     return status
 
 

@@ -206,8 +206,9 @@ def _on_black(pixels: np.ndarray) -> np.ndarray:
 
 def _read_decord(path: Path) -> Iterator[TimedFrame]:
     decord, header = _module('decord'), _header(path)
-    if header.is_trimmed or header.has_alpha or header.is_stream:
-        # decord ignores edit lists and transparency, and mixes up frames of transport streams.
+    if header.is_trimmed or header.has_alpha or header.is_stream or header.turn:
+        # decord ignores edit lists and transparency, mixes up frames of transport streams, and
+        # breaks the rows of turned frames of some widths.
         yield from _read_opencv(path)
         return
     index = 0
@@ -309,7 +310,8 @@ def _mp4_index(path: Path) -> bytes | None:
                 return None
             if kind == b'moov':
                 file.seek(position + 8)
-                return file.read(min(size - 8, _MAX_INDEX) if size > 8 else _MAX_INDEX)
+                index = file.read(min(max(0, size - 8) or _MAX_INDEX, _MAX_INDEX))
+                return index if len(index) >= size - 8 else b''
             if size == 1 and len(head) == 16:  # the size has 64 bits
                 size = struct.unpack('>Q', head[8:])[0]
             if size < 8:
