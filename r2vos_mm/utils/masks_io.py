@@ -18,6 +18,7 @@ from .files import atomic_path, in_any_case, read_bytes, read_json
 from .images import MAX_PIXELS, open_image
 
 _LABEL_MODES = ('P', 'L', '1')
+FAR = 16  # sides of the image
 MIN_POLYGON = 6  # coordinates of three points
 
 
@@ -124,7 +125,7 @@ def compressed_rle(code: Any, where: str, size: tuple[int, int] | None = None) -
         if total != height * width:
             raise ValueError(f'{total} pixels, not {height} * {width}')
         return coco_mask.frPyObjects(code, height, width) if is_list else code
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise DataFileError(
             f'{where} is not a run-length code ({error!r}): write or download the file again'
         ) from error
@@ -174,6 +175,9 @@ def decode_polygons(
         usable = [polygon for polygon in polygons if len(polygon) >= MIN_POLYGON]
         if not usable:
             return np.zeros(size, bool)
+        # Lines to far points take memory, and those to NaN crash.
+        if not np.abs(np.concatenate(usable)).max() <= FAR * max(size):
+            raise ValueError('points far outside the image')
         return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(usable, *size))).astype(bool)
     except (TypeError, ValueError) as error:
         raise DataFileError(

@@ -113,3 +113,9 @@ class TestRunLengthCodes:
     def test_broken_codes(self, code, message):
         with pytest.raises(DataFileError, match=message):
             decode_rle(code, 'x')
+
+
+@pytest.mark.parametrize('far', [1e9, float('nan'), float('inf')])
+def test_polygons_with_points_far_outside(far: float) -> None:
+    with pytest.raises(DataFileError, match='image 7.* far outside the image'):
+        decode_polygons([[0, 0, far, 0, 5, 5]], (24, 32), 'image 7')
