@@ -17,6 +17,6 @@ if [ -z "${PORT:-}" ]; then
 fi
 # One thread per process, unless told otherwise: processes that share CPUs slow each other down.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
-exec "$PYTHON" -m torch.distributed.run \
+exec "$PYTHON" -m r2vos_mm.compat.distributed_launch \
     --nnodes="$NNODES" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$1" \
     --master_addr="$MASTER_ADDR" --master_port="$PORT" "${@:2}"

@@ -96,6 +96,7 @@ def use_mixed_precision(cfg: 'Config') -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train in the work folder, which is locked for the time."""
+    from r2vos_mm.compat.distributed import lost_processes
     from r2vos_mm.engine import build_runner, load_config
     from r2vos_mm.engine.work_folder import last_words, locked_work_folder
     from r2vos_mm.utils.logging import quiet
@@ -103,7 +104,8 @@ def train(args: argparse.Namespace) -> None:
 
     with quiet():
         cfg = load_config(args)
-        with ended_by_signals(lambda: last_words(cfg)), locked_work_folder(cfg), loader_workers():
+        stops = ended_by_signals(lambda: last_words(cfg))
+        with stops, locked_work_folder(cfg), loader_workers(), lost_processes():
             apply_training_options(cfg, args)
             build_runner(cfg, training=True).train()
 

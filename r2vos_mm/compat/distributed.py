@@ -1,15 +1,39 @@
-"""Run several processes on a machine without a GPU.
+"""Run several processes on a machine without a GPU, and tell when one of them is lost.
 
 Reason: with the launcher ``pytorch`` MMEngine's Runner calls ``torch.cuda.set_device`` and wraps
 the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It keeps a process group that is
 already initialised, and takes the arguments of the wrapper from the config.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from mmengine.config import Config
 from torch import distributed
 
-from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.cli import UsageError, UserError
+
+_BACKEND_ERROR = getattr(distributed, 'DistError', distributed.DistBackendError)  # from 2.2 on
+
+
+@contextmanager
+def lost_processes() -> Iterator[None]:
+    """Tell in one line that another process of the group has ended.
+
+    Raises:
+        UserError: in place of the error of the backend.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if 'gloo/transport' not in text and not isinstance(error, _BACKEND_ERROR):
+            raise
+        raise UserError(
+            'another process of this run has ended, so the others end too; the error is its own '
+            f'({text.splitlines()[0][:200]})'
+        ) from error
 
 
 def prepare_cpu_processes(cfg: Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import logging
 import math
 import multiprocessing
@@ -138,7 +139,7 @@ def _end_with_error(error: Exception, *, debug: bool) -> NoReturn:
             f'internal error: {_own_message(error)} ({Path(place.filename).name}, line '
             f'{place.lineno}); run again with --debug for the traceback, and report it'
         )
-    print(f'error: {message}', file=sys.stderr)
+    say_once(f'error: {message}')
     sys.exit(getattr(error, 'status', 2))
 
 
@@ -310,6 +311,20 @@ def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> N
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UsageError(f'{what} {path} cannot be written: {folder}: {error.strerror}') from error
+
+
+def say_once(line: str) -> None:
+    """Print a line on stderr; of the processes of one launcher that say the same, one does."""
+    error_file = os.environ.get('TORCHELASTIC_ERROR_FILE')  # in a folder of this process
+    if error_file:
+        said = Path(error_file).parents[1] / hashlib.sha256(line.encode()).hexdigest()
+        try:
+            said.touch(exist_ok=False)
+        except FileExistsError:
+            return
+        except OSError:
+            pass
+    print(line, file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -5,6 +5,7 @@ import mmap
 import multiprocessing
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .cli import UserError
+from .cli import UserError, say_once
 
 T = TypeVar('T')
 R = TypeVar('R')
@@ -23,6 +24,7 @@ R = TypeVar('R')
 _PR_SET_PDEATHSIG = 1
 # Processes started before their parent ends are looked at this often where prctl does not exist.
 _SECONDS_BETWEEN_LOOKS = 1.0
+_PATIENCE = 10.0
 
 
 def die_with_parent() -> None:
@@ -58,39 +60,71 @@ def start_worker() -> None:
 def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
     """End this process at Ctrl-C or SIGTERM, with one line on stderr and status 130 or 143.
 
-    The block is left where the running operator ends; a second signal ends the process at once.
+    The block is left where the running operator ends, which may take ``_PATIENCE`` seconds; a
+    second signal ends the process at once.
 
     Args:
-        last_words: gives the line, when the block has been left.
+        last_words: gives the line.
     """
     received: list[int] = []
 
+    def end() -> None:
+        say_once(last_words())
+        # Without the usual end, which waits for loader workers and other ranks.
+        os._exit(128 + received[0])
+
     def stop(number: int, frame: object) -> None:
-        if received:
-            os._exit(128 + number)
         received.append(number)
         raise KeyboardInterrupt
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop) for number in numbers}
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    # The main thread runs handlers between operators only.
+    threading.Thread(target=_watch, args=(reader, received, end), daemon=True).start()
     try:
         yield
     except BaseException:  # the interruption may have led to any other error
-        if not received:
-            raise
-        print(last_words(), file=sys.stderr, flush=True)
-        # Without the usual end, which waits for loader workers and other ranks.
-        os._exit(128 + received[0])
+        if received:
+            end()
+        raise
     finally:
+        signal.set_wakeup_fd(-1)
+        os.close(writer)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _watch(reader: int, received: list[int], end: Callable[[], None]) -> None:
+    """Call ``end`` at a second signal, or if the first one is not handled in time."""
+    seen: list[int] = []
+    while True:
+        if not select.select([reader], [], [], _PATIENCE if seen else None)[0]:
+            break
+        numbers = os.read(reader, 64)
+        if not numbers:
+            os.close(reader)
+            return
+        seen += [number for number in numbers if number in (signal.SIGINT, signal.SIGTERM)]
+        if len(seen) > 1:
+            break
+    received[:] = received or seen
+    end()
 
 
 # What each process works on, by process number modulo the number of slots; forks share it.
 _SLOT, _SLOTS = 256, 256
 _work = mmap.mmap(-1, _SLOT * _SLOTS)
 _forks = {'are_workers': False}
-os.register_at_fork(after_in_child=lambda: _forks['are_workers'] and start_worker())
+os.register_at_fork(after_in_child=lambda: _forks['are_workers'] and _start_loader_worker())
+
+
+def _start_loader_worker() -> None:
+    start_worker()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def note_work(name: str) -> None:
