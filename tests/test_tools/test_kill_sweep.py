@@ -44,7 +44,8 @@ def sweep(folder: Path, jobs: list[dict]) -> list[dict]:
     jobs = [{**job, 'folder': str(folder / job['folder'])} for job in jobs]
     files[0].write_text(json.dumps(jobs))
     script = [sys.executable, str(ROOT / 'tests' / 'fixtures' / 'kill_sweep.py')]
-    subprocess.run([*script, *map(str, files)], check=True, capture_output=True)
+    done = subprocess.run([*script, *map(str, files)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(files[1].read_text())
 
 
