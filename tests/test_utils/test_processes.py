@@ -203,6 +203,6 @@ def test_a_dead_loader_worker_is_told_with_its_item() -> None:
         'with short_errors(), loader_workers():\n'
         '    list(torch.utils.data.DataLoader(Items(), num_workers=1))'
     )
-    told = 'error: a loader worker died at video 2: is killed by signal: Killed. The system may'
+    told = 'error: a loader worker died at video 2: '
     assert process.communicate(timeout=60)[1].startswith(told)
     assert process.returncode == 2
