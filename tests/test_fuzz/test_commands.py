@@ -51,6 +51,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, 'parse_args', give)
         patch.setattr('sys.argv', [name])
+        patch.syspath_prepend((TOOLS / name).parent)
         try:
             runpy.run_path(str(TOOLS / name), run_name='__main__')
         except Parsed as parsed:
@@ -105,6 +106,7 @@ def run(name: str, line: list[str]) -> tuple[int, str]:
     out, status = io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('sys.argv', [name, *line])
+        patch.syspath_prepend((TOOLS / name).parent)
         with contextlib.redirect_stderr(out), contextlib.redirect_stdout(io.StringIO()):
             try:
                 with time_limit():
