@@ -25,6 +25,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         'video, masks as COCO run-length codes)',
     )
     parser.add_argument('--show-dir', help='folder for images and videos of the predictions')
+    parser.add_argument(
+        '--no-spool',
+        action='store_true',
+        help='do not keep finished videos in the work folder, from which a stopped test continues',
+    )
     return parser.parse_args(arguments)
 
 
@@ -39,6 +44,8 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
     for path in args.out:
         if Path(path).suffix not in ('.json', '.pkl'):
             raise UsageError(f'--out {path}: use NAME.json for metrics, NAME.pkl for predictions')
+    if not args.no_spool:
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='SpoolHook')]
     if args.show_dir is not None:
         if 'visualization' not in cfg.get('default_hooks', {}):
             raise UsageError('--show-dir: the config has no default_hooks.visualization')

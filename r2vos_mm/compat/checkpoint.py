@@ -21,7 +21,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from r2vos_mm.utils.cli import UserError
-from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.files import atomic_path, write_atomically
 from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
@@ -129,6 +129,12 @@ class AtomicLocalBackend(LocalBackend):
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``obj`` to ``filepath`` atomically."""
         write_atomically(obj, filepath)
+
+
+def save_plain(content: Any, path: str | Path) -> None:
+    """Write ``content`` in plain form, atomically; raises as :func:`to_plain` does."""
+    with atomic_path(path) as temporary:
+        torch.save(to_plain(content), temporary)
 
 
 def to_plain(value: Any, where: str = 'checkpoint') -> Any:

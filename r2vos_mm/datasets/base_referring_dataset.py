@@ -1,10 +1,12 @@
 """Make the items of referring data sets: clips with their pairs, reproducible draw by draw."""
 
+import hashlib
+import os
 import random
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +229,17 @@ class BaseReferringDataset(BaseDataset):
             return self.pipeline(self._test_results(self.get_data_info(int(idx))))
         return self._train_item(idx if isinstance(idx, EpochIndex) else EpochIndex(idx % len(self)))
 
+    def fingerprint(self, index: int) -> str:
+        """Return a hash of a test item: its pairs, and names, sizes and times of its files."""
+        results = self._test_results(self.get_data_info(index))
+        results['clip'] = results['clip'][0]
+        stamps = [
+            (str(path), os.path.getsize(path), os.stat(path).st_mtime_ns)
+            for path in sorted(set(_paths_in(results)))
+            if os.path.isfile(path)
+        ]
+        return hashlib.sha256(repr((results, stamps)).encode('utf-8', 'replace')).hexdigest()
+
     def _train_item(self, index: EpochIndex) -> dict:
         packed, error = None, None
         for attempt in range(self.max_refetch + 1):
@@ -326,3 +339,16 @@ def _checked_subset(subset: Mapping | None) -> dict | None:
             f'{dict(subset)}'
         )
     return dict(subset)
+
+
+def _paths_in(value: Any) -> Iterator[str]:
+    """Yield the strings and paths in nested containers and dataclasses."""
+    if isinstance(value, (str, Path)):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        yield from _paths_in(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _paths_in(item)
+    elif is_dataclass(value):
+        yield from _paths_in(list(vars(value).values()))

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             'ReferringVisualizationHook',
             'ResumedSettingsHook',
             'SafeCheckpointHook',
+            'SpoolHook',
             'TimeLimitHook',
         ],
         'loops': ['AutocastTestLoop', 'AutocastValLoop', 'EpochCountedTrainLoop'],

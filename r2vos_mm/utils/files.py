@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -226,3 +227,12 @@ def _path_to(content: Any, wanted: dict) -> str:
         elif isinstance(item, list):
             stack += [(child, f'{path}/{i}') for i, child in enumerate(item)]
     return ''
+
+
+def file_sha256(path: PathLike) -> str:
+    """Return the SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

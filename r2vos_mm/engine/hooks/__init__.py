@@ -5,6 +5,7 @@ from .exact_resume_hook import ExactResumeHook
 from .finite_loss_hook import FiniteLossHook
 from .progress_logger_hook import ProgressLoggerHook
 from .resumed_settings_hook import ResumedSettingsHook
+from .spool_hook import SpoolHook
 from .time_limit_hook import TimeLimitHook
 from .visualization_hook import ReferringVisualizationHook
 
@@ -15,5 +16,6 @@ __all__ = [
     'ReferringVisualizationHook',
     'ResumedSettingsHook',
     'SafeCheckpointHook',
+    'SpoolHook',
     'TimeLimitHook',
 ]
