@@ -23,7 +23,7 @@ from rich.progress import track
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name
-from r2vos_mm.utils.files import atomic_path, is_side_file
+from r2vos_mm.utils.files import atomic_path, is_side_file, remove_temporaries
 
 from .davis import convert_davis, make_link
 from .known_sets import KNOWN_SETS, Part
@@ -244,6 +244,7 @@ def _unpack(
         wanted = list(wanted)
         sizes = (m.size for m, place, inner in wanted if not (data_root / place / inner).exists())
         _require_space(data_root, sum(sizes), path.name)
+    folders: set[Path] = set()
     for member, place, inner in wanted:
         target = data_root / place / inner
         # A part that is a link is a folder of the user's: nothing is added to it.
@@ -251,6 +252,9 @@ def _unpack(
             report.already += 1
             continue
         _require_space(data_root, member.size, path.name)
+        if target.parent not in folders and target.parent.is_dir():
+            remove_temporaries(target.parent)
+        folders.add(target.parent)
         try:
             with atomic_path(target) as draft, draft.open('wb') as sink:
                 sink.writelines(_chunks(member, path))

@@ -6,7 +6,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -99,6 +102,24 @@ def test_a_broken_off_run_goes_on(downloads: Path) -> None:
     report = run(downloads)
     assert (report.written, report.already) == (1, 1)
     assert (kept.read_bytes(), lost.read_bytes()) == (b'mine', b'two')
+
+
+def test_a_killed_run_goes_on(downloads: Path) -> None:
+    zip_of(downloads / 'a.zip', {JPEG: b'one', JPEG.replace('00000', '00005'): b'two'})
+    code = (
+        'import os, signal, sys\n'
+        'from pathlib import Path\n'
+        'from r2vos_mm.data_prep.prepare import prepare\n'
+        'os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n'
+        "prepare('ref-youtube-vos', Path(sys.argv[1]), Path(sys.argv[2]), progress=False)\n"
+    )
+    data = downloads.parent / 'data'
+    command = [sys.executable, '-c', code, str(downloads), str(data)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert [path.name[0] for path in data.rglob('*') if path.is_file()] == ['.']
+    report = run(downloads)
+    assert (report.written, report.already) == (2, 0)
+    assert files_of(data) == {JPEG: b'one', JPEG.replace('00000', '00005'): b'two'}
 
 
 def test_unpacked_folders_are_linked(whole: Path, downloads: Path) -> None:
