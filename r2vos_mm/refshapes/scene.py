@@ -75,16 +75,10 @@ class Scene:
 def _observe(world: World) -> tuple[np.ndarray, Observation]:
     """Return ids (T, H, W) and the measurements of a world."""
     masks, inside, ids = draw_masks(world)
-    observation = Observation(
-        size=world.size,
-        attributes=tuple(item.attributes for item in world.objects),
-        centres=np.stack([item.path for item in world.objects]),
-        depth=np.array([item.depth for item in world.objects]),
-        visible=np.stack([(ids == i).sum((1, 2)) for i in range(1, len(masks) + 1)]),
-        inside=inside,
-        overlap=overlaps(masks),
-    )
-    return ids, observation
+    attributes, paths, depths = zip(*((o.attributes, o.path, o.depth) for o in world.objects))
+    visible = np.stack([(ids == i).sum((1, 2)) for i in range(1, len(masks) + 1)])
+    measured = (np.stack(paths), np.array(depths), visible, inside, overlaps(masks))
+    return ids, Observation(world.size, attributes, *measured)
 
 
 def _draw_visible_world(

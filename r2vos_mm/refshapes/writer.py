@@ -10,9 +10,8 @@ import contextlib
 import hashlib
 import itertools
 import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -23,7 +22,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from r2vos_mm.utils.files import is_side_file, read_json, write_json
+from r2vos_mm.utils.files import is_side_file, read_json, remove_temporaries, write_json
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
 from r2vos_mm.utils.pairs_file import pairs_sha256
@@ -160,32 +159,28 @@ def _write_split(
     names, write = _frame_names(params['length']), partial(write_json, indent=None)
     worlds = {record.video: record.world for record in records}
     # As in Refer-YouTube-VOS, frames run from the first appearance of an object to the end.
-    objects = {
-        video: {
-            number: dict(category=item['shape'], frames=names[np.flatnonzero(item['visible'])[0] :])
-            for number, item in world['objects'].items()
+    objects, listed = {}, {}
+    for video, world in worlds.items():
+        first = {i: np.flatnonzero(item['visible'])[0] for i, item in world['objects'].items()}
+        own = {
+            i: dict(category=world['objects'][i]['shape'], frames=names[first[i] :]) for i in first
         }
-        for video, world in worlds.items()
-    }
-    videos = {video: dict(objects=listed) for video, listed in objects.items()}
-    write(root / split / 'meta.json', dict(videos=videos))
-    expressions = {
-        video: {
-            number: dict(exp=item['exp'], obj_id=item['obj_id'])
-            for number, item in world['expressions'].items()
-        }
-        for video, world in worlds.items()
-    }
-    videos = {video: dict(expressions=e, frames=names) for video, e in expressions.items()}
+        objects[video] = dict(objects=own)
+        items = world['expressions'].items()
+        expressions = {i: dict(exp=item['exp'], obj_id=item['obj_id']) for i, item in items}
+        listed[video] = dict(expressions=expressions, frames=names)
     path = root / 'meta_expressions' / split / 'meta_expressions.json'
-    write(path, dict(videos=videos))
+    write(root / split / 'meta.json', dict(videos=objects))
+    write(path, dict(videos=listed))
     head = dict(format=FORMAT, size=params['size'], length=params['length'])
     write(root / 'worlds' / f'{split}.json', head | dict(videos=worlds))
 
     pairs = _pairs_content(split, records, params, hashlib.sha256(path.read_bytes()).hexdigest())
     write(root / 'pairs' / f'{split}.json', pairs)
     kinds = Counter(sentence.kind for record in records for _, sentence in record.expressions)
-    counts = dict(videos=len(records), objects=sum(map(len, objects.values())))
+    counts = dict(
+        videos=len(records), objects=sum(len(world['objects']) for world in worlds.values())
+    )
     counts |= dict(expressions=sum(kinds.values()), expression_kinds=dict(sorted(kinds.items())))
     return counts | dict(negatives=pairs['counts']['kinds'], short=pairs['counts']['short'])
 
@@ -214,37 +209,19 @@ def _read_mark(root: Path) -> dict[str, Any] | None:
     return state
 
 
-def _own_paths(root: Path, split: str, params: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield the files and folders of a split that this module may have written.
-
-    The ids of the videos, which follow from the seed, prove that frames and masks are its own.
-    """
-    videos = set(_video_ids(params['seed'], split, params['splits'][split]))
-    names = _frame_names(params['length'])
-    for kind, suffix in (('JPEGImages', '.jpg'), ('Annotations', '.png')):
-        folder = root / split / kind
-        yield folder
-        for video in videos.intersection(os.listdir(folder) if folder.is_dir() else ()):
-            yield folder / video
-            yield from (folder / video / f'{name}{suffix}' for name in names)
-    expressions = root / 'meta_expressions' / split
-    yield from (root / split, expressions)
-    yield from (
-        path
-        for path, key, is_own in (
-            (root / split / 'meta.json', 'videos', videos.issuperset),
-            (expressions / 'meta_expressions.json', 'videos', videos.issuperset),
-            (root / 'pairs' / f'{split}.json', 'name', lambda name: name.startswith('refshapes-')),
-            (root / 'worlds' / f'{split}.json', 'format', FORMAT.__eq__),
-        )
-        if path.is_file() and _holds(path, key, is_own)
-    )
-
-
-def _holds(path: Path, key: str, is_own: Callable[[Any], bool]) -> bool:
+def _is_own(path: Path, videos: set[str], frames: set[str]) -> bool:
+    """Whether this module wrote a file, by the ids of its videos, which follow from the seed."""
+    if path.suffix != '.json':
+        kind, video = path.parts[-3:-1]
+        suffix = dict(JPEGImages='.jpg', Annotations='.png').get(kind)
+        return video in videos and path.suffix == suffix and path.stem in frames
     try:
-        return is_own(read_json(path)[key])
-    except (AttributeError, KeyError, TypeError, ValueError):
+        content = read_json(path)
+        listed = (
+            content['videos'] if 'videos' in content else [p['video'] for p in content['pairs']]
+        )
+        return videos.issuperset(listed)
+    except (KeyError, TypeError, ValueError):
         return False
 
 
@@ -254,29 +231,28 @@ def _clear(root: Path, params: Mapping[str, Any]) -> None:
     Raises:
         FileExistsError: in its place are other files, or links; nothing is removed then.
     """
-    found: list[Path] = []
-    for split in params['splits']:
-        own = set(_own_paths(root, split, params))
+    found, frames = [], set(_frame_names(params['length']))
+    for split, number in params['splits'].items():
+        videos = set(_video_ids(params['seed'], split, number))
         tops = [root / split, root / 'meta_expressions' / split]
         tops += [root / folder / f'{split}.json' for folder in ('pairs', 'worlds')]
-        paths = [path for top in tops for path in (top, *top.rglob('*')) if os.path.lexists(path)]
-        paths = [path for path in paths if not is_side_file(path.name)]
-        for path in paths:
-            # A temporary file of an interrupted run has the name of the file in its own.
-            name = re.sub(r'^\.(.+)\.\d+\.tmp(\.\w+)$', r'\1\2', path.name)
+        for path in (path for top in tops for path in (top, *top.rglob('*'))):
             is_linked = path.is_symlink() or (path.parent != root and path.parent.is_symlink())
-            if path.with_name(name) not in own or is_linked:
+            if path.is_dir() and not is_linked:
+                remove_temporaries(path)  # of a killed run
+            is_plain = not path.exists() or path.is_dir() or is_side_file(path.name)
+            if is_linked or not (is_plain or _is_own(path, videos, frames)):
                 raise FileExistsError(
                     f'{path} was not written by make_refshapes, so nothing in {root} is removed; '
                     'move it away, or choose another folder'
                 )
-        found += paths
+            found.append(path)
     for path in sorted(found, reverse=True):
         if path.is_dir():
             with contextlib.suppress(OSError):  # of a folder with side files
                 path.rmdir()
-        else:
-            path.unlink()
+        elif not is_side_file(path.name):
+            path.unlink(missing_ok=True)
     (root / MARK).unlink(missing_ok=True)
 
 

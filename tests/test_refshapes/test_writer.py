@@ -329,7 +329,7 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     make_refshapes(tmp_path, workers=1, **{**SMALL, 'splits': {'train': 2}})
     video = next((tmp_path / 'train/Annotations').iterdir())
-    (video / '.00005.123.tmp.png').write_bytes(b'')
+    (video / '.00005.99999999.tmp.png').write_bytes(b'')
     (tmp_path / 'train/.DS_Store').write_bytes(b'')
     remake(tmp_path)
     assert not video.exists()

@@ -121,6 +121,24 @@ def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> N
         assert (parent.returncode, message) == (130, 'stopped\n')
 
 
+@pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='there is no /proc')
+def test_commands_end_with_their_parent_also_after_exec() -> None:
+    code = (
+        'import subprocess, time\n'
+        'from r2vos_mm.utils.processes import die_with_parent\n'
+        "command = ['bash', '-c', 'exec sleep 60']\n"
+        'print(subprocess.Popen(command, preexec_fn=die_with_parent).pid, flush=True)\n'
+        'time.sleep(60)\n'
+    )
+    command = [sys.executable, '-c', code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        time.sleep(0.3)  # until after exec
+        assert is_alive(child)
+        parent.kill()
+    assert wait_until(lambda: not is_alive(child), seconds=5)
+
+
 def test_forked_processes_do_not_wait_for_threads_that_are_gone() -> None:
     result = subprocess.run(
         [sys.executable, '-c', OPENCV], capture_output=True, text=True, timeout=120, check=True

@@ -35,6 +35,7 @@ from r2vos_mm.utils.cli import (
     short_errors,
 )
 from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.processes import die_with_parent
 
 if TYPE_CHECKING:
     import torch
@@ -333,7 +334,11 @@ def measure_apart(phase: str, arguments: Sequence[str]) -> Measurement:
         out = Path(folder, 'measurement.json')
         command = [sys.executable, __file__, *arguments, '--worker', phase, '--out', str(out)]
         process = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,
         )
         if process.returncode:
             lines = process.stderr.strip().splitlines() or ['no message']

@@ -28,6 +28,7 @@ from typing import Any
 
 from r2vos_mm.utils.cli import UsageError, cfg_options, parser_of, short_errors
 from r2vos_mm.utils.files import atomic_path, read_json, write_atomically, write_json
+from r2vos_mm.utils.processes import die_with_parent
 from r2vos_mm.utils.settings import changed_settings
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -196,6 +197,8 @@ def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
     with log.open('a') as file:
         print(_START + shlex.join(command), file=file, flush=True)
         streams = dict(stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        # dist_train.sh and torchrun replace each other by exec, which keeps this; ranks do the same.
+        streams |= dict(preexec_fn=die_with_parent)
         with subprocess.Popen(command, env=environment, **streams) as process:
             try:
                 status = process.wait()
