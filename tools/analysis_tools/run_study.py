@@ -197,7 +197,7 @@ def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
     with log.open('a') as file:
         print(_START + shlex.join(command), file=file, flush=True)
         streams = dict(stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        # dist_train.sh and torchrun replace each other by exec, which keeps this; ranks do the same.
+        # dist_train.sh and torchrun follow by exec, which keeps this; the ranks do the same.
         streams |= dict(preexec_fn=die_with_parent)
         with subprocess.Popen(command, env=environment, **streams) as process:
             try:
