@@ -162,13 +162,11 @@ class BaseReferringDataset(BaseDataset):
         where = f'{video.video_id} expression {pair.exp_id}'
         listed = (*video.expressions, *video.absent)
         own = next((expression for expression in listed if expression.exp_id == pair.exp_id), None)
-        if own is None:
+        if own is None or own.text != pair.text:
             what = 'in the pairs file, but not among the usable sentences'
+            if own is not None:
+                what = f'is {pair.text!r} in the pairs file, but {own.text!r} in the sentences file'
             problems.add(where, what, 'pair skipped')
-            return None
-        if own.text != pair.text:
-            texts = f'is {pair.text!r} in the pairs file, but {own.text!r} in the sentences'
-            problems.add(where, f'{texts} file', 'pair skipped')
             return None
         if own.is_absent:
             what = 'positive in the pairs file, but about nothing in the video'

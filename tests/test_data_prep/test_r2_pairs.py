@@ -563,20 +563,9 @@ class TestCommand:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture,
     ) -> None:
-        with pytest.raises(SystemExit) as stop:
-            self.run(
-                tool,
-                monkeypatch,
-                '--expressions',
-                tmp_path / 'm.json',
-                '--holdout',
-                share,
-                '--negatives-per-positive',
-                1,
-                '--out',
-                tmp_path / 'p.json',
-            )
-        assert stop.value.code == 2
+        paths = ('--expressions', tmp_path / 'm.json', '--out', tmp_path / 'p.json')
+        options = ('--holdout', share, '--negatives-per-positive', 1)
+        assert self.run(tool, monkeypatch, *paths, *options) == 2
         assert f'--holdout: {share} is not a number between 0 and 1' in capsys.readouterr().err
 
     @pytest.mark.parametrize(
