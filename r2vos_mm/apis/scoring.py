@@ -37,7 +37,13 @@ from r2vos_mm.evaluation.metrics.pair_scores import (
     objects_of,
 )
 from r2vos_mm.utils.data_issues import DataFileError, Problem, shown
-from r2vos_mm.utils.expressions_file import frame_order, normalise_sentence, read_expressions
+from r2vos_mm.utils.expressions_file import (
+    MAX_OBJECT_ID,
+    frame_order,
+    normalise_sentence,
+    object_number,
+    read_expressions,
+)
 from r2vos_mm.utils.pairs_file import read_pair_rows
 from r2vos_mm.utils.processes import map_in_processes
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
@@ -441,10 +447,15 @@ def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask
 def _target(item: dict[str, Any], where: str) -> tuple[str, ...]:
     """Return the ids of an expression's objects: all of ``anno_id``, or the one of ``obj_id``."""
     if 'anno_id' in item:
+        if not isinstance(item['anno_id'], list):
+            raise ValueError(f'{where}: anno_id {item["anno_id"]!r} is not a list')
         return tuple(map(str, item['anno_id']))
     value = item.get('obj_id')
     if value is None or value == '':
         raise ValueError(
             f'{where} has no obj_id: only expressions whose object is known can be scored here'
         )
-    return (str(int(value)),)
+    number = object_number(value)
+    if number is None:
+        raise ValueError(f'{where}: obj_id {value!r} is not a number from 1 to {MAX_OBJECT_ID}')
+    return (number,)

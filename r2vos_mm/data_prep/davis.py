@@ -7,7 +7,7 @@ from pathlib import Path
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name
-from r2vos_mm.utils.files import read_json, write_json
+from r2vos_mm.utils.files import read_json, read_text, stems, write_json
 
 from .known_sets import TEXT_FILES
 
@@ -38,7 +38,7 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
     semantics = data_root / 'DAVIS/davis_semantics.json'
     categories = read_json(semantics) if semantics.is_file() else {}
     for split, listed in (('train', 'train'), ('valid', 'val')):
-        names = (data_root / f'DAVIS/ImageSets/2017/{listed}.txt').read_text().split()
+        names = read_text(data_root / f'DAVIS/ImageSets/2017/{listed}.txt').split()
         videos, objects = {}, {}
         for name in filter(is_plain_name, names):
             frames = _link_video(data_root, split, name)
@@ -103,7 +103,8 @@ def _link_video(data_root: Path, split: str, name: str) -> list[str]:
         link, target = data_root / split / part / name, davis / source / name
         if not link.exists() and target.is_dir():
             make_link(link, Path(os.path.relpath(target, link.parent)))
-    return sorted(path.stem for path in (davis / frames / name).glob('*.jpg'))
+    folder = davis / frames / name
+    return sorted(stems(folder, '.jpg')) if folder.is_dir() else []
 
 
 def make_link(link: Path, target: Path) -> None:

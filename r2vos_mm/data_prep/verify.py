@@ -17,7 +17,7 @@ from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import read_json, stems
+from r2vos_mm.utils.files import is_side_file, read_json, stems
 from r2vos_mm.utils.images import image_size, read_image
 from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
 from r2vos_mm.utils.state_dict import shorten
@@ -86,7 +86,7 @@ def check_set(
     for split, reader in sorted(readers.items()):
         records = _SplitCheck(data_root, split, reader, report, known).run(sample, workers)
         videos |= {record.video_id: record for record in records}
-    pairs_files = sorted(data_root.glob('pairs/*.json'))
+    pairs_files = sorted(p for p in data_root.glob('pairs/*.json') if not is_side_file(p.name))
     listed = _listed_videos(files) if pairs_files else set()
     for path in pairs_files:
         _check_pairs_file(path, report, videos, listed)

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
+from r2vos_mm.utils.files import read_text, stems
 
 from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
 from .io.annotations import read_rows
@@ -201,7 +203,7 @@ def read_queries(root: Path, problems: ProblemList) -> dict[str, list[tuple[int,
         FileNotFoundError: the file does not exist.
     """
     missed, path = root / MISSED, root / QUERIES
-    skipped = set(missed.read_text(encoding='utf-8').split()) if missed.is_file() else set()
+    skipped = set(read_text(missed).split()) if missed.is_file() else set()
     queries: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for number, row in _csv_rows(path):
         if number == 1 and row[:1] == ['video_id']:
@@ -228,8 +230,9 @@ def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> It
     """
     queries = read_queries(root, problems)
     for video in videos:
-        frames = sorted((root / INSTANCES / video).glob('*.h5')) if video in queries else ()
-        for path in frames:
+        folder = root / INSTANCES / video
+        frames = sorted(stems(folder, '.h5')) if video in queries and folder.is_dir() else ()
+        for path in (folder / f'{frame}.h5' for frame in frames):
             if not path.stem.isdecimal():
                 problems.add(video, f'{path.name} is not named by a frame number', 'file skipped')
                 continue
@@ -247,11 +250,4 @@ def _parse(row: Any) -> Entry | None:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Return the numbered rows of a file of comma-separated values."""
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f'{path} does not exist. Check data_root of the dataset, or '
-            'prepare the data as docs/datasets.md says'
-        ) from None
-    return enumerate(csv.reader(text.splitlines()), start=1)
+    return enumerate(csv.reader(io.StringIO(read_text(path), newline='')), start=1)

@@ -24,8 +24,8 @@ from PIL import Image
 
 from r2vos_mm.utils.data_issues import ProblemList, shown
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import PathLike, atomic_path, in_any_case, is_side_file
-from r2vos_mm.utils.images import open_image
+from r2vos_mm.utils.files import PathLike, atomic_path, is_side_file, read_text, visible_names
+from r2vos_mm.utils.images import image_size, open_image
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
@@ -92,9 +92,9 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
             names = scored_ids(entries, test_file, problems=problems)
         problems.report()
     elif videos.is_dir():
-        names = {folder.name for folder in videos.iterdir() if folder.is_dir()}
+        names = {name for name in visible_names(videos) if (videos / name).is_dir()}
     else:
-        names = set(videos.read_text(encoding='utf-8').split())
+        names = set(read_text(videos).split())
     unknown = sorted(names - set(entries))
     if unknown:
         raise ValueError(f'{videos} names videos that {path} does not list: {unknown[:10]}')
@@ -262,8 +262,7 @@ def _broken_files(
         parts = name.removeprefix(layout.top).split('/')
         video = parts[1] if layout.is_map else parts[0]
         if video not in sizes and images is not None:
-            with Image.open(in_any_case(images / video / f'{Path(parts[-1]).stem}.jpg')) as image:
-                sizes[video] = image.size
+            sizes[video] = image_size(images / video / f'{Path(parts[-1]).stem}.jpg')[::-1]
         try:
             with open_image(archive.read(name)) as image:
                 problem = _problem(image, layout, sizes.setdefault(video, image.size))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .data_issues import ProblemList
 from .expressions_file import read_expressions
+from .files import visible_names
 
 TEST_FILE = 'meta_expressions/test/meta_expressions.json'
 BUNDLED_IDS = 'ref_youtube_vos_valid_202.txt'
@@ -32,7 +33,7 @@ def scored_videos(
         return set(listed)
     frame_root = data_root / split / 'JPEGImages'
     folders = (
-        {path.name for path in frame_root.iterdir() if path.is_dir() and path.name[0] != '.'}
+        {name for name in visible_names(frame_root) if (frame_root / name).is_dir()}
         if frame_root.is_dir()
         else set()
     )

@@ -4,6 +4,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from r2vos_mm.utils.files import check_regular
+
 
 class _PlainUnpickler(pickle.Unpickler):
     """Builds numbers, strings, lists and dicts; refuses objects and calls, which need a name."""
@@ -22,6 +24,7 @@ def read_plain_pickle(path: Path) -> Any:
         ValueError: it is not a pickle of plain data; nothing in it was run.
     """
     try:
+        check_regular(path)
         with path.open('rb') as file:
             return _PlainUnpickler(file, encoding='latin1').load()
     except FileNotFoundError:
