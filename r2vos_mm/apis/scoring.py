@@ -75,11 +75,12 @@ class Outcome:
     objects: list[ObjectScores] = field(default_factory=list)
     unread: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    video: str = ''
 
     def add(self, other: Outcome) -> None:
         """Append the content of another outcome."""
-        for name, entries in vars(other).items():
-            getattr(self, name).extend(entries)
+        for name in ('pairs', 'objects', 'unread', 'problems'):
+            getattr(self, name).extend(getattr(other, name))
 
 
 VideoScorer = Callable[[VideoTask, MaskFiles, GroundTruth], Outcome]
@@ -107,9 +108,11 @@ def _score_video(
     task: VideoTask, *, scorer: VideoScorer, predictions: MaskFiles, truth: GroundTruth
 ) -> Outcome:
     try:
-        return scorer(task, predictions, truth)
+        outcome = scorer(task, predictions, truth)
     except DataFileError as error:
-        return Outcome(problems=[Problem(task.video, str(error), 'video not scored')])
+        outcome = Outcome(problems=[Problem(task.video, str(error), 'video not scored')])
+    outcome.video = task.video
+    return outcome
 
 
 def score_expressions(

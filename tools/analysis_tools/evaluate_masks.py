@@ -10,7 +10,8 @@ r"""Score masks on disk from any method: folders of PNGs, a submission zip, or C
 
 PRED holds ``<video>/<expression>/<frame>.png``, also in a folder below, with values above 0 as
 foreground. Predictions that are missing or damaged are listed, and the metrics that they touch are
-NaN. This tool requires neither torch nor MMEngine.
+NaN. A scoring that was stopped continues when the same command is run again. This tool requires
+neither torch nor MMEngine.
 
 Exit status: 0 if all predictions were read, or with --missing-is-empty; 1 with --strict if there
 are other problems; 2 if predictions are missing or damaged, or nothing can be scored.
@@ -25,9 +26,10 @@ import math
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +37,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from r2vos_mm import __version__
 from r2vos_mm.apis.scoring import (
     BOUND_TH,
     Outcome,
@@ -47,6 +50,7 @@ from r2vos_mm.apis.scoring import (
     score_unsupervised,
     score_videos,
 )
+from r2vos_mm.apis.scoring_spool import ScoringSpool
 from r2vos_mm.evaluation import (
     Difference,
     MaskCandidates,
@@ -250,19 +254,32 @@ def run(
     outcome, partial_path = Outcome(), partial_csv(args)
     if partial_path:
         partial_path.unlink(missing_ok=True)
-    scorer = partial(scorer, reading=Reading(args.missing_is_empty, args.threshold))
-    bar, processes = Progress(len(tasks), 'videos'), min(args.processes, len(tasks))
-    outcomes = score_videos(scorer, tasks, masks, truth, processes=processes)
-    for done, part in enumerate(outcomes, start=1):
+    reading = Reading(args.missing_is_empty, args.threshold)
+    spool = ScoringSpool(masks, truth, (__version__, scorer.__name__, reading))
+    finished, left = spool.split(tasks)
+    if finished:
+        print(f'{len(finished)} of {len(tasks)} videos were scored before this was stopped')
+    bar, processes = Progress(len(tasks), 'videos'), min(args.processes, len(left))
+    scorer = partial(scorer, reading=reading)
+    outcomes = score_videos(scorer, left, masks, truth, processes=processes)
+    for done, part in enumerate(chain(finished, kept(outcomes, spool)), start=1):
         if partial_path:
             append_pairs(partial_path, part.pairs)
         outcome.add(part)
         bar.update(done)
+    spool.remove()
     for entries in (outcome.pairs, outcome.objects):
         entries.sort(key=lambda entry: entry.pair_id)
     for problems in (outcome.unread, outcome.problems):
         problems.sort(key=lambda problem: problem.where)
     return outcome
+
+
+def kept(outcomes: Iterator[Outcome], spool: ScoringSpool) -> Iterator[Outcome]:
+    """Keep outcomes in the spool before they are yielded."""
+    for outcome in outcomes:
+        spool.add(outcome)
+        yield outcome
 
 
 def partial_csv(args: argparse.Namespace) -> Path | None:
