@@ -20,11 +20,12 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.datasets import normalise_sentence
 from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
 from r2vos_mm.engine.config import read_config
-from r2vos_mm.engine.settings import check_settings
+from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
+from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
@@ -239,8 +240,11 @@ def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
     if not given:
         raise ValueError('there are no sentences: give at least one')
     for position, sentence in enumerate(given):
-        if not isinstance(sentence, str) or not sentence.strip():
-            raise ValueError(f'sentence {position} of {len(given)} is {sentence!r}: give it text')
+        if not is_text(sentence):
+            raise ValueError(
+                f'sentence {position} of {len(given)} is {sentence!r}: give it text without half '
+                'characters (lone surrogates)'
+            )
     return [normalise_sentence(sentence) for sentence in given]
 
 

@@ -8,6 +8,7 @@ in place, so that a killed process leaves an incomplete file.
 
 import os
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,6 +28,8 @@ from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
 ATOMIC_BACKEND = 'atomic_local'
 MapLocation = str | torch.device | Callable | None
+# Compressed weights expand to less than twice their size; those of an untrained model have zeros.
+_MAX_EXPANSION, _ALWAYS_READ = 20, 2**26
 _EXACT_TYPES = (type(None), bool, int, float, str, bytes)
 
 
@@ -55,17 +58,43 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointReadError: the file is damaged, or needs Python classes to be unpickled.
+        CheckpointReadError: the file is damaged, expands to far more than its size, or needs
+            Python classes to be unpickled.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f'Checkpoint {path} does not exist')
+        problem = 'is not a file' if path.exists() else 'does not exist'
+        raise FileNotFoundError(f'Checkpoint {path} {problem}')
     try:
+        if zipfile.is_zipfile(path):
+            _check_archive(path)
         return torch.load(path, map_location=map_location, weights_only=True)
-    except (PermissionError, MemoryError):
+    except (PermissionError, MemoryError, CheckpointReadError):
         raise
     except Exception as error:  # a damaged file can make unpickling fail with nearly any
         raise _read_error(path, error) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise CheckpointReadError for checksums that differ, and for sizes that are no model's.
+
+    ``torch.load`` verifies no checksum: with a flipped bit it returns changed weights.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members, size = archive.infolist(), path.stat().st_size
+        expanded = sum(member.file_size for member in members)
+        if expanded > max(_ALWAYS_READ, _MAX_EXPANSION * size):
+            raise CheckpointReadError(
+                f'Checkpoint {path} of {size:,} bytes would expand to {expanded:,}, which weights '
+                'do not: it is not read. Get it from its owners'
+            )
+        has_checksums = any(member.CRC for member in members)  # PyTorch can write without
+        damaged = archive.testzip() if has_checksums else None
+    if damaged is not None:
+        raise CheckpointReadError(
+            f'Checkpoint {path} is damaged: the checksum of {damaged} in it is wrong. Copy it '
+            'again, or take an earlier one'
+        )
 
 
 def _read_error(path: Path, error: Exception) -> CheckpointReadError:

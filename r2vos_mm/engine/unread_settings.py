@@ -205,7 +205,7 @@ def _unread(value: Any, path: tuple[str, ...], parts: Registry | None) -> Iterat
                 yield f'{where}.type: no {parts.name} is named {kind!r}{hint}'
         elif path[0] == 'default_hooks' and len(path) == 2:
             yield f'{where}: it has no type{_did_you_mean(path[1], _DEFAULT_HOOKS)}'
-        elif len(path) < 4 and path[0] != 'model':
+        elif len(path) < 5 and path[0] != 'model':
             names = _untyped(key, value, path)
         for name in value if names is not None else ():
             hint = _did_you_mean(name, names)
