@@ -11,7 +11,7 @@ model = dict(
     type='ReferringVideoSegmentor',
     data_preprocessor=dict(type='ReferringDataPreprocessor', pad_size_divisor=32),
     backbone=dict(
-        type='mmdet.ResNet',
+        type='FoldedResNet',
         depth=50,
         num_stages=4,
         out_indices=(0, 1, 2, 3),

@@ -1,4 +1,4 @@
-"""Visual backbones. Image backbones (ResNet, 2-D Swin) are taken from MMDetection."""
+"""Visual backbones. ResNet and 2-D Swin are MMDetection's."""
 
 from .checkpoints import (
     BackboneWeights,
@@ -9,12 +9,14 @@ from .checkpoints import (
     read_state,
 )
 from .efficientnet_lite import EfficientNetLite
+from .folded_resnet import FoldedResNet
 from .transformers_backbone import TransformersBackbone
 from .video_swin import VideoSwinTransformer
 
 __all__ = [
     'BackboneWeights',
     'EfficientNetLite',
+    'FoldedResNet',
     'TransformersBackbone',
     'VideoSwinTransformer',
     'convert_swin',
