@@ -1,10 +1,13 @@
 """Write the predictions of a test to a file."""
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
 from mmengine.evaluator import DumpResults
 
+from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.logging import log
 from r2vos_mm.utils.masks_io import encode_rle
 
 _MASK_FIELDS = ('masks', 'ungated_masks')
@@ -30,3 +33,9 @@ class DumpPredictions(DumpResults):
             names = {key: sample.get(key) for key in ('video_id', 'frame_ids')}
             encoded.append({**names, 'sentences': sample['gt_pairs']['sentences'], **pairs})
         super().process(data_batch, encoded)
+
+    def compute_metrics(self, results: list) -> dict:
+        """Write the file atomically: a full disk leaves the one that was there."""
+        write_atomically(pickle.dumps(results), self.out_file_path)
+        log(f'Predictions were written to {self.out_file_path}')
+        return {}

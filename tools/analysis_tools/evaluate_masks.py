@@ -75,7 +75,7 @@ from r2vos_mm.evaluation.metrics.report import format_table, write_results
 from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
 from r2vos_mm.utils.cli import Progress, UsageError, parser_of, short_errors
 from r2vos_mm.utils.data_issues import DataFileError, Problem
-from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.files import read_json, write_atomically
 from r2vos_mm.utils.masks_io import compressed_rle
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
@@ -303,7 +303,7 @@ def report(outcome: Outcome, args: argparse.Namespace) -> None:
     """
     if args.missing is not None and not args.compare:
         lines = [f'{problem}\n' for problem in (*outcome.unread, *outcome.problems)]
-        args.missing.write_text(''.join(lines), encoding='utf-8')
+        write_atomically(''.join(lines), args.missing)
     effect = 'metrics that they touch are NaN (--missing-is-empty counts them as empty)'
     if args.missing_is_empty:
         effect = 'they count as empty (--missing-is-empty)'
