@@ -95,7 +95,7 @@ def prepare(
     Raises:
         NotADirectoryError: ``download_dir`` is not a folder.
         OSError: the disk is full or cannot be written; the message names it.
-        ValueError: an archive is broken or exceeds the limits; files unpacked before are kept.
+        ValueError: an archive is broken or exceeds the limits; files of sound archives are kept.
     """
     if not download_dir.is_dir():
         raise NotADirectoryError(f'{download_dir} is not a folder: put the downloads there')
@@ -139,11 +139,22 @@ class _Member(NamedTuple):
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A header without endless names, which tarfile reads into memory."""
+    """A header without endless names, which tarfile reads into memory.
+
+    Attributes:
+        end: why the last header that was read ended the archive; tarfile takes any for the end.
+    """
+
+    end: tarfile.HeaderError | None = None
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> 'tarfile.TarInfo':
-        header = super().frombuf(buf, encoding, errors)
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        """See tarfile; raise ValueError for a long name."""
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            cls.end = error
+            raise
         if header.type in _NAME_HEADERS and header.size > _NAME_BYTES:
             raise ValueError(f'a name of {header.size} bytes')
         return header
@@ -195,6 +206,10 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
     for info in archive:
         if not info.isdir():
             yield _Member(info.name, info.size, info.isreg(), partial(archive.extractfile, info))
+    if not isinstance(_TarHeader.end, tarfile.EOFHeaderError):
+        raise ValueError(f'it ends early: {_TarHeader.end}')
+    while archive.fileobj.read(_CHUNK):
+        pass  # the checksum of compressed content comes last
 
 
 def _checked(members: Iterable[_Member], path: Path, limits: Limits) -> Iterator[_Member]:
@@ -244,28 +259,48 @@ def _unpack(
         wanted = list(wanted)
         sizes = (m.size for m, place, inner in wanted if not (data_root / place / inner).exists())
         _require_space(data_root, sum(sizes), path.name)
+    written: list[Path] = []
     folders: set[Path] = set()
-    for member, place, inner in wanted:
-        target = data_root / place / inner
-        # A part that is a link is a folder of the user's: nothing is added to it.
-        if (data_root / place).is_symlink() or target.exists():
-            report.already += 1
-            continue
-        _require_space(data_root, member.size, path.name)
-        if target.parent not in folders and target.parent.is_dir():
-            remove_temporaries(target.parent)
-        folders.add(target.parent)
-        try:
-            with atomic_path(target) as draft, draft.open('wb') as sink:
-                sink.writelines(_chunks(member, path))
-        except UserError:
-            raise
-        except OSError as error:
-            raise OSError(
-                f'{target} cannot be written ({error.strerror}): choose a --data-root on a disk '
-                'where you may write'
-            ) from error
-        report.written += 1
+    try:
+        for member, place, inner in wanted:
+            target = data_root / place / inner
+            # A part that is a link is a folder of the user's: nothing is added to it.
+            if (data_root / place).is_symlink() or target.exists():
+                report.already += 1
+                continue
+            _require_space(data_root, member.size, path.name)
+            if target.parent not in folders and target.parent.is_dir():
+                remove_temporaries(target.parent)  # of a killed run
+            folders.add(target.parent)
+            _write(target, _chunks(member, path))
+            written.append(target)
+    except ValueError:
+        if path.suffix.lower() not in ('.zip', '.tar'):
+            # Only the end of compressed tar files tells whether the content was right.
+            for target in written:
+                target.unlink()
+            written.clear()
+        raise
+    finally:
+        report.written += len(written)
+
+
+def _write(target: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file atomically.
+
+    Raises:
+        OSError: the disk is full or cannot be written; the message names the file.
+    """
+    try:
+        with atomic_path(target) as draft, draft.open('wb') as sink:
+            sink.writelines(chunks)
+    except UserError:
+        raise
+    except OSError as error:
+        raise OSError(
+            f'{target} cannot be written ({error.strerror}): choose a --data-root on a disk where '
+            'you may write'
+        ) from error
 
 
 def _chunks(member: _Member, path: Path) -> Iterator[bytes]:

@@ -108,8 +108,11 @@ def _check_pairs_file(
         stated, whole = read_json(path).get('pairs_sha256'), len(problems.rows) == before
         if stated is not None and whole and stated != pairs_sha256(rows):
             raise ValueError('its pairs are not those of its pairs_sha256: it was edited')
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         problems.add(f'pairs/{path.name}', str(error), 'not usable')
+    except (AttributeError, KeyError, TypeError):
+        what = 'a pair has no text exp_video, or no numbers label and rank, for its pairs_sha256'
+        problems.add(f'pairs/{path.name}', what, 'write the file again')
     for row in rows if listed else ():
         video, what = videos.get(row['video']), ''
         if row['video'] not in listed:

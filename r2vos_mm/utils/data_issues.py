@@ -76,7 +76,9 @@ class ProblemList:
     def table(self) -> str:
         """Return the problems as aligned rows of text."""
         shown = self.rows[: self.max_rows]
-        widths = [max(len(getattr(row, name)) for row in shown) for name in ('where', 'what')]
+        widths = [
+            max((len(getattr(row, name)) for row in shown), default=0) for name in ('where', 'what')
+        ]
         lines = [
             f'  {row.where:<{widths[0]}}  {row.what:<{widths[1]}}  -> {row.consequence}'
             for row in shown

@@ -303,6 +303,36 @@ class TestHostileArchives:
             run(downloads)
         assert files_of(downloads.parent / 'data') == {}
 
+    @pytest.mark.parametrize('kind', ['changed', 'cut off'])
+    def test_a_tar_file_that_ends_early(self, downloads: Path, kind: str) -> None:
+        """Of two members, the second's header is damaged, or it is missing with the end."""
+        path = downloads / 'a.tar'
+        with tarfile.open(path, 'w') as archive:
+            for number in range(2):
+                info = tarfile.TarInfo(JPEG.replace('00000', f'0000{number}'))
+                info.size = 3
+                archive.addfile(info, io.BytesIO(b'jpg'))
+        content = bytearray(path.read_bytes())
+        content[1024 + 5] ^= 1
+        path.write_bytes(content if kind == 'changed' else content[:1024])
+        with pytest.raises(ValueError, match='it ends early.*Download it again'):
+            run(downloads)
+        assert files_of(downloads.parent / 'data') == {JPEG: b'jpg'}
+
+    def test_a_wrong_checksum_at_the_end(self, downloads: Path) -> None:
+        """Nothing is kept that may be wrong; files that were there before are."""
+        other = JPEG.replace('00000', '00005')
+        archive_of(downloads / 'a.tar.gz', {JPEG: b'old'})
+        run(downloads)
+        path = downloads / 'a.tar.gz'
+        archive_of(path, {JPEG: b'old', other: b'new'})
+        content = bytearray(path.read_bytes())
+        content[-8] ^= 1  # of the CRC
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match='CRC check failed.*Download it again'):
+            run(downloads)
+        assert files_of(downloads.parent / 'data') == {JPEG: b'old'}
+
     def test_endless_names_of_tar(self, downloads: Path) -> None:
         header = tarfile.TarInfo('x')
         header.type, header.size = tarfile.XHDTYPE, 1 << 30
