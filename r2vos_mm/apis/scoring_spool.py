@@ -15,7 +15,7 @@ from zipfile import ZipInfo
 
 from r2vos_mm.evaluation.mask_files import GroundTruth, MaskFiles, PngGroundTruth, VideoTask
 from r2vos_mm.evaluation.metrics.pair_scores import ObjectScores, PairScores
-from r2vos_mm.utils.data_issues import Problem
+from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
 from .scoring import Outcome
@@ -94,7 +94,7 @@ def _stamps(masks: MaskFiles, folder: str) -> list[Any]:
     """Return names, sizes and times of the masks in a folder."""
     try:
         names = masks.names(folder)
-    except ValueError:
+    except (ValueError, DataFileError):
         return []
     return [masks.root, *chain.from_iterable(_stamps_of(masks, names))]
 

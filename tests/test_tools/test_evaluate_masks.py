@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import mask_sets  # noqa: E402
@@ -159,7 +160,7 @@ def test_a_broken_annotation_is_not_scored(truth, predictions, capsys):
 
 def test_what_is_done_survives_an_interruption(truth, predictions, monkeypatch):
     def interrupted(scorer, tasks, *files, processes):
-        yield scorer(tasks[0], *files)
+        yield replace(scorer(tasks[0], *files), video=tasks[0].video)
         raise KeyboardInterrupt
 
     rows = ['--csv', str(truth / 'rows.csv')]
