@@ -272,6 +272,43 @@ def test_ablations_change_what_they_say():
     assert ungated.model.test_cfg.gate_threshold == 0
 
 
+REAL_ABLATIONS = {  # docs/real_video.md
+    'no words': {
+        'word_maps': None,
+        'neck.word_input': None,
+        'cycle_head.sees_words': False,
+        'cycle_head.prior_weight': 0.0,
+    },
+    'words in the verdict only': {'neck.word_input': None},
+    'words in the masks only': {'cycle_head.sees_words': False, 'cycle_head.prior_weight': 0.0},
+    'no cycle': {'cycle_head': None, 'mask_head.mixes_reconstruction': False},
+    'trained backbone': {'backbone.frozen': False},
+}
+
+
+@pytest.mark.parametrize('name', REAL_ABLATIONS)
+def test_ablations_of_the_model_for_real_video(name: str):
+    config = load('r2vos/r2vos_effnet-lite2_2xb4-4k_real-clips.py')
+    config.merge_from_dict({f'model.{key}': value for key, value in REAL_ABLATIONS[name].items()})
+    model = toy_model(config)
+    uses_words = [
+        model.word_maps is not None,
+        model.neck.word_input is not None,
+        bool(model.cycle_head and model.cycle_head.needs_words),
+    ]
+    assert (
+        uses_words
+        == {
+            'no words': [False] * 3,
+            'words in the verdict only': [True, False, True],
+            'words in the masks only': [True, True, False],
+            'no cycle': [True, True, False],
+            'trained backbone': [True] * 3,
+        }[name]
+    )
+    assert any(p.requires_grad for p in model.backbone.parameters()) == (name == 'trained backbone')
+
+
 def resizes_in(part: object) -> Iterator[dict]:
     """Every ``Resize`` of a pipeline."""
     if isinstance(part, dict):

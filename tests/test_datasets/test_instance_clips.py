@@ -7,10 +7,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from toy_models import CONFIGS
 
 from r2vos_mm.datasets import InstanceClipsDataset
 from r2vos_mm.datasets.pseudo_video import Layer, camera_path, cut_out, film, placement
 from r2vos_mm.datasets.samplers import EpochIndex
+from r2vos_mm.registry import DATASETS
 
 SIZE = (120, 160)  # height and width of the images
 # name: [(category, x, y, width, height, BGR)]
@@ -203,3 +206,19 @@ def test_subsets_and_options(root: Path):
     (root / 'other.json').write_text('{"images": []}')
     with pytest.raises(ValueError, match="expected COCO's form"):
         build(root, ann_file='other.json')
+
+
+def test_images_and_videos_train_together(root: Path, tiny_set: Path):
+    config = Config.fromfile(CONFIGS / 'r2vos/r2vos_effnet-lite2_2xb4-4k_real-clips.py')
+    joined = config.train_dataloader.dataset
+    joined.datasets[0].data_root = str(root)
+    joined.datasets[1].update(data_root=str(tiny_set), video_subset=None)
+    data = DATASETS.build(joined)
+    images, videos = data.datasets
+    assert len(data) == len(images) + len(videos)
+    assert len(images) == 2 * 3
+    width, height = config.image_size
+    for index in (0, len(data) - 1):
+        item = data[EpochIndex(index, 1)]
+        assert item['inputs'].shape == (3, 3, height, width)
+        assert item['data_samples'].gt_pairs.valid[0].any()
