@@ -1,15 +1,15 @@
 """Define ResNet with its fixed batch norms folded into the convolutions."""
 
-from typing import ClassVar
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from mmdet.models.backbones import ResNet
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from r2vos_mm.registry import MODELS
+
+from ..layers.recompute import recompute
 
 
 def conv_norm(conv: nn.Module, norm: nn.Module, maps: Tensor) -> Tensor:
@@ -35,9 +35,7 @@ class _FoldedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if getattr(self, 'with_plugins', False):
             return super().forward(x)
-        if self.with_cp and torch.is_grad_enabled():
-            return self.relu(checkpoint(self._residual, x, use_reentrant=False))
-        return self.relu(self._residual(x))
+        return self.relu(recompute(self._residual, x, when=self.with_cp))
 
     def _residual(self, x: Tensor) -> Tensor:
         out = conv_norm(self.conv1, self.norm1, x)
@@ -68,10 +66,10 @@ class FoldedResNet(ResNet):
     folded into the convolution before it. ``with_cp`` recomputes blocks in the backward pass.
     """
 
-    arch_settings: ClassVar = {
-        depth: (_BasicBlock if block is BasicBlock else _Bottleneck, blocks)
-        for depth, (block, blocks) in ResNet.arch_settings.items()
-    }
+    def make_res_layer(self, *, block: type, **options: Any) -> nn.Module:
+        """Build a stage of folded blocks."""
+        folded = {BasicBlock: _BasicBlock, Bottleneck: _Bottleneck}
+        return super().make_res_layer(block=folded[block], **options)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) -> for each out index a map (N, C_i, h_i, w_i)."""

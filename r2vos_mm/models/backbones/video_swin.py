@@ -17,10 +17,10 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import constant_init, trunc_normal_init
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from r2vos_mm.registry import MODELS
 
+from ..layers.recompute import recompute
 from .checkpoints import load_backbone
 from .windows import (
     ShiftedLayout,
@@ -197,10 +197,7 @@ class VideoSwinStage(nn.Module):
         size = maps.shape[1:4]
         grids = [fit_window(size, self.window_size, shifted=shifted) for shifted in (False, True)]
         for index, block in enumerate(self.blocks):
-            if self.with_cp and torch.is_grad_enabled():
-                maps = checkpoint(block, maps, grids[index % 2], use_reentrant=False)
-            else:
-                maps = block(maps, grids[index % 2])
+            maps = recompute(block, maps, grids[index % 2], when=self.with_cp)
         return maps
 
 

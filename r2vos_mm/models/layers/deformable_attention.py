@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from mmcv.ops import MultiScaleDeformableAttention, multi_scale_deform_attn
 from torch import Tensor
 
+from .recompute import recompute
+
 Shapes = list[tuple[int, int]]
 
 
@@ -40,7 +42,16 @@ def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
 
 
 class DeformableAttention(MultiScaleDeformableAttention):
-    """Deformable attention, batch first, that takes the sizes of the levels as Python numbers."""
+    """Deformable attention, batch first, that takes the sizes of the levels as Python numbers.
+
+    Args:
+        with_cp: recompute the samples in the backward pass instead of keeping them.
+        args, kwargs: see MMCV's module.
+    """
+
+    def __init__(self, *args: Any, with_cp: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.with_cp = with_cp
 
     def forward(
         self,
@@ -76,7 +87,8 @@ class DeformableAttention(MultiScaleDeformableAttention):
     def _sample(self, value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
         """Sum the samples with MMCV's kernel on a GPU if it is compiled; see the function."""
         if not (value.is_cuda and multi_scale_deform_attn.IS_CUDA_AVAILABLE):
-            return sample_and_sum(value, shapes, locations, weights)
+            inputs = value, shapes, locations, weights
+            return recompute(sample_and_sum, *inputs, when=self.with_cp)
         function = multi_scale_deform_attn.MultiScaleDeformableAttnFunction
         layout = _layout(tuple(shapes), value.device)
         return function.apply(value, *layout, locations, weights, self.im2col_step)

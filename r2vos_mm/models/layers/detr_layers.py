@@ -13,6 +13,7 @@ from r2vos_mm.registry import MODELS
 
 from .attention import attend_few_queries
 from .deformable_attention import DeformableAttention
+from .recompute import recompute
 
 
 class AttentionWithoutWeights(MultiheadAttention):
@@ -63,9 +64,13 @@ class AttentionWithoutWeights(MultiheadAttention):
 
 
 class _OwnAttention(BaseModule):
-    """Base of MMDetection's layers that builds the attention classes of ``attention``."""
+    """Base of MMDetection's layers that builds the attention classes of ``attention``.
+
+    With ``with_cp`` the layer is recomputed in the backward pass to save memory.
+    """
 
     attention: ClassVar[dict[str, type]]
+    with_cp = False
 
     def _init_layers(self) -> None:
         for name, kind in self.attention.items():
@@ -74,6 +79,9 @@ class _OwnAttention(BaseModule):
         self.ffn = FFN(**self.ffn_cfg)
         norms = range(len(self.attention) + 1)
         self.norms = ModuleList(build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in norms)
+
+    def forward(self, *inputs: Tensor | None, **named: object) -> Tensor:
+        return recompute(super().forward, *inputs, when=self.with_cp, **named)
 
 
 class _DetrEncoderLayer(_OwnAttention, mmdet.DetrTransformerEncoderLayer):
@@ -95,7 +103,11 @@ class _DeformableDecoderLayer(_OwnAttention, mmdet.DeformableDetrTransformerDeco
 
 
 class _OwnLayers(BaseModule):
-    """Base of MMDetection's transformers that builds layers of the class ``layer``."""
+    """Base of MMDetection's transformers that builds layers of the class ``layer``.
+
+    The first ``num_cp`` layers of an encoder are recomputed in the backward pass, by PyTorch in
+    place of fairscale.
+    """
 
     layer: ClassVar[type]
 
@@ -103,6 +115,8 @@ class _OwnLayers(BaseModule):
         layers = range(self.num_layers)
         self.layers = ModuleList(self.layer(**self.layer_cfg) for _ in layers)
         self.embed_dims = self.layers[0].embed_dims
+        for layer in self.layers[: max(getattr(self, 'num_cp', 0), 0)]:
+            layer.with_cp = True
 
 
 @MODELS.register_module()

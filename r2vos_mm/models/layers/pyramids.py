@@ -11,16 +11,23 @@ from r2vos_mm.structures import TextFeatures
 from .convolved_maps import ConvolvedMaps
 from .initialization import caffe2_convolutions
 from .maps import per_frame
+from .recompute import recompute
 
 
-def top_down(features: Tensor, laterals: list[Tensor], layers: nn.ModuleList) -> Tensor:
+def top_down(
+    features: Tensor, laterals: list[Tensor], layers: nn.ModuleList, *, with_cp: bool = False
+) -> Tensor:
     """Apply x <- layer(lateral + up(x)) with nearest upsampling.
 
     From the coarsest map (M, C, h, w) through laterals (M, C_i, h_i, w_i), coarsest first, each
-    with its layer.
+    with its layer. ``with_cp`` recomputes the steps in the backward pass.
     """
+
+    def step(features: Tensor, lateral: Tensor, layer: nn.Module) -> Tensor:
+        return layer(lateral + F.interpolate(features, lateral.shape[-2:], mode='nearest'))
+
     for lateral, layer in zip(laterals, layers, strict=True):
-        features = layer(lateral + F.interpolate(features, lateral.shape[-2:], mode='nearest'))
+        features = recompute(step, features, lateral, layer, when=with_cp)
     return features
 
 
@@ -32,10 +39,19 @@ class TopDownPyramid(BaseModule):
         channels: C.
         num_laterals: encoder levels finer than the grounding stride, plus the stride-4 map.
         num_groups: groups of the normalisations.
+        with_cp: recompute the steps in the backward pass to save memory.
     """
 
-    def __init__(self, channels: int = 256, *, num_laterals: int = 3, num_groups: int = 8) -> None:
+    def __init__(
+        self,
+        channels: int = 256,
+        *,
+        num_laterals: int = 3,
+        num_groups: int = 8,
+        with_cp: bool = False,
+    ) -> None:
         super().__init__()
+        self.with_cp = with_cp
         norm = dict(type='GN', num_groups=num_groups)
         self.layers = nn.ModuleList(
             ConvModule(channels, channels, 3, padding=1, norm_cfg=norm) for _ in range(num_laterals)
@@ -60,7 +76,7 @@ class TopDownPyramid(BaseModule):
     def merge(self, early: Tensor, laterals: list[Tensor]) -> ConvolvedMaps:
         """Go down from ``early`` through the laterals, all (P, T, C, h, w), coarsest first."""
         laterals = [lateral.flatten(0, 1) for lateral in laterals]
-        features = top_down(early.flatten(0, 1), laterals, self.layers)
+        features = top_down(early.flatten(0, 1), laterals, self.layers, with_cp=self.with_cp)
         return ConvolvedMaps(features.unflatten(0, early.shape[:2]), self.mask_features)
 
 
@@ -73,19 +89,13 @@ class CrossModalPyramid(TopDownPyramid):
     Args:
         block: config of the :class:`VisionLanguageBlock` of every level, without ``reduction``.
         reductions: the blocks' reductions, coarsest level first, stride 4 last.
-        channels: C.
-        num_groups: groups of the normalisations.
+        options: other arguments of :class:`TopDownPyramid`.
     """
 
     def __init__(
-        self,
-        *,
-        block: dict,
-        reductions: tuple[int, ...] = (2, 4, 8),
-        channels: int = 256,
-        num_groups: int = 8,
+        self, *, block: dict, reductions: tuple[int, ...] = (2, 4, 8), **options: int
     ) -> None:
-        super().__init__(channels=channels, num_laterals=len(reductions), num_groups=num_groups)
+        super().__init__(num_laterals=len(reductions), **options)
         self.blocks = ModuleList(
             MODELS.build(dict(block, reduction=reduction)) for reduction in reductions
         )

@@ -50,6 +50,16 @@ def test_same_names_values_and_gradients_as_mmdet(changes):
         )
 
 
+def test_both_start_with_the_same_weights():
+    """The last norm of each block starts at zero."""
+    ours, theirs = (backbone(kind) for kind in ('FoldedResNet', 'mmdet.ResNet'))
+    for model in (ours, theirs):
+        torch.manual_seed(0)
+        model.init_weights()
+    assert not theirs.layer1[0].norm3.weight.any()
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+
+
 def test_batch_norms_in_training_are_not_folded():
     model = backbone('FoldedResNet', norm_eval=False, frozen_stages=-1)
     model.train()
