@@ -181,6 +181,7 @@ def test_a_second_signal_ends_a_blocked_process() -> None:
         '    print("ready", flush=True)\n'
         '    library.pthread_mutex_lock(lock); library.pthread_mutex_lock(lock)'
     )
+    time.sleep(1)  # until it is in the second call
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)
