@@ -25,6 +25,7 @@ _PR_SET_PDEATHSIG = 1
 # Processes started before their parent ends are looked at this often where prctl does not exist.
 _SECONDS_BETWEEN_LOOKS = 1.0
 _PATIENCE = 10.0
+_SECONDS_TO_DIE = 1.0
 
 
 def die_with_parent() -> None:
@@ -139,6 +140,23 @@ def _noted_work(pid: int) -> str | None:
     return name.decode(errors='replace') if owner == str(pid).encode() else None
 
 
+def _failure_of_workers(error: Exception) -> re.Match | None:
+    """Find the dead workers in an error of a ``DataLoader``, or ask PyTorch for them."""
+    text = str(error)
+    # The connections of a worker break a moment before its death is seen.
+    end = time.monotonic() + _SECONDS_TO_DIE * isinstance(error, (ConnectionError, EOFError))
+    while 'torch' in sys.modules:
+        try:
+            sys.modules['torch']._C._error_if_any_worker_fails()
+        except RuntimeError as found:
+            text = text if 'DataLoader worker' in text else str(found)
+            break
+        if time.monotonic() >= end:
+            break
+        time.sleep(0.01)
+    return re.search(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)(.*)', text)
+
+
 @contextmanager
 def loader_workers() -> Iterator[None]:
     """Processes forked inside the block are workers of this one, as those of a ``DataLoader``.
@@ -152,9 +170,12 @@ def loader_workers() -> Iterator[None]:
     before, _forks['are_workers'] = _forks['are_workers'], True
     try:
         yield
-    except RuntimeError as error:
-        dead = re.search(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)(.*)', str(error))
+    except (RuntimeError, OSError, EOFError) as error:
+        # PyTorch's handler raises again when the worker is seen to have ended.
+        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        dead = _failure_of_workers(error)
         if dead is None:
+            signal.signal(signal.SIGCHLD, handler)
             raise
         items = [_noted_work(int(pid)) for pid in dead[1].split(',')]
         names = ' or '.join(item for item in items if item)
