@@ -74,9 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     with short_errors(args.debug):
+        from r2vos_mm.compat.distributed import lost_processes
         from r2vos_mm.utils.logging import quiet
+        from r2vos_mm.utils.processes import loader_workers
 
-        with quiet():
+        with quiet(), loader_workers(), lost_processes():
             run_test(args)
 
 

@@ -1,12 +1,10 @@
 """Train a model: ``python tools/train.py configs/r2vos_swin_b.py``."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from r2vos_mm.utils.cli import UsageError, add_run_options, parser_of, short_errors
-from r2vos_mm.utils.processes import die_with_parent
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -113,8 +111,6 @@ def train(args: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
-    if 'TORCHELASTIC_RUN_ID' in os.environ:
-        die_with_parent()
     with short_errors(args.debug):
         train(args)
 

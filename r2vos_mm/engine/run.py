@@ -19,6 +19,7 @@ from r2vos_mm.utils.cli import (
     check_writable,
     existing_file,
 )
+from r2vos_mm.utils.processes import die_with_parent
 from r2vos_mm.utils.weights import fetch_pretrained
 
 from .config import read_config
@@ -32,9 +33,13 @@ _PLAIN_LOOPS = (None, 'ValLoop', 'TestLoop')
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config of ``args.config`` with the options of ``add_run_options`` applied.
 
+    A process of a launcher ends with it from now on.
+
     Raises:
         UsageError: the file or an option is wrong.
     """
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        die_with_parent()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, cfg_options(args.cfg_options), needs=['model'])
     cfg.launcher = args.launcher

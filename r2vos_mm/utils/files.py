@@ -101,8 +101,8 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DiskFullError(
-            f'no space left on the disk mounted at {_mount_point(path)} for {path}, which is as it '
-            f'was before; free some space there ({error.strerror})'
+            f'no space left on the disk mounted at {_mount_point(path)} to write {path}; an older '
+            f'one is kept. Free some space there ({error.strerror})'
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

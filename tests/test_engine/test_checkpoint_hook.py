@@ -1,5 +1,6 @@
 """What SafeCheckpointHook writes, keeps and refuses."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mmengine.runner import Runner
 
 from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine.hooks.checkpoint_hook import SafeCheckpointHook, shell_safe
+from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 
@@ -70,6 +72,96 @@ def test_kill_while_writing_leaves_the_old_file(
         runner.train()
     assert {path.name: path.read_bytes() for path in trained.glob('*.pth')} == before
     assert (trained / 'last_checkpoint').read_text() == str(trained / 'iter_12.pth')
+
+
+class Killed(BaseException):
+    """Ends a run as a kill does."""
+
+
+def kill(*args: object, **kwargs: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize('stage', ['before_val_iter', 'after_val_epoch'])
+def test_a_validation_that_was_cut_off_is_repeated(
+    make_runner: Callable[..., Runner],
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    changes = {'train_cfg.val_interval': 12}
+    runner = make_runner('cut', **changes)
+    with monkeypatch.context() as patch:
+        patch.setattr(f'mmengine.hooks.CheckpointHook.{stage}', kill)
+        with pytest.raises(Killed):
+            runner.train()
+    folder = tmp_path / 'cut'
+    assert (folder / 'iter_12.pth').is_file()
+    assert not list(folder.glob('best_*'))
+    make_runner('cut', resume=True, **changes).train()
+    assert len(list(folder.glob('best_*'))) == 1
+    runner = make_runner('cut', resume=True, **changes)
+    monkeypatch.setattr(type(runner.val_loop), 'run', kill)
+    runner.train()  # it is not repeated again
+
+
+def test_the_old_best_is_kept_until_the_new_one_is_written(
+    make_runner: Callable[..., Runner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make_runner()
+    save = runner.save_checkpoint
+
+    def full(folder: str, filename: str, *args: object, **kwargs: object) -> None:
+        if list(Path(folder).glob('best_*')) and filename.startswith('best_'):
+            raise Killed
+        save(folder, filename, *args, **kwargs)
+
+    monkeypatch.setattr(runner, 'save_checkpoint', full)
+    with pytest.raises(Killed):
+        runner.train()
+    assert [path.name for path in (tmp_path / 'run').glob('best_*')] == ['best_JFR_iter_4.pth']
+
+
+def test_a_copied_folder_leaves_the_original_alone(
+    make_runner: Callable[..., Runner], tmp_path: Path
+) -> None:
+    """The checkpoint knows the path of the best one, which a better one replaces."""
+    make_runner().train()
+    original = {path.name for path in (tmp_path / 'run').glob('*.pth')}
+    shutil.copytree(tmp_path / 'run', tmp_path / 'copy')
+    checkpoint = str(tmp_path / 'copy' / 'iter_12.pth')
+    changes = {'train_cfg.max_iters': 40, 'train_cfg.val_interval': 14}
+    make_runner('copy', resume=True, load_from=checkpoint, **changes).train()
+    assert {path.name for path in (tmp_path / 'run').glob('*.pth')} == original
+    best = [path.name for path in (tmp_path / 'copy').glob('best_*')]
+    assert len(best) == 1
+    assert best[0] not in original
+
+
+@pytest.mark.parametrize('lost', ['optimizer', 'message_hub'])
+def test_weights_alone_are_not_resumed(
+    make_runner: Callable[..., Runner], trained: Path, lost: str
+) -> None:
+    path = trained / 'iter_12.pth'
+    checkpoint = read_checkpoint(path)
+    del checkpoint[lost]
+    torch.save(checkpoint, path)
+    runner = make_runner('more', resume=True, load_from=str(path))
+    with pytest.raises(UsageError, match=f'it has no {lost}: .*--cfg-options load_from='):
+        runner.train()
+
+
+def test_resuming_runs_no_config_of_the_checkpoint(
+    make_runner: Callable[..., Runner], trained: Path, tmp_path: Path
+) -> None:
+    """MMEngine runs ``meta['config']``, which old versions wrote."""
+    path = trained / 'iter_12.pth'
+    checkpoint = read_checkpoint(path)
+    checkpoint['meta']['config'] = f'import os\nos.mkdir({str(tmp_path / "harm")!r})'
+    torch.save(checkpoint, path)
+    make_runner('more', resume=True, load_from=str(path)).train()
+    assert not (tmp_path / 'harm').exists()
 
 
 @pytest.mark.parametrize('resume', [True, False])

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and read with errors that name them."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from r2vos_mm.utils import files
 from r2vos_mm.utils.files import (
+    DiskFullError,
     atomic_path,
     in_any_case,
     is_side_file,
@@ -139,3 +141,18 @@ def test_names_by_suffix_in_any_case(tmp_path: Path) -> None:
     assert in_any_case(tmp_path / 'B.jpg') == tmp_path / 'B.JPG'
     assert in_any_case(tmp_path / 'a.jpg') == tmp_path / 'a.jpg'
     assert in_any_case(tmp_path / 'none.jpg') == tmp_path / 'none.jpg'
+
+
+def test_a_full_disk_is_named_and_the_old_file_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'a.pth'
+    path.write_text('old')
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(DiskFullError, match=rf'the disk mounted at /\S* to write {path}; an older'):
+        write_atomically('new', path)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ['old']

@@ -25,7 +25,7 @@ from r2vos_mm.utils.state_dict import check_weights
 from ..work_folder import POINTER, RESUMABLE
 from .finite_loss_hook import check_weights_finite, unwrapped
 
-_VALIDATED = 'validated_iter'  # entry of the message hub
+_VALIDATED = 'last_validated_iter'  # of the message hub; a name in 'val' would be logged
 
 
 @HOOKS.register_module()
