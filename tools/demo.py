@@ -28,11 +28,12 @@ from r2vos_mm.utils.cli import (
     Progress,
     UsageError,
     add_cfg_options,
+    check_writable,
     parser_of,
     positive,
     short_errors,
 )
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.files import atomic_path, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -107,7 +108,8 @@ def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
         target.mkdir(parents=True, exist_ok=True)
         for name, mask in zip(result.frame_names, result.masks[position]):
             _, content = cv2.imencode('.png', mask.astype(np.uint8) * 255)
-            (target / f'{name}.png').write_bytes(content.tobytes())
+            with atomic_path(target / f'{name}.png') as temporary:
+                temporary.write_bytes(content.tobytes())
         folders.append(target)
     return folders
 
@@ -202,6 +204,8 @@ def segment(args: argparse.Namespace) -> None:
     from r2vos_mm.datasets import DataFileError
 
     source = checked_input(args)
+    folder = args.out_dir or Path('work_dirs', 'demo', source.title)
+    check_writable(folder, what='--out-dir', is_folder=True)
     if source.problem is not None:
         print(f'warning: {args.video}: {source.problem}', file=sys.stderr)
     note = checkpoint_note(args)
@@ -220,7 +224,6 @@ def segment(args: argparse.Namespace) -> None:
         )
     except DataFileError as error:
         raise UsageError(str(error)) from error
-    folder = args.out_dir or Path('work_dirs', 'demo', source.title)
     write_all(result, source, folder, fps=args.fps)
     console = Console(width=None if Console().is_terminal else 120)
     console.print()

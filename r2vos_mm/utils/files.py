@@ -15,7 +15,7 @@ from .cli import UserError
 
 PathLike = str | os.PathLike[str]
 
-MAX_FILE_BYTES = int(os.environ.get('R2VOS_MAX_FILE_BYTES', 4 * 2**30))
+MAX_FILE_BYTES = int(os.environ.get('R2VOS_MAX_FILE_BYTES', 2 * 2**30))
 """Size up to which files are read into memory."""
 
 _TEMPORARY = re.compile(r'\..+\.(\d+)\.tmp(\.\w+)?')  # names of atomic_path, now and formerly

@@ -23,7 +23,9 @@ from r2vos_mm.utils.images import MAX_PIXELS
 # FFmpeg's messages about broken frames; what matters of them is in the errors and warnings here.
 os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
-_CODECS = dict(av01='AV1', hevc='HEVC', hev1='HEVC', hvc1='HEVC', vp09='VP9', encv='encrypted')
+_CODECS = dict(
+    av01='AV1', hevc='HEVC', hev1='HEVC', hvc1='HEVC', vp09='VP9', encv='encv (encrypted)'
+)
 _ALPHA_FORMATS = (b'ARGB', b'RGBA', b'ABGR', b'BGRA')
 # Starts, in lower case, of files that are taken for videos.
 _ARCHIVE, _SOUND = 'archive: unpack it, which may need a password', 'a sound file without video'
@@ -34,6 +36,7 @@ _OTHER_FILES = {
     b'%pdf': 'a PDF document',
     b'id3': _SOUND,
     b'flac': _SOUND,
+    b'wave': _SOUND,
     b'<': 'a web page or XML: the download gave it in place of the file',
 }
 
@@ -260,8 +263,12 @@ def _check_file(path: Path) -> None:
 
 
 def _capture(path: Path) -> cv2.VideoCapture:
-    # FFmpeg alone: others take an image for the first one of a numbered series.
-    return cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        # FFmpeg alone: others take an image for the first one of a numbered series.
+        return cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def _header(path: Path) -> _Header:
@@ -410,7 +417,7 @@ def _cause(path: Path) -> str:
     if not head:
         return 'the file is empty. Copy or download it again'
     for start, what in _OTHER_FILES.items():
-        if head.startswith(start):
+        if head.startswith(start) or head[8:].startswith(start):  # as in RIFF....WAVE
             return f'it is {what}'
     if head.isascii() and head.decode().replace('\n', ' ').isprintable():
         return 'it is a text file'

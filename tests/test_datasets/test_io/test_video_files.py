@@ -310,6 +310,7 @@ def mp4_of(*replacements: bytes) -> Callable[[Path], bytes]:
         (b'', 'the file is empty'),
         (b'PK\x03\x04 zip', 'it is a zip archive: unpack it, which may need a password'),
         (b'  <!DOCTYPE html><html>', 'it is a web page'),
+        (b'RIFF\x10\0\0\0WAVEfmt ', 'it is a sound file without video'),
         (b'Copied to drive D.\nSee there.\n', 'it is a text file'),
         (bytes(100), 'it is damaged, cut off or no video'),
         (lambda path: bytes(make_mp4(path)[:-600]), 'its index is missing'),
