@@ -336,7 +336,7 @@ class _Reader:
         if self.reading.threshold is not None:
             self.highest = max(self.highest, int(mask.max()))
             return mask >= self.reading.threshold
-        is_binary = np.count_nonzero(mask) == np.count_nonzero(mask == highest)
+        is_binary = np.count_nonzero(mask > 0) == np.count_nonzero(mask == highest)
         if is_binary if self.max_id is None else highest <= limit:
             return mask
         values = set(values_in(mask)) - {0}

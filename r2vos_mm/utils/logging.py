@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import patch
 
 # MMEngine logs one line per parameter with an option of its own and per frozen parameter, and warns
 # about its own use of classes that it deprecates.
@@ -46,6 +45,8 @@ def quiet() -> Iterator[None]:
     Transformers draws a progress bar while reading a few hundred tensors; set
     ``HF_HUB_DISABLE_PROGRESS_BARS=0`` to see its bars.
     """
+    from unittest.mock import patch  # imports asyncio
+
     from mmengine.logging import MMLogger
     from transformers.utils import logging as transformers_logging
 
