@@ -34,6 +34,7 @@ _SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
 _NAME_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE)
 _NAME_HEADERS += (tarfile.XHDTYPE, tarfile.XGLTYPE)
 _NAME_BYTES = _CHUNK = 1 << 20
+_MAX_PADDING = 64 * _CHUNK
 
 
 @dataclass(frozen=True)
@@ -208,8 +209,9 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
             yield _Member(info.name, info.size, info.isreg(), partial(archive.extractfile, info))
     if not isinstance(_TarHeader.end, tarfile.EOFHeaderError):
         raise ValueError(f'it ends early: {_TarHeader.end}')
-    while archive.fileobj.read(_CHUNK):
-        pass  # the checksum of compressed content comes last
+    # The checksum of compressed content comes last, after some padding.
+    if all(archive.fileobj.read(_CHUNK) for _ in range(_MAX_PADDING // _CHUNK)):
+        raise ValueError(f'more than {_MAX_PADDING} bytes follow its end')
 
 
 def _checked(members: Iterable[_Member], path: Path, limits: Limits) -> Iterator[_Member]:

@@ -1,6 +1,7 @@
 """From downloads to the layout, and from archives nowhere else."""
 
 import errno
+import gzip
 import importlib.util
 import io
 import json
@@ -332,6 +333,17 @@ class TestHostileArchives:
         with pytest.raises(ValueError, match='CRC check failed.*Download it again'):
             run(downloads)
         assert files_of(downloads.parent / 'data') == {JPEG: b'old'}
+
+    def test_endless_content_after_the_end(
+        self, downloads: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr('r2vos_mm.data_prep.prepare._MAX_PADDING', 1 << 20)
+        path = downloads / 'a.tar.gz'
+        archive_of(path, {JPEG: b'x'})
+        content = gzip.decompress(path.read_bytes())
+        path.write_bytes(gzip.compress(content + bytes(2 << 20)))
+        with pytest.raises(ValueError, match='more than 1048576 bytes follow its end'):
+            run(downloads)
 
     def test_endless_names_of_tar(self, downloads: Path) -> None:
         header = tarfile.TarInfo('x')
