@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +121,26 @@ def remove_temporaries(folder: PathLike) -> None:
         found = _TEMPORARY.fullmatch(path.name)
         if found and not _is_alive(int(found[1])):
             path.unlink(missing_ok=True)
+
+
+def remove_own_folder(folder: PathLike, *patterns: str) -> None:
+    """Remove a folder, if it exists, whose files all match one of some shell patterns.
+
+    Raises:
+        FileExistsError: it holds other files or folders, or is a link; nothing is removed then.
+    """
+    folder = Path(folder)
+    if not os.path.lexists(folder):
+        return
+    others = [folder] if folder.is_symlink() or not folder.is_dir() else []
+    for path in () if others else folder.iterdir():
+        is_own = any(fnmatch.fnmatchcase(path.name, pattern) for pattern in patterns)
+        is_own |= bool(_TEMPORARY.fullmatch(path.name)) or is_side_file(path.name)
+        if path.is_dir() or not is_own:
+            others.append(path)
+    if others:
+        raise FileExistsError(f'{others[0]} is not of an earlier run, so {folder} is kept: move it')
+    shutil.rmtree(folder)
 
 
 def _is_alive(pid: int) -> bool:

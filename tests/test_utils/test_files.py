@@ -16,6 +16,7 @@ from r2vos_mm.utils.files import (
     is_side_file,
     read_bytes,
     read_json,
+    remove_own_folder,
     stems,
     write_atomically,
     write_json,
@@ -156,3 +157,28 @@ def test_a_full_disk_is_named_and_the_old_file_kept(
     with pytest.raises(DiskFullError, match=rf'the disk mounted at /\S* to write {path}; an older'):
         write_atomically('new', path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ['old']
+
+
+@pytest.mark.parametrize('other', ['mine.txt', 'folder/1.pth', '1.pt', None])
+def test_only_own_folders_are_removed(tmp_path: Path, other: str | None) -> None:
+    folder = tmp_path / 'own'
+    for name in ('1.pth', 'a.json', '.2.77.tmp.pth', '.DS_Store', *([other] if other else [])):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    if other is None:
+        remove_own_folder(folder, '[0-9].pth', '*.json')
+        assert not folder.exists()
+        remove_own_folder(folder, '*')
+        return
+    with pytest.raises(FileExistsError, match=f'{other.partition("/")[0]} is not of an earlier'):
+        remove_own_folder(folder, '[0-9].pth', '*.json')
+    assert len(list(folder.iterdir())) == 5
+
+
+def test_a_linked_folder_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/1.pth').touch()
+    (tmp_path / 'own').symlink_to('other')
+    with pytest.raises(FileExistsError, match='is not of an earlier run'):
+        remove_own_folder(tmp_path / 'own', '*.pth')
+    assert (tmp_path / 'other/1.pth').exists()

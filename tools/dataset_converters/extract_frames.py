@@ -9,7 +9,6 @@ video, the frames before the damage are written, and the exit status is 1.
 import argparse
 import math
 import os
-import shutil
 import sys
 from bisect import bisect_right
 from collections.abc import Container
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from r2vos_mm.utils.cli import check_writable, parser_of, positive, short_errors
 from r2vos_mm.utils.data_issues import DataFileError
-from r2vos_mm.utils.files import atomic_path
+from r2vos_mm.utils.files import atomic_path, remove_own_folder
 
 if TYPE_CHECKING:
     from r2vos_mm.apis import FrameSource
@@ -56,19 +55,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def remove_draft(draft: Path) -> None:
-    """Remove the frames of an interrupted extraction.
-
-    Raises:
-        FileExistsError: the folder holds something else.
-    """
-    is_ours = lambda path: path.suffix == '.jpg' or path.name == SOURCE  # noqa: E731
-    if draft.is_symlink() or any(p.is_dir() or not is_ours(p) for p in draft.glob('*')):
-        raise FileExistsError(f'{draft} is not from an interrupted extraction: move it away')
-    if draft.exists():
-        shutil.rmtree(draft)
-
-
 def chosen_frames(source: 'FrameSource', every: int, fps: float | None) -> Container[int]:
     """Return the indices of every Nth frame, or of those that are shown at regular times."""
     if fps is None:
@@ -97,7 +83,7 @@ def extract(video: Path, out: Path, every: int, fps: float | None = None) -> tup
         return 'already there', None
     frames = open_frames(video)
     chosen = chosen_frames(frames, every, fps)
-    remove_draft(draft)
+    remove_own_folder(draft, '*.jpg', SOURCE)
     draft.mkdir(parents=True)
     written = 0
     for index, (name, frame) in enumerate(zip(frames.names, frames)):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from torch.utils.data import DataLoader
 from r2vos_mm.compat.checkpoint import read_checkpoint, save_plain
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.structures import ReferringDataSample
-from r2vos_mm.utils.files import file_sha256, read_json, write_json
+from r2vos_mm.utils.files import file_sha256, read_json, remove_own_folder, write_json
 from r2vos_mm.utils.logging import log, warn
 from r2vos_mm.utils.masks_io import decode_rle, encode_rle
 
 # Settings that do not change predictions.
 _WITHOUT_EFFECT = ('work_dir', 'launcher', 'load_from', 'resume', 'log_level', 'env_cfg')
 _IDENTITY = 'identity.json'
+_FILES = (_IDENTITY, '[0-9]*-*.pth')
 
 
 @HOOKS.register_module()
@@ -131,7 +132,7 @@ class _Spool:
                 reason = ' and '.join(changed)
                 warn(f'An unfinished test is not continued: {reason} differ. It starts anew')
             if changed:
-                shutil.rmtree(self.folder)
+                remove_own_folder(self.folder, *_FILES)
         write_json(path, dict(identity))
 
     def done(self) -> dict[int, Path]:
@@ -170,7 +171,8 @@ class _Spool:
 
     def remove(self) -> None:
         """Remove all files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_own_folder(self.folder, *_FILES)
 
     def _path(self, index: int) -> Path:
         return self.folder / f'{index}-{self.dataset.fingerprint(index)[:16]}.pth'
