@@ -116,6 +116,16 @@ def test_inexact_resume_is_said(
     assert 'Not resumed exactly: the checkpoint holds no random states' in log
 
 
+def test_other_data_is_said(make_runner: Callable[..., Runner], tmp_path: Path) -> None:
+    make_runner('unbroken').train()
+    checkpoint = str(tmp_path / 'unbroken' / 'iter_12.pth')
+    changes = {'train_dataloader.dataset.size': 9}
+    make_runner('resumed', resume=True, load_from=checkpoint, **changes).train()
+    log = next((tmp_path / 'resumed').glob('*/*.log')).read_text()
+    assert 'Not resumed exactly: the training data had 10 items, now they are 9' in log
+    assert 'New settings from this iteration on: train_dataloader.dataset.size None -> 9' in log
+
+
 def test_hooks_of_a_users_config_leave_it_in_place() -> None:
     cfg = Config.fromfile(ROOT / 'configs' / 'r2vos_r50.py')
     cfg.merge_from_dict({'custom_hooks': [{'type': 'EMAHook'}]})

@@ -85,6 +85,7 @@ class ExactResumeHook(Hook):
     def __init__(self) -> None:
         self._gathered: list[dict[str, Any]] | None = None
         self._loaded: list[Mapping[str, Any]] | None = None
+        self._num_items: int | None = None
         self._before_validation: RandomState | None = None
 
     def before_checkpoint(self, runner: Runner) -> None:
@@ -100,6 +101,7 @@ class ExactResumeHook(Hook):
         """Add the states to a checkpoint that can be resumed; the best one holds weights only."""
         if 'optimizer' not in checkpoint:
             return
+        checkpoint['meta']['num_items'] = len(runner.train_dataloader.dataset)
         if self._gathered is None and get_world_size() == 1:
             self.before_checkpoint(runner)
         if self._gathered is not None:
@@ -109,6 +111,7 @@ class ExactResumeHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the states until training begins."""
         self._loaded = checkpoint.get(_ENTRY)
+        self._num_items = checkpoint.get('meta', {}).get('num_items')
 
     def before_train(self, runner: Runner) -> None:
         """Restore sampler and generators if this run is resumed."""
@@ -139,6 +142,12 @@ class ExactResumeHook(Hook):
             runner.logger.warning(
                 f'Not resumed exactly: {len(self._loaded)} processes wrote the checkpoint, '
                 f'this run has {get_world_size()}'
+            )
+        num_items = len(runner.train_dataloader.dataset)
+        if self._num_items not in (None, num_items):
+            runner.logger.warning(
+                f'Not resumed exactly: the training data had {self._num_items} items, now they are '
+                f'{num_items}'
             )
         accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if runner.iter % accumulated:
