@@ -189,13 +189,14 @@ def _read_opencv(path: Path) -> Iterator[TimedFrame]:
 def _read_av(path: Path) -> Iterator[TimedFrame]:
     av, start = _module('av'), None
     header = _header(path)
+    quarters = 0 if header.turn % 90 else int(header.turn // 90)  # other angles turn nothing
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors='replace') as container:
             for frame in container.decode(video=0):
                 start = frame.time if start is None else start
                 image = frame.to_ndarray(format='bgra' if header.has_alpha else 'bgr24')
                 # PyAV gives frames as they are stored.
-                image = np.rot90(_on_black(image), -round(header.turn / 90))
+                image = np.rot90(_on_black(image), -quarters)
                 yield (frame.time or 0) - (start or 0), np.ascontiguousarray(image)
     except (av.FFmpegError, IndexError):  # IndexError: a container without a video stream
         return  # at the first broken frame, as OpenCV does

@@ -115,7 +115,7 @@ class FakeContainer:
 
 
 def test_pyav_reads_what_opencv_cannot(tmp_path, monkeypatch):
-    fake = types.SimpleNamespace(open=lambda path: FakeContainer(), FFmpegError=OSError)
+    fake = types.SimpleNamespace(open=lambda path, **_: FakeContainer(), FFmpegError=OSError)
     monkeypatch.setitem(sys.modules, 'av', fake)
     path = tmp_path / 'odd.mkv'
     path.write_bytes(b'a codec that OpenCV lacks')

@@ -105,7 +105,7 @@ def test_av_gives_bgr_as_asked(video: Path, monkeypatch: pytest.MonkeyPatch) -> 
             return iter([Frame(), Frame()])
 
     module = types.ModuleType('av')
-    module.open, module.FFmpegError = lambda path: Container(), RuntimeError
+    module.open, module.FFmpegError = lambda path, **_: Container(), RuntimeError
     monkeypatch.setitem(sys.modules, 'av', module)
     assert [frame[0, 0, 0] for frame in decode_frames(video, [0, 1], backend='av')] == [7, 7]
 
