@@ -14,6 +14,7 @@ from samples import evaluate
 
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.data_issues import DataFileError
 
 
 @pytest.fixture
@@ -67,3 +68,19 @@ def test_nothing_is_added_unasked(root):
     sample = sample_of(root, LEFT > 0)
     assert 'gt_void' not in sample
     assert 'gt_foreground' not in sample
+
+
+def test_masks_of_0_and_255_give_no_score(root):
+    save(root / 'valid' / 'Annotations' / 'a' / '00000.png', 255 * LEFT)
+    nothing = np.zeros(LEFT.shape, dtype=bool)
+    values = evaluate([sample_of(root, nothing)], protocols=['per_expression', 'davis_unsup'])
+    assert np.isnan([values['J'], values['F'], values['davis_unsup/J&F']]).all()
+
+
+def test_annotations_that_cannot_be_read_are_no_empty_masks(root):
+    path = root / 'valid' / 'Annotations' / 'a' / '00000.png'
+    path.write_bytes(b'')
+    with pytest.raises(DataFileError, match='00000'):
+        sample_of(root, LEFT > 0)
+    path.unlink()
+    assert np.isnan(evaluate([sample_of(root, LEFT > 0)])['J'])
