@@ -98,6 +98,19 @@ def test_same_bytes_for_any_number_of_workers(made: Path, tmp_path: Path) -> Non
     assert contents(tmp_path) == contents(made)
 
 
+@pytest.mark.parametrize(
+    ('split', 'expected'),
+    [
+        ('train', '7f0b528ca190613664fa67e634b8f4f07bec5518abc9c46226c38d21e6e59679'),
+        ('valid', '95f41e1d2a0f25b8c242840b8eb55da7a4d87cef36cbae8a6c2981efbe764056'),
+    ],
+)
+def test_sentences_and_negatives_are_those_of_earlier_versions(
+    made: Path, split: str, expected: str
+) -> None:
+    assert load(made, 'pairs', f'{split}.json')['pairs_sha256'] == expected
+
+
 def test_other_seed_other_videos(made: Path, tmp_path: Path) -> None:
     make_refshapes(tmp_path, workers=1, **{**SMALL, 'seed': 4, 'splits': {'valid': 3}})
     old = set(load(made, 'meta_expressions', 'valid', 'meta_expressions.json')['videos'])
