@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.utils.cli import UsageError, add_run_options, existing_file, parser_of, short_errors
+from r2vos_mm.utils.cli import (
+    UsageError,
+    add_run_options,
+    check_writable,
+    existing_file,
+    parser_of,
+    short_errors,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -42,6 +49,7 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
     cfg.load_from = existing_file(args.checkpoint, what='Checkpoint')
     cfg.resume = False
     for path in args.out:
+        check_writable(path, what='--out')
         if Path(path).suffix not in ('.json', '.pkl'):
             raise UsageError(f'--out {path}: use NAME.json for metrics, NAME.pkl for predictions')
     if not args.no_spool:

@@ -36,12 +36,14 @@ def load_config(args: argparse.Namespace) -> Config:
     A process of a launcher ends with it from now on.
 
     Raises:
-        UsageError: the file or an option is wrong.
+        UsageError: the file or an option is wrong, or nothing reads a setting.
     """
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         die_with_parent()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, cfg_options(args.cfg_options), needs=['model'])
+    init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
+    check_settings(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -67,8 +69,6 @@ def build_runner(cfg: Config, *, training: bool) -> Runner:
             'compile is set in the config: torch.compile does not work with these models yet; '
             'remove it'
         )
-    init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
-    check_settings(cfg)
     if training and cfg.get('load_from'):
         existing_file(cfg.load_from, what=_LOAD_FROM)
     if training:

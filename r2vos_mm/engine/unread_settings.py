@@ -179,6 +179,9 @@ def _ineffective(cfg: Config) -> Iterator[str]:
             yield f'{key}={cfg[key]!r}: must be a dict'
     if not isinstance(cfg.get('custom_hooks') or [], (list, tuple)):
         yield f'custom_hooks={cfg.custom_hooks}: must be a list'
+    for key in ('load_from', 'work_dir', 'experiment_name', 'default_scope'):
+        if not isinstance(cfg.get(key), (str, type(None))):
+            yield f'{key}={cfg[key]!r}: must be text'
     for name in ('max_iters', 'max_epochs', 'val_interval'):
         loop = cfg.get('train_cfg')
         value = loop.get(name) if isinstance(loop, dict) else None

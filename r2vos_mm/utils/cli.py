@@ -175,9 +175,14 @@ def user_message(error: BaseException) -> str | None:
             return f'out of memory: {_own_message(item)}'
         if isinstance(item, (UserError, OSError, ImportError)) or _is_raised_on_purpose(item):
             return one_line(item)
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, _SETTING_ERRORS) and any(frame.name == _BUILDER for frame in frames):
-        return f'a part of the config cannot be built from its settings: {_own_message(error)}'
+    built = [
+        frame.f_locals.get('obj_type')
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_name == _BUILDER
+    ]
+    if built and isinstance(error, _SETTING_ERRORS):
+        part = getattr(built[-1], '__name__', built[-1])
+        return f'{part} cannot be built from its settings in the config: {_own_message(error)}'
     return None
 
 
@@ -292,6 +297,20 @@ def existing_file(path: str | Path, *, what: str) -> str:
     siblings = sorted(p.name for p in folder.glob(f'*{Path(path).suffix}'))[:12]
     hint = f'; {folder} has {", ".join(siblings)}' if siblings else ''
     raise UsageError(f'{what} {path} does not exist{hint}')
+
+
+def check_outputs(args: argparse.Namespace, *names: str, folders: Sequence[str] = ()) -> None:
+    """Raise UsageError if an option names a file, or a folder, that cannot be written.
+
+    Args:
+        args: the options; those that are None are not checked.
+        names: options of files, such as ``'out'``.
+        folders: options of folders.
+    """
+    for name in (*names, *folders):
+        if (path := getattr(args, name)) is not None:
+            option = f'--{name.replace("_", "-")}'
+            check_writable(path, what=option, is_folder=name in folders)
 
 
 def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> None:

@@ -31,6 +31,7 @@ def test_help_is_light(tool: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert 'usage: ' in result.stdout
+    assert '--debug ' in result.stdout
     seconds, *imported = result.stdout.splitlines()[-1].split()
     assert imported == []
     assert float(seconds) < 1.5

@@ -36,6 +36,7 @@ from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
     cfg_options,
+    check_outputs,
     parser_of,
     short_errors,
 )
@@ -517,6 +518,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with short_errors(args.debug):
         if min(args.items or 1, args.rounds, args.videos, args.workers) < 1:
             raise UsageError('--items, --rounds, --videos and --workers must be at least 1')
+        check_outputs(args, 'out')
 
         from mmengine.registry import init_default_scope
 

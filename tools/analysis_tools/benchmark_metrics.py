@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.evaluation import contour_accuracy, region_similarity, score_masks
-from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
 from r2vos_mm.utils.files import write_json
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -147,6 +147,7 @@ def main() -> None:
     """Run the command line."""
     args = parse_args()
     with short_errors(args.debug):
+        check_outputs(args, 'json')
         run(args)
 
 

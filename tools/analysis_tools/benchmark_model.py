@@ -30,6 +30,7 @@ from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
     cfg_options,
+    check_outputs,
     existing_file,
     parser_of,
     short_errors,
@@ -407,6 +408,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     with short_errors(args.debug):
         check_counts(args)
+        check_outputs(args, 'out')
         existing_file(args.config, what='Config')
         if args.worker:
             args.out.write_text(json.dumps(asdict(measure(args.worker, args))))

@@ -18,6 +18,7 @@ from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
     cfg_options,
+    check_outputs,
     parser_of,
     progress,
     short_errors,
@@ -90,6 +91,8 @@ def draw(args: argparse.Namespace) -> None:
     """Draw the selected items."""
     if min(args.num, args.columns, args.rows) < 1:
         raise UsageError('--num, --columns and --rows must be at least 1')
+    check_outputs(args, folders=['out_dir'])
+
     from mmengine.runner import set_random_seed
 
     from r2vos_mm.engine import read_config

@@ -21,7 +21,7 @@ from r2vos_mm.evaluation.submission import (
     SubmissionWriter,
     check_submission,
 )
-from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
 from r2vos_mm.utils.files import write_json
 
 
@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print all problems; the exit status is 1 if there are any."""
     args = parse_args(argv)
     with short_errors(args.debug):
+        check_outputs(args, 'remaining')
         try:
             files = {'expressions': args.expressions, 'videos': args.videos}
             writer = SubmissionWriter(layout=args.layout, path=args.zip, **files)

@@ -73,7 +73,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS, percent
 from r2vos_mm.evaluation.metrics.report import format_table, write_results
 from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
-from r2vos_mm.utils.cli import Progress, UsageError, parser_of, short_errors
+from r2vos_mm.utils.cli import Progress, UsageError, check_outputs, parser_of, short_errors
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.files import read_json, write_atomically
 from r2vos_mm.utils.masks_io import compressed_rle
@@ -134,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
     with short_errors(args.debug):
+        check_outputs(args, 'csv', 'json', 'missing')
         num_unread, num_problems = compare(args) if args.compare else evaluate(args)
     if num_unread and not args.missing_is_empty:
         print(f'error: {num_unread} predictions were not read', file=sys.stderr)

@@ -23,7 +23,7 @@ from r2vos_mm.evaluation import auroc, average_precision, verdict_curve
 from r2vos_mm.evaluation.mask_files import MaskFiles, VideoTask, open_masks
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
-from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import atomic_path
 
@@ -205,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(argv)
     with short_errors(args.debug):
+        check_outputs(args, folders=['out'])
         try:
             plot(read_pairs(args.csv), args)
         except (ValueError, DataFileError) as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
 from r2vos_mm.utils.files import atomic_path
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     with short_errors(args.debug):
+        check_outputs(args, 'out')
         if args.smooth < 1:
             raise UsageError(f'--smooth {args.smooth}: must be at least 1')
         if args.names and len(args.names) != len(args.work_dirs):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2vos_mm.apis.build_model import build_model, model_parser
-from r2vos_mm.utils.cli import UsageError, progress, short_errors
+from r2vos_mm.utils.cli import UsageError, check_outputs, progress, short_errors
 from r2vos_mm.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -247,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = model_parser(__doc__).parse_args(arguments)
     with short_errors(args.debug):
+        check_outputs(args, 'out')
         model = build_model(args)
 
         import torch

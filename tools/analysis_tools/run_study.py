@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.utils.cli import UsageError, cfg_options, parser_of, short_errors
+from r2vos_mm.utils.cli import UsageError, cfg_options, check_outputs, parser_of, short_errors
 from r2vos_mm.utils.files import atomic_path, read_json, write_atomically, write_json
 from r2vos_mm.utils.processes import die_with_parent
 from r2vos_mm.utils.settings import changed_settings
@@ -425,6 +425,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     with short_errors(args.debug):
+        check_outputs(args, folders=['work_dir', 'publish'])
         sys.exit(1 if run_study(args) else 0)
 
 

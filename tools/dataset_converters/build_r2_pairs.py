@@ -16,7 +16,7 @@ from pathlib import Path
 
 from r2vos_mm.data_prep.r2_pairs import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.records import is_held_out
-from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
+from r2vos_mm.utils.cli import check_outputs, parser_of, short_errors
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import read_json, read_text, write_json
 
@@ -146,7 +146,7 @@ def main() -> int:
     """Write the files and print their content."""
     args = parse_args()
     with short_errors(args.debug):
-        check_writable(args.out, what='--out')
+        check_outputs(args, 'out', 'meta_expressions_out')
         pairs = build_r2_pairs(
             args.expressions,
             categories=args.categories,

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from r2vos_mm.utils.cli import parser_of, short_errors
+from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +26,7 @@ def main() -> int:
     """Write the files and print their content."""
     args = parse_args()
     with short_errors(args.debug):
+        check_writable(args.data_root, what='data_root', is_folder=True)
         from r2vos_mm.data_prep.csv_annotations import make_meta
 
         files = make_meta(args.table, args.data_root, split=args.split)

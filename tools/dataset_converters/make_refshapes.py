@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 
-from r2vos_mm.utils.cli import parser_of, short_errors
+from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,6 +60,7 @@ def main() -> int:
     }
     start = time.perf_counter()
     with short_errors(args.debug):
+        check_writable(args.root, what='root', is_folder=True)
         from r2vos_mm.refshapes import make_refshapes
 
         summary = make_refshapes(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
-from r2vos_mm.utils.cli import parser_of, short_errors
+from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,6 +40,7 @@ def main() -> int:
     args = parse_args()
     data_root = args.data_root or Path('data') / KNOWN_SETS[args.name].folder
     with short_errors(args.debug):
+        check_writable(data_root, what='--data-root', is_folder=True)
         from r2vos_mm.data_prep.prepare import prepare
 
         report = prepare(args.name, args.download_dir, data_root, progress=not args.quiet)
