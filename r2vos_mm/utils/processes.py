@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .cli import UserError, say_once
+from .cli import UserError
 
 T = TypeVar('T')
 R = TypeVar('R')
@@ -65,12 +65,13 @@ def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
     second signal ends the process at once.
 
     Args:
-        last_words: gives the line.
+        last_words: gives the line; of several ranks, rank 0 prints it.
     """
     received: list[int] = []
 
     def end() -> None:
-        say_once(last_words())
+        if os.environ.get('RANK', '0') == '0':  # a launcher also stops the others
+            print(last_words(), file=sys.stderr, flush=True)
         # Without the usual end, which waits for loader workers and other ranks.
         os._exit(128 + received[0])
 
