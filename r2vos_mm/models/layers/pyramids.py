@@ -1,5 +1,8 @@
 """Compute mask features from the grounded or encoded map and finer maps, top down."""
 
+from collections.abc import Iterable, Sequence
+
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList, caffe2_xavier_init
@@ -14,8 +17,37 @@ from .maps import per_frame
 from .recompute import recompute
 
 
+def convolve_upsampled(maps: Tensor, weight: Tensor) -> Tensor:
+    """Convolve maps that nearest neighbour would upsample twofold, without upsampling them.
+
+    A 3x3 window of the upsampled map covers 2x2 different cells, so that each of four neighbouring
+    outputs is a 2x2 convolution: 4 products per output and pair of channels in place of 9.
+
+    Args:
+        maps: (M, C, h, w).
+        weight: (C', C, 3, 3), of a convolution with padding 1.
+
+    Returns:
+        (M, C', 2h, 2w).
+    """
+    # Rows of the window by the cell they fall on, for even and odd rows of the output.
+    cells = weight.new_tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+    kernels = torch.einsum('aip,ocpq,bjq->abocij', cells, weight, cells)
+    height, width = maps.shape[-2:]
+    windows = F.conv2d(F.pad(maps, (1, 1, 1, 1)), kernels.flatten(0, 2)).unflatten(1, (2, 2, -1))
+    rows = [
+        torch.stack([windows[:, a, b, :, a : a + height, b : b + width] for b in (0, 1)], dim=-1)
+        for a in (0, 1)
+    ]
+    return torch.stack(rows, dim=3).flatten(4, 5).flatten(2, 3)
+
+
 def top_down(
-    features: Tensor, laterals: list[Tensor], layers: nn.ModuleList, *, with_cp: bool = False
+    features: Tensor,
+    laterals: Sequence[Tensor],
+    layers: Iterable[nn.Module],
+    *,
+    with_cp: bool = False,
 ) -> Tensor:
     """Apply x <- layer(lateral + up(x)) with nearest upsampling.
 
@@ -62,21 +94,46 @@ class TopDownPyramid(BaseModule):
         )
         self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, early: Tensor, memory_maps: list[Tensor], finest: Tensor) -> ConvolvedMaps:
+    def forward(
+        self,
+        early: Tensor,
+        memory_maps: list[Tensor],
+        finest: Tensor,
+        *,
+        finest_is_convolved: bool = False,
+    ) -> ConvolvedMaps:
         """Return mask features (P, T, C, H/4, W/4), their last convolution not computed yet.
 
         Args:
             early: (P, T, C, h, w) f_early.
             memory_maps: (P, T, C, h, w) encoder maps finer than f_early, coarsest first.
             finest: (P, T, C, H/4, W/4) adapted lateral of the backbone's stride-4 map.
+            finest_is_convolved: whether ``finest`` is what :meth:`share` gives for it.
         """
         maps = zip(self.adapters, memory_maps, strict=True)
-        return self.merge(early, [*(per_frame(adapt, x) for adapt, x in maps), finest])
+        laterals = [*(per_frame(adapt, x) for adapt, x in maps), finest]
+        return self.merge(early, laterals, finest_is_convolved=finest_is_convolved)
 
-    def merge(self, early: Tensor, laterals: list[Tensor]) -> ConvolvedMaps:
+    def share(self, finest: Tensor) -> Tensor:
+        """Compute what all expressions of a clip share in the last layer: conv(lateral).
+
+        The convolution of lateral + up(x) is the sum of both convolutions, and that of up(x) needs
+        4/9 of the products, see :func:`convolve_upsampled`. This pays from two expressions on.
+        """
+        return per_frame(self.layers[-1].conv, finest)
+
+    def merge(
+        self, early: Tensor, laterals: list[Tensor], *, finest_is_convolved: bool = False
+    ) -> ConvolvedMaps:
         """Go down from ``early`` through the laterals, all (P, T, C, h, w), coarsest first."""
-        laterals = [lateral.flatten(0, 1) for lateral in laterals]
-        features = top_down(early.flatten(0, 1), laterals, self.layers, with_cp=self.with_cp)
+        *coarser, finest = (lateral.flatten(0, 1) for lateral in laterals)
+        *layers, last = self.layers
+        features = top_down(early.flatten(0, 1), coarser, layers, with_cp=self.with_cp)
+        if finest_is_convolved:
+            features = finest + convolve_upsampled(features, last.conv.weight)
+            features = last.activate(last.norm(features))
+        else:
+            features = top_down(features, [finest], [last], with_cp=self.with_cp)
         return ConvolvedMaps(features.unflatten(0, early.shape[:2]), self.mask_features)
 
 

@@ -149,7 +149,22 @@ class GroundingNeck(BaseModule):
         """
         finer = range(self.grounding_level - 1, -1, -1)
         levels = [grounded.memory.level(index) for index in finer]
-        return self.pyramid(grounded.early, levels, clips.finest[grounded.pair_to_clip])
+        return self.pyramid(
+            grounded.early,
+            levels,
+            clips.finest[grounded.pair_to_clip],
+            finest_is_convolved=clips.finest_is_convolved,
+        )
+
+    def share(self, clips: ClipFeatures) -> ClipFeatures:
+        """Prepare clips for several expressions: compute the shared part of the stride-4 layer.
+
+        Clips whose stride-4 map is not twice as large as that of stride 8 are returned unchanged.
+        """
+        height, width = clips.levels[0].shape[-2:]
+        if tuple(clips.finest.shape[-2:]) != (2 * height, 2 * width):
+            return clips
+        return replace(clips, finest=self.pyramid.share(clips.finest), finest_is_convolved=True)
 
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
@@ -218,6 +233,10 @@ class ReferFormerNeck(GroundingNeck):
             clips.finest, position, cells if has_padding else None
         )
         return replace(clips, finest=finest, finest_position=position)
+
+    def share(self, clips: ClipFeatures) -> ClipFeatures:
+        """Return the clips: no layer after :meth:`project` is free of text."""
+        return clips
 
     def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
         """As :meth:`GroundingNeck.mask_features`, with the text at every level."""

@@ -112,6 +112,10 @@ class MultimodalTransformerNeck(BaseModule):
         features = self.spatial_decoder(grounded.early.flatten(0, 1), laterals)
         return features.unflatten(0, grounded.early.shape[:2])
 
+    def share(self, clips: MultimodalClips) -> MultimodalClips:
+        """Return the clips: no layer after :meth:`project` is free of text."""
+        return clips
+
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
         """(P, T, h, w) similarity of the encoded words to the encoded cells.

@@ -212,7 +212,7 @@ class ReferringVideoSegmentor(BaseModel):
 
     def _predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:
         """Predictions of all expressions for one window, a few at a time, on the CPU."""
-        parts = []
+        parts, clips = [], self.neck.share(clips) if len(text) > 1 else clips
         for index in torch.arange(len(text)).split(self.test_cfg.pairs_per_pass):
             index = index.to(text.sentence.device)
             some, to_clip = text.select(index), torch.zeros_like(index)

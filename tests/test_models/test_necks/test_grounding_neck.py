@@ -166,3 +166,16 @@ def test_memory_levels_are_the_tokens_in_order():
     memory = module.ground(clips, random_text(2, channels=C), torch.tensor([0])).memory
     joined = torch.cat([memory.level(i).flatten(3) for i in range(4)], dim=3).transpose(2, 3)
     assert torch.equal(joined, memory.tokens)
+
+
+@pytest.mark.parametrize(('height', 'shared'), [(64, True), (44, False)])
+@torch.no_grad()
+def test_shared_clips_give_the_same_features(height, shared):
+    """44 rows are 11 of stride 4 and 6 of stride 8: the layer cannot be computed in parts."""
+    module, text = neck(), random_text(3, 5, channels=C)
+    clips = module.project(maps(2, height, 64), torch.zeros(1, 2, height, 64, dtype=torch.bool))
+    prepared = module.share(clips)
+    assert prepared.finest_is_convolved is shared
+    grounded = module.ground(clips, text, torch.tensor([0, 0]))
+    found, expected = (module.mask_features(x, grounded).maps for x in (prepared, clips))
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
