@@ -44,7 +44,7 @@ from r2vos_mm.utils.masks_io import decode_label_png
 
 _COLUMNS = ('video', 'obj_id', 'exp')
 _LINE_BREAKS = re.compile(r'[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+')
-_OTHER_IMAGES = ('.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+_OTHER_IMAGES = ('.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 class Row(NamedTuple):

@@ -44,15 +44,22 @@ def visible_names(folder: PathLike) -> list[str]:
 
 
 def stems(folder: PathLike, suffix: str) -> set[str]:
-    """Return the names, without suffix, of a folder's files of one kind; ``.JPG`` is ``.jpg``."""
-    names = map(os.path.splitext, visible_names(folder))
-    return {stem for stem, ending in names if ending.lower() == suffix}
+    """Return the names, without suffix, of a folder's files of one kind; see in_any_case."""
+    names, forms = map(os.path.splitext, visible_names(folder)), _forms_of(suffix)
+    return {stem for stem, ending in names if ending in forms}
 
 
 def in_any_case(path: Path) -> Path:
-    """Return ``path``, or the file that exists and differs only in the case of its suffix."""
-    other = path.with_suffix(path.suffix.swapcase())
-    return other if not path.exists() and other.exists() else path
+    """Return ``path``, or the existing file whose suffix means the same: ``.JPG``, ``.jpeg``."""
+    if path.exists() or not path.suffix:
+        return path
+    others = (path.with_suffix(form) for form in _forms_of(path.suffix))
+    return next((other for other in others if other.exists()), path)
+
+
+def _forms_of(suffix: str) -> list[str]:
+    kinds = ('jpg', 'jpeg') if suffix.lower() in ('.jpg', '.jpeg') else (suffix.lower()[1:],)
+    return [f'.{form}' for kind in kinds for form in (kind, kind.upper(), kind.capitalize())]
 
 
 def read_bytes(path: PathLike) -> bytes:

@@ -136,12 +136,16 @@ def test_files_without_end_and_large_ones(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_names_by_suffix_in_any_case(tmp_path: Path) -> None:
-    for name in ('a.jpg', 'B.JPG', '._a.jpg', 'c.png', 'Thumbs.db', '.DS_Store'):
+    names = ('a.jpg', 'B.JPG', 'd.Jpg', 'e.jpeg', '._a.jpg', 'c.png', 'Thumbs.db', '.DS_Store')
+    for name in names:
         (tmp_path / name).touch()
-    assert stems(tmp_path, '.jpg') == {'a', 'B'}
+    assert stems(tmp_path, '.jpg') == {'a', 'B', 'd', 'e'}
+    for stem in stems(tmp_path, '.jpg'):
+        assert in_any_case(tmp_path / f'{stem}.jpg').name in names
     assert in_any_case(tmp_path / 'B.jpg') == tmp_path / 'B.JPG'
     assert in_any_case(tmp_path / 'a.jpg') == tmp_path / 'a.jpg'
-    assert in_any_case(tmp_path / 'none.jpg') == tmp_path / 'none.jpg'
+    for name in ('none.jpg', 'none'):
+        assert in_any_case(tmp_path / name) == tmp_path / name
 
 
 def test_a_full_disk_is_named_and_the_old_file_kept(
