@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError, shown
-from r2vos_mm.utils.files import MAX_FILE_BYTES, is_side_file, read_bytes, read_json
+from r2vos_mm.utils.files import is_side_file, read_bytes, read_json
+from r2vos_mm.utils.images import MAX_PIXELS
 from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle, read_mask_dict
 
 ANNOTATIONS = 'Annotations'
@@ -123,12 +124,7 @@ class _PngZip(MaskFiles):
         return _open_zip(self.path, os.getpid())[1]
 
     def _content(self, name: zipfile.ZipInfo, where: str) -> bytes:
-        if name.file_size > MAX_FILE_BYTES:
-            raise DataFileError(f'{where} has more than {MAX_FILE_BYTES} bytes')
-        try:
-            return _open_zip(self.path, os.getpid())[0].read(name)
-        except Exception as error:  # of the zip and of any compression
-            raise DataFileError(f'{where} is broken ({error}): zip it again') from error
+        return read_member(_open_zip(self.path, os.getpid())[0], name, where)
 
 
 class _RleJson(MaskFiles):
@@ -197,6 +193,16 @@ def open_masks(path: Path, expected: Collection[str] = ()) -> MaskFiles:
     if expected:
         masks.find_root(expected)
     return masks
+
+
+def read_member(archive: zipfile.ZipFile, file: zipfile.ZipInfo, where: str) -> bytes:
+    """Return the bytes of a PNG in a zip; DataFileError if it is broken or too large for a mask."""
+    if file.file_size > 2 * MAX_PIXELS:
+        raise DataFileError(f'{where} has {file.file_size} bytes, too many for a mask')
+    try:
+        return archive.read(file)
+    except Exception as error:  # of the zip and of any compression
+        raise DataFileError(f'{where} is broken ({error}): zip it again') from error
 
 
 def tops_of(names: Iterable[str], expected: Collection[str]) -> list[str]:

@@ -30,7 +30,7 @@ from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
-from .mask_files import tops_of
+from .mask_files import read_member, tops_of
 from .metrics.eval_sample import EvalSample
 from .metrics.pair_scores import one_owner
 
@@ -231,11 +231,7 @@ def check_submission(
     expected = layout.expected_files(expressions)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [
-                name
-                for name in archive.namelist()
-                if not name.endswith('/') and not is_side_file(name)
-            ]
+            names = [n for n in archive.namelist() if n[-1:] != '/' and not is_side_file(n)]
             twice = [f'{name} (twice)' for name, count in Counter(names).items() if count > 1]
             broken = _broken_files(archive, sorted(expected & set(names)), layout, images)
     except zipfile.BadZipFile as error:
@@ -264,7 +260,8 @@ def _broken_files(
         if video not in sizes and images is not None:
             sizes[video] = image_size(images / video / f'{Path(parts[-1]).stem}.jpg')[::-1]
         try:
-            with open_image(archive.read(name)) as image:
+            content = read_member(archive, archive.getinfo(name), name)
+            with open_image(content) as image:
                 problem = _problem(image, layout, sizes.setdefault(video, image.size))
         except Exception as error:  # decoders raise anything for broken files
             problem = str(error)

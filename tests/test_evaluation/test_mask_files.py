@@ -127,3 +127,13 @@ def test_sizes_are_compared_before_decoding(tmp_path):
     with pytest.raises(DataFileError, match=r'size \(1000000, 1000000\), the annotation has'):
         masks.read('a/0', '00000', 0, (20, 50))
     assert np.count_nonzero(masks.read('a/0', '00005', 1, (20, 50))) == 100
+
+
+def test_files_of_zips_are_no_larger_than_masks(tmp_path):
+    large = zipfile.ZipFile(tmp_path / 'large.zip', 'w', zipfile.ZIP_DEFLATED)
+    with large as archive, archive.open('a/0/00000.png', 'w') as file:
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+    masks = open_masks(tmp_path / 'large.zip', FOLDERS)
+    with pytest.raises(DataFileError, match='209715200 bytes, too many for a mask'):
+        masks.read('a/0', '00000', 0)

@@ -33,9 +33,8 @@ def mask_candidates(masks: np.ndarray, scores: Sequence[float], gt: np.ndarray) 
     if masks.dtype != np.bool_ or gt.dtype != np.bool_:
         raise TypeError(f'masks must be bool, got {masks.dtype} and {gt.dtype}')
     if masks.ndim != 3 or masks.shape[1:] != gt.shape or len(masks) != len(scores):
-        raise ValueError(
-            f'masks {masks.shape}, {len(scores)} scores, annotation {gt.shape} do not match'
-        )
+        shapes = f'masks {masks.shape}, {len(scores)} scores, annotation {gt.shape}'
+        raise ValueError(f'{shapes} do not match')
     if np.isnan(np.asarray(scores, dtype=np.float64)).any():
         raise ValueError(f'a score is NaN: {list(scores)}')
     inter, areas = (np.count_nonzero(found, axis=(1, 2)) for found in (masks & gt, masks))

@@ -24,25 +24,20 @@ def robustness(
     ``R``: the form of the paper, the ratio of summed areas in pixels, unbounded below.
     ``R_frac``: ratio of mean area *fractions*, which long or large videos do not dominate,
     unbounded below.
-    ``R_pair``: mean over positives of ``1 - min(1, negatives' mean fraction / own fraction)``.
+    ``R_pair``: see :func:`pairwise_robustness`; NaN without ``positive_of_negative``.
 
     Args:
         positive_areas, negative_areas: (P,) and (N,) predicted foreground pixels of each pair.
         positive_fractions, negative_fractions: (P,) and (N,) mean over frames of predicted
             foreground / pixels of a frame.
-        positive_of_negative: (N,) index of the positive pair each negative was made from; see
-            :func:`relative_robustness` for its effect. Without it ``R_pair`` is NaN.
+        positive_of_negative: see :func:`relative_robustness`.
     """
     fractions = positive_fractions, negative_fractions
     owners = {'positive_of_negative': positive_of_negative}
-    values = {
-        'R': relative_robustness(positive_areas, negative_areas, **owners),
-        'R_frac': relative_robustness(*fractions, **owners),
-        'R_pair': float('nan'),
-    }
-    if positive_of_negative is not None:
-        values['R_pair'] = pairwise_robustness(*fractions, **owners)
-    return values
+    paper = relative_robustness(positive_areas, negative_areas, **owners)
+    values = {'R': paper, 'R_frac': relative_robustness(*fractions, **owners)}
+    is_known = positive_of_negative is not None
+    return values | {'R_pair': pairwise_robustness(*fractions, **owners) if is_known else np.nan}
 
 
 def relative_robustness(
@@ -61,7 +56,7 @@ def relative_robustness(
 
     Args:
         positives, negatives: (P,) and (N,) areas or area fractions of the pairs.
-        positive_of_negative: (N,) index into ``positives``.
+        positive_of_negative: (N,) index of the positive that each negative was made from.
 
     Returns:
         R, unclipped. NaN without positives or without negatives. When the model segments nothing on
@@ -76,10 +71,8 @@ def relative_robustness(
         owners, means = _mean_per_positive(negatives, positive_of_negative, len(positives))
         own, other = positives[owners].sum(), means.sum()
     if own == 0 and other > 0:
-        warnings.warn(
-            'R is set to 0: nothing is segmented on positive pairs, something on negative ones',
-            stacklevel=2,
-        )
+        what = 'nothing is segmented on positive pairs, something on negative ones'
+        warnings.warn(f'R is set to 0: {what}', stacklevel=2)
     return float(1 - other / own) if own > 0 else float(other == 0)
 
 
@@ -115,9 +108,7 @@ def _mean_per_positive(
     """Return the positives (K,) that have negatives, and the mean (K,) over those of each."""
     indices = np.asarray(positive_of_negative, dtype=np.int64)
     if indices.shape != negatives.shape or (indices < 0).any() or (indices >= num_positives).any():
-        raise ValueError(
-            f'positive_of_negative must give each of {len(negatives)} negatives one of '
-            f'{num_positives} positives, got {indices}'
-        )
+        counts = f'{len(negatives)} negatives one of {num_positives} positives'
+        raise ValueError(f'positive_of_negative must give each of {counts}, got {indices}')
     owners, which, counts = np.unique(indices, return_inverse=True, return_counts=True)
     return owners, np.bincount(which, weights=negatives) / counts
