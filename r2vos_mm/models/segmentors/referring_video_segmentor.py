@@ -51,6 +51,8 @@ class ReferringVideoSegmentor(BaseModel):
         word_maps: evidence from the classes of a backbone that classifies, see :class:`WordMaps`;
             the neck sees it with ``neck.word_input``, the verdict with ``cycle_head.sees_words``
             or ``cycle_head.prior_weight``, or alone with ``test_cfg.verdict='words'``.
+        masks_of_negatives: also train the masks of negative pairs, to be empty. The paper leaves
+            them to the verdict; without it, masks of small training sets hardly depend on the text.
         data_preprocessor: see :class:`ReferringDataPreprocessor`.
         test_cfg: fields of :class:`PredictConfig`.
 
@@ -68,6 +70,7 @@ class ReferringVideoSegmentor(BaseModel):
         mask_head: dict,
         cycle_head: dict | None = None,
         word_maps: dict | None = None,
+        masks_of_negatives: bool = False,
         data_preprocessor: dict | None = None,
         test_cfg: dict | None = None,
         init_cfg: dict | None = None,
@@ -82,6 +85,7 @@ class ReferringVideoSegmentor(BaseModel):
         check_channels(self.backbone, self.neck)
         self.mask_head = MODELS.build(mask_head)
         self.cycle_head = MODELS.build(cycle_head) if cycle_head else None
+        self.masks_of_negatives = masks_of_negatives
         self.word_maps = MODELS.build(word_maps) if word_maps else None
         self.test_cfg = PredictConfig.from_config(test_cfg)
         check_word_maps(self)
@@ -150,6 +154,8 @@ class ReferringVideoSegmentor(BaseModel):
         # ones take their place and their losses are multiplied by 0.
         scale = 1.0 if (~pairs.is_negative).any() else 0.0
         chosen = ~pairs.is_negative if scale else pairs.is_negative
+        if self.masks_of_negatives:
+            scale, chosen = 1.0, torch.ones_like(chosen)
         cycle, losses = self._cycle(grounded), {}
         if cycle is not None:
             losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.sentences)

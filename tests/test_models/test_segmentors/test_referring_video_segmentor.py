@@ -69,6 +69,19 @@ def test_all_losses_are_there_and_no_parameter_is_left_out(model, case):
     assert (losses['loss_mask'] > 0).item() is (case != 'only_negatives')
 
 
+def test_masks_of_negatives_are_trained_to_be_empty(model):
+    data = batch(sample(SENTENCES[:2], [True, True], size=SIZE))
+    assert train_loss(model, data)['loss_mask'] == 0
+    model.masks_of_negatives = True
+    losses = train_loss(model, data)
+    assert losses['loss_mask'] > 0
+    assert losses['loss_dice'] > 0
+    assert losses['loss_bbox'] == losses['loss_giou'] == 0  # nothing to be boxed
+    bias = model.mask_head.score_branches[-1].bias
+    (losses['loss_cls'] + losses['loss_dice']).backward()
+    assert (bias.grad > 0).all()  # a step lowers the scores
+
+
 def test_a_model_without_cycle(model):
     model.cycle_head, model.mask_head.query_mixer = None, None
     data = batch(sample(SENTENCES[:2], [False, True], size=SIZE))
