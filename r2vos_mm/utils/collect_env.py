@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 from contextlib import suppress
 
 from r2vos_mm.version import __version__
@@ -15,10 +14,11 @@ _PACKAGES = (
 
 
 def collect_env() -> dict[str, str]:
-    """Collect versions of the ecosystem and the precision that ``'auto'`` gives on each device."""
+    """Collect versions of the ecosystem, and the precision and kernel chosen on each device."""
     import torch
     from mmengine.utils.dl_utils import collect_env as collect_base_env
 
+    from .kernels import OVERRIDE, has_compiled_mmcv, kernels_are_off, kernels_on
     from .precision import resolve_precision
 
     info = {'r2vos_mm': __version__}
@@ -29,11 +29,12 @@ def collect_env() -> dict[str, str]:
     for package in _PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
             info[package] = importlib.metadata.version(package)
-    # The placeholder of mmcv._ext comes from no file.
-    compiled = getattr(importlib.util.find_spec('mmcv._ext'), 'origin', None)
+    compiled = has_compiled_mmcv()
     info['compiled MMCV operators'] = 'yes' if compiled else 'no, PyTorch forms are used'
+    switched = f' ({OVERRIDE} is set)' if kernels_are_off() else ''
     for device in ('cpu', *(f'cuda:{k}' for k in range(torch.cuda.device_count()))):
         info[f"precision 'auto' on {device}"] = str(resolve_precision('auto', device))
+        info[f'deformable attention on {device}'] = f'{kernels_on(device)[0]}{switched}'
     return info
 
 

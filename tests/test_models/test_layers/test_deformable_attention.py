@@ -4,7 +4,14 @@ import pytest
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
 
-from r2vos_mm.models.layers.deformable_attention import DeformableAttention, sample_and_sum
+from r2vos_mm.models.layers import deformable_sampling as layer
+from r2vos_mm.models.layers.deformable_attention import DeformableAttention
+from r2vos_mm.models.layers.deformable_sampling import (
+    KERNELS,
+    Kernel,
+    multi_scale_deformable_attention,
+    sample_and_sum,
+)
 
 
 def test_a_sample_between_four_cells_is_their_mean():
@@ -48,3 +55,104 @@ def test_same_values_and_gradients_as_mmcv(padded, axes):
         )
         for value, wanted in zip(found, expected, strict=True):
             torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-4)
+
+
+CALL = (
+    torch.ones(1, 4, 1, 1),
+    [(2, 2)],
+    torch.full((1, 1, 1, 1, 1, 2), 0.5),
+    torch.ones(1, 1, 1, 1, 1),
+)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Pretend that the device has all kernels, and that Triton's works; return what is called."""
+    calls = []
+    for name, kernel in KERNELS.items():
+
+        def run(*inputs, name=name):
+            calls.append(name)
+            return sample_and_sum(*inputs)
+
+        monkeypatch.setitem(KERNELS, name, Kernel(kernel.takes, run))
+    monkeypatch.setattr(layer, 'kernels_on', lambda device: ('Triton', 'MMCV', 'PyTorch'))
+    monkeypatch.setattr(layer, '_triton_works', lambda *inputs: True)
+    monkeypatch.setattr(layer.multi_scale_deform_attn, 'IS_CUDA_AVAILABLE', True)
+    return calls
+
+
+def call(dtype=torch.float32, *, learns=False):
+    value, shapes, *others = CALL
+    value = value.to(dtype).requires_grad_(learns)
+    return multi_scale_deformable_attention(value, shapes, *(x.to(dtype) for x in others))
+
+
+def test_the_first_kernel_that_takes_the_inputs_is_used(gpu, monkeypatch):
+    call()
+    call(torch.float64)
+    monkeypatch.setattr(layer, '_triton_works', lambda *inputs: False)
+    call(torch.bfloat16)
+    call()
+    assert gpu == ['Triton', 'PyTorch', 'PyTorch', 'MMCV']
+
+
+def test_deterministic_gradients_are_not_summed_by_triton(gpu):
+    torch.use_deterministic_algorithms(True)
+    try:
+        call()
+        call(learns=True)
+        with torch.no_grad():
+            call(learns=True)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert gpu == ['Triton', 'MMCV', 'Triton']
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+def test_compiled_and_traced_models_use_pytorch(gpu):
+    value, shapes, *others = CALL
+
+    def sample(value):
+        return multi_scale_deformable_attention(value, shapes, *others)
+
+    assert torch.jit.trace(sample, value, check_trace=False)(value).item() == 1
+    assert set(gpu) == {'PyTorch'}
+    torch._dynamo.reset()
+    assert torch.compile(sample, backend='eager', fullgraph=True)(value).item() == 1
+    assert set(gpu) == {'PyTorch'}
+
+
+def test_only_samples_of_pytorch_are_recomputed(gpu, monkeypatch):
+    asked = []
+
+    def recompute(function, *args, when):
+        asked.append(when)
+        return function(*args)
+
+    monkeypatch.setattr(layer, 'recompute', recompute)
+    for dtype in (torch.float32, torch.float64):
+        value, shapes, *others = (x.to(dtype) if isinstance(x, torch.Tensor) else x for x in CALL)
+        multi_scale_deformable_attention(value, shapes, *others, with_cp=True)
+    assert list(zip(gpu, asked)) == [('Triton', False), ('PyTorch', True)]
+
+
+def test_a_cpu_uses_pytorch():
+    assert layer.kernels_on('cpu') == ('PyTorch',)
+    assert call().item() == 1
+
+
+def test_mmcv_takes_a_part_of_the_batch_that_divides_it(monkeypatch):
+    steps = []
+
+    class Function:
+        @staticmethod
+        def apply(value, sizes, first, locations, weights, step):
+            assert sizes.tolist() == [[2, 2], [1, 3]]
+            assert first.tolist() == [0, 4]
+            steps.append(step)
+
+    monkeypatch.setattr(layer.multi_scale_deform_attn, 'MultiScaleDeformableAttnFunction', Function)
+    for batch in (1, 64, 66, 67):
+        layer.run_mmcv(torch.ones(batch, 7, 1, 1), [(2, 2), (1, 3)], None, None)
+    assert steps == [1, 64, 33, 1]

@@ -1,0 +1,205 @@
+"""Sum weighted samples of several maps, with the first kernel that takes the inputs."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.ops import multi_scale_deform_attn
+from torch import Tensor
+
+from r2vos_mm.utils.kernels import kernels_on
+from r2vos_mm.utils.logging import warn
+
+from .recompute import recompute
+
+Shapes = list[tuple[int, int]]
+# PyTorch 2.1 cannot tell.
+_is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
+
+
+def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Sum weighted samples of several maps, one sampling point of all queries at a time.
+
+    MMCV stacks the samples of all points before it weights and sums them. Without the stack this
+    takes 0.36 of the time, 0.6 with gradients (45x80 to 6x10 cells, one thread).
+
+    Args:
+        value: (B, S, H, D), S the cells of all levels and H heads.
+        shapes: per level (h, w).
+        locations: (B, Q, H, levels, points, 2) x and y in [0, 1].
+        weights: (B, Q, H, levels, points).
+
+    Returns:
+        (B, Q, H * D).
+    """
+    batch, _, heads, channels = value.shape
+    grids = (2 * locations - 1).permute(3, 4, 0, 2, 1, 5).flatten(2, 3)[..., None, :]
+    weights = weights.permute(3, 4, 0, 2, 1).flatten(2, 3)[..., None, :]  # levels, points, BH, 1, Q
+    levels = value.permute(0, 2, 3, 1).flatten(0, 1).split([h * w for h, w in shapes], -1)
+    total = value.new_zeros(())
+    for cells, shape, of_level, weight in zip(levels, shapes, grids, weights, strict=True):
+        image = cells.unflatten(-1, shape)  # (BH, D, h, w)
+        for grid, share in zip(of_level, weight):
+            samples = F.grid_sample(image, grid, align_corners=False).squeeze(-1)
+            total = torch.addcmul(total, samples, share)
+    return total.view(batch, heads * channels, -1).transpose(1, 2)
+
+
+def run_triton(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """As :func:`sample_and_sum`, in one kernel that sums in float32.
+
+    Raises:
+        ValueError: the shapes do not fit each other; a kernel would read beyond its inputs.
+    """
+    from . import triton_deformable_attention as kernel
+
+    cells = sum(height * width for height, width in shapes)
+    expected = (len(value), weights.shape[1], value.shape[2], len(shapes), weights.shape[-1])
+    if value.shape[1] != cells or weights.shape != expected or locations.shape != (*expected, 2):
+        raise ValueError(
+            f'value {tuple(value.shape)}, locations {tuple(locations.shape)} and weights '
+            f'{tuple(weights.shape)} do not fit levels of {shapes}'
+        )
+    return kernel.sample_and_sum(value, _table(tuple(shapes), value.device), locations, weights)
+
+
+def run_mmcv(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """As :func:`sample_and_sum`, in MMCV's kernel, some elements of the batch at a time."""
+    function = multi_scale_deform_attn.MultiScaleDeformableAttnFunction
+    layout, batch = level_sizes(tuple(shapes), value.device), len(value)
+    step = next(k for k in range(min(batch, 64), 0, -1) if batch % k == 0)
+    return function.apply(value, *layout, locations, weights, step)
+
+
+def _triton_takes(value: Tensor, needs_gradient: bool) -> bool:
+    """Return whether the kernel has the type, works, and may add gradients in any order."""
+    types = torch.float32, torch.float16, torch.bfloat16
+    if value.dtype not in types or (
+        needs_gradient and torch.are_deterministic_algorithms_enabled()
+    ):
+        return False
+    return _triton_works(value.device, value.dtype, value.shape[-1])
+
+
+def _mmcv_takes(value: Tensor, needs_gradient: bool) -> bool:
+    """Return whether MMCV compiled the kernel for the type."""
+    compiled = multi_scale_deform_attn.IS_CUDA_AVAILABLE
+    return compiled and value.dtype in (torch.float32, torch.float16)
+
+
+class Kernel(NamedTuple):
+    """A form of :func:`multi_scale_deformable_attention`, and the inputs that it takes.
+
+    Attributes:
+        takes: of values on a device of :func:`kernels_on`, and whether a gradient is needed.
+        run: the function itself.
+    """
+
+    takes: Callable[[Tensor, bool], bool]
+    run: Callable[[Tensor, Shapes, Tensor, Tensor], Tensor]
+
+
+KERNELS = {
+    'Triton': Kernel(_triton_takes, run_triton),
+    'MMCV': Kernel(_mmcv_takes, run_mmcv),
+    'PyTorch': Kernel(lambda value, needs_gradient: True, sample_and_sum),
+}
+
+
+def multi_scale_deformable_attention(
+    value: Tensor,
+    shapes: Shapes,
+    locations: Tensor,
+    weights: Tensor,
+    *,
+    with_cp: bool = False,
+) -> Tensor:
+    """Sum weighted samples of several maps with the first of :data:`KERNELS` that takes them.
+
+    Arguments and result are those of :func:`sample_and_sum`; locations outside of a map sample
+    zeros. Compiled and exported models use PyTorch, whose operators the compiler can fuse, and so
+    do all with the environment variable ``R2VOS_NO_KERNELS=1``. ``with_cp`` recomputes the samples
+    of PyTorch in the backward pass; kernels keep none.
+    """
+    name, inputs = _choose(value, locations, weights), (value, shapes, locations, weights)
+    return recompute(KERNELS[name].run, *inputs, when=with_cp and name == 'PyTorch')
+
+
+def _choose(*inputs: Tensor) -> str:
+    """Return the name of the kernel for a value, locations and weights."""
+    if _is_compiling() or torch.jit.is_tracing():
+        return 'PyTorch'
+    value = inputs[0]
+    needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    names = kernels_on(value.device)
+    return next(name for name in names if KERNELS[name].takes(value, needs_gradient))
+
+
+@lru_cache(maxsize=64)
+def level_sizes(shapes: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the sizes of the levels (levels, 2) and the first cell of each as tensors."""
+    with torch.inference_mode(False):
+        sizes = torch.tensor(shapes, device=device)
+        cells = sizes.prod(1)
+        return sizes, cells.cumsum(0) - cells
+
+
+@lru_cache(maxsize=64)
+def _table(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
+    """Return height, width and first cell of the levels, (levels, 3) int32."""
+    with torch.inference_mode(False):
+        sizes, first = level_sizes(shapes, device)
+        return torch.cat([sizes, first[:, None]], 1).int()
+
+
+@lru_cache
+def _triton_works(device: torch.device, dtype: torch.dtype, channels: int) -> bool:
+    """Compare Triton's kernel with PyTorch on a small input; warn if it fails or differs."""
+    problem = None
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(device.type, enabled=False),
+        ):
+            inputs = _small_inputs(device, dtype, channels)
+            found, expected = (_results(run, *inputs) for run in (run_triton, _sum_in_float32))
+        bound = 1e-4 if dtype == torch.float32 else 0.02
+        if not all(_differ_by(*pair) <= bound for pair in zip(found, expected)):
+            problem = 'its results differ'
+    except Exception as error:  # compilers and drivers raise errors of all kinds
+        problem = f'{type(error).__name__}: {error}'.splitlines()[0]
+    if problem:
+        warn(f'The Triton kernel of deformable attention is not used on {device}: {problem}')
+    return problem is None
+
+
+def _differ_by(found: Tensor, expected: Tensor) -> float:
+    """Return the largest error, relative to the largest value."""
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+def _sum_in_float32(value: Tensor, *others: Any) -> Tensor:
+    return sample_and_sum(value.float(), *others)
+
+
+def _small_inputs(device: torch.device, dtype: torch.dtype, channels: int) -> tuple:
+    """Return values of a map of 3 x 4 cells and one of 1 x 1, locations and weights."""
+    shapes = [(3, 4), (1, 1)]
+    value = torch.linspace(0, 90, 13 * 2 * channels, device=device).sin()
+    value = value.view(1, 13, 2, channels).to(dtype).requires_grad_()
+    places = torch.linspace(-0.21, 1.23, 5 * 2 * 2 * 3 * 2, device=device)
+    places = places.view(1, 2, 2, 3, 5, 2).permute(0, 4, 1, 2, 3, 5)
+    places = places.contiguous().requires_grad_()
+    weights = places.detach().sum(-1).requires_grad_()
+    return value, shapes, places, weights
+
+
+def _results(run: Callable, *inputs: Any) -> list[Tensor]:
+    """Return the output of a kernel and its gradients, as float32."""
+    output = run(*inputs).float()
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    gradients = torch.autograd.grad(output.square().sum(), tensors)
+    return [x.float() for x in (output, *gradients)]
