@@ -20,7 +20,8 @@ import numpy as np
 
 from r2vos_mm.evaluation import contour_accuracy, region_similarity, score_masks
 from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.files import stems, write_json
+from r2vos_mm.utils.masks_io import read_label_png
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -77,12 +78,21 @@ def fast_scores(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
     return np.stack([scores.region, scores.contour])
 
 
-def read_video(folder: Path) -> np.ndarray:
-    """Return the masks (T, H, W) bool of a folder of PNGs, in the order of their names."""
-    import cv2
+def read_video(folder: Path, pred: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return predicted and annotated masks (T, H, W) bool of the PNGs in an annotated folder.
 
-    masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(folder.glob('*.png'))]
-    return np.stack([mask.reshape(*mask.shape[:2], -1).any(axis=-1) for mask in masks])
+    Raises:
+        UsageError: The folder has no PNGs, or sizes differ.
+        DataFileError: A mask is missing or broken.
+    """
+    names = sorted(stems(folder, '.png'))
+    masks = [
+        [read_label_png(top / f'{name}.png') > 0 for name in names]
+        for top in (pred / folder.name, folder)
+    ]
+    if not names or len({mask.shape for of in masks for mask in of}) > 1:
+        raise UsageError(f'{folder} has no PNGs, or masks of {folder.name} differ in size')
+    return np.stack(masks[0]), np.stack(masks[1])
 
 
 def best_time(score: Score, videos: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> float:
@@ -159,9 +169,7 @@ def run(args: argparse.Namespace) -> None:
     folders = sorted(path for path in (args.root / args.gt).iterdir() if path.is_dir())
     if not folders:
         raise UsageError(f'{args.root / args.gt} contains no folder of masks')
-    videos = [
-        (read_video(args.root / args.pred / folder.name), read_video(folder)) for folder in folders
-    ]
+    videos = [read_video(folder, args.root / args.pred) for folder in folders]
     toy = [(shrink(pred, 128)[:8], shrink(gt, 128)[:8]) for pred, gt in videos]
     size = 'x'.join(map(str, videos[0][0].shape[1:]))
     entries = [

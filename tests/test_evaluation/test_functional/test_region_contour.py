@@ -256,7 +256,7 @@ class TestErrors:
 def test_published_values(sequence: str, test_data: Path, yardstick: ModuleType):
     folder = test_data / 'data' / 'jf_crosscheck'
     published = json.loads((folder / 'published.json').read_text())['sequences'][sequence]
-    pred, gt = (yardstick.read_video(folder / name / sequence) for name in ('osvos', 'gt'))
+    pred, gt = yardstick.read_video(folder / 'gt' / sequence, folder / 'osvos')
     frames = [int(name) for name in published['frames']]
     names = [int(path.stem) for path in sorted((folder / 'gt' / sequence).glob('*.png'))]
     scored = [names.index(frame) for frame in frames]
