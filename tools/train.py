@@ -60,7 +60,7 @@ def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise UsageError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
         cfg.auto_scale_lr.enable = True
     if args.seed is not None:

@@ -69,7 +69,8 @@ def arguments(draw: st.DrawFn, parser: argparse.ArgumentParser) -> list[str]:
     """Draw a command line: every positional a broken file or junk, some options with junk."""
     words = st.sampled_from([*FILES, '.', 'gone.json'] + JUNK)
     files = st.sampled_from([*FILES, '.', 'gone.json'])
-    line, options = [], [a for a in parser._actions if a.option_strings and a.dest != 'help']
+    line, options = [], [a for a in parser._actions if a.option_strings]
+    options = [a for a in options if a.dest not in ('help', 'debug')]
     for action in parser._actions:
         if not action.option_strings:
             choices = st.sampled_from(sorted(map(str, action.choices))) if action.choices else files

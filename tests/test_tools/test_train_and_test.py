@@ -158,8 +158,8 @@ def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_
     ('options', 'message'),
     [
         (('--resume', 'gone.pth'), 'Checkpoint gone.pth does not exist'),
-        (('--amp', '--cfg-options', 'optim_wrapper.type=Other'), 'custom optim_wrapper, Other'),
-        (('--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'), 'no auto_scale_lr'),
+        (('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper'), 'wrapper, ApexOptimW'),
+        (('--auto-scale-lr', '--cfg-options', 'auto_scale_lr=None'), 'no auto_scale_lr'),
     ],
 )
 def test_impossible_options(

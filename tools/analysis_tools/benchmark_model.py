@@ -31,7 +31,6 @@ from r2vos_mm.utils.cli import (
     add_cfg_options,
     cfg_options,
     check_outputs,
-    existing_file,
     parser_of,
     short_errors,
 )
@@ -409,7 +408,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with short_errors(args.debug):
         check_counts(args)
         check_outputs(args, 'out')
-        existing_file(args.config, what='Config')
+        from r2vos_mm.engine import read_config
+
+        read_config(args.config, cfg_options(args.cfg_options), needs=['model'])
         if args.worker:
             args.out.write_text(json.dumps(asdict(measure(args.worker, args))))
             return
