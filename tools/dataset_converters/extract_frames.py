@@ -107,7 +107,8 @@ def main() -> int:
             try:
                 done, problem = extract(video, args.out, args.every, args.fps)
             except (OSError, DataFileError) as error:
-                print(f'error: {video}: {error}', file=sys.stderr)
+                where = '' if str(video) in str(error) else f'{video}: '
+                print(f'error: {where}{error}', file=sys.stderr)
                 status = 1
                 continue
             print(f'{args.out / video.stem}: {done}')
