@@ -262,16 +262,22 @@ def cfg_options(items: Sequence[str]) -> dict[str, Any]:
     """Read ``key=value`` strings as MMEngine's ``DictAction`` does.
 
     Raises:
-        UsageError: one has no ``=``.
+        UsageError: one has no ``=``, or its value cannot be read.
     """
     from mmengine.config import DictAction
 
+    options: dict[str, Any] = {}
     for item in items:
-        if '=' not in item:
+        key, equals, value = item.partition('=')
+        if not equals or not key.strip('.'):
             raise UsageError(f'--cfg-options {item}: settings have the form KEY=VALUE')
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *items]).cfg_options
+        try:
+            options[key] = DictAction._parse_iterable(value)
+        except (AssertionError, IndexError, ValueError) as error:
+            raise UsageError(
+                f'--cfg-options {item}: the brackets of the value are not closed'
+            ) from error
+    return options
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
