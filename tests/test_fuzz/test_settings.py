@@ -17,7 +17,16 @@ from r2vos_mm.utils.cli import UsageError, cfg_options
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'r2vos_tiny_refshapes.py'
 # Keys below these are names of the user's or of other libraries.
-FREE = {'custom_keys', 'metainfo', 'norm_cfg', 'act_cfg', 'conv_cfg', 'plugins', 'dist_cfg', 'shares'}
+FREE = {
+    'custom_keys',
+    'metainfo',
+    'norm_cfg',
+    'act_cfg',
+    'conv_cfg',
+    'plugins',
+    'dist_cfg',
+    'shares',
+}
 
 
 def keys_of(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
