@@ -28,7 +28,7 @@ _TOP = {
 }  # fmt: skip
 _DEFAULT_HOOKS = (
     'runtime_info', 'timer', 'logger', 'param_scheduler', 'checkpoint', 'sampler_seed',
-    'exact_resume', 'visualization',
+    'exact_resume', 'finite_loss', 'resumed_settings', 'visualization',
 )  # fmt: skip
 _ALWAYS = {'type', '_scope_', '_delete_'}
 # Keys that the Runner takes out of a config before it builds the part.
@@ -104,7 +104,7 @@ def check_settings(cfg: Config, *, only: Collection[str] | None = None) -> None:
     Raises:
         UsageError: names the path of each setting, with a suggestion.
     """
-    found = [] if only else [*_ineffective(cfg)]
+    found = [] if only else [*_ineffective(cfg), *_misnamed_hooks(cfg)]
     for key in sorted((_top_keys() if only is None else set(only)) & set(cfg)):
         found += _unread(cfg[key], (key,), None)
     if found:
@@ -271,6 +271,14 @@ def _arguments(part: Any) -> tuple[set[str], bool]:
         if isinstance(part, type) and issubclass(part, base):
             names |= more
     return names, is_open
+
+
+def _misnamed_hooks(cfg: Config) -> Iterator[str]:
+    """Yield a line for each default hook whose name is nearly that of another: both would run."""
+    for name in set(cfg.get('default_hooks') or ()) - set(_DEFAULT_HOOKS):
+        hint = _did_you_mean(name, _DEFAULT_HOOKS)
+        if hint:
+            yield f'default_hooks.{name}: there is no such default hook{hint}'
 
 
 def _unused_variables(cfg: Config) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fuzzing import NASTY, OUTCOMES, fuzz, time_limit, used_or_refused
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -82,6 +82,7 @@ def test_a_misspelt_name_is_reported(config: Config, data: st.DataObject) -> Non
     if wrong in parent or wrong == key:
         return
     option = '.'.join([*lead, wrong])
+    note(option)
     with_option = Config(changed, filename=str(CONFIG))
     with_option.merge_from_dict({option: parent[key]})
     with pytest.raises(UsageError) as caught, time_limit():
