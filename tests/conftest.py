@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -75,3 +76,11 @@ def folder(tmp_path, frames) -> Path:
     for number, frame in enumerate(frames, start=8):
         cv2.imwrite(str(path / f'{number}.png'), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report how many fuzz cases were tried."""
+    fuzzing = sys.modules.get('fuzzing')
+    if fuzzing is not None and fuzzing.OUTCOMES:
+        counts = ', '.join(f'{count} {name}' for name, count in sorted(fuzzing.OUTCOMES.items()))
+        terminalreporter.write_line(f'fuzz cases: {fuzzing.OUTCOMES.total()} ({counts})')

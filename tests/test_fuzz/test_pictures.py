@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing import damaged_bytes, fuzz, time_limit, used_or_refused
+from fuzzing import OUTCOMES, damaged_bytes, fuzz, time_limit, used_or_refused
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -88,6 +88,7 @@ def test_predictions(root: Path, frame: str, change: bytes | str) -> None:
     finally:
         shutil.rmtree(root / 'pred')
         whole.rename(root / 'pred')
+    OUTCOMES['figures'] += 1
     assert 'Traceback' not in text
     if math.isnan(figure):
         assert status == 2
