@@ -69,17 +69,22 @@ READING = Reading()
 
 @dataclass
 class Outcome:
-    """Scores of pairs and objects, predictions that were not read, and other problems."""
+    """Scores of pairs and objects, and problems.
+
+    ``unread`` are predictions that were not read, ``unscored`` videos whose annotation cannot be
+    used.
+    """
 
     pairs: list[PairScores] = field(default_factory=list)
     objects: list[ObjectScores] = field(default_factory=list)
     unread: list[Problem] = field(default_factory=list)
+    unscored: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     video: str = ''
 
     def add(self, other: Outcome) -> None:
         """Append the content of another outcome."""
-        for name in ('pairs', 'objects', 'unread', 'problems'):
+        for name in ('pairs', 'objects', 'unread', 'unscored', 'problems'):
             getattr(self, name).extend(getattr(other, name))
 
 
@@ -96,7 +101,7 @@ def score_videos(
 ) -> Iterator[Outcome]:
     """Yield the outcomes of videos as they are done, in any order.
 
-    A video whose annotation is broken is not scored, which its outcome reports as a problem.
+    A video whose annotation is broken is not scored, which its outcome reports.
     ``scorer`` is one of the functions ``score_*``; with ``processes=1`` it runs in this process.
     """
     score = partial(_score_video, scorer=scorer, predictions=predictions, truth=truth)
@@ -110,7 +115,7 @@ def _score_video(
     try:
         outcome = scorer(task, predictions, truth)
     except DataFileError as error:
-        outcome = Outcome(problems=[Problem(task.video, str(error), 'video not scored')])
+        outcome = Outcome(unscored=[Problem(task.video, str(error), 'video not scored')])
     outcome.video = task.video
     return outcome
 

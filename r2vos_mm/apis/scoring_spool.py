@@ -118,8 +118,10 @@ def _outcome(content: dict[str, Any]) -> Outcome:
     return Outcome(
         pairs=[_scores(PairScores, item) for item in content['pairs']],
         objects=[_scores(ObjectScores, item) for item in content['objects']],
-        unread=[Problem(**item) for item in content['unread']],
-        problems=[Problem(**item) for item in content['problems']],
+        **{
+            name: [Problem(**item) for item in content[name]]
+            for name in ('unread', 'unscored', 'problems')
+        },
         video=content['video'],
     )
 

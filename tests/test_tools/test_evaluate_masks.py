@@ -154,8 +154,11 @@ def test_strict(truth, predictions):
 
 def test_a_broken_annotation_is_not_scored(truth, predictions, capsys):
     save(truth / 'Annotations' / 'b' / '00000.png', LEFT, 'RGB')
-    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
-    assert 'video not scored' in capsys.readouterr().out
+    assert run_unread(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
+    output = capsys.readouterr()
+    assert '1 videos whose annotation cannot be used: the metrics leave them out' in output.out
+    assert 'video not scored' in output.out
+    assert 'error: the annotation of 1 videos was not read' in output.err
 
 
 def test_what_is_done_survives_an_interruption(truth, predictions, monkeypatch):
@@ -177,7 +180,7 @@ def test_what_is_done_survives_an_interruption(truth, predictions, monkeypatch):
 def test_masks_of_0_and_255_are_no_ids(truth, predictions, capsys):
     for frame in FRAMES:
         save(truth / 'Annotations' / 'b' / f'{frame}.png', 255 * LEFT)
-    assert run(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
+    assert run_unread(predictions, truth)['J'] == pytest.approx(100 * (0.75 + 0.5) / 2)
     output = capsys.readouterr().out
     assert 'Annotations/b has no object ids, but the value 255 (frame 00000)' in output
 
@@ -667,7 +670,7 @@ class TestValues:
     def test_annotation_without_any_object(self, truth, predictions, capsys):
         for frame in FRAMES:
             save(truth / 'Annotations' / 'a' / f'{frame}.png', 3 * LEFT)
-        assert run(predictions, truth)['J'] == 100
+        assert run_unread(predictions, truth, '--missing-is-empty')['J'] == 100
         message = 'has none of the objects 1, 2; it has 3 -> video not scored'
         assert message in capsys.readouterr().out
 

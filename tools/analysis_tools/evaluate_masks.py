@@ -14,7 +14,7 @@ NaN. A scoring that was stopped continues when the same command is run again. Th
 neither torch nor MMEngine.
 
 Exit status: 0 if all predictions were read, or with --missing-is-empty; 1 with --strict if there
-are other problems; 2 if predictions are missing or damaged, or nothing can be scored.
+are other problems; 2 if predictions are missing or damaged, or the annotation of a video is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -135,20 +135,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with short_errors(args.debug):
         check_outputs(args, 'csv', 'json', 'missing')
-        num_unread, num_problems = compare(args) if args.compare else evaluate(args)
-    if num_unread and not args.missing_is_empty:
-        print(f'error: {num_unread} predictions were not read', file=sys.stderr)
+        counts = compare(args) if args.compare else evaluate(args)
+    if counts.unscored:
+        print(f'error: the annotation of {counts.unscored} videos was not read', file=sys.stderr)
         raise SystemExit(2)
-    if num_problems and args.strict:
-        print(f'error: {num_problems} problems with --strict', file=sys.stderr)
+    if counts.unread and not args.missing_is_empty:
+        print(f'error: {counts.unread} predictions were not read', file=sys.stderr)
+        raise SystemExit(2)
+    if counts.problems and args.strict:
+        print(f'error: {counts.problems} problems with --strict', file=sys.stderr)
         raise SystemExit(1)
 
 
-def evaluate(args: argparse.Namespace) -> tuple[int, int]:
-    """Score one method, list problems, print and write the metrics.
+class Counts(NamedTuple):
+    """Numbers of unread predictions, of videos without usable annotation, of other problems."""
 
-    The results are the numbers of unread predictions and of other problems.
-    """
+    unread: int
+    unscored: int
+    problems: int
+
+
+def evaluate(args: argparse.Namespace) -> Counts:
+    """Score one method, list problems, print and write the metrics."""
     if len(args.paths) != 2:
         raise UsageError('PRED and GT are required')
     outcome, extra = score(*args.paths, args)
@@ -163,17 +171,17 @@ def evaluate(args: argparse.Namespace) -> tuple[int, int]:
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
     if args.csv:
         partial_csv(args).unlink(missing_ok=True)
-    return len(outcome.unread), len(outcome.problems)
+    return Counts(len(outcome.unread), len(outcome.unscored), len(outcome.problems))
 
 
-def compare(args: argparse.Namespace) -> tuple[int, int]:
+def compare(args: argparse.Namespace) -> Counts:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
     if len(args.paths) > 1 or set(args.protocol) & {*COCO_PROTOCOLS, 'davis_unsup'}:
         raise UsageError('--compare A B takes GT only, and protocols that compute J and F')
     if args.compare[0].resolve() == args.compare[1].resolve():
         print('A and B are the same path')
     sides: list[list[PairScores]] = []
-    num_unread = num_problems = 0
+    num_unread = num_unscored = num_problems = 0
     for path in args.compare:
         outcome = Outcome()
         if args.paths:
@@ -183,11 +191,12 @@ def compare(args: argparse.Namespace) -> tuple[int, int]:
             outcome.pairs = checked(read_pairs, path)
         sides.append(outcome.pairs)
         num_unread += sum(not pair.is_read for pair in outcome.pairs)
+        num_unscored += len(outcome.unscored)
         num_problems += len(outcome.problems)
     differences = checked(compare_scores, *sides)
     print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
-    return num_unread, num_problems
+    return Counts(num_unread, num_unscored, num_problems)
 
 
 def score(pred: Path, gt: Path, args: argparse.Namespace) -> tuple[Outcome, list[MetricValue]]:
@@ -271,7 +280,7 @@ def run(
     spool.remove()
     for entries in (outcome.pairs, outcome.objects):
         entries.sort(key=lambda entry: entry.pair_id)
-    for problems in (outcome.unread, outcome.problems):
+    for problems in (outcome.unread, outcome.unscored, outcome.problems):
         problems.sort(key=lambda problem: problem.where)
     return outcome
 
@@ -303,13 +312,18 @@ def report(outcome: Outcome, args: argparse.Namespace) -> None:
     All of them are written to the file of ``--missing``.
     """
     if args.missing is not None and not args.compare:
-        lines = [f'{problem}\n' for problem in (*outcome.unread, *outcome.problems)]
+        listed = *outcome.unscored, *outcome.unread, *outcome.problems
+        lines = [f'{problem}\n' for problem in listed]
         write_atomically(''.join(lines), args.missing)
     effect = 'metrics that they touch are NaN (--missing-is-empty counts them as empty)'
     if args.missing_is_empty:
         effect = 'they count as empty (--missing-is-empty)'
-    heads = f'predictions missing or unreadable: {effect}', 'problems with the files that were read'
-    for head, problems in zip(heads, (outcome.unread, outcome.problems)):
+    heads = {
+        'videos whose annotation cannot be used: the metrics leave them out': outcome.unscored,
+        f'predictions missing or unreadable: {effect}': outcome.unread,
+        'problems with the files that were read': outcome.problems,
+    }
+    for head, problems in heads.items():
         if problems:
             print(f'{len(problems)} {head}')
         for problem in problems[:NUM_SHOWN]:
