@@ -20,10 +20,10 @@ _is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 
 
 def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Sum weighted samples of several maps, one sampling point of all queries at a time.
+    """Sum weighted samples of several maps, level by level.
 
-    MMCV stacks the samples of all points before it weights and sums them. Without the stack this
-    takes 0.36 of the time, 0.6 with gradients (45x80 to 6x10 cells, one thread).
+    MMCV stacks the samples of all levels before it weights and sums them. Without the stack this
+    takes 0.76 of the time without gradients (45x80 to 6x10 cells, one thread).
 
     Args:
         value: (B, S, H, D), S the cells of all levels and H heads.
@@ -35,16 +35,42 @@ def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
         (B, Q, H * D).
     """
     batch, _, heads, channels = value.shape
-    grids = (2 * locations - 1).permute(3, 4, 0, 2, 1, 5).flatten(2, 3)[..., None, :]
-    weights = weights.permute(3, 4, 0, 2, 1).flatten(2, 3)[..., None, :]  # levels, points, BH, 1, Q
+    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # levels, BH, Q, points, 2
+    weights = weights.permute(3, 0, 2, 1, 4).flatten(1, 2)[:, :, None]  # levels, BH, 1, Q, points
     levels = value.permute(0, 2, 3, 1).flatten(0, 1).split([h * w for h, w in shapes], -1)
     total = value.new_zeros(())
-    for cells, shape, of_level, weight in zip(levels, shapes, grids, weights, strict=True):
-        image = cells.unflatten(-1, shape)  # (BH, D, h, w)
-        for grid, share in zip(of_level, weight):
-            samples = F.grid_sample(image, grid, align_corners=False).squeeze(-1)
-            total = torch.addcmul(total, samples, share)
+    for cells, shape, grid, weight in zip(levels, shapes, grids, weights, strict=True):
+        samples = F.grid_sample(cells.unflatten(-1, shape), grid, align_corners=False)
+        total = total + (samples * weight).sum(-1)  # (BH, D, Q)
     return total.view(batch, heads * channels, -1).transpose(1, 2)
+
+
+def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Do what :func:`sample_and_sum` does without gradients, in 0.4 of MMCV's time on a CPU.
+
+    A query is the sum of the four cells around each of its samples, a bag of weighted rows of the
+    values, row by row of the batch, which bounds the memory of the indices.
+    """
+    heads, channels = value.shape[2:]
+    sizes, starts = level_sizes(tuple(shapes), value.device)
+    extents = sizes.flip(1)[:, None].to(locations)  # (levels, 1, 2) columns and rows
+    head = torch.arange(heads, device=value.device)[:, None, None, None, None]
+    before = starts[:, None, None, None] * heads + head  # (H, levels, 1, 1, 1)
+    summed = []
+    for rows, places, shares in zip(value, locations, weights, strict=True):
+        places = places * extents - 0.5
+        low = places.floor()
+        cells = torch.stack((low, low + 1), dim=-1)  # (Q, H, levels, points, 2 axes, 2 cells)
+        share = torch.stack((low + 1 - places, places - low), dim=-1)
+        share = share * ((cells >= 0) & (cells < extents[..., None]))  # zero outside of the map
+        x, y = torch.minimum(cells.clamp_(min=0), extents[..., None] - 1).long().unbind(-2)
+        share_x, share_y = share.unbind(-2)
+        index = (y[..., None] * sizes[:, 1, None, None, None] + x[..., None, :]) * heads
+        share = (shares[..., None] * share_y)[..., None] * share_x[..., None, :]
+        index, share = (x.flatten(0, 1).flatten(1) for x in (index + before, share))
+        table = rows.reshape(-1, channels)
+        summed.append(F.embedding_bag(index, table, per_sample_weights=share, mode='sum'))
+    return torch.stack(summed).view(len(value), -1, heads * channels)
 
 
 def run_triton(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -124,6 +150,8 @@ def multi_scale_deformable_attention(
     of PyTorch in the backward pass; kernels keep none.
     """
     name, inputs = _choose(value, locations, weights), (value, shapes, locations, weights)
+    if name == 'PyTorch' and _can_gather(value, locations, weights):
+        return gather_and_sum(*inputs)
     return recompute(KERNELS[name].run, *inputs, when=with_cp and name == 'PyTorch')
 
 
@@ -135,6 +163,13 @@ def _choose(*inputs: Tensor) -> str:
     needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
     names = kernels_on(value.device)
     return next(name for name in names if KERNELS[name].takes(value, needs_gradient))
+
+
+def _can_gather(*inputs: Tensor) -> bool:
+    """Return whether :func:`gather_and_sum` is possible and pays; a compiler unrolls its loop."""
+    if _is_compiling() or torch.jit.is_tracing() or torch.is_grad_enabled():
+        return False
+    return all(x.device.type == 'cpu' and x.dtype == torch.float32 for x in inputs)
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,9 @@
-"""Deformable attention that sums one sampling point at a time."""
+"""Deformable attention and the kernels of its core."""
 
 import pytest
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
+from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
 from r2vos_mm.models.layers import deformable_sampling as layer
 from r2vos_mm.models.layers.deformable_attention import DeformableAttention
@@ -156,3 +157,30 @@ def test_mmcv_takes_a_part_of_the_batch_that_divides_it(monkeypatch):
     for batch in (1, 64, 66, 67):
         layer.run_mmcv(torch.ones(batch, 7, 1, 1), [(2, 2), (1, 3)], None, None)
     assert steps == [1, 64, 33, 1]
+
+
+@pytest.mark.parametrize('core', [layer.sample_and_sum, layer.gather_and_sum])
+def test_cores_equal_mmcvs(core):
+    """Samples inside and outside of all levels."""
+    torch.manual_seed(0)
+    shapes = [(5, 7), (3, 2), (1, 1)]
+    value, locations = torch.randn(2, 42, 3, 4), 1.6 * torch.rand(2, 9, 3, 3, 5, 2) - 0.3
+    weights = torch.rand(2, 9, 3, 3, 5)
+    expected = multi_scale_deformable_attn_pytorch(value, torch.tensor(shapes), locations, weights)
+    torch.testing.assert_close(core(value, shapes, locations, weights), expected)
+
+
+def test_only_calls_without_gradients_gather(monkeypatch):
+    called, gather = [], layer.gather_and_sum
+    monkeypatch.setattr(layer, 'gather_and_sum', lambda *x: called.append(1) or gather(*x))
+    inputs = (
+        torch.rand(1, 6, 1, 2),
+        [(2, 3)],
+        torch.rand(1, 4, 1, 1, 2, 2),
+        torch.rand(1, 4, 1, 1, 2),
+    )
+    layer.multi_scale_deformable_attention(*inputs)
+    assert not called
+    with torch.no_grad():
+        layer.multi_scale_deformable_attention(*inputs)
+    assert called
