@@ -2,6 +2,7 @@
 
 import io
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ if 'R2VOS_MAX_PIXELS' in os.environ:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 _JPEG_START, _JPEG_END, _JPEG_SCAN = b'\xff\xd8', b'\xff\xd9', b'\xff\xda'
+_PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND\xaeB`\x82'
 _ORIENTATION = 0x0112  # tag of EXIF
 _ANIMATED = ('PNG', 'WEBP', 'GIF')  # a JPEG of several pictures has previews or a second view
 # Factors by which a JPEG decoder can shrink an image, the strongest first.
@@ -96,6 +98,24 @@ def decode_image(content: bytes, *, reduction: int = 1) -> np.ndarray:
         return _decode(header, content, reduction)
 
 
+def check_png(content: bytes) -> None:
+    """Compare the checksums of a PNG, which decoders do not do for pixels; pass other formats.
+
+    Raises:
+        OSError: a part has changed since the file was written.
+    """
+    position = len(_PNG_START)
+    while content.startswith(_PNG_START) and position + 12 <= len(content):
+        end = position + 8 + int.from_bytes(content[position : position + 4], 'big')
+        kind = content[position + 4 : position + 8]
+        stored = int.from_bytes(content[end : end + 4], 'big')
+        if zlib.crc32(memoryview(content)[position + 4 : end]) != stored:
+            raise OSError(f'its part {kind.decode("latin-1")!r} is damaged')
+        if kind == b'IEND':
+            break
+        position = end + 4
+
+
 def jpeg_reduction(size: tuple[int, int], largest_scale: tuple[int, int]) -> int:
     """Return the factor by which an image may be reduced so that no later resize enlarges it.
 
@@ -117,6 +137,7 @@ def jpeg_reduction(size: tuple[int, int], largest_scale: tuple[int, int]) -> int
 
 
 def _decode(header: Image.Image, content: bytes, reduction: int) -> np.ndarray:
+    check_png(content)
     if not _is_whole(content):
         # OpenCV fills the rest of a JPEG with grey, silently.
         raise OSError('its end is missing: it was cut off while it was written or copied')
@@ -192,8 +213,8 @@ def _is_whole(content: bytes) -> bool:
     """Return whether a file has the end that its format asks for; True for other formats."""
     if content.startswith(_JPEG_START):
         return content.endswith(_JPEG_END) or content.find(_JPEG_END, _scan_start(content)) >= 0
-    if content.startswith(b'\x89PNG'):
-        return b'IEND\xaeB`\x82' in content
+    if content.startswith(_PNG_START):
+        return content.find(_PNG_END) >= 0
     if content.startswith(b'RIFF'):
         return int.from_bytes(content[4:8], 'little') + 8 <= len(content) + 1
     return True

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 
 from .data_issues import DataFileError
 from .files import atomic_path, in_any_case, read_bytes, read_json
-from .images import MAX_PIXELS, open_image
+from .images import MAX_PIXELS, check_png, open_image
 
 _LABEL_MODES = ('P', 'L', '1')
 FAR = 16  # sides of the image
@@ -51,6 +51,7 @@ def decode_label_png(content: bytes, where: str, size: tuple[int, int] | None = 
         with open_image(content) as image:
             found, mode = image.size[::-1], image.mode
             if mode in _LABEL_MODES and found == (size or found):
+                check_png(content)
                 return np.array(image, dtype=np.uint8)
     except Exception as error:  # decoders raise anything for broken files
         raise DataFileError(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from r2vos_mm.utils import images
 from r2vos_mm.utils.data_issues import DataFileError
-from r2vos_mm.utils.images import decode_image, image_size, read_image
+from r2vos_mm.utils.images import check_png, decode_image, image_size, read_image
 from r2vos_mm.utils.masks_io import read_label_png
 
 # Red, green / blue, white in blocks of 16 x 24 pixels: every turn of it is different.
@@ -162,3 +162,16 @@ def test_endless_files_and_other_cases(tmp_path: Path) -> None:
     Image.fromarray(UPRIGHT).save(tmp_path / 'B.JPG')
     Image.fromarray(UPRIGHT[..., 0]).save(tmp_path / 'B.PNG')
     assert read_image(tmp_path / 'B.jpg')[1] == read_label_png(tmp_path / 'B.png').shape
+
+
+@pytest.mark.parametrize('read', [decode_image, check_png])
+def test_a_changed_bit_of_a_png_is_noticed(read: object) -> None:
+    """Decoders compare no checksums: pixels would change without a word."""
+    data = encoded(Image.fromarray(UPRIGHT), 'PNG')
+    read(data)
+    start = data.index(b'IDAT') + 4
+    for byte in range(start, start + 20):
+        broken = bytearray(data)
+        broken[byte] ^= 4
+        with pytest.raises(OSError, match="'IDAT' is damaged"):
+            read(bytes(broken))
