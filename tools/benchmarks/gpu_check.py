@@ -376,7 +376,7 @@ def _all_results(model: nn.Module, job: Job, device: str) -> dict[str, dict[str,
     def keep(name: str) -> Callable:
         def hook(module: nn.Module, inputs: tuple, output: object) -> None:
             for index, value in enumerate(_floats(output)):
-                outputs[f'{name}/{index}'] = value.detach().cpu()
+                outputs[f'{name}/{index}'] = value.detach().clone().cpu()  # later changed in place
 
         return hook
 
@@ -391,7 +391,7 @@ def _all_results(model: nn.Module, job: Job, device: str) -> dict[str, dict[str,
         for hook in hooks:
             hook.remove()
     gradients = {
-        name: weight.grad.cpu()
+        name: weight.grad.clone().cpu()
         for name, weight in model.named_parameters()
         if weight.grad is not None
     }

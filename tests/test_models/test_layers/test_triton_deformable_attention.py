@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 pytest.importorskip('triton', reason='the kernel needs the package triton')
 
@@ -28,7 +29,7 @@ def test_arithmetic_in_the_interpreter():
     environment = os.environ | dict(TRITON_INTERPRET='1', OMP_NUM_THREADS='1')
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert '8 passed, 3 skipped' in done.stdout.splitlines()[-1]
+    assert '9 passed, 3 skipped' in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.slow
@@ -158,3 +159,22 @@ def test_first_use_compares_with_pytorch(monkeypatch, caplog):
         monkeypatch.setattr(layer, 'run_triton', wrong)
         assert not check(cpu, torch.float32, 4)
         assert told in warnings[-1]
+
+
+@interpreted
+def test_first_use_in_a_recomputed_layer(monkeypatch):
+    """The comparison saves tensors too; the layer must not count them."""
+    monkeypatch.setattr(layer, 'kernels_on', lambda device: ('Triton', 'PyTorch'))
+    warnings = []
+    monkeypatch.setattr(layer, 'warn', warnings.append)
+    layer._triton_works.cache_clear()
+    case = dict(batch=1, heads=1, points=1, queries=2, channels=4, seed=1, shapes=[(2, 3)])
+    inputs = inputs_of(case, torch.float32)
+
+    def recomputed(*inputs):
+        return checkpoint(layer.multi_scale_deformable_attention, *inputs, use_reentrant=False)
+
+    for x, wanted in zip(results(recomputed, inputs), results(layer.sample_and_sum, inputs)):
+        torch.testing.assert_close(x, wanted, rtol=1e-4, atol=1e-4)
+    assert layer._triton_works.cache_info().misses == 1
+    assert not warnings
