@@ -17,7 +17,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
-from r2vos_mm.datasets import normalise_sentence
+from r2vos_mm.datasets import normalise_text
 from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
 from r2vos_mm.engine.config import read_config
 from r2vos_mm.engine.unread_settings import check_settings
@@ -245,7 +245,7 @@ def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
                 f'sentence {position} of {len(given)} is {sentence!r}: give it text without half '
                 'characters (lone surrogates)'
             )
-    return [normalise_sentence(sentence) for sentence in given]
+    return [normalise_text(sentence) for sentence in given]
 
 
 def model_precision(model: ReferringVideoSegmentor, requested: str | None = 'auto') -> Precision:

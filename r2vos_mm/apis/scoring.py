@@ -40,7 +40,7 @@ from r2vos_mm.utils.data_issues import DataFileError, Problem, shown
 from r2vos_mm.utils.expressions_file import (
     MAX_OBJECT_ID,
     frame_order,
-    normalise_sentence,
+    normalise_text,
     object_number,
     read_expressions,
 )
@@ -441,7 +441,7 @@ def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask
     if row['label'] != 1:
         folder = f'{row["video"]}/{row.get("exp_video")}_{row["exp_id"]}_n{row.get("rank")}'
     elif 'anno_id' in own:
-        if normalise_sentence(own['exp']) != normalise_sentence(row['exp']):
+        if normalise_text(own['exp']) != normalise_text(row['exp']):
             raise ValueError(
                 f'{where} has the expression {row["exp"]!r}, the video has {own["exp"]!r} under '
                 'that number: pairs and expressions are of different versions'

@@ -26,7 +26,7 @@ from r2vos_mm.datasets.pairs.words import (
 )
 from r2vos_mm.datasets.records import NO_TARGET, POSITIVE
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import normalise_sentence
+from r2vos_mm.utils.expressions_file import normalise_text
 from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
 from .r2_pairs_source import PairSource, SourceExpression, read_source
@@ -292,7 +292,7 @@ class _Candidates:
 
 
 def _words(own: SourceExpression) -> list[str]:
-    return normalise_sentence(own.text).split()
+    return normalise_text(own.text).split()
 
 
 def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:

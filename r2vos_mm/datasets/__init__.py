@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'negatives': ['PairsFileNegatives', 'TrainNegatives'],
         'r2vos_dataset': ['R2VOSDataset'],
         'r2vos_mm.utils.data_issues': ['DataFileError'],
-        'r2vos_mm.utils.expressions_file': ['normalise_sentence'],
+        'r2vos_mm.utils.expressions_file': ['normalise_text'],
         'records': ['Clip', 'Expression', 'Pair', 'VideoRecord'],
         'ref_davis_dataset': ['RefDAVIS17Dataset'],
         'refcoco_dataset': ['RefCOCODataset'],

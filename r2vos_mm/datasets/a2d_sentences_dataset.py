@@ -14,7 +14,7 @@ import numpy as np
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_text, stems
 
 from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
@@ -91,7 +91,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             problems.add(video, f'is not in {VIDEO_SET} as {self.split}', 'its length is unknown')
         for query, video, frame, instance in entries:
             yield AnnotatedExpression(
-                Expression(f'i_{instance}', normalise_sentence(query), str(instance)),
+                Expression(f'i_{instance}', normalise_text(query), str(instance)),
                 video,
                 frame,
                 max(lengths.get(video, frame), frame),

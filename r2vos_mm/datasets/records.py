@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import normalise_sentence
+from r2vos_mm.utils.expressions_file import normalise_text
 from r2vos_mm.utils.pairs_file import POSITIVE, read_pair_rows
 
 NO_TARGET = 'no_target'
@@ -90,7 +90,7 @@ class Pair:
         """Return the pair of a row of a pairs file."""
         is_negative = row['label'] == 0
         obj_id = '' if is_negative or not row.get('obj_id') else str(int(row['obj_id']))
-        text = normalise_sentence(row['exp'])
+        text = normalise_text(row['exp'])
         return cls(text, row['pair_id'], row['exp_id'], obj_id, row['kind'], is_negative)
 
 

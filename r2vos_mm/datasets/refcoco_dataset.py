@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, normalise_sentence
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_json, stems
 from r2vos_mm.utils.masks_io import MIN_POLYGON
 from r2vos_mm.utils.shared_list import SharedList
@@ -151,7 +151,7 @@ def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, Refe
             problems.add(where, problem, 'sentence skipped', is_known=is_known)
             continue
         image = images.setdefault(row.image, ReferredImage(row.image, categories=row.categories))
-        expression = Expression(row.exp_id, normalise_sentence(row.text), row.obj_id)
+        expression = Expression(row.exp_id, normalise_text(row.text), row.obj_id)
         image.expressions.append(expression)
         image.codes[row.obj_id] = row.annotation['segmentation']
     return images

@@ -31,7 +31,7 @@ class DumpPredictions(DumpResults):
                 masks = pairs[name].cpu().numpy()
                 pairs[name] = [[encode_rle(frame) for frame in pair] for pair in masks]
             names = {key: sample.get(key) for key in ('video_id', 'frame_ids')}
-            encoded.append({**names, 'sentences': sample['gt_pairs']['sentences'], **pairs})
+            encoded.append({**names, 'sentences': sample['gt_pairs']['texts'], **pairs})
         super().process(data_batch, encoded)
 
     def compute_metrics(self, results: list) -> dict:

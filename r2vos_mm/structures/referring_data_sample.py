@@ -24,7 +24,7 @@ class ReferringDataSample(BaseDataElement):
 
     ``gt_pairs`` (:obj:`InstanceData` of length P):
 
-    * ``sentences``, ``pair_ids``, ``exp_ids``, ``obj_ids``, ``kinds``: lists of P str. ``kinds``
+    * ``texts``, ``pair_ids``, ``exp_ids``, ``obj_ids``, ``kinds``: lists of P str. ``kinds``
       is ``'positive'`` or the kind of the negative pair; unknown object ids are ``''``.
     * ``is_negative``: bool (P,).
     * ``masks``: bool (P, T, H, W), in testing (P, T, H0, W0); absent without ground truth.
@@ -54,12 +54,12 @@ class ReferringDataSample(BaseDataElement):
         >>> from r2vos_mm.structures import ReferringDataSample
         >>> sample = ReferringDataSample(metainfo=dict(video_id='bear', frame_ids=['00000']))
         >>> sample.gt_pairs = InstanceData(
-        ...     sentences=['a brown bear', 'a red bus'],
+        ...     texts=['a brown bear', 'a red bus'],
         ...     masks=torch.zeros(2, 1, 4, 6, dtype=torch.bool),
         ...     is_negative=torch.tensor([False, True]))
         >>> len(sample.gt_pairs)
         2
-        >>> sample.gt_pairs[~sample.gt_pairs.is_negative].sentences
+        >>> sample.gt_pairs[~sample.gt_pairs.is_negative].texts
         ['a brown bear']
         >>> 'pred_pairs' in sample
         False

@@ -95,22 +95,22 @@ def pair_views(
     """Return all pairs of a data sample, in its order.
 
     Args:
-        sample: Has ``gt_pairs`` (``sentences``, and the truth if known) and, to draw predictions,
+        sample: Has ``gt_pairs`` (``texts``, and the truth if known) and, to draw predictions,
             ``pred_pairs``.
         threshold: Consensus below it means 'not in the video'.
         truth, prediction: Take true masks, boxes and labels; take the predictions.
     """
     pairs = sample.get('gt_pairs')
-    if pairs is None or 'sentences' not in pairs:
+    if pairs is None or 'texts' not in pairs:
         name = sample.get('video_id')
-        raise ValueError(f'Sample {name!r} has no gt_pairs.sentences to draw masks for')
+        raise ValueError(f'Sample {name!r} has no gt_pairs.texts to draw masks for')
     columns = _true_columns(pairs) if truth else {}
     if prediction and sample.get('pred_pairs') is not None:
         columns |= _predicted_columns(sample.pred_pairs, sample.get('ori_shape'))
     known = {name: column for name, column in columns.items() if column is not None}
     return [
         PairView(sentence, threshold=threshold, **{name: known[name][index] for name in known})
-        for index, sentence in enumerate(pairs.sentences)
+        for index, sentence in enumerate(pairs.texts)
     ]
 
 

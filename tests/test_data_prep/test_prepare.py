@@ -24,7 +24,7 @@ from r2vos_mm.data_prep.known_sets import TEXT_FILES
 from r2vos_mm.data_prep.prepare import Limits, PrepareReport, prepare
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import normalise_sentence
+from r2vos_mm.utils.expressions_file import normalise_text
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'prepare.py'
 JPEG = 'train/JPEGImages/v/00000.jpg'
@@ -547,8 +547,8 @@ class TestDavis:
         problems = ProblemList('')
         for video, entry in listed.items():
             found = expressions_of(video, texts, problems)
-            assert {i: normalise_sentence(item['exp']) for i, item in found.items()} == {
-                i: normalise_sentence(item['exp']) for i, item in entry['expressions'].items()
+            assert {i: normalise_text(item['exp']) for i, item in found.items()} == {
+                i: normalise_text(item['exp']) for i, item in entry['expressions'].items()
             }
         assert problems.rows == []
         assert sum(len(entry['expressions']) for entry in listed.values()) == 244

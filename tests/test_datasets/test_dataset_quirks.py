@@ -39,7 +39,7 @@ def negatives(dataset: R2VOSDataset) -> dict[str, set[str]]:
         sample = dataset[EpochIndex(index, epoch=epoch)]['data_samples']
         pairs = sample.gt_pairs
         found.setdefault(sample.video_id, set()).update(
-            text for text, negative in zip(pairs.sentences, pairs.is_negative) if negative
+            text for text, negative in zip(pairs.texts, pairs.is_negative) if negative
         )
     return found
 
@@ -111,7 +111,7 @@ def test_frames_keep_the_names_that_are_listed(tmp_path: Path) -> None:
 def test_sentences_have_one_form_in_training_and_testing(tmp_path: Path, test_mode: bool) -> None:
     root = write_set(tmp_path, {'v': (2, {'1': 'dog'}, [(' A  Dog\ton the road ', '1')])})
     pairs = build(root, test_mode=test_mode)[0]['data_samples'].gt_pairs
-    assert pairs.sentences == ['a dog on the road']
+    assert pairs.texts == ['a dog on the road']
 
 
 def test_one_sentence_may_be_about_two_objects(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_packed_clips(root: Path):
         pairs = item['data_samples'].gt_pairs
         assert item['inputs'].shape == (3, 3, 64, 96)
         assert pairs.masks.shape == (len(pairs), 3, 64, 96)
-        assert len(set(pairs.sentences)) == len(pairs)
+        assert len(set(pairs.texts)) == len(pairs)
         for negative, masks, kind in zip(pairs.is_negative, pairs.masks, pairs.kinds):
             assert negative == (kind != 'positive')
             assert masks.any() == (not negative)
@@ -96,7 +96,7 @@ def test_everything_depends_on_seed_epoch_and_index_only(root: Path):
     again[EpochIndex(2, 5)]  # draws before must not matter
     for index in range(3):
         a, b = (data[EpochIndex(index, 1)] for data in (first, again))
-        assert a['data_samples'].gt_pairs.sentences == b['data_samples'].gt_pairs.sentences
+        assert a['data_samples'].gt_pairs.texts == b['data_samples'].gt_pairs.texts
         assert (a['inputs'] == b['inputs']).all()
         assert (a['data_samples'].gt_pairs.masks == b['data_samples'].gt_pairs.masks).all()
     a, b, c = (
@@ -116,7 +116,7 @@ def test_sentences_are_true_of_the_colours_in_their_masks(root: Path):
         for index in range(3):
             item = data[EpochIndex(index, epoch)]
             pairs, colours = item['data_samples'].gt_pairs, []
-            for text, masks, negative in zip(pairs.sentences, pairs.masks, pairs.is_negative):
+            for text, masks, negative in zip(pairs.texts, pairs.masks, pairs.is_negative):
                 named = [c for c in names if c in text.split()]
                 if negative or not named:
                     continue
@@ -132,8 +132,8 @@ def test_wrong_sides_are_wrong(root: Path):
     data, checked = build(root, **options), 0
     for epoch in range(20):
         pairs = data[EpochIndex(0, epoch)]['data_samples'].gt_pairs
-        words = [set(text.split()) & {'dog', 'bench'} for text in pairs.sentences]
-        for text, kind, named in zip(pairs.sentences, pairs.kinds, words):
+        words = [set(text.split()) & {'dog', 'bench'} for text in pairs.texts]
+        for text, kind, named in zip(pairs.texts, pairs.kinds, words):
             shown = [m for m, w in zip(pairs.masks, words) if w == named and m.any()]
             if kind != 'side' or not shown or not ('left' in text or 'right' in text):
                 continue

@@ -31,7 +31,7 @@ def test_one_item_for_each_frame_of_the_list(tmp_path: Path, warnings_logged: Ca
     dataset = build(write_jhmdb(tmp_path))
     samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
     assert [sample.video_id for sample in samples] == ['v_w_f_1', 'v_w_f_5']
-    assert samples[0].gt_pairs.sentences == ['a man walking']
+    assert samples[0].gt_pairs.texts == ['a man walking']
     # Mask i of the file, from 0, has its square at column i, and frames count from 1.
     for sample, column in zip(samples, (0, 4)):
         assert (sample.gt_pairs.masks[0, 0].numpy() == square(column)).all()

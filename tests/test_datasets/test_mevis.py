@@ -41,7 +41,7 @@ def test_testing_shows_a_video_with_all_sentences(root: Path) -> None:
     pairs = sample.gt_pairs
     assert (len(dataset), sample.video_id, sample.dataset) == (2, 'a', 'mevis')
     # Sentences about nothing come last, as negative pairs.
-    assert pairs.sentences == ['the left one moving', 'both moving', 'the other one', 'a giraffe']
+    assert pairs.texts == ['the left one moving', 'both moving', 'the other one', 'a giraffe']
     assert pairs.kinds == ['positive'] * 3 + ['no_target']
     assert pairs.pair_ids == ['a/0/p', 'a/1/p', 'a/3/p', 'a/2/no_target']
     assert pairs.obj_ids == ['11', '11+12', '12', '']

@@ -52,7 +52,7 @@ def fingerprint(item: dict) -> tuple:
         item['inputs'].numpy().tobytes(),
         sample.video_id,
         tuple(sample.frame_ids),
-        tuple(pairs.sentences),
+        tuple(pairs.texts),
         tuple(pairs.kinds),
         pairs.masks.numpy().tobytes(),
         pairs.boxes.numpy().tobytes(),
@@ -72,7 +72,7 @@ class TestTrainingItems:
         assert item['inputs'].shape == (3, 3, 24, 32)
         assert (sample.video_id, sample.dataset) == ('v0', 'ref_youtube_vos')
         assert len(sample.frame_ids) == 3
-        assert sample.gt_pairs.sentences == ['a dog on the left']
+        assert sample.gt_pairs.texts == ['a dog on the left']
         assert sample.gt_pairs.pair_ids == ['v0/0/p']
         assert sample.gt_pairs.masks.sum((-1, -2)).tolist() == [[36, 36, 36]]
 
@@ -83,7 +83,7 @@ class TestTrainingItems:
             positive = ~pairs.is_negative
             own = len({exp for exp, _ in VIDEOS[dataset[index]['data_samples'].video_id][2]})
             assert positive.sum() == min(2, own)
-            assert len(set(pairs.sentences)) == len(pairs)
+            assert len(set(pairs.texts)) == len(pairs)
             assert pairs.valid[positive].all()
             assert not pairs.valid[~positive].any()
             assert not pairs.masks[~positive].any()
@@ -101,7 +101,7 @@ class TestTrainingItems:
             },
         )
         dataset = build(root, positives_per_clip=3)
-        assert sorted(dataset[0]['data_samples'].gt_pairs.sentences) == ['a dog', 'the dog']
+        assert sorted(dataset[0]['data_samples'].gt_pairs.texts) == ['a dog', 'the dog']
 
     def test_dataset_name(self, tiny_set: Path) -> None:
         assert build(tiny_set, dataset_name='mine')[0]['data_samples'].dataset == 'mine'
@@ -127,7 +127,7 @@ class TestTrainingItems:
         dataset = build(
             tiny_set, negatives=dict(type='PairsFileNegatives', pairs_file='pairs/train.json')
         )
-        assert dataset[0]['data_samples'].gt_pairs.sentences == [
+        assert dataset[0]['data_samples'].gt_pairs.texts == [
             'a dog on the left',
             'a small train',
         ]
@@ -298,7 +298,7 @@ class TestTesting:
         assert item['inputs'].shape == (6, 3, 12, 16)
         assert (sample.img_shape, sample.ori_shape) == ((12, 16), (24, 32))
         assert sample.scale_factor == (0.5, 0.5)
-        assert sample.gt_pairs.sentences == [exp for exp, _ in VIDEOS['v0'][2]]
+        assert sample.gt_pairs.texts == [exp for exp, _ in VIDEOS['v0'][2]]
         assert sample.gt_pairs.masks.shape == (3, 6, 24, 32)
         assert sample.gt_pairs.masks.sum() == 3 * 6 * 36
 

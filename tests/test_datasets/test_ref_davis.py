@@ -50,7 +50,7 @@ def test_four_annotators(root: Path) -> None:
 @pytest.mark.parametrize('annotator', range(4))
 def test_one_annotator(root: Path, annotator: int) -> None:
     sample = build(root, annotators=[annotator])[0]['data_samples']
-    assert sample.gt_pairs.sentences == [f'dog {annotator}', f'cat {annotator}']
+    assert sample.gt_pairs.texts == [f'dog {annotator}', f'cat {annotator}']
     assert sample.gt_pairs.exp_ids == [str(annotator), str(4 + annotator)]
     assert sample.dataset == 'ref_davis17'
 

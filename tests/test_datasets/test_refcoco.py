@@ -46,7 +46,7 @@ def test_an_item_is_an_image_and_a_sentence(root: Path, ann_file: str) -> None:
     dataset = build(root, ann_file)
     assert len(dataset) == 4
     samples = [dataset[i]['data_samples'] for i in range(4)]
-    assert [(s.video_id, s.gt_pairs.sentences[0]) for s in samples] == [
+    assert [(s.video_id, s.gt_pairs.texts[0]) for s in samples] == [
         (IMAGE(5), 'the left dog'),
         (IMAGE(5), 'a dog'),
         (IMAGE(5), 'cat'),
@@ -75,7 +75,7 @@ def test_testing_shows_an_image_with_all_sentences(root: Path) -> None:
     dataset = build(root, split='val', test_mode=True)
     assert len(dataset) == 1
     sample = dataset[0]['data_samples']
-    assert (sample.video_id, sample.gt_pairs.sentences) == (IMAGE(7), ['a cat'])
+    assert (sample.video_id, sample.gt_pairs.texts) == (IMAGE(7), ['a cat'])
 
 
 def test_categories_are_of_all_annotated_objects(root: Path) -> None:
@@ -184,7 +184,7 @@ def test_reference_data(test_data: Path) -> None:
         test_data / 'data/fixtures/coco', 'refcoco/instances_refcoco_val.json', test_mode=True
     )
     samples = [dataset[i] for i in range(2)]
-    assert [s['data_samples'].gt_pairs.sentences for s in samples] == [
+    assert [s['data_samples'].gt_pairs.texts for s in samples] == [
         ['brown bear', 'bear on the right'],
         ['toy train'],
     ]

@@ -14,7 +14,7 @@ from r2vos_mm.utils.masks_io import decode_rle
 def sample() -> dict:
     masks = torch.tensor([[[[True, False], [True, True]]]])
     pairs = dict(masks=masks, scores=torch.tensor([[0.5]]), candidate_masks=masks[:, :, None])
-    expressions = dict(sentences=['a dog'])
+    expressions = dict(texts=['a dog'])
     return dict(video_id='v', frame_ids=['0'], gt_pairs=expressions, pred_pairs=pairs)
 
 

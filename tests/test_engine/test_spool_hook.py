@@ -24,7 +24,7 @@ def sample() -> ReferringDataSample:
     masks = torch.rand(2, 3, 5, 7, generator=generator) > 0.5
     sample = ReferringDataSample(metainfo=dict(video_id='bear', frame_ids=['0', '1', '2']))
     sample.gt_pairs = InstanceData(
-        sentences=['a bear', 'a bus'], is_negative=torch.tensor([False, True]), masks=masks
+        texts=['a bear', 'a bus'], is_negative=torch.tensor([False, True]), masks=masks
     )
     sample.pred_pairs = InstanceData(
         masks=masks & False, ungated_masks=~masks, scores=torch.rand(2, 3, generator=generator)

@@ -73,7 +73,7 @@ def test_the_clips_of_the_caller_are_not_changed() -> None:
 
 def test_samples_without_masks_pass() -> None:
     data = ReferringDataSample()
-    data.gt_pairs = InstanceData(sentences=['a dog'])
+    data.gt_pairs = InstanceData(texts=['a dog'])
     out = preprocessor()(dict(inputs=[clip(5, 9)], data_samples=[data]), training=True)
     assert 'masks' not in out['data_samples'][0].gt_pairs
 

@@ -17,8 +17,8 @@ def test_example_of_the_docstring() -> None:
 def test_pairs_are_typed_and_can_be_deleted(name: str) -> None:
     sample = ReferringDataSample()
     with pytest.raises(AssertionError):
-        setattr(sample, name, dict(sentences=['a dog']))
-    setattr(sample, name, InstanceData(sentences=['a dog']))
+        setattr(sample, name, dict(texts=['a dog']))
+    setattr(sample, name, InstanceData(texts=['a dog']))
     assert name in sample
     delattr(sample, name)
     assert name not in sample
@@ -26,8 +26,8 @@ def test_pairs_are_typed_and_can_be_deleted(name: str) -> None:
 
 def test_tensors_move_and_lists_stay() -> None:
     sample = ReferringDataSample(metainfo=dict(video_id='v'))
-    sample.gt_pairs = InstanceData(sentences=['a', 'b'], boxes=torch.zeros(2, 3, 4))
+    sample.gt_pairs = InstanceData(texts=['a', 'b'], boxes=torch.zeros(2, 3, 4))
     moved = sample.to('meta')
     assert moved.gt_pairs.boxes.is_meta
-    assert moved.gt_pairs.sentences == ['a', 'b']
+    assert moved.gt_pairs.texts == ['a', 'b']
     assert moved.video_id == 'v'

@@ -25,7 +25,7 @@ class TwoPairs:
         masks[0, :, 4:12, 6:12] = True
         sample = ReferringDataSample(metainfo={'video_id': f'v{index}', 'flip': True})
         sample.gt_pairs = InstanceData(
-            sentences=['a ball', 'a dog'],
+            texts=['a ball', 'a dog'],
             masks=masks,
             boxes=torch.zeros(2, 2, 4),
             is_negative=torch.tensor([False, True]),

@@ -73,8 +73,8 @@ class Listener:
 
     def test_step(self, batch):
         sample = batch['data_samples'][0]
-        masks = torch.zeros(len(sample.gt_pairs.sentences), 2, 4, 4, dtype=torch.bool)
-        for mask, sentence in zip(masks, sample.gt_pairs.sentences):
+        masks = torch.zeros(len(sample.gt_pairs.texts), 2, 4, 4, dtype=torch.bool)
+        for mask, sentence in zip(masks, sample.gt_pairs.texts):
             mask[:, int(sentence)] = True
         sample.pred_pairs = InstanceData(ungated_masks=masks)
         return [sample]

@@ -25,7 +25,7 @@ def sample() -> ReferringDataSample:
     empty = torch.zeros_like(square)
     box = torch.tensor([0.5, 0.5, 1 / 3, 0.5]).expand(FRAMES, 4)
     truth = InstanceData(
-        sentences=['a square', 'das größte Quadrat', 'a dog', 'un chien à côté'],
+        texts=['a square', 'das größte Quadrat', 'a dog', 'un chien à côté'],
         masks=torch.stack([square, square, empty, empty]),
         boxes=torch.stack([box, box, 0 * box, 0 * box]),
         is_negative=torch.tensor([False, False, True, True]),

@@ -174,7 +174,7 @@ def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
         )
     )
     sample.gt_pairs = InstanceData(
-        sentences=[
+        texts=[
             f'object number {pair} of clip {clip} on the left of the other one'
             for pair in range(count)
         ],

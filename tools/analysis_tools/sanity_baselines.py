@@ -131,7 +131,7 @@ def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[st
     from mmengine.structures import InstanceData
 
     sample = item['data_samples'].clone()
-    sample.gt_pairs = InstanceData(sentences=sentences)
+    sample.gt_pairs = InstanceData(texts=sentences)
     batch = dict(inputs=[item['inputs']], data_samples=[sample])
     return model.test_step(batch)[0].pred_pairs.ungated_masks.numpy()
 

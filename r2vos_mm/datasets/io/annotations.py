@@ -23,7 +23,7 @@ from r2vos_mm.utils.expressions_file import (
     frame_order,
     is_plain_name,
     is_text,
-    normalise_sentence,
+    normalise_text,
     object_number,
 )
 from r2vos_mm.utils.files import read_json, stems, visible_names
@@ -247,7 +247,7 @@ class LayoutReader:
             if problem is not None:
                 self.problems.add(f'{video_id} expression {exp_id}', problem, 'sentence skipped')
                 continue
-            text = normalise_sentence(entry['exp'])
+            text = normalise_text(entry['exp'])
             expressions.append(Expression(exp_id, text, target.obj_id, target.is_absent))
         return expressions
 

@@ -38,7 +38,7 @@ class EvalSample:
     video: str
     pair_ids: tuple[str, ...] = _from('gt_pairs.pair_ids', 'P', str)
     kinds: tuple[str, ...] = _from('gt_pairs.kinds', 'P', str)
-    expressions: tuple[str, ...] = _from('gt_pairs.sentences', 'P', str)
+    expressions: tuple[str, ...] = _from('gt_pairs.texts', 'P', str)
     exp_ids: tuple[str, ...] | None = _from('gt_pairs.exp_ids', 'P', str)
     obj_ids: tuple[str, ...] | None = _from('gt_pairs.obj_ids', 'P', str)
     sentence_types: tuple[int, ...] | None = _from('gt_pairs.sentence_types', 'P', int)

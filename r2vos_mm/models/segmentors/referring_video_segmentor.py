@@ -108,7 +108,7 @@ class ReferringVideoSegmentor(BaseModel):
         if mode == 'tensor':
             pairs = PairBatch.collect(data_samples, inputs.device)
             clips = self.extract_clips(inputs, [s.img_shape for s in data_samples])
-            return self._predict_pairs(clips, self.encode_text(pairs.sentences), pairs.to_clip)[:2]
+            return self._predict_pairs(clips, self.encode_text(pairs.texts), pairs.to_clip)[:2]
         if mode not in ('loss', 'predict'):
             raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
         return getattr(self, mode)(inputs, data_samples)
@@ -148,7 +148,7 @@ class ReferringVideoSegmentor(BaseModel):
         pairs = PairBatch.collect(data_samples, inputs.device)
         annotated = annotated_frames(data_samples)
         clips = self.extract_clips(inputs, [s.img_shape for s in data_samples], annotated=annotated)
-        text = self.encode_text(pairs.sentences)
+        text = self.encode_text(pairs.texts)
         grounded = self._ground(clips, text, pairs.to_clip)
         # Distributed training needs each parameter in each step: without positive pairs, negative
         # ones take their place and their losses are multiplied by 0.
@@ -158,7 +158,7 @@ class ReferringVideoSegmentor(BaseModel):
             scale, chosen = 1.0, torch.ones_like(chosen)
         cycle, losses = self._cycle(grounded), {}
         if cycle is not None:
-            losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.sentences)
+            losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.texts)
             cycle = cycle.select(chosen)
         predictions = self._decode(clips, grounded.select(chosen), cycle)
         targets = collect_targets(data_samples, annotated).select(chosen)
@@ -175,7 +175,7 @@ class ReferringVideoSegmentor(BaseModel):
             video, frames = clip[..., :height, :width], annotated_frames([sample])
             frames = None if frames is None else frames[0]
             windows = cut_windows(video, self.test_cfg.frames_per_pass, frames)
-            pairs = self.segment(windows, sample.gt_pairs.sentences, sample.ori_shape)
+            pairs = self.segment(windows, sample.gt_pairs.texts, sample.ori_shape)
             if frames is not None:
                 pairs = place_in_time(pairs, frames, len(video))
             sample.pred_pairs = pairs

@@ -14,7 +14,7 @@ from r2vos_mm.structures import InstanceTargets, PairTargets, ReferringDataSampl
 class PairBatch:
     """The pairs of all clips of a batch, one after the other."""
 
-    sentences: list[str]  # P expressions
+    texts: list[str]  # P expressions
     to_clip: Tensor  # (P,) clip of each pair
     is_negative: Tensor  # (P,) bool, the expression does not belong to the clip
 
@@ -23,7 +23,7 @@ class PairBatch:
         """Return the pairs of all samples, with tensors on ``device``."""
         counts = torch.tensor([len(s.gt_pairs) for s in samples], device=device)
         return cls(
-            sentences=[text for s in samples for text in s.gt_pairs.sentences],
+            texts=[text for s in samples for text in s.gt_pairs.texts],
             to_clip=torch.arange(len(samples), device=device).repeat_interleave(counts),
             is_negative=torch.cat([s.gt_pairs.is_negative.to(device) for s in samples]),
         )

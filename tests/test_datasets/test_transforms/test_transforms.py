@@ -338,7 +338,7 @@ class TestPackReferringInputs:
             flip=False,
         )
         pairs = sample.gt_pairs
-        assert pairs.sentences == ['the right one', 'a dog', 'none']
+        assert pairs.texts == ['the right one', 'a dog', 'none']
         assert (pairs.exp_ids, pairs.obj_ids) == (['0', '1', '2'], ['4', '1', ''])
         assert (pairs.pair_ids, pairs.kinds) == (
             ['p0', 'p1', 'p2'],
@@ -363,7 +363,7 @@ class TestPackReferringInputs:
         pairs = PackReferringInputs().transform(results)['data_samples'].gt_pairs
         assert 'masks' not in pairs
         assert 'boxes' not in pairs
-        assert pairs.sentences == ['a dog']
+        assert pairs.texts == ['a dog']
 
     def test_frames_of_different_size_are_named(self, seg_maps: np.ndarray) -> None:
         results = clip_results(['a dog'], ['1'], seg_maps)
@@ -406,7 +406,7 @@ class TestWithImageTransforms:
                 seed,
             )
             pairs = results['data_samples'].gt_pairs
-            assert pairs.sentences == ['a', 'b', 'a']
+            assert pairs.texts == ['a', 'b', 'a']
             assert results['data_samples'].img_shape == (8, 8)
             # The red channel shows the ids: masks, boxes and validity follow the pixels.
             for pair, obj_id in enumerate((4, 1, 4)):
@@ -440,7 +440,7 @@ class TestWithImageTransforms:
             )
             inputs, sample = results['inputs'], results['data_samples']
             assert all(torch.equal(frame, inputs[0]) for frame in inputs)
-            assert sample.gt_pairs.sentences == ['right' if sample.flip else 'left']
+            assert sample.gt_pairs.texts == ['right' if sample.flip else 'left']
             assert inputs.shape[-2:] == sample.img_shape == sample.gt_pairs.masks.shape[-2:]
             flips.add(sample.flip)
         assert flips == {True, False}

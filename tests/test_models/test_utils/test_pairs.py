@@ -12,7 +12,7 @@ SIZE = (16, 24)
 def test_pairs_of_all_clips_are_in_a_row():
     samples = [sample(['a', 'b'], [False, True], size=SIZE), sample(['c'], [True], size=SIZE)]
     pairs = PairBatch.collect(samples, torch.device('cpu'))
-    assert pairs.sentences == ['a', 'b', 'c']
+    assert pairs.texts == ['a', 'b', 'c']
     assert pairs.to_clip.tolist() == [0, 0, 1]
     assert pairs.is_negative.tolist() == [False, True, True]
 
