@@ -86,5 +86,5 @@ model = dict(
         loss_mask=dict(loss_weight=60.0),
         loss_dice=dict(loss_weight=15.0),
     ),
-    test_cfg=dict(frames_per_pass=None, pairs_per_pass=8),
+    test_cfg=dict(frames_per_pass=36, pairs_per_pass=8),
 )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from r2vos_mm.structures import Features, QueryPredictions
+from r2vos_mm.utils.logging import warn
 
 
 class Window(NamedTuple):
@@ -27,6 +28,10 @@ class VideoPredictions(Features):
     early: Tensor | None = None  # (P, T, h, w) norm of f_early, if asked for
 
 
+MANY_FRAMES = 200
+"""Frames up to which a video may pass through the model at once without a warning."""
+
+
 def split_windows(num_frames: int, frames_per_pass: int | None) -> list[slice]:
     """Cut T frames into near-equal consecutive windows of at most ``frames_per_pass``."""
     if frames_per_pass is None or frames_per_pass >= num_frames:
@@ -43,6 +48,11 @@ def cut_windows(
 
     ``annotated`` (T',) are the positions of the frames to predict; None for all.
     """
+    if frames_per_pass is None and len(video) > MANY_FRAMES:
+        warn(
+            f'{len(video)} frames pass through the model at once, which takes memory for all of '
+            'them: set model.test_cfg.frames_per_pass, 36 for example'
+        )
     for part in split_windows(len(video), frames_per_pass):
         inside = annotated
         if annotated is not None:
