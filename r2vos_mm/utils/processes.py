@@ -28,14 +28,18 @@ _PATIENCE = 10.0
 _SECONDS_TO_DIE = 1.0
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """End this process when its parent ends, also by SIGKILL; call it in the child, early.
 
     It can be the ``initializer`` of a process pool. On Linux the kernel sends SIGKILL when the
     *thread* that started this process ends; that thread must outlive its children. Elsewhere a
     thread of this process looks at the parent once per second.
+
+    Args:
+        parent: number of the parent process, which may have ended before this call. Defaults to
+            the present one.
     """
-    parent, started_by = os.getppid(), multiprocessing.parent_process()
+    parent, started_by = parent or os.getppid(), multiprocessing.parent_process()
     if sys.platform == 'linux':
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
@@ -51,9 +55,9 @@ def _end_after(parent: int) -> None:
     os._exit(1)
 
 
-def start_worker() -> None:
+def start_worker(parent: int | None = None) -> None:
     """Initialise a worker of a pool: it ends with its parent, which alone handles Ctrl-C."""
-    die_with_parent()
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -119,12 +123,15 @@ def _watch(reader: int, received: list[int], end: Callable[[], None]) -> None:
 # What each process works on, by process number modulo the number of slots; forks share it.
 _SLOT, _SLOTS = 256, 256
 _work = mmap.mmap(-1, _SLOT * _SLOTS)
-_forks = {'are_workers': False}
-os.register_at_fork(after_in_child=lambda: _forks['are_workers'] and _start_loader_worker())
+_forks = {'are_workers': False, 'parent': 0}
+os.register_at_fork(
+    before=lambda: _forks.update(parent=os.getpid()),
+    after_in_child=lambda: _forks['are_workers'] and _start_loader_worker(),
+)
 
 
 def _start_loader_worker() -> None:
-    start_worker()
+    start_worker(_forks['parent'])
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -100,7 +100,7 @@ def test_a_killed_study_goes_on(study: Path, capfd: pytest.CaptureFixture) -> No
 
     assert main(*arguments(study)) == 1
     error = capfd.readouterr().err
-    assert 'error: broken, seed 3: train ended with status 1' in error
+    assert 'error: broken, seed 3: train ended with status 2' in error
     assert 'no_such' in error
     log = (folder / 'train.log').read_text()
     assert 'seed=3' in log

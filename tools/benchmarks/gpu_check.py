@@ -806,6 +806,8 @@ def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> int:
     """Run the steps; return 1 if one failed or a bound is not met."""
     end = time.monotonic() + 60 * args.minutes - 5
+    if args.clips and not args.clips.is_dir():
+        raise UsageError(f'--clips {args.clips} is not a folder')
     if args.cpu:
         import importlib.util
 
@@ -817,8 +819,6 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.cpu and not torch.cuda.is_available():
         raise UsageError('there is no GPU: --cpu tries the script on a CPU')
-    if args.clips and not args.clips.is_dir():
-        raise UsageError(f'--clips {args.clips} is not a folder')
     from r2vos_mm.utils import register_all_modules
 
     register_all_modules()
@@ -845,7 +845,7 @@ def run(args: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     args = parse_args(arguments)
-    with short_errors():
+    with short_errors(args.debug):
         return run(args)
 
 
