@@ -98,11 +98,38 @@ def _stop_signals(received: list[int]) -> Iterator[None]:
     _reset_signals_of_forked_processes()
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        with signals_watched(_exit_at_second_signal):
+            yield
     finally:
         for number, handler in before.items():
             if not received:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def signals_watched(watch: Callable[[int], None]) -> Iterator[None]:
+    """Let a thread see signals as they arrive: the main thread does between operators only.
+
+    ``watch`` reads the numbers of the signals from a pipe until that is closed.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=watch, args=(reader,), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+        os.close(writer)
+
+
+def _exit_at_second_signal(reader: int) -> None:
+    seen: list[int] = []
+    while numbers := os.read(reader, 64):
+        seen += [number for number in numbers if number in (signal.SIGINT, signal.SIGTERM)]
+        if len(seen) > 1:
+            os._exit(128 + seen[1])
+    os.close(reader)
 
 
 @functools.cache
@@ -110,6 +137,8 @@ def _reset_signals_of_forked_processes() -> None:
     """Let forked workers ignore Ctrl-C, which their parent handles, and end silently by SIGTERM."""
 
     def reset() -> None:
+        with suppress(ValueError):  # it is not the main thread that was forked
+            signal.set_wakeup_fd(-1)  # a worker's signals are not those of its parent
         if getattr(signal.getsignal(signal.SIGINT), '__module__', None) == __name__:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

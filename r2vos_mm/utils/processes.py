@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
-from .cli import UserError
+from .cli import UserError, signals_watched
 
 T = TypeVar('T')
 R = TypeVar('R')
@@ -85,20 +86,14 @@ def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop) for number in numbers}
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    # The main thread runs handlers between operators only.
-    threading.Thread(target=_watch, args=(reader, received, end), daemon=True).start()
     try:
-        yield
+        with signals_watched(partial(_watch, received=received, end=end)):
+            yield
     except BaseException:  # the interruption may have led to any other error
         if received:
             end()
         raise
     finally:
-        signal.set_wakeup_fd(-1)
-        os.close(writer)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -138,7 +138,7 @@ from r2vos_mm.utils.cli import short_errors
 with short_errors():
     try:
         print('ready', flush=True)
-        time.sleep(30)
+        {during}
     finally:
         {end}
 """
@@ -168,9 +168,38 @@ def test_a_second_signal_ends_it_at_once() -> None:
     assert process.returncode == 130
 
 
-def started(end: str) -> subprocess.Popen:
+def test_a_second_signal_ends_a_blocked_tool() -> None:
+    """The tool waits for a lock of C, where Python runs no handlers."""
+    lock = 'import ctypes; library, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64); '
+    lock += 'library.pthread_mutex_lock(lock); library.pthread_mutex_lock(lock)'
+    with started('pass', during=lock) as process:
+        time.sleep(1)  # until it waits
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130
+
+
+def test_signals_of_workers_are_not_those_of_the_tool() -> None:
+    code = (
+        'import os, signal, time\nfrom r2vos_mm.utils.cli import short_errors\n'
+        'with short_errors():\n'
+        '    for _ in range(3):\n'
+        '        pid = os.fork()\n'
+        '        if not pid:\n            signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n'
+        '            time.sleep(30)\n'
+        '        time.sleep(0.3)\n        os.kill(pid, signal.SIGTERM)\n'
+        '        os.waitpid(pid, 0)\n'
+        '    print("whole")'
+    )
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, 'whole\n')
+
+
+def started(end: str, *, during: str = 'time.sleep(30)') -> subprocess.Popen:
     """Return a process that waits in the block of a tool, and does ``end`` when it leaves it."""
-    command = [sys.executable, '-c', SLOW.format(end=end)]
+    command = [sys.executable, '-c', SLOW.format(end=end, during=during)]
     process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True)
     assert process.stdout.readline() == 'ready\n'
     return process

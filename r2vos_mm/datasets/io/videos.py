@@ -20,9 +20,6 @@ from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import check_regular
 from r2vos_mm.utils.images import MAX_PIXELS
 
-# FFmpeg's messages about broken frames; what matters of them is in the errors and warnings here.
-os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-
 _CODECS = dict(
     av01='AV1', hevc='HEVC', hev1='HEVC', hvc1='HEVC', vp09='VP9', encv='encv (encrypted)'
 )
@@ -264,6 +261,8 @@ def _check_file(path: Path) -> None:
 
 
 def _capture(path: Path) -> cv2.VideoCapture:
+    # FFmpeg's messages about broken frames; what matters of them is in the errors and warnings.
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         # FFmpeg alone: others take an image for the first one of a numbered series.
