@@ -184,7 +184,8 @@ def test_bytes_of_tables(root: Path, data: bytes) -> None:
     )
     assert all(len(line) <= len(header) for line in lines)
     expected = Counter(tuple(cell.strip() for cell in line) for line in lines)
-    assert sum(expected.values()) == len(read)
+    # Rows of white space alone may count.
+    assert expected.total() <= len(read) <= sum(any(row) for row in strict[1:])
 
 
 @fuzz
