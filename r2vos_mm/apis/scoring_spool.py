@@ -6,9 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from zipfile import ZipInfo
@@ -96,17 +95,14 @@ def _stamps(masks: MaskFiles, folder: str) -> list[Any]:
         names = masks.names(folder)
     except (ValueError, DataFileError):
         return []
-    return [masks.root, *chain.from_iterable(_stamps_of(masks, names))]
-
-
-def _stamps_of(masks: MaskFiles, names: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    # A zip or JSON counts as a whole; the time of a folder says nothing.
+    found = [masks.root, *(_stamp(masks.path) if masks.path.is_file() else ())]
     for frame, file in names.items():
         if isinstance(file, ZipInfo):
-            yield frame, file.CRC, file.file_size
+            found += [frame, file.CRC, file.file_size]
         elif isinstance(file, Path):
-            yield frame, *_stamp(file)
-        else:
-            yield frame, *_stamp(masks.path)
+            found += [frame, *_stamp(file)]
+    return found
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = signal.Signals(-failure.exitcode).name
         print(
             f'error: process {failure.pid}, rank {rank}, was ended by {name}, and the others with '
-            'it. If nobody did, the system may have run out of memory: see dmesg',
+            'it. If you did not stop it, the system may have run out of memory: see dmesg',
             file=sys.stderr,
         )
         return 128 - failure.exitcode

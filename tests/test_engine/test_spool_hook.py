@@ -34,8 +34,8 @@ def sample() -> ReferringDataSample:
 
 
 def test_a_sample_comes_back(tmp_path: Path, sample: ReferringDataSample) -> None:
-    spool = _Spool(tmp_path / 'spool', Items(['a', 'b']))
-    spool.prepare({'the weights': '1'})
+    spool = _Spool(tmp_path / 'spool', Items(['a', 'b']), {'the weights': '1'})
+    spool.prepare()
     spool.write(1, sample)
     (found,) = spool.done().items()
     read = spool.read(found[1])
@@ -52,7 +52,7 @@ def test_a_sample_comes_back(tmp_path: Path, sample: ReferringDataSample) -> Non
 
 def test_a_changed_video_is_tested_again(tmp_path: Path, sample: ReferringDataSample) -> None:
     items = Items(['a', 'b'])
-    spool = _Spool(tmp_path / 'spool', items)
+    spool = _Spool(tmp_path / 'spool', items, {'the weights': '1'})
     spool.write(0, sample)
     spool.write(1, sample)
     items[0] = 'changed'
@@ -62,14 +62,30 @@ def test_a_changed_video_is_tested_again(tmp_path: Path, sample: ReferringDataSa
 def test_other_weights_start_anew(
     tmp_path: Path, sample: ReferringDataSample, warnings_logged: list
 ) -> None:
-    spool = _Spool(tmp_path / 'spool', Items(['a']))
-    spool.prepare({'the weights': '1', 'the settings': '1'})
-    spool.write(0, sample)
-    spool.prepare({'the weights': '1', 'the settings': '1'})
-    assert list(spool.done()) == [0]
-    spool.prepare({'the weights': '2', 'the settings': '1'})
-    assert list(spool.done()) == []
+    first, other = (
+        _Spool(tmp_path / 'spool', Items(['a']), {'the weights': weights, 'the settings': '1'})
+        for weights in '12'
+    )
+    first.prepare()
+    first.write(0, sample)
+    first.prepare()
+    assert list(first.done()) == [0]
+    other.prepare()
+    assert list(other.done()) == []
     assert 'the weights differ. It starts anew' in warnings_logged()[-1]
+
+
+def test_two_tests_at_once_do_not_mix(tmp_path: Path, sample: ReferringDataSample) -> None:
+    """A test with other weights that still runs writes to the same folder."""
+    running, started = (
+        _Spool(tmp_path / 'spool', Items(['a']), {'the weights': weights}) for weights in '12'
+    )
+    running.prepare()
+    started.prepare()
+    running.write(0, sample)
+    assert list(started.done()) == []
+    started.write(0, sample)
+    assert list(started.done()) == [0]
 
 
 def test_fingerprint(tiny_set: Path) -> None:

@@ -6,9 +6,9 @@ that fails or takes too long does not stop the others, and what it has measured 
 No weights and no data are needed: weights, videos and expressions are random. ``--cpu`` runs
 everything that a CPU can run at toy sizes, to try the script itself; its numbers mean nothing.
 
-The speed is that of windows of 36 frames of 360x640 in batches of one, with one expression where
-nothing else is said: 20 windows before the first that is timed, synchronised, median of 50, or of
-as many as fit into the time of the step (the column ``windows``).
+Speed is measured with windows of 36 frames of 360x640, a batch size of one and, unless stated
+otherwise, one expression: after 20 warm-up windows, the median of 50 synchronised windows, or of as
+many as fit into the time of the step (the column ``windows``).
 """
 
 from __future__ import annotations

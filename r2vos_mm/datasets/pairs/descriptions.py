@@ -489,7 +489,7 @@ def _is_beside(word: str, instance: Instance, other: Instance) -> bool | None:
 
 
 def _with(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
-    """Whether the other thing is mostly within the person's box, and that of nobody else."""
+    """Return whether the other thing is mostly in this person's box and in no other person's."""
     others = [x for x in scene if x is not instance]
     kinds = [has_category(x.category, claim.other) for x in others]
     things = [x for x, kind in zip(others, kinds, strict=True) if kind]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement, InstanceData
@@ -55,9 +55,11 @@ class SpoolHook(Hook):
         loader = runner.test_dataloader
         if not hasattr(loader.dataset, 'fingerprint') or loader.batch_size is None:
             return
-        spool = _Spool(Path(runner.work_dir, 'test_spool'), loader.dataset)
+        identity = [_identity(runner) if is_main_process() else None]
+        broadcast_object_list(identity)
+        spool = _Spool(Path(runner.work_dir, 'test_spool'), loader.dataset, identity[0])
         if is_main_process():
-            spool.prepare(_identity(runner))
+            spool.prepare()
         barrier()
         rank, world_size = get_dist_info()
         done = spool.done()
@@ -117,14 +119,18 @@ class _RemainingLoader(DataLoader):
 
 
 class _Spool:
-    """The predictions of finished videos, one file each, named by index and fingerprint."""
+    """The predictions of finished videos, one file each.
 
-    def __init__(self, folder: Path, dataset: Any) -> None:
-        self.folder, self.dataset = folder, dataset
+    A file is named by its index and a hash of the video's fingerprint and the test's identity: two
+    tests that run in one work folder at once do not read each other's predictions.
+    """
 
-    def prepare(self, identity: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, dataset: Any, identity: Mapping[str, str]) -> None:
+        self.folder, self.dataset, self.identity = folder, dataset, identity
+
+    def prepare(self) -> None:
         """Keep what an earlier test with the same identity left; remove what another one did."""
-        path = self.folder / _IDENTITY
+        path, identity = self.folder / _IDENTITY, self.identity
         if self.folder.is_dir():
             before = read_json(path) if path.is_file() else {}
             changed = [name for name in identity if before.get(name) != identity[name]]
@@ -175,7 +181,8 @@ class _Spool:
             remove_own_folder(self.folder, *_FILES)
 
     def _path(self, index: int) -> Path:
-        return self.folder / f'{index}-{self.dataset.fingerprint(index)[:16]}.pth'
+        named = sorted(self.identity.items()), self.dataset.fingerprint(index)
+        return self.folder / f'{index}-{hashlib.sha256(repr(named).encode()).hexdigest()[:16]}.pth'
 
 
 def _identity(runner: Runner) -> dict[str, str]:
