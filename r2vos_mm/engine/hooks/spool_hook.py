@@ -39,8 +39,8 @@ class SpoolHook(Hook):
     rest only. A video whose pairs or files have changed is predicted again; with other weights or
     another config everything is, and this is logged. A complete test removes its spool.
 
-    It works with any number of processes, which may be another one than before, and needs a data
-    set with ``fingerprint(index)``; others are tested without a spool.
+    The number of processes may differ from that of the interrupted test. The data set needs
+    ``fingerprint(index)``; others are tested without a spool.
     """
 
     priority = 'VERY_LOW'  # a video is spooled when all other hooks are done with it
