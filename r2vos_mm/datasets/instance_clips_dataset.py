@@ -29,9 +29,14 @@ from .pseudo_video import Layer, camera_path, cut_out, film, placement
 from .records import Clip, Pair, VideoRecord
 
 NEGATIVE_SHARES = dict(
-    absent=0.3, side=0.15, colour=0.15, relation=0.15, motion=0.1, other_picture=0.15
+    absent=0.3,
+    side=0.15,
+    colour=0.15,
+    relation=0.15,
+    possession=0.05,
+    motion=0.1,
+    other_picture=0.15,
 )
-NEGATIVE_SHARES['with'] = 0.05
 _KINDS = (*NEGATIVE_SHARES,)
 _MIN_CUT_OUT = 0.015  # share of its image
 _TRIES = 4  # cameras, until an object can be named
@@ -65,7 +70,7 @@ class InstanceClipsDataset(BaseReferringDataset):
         clips_per_image: items per image in an epoch, to weigh it against other data sets.
         negatives_per_clip: number of negative expressions per clip.
         negative_shares: relative frequency of each kind: ``absent`` (a category that is not there),
-            ``side``, ``colour``, ``relation``, ``with`` and ``motion`` (a wrong claim) and
+            ``side``, ``colour``, ``relation``, ``possession`` and ``motion`` (a wrong claim) and
             ``other_picture`` (an expression of another image).
         cut_outs: probabilities of 0, 1, 2, ... pasted cut-outs.
         camera: options of :func:`~r2vos_mm.datasets.pseudo_video.camera_path`.

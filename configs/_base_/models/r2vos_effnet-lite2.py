@@ -63,7 +63,7 @@ model = dict(
             )
         ),
         sees_words=True,
-        prior_weight=0.5,
+        prior_weight=1.0,
     ),
     mask_head=dict(
         channels=channels,

@@ -55,7 +55,7 @@ _SIMILAR = tuple(map(frozenset, (
 _CLAIM_WORDS = {
     'side': ('left', 'right', 'top', 'bottom'), 'order': ('leftmost', 'rightmost'),
     'size': ('biggest', 'smallest'), 'colour': tuple(c for c in COLOURS if c != 'gray'),
-    'relation': ('left of', 'right of', 'above', 'below'), 'with': ('with',),
+    'relation': ('left of', 'right of', 'above', 'below'), 'possession': ('with',),
     'motion': ('left', 'right'),
 }
 # fmt: on
@@ -67,7 +67,7 @@ CLAIM_SHARES = {
     'size': 0.6,
     'colour': 1.5,
     'relation': 0.8,
-    'with': 0.6,
+    'possession': 0.6,
     'motion': 1.0,
 }  # fmt: skip
 SECOND_CLAIM = 0.25  # probability
@@ -216,8 +216,8 @@ def draw_absent(
 
     Args:
         kind: ``absent``, a category that is not there; ``other_picture``, what names an object of
-            ``other``; or ``side``, ``colour``, ``relation``, ``with`` or ``motion``, a wrong claim
-            of that kind about a category that is there.
+            ``other``; or ``side``, ``colour``, ``relation``, ``possession`` or ``motion``, a wrong
+            claim of that kind about a category that is there.
         scene: the objects.
         rng: source of all draws.
         categories: names to draw categories from, each as often as it should come.
@@ -248,7 +248,7 @@ def phrase(
         [],
     )
     for claim in description.claims:
-        if claim.kind == 'with' and rng.random() < 0.5 and claim.other in _PEOPLE_WITH:
+        if claim.kind == 'possession' and rng.random() < 0.5 and claim.other in _PEOPLE_WITH:
             noun = _pick(_PEOPLE_WITH[claim.other], rng)
             continue
         other = _pick(nouns.get(claim.other, (claim.other,)), rng)
@@ -293,7 +293,7 @@ _TURNS: dict[str, dict[str, tuple[str, ...]]] = {
             'to the right of a {other}',
         ),
     },
-    'with': {'': ('with the {other}', 'with a {other}', 'who has a {other}')},
+    'possession': {'': ('with the {other}', 'with a {other}', 'who has a {other}')},
     'motion': {
         '': ('moving {word}', 'moving to the {word}', 'that moves to the {word}', 'going {word}')
     },
@@ -330,11 +330,11 @@ def _in_weighted_order(shares: Mapping[str, float], rng: np.random.Generator) ->
 def _claims(kind: str, scene: Scene, index: int | None = None) -> list[Claim]:
     """Return all claims of a kind that could be made; of people, only what they may have."""
     words = _CLAIM_WORDS[kind]
-    if kind not in ('relation', 'with'):
+    if kind not in ('relation', 'possession'):
         return [Claim(kind, word) for word in words]
     own = scene[index].category if index is not None else ''
     others = sorted({x.category for x in scene if x.is_clear and x.category != own})
-    if kind == 'with':
+    if kind == 'possession':
         others = [other for other in others if other in _CARRIED] if own in ('person', '') else []
     return [Claim(kind, word, other) for word in words for other in others]
 
@@ -377,7 +377,7 @@ def _candidate(
             claim = _random_claim(kind, scene, rng)
         return Description(category, (claim,) if claim else ())
     clear = sorted({x.category for x in scene if x.is_clear})
-    if kind == 'with':
+    if kind == 'possession':
         clear = [category for category in clear if category == 'person']
     if not clear:
         return None
@@ -389,7 +389,7 @@ def _random_claim(
     kind: str, scene: Scene, rng: np.random.Generator, categories: Sequence[str] = ()
 ) -> Claim | None:
     claims = _claims(kind, scene)
-    if kind == 'with' and categories:
+    if kind == 'possession' and categories:
         carried = [category for category in categories if category in _CARRIED]
         claims = [Claim(kind, 'with', other) for other in carried]
     return claims[int(rng.integers(len(claims)))] if claims else None
@@ -519,6 +519,6 @@ _CHECKS: dict[str, Callable[[Claim, Instance, Scene], bool | None]] = dict(
     size=_size,
     colour=_colour,
     relation=_relation,
+    possession=_with,
     motion=_motion,
 )
-_CHECKS['with'] = _with

@@ -87,10 +87,14 @@ class WordMaps(BaseModule):
             pair_to_clip: (P,) clip of each pair.
         """
         maps = classes.cells.new_empty(len(pair_to_clip), *classes.cells[0, :, 0].shape)
-        for clip in pair_to_clip.unique().tolist():  # without a copy of the logits for each pair
-            pairs = pair_to_clip == clip
-            maps[pairs] = torch.einsum('pk,tkhw->pthw', class_weights[pairs], classes.cells[clip])
-        odds = torch.einsum('pk,ptk->pt', class_weights, classes.frames[pair_to_clip])
+        # small probabilities need float32
+        with torch.autocast(class_weights.device.type, enabled=False):
+            for clip in pair_to_clip.unique().tolist():  # no copy of the logits for each pair
+                pairs = pair_to_clip == clip
+                maps[pairs] = torch.einsum(
+                    'pk,tkhw->pthw', class_weights[pairs], classes.cells[clip]
+                )
+            odds = torch.einsum('pk,ptk->pt', class_weights, classes.frames[pair_to_clip])
         return WordEvidence(maps, odds.clamp(min=1e-12) * math.exp(-self.center))
 
     def _name_vectors(self, names: Sequence[str], encoder: nn.Module) -> Tensor:

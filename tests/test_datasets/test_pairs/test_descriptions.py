@@ -78,7 +78,7 @@ def test_what_people_have_with_them():
     other = instance('person', (0.6, 0.1, 0.8, 0.8))
     board = instance('skateboard', (0.15, 0.75, 0.35, 0.85))
     # 3/4 of the board are within the rider's box, whose margin is .02: .17 x .07 of .2 x .1
-    scene, claim = [rider, other, board], Claim('with', 'with', 'skateboard')
+    scene, claim = [rider, other, board], Claim('possession', 'with', 'skateboard')
     described = Description('person', (claim,))
     assert [described.truth(x, scene) for x in scene] == [None, False, False]
     board = instance('skateboard', (0.12, 0.72, 0.30, 0.82))  # .18 x .10 of .18 x .10
@@ -107,12 +107,12 @@ def test_drawn_descriptions_name_the_object():
             found = draw_description(SCENE, index, np.random.default_rng((seed, index)))
             assert found.names(index, SCENE)
             seen |= {claim.kind for claim in found.claims} or {''}
-    assert seen == set(CLAIM_SHARES) - {'with', 'motion'}
+    assert seen == set(CLAIM_SHARES) - {'possession', 'motion'}
     twins = [LEFT, LEFT]
     assert draw_description(twins, 0, np.random.default_rng(0)) is None
 
 
-@pytest.mark.parametrize('kind', ['absent', 'side', 'colour', 'relation', 'motion', 'with'])
+@pytest.mark.parametrize('kind', ['absent', 'side', 'colour', 'relation', 'motion', 'possession'])
 def test_drawn_negatives_are_false_of_everything(kind: str):
     person = instance('person', (0.4, 0.1, 0.6, 0.5), colours={'blue': 0.8, 'brown': 0.2})
     scene = [LEFT, BENCH, person]
@@ -177,7 +177,7 @@ def test_words_vary_and_mirror():
     texts = {phrase(people, np.random.default_rng(seed)) for seed in range(100)}
     assert any('wearing red' in text for text in texts)
     assert not any('red person' in text for text in texts)
-    surfing = Description('person', (Claim('with', 'with', 'surfboard'),))
+    surfing = Description('person', (Claim('possession', 'with', 'surfboard'),))
     texts = {phrase(surfing, np.random.default_rng(seed)) for seed in range(60)}
     assert {'the surfer', 'a person with a surfboard'} <= texts
     skis = {phrase(Description('skis'), np.random.default_rng(s)) for s in range(40)}

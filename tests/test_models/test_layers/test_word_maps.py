@@ -88,6 +88,16 @@ def test_pairs_take_their_own_clip():
         torch.testing.assert_close(together.frames[row], alone.frames)
 
 
+def test_evidence_is_float32_in_mixed_precision():
+    classes = ClassScores(torch.ones(1, 1, 3, 2, 2), torch.full((1, 1, 3), 1e-3))
+    weights, clips = torch.full((2, 3), 1 / 3), torch.zeros(2, dtype=torch.long)
+    words = WordMaps(center=0.0)
+    with torch.autocast('cpu', torch.bfloat16):
+        evidence = words(classes, weights, clips)
+    assert evidence.maps.dtype == torch.float32
+    torch.testing.assert_close(evidence.frames, torch.full((2, 1), 1e-3))
+
+
 def test_projection_gives_tokens_of_all_levels():
     projection = WordMapProjection(4)
     projection.proj.weight.data.zero_()[:, 0] = 1.0

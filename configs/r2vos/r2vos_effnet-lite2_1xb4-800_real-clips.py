@@ -1,8 +1,8 @@
-# Small R2-VOS for photographs and films (docs/real_video.md). It is trained in two stages on two
-# CPU cores; --resume continues either one:
-#   tools/dist_train.sh configs/r2vos/pretrain/r2vos_effnet-lite2_2xb4-4k_instance-clips.py 2
-#   tools/dist_train.sh configs/r2vos/r2vos_effnet-lite2_2xb4-4k_real-clips.py 2 --cfg-options \
-#       load_from=work_dirs/r2vos_effnet-lite2_2xb4-4k_instance-clips/iter_4000.pth
+# Small R2-VOS for photographs and films (docs/real_video.md). It is trained in two stages on one
+# CPU core; --resume continues either one:
+#   python tools/train.py configs/r2vos/pretrain/r2vos_effnet-lite2_1xb8-1600_instance-clips.py
+#   python tools/train.py configs/r2vos/r2vos_effnet-lite2_1xb4-800_real-clips.py --cfg-options \
+#       load_from=work_dirs/r2vos_effnet-lite2_1xb8-1600_instance-clips/iter_1600.pth
 # Choose by cross-validation over the training videos: val_dataloader holds out one of five folds
 # (fold.start in _base_/datasets/instance_clips.py). The last training takes all videos, with
 # train_dataloader.dataset.datasets.1.video_subset=None.
@@ -12,12 +12,10 @@ _base_ = [
     '../_base_/schedules/tiny.py',
     '../_base_/default_runtime.py',
 ]
-max_iters = 4000
-warmup = 200
-train_cfg = dict(max_iters=max_iters, val_interval=1000)
-val_cfg = dict(dtype='float32')
-test_cfg = dict(dtype='float32')
-optim_wrapper = dict(dtype='float32', optimizer=dict(lr=2e-4, weight_decay=0.01))
+max_iters = 800
+warmup = 50
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+optim_wrapper = dict(optimizer=dict(lr=2e-4, weight_decay=0.01))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
