@@ -9,9 +9,7 @@ from typing import Any
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import normalise_text
-from r2vos_mm.utils.pairs_file import POSITIVE, read_pair_rows
-
-NO_TARGET = 'no_target'
+from r2vos_mm.utils.pairs_file import NO_TARGET, POSITIVE, read_pair_rows
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from .files import read_json
 
 FORMAT = 'r2-pairs/1'
 POSITIVE = 'positive'
+NO_TARGET = 'no_target'
 _MAX_OBJECT = 10**17  # annotation ids of COCO are numbers of objects, too
 _TEXT_KEYS = ('pair_id', 'video', 'exp_id', 'exp', 'kind')
 _HASHED_KEYS = ('video', 'exp_video', 'exp_id', 'label', 'kind', 'rank', 'exp')

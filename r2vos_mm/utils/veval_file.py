@@ -1,0 +1,375 @@
+"""Read and write SA-Co/VEval files: YouTube-VIS tracks, and expressions about nothing in a video.
+
+::
+
+    {"videos":         [{"id": 1, "video_name": "bear", "height": 480, "width": 854, "length": 2,
+                         "file_names": ["bear/00000.jpg", "bear/00001.jpg"]}],
+     "categories":     [{"id": 1, "name": "a brown bear"}, {"id": 2, "name": "a red bus"}],
+     "annotations":    [{"id": 1, "video_id": 1, "category_id": 1, "iscrowd": 0,
+                         "segmentations": [{"size": [480, 854], "counts": "..."}, null],
+                         "bboxes": [[x, y, width, height], null], "areas": [1234, null]}],
+     "video_np_pairs": [{"id": 1, "video_id": 1, "category_id": 1,
+                         "noun_phrase": "a brown bear", "num_masklets": 1},
+                        {"id": 2, "video_id": 1, "category_id": 2,
+                         "noun_phrase": "a red bus", "num_masklets": 0}]}
+
+A pair with ``num_masklets`` 0 is a negative. The tracks of a pair are the annotations of its video
+and category; without ``video_np_pairs`` the file is an ordinary one of YouTube-VIS. What this
+package adds to a pair, such as its row of a pairs file, is under its key ``r2vos``, and what it
+adds to the file is under the file's.
+
+Source: the data format published with SAM 3 (SA-Co/VEval), and that of YouTube-VIS.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from .data_issues import ProblemList
+from .expressions_file import is_text
+from .files import PathLike, read_json, write_json
+from .masks_io import decode_rle
+from .pairs_file import FORMAT, NO_TARGET, POSITIVE
+
+EXTRA = 'r2vos'
+_PARTS = dict(
+    videos='videos', pairs='video_np_pairs', annotations='annotations', categories='categories'
+)
+_FROM_FILE = ('video', 'exp', 'label')  # keys of a row that the file states itself
+
+
+@dataclass(frozen=True)
+class VevalFile:
+    """Content of a SA-Co/VEval or YouTube-VIS file, its entries as they are in the file.
+
+    Attributes:
+        videos: entries with ``id``, ``file_names``, ``height``, ``width``, ``length``.
+        pairs: ``video_np_pairs``; empty for YouTube-VIS.
+        annotations: tracks, with one run-length code or None per frame.
+        categories: entries with ``id`` and ``name``.
+        others: the other keys of the file, such as ``info``.
+    """
+
+    videos: list[dict[str, Any]]
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    categories: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def video_by_id(self) -> dict[Any, dict[str, Any]]:
+        """The videos by their id."""
+        return {video['id']: video for video in self.videos}
+
+    @cached_property
+    def _tracks(self) -> dict[tuple[Any, Any], list[dict[str, Any]]]:
+        tracks = defaultdict(list)
+        for track in self.annotations:
+            tracks[track['video_id'], track['category_id']].append(track)
+        return dict(tracks)
+
+    def masklets(self, pair: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the tracks that the expression of a pair is about; empty for negatives."""
+        return self._tracks.get((pair['video_id'], pair['category_id']), [])
+
+    def content(self) -> dict[str, Any]:
+        """Return what :func:`write_veval_file` writes."""
+        parts = {key: getattr(self, name) for name, key in _PARTS.items()}
+        if not self.pairs and not self.others.get(EXTRA):
+            parts.pop('video_np_pairs')
+        return self.others | parts
+
+
+def video_name(video: Mapping[str, Any]) -> str:
+    """Return the name of a video: ``video_name``, the folder of its frames, or its id.
+
+    >>> video_name({'id': 7, 'file_names': ['bear/00000.jpg']})
+    'bear'
+    """
+    if is_text(video.get('video_name')):
+        return video['video_name']
+    folder = PurePosixPath(next(iter(video.get('file_names') or ()), '')).parent.as_posix()
+    return folder if folder != '.' else str(video['id'])
+
+
+def frame_names(video: Mapping[str, Any]) -> list[str]:
+    """Return the names of the frames of a video, without folder and suffix."""
+    return [PurePosixPath(name).stem for name in video['file_names']]
+
+
+def track_of(
+    codes: Sequence[dict[str, Any] | None], *, track_id: int, video_id: int, category_id: int
+) -> dict[str, Any]:
+    """Return the annotation of one track; frames where the object has no pixel get None.
+
+    Args:
+        codes: compressed run-length codes of T frames with text ``counts``, or None.
+        track_id: ``id`` of the annotation.
+        video_id: ``id`` of its video.
+        category_id: ``id`` of its category.
+    """
+    areas = [int(coco_mask.area(code)) if code else 0 for code in codes]
+    shown = [code if area else None for code, area in zip(codes, areas)]
+    return dict(
+        id=track_id,
+        video_id=video_id,
+        category_id=category_id,
+        iscrowd=0,
+        segmentations=shown,
+        areas=[area or None for area in areas],
+        bboxes=[coco_mask.toBbox(code).tolist() if code else None for code in shown],
+    )
+
+
+def target_mask(
+    tracks: Sequence[Mapping[str, Any]], index: int, size: tuple[int, int], where: str
+) -> np.ndarray:
+    """Return the union (H, W) bool of the masks of tracks in one frame.
+
+    Args:
+        tracks: of :meth:`VevalFile.masklets`.
+        index: position of the frame in the video.
+        size: (H, W) of the video.
+        where: name of the pair for messages.
+
+    Raises:
+        DataFileError: a run-length code is broken or of another size.
+    """
+    mask = np.zeros(size, bool)
+    for track in tracks:
+        if (code := track['segmentations'][index]) is not None:
+            mask |= decode_rle(code, f'{where}: annotation {track["id"]}, frame {index}', size)
+    return mask
+
+
+def write_veval_file(path: PathLike, content: VevalFile) -> None:
+    """Write a SA-Co/VEval file atomically, or a YouTube-VIS file if there are no pairs."""
+    write_json(path, content.content(), indent=None)
+
+
+def read_veval_file(path: PathLike, problems: ProblemList | None = None) -> VevalFile:
+    """Return the content of a SA-Co/VEval or YouTube-VIS file; writing it again loses nothing.
+
+    Args:
+        path: the file.
+        problems: list to which entries that cannot be used are added, and which are then left
+            out; None raises for them instead.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not such a file, or without ``problems`` an entry cannot be used.
+    """
+    content = read_json(path)
+    _check_form(path, content)
+    entries = {name: content.get(key) or [] for name, key in _PARTS.items()}
+    check = _EntryCheck(Path(path), problems)
+    videos = check.usable('videos', entries['videos'], _video_problem)
+    lengths = {video['id']: len(video['file_names']) for video in videos}
+    tracks = check.usable(
+        'annotations', entries['annotations'], lambda track: _track_problem(track, lengths)
+    )
+    counts = Counter((track['video_id'], track['category_id']) for track in tracks)
+    has_tracks = bool(entries['annotations'])
+    pairs = check.usable(
+        'video_np_pairs',
+        entries['pairs'],
+        lambda pair: _pair_problem(pair, lengths, counts if has_tracks else None),
+    )
+    others = {key: content[key] for key in content if key not in _PARTS.values()}
+    return VevalFile(videos, pairs, tracks, entries['categories'], others)
+
+
+def _check_form(path: PathLike, content: Any) -> None:
+    is_dict = isinstance(content, dict)
+    lists = [content.get(key) for key in _PARTS.values()] if is_dict else []
+    is_form = all(part is None or isinstance(part, list) for part in lists)
+    if not is_dict or not is_form or not isinstance(content.get('videos'), list):
+        keys = sorted(content) if is_dict else type(content).__name__
+        raise ValueError(
+            f"{path} is not a SA-Co/VEval or YouTube-VIS file: expected lists 'videos', "
+            f"'annotations', 'categories' and 'video_np_pairs', found {str(keys)[:200]}. "
+            'Download it again'
+        )
+
+
+class _EntryCheck:
+    """Keep the usable entries of a list of a file, each id once."""
+
+    def __init__(self, path: Path, problems: ProblemList | None) -> None:
+        self.path, self.problems = path, problems
+
+    def usable(self, key: str, entries: list[Any], problem_of: Any) -> list[dict[str, Any]]:
+        usable: dict[Any, dict[str, Any]] = {}
+        for number, entry in enumerate(entries):
+            problem = _id_problem(entry, usable) or problem_of(entry)
+            if problem is None:
+                usable[entry['id']] = entry
+            elif self.problems is None:
+                raise ValueError(f'{self.path}: {key}[{number}] {problem}')
+            else:
+                self.problems.add(f'{self.path.name}: {key}[{number}]', problem, 'skipped')
+        return list(usable.values())
+
+
+def _id_problem(entry: Any, known: Mapping[Any, Any]) -> str | None:
+    if not isinstance(entry, dict):
+        return 'is not a dict'
+    if not _is_id(entry.get('id')):
+        return "has no 'id'"
+    return f'has id {entry["id"]!r}, which occurs twice' if entry['id'] in known else None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
+def _video_problem(video: dict[str, Any]) -> str | None:
+    names = video.get('file_names')
+    if not isinstance(names, list) or not names or not all(map(is_text, names)):
+        return "has no list 'file_names' of names"
+    if video.get('length') not in (None, len(names)):
+        return f'has {len(names)} file names, but length {video["length"]!r}'
+    return None
+
+
+def _track_problem(track: dict[str, Any], lengths: Mapping[Any, int]) -> str | None:
+    if problem := _reference_problem(track, lengths):
+        return problem
+    codes, length = track.get('segmentations'), lengths[track['video_id']]
+    if not isinstance(codes, list) or len(codes) != length:
+        found = len(codes) if isinstance(codes, list) else 'no'
+        return f'has {found} segmentations, its video has {length} frames'
+    return None
+
+
+def _pair_problem(
+    pair: dict[str, Any], lengths: Mapping[Any, int], num_tracks: Mapping[Any, int] | None
+) -> str | None:
+    """Return what is wrong with a pair; ``num_tracks`` is None for a file without tracks."""
+    if problem := _reference_problem(pair, lengths):
+        return problem
+    if not is_text(pair.get('noun_phrase')):
+        return "has no text 'noun_phrase'"
+    try:
+        expected = operator.index(pair.get('num_masklets'))
+    except TypeError:
+        return f'has num_masklets {pair.get("num_masklets")!r}, not a number'
+    found = (num_tracks or {}).get((pair['video_id'], pair['category_id']), 0)
+    if expected < 0 or num_tracks is not None and bool(found) != bool(expected):
+        return f'has num_masklets {expected}, but {found} annotations'
+    if not isinstance(pair.get(EXTRA, {}), dict):
+        return f"has '{EXTRA}', which is not a dict"
+    return None
+
+
+def _reference_problem(entry: dict[str, Any], lengths: Mapping[Any, int]) -> str | None:
+    for key in ('video_id', 'category_id'):
+        if not _is_id(entry.get(key)):
+            return f"has no '{key}'"
+    known = entry['video_id'] in lengths
+    return None if known else f'is about video {entry["video_id"]!r}, which is not listed'
+
+
+def veval_from_pairs(
+    pairs: Mapping[str, Any],
+    videos: Mapping[str, Mapping[str, Any]],
+    tracks: Mapping[str, Sequence[Sequence[dict[str, Any] | None]]] | None = None,
+) -> VevalFile:
+    """Return the SA-Co/VEval form of a pairs file, from which :func:`pairs_of` gives it back.
+
+    Expressions become categories. Pairs of one video with the same text get categories of their
+    own, so that each keeps its tracks.
+
+    Args:
+        pairs: content of a pairs file (:mod:`.pairs_file`).
+        videos: ``file_names``, ``height`` and ``width`` of each video that its rows show.
+        tracks: run-length codes per frame of each object of a pair, by ``pair_id``; None writes a
+            file without masks, in which positives have ``num_masklets`` 1.
+
+    Raises:
+        KeyError: ``videos`` lacks a video.
+        ValueError: a positive has no track, or a negative has one.
+    """
+    rows = pairs['pairs']
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(row['video'] for row in rows), 1)}
+    categories: dict[tuple[str, int], int] = {}
+    texts: Counter[tuple[str, str]] = Counter()
+    entries, annotations = [], []
+    for number, row in enumerate(rows, 1):
+        texts[row['video'], row['exp']] += 1
+        key = row['exp'], texts[row['video'], row['exp']]
+        ids = dict(
+            video_id=numbers[row['video']],
+            category_id=categories.setdefault(key, len(categories) + 1),
+        )
+        own = (tracks or {}).get(row['pair_id'], ())
+        if tracks is not None and bool(own) != bool(row['label']):
+            raise ValueError(
+                f'pair {row["pair_id"]} has label {row["label"]}, but {len(own)} tracks'
+            )
+        annotations += [
+            track_of(codes, track_id=len(annotations) + i, **ids) for i, codes in enumerate(own, 1)
+        ]
+        entries.append(
+            dict(
+                id=number,
+                **ids,
+                noun_phrase=row['exp'],
+                num_masklets=row['label'] if tracks is None else len(own),
+                **{EXTRA: {key: row[key] for key in row if key not in _FROM_FILE}},
+            )
+        )
+    return VevalFile(
+        [video_entry(number, name, videos[name]) for name, number in numbers.items()],
+        entries,
+        annotations,
+        [dict(id=number, name=text) for (text, _), number in categories.items()],
+        {EXTRA: {key: pairs[key] for key in pairs if key != 'pairs'}},
+    )
+
+
+def video_entry(number: int, name: str, video: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a video from its ``file_names``, ``height`` and ``width``."""
+    names = list(video['file_names'])
+    own = dict(id=number, video_name=name, file_names=names, length=len(names))
+    return own | dict(height=video['height'], width=video['width'])
+
+
+def pairs_of(content: VevalFile, name: str = '') -> dict[str, Any]:
+    """Return the pairs of a SA-Co/VEval file in the form of a pairs file (:mod:`.pairs_file`).
+
+    What :func:`veval_from_pairs` kept of a pairs file is restored. Pairs of others get the
+    ``pair_id`` ``<video>/<id>``, and negatives the kind ``no_target``.
+
+    Args:
+        content: of :func:`read_veval_file`.
+        name: name of the result, where the file has none.
+    """
+    rows = [_row(pair, video_name(content.video_by_id[pair['video_id']])) for pair in content.pairs]
+    return dict(format=FORMAT, name=name) | content.others.get(EXTRA, {}) | dict(pairs=rows)
+
+
+def _row(pair: Mapping[str, Any], video: str) -> dict[str, Any]:
+    label, own = int(pair['num_masklets'] > 0), pair.get(EXTRA, {})
+    stated = dict(video=video, exp=pair['noun_phrase'], label=label)
+    if 'pair_id' in own:
+        return own | stated
+    others = dict(
+        pair_id=f'{video}/{pair["id"]}',
+        exp_video=video,
+        exp_id=str(pair['id']),
+        obj_id='',
+        category='',
+        kind=POSITIVE if label else NO_TARGET,
+        rank=0,
+    )
+    return others | own | stated
