@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_three_numbers(tmp_path, capsys):
             'cpu',
             '--out',
             str(out),
+            '--csv',
+            str(tmp_path / 'answers.csv'),
+            '--kinds',
+            'shuffled',
+            'other_videos',
+            'changed_colours',
+            '--every',
+            '2',
             '--cfg-options',
             f'test_dataloader.dataset.data_root={tmp_path / "data"}',
             'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)',
@@ -66,6 +75,9 @@ def test_three_numbers(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert 'J of 8 positive pairs in 2 videos, masks before the gate' in printed
     assert f'{figures["right"]:.1f}' in printed
+    assert figures['kinds']['other_videos']['count'] == 16  # 4 objects, 4 expressions each
+    rows = (tmp_path / 'answers.csv').read_text().splitlines()
+    assert len(rows) == 1 + sum(row['count'] for row in figures['kinds'].values())
 
 
 class Listener:
@@ -76,7 +88,8 @@ class Listener:
         masks = torch.zeros(len(sample.gt_pairs.texts), 2, 4, 4, dtype=torch.bool)
         for mask, sentence in zip(masks, sample.gt_pairs.texts):
             mask[:, int(sentence)] = True
-        sample.pred_pairs = InstanceData(ungated_masks=masks)
+        logits = torch.tensor([float('-inf')] * len(masks))  # no verdict
+        sample.pred_pairs = InstanceData(ungated_masks=masks, misalignment_logits=logits)
         return [sample]
 
 
@@ -86,13 +99,48 @@ def test_a_model_that_listens():
     truth[0, :, 0] = truth[1, :, 3] = True
     sample = sanity_sample(truth, torch.tensor([False, False, True]))
     item = dict(inputs=torch.zeros(2, 3, 4, 4), data_samples=sample)
-    right, wrong, masks = sanity.score_video(Listener(), item, ['0', '3'], ['1', '3'])
-    assert (right, wrong) == ([1, 1], [0, 1])
+    pairs = [subject(0, '1', '0'), replace(subject(0, '2', '3'), row=1)]
+    asked = [(pairs[0], 'right', '0'), (pairs[1], 'right', '3')]
+    asked += [(pairs[0], 'shuffled', '1'), (pairs[1], 'shuffled', '3')]
+    answers, masks = sanity.score_video(Listener(), item, asked)
+    assert [(x.kind, x.j) for x in answers] == [
+        ('right', 1), ('right', 1), ('shuffled', 0), ('shuffled', 1),
+    ]  # fmt: skip
     np.testing.assert_array_equal(masks, truth[:2].numpy())
+    row = sanity.table_row(answers, 'shuffled')
+    assert (row.count, row.j) == (2, 50)
+    assert np.isnan(row.auroc)  # no verdict
+
+
+def test_area_under_the_curve_by_kind():
+    """Right 2 and 0, others 1: one of two pairs is in order. Changed: only against its original."""
+    answers = [
+        sanity.Answer('v', kind, text, original, 1, 1, verdict, float('nan'))
+        for kind, text, original, verdict in (
+            ('right', 'red', 'red', 2), ('right', 'a dog', 'a dog', 0),
+            ('other_videos', 'a cat', 'red', 1), ('changed_colours', 'blue', 'red', 1),
+        )
+    ]  # fmt: skip
+    assert sanity.table_row(answers, 'other_videos').auroc == 0.5
+    assert sanity.table_row(answers, 'changed_colours').auroc == 1
+    assert np.isnan(sanity.table_row(answers, 'right').auroc)
+
+
+def test_questions_by_kind():
+    subjects = [
+        subject(0, '1', 'a silver car'), subject(0, '1', 'a white car'), subject(1, '1', 'a dog'),
+    ]  # fmt: skip
+    asked = sanity.questions(subjects, ['other_videos', 'changed_colours'], seed=0)
+    by_kind = {kind: [(x.video, text) for x, k, text in asked if k == kind] for _, kind, _ in asked}
+    assert by_kind['other_videos'] == [(0, 'a dog'), (1, 'a silver car'), (1, 'a white car')]
+    changed = [text for _, text in by_kind['changed_colours']]
+    assert len(changed) == 6
+    assert not {'a silver car', 'a grey car', 'a white car', 'a dog'} & set(changed)
+    assert asked == sanity.questions(subjects, ['other_videos', 'changed_colours'], seed=0)
 
 
 def sanity_sample(masks, is_negative):
-    sample = ReferringDataSample()
+    sample = ReferringDataSample(metainfo=dict(video_id='v'))
     sample.gt_pairs = InstanceData(masks=masks, is_negative=is_negative)
     return sample
 
@@ -156,11 +204,11 @@ def test_ground_truth_is_needed():
 
 
 def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A video takes 2 s, the first one is segmented twice: 20 s / 2 s - 1 = 9, at least three."""
+    """Right and shuffled take 1 s each, the first video is timed: 20 s / 2 s - 1 = 9, at least three."""
     clock = [0.0]
 
     def score_video(*_: object) -> None:
-        clock[0] += 2.0
+        clock[0] += 1.0
 
     monkeypatch.setattr(sanity.time, 'monotonic', lambda: clock[0])
     monkeypatch.setattr(sanity, 'score_video', score_video)

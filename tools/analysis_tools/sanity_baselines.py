@@ -1,4 +1,4 @@
-"""Check that a model uses its expressions: compare J with two baselines.
+"""Check that a model uses its expressions: compare J with baselines, by kind of expression.
 
 ``python tools/analysis_tools/sanity_baselines.py CONFIG CHECKPOINT`` prints, for some videos of the
 test set:
@@ -9,38 +9,97 @@ test set:
 * **centre blob**: a circle in the centre of every frame with the mean area of the annotated
   objects, without a model.
 
-For a model that uses the expressions, the first number is well above the other two. For a model
-that ignores them, the first two are equal. All masks are taken before the gate, so a wrong
-expression gives the wrong object instead of an empty mask.
+``--kinds`` adds expressions that are wrong on purpose, scored against the object of the pair:
+
+* ``other_videos``: the expressions of all other videos;
+* ``changed_colours``: three versions of each expression that names a colour, with another colour;
+  compared with these expressions only.
+
+For a model that uses the expressions, the first number is well above the others. For a model
+that ignores them, they are equal. All masks are taken before the gate, so a wrong expression gives
+the wrong object instead of an empty mask. AUROC tells how well the verdict separates the right
+expressions from the wrong ones, and AUROC of the words how well word maps alone do, if the model
+has them.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from r2vos_mm.apis.build_model import build_model, model_parser
-from r2vos_mm.utils.cli import UsageError, check_outputs, progress, short_errors
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.cli import UsageError, check_outputs, positive, progress, short_errors
+from r2vos_mm.utils.files import atomic_path, write_json
 
 if TYPE_CHECKING:
     from r2vos_mm.datasets import BaseReferringDataset, Pair
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 
 
+RIGHT, SHUFFLED, BLOB = 'right', 'shuffled', 'blob'
+OTHER_VIDEOS, CHANGED_COLOURS = 'other_videos', 'changed_colours'
+KINDS = (SHUFFLED, OTHER_VIDEOS, CHANGED_COLOURS)
+NUM_COLOURS = 3  # versions of an expression
+_TITLES = {
+    RIGHT: 'right sentences',
+    SHUFFLED: 'shuffled sentences',
+    OTHER_VIDEOS: "other videos' sentences",
+    CHANGED_COLOURS: 'changed colours',
+    BLOB: 'centre blob',
+}
+
+
 @dataclass(frozen=True)
-class Baselines:
-    """Mean J in percent, each over the same pairs.
+class Answer:
+    """What a model says to an expression about a video, against the object of a pair.
 
     Attributes:
-        right: with the correct expressions.
-        shuffled: with expressions of other objects.
-        blob: for the centre blob.
+        video: name.
+        kind: of the expression, ``right`` or one of :data:`KINDS`.
+        text: the expression.
+        original: the expression of the pair.
+        j, f: in [0, 1], of masks before the gate.
+        verdict: logit of presence; NaN for models without verdict.
+        words: logit of presence by word maps; NaN for models without them.
+    """
+
+    video: str
+    kind: str
+    text: str
+    original: str
+    j: float = float('nan')
+    f: float = float('nan')
+    verdict: float = float('nan')
+    words: float = float('nan')
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over expressions of one kind: J and J&F in percent, AUROC in [0, 1] or NaN."""
+
+    count: int
+    j: float
+    j_and_f: float
+    auroc: float
+    auroc_words: float
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What was measured.
+
+    Attributes:
+        right, shuffled: mean J in percent with correct expressions and those of other objects.
+        blob: mean J in percent of the centre blob.
+        kinds: a :class:`Row` for each kind of expression.
         num_videos: videos that were used.
         num_pairs: positive pairs of these videos.
         seconds_per_video: wall-clock time of loading, segmenting and scoring one video.
@@ -49,6 +108,7 @@ class Baselines:
     right: float
     shuffled: float
     blob: float
+    kinds: dict[str, Row]
     num_videos: int
     num_pairs: int
     seconds_per_video: float
@@ -56,10 +116,11 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Subject:
-    """A positive pair and the index of its video in the dataset."""
+    """A positive pair, the index of its video in the dataset, and its row among those of it."""
 
     video: int
     pair: Pair
+    row: int = 0
 
     @property
     def target(self) -> tuple[int, str]:
@@ -73,12 +134,11 @@ def positive_pairs(dataset: BaseReferringDataset, items: Sequence[int]) -> list[
     Raises:
         UsageError: There are none, or their objects are unknown.
     """
-    subjects = [
-        Subject(item, pair)
-        for item in items
-        for pair in dataset.test_pairs(dataset.videos[dataset.get_data_info(item)['video']])
-        if not pair.is_negative
-    ]
+    subjects = []
+    for item in items:
+        pairs = dataset.test_pairs(dataset.videos[dataset.get_data_info(item)['video']])
+        positives = [pair for pair in pairs if not pair.is_negative]
+        subjects += [Subject(item, pair, row) for row, pair in enumerate(positives)]
     if not subjects or not all(subject.pair.obj_id for subject in subjects):
         raise UsageError(
             f'the test set of the config ({dataset.data_root}) has no ground truth: '
@@ -126,30 +186,112 @@ def centre_blob(size: tuple[int, int], share: float) -> np.ndarray:
     return (y - (height - 1) / 2) ** 2 + (x - (width - 1) / 2) ** 2 <= squared_radius
 
 
-def predict_masks(model: ReferringVideoSegmentor, item: dict, sentences: list[str]) -> np.ndarray:
-    """Return masks (P, T, H0, W0) bool, before the gate, of P expressions for one video."""
-    from mmengine.structures import InstanceData
+def expressions_of_others(subjects: Sequence[Subject]) -> list[tuple[Subject, str]]:
+    """Pair the first pair of each object with every expression of the other videos."""
+    first = {subject.target: subject for subject in reversed(subjects)}
+    return [
+        (subject, other.pair.text)
+        for subject in reversed(first.values())
+        for other in subjects
+        if other.video != subject.video
+    ]
 
-    sample = item['data_samples'].clone()
-    sample.gt_pairs = InstanceData(texts=sentences)
-    batch = dict(inputs=[item['inputs']], data_samples=[sample])
-    return model.test_step(batch)[0].pred_pairs.ungated_masks.numpy()
+
+def changed_colours(subjects: Sequence[Subject], *, seed: int) -> list[tuple[Subject, str]]:
+    """Return up to three versions, in other colours, of each expression that names one.
+
+    New colours occur in no expression of the video and are not confused with the old one.
+    """
+    from r2vos_mm.datasets.pairs.words import COLOURS, change_one_word
+
+    rng, changed = np.random.default_rng(seed), []
+    for subject in subjects:
+        text = subject.pair.text.replace('silver', 'grey')  # which is not in the list
+        avoid = ' '.join(x.pair.text for x in subjects if x.video == subject.video)
+        tries = [change_one_word(text, (COLOURS,), avoid=avoid, rng=rng) for _ in range(50)]
+        versions = list(dict.fromkeys(filter(None, tries)))[:NUM_COLOURS]
+        changed += [(subject, version) for version in versions]
+    return changed
+
+
+def questions(
+    subjects: Sequence[Subject], kinds: Sequence[str], *, seed: int
+) -> list[tuple[Subject, str, str]]:
+    """Return (pair, kind, expression) for the right expressions and those of ``kinds``.
+
+    Raises:
+        UsageError: the expressions cannot be shuffled.
+    """
+    asked = dict.fromkeys((RIGHT, *kinds), [])
+    asked[RIGHT] = [(subject, subject.pair.text) for subject in subjects]
+    if SHUFFLED in kinds:
+        asked[SHUFFLED] = [*zip(subjects, shuffle_sentences(subjects, seed=seed))]
+    if OTHER_VIDEOS in kinds:
+        asked[OTHER_VIDEOS] = expressions_of_others(subjects)
+    if CHANGED_COLOURS in kinds:
+        asked[CHANGED_COLOURS] = changed_colours(subjects, seed=seed)
+    return [(subject, kind, text) for kind, some in asked.items() for subject, text in some]
 
 
 def score_video(
-    model: ReferringVideoSegmentor, item: dict, right: list[str], wrong: list[str]
-) -> tuple[list[float], list[float], np.ndarray]:
-    """Return J with correct and shuffled expressions of P pairs, and masks (P, T, H0, W0)."""
-    from r2vos_mm.evaluation import region_similarity
+    model: ReferringVideoSegmentor, item: dict, asked: Sequence[tuple[Subject, str, str]]
+) -> tuple[list[Answer], np.ndarray]:
+    """Ask a model about one video.
 
-    pairs = item['data_samples'].gt_pairs
-    truth = pairs.masks[~pairs.is_negative].numpy()
-    masks = predict_masks(model, item, right + wrong)
+    Args:
+        model: in evaluation mode.
+        item: of the dataset in test mode, with its positive pairs.
+        asked: questions about the video, see :func:`questions`.
+
+    Returns:
+        An answer to each question, and the masks (P, T, H0, W0) bool of the positive pairs.
+    """
+    from mmengine.structures import InstanceData
+
+    from r2vos_mm.evaluation import contour_accuracy, region_similarity
+
+    sample = item['data_samples'].clone()
+    pairs = sample.gt_pairs
+    truths = pairs.masks[~pairs.is_negative].numpy()
+    texts = list(dict.fromkeys(text for _, _, text in asked))
+    sample.gt_pairs = InstanceData(texts=texts)
+    batch = dict(inputs=[item['inputs']], data_samples=[sample])
+    found = model.test_step(batch)[0].pred_pairs
+    answers = []
+    for subject, kind, text in asked:
+        row, true = texts.index(text), truths[subject.row]
+        mask = found.ungated_masks[row].numpy()
+        answer = Answer(sample.video_id, kind, text, subject.pair.text)
+        logit = -float(found.misalignment_logits[row])
+        answers.append(
+            replace(
+                answer,
+                j=float(region_similarity(mask, true).mean()),
+                f=float(contour_accuracy(mask, true).mean()),
+                verdict=logit if np.isfinite(logit) else float('nan'),
+                words=float(found.word_logits[row]) if 'word_logits' in found else float('nan'),
+            )
+        )
+    return answers, truths
+
+
+def table_row(answers: Sequence[Answer], kind: str) -> Row:
+    """Return the means of the answers of a kind."""
+    from r2vos_mm.evaluation.functional.verdict import auroc
+
+    some = [x for x in answers if x.kind == kind]
+    right = [x for x in answers if x.kind == RIGHT]
+    if kind == CHANGED_COLOURS:
+        changed = {(x.video, x.original) for x in some}
+        right = [x for x in right if (x.video, x.text) in changed]
     scores = [
-        float(region_similarity(mask, true).mean())
-        for mask, true in zip(masks, np.concatenate([truth, truth]))
+        float('nan')
+        if kind == RIGHT or any(np.isnan(getattr(x, name)) for x in right + some)
+        else auroc([getattr(x, name) for x in right], [getattr(x, name) for x in some])
+        for name in ('verdict', 'words')
     ]
-    return scores[: len(right)], scores[len(right) :], truth
+    j, f = (100 * float(np.mean([getattr(x, name) for x in some] or [np.nan])) for name in 'jf')
+    return Row(len(some), j, (j + f) / 2, *scores)
 
 
 def blob_score(truths: Sequence[np.ndarray]) -> float:
@@ -178,47 +320,58 @@ def fitting_videos(
 
     Segments and scores the first video once to measure the speed.
     """
-    expressions = [subject.pair.text for subject in positive_pairs(dataset, [0])]
+    subjects = positive_pairs(dataset, [0])
     start = time.monotonic()
-    score_video(model, dataset[0], expressions, expressions)
-    seconds = time.monotonic() - start
+    score_video(model, dataset[0], [(x, RIGHT, x.pair.text) for x in subjects])
+    seconds = 2 * (time.monotonic() - start)  # right and shuffled
     return max(3, int(max_seconds / seconds) - 1)
 
 
+def sparse(item: dict, every: int) -> dict:
+    """Return every n-th frame of an item of a dataset in test mode."""
+    if every == 1:
+        return item
+    sample = item['data_samples'].clone()
+    sample.gt_pairs.masks = sample.gt_pairs.masks[:, ::every]
+    return dict(inputs=item['inputs'][::every], data_samples=sample)
+
+
 def measure(
-    model: ReferringVideoSegmentor, dataset: BaseReferringDataset, *, num_videos: int, seed: int = 0
-) -> Baselines:
-    """Compute all three for ``num_videos`` videos spread over the dataset.
+    model: ReferringVideoSegmentor,
+    dataset: BaseReferringDataset,
+    *,
+    num_videos: int,
+    kinds: Sequence[str] = (SHUFFLED,),
+    every: int = 1,
+    seed: int = 0,
+) -> tuple[Baselines, list[Answer]]:
+    """Compute all values for ``num_videos`` videos spread over the dataset.
 
     Raises:
-        UsageError: There is no ground truth, or the expressions cannot be shuffled.
+        UsageError: there is no ground truth, or the expressions cannot be shuffled.
     """
     from r2vos_mm.visualization import spread
 
     items = spread(len(dataset), num_videos)
     subjects = positive_pairs(dataset, items)
-    wrong = shuffle_sentences(subjects, seed=seed)
-    right_scores, wrong_scores, truths = [], [], []
-    start = time.monotonic()
-    for item in progress(items, 'videos'):
-        rows = [row for row, subject in enumerate(subjects) if subject.video == item]
-        right_j, wrong_j, truth = score_video(
-            model,
-            dataset[item],
-            [subjects[row].pair.text for row in rows],
-            [wrong[row] for row in rows],
-        )
-        right_scores += right_j
-        wrong_scores += wrong_j
+    asked = sorted(questions(subjects, kinds, seed=seed), key=lambda x: items.index(x[0].video))
+    answers, truths, start = [], [], time.monotonic()
+    by_video = [(video, [*some]) for video, some in groupby(asked, key=lambda x: x[0].video)]
+    for video, some in progress(by_video, 'videos'):
+        answered, truth = score_video(model, sparse(dataset[video], every), some)
+        answers += answered
         truths.append(truth)
-    return Baselines(
-        right=100 * float(np.mean(right_scores)),
-        shuffled=100 * float(np.mean(wrong_scores)),
+    rows = {kind: table_row(answers, kind) for kind in (RIGHT, *kinds)}
+    baselines = Baselines(
+        right=rows[RIGHT].j,
+        shuffled=rows[SHUFFLED].j if SHUFFLED in rows else float('nan'),
         blob=100 * blob_score(truths),
+        kinds=rows,
         num_videos=len(items),
         num_pairs=len(subjects),
         seconds_per_video=(time.monotonic() - start) / len(items),
     )
+    return baselines, answers
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -230,6 +383,15 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         help='take only as many of the --num-videos as fit into this time; the first is timed',
     )
+    parser.add_argument(
+        '--kinds',
+        nargs='*',
+        choices=KINDS,
+        default=[SHUFFLED],
+        help='wrong expressions (default: %(default)s)',
+    )
+    parser.add_argument('--every', type=positive(int), default=1, help='take every n-th frame')
+    parser.add_argument('--csv', type=Path, help='file for one row per expression and video')
     return parser.parse_args(arguments)
 
 
@@ -239,13 +401,14 @@ def print_table(baselines: Baselines) -> None:
     from rich.table import Table
 
     table = Table('')
-    table.add_column('J', justify='right')
-    for name, value in (
-        ('right sentences', baselines.right),
-        ('shuffled sentences', baselines.shuffled),
-        ('centre blob', baselines.blob),
-    ):
-        table.add_row(name, f'{value:.1f}')
+    for name in ('expressions', 'J', 'J&F', 'AUROC', 'AUROC of words'):
+        table.add_column(name, justify='right')
+    for kind, row in baselines.kinds.items():
+        numbers = (row.j, row.j_and_f, row.auroc, row.auroc_words)
+        digits = (1, 1, 3, 3)
+        cells = ['-' if np.isnan(x) else f'{x:.{d}f}' for x, d in zip(numbers, digits)]
+        table.add_row(_TITLES[kind], str(row.count), *cells)
+    table.add_row(_TITLES[BLOB], '', f'{baselines.blob:.1f}')
     print(
         f'\nJ of {baselines.num_pairs} positive pairs in {baselines.num_videos} videos, masks '
         'before the gate'
@@ -253,11 +416,19 @@ def print_table(baselines: Baselines) -> None:
     Console().print(table)
 
 
+def write_csv(path: Path, answers: Sequence[Answer]) -> None:
+    """Write one row per answer."""
+    with atomic_path(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Answer)])
+        writer.writeheader()
+        writer.writerows(map(asdict, answers))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     with short_errors(args.debug):
-        check_outputs(args, 'out')
+        check_outputs(args, 'out', 'csv')
         model = build_model(args)
 
         import torch
@@ -272,8 +443,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if args.max_seconds is not None:
                 fitting = fitting_videos(model, dataset, max_seconds=args.max_seconds)
                 num_videos = min(num_videos, fitting)
-            baselines = measure(model, dataset, num_videos=num_videos, seed=args.seed)
+            options = dict(kinds=args.kinds, every=args.every, seed=args.seed)
+            baselines, answers = measure(model, dataset, num_videos=num_videos, **options)
         print_table(baselines)
+        if args.csv:
+            write_csv(args.csv, answers)
         if args.out:
             write_json(args.out, asdict(baselines), indent=2)
 

@@ -208,10 +208,13 @@ class ReferringVideoSegmentor(BaseModel):
             parts.append(self._predict_window(clips, text))
         video = VideoPredictions.cat(parts, dim=1)
         logits = video.misalignment_logits.mean(1)
+        words = None if video.words is None else video.words.mean(1).log()
         if self.test_cfg.verdict == 'words':
-            logits = -video.words.mean(1).log()
+            logits = -words
         options = dict(config=self.test_cfg, input_size=size)
         pairs = choose_queries(video.queries, logits, ori_shape, **options)
+        if words is not None:
+            pairs.word_logits = words
         if self.test_cfg.return_attention:
             pairs.grounding_attention, pairs.early_features = video.attention, video.early
         return pairs
