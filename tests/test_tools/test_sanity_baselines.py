@@ -204,7 +204,7 @@ def test_ground_truth_is_needed():
 
 
 def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Right and shuffled take 1 s each, the first video is timed: 20 s / 2 s - 1 = 9, at least three."""
+    """Right and shuffled take 1 s each, the first video timed: 20 / 2 - 1 = 9, at least three."""
     clock = [0.0]
 
     def score_video(*_: object) -> None:
