@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,9 @@ from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
-from r2vos_mm.visualization import PairView
+
+from .results import VideoSegmentation
+from .stage_clock import StageClock
 
 # For configs whose frames_per_pass is None: whole videos at once may exceed the memory.
 DEFAULT_FRAMES_PER_PASS = 36
@@ -47,60 +49,6 @@ _NOT_PER_FRAME = (
     'PackReferringInputs',
     'PackTargetInputs',
 )
-
-
-@dataclass(frozen=True, eq=False)
-class VideoSegmentation:
-    """Masks, scores and verdicts of P expressions in a video of T frames.
-
-    Attributes:
-        video: name of the video.
-        frame_names: T names.
-        sentences: P expressions as the model reads them (lower case, single spaces).
-        masks: (P, T, H0, W0) bool, empty if the verdict is 'not in the video'.
-        ungated_masks: (P, T, H0, W0) bool, masks before the verdict.
-        scores: (P, T) float32 in [0, 1] of the chosen query.
-        boxes: (P, T, 4) float32, x1, y1, x2, y2 in pixels of the video.
-        consensus: (P,) float32, probability that the expression belongs to the video; 1 for models
-            without a verdict.
-        judged: whether the model gives verdicts.
-        gate_threshold: consensus below it means 'not in the video'.
-        fps: frames per second of the video, None if unknown.
-    """
-
-    video: str
-    frame_names: list[str]
-    sentences: list[str]
-    masks: np.ndarray
-    ungated_masks: np.ndarray
-    scores: np.ndarray
-    boxes: np.ndarray
-    consensus: np.ndarray
-    judged: bool
-    gate_threshold: float
-    fps: float | None = None
-
-    @property
-    def found(self) -> np.ndarray:
-        """Verdicts (P,) bool: whether the object is in the video."""
-        return self.consensus >= self.gate_threshold
-
-    def views(self) -> list[PairView]:
-        """Return the P expressions as the functions of :mod:`r2vos_mm.visualization` draw them."""
-        height, width = self.masks.shape[-2:]
-        boxes = self.boxes / np.float32([width, height, width, height])
-        return [
-            PairView(
-                sentence,
-                masks=self.masks[p],
-                rejected_masks=self.ungated_masks[p],
-                boxes=boxes[p],
-                scores=self.scores[p],
-                threshold=self.gate_threshold,
-                consensus=float(self.consensus[p]) if self.judged else None,
-            )
-            for p, sentence in enumerate(self.sentences)
-        ]
 
 
 @quiet()
@@ -178,12 +126,13 @@ def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
 def segment_video(
     model: ReferringVideoSegmentor,
     frames: FrameSource | PathLike | Sequence[np.ndarray],
-    sentences: str | Sequence[str],
+    texts: str | Sequence[str] | None = None,
     *,
     frames_per_pass: int | None = None,
     precision: str = 'auto',
     on_progress: Callable[[int, int], None] | None = None,
     window: int | None = None,
+    sentences: str | Sequence[str] | None = None,
 ) -> VideoSegmentation:
     """Segment the objects that expressions name in a video.
 
@@ -197,13 +146,13 @@ def segment_video(
         model: of :func:`init_model`.
         frames: folder of images (natural order), video file, T arrays (H0, W0, 3) uint8 RGB, or a
             :class:`FrameSource`.
-        sentences: one or P expressions; case and repeated spaces are removed as in training.
+        texts: one or P expressions; case and repeated spaces are removed as in training.
         frames_per_pass: maximum number of frames that pass through the model together, in windows
             of nearly equal length. None takes ``model.test_cfg.frames_per_pass`` of the config, or
             36 if that is None.
         precision: ``auto``, ``float32`` or ``bfloat16`` (autocast), see :func:`model_precision`.
         on_progress: called with (frames done, T) after each window.
-        window: former name of ``frames_per_pass``.
+        window, sentences: former names of ``frames_per_pass`` and ``texts``.
 
     Returns:
         Masks, scores, boxes and verdicts of all expressions.
@@ -215,7 +164,8 @@ def segment_video(
         DataFileError: folder without frames, broken image, unreadable video; names the file.
         ValueError: no expression or an empty one, wrong arrays, frames_per_pass or precision.
     """
-    texts = checked_sentences(sentences)
+    clock = StageClock()
+    texts = checked_sentences(texts if sentences is None else sentences)
     frames_per_pass = window if frames_per_pass is None else frames_per_pass
     if frames_per_pass is not None and frames_per_pass < 1:
         raise ValueError(f'frames_per_pass is at least 1, got {frames_per_pass}')
@@ -224,19 +174,23 @@ def segment_video(
         warn(f'{frames}: {source.problem}')
     resize = FrameTransform(model.cfg)
     size = next(iter(source)).shape[:2]
+    clock.end('decode')
     length = frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
+    windows = _windows(model, source, resize, length, on_progress, clock)
     with autocast(model, precision):
-        pairs = model.segment(_windows(model, source, resize, length, on_progress), texts, size)
-    return _result(source, texts, pairs, model.test_cfg.gate_threshold)
+        pairs = model.segment(windows, texts, size)
+    result = _result(source, texts, pairs, model.test_cfg.gate_threshold)
+    clock.end('postprocess')  # the model reads the masks after the last window
+    return replace(result, speed=clock.seconds)
 
 
-def checked_sentences(sentences: str | Sequence[str]) -> list[str]:
+def checked_sentences(sentences: str | Sequence[str] | None) -> list[str]:
     """Return expressions in the form that training uses.
 
     Raises:
         ValueError: there is none, or one has no text; names it.
     """
-    given = [sentences] if isinstance(sentences, str) else list(sentences)
+    given = [sentences] if isinstance(sentences, str) else list(sentences or ())
     if not given:
         raise ValueError('there are no sentences: give at least one')
     for position, sentence in enumerate(given):
@@ -329,30 +283,40 @@ def _windows(
     resize: FrameTransform,
     frames_per_pass: int,
     on_progress: Callable[[int, int], None] | None,
+    clock: StageClock,
 ) -> Iterator[Tensor]:
     """Yield windows (T_i, 3, H, W), normalised and on the model's device."""
     frames = iter(source)
+    clock.end('model')  # the expressions
     for part in split_windows(len(source), frames_per_pass):
-        clip = torch.stack([resize(next(frames)) for _ in range(part.start, part.stop)])
+        images = []
+        for _ in range(part.start, part.stop):
+            frame = next(frames)
+            clock.end('decode')
+            images.append(resize(frame))
+            clock.end('preprocess')
+        clip = torch.stack(images)
         height, width = clip.shape[-2:]
         batch = model.data_preprocessor(dict(inputs=[clip]), False)
+        clock.end('preprocess')
         yield batch['inputs'][0][..., :height, :width]
+        clock.end('model')
         if on_progress is not None:
             on_progress(part.stop, len(source))
 
 
 def _result(
-    source: FrameSource, sentences: list[str], pairs: InstanceData, threshold: float
+    source: FrameSource, texts: list[str], pairs: InstanceData, threshold: float
 ) -> VideoSegmentation:
     arrays = {name: pairs[name].float().numpy() for name in ('scores', 'boxes', 'consensus')}
     return VideoSegmentation(
         video=source.title,
         frame_names=source.names,
-        sentences=sentences,
-        masks=pairs.masks.numpy(),
+        texts=texts,
         ungated_masks=pairs.ungated_masks.numpy(),
         **arrays,
         judged=not bool(torch.isneginf(pairs.misalignment_logits).all()),
         gate_threshold=threshold,
         fps=source.fps,
+        source=source,
     )

@@ -19,7 +19,8 @@ class PairView:
 
     Attributes:
         sentence: Any Unicode text.
-        masks: (T, H, W) bool, predicted, after the gate.
+        masks: (T, H, W) bool, predicted, after the gate: an array, or a sequence that is indexed
+            like one, as are ``rejected_masks``.
         true_masks: (T, H, W) bool; H, W may differ from the prediction's and the frames'.
         rejected_masks: (T, H, W) bool, predicted before the gate; drawn only if the verdict is that
             the object is not in the video.
@@ -61,7 +62,7 @@ class PairView:
 
     def select(self, frames: Sequence[int]) -> PairView:
         """Return the pair at some of its frames."""
-        arrays = {n: v for n, v in vars(self).items() if isinstance(v, np.ndarray)}
+        arrays = {n: v for n, v in vars(self).items() if hasattr(v, 'shape')}
         return replace(self, **{name: array[list(frames)] for name, array in arrays.items()})
 
 

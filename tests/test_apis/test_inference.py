@@ -44,8 +44,17 @@ def test_same_as_testing(model, folder):
 def test_sentences_are_read_as_in_training(model, frames):
     plain = segment_video(model, frames[:2], 'a red square')
     shouted = segment_video(model, list(frames[:2]), ['  A  red SQUARE '])
-    assert shouted.sentences == ['a red square']
+    assert shouted.texts == ['a red square']
     np.testing.assert_array_equal(plain.scores, shouted.scores)
+    former = segment_video(model, frames[:2], sentences='a red square')
+    assert (former.texts, former.sentences) == (['a red square'], ['a red square'])
+
+
+def test_speed(model, frames):
+    speed = segment_video(model, frames[:2], 'a red square').speed
+    assert list(speed) == ['decode', 'preprocess', 'model', 'postprocess']
+    assert all(seconds > 0 for seconds in speed.values())
+    assert max(speed, key=speed.get) == 'model'
 
 
 @pytest.mark.parametrize(

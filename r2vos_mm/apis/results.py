@@ -1,0 +1,307 @@
+"""Hold masks, scores and verdicts of one video, and write them to files."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+
+from r2vos_mm.utils.files import atomic_path, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from r2vos_mm.datasets.io.frames import FrameSource
+    from r2vos_mm.visualization import PairView, Style
+
+DEFAULT_FPS = 6.0  # of drawn videos whose frame rate is unknown
+
+
+class MaskSequence(Protocol):
+    """Masks (P, T, H0, W0) that are decoded on access, indexed like a bool array."""
+
+    shape: tuple[int, int, int, int]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> np.ndarray: ...
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
+
+    def keep(self, found: np.ndarray) -> MaskSequence:
+        """Return the masks with those of expressions that are not in ``found`` (P,) emptied."""
+
+
+class FrameMasks(Sequence):
+    """The masks (T, H0, W0) of expression ``p``, each taken from all masks on access."""
+
+    def __init__(self, masks: np.ndarray | MaskSequence, p: int) -> None:
+        self.masks, self.p = masks, p
+        self.shape = masks.shape[1:]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int | Sequence[int]) -> np.ndarray:
+        if isinstance(index, (int, np.integer)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f'frame {index} of {len(self)}')
+            return self.masks[self.p, index]
+        return np.stack([self.masks[self.p, frame] for frame in index])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VideoSegmentation:
+    """Masks, scores and verdicts of P expressions in a video of T frames.
+
+    Attributes:
+        video: name of the video.
+        frame_names: T names.
+        texts: P expressions as the model reads them (lower case, single spaces).
+        ungated_masks: (P, T, H0, W0) bool, masks before the verdict: an array, or a
+            :class:`MaskSequence`, which is indexed like one.
+        scores: (P, T) float32 in [0, 1] of the chosen query.
+        boxes: (P, T, 4) float32, x1, y1, x2, y2 in pixels of the video.
+        consensus: (P,) float32, probability that the expression belongs to the video; 1 for models
+            without a verdict.
+        judged: whether the model gives verdicts.
+        gate_threshold: consensus below it means 'not in the video'.
+        fps: frames per second of the video, None if unknown.
+        speed: seconds for ``decode``, ``preprocess``, ``model`` and ``postprocess``.
+        source: the frames, to draw them; None if they cannot be read again.
+    """
+
+    video: str
+    frame_names: list[str]
+    texts: list[str]
+    ungated_masks: np.ndarray | MaskSequence
+    scores: np.ndarray
+    boxes: np.ndarray
+    consensus: np.ndarray
+    judged: bool
+    gate_threshold: float
+    fps: float | None = None
+    speed: dict[str, float] = field(default_factory=dict)
+    source: FrameSource | None = None
+
+    @property
+    def sentences(self) -> list[str]:
+        """Former name of ``texts``."""
+        return self.texts
+
+    @property
+    def found(self) -> np.ndarray:
+        """Verdicts (P,) bool: whether the object is in the video."""
+        return self.consensus >= self.gate_threshold
+
+    @cached_property
+    def masks(self) -> np.ndarray | MaskSequence:
+        """Masks (P, T, H0, W0) bool, empty if the verdict is 'not in the video'."""
+        if self.found.all():
+            return self.ungated_masks
+        if isinstance(self.ungated_masks, np.ndarray):
+            return self.ungated_masks & self.found[:, None, None, None]
+        return self.ungated_masks.keep(self.found)
+
+    def __len__(self) -> int:
+        """Return the number of expressions."""
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        height, width = self.masks.shape[-2:]
+        verdicts = ', '.join(f'{text!r}: {_verdict(self, p)}' for p, text in enumerate(self.texts))
+        size = f'{len(self.frame_names)} frames of {width}x{height}'
+        return f'{type(self).__name__}({self.video!r}, {size}, {verdicts})'
+
+    def frame_masks(self, p: int, *, ungated: bool = False) -> FrameMasks:
+        """Return the T masks (H0, W0) of expression ``p``, one decoded at a time."""
+        return FrameMasks(self.ungated_masks if ungated else self.masks, p)
+
+    def with_threshold(self, threshold: float) -> VideoSegmentation:
+        """Return the result at another threshold of the verdict; nothing is computed again."""
+        return replace(self, gate_threshold=float(threshold))
+
+    def views(self) -> list[PairView]:
+        """Return the P expressions as the functions of :mod:`r2vos_mm.visualization` draw them."""
+        from r2vos_mm.visualization import PairView
+
+        height, width = self.masks.shape[-2:]
+        boxes = self.boxes / np.float32([width, height, width, height])
+        return [
+            PairView(
+                text,
+                masks=self.frame_masks(p),
+                rejected_masks=self.frame_masks(p, ungated=True),
+                boxes=boxes[p],
+                scores=self.scores[p],
+                threshold=self.gate_threshold,
+                consensus=float(self.consensus[p]) if self.judged else None,
+            )
+            for p, text in enumerate(self.texts)
+        ]
+
+    def plot(self, *, style: Style | None = None) -> Iterator[np.ndarray]:
+        """Yield T images (h, w, 3) uint8 RGB: each frame with one cell per expression.
+
+        Raises:
+            ValueError: the frames are not there any more.
+        """
+        from r2vos_mm.visualization import Style, video_grid
+
+        if self.source is None:
+            raise ValueError(
+                f'the frames of {self.video!r} cannot be read again: draw with '
+                'r2vos_mm.visualization.video_grid(frames, result.views())'
+            )
+        return video_grid(
+            self.source,
+            self.views(),
+            title=self.video,
+            frame_ids=self.frame_names,
+            style=style or Style(),
+        )
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        what: Sequence[str] = ('masks', 'json'),
+        fps: float | None = None,
+    ) -> list[Path]:
+        """Write files into a folder.
+
+        Args:
+            folder: made if it does not exist.
+            what: any of ``masks`` (``masks/<n>_<expression>/<frame>.png``, 255 = object, empty if
+                the verdict is no), ``json`` (``result.json``: everything but the masks) and
+                ``overlay`` (``overlay.mp4``).
+            fps: frames per second of the overlay; None takes the video's, or 6.
+
+        Returns:
+            What was written: a folder or a file each.
+
+        Raises:
+            ValueError: unknown name in ``what``.
+        """
+        unknown = sorted(set(what) - set(_WRITERS))
+        if unknown:
+            raise ValueError(f'save {unknown[0]!r} is unknown: there are {", ".join(_WRITERS)}')
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        options = dict(has_masks='masks' in what, fps=fps)
+        return [_WRITERS[name](self, Path(folder), **options) for name in dict.fromkeys(what)]
+
+    def summary(self, *, width: int = 120) -> str:
+        """Return a text table with a row per expression."""
+        from rich.console import Console
+
+        file = io.StringIO()
+        Console(file=file, width=width).print(summary_table(self))
+        return file.getvalue().rstrip('\n')
+
+
+def _verdict(result: VideoSegmentation, p: int) -> str:
+    if not result.judged:
+        return 'no verdict'
+    return f'{"" if result.found[p] else "not "}in the video ({result.consensus[p]:.2f})'
+
+
+def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
+    """Write one folder per expression and one PNG per frame, 255 = object; return the folders."""
+    folders = [folder / name for name in mask_folders(result)]
+    for target, p in zip(folders, range(len(result))):
+        target.mkdir(parents=True, exist_ok=True)
+        for name, mask in zip(result.frame_names, result.frame_masks(p)):
+            _, content = cv2.imencode('.png', mask.astype(np.uint8) * 255)
+            with atomic_path(target / f'{name}.png') as temporary:
+                temporary.write_bytes(content.tobytes())
+    return folders
+
+
+def mask_folders(result: VideoSegmentation) -> list[str]:
+    """Return the name of each expression's folder of masks."""
+    return [f'{p}_{slug(text)}' for p, text in enumerate(result.texts)]
+
+
+def slug(text: str) -> str:
+    """Return a short file name for an expression.
+
+    >>> slug('the dog, left of the bus')
+    'the_dog_left_of_the_bus'
+    """
+    return re.sub(r'\W+', '_', text).strip('_')[:48]
+
+
+def as_record(result: VideoSegmentation, mask_folders: Sequence[str | None]) -> dict[str, Any]:
+    """Return the content of ``result.json``: everything but the masks, and their folders."""
+    return dict(
+        video=result.video,
+        size=list(result.masks.shape[-2:]),
+        frames=result.frame_names,
+        gate_threshold=result.gate_threshold,
+        sentences=[
+            dict(
+                sentence=text,
+                found=bool(result.found[p]),
+                consensus=_rounded(result.consensus[p]) if result.judged else None,
+                score=_rounded(result.scores[p].mean()),
+                scores=_rounded(result.scores[p]),
+                boxes=_rounded(result.boxes[p], 2),
+                masks=mask_folders[p],
+            )
+            for p, text in enumerate(result.texts)
+        ],
+    )
+
+
+def _rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
+    return np.asarray(values, np.float64).round(digits).tolist()
+
+
+def summary_table(result: VideoSegmentation) -> Table:
+    """Return one row per expression: verdict, consensus, mean score, frames with a mask."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table('sentence', 'verdict', 'consensus', 'score', 'frames with mask')
+    for p, text in enumerate(result.texts):
+        verdict = 'in the video' if result.found[p] else 'not in the video'
+        frames = sum(bool(mask.any()) for mask in result.frame_masks(p))
+        table.add_row(
+            Text(text),  # brackets in it are no markup
+            verdict if result.judged else '-',
+            f'{result.consensus[p]:.2f}' if result.judged else '-',
+            f'{result.scores[p].mean():.2f}',
+            f'{frames} of {len(result.frame_names)}',
+        )
+    return table
+
+
+def _save_masks(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
+    write_masks(result, folder / 'masks')
+    return folder / 'masks'
+
+
+def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_: Any) -> Path:
+    folders = [f'masks/{name}' if has_masks else None for name in mask_folders(result)]
+    write_json(folder / 'result.json', as_record(result, folders), indent=None)
+    return folder / 'result.json'
+
+
+def _save_overlay(
+    result: VideoSegmentation, folder: Path, *, fps: float | None = None, **_: Any
+) -> Path:
+    from r2vos_mm.visualization import write_video
+
+    path = folder / 'overlay.mp4'
+    write_video(path, result.plot(), fps=fps or result.fps or DEFAULT_FPS)
+    return path
+
+
+_WRITERS = dict(masks=_save_masks, json=_save_json, overlay=_save_overlay)

@@ -1,0 +1,132 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from r2vos_mm.apis import VideoSegmentation, open_frames
+from r2vos_mm.apis.results import slug
+
+MASKS = np.zeros((2, 3, 4, 6), bool)
+MASKS[0, 1:, 1:3, 2:5] = True
+MASKS[1, 0, 0, 0] = True
+
+
+class LazyMasks:
+    """Masks that can only be read one frame at a time."""
+
+    shape = MASKS.shape
+
+    def __init__(self, found=(True, True)):
+        self.found = found
+
+    def __len__(self):
+        return len(MASKS)
+
+    def __getitem__(self, index):
+        p, frame = index
+        return MASKS[p, int(frame)] & self.found[p]
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError('all masks are decoded at once')
+
+    def keep(self, found):
+        return LazyMasks(found)
+
+
+def result_of(masks=MASKS, **fields):
+    values = dict(
+        video='clip',
+        frame_names=['a', 'b', 'c'],
+        texts=['the dog, left', '[bold] cat'],
+        ungated_masks=masks,
+        scores=np.float32([[0.5, 0.75, 1], [0.25, 0.25, 0.25]]),
+        boxes=np.zeros((2, 3, 4), np.float32),
+        consensus=np.float32([0.75, 0.25]),
+        judged=True,
+        gate_threshold=0.5,
+        source=open_frames(np.zeros((3, 4, 6, 3), np.uint8)),
+    )
+    return VideoSegmentation(**values | fields)
+
+
+@pytest.fixture(params=['array', 'lazy'])
+def result(request):
+    return result_of(MASKS if request.param == 'array' else LazyMasks())
+
+
+def test_the_verdict_empties_masks(result):
+    assert result.found.tolist() == [True, False]
+    assert result.masks[0, 1].sum() == 6
+    assert result.masks[1, 0].sum() == 0
+    assert result.ungated_masks[1, 0].sum() == 1
+
+
+def test_another_threshold(result):
+    both, none = result.with_threshold(0.2), result.with_threshold(0.8)
+    assert both.found.tolist() == [True, True]
+    assert both.masks is result.ungated_masks
+    assert none.found.tolist() == [False, False]
+    assert none.masks[0, 1].sum() == 0
+    assert result.gate_threshold == 0.5
+
+
+def test_repr(result):
+    assert repr(result) == (
+        "VideoSegmentation('clip', 3 frames of 6x4, 'the dog, left': in the video (0.75), "
+        "'[bold] cat': not in the video (0.25))"
+    )
+    assert 'no verdict' in repr(result_of(judged=False))
+
+
+def test_former_name():
+    assert result_of().sentences == ['the dog, left', '[bold] cat']
+
+
+def test_frames_of_an_expression(result):
+    masks = result.frame_masks(0)
+    assert len(masks) == 3
+    assert [mask.sum() for mask in masks] == [0, 6, 6]
+    assert masks[[2, 0]].sum((1, 2)).tolist() == [6, 0]
+    assert result.views()[0].select([1]).masks.shape == (1, 4, 6)
+
+
+def test_save(result, tmp_path):
+    written = result.save(tmp_path / 'out', what=('masks', 'json', 'overlay'), fps=5)
+    assert [path.name for path in written] == ['masks', 'result.json', 'overlay.mp4']
+    record = json.loads((tmp_path / 'out' / 'result.json').read_text())
+    first, second = record['sentences']
+    assert (first['found'], first['score'], first['masks']) == (True, 0.75, 'masks/0_the_dog_left')
+    assert (second['found'], second['consensus']) == (False, 0.25)
+    read = cv2.imread(str(tmp_path / 'out' / first['masks'] / 'b.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read, MASKS[0, 1] * 255)
+    overlay = open_frames(tmp_path / 'out' / 'overlay.mp4')
+    assert (len(overlay), overlay.fps) == (3, 5)
+
+
+def test_json_without_masks_names_no_folder(tmp_path):
+    result_of().save(tmp_path, what=['json'])
+    assert json.loads((tmp_path / 'result.json').read_text())['sentences'][0]['masks'] is None
+    assert [path.name for path in tmp_path.iterdir()] == ['result.json']
+
+
+def test_unknown_files(tmp_path):
+    with pytest.raises(ValueError, match="save 'gif' is unknown: there are masks, json, overlay"):
+        result_of().save(tmp_path, what=['gif'])
+
+
+def test_frames_that_are_gone():
+    with pytest.raises(ValueError, match="frames of 'clip' cannot be read again"):
+        result_of(source=None).plot()
+
+
+def test_summary(result):
+    lines = result.summary().splitlines()
+    assert '2 of 3' in lines[3]
+    assert '[bold] cat' in lines[4]
+    assert '0 of 3' in lines[4]
+    assert 'not in the video' in lines[4]
+
+
+def test_slug():
+    assert slug('the dog, left of the bus') == 'the_dog_left_of_the_bus'
