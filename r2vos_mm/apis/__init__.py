@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             'VideoFrames',
             'open_frames',
         ],
+        'compressed_masks': ['CompressedMasks'],
         'inference': ['init_model', 'segment_video'],
         'results': ['VideoSegmentation'],
     },
