@@ -44,6 +44,10 @@ class JFRMetric(BaseMetric):
       ``overlap_scores`` instead, ``a2d`` also ``mean_average_precision`` of models that give
       ``candidate_masks``, of others ``mAP_top1``, which is not the mAP of the benchmark.
     * ``robustness``: ``robustness``, ``R_clipped`` (``max(R, 0)``), ``R/<kind>``.
+    * ``cgf1``: ``IL_MCC`` in [-1, 1], ``IL_FPR``, ``pmF1``, ``cgF1`` and both ``@0.5`` and
+      ``@0.75`` (:mod:`.functional.cgf1`). A pair is answered if its masks have foreground. Keys
+      that begin with ``consensus0.5/``: masks before the gate, answered if the consensus also
+      reaches 0.5, whatever the threshold of the gate; only for models with a verdict.
     * ``verdict``: ``AUROC``, ``AUROC/<kind>`` of the consensus, in [0, 1].
     * ``gate``: ``AP_aligned``, ``AP_misaligned`` (the class to find), ``FPR95_aligned``,
       ``gate_scores``, in [0, 1]; ``gate_delta_J&F``, ``gate_delta_R`` (gate on minus gate off).
@@ -57,9 +61,9 @@ class JFRMetric(BaseMetric):
     ``<video>/<expression>/p`` and ``.../n<i>`` tell which belong together; if a negative has no
     positive, all are weighted alike, R_pair is NaN, and a warning is logged. If only some frames of
     a sample are annotated (metainfo ``annotated_frames``), only these count. Values are NaN, with a
-    warning, when a class of pairs is absent. Positives without annotation count for R and AUROC
-    only. Without verdict there is no AUROC, and gate on and off are the same. Values are the same
-    to the last digit for any number of processes.
+    warning, when a class of pairs is absent. Positives without annotation count for R, ``IL_MCC``,
+    ``IL_FPR`` and AUROC only. Without verdict there is no AUROC, and gate on and off are the same.
+    Values are the same to the last digit for any number of processes.
 
     Args:
         protocols: names of one or more protocols.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mask_sets import EMPTY, FRAMES, HALF, LEFT, MEAN_J, RIGHT, code, save  # noqa: E402
 from PIL import Image
+from samples import evaluate, random_sample
 from scripts import load_script
 
 from r2vos_mm.evaluation.metrics.metric_values import EvalSet, as_dictionary, metric_values
@@ -492,7 +493,8 @@ class TestUnread:
         assert nan == {
             *('R', 'R_frac', 'R_pair', 'R_clipped', 'R/easy', 'N_acc', 'S', 'gIoU', 'cIoU'),
             *('mevis', 'J&F&R', 'visa_R/reasoning', 'from_first_appearance/J&F&R'),
-            *('from_first_appearance/mevis',),
+            *('from_first_appearance/mevis', 'IL_MCC', 'IL_FPR'),
+            *('cgF1', 'cgF1@0.5', 'cgF1@0.75'),
         }
         assert values['J'] == pytest.approx(MEAN_J)
         # a/1: 100 pixels on the positive, 100 on the negative
@@ -502,6 +504,7 @@ class TestUnread:
         (predictions / 'b' / '0' / '00005.png').unlink()
         values = run_unread(predictions, truth, *self.options(pairs))
         assert values['J'] is values['T_acc'] is values['tIoU'] is values['visa_J'] is None
+        assert values['pmF1'] is values['IL_MCC'] is values['cgF1'] is None
         # b/0 has no negative, and R does not depend on it
         assert values['R'] == pytest.approx(100 * (1 - 200 / 250))
         assert values['N_acc'] == 0
@@ -696,3 +699,36 @@ def test_csv_files_as_spreadsheets_save_them(truth, predictions, capsys):
     with pytest.raises(SystemExit):
         evaluate_masks.main(['--compare', str(first), str(second)])
     assert "line 5: pair 'b/0/p' occurs twice" in capsys.readouterr().err
+
+
+def test_masks_on_disk_have_the_values_of_the_runner(tmp_path):
+    samples = [random_sample(index) for index in range(4)]
+    videos, rows = {}, []
+    for sample in samples:
+        gt, pairs = sample.gt_pairs, sample.pred_pairs
+        frames = [f'{index:05d}' for index in range(gt.masks.shape[1])]
+        sample.set_metainfo({'frame_ids': frames})
+        own = {'0': {'exp': gt.texts[0], 'obj_id': '1'}}
+        videos[sample.video_id] = {'expressions': own, 'frames': frames}
+        for index, (pair_id, masks) in enumerate(zip(gt.pair_ids, pairs.masks.numpy())):
+            row = {'pair_id': pair_id, 'video': sample.video_id, 'exp_video': 'x', 'exp_id': '0'}
+            row |= {'exp': gt.texts[index], 'kind': gt.kinds[index], 'rank': index}
+            rows.append(row | {'label': int(not index), 'obj_id': '1' if not index else ''})
+            folder = f'x_0_n{index}' if index else '0'
+            for frame, mask in zip(frames, masks):
+                save(tmp_path / 'pred' / sample.video_id / folder / f'{frame}.png', mask)
+        for frame, mask in zip(frames, gt.masks[0].numpy()):
+            save(tmp_path / 'Annotations' / sample.video_id / f'{frame}.png', mask.astype(np.uint8))
+    (tmp_path / 'meta_expressions.json').write_text(json.dumps({'videos': videos}))
+    (tmp_path / 'pairs.json').write_text(json.dumps({'format': 'r2-pairs/1', 'pairs': rows}))
+    groups = ('no_target', 'presence')
+    found = run(
+        tmp_path / 'pred', tmp_path, '--pairs', str(tmp_path / 'pairs.json'), '--groups', *groups
+    )
+    protocols = ('per_expression', 'from_first_appearance')
+    groups = ('quality', 'robustness', 'cgf1', *groups)
+    expected = evaluate(samples, groups=groups, protocols=protocols)
+    assert {'IL_MCC', 'pmF1', 'cgF1', 'cgF1@0.75', 'J&F&R'} < found.keys()
+    assert found.pop('false_alarm_rate') is None  # NaN: every object is always visible
+    assert found == {key: expected[key] for key in found}
+    assert 0 < found['cgF1'] < 100

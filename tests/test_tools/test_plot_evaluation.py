@@ -29,7 +29,7 @@ def names(folder: Path) -> set[str]:
 
 def test_figures(rows_csv, tmp_path):
     plot_evaluation.main([str(rows_csv), '--out', str(tmp_path / 'out')])
-    expected = {'roc.png', 'precision_recall.png', 'scores.png', 'j_over_time.png'}
+    expected = {'roc.png', 'precision_recall.png', 'scores.png', 'cgf1.png', 'j_over_time.png'}
     assert names(tmp_path / 'out') == expected
     for name in expected:
         with Image.open(tmp_path / 'out' / name) as image:
@@ -44,6 +44,17 @@ def test_curves_are_those_of_the_rows(rows_csv):
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     area = float((np.diff(x) * (np.add(y[1:], y[:-1]) / 2)).sum())
     assert f'AUROC {area:.3f}' in axes.get_title()
+
+
+def test_cgf1_at_one_half_is_that_of_the_metric(tmp_path):
+    path = tmp_path / 'pairs.csv'
+    values = evaluate([random_sample(index) for index in range(3)], csv_path=path)
+    axes = Figure().add_subplot()
+    plot_evaluation.draw_cgf1(axes, read_pairs(path))
+    x, y = axes.lines[0].get_data()
+    assert y[np.flatnonzero(x == 0.5)[0]] == values['consensus0.5/cgF1']
+    assert y[0] == values['ungated/cgF1']
+    assert f'{values["consensus0.5/cgF1"]:.1f} at 0.5' in axes.get_title()
 
 
 def test_j_over_time():

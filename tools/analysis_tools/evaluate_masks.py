@@ -101,12 +101,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='default: %(default)s',
     )
     parser.add_argument('--expressions', type=Path, help='meta_expressions.json with object ids')
-    parser.add_argument('--pairs', type=Path, help='pairs file: adds R on negative pairs')
+    parser.add_argument('--pairs', type=Path, help='pairs file: adds R and cgF1 on negative pairs')
     parser.add_argument(
         '--groups',
         nargs='+',
         default=[],
-        choices=['no_target', 'presence', 'visa'],
+        choices=['cgf1', 'no_target', 'presence', 'visa'],
         help='additional groups of metrics',
     )
     parser.add_argument(
@@ -303,7 +303,9 @@ def eval_set_of(outcome: Outcome, args: argparse.Namespace) -> EvalSet:
         raise UsageError('no video could be scored')
     groups = ('quality', *args.groups)
     eval_set = EvalSet(outcome.pairs, outcome.objects, tuple(args.protocol), groups)
-    return replace(eval_set, groups=(*groups, 'robustness')) if eval_set.negatives else eval_set
+    if not eval_set.negatives:
+        return eval_set
+    return replace(eval_set, groups=tuple(dict.fromkeys((*groups, 'robustness', 'cgf1'))))
 
 
 def report(outcome: Outcome, args: argparse.Namespace) -> None:

@@ -4,14 +4,16 @@
     plot_evaluation.py pairs.csv --out plots --images JPEGImages --worst 8 \
         --pred PRED --gt Annotations --expressions meta_expressions.json
 
-writes ``roc.png``, ``precision_recall.png`` and ``scores.png`` (histogram) of the verdict if the
-model has one, ``j_over_time.png``, and with ``--images`` ``worst.png``: the annotated pairs with
-the lowest J, with the masks of ``--pred`` and ``--gt`` if specified.
+writes ``roc.png``, ``precision_recall.png``, ``scores.png`` (histogram) and ``cgf1.png`` (over the
+threshold) of the verdict if the model has one, ``j_over_time.png``, and with ``--images``
+``worst.png``: the annotated pairs with the lowest J, with the masks of ``--pred`` and ``--gt`` if
+specified.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ import numpy as np
 from r2vos_mm.apis.scoring import GroundTruth, find_ground_truth
 from r2vos_mm.evaluation import auroc, average_precision, verdict_curve
 from r2vos_mm.evaluation.mask_files import MaskFiles, VideoTask, open_masks
+from r2vos_mm.evaluation.metrics.metric_values import EvalSet, answer_values
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
@@ -75,6 +78,25 @@ def draw_scores(axes: Axes, pairs: Sequence[PairScores]) -> None:
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=8)
     axes.set_title('Consensus of positive and negative pairs', fontsize=10)
+
+
+def draw_cgf1(axes: Axes, pairs: Sequence[PairScores]) -> None:
+    """Draw cgF1 and its factors over the consensus from which on a pair is answered."""
+    thresholds, curves = np.linspace(0, 1, 51), defaultdict(list)
+    eval_set = EvalSet(pairs).before_gate()
+    for threshold in thresholds:
+        answered = [bool(p.area) and (p.consensus or 0) >= threshold for p in eval_set.pairs]
+        for name, value in answer_values(eval_set, answered).items():
+            curves[name].append(value)
+    for name, style in (('cgF1', '-'), ('cgF1@0.5', '-'), ('pmF1', '--'), ('IL_MCC', '--')):
+        values = np.array(curves[name]) * (100 if name == 'IL_MCC' else 1)
+        axes.plot(thresholds, values, style, label='100 IL_MCC' if name == 'IL_MCC' else name)
+    axes.axvline(0.5, color='0.7', linewidth=0.8, linestyle='--')
+    axes.set_xlim(0, 1)
+    axes.set_xlabel('answered from this consensus on')
+    axes.legend(fontsize=8)
+    at_half = curves['cgF1'][len(thresholds) // 2]
+    axes.set_title(f'cgF1 over the threshold, {at_half:.1f} at 0.5', fontsize=10)
 
 
 def draw_region_over_time(axes: Axes, pairs: Sequence[PairScores]) -> None:
@@ -220,6 +242,8 @@ def plot(pairs: list[PairScores], args: argparse.Namespace) -> None:
     plots: dict[str, Callable] = {}
     if all(scores_of(pairs)):
         plots = {'roc': draw_roc, 'precision_recall': draw_precision_recall}
+        if annotated(pairs):
+            plots['cgf1'] = draw_cgf1
     if any(pair.consensus is not None for pair in pairs):
         plots['scores'] = draw_scores
     if annotated(pairs):

@@ -7,5 +7,5 @@ negatives = dict(shares=dict(_delete_=True, no_target=0.5, other_video=0.5))
 train_dataloader = dict(dataset=dict(**mevis, negatives=negatives))
 val_dataloader = dict(dataset=dict(**mevis, split='valid_u'))
 test_dataloader = dict(dataset=dict(**mevis, split='valid_u'))
-val_evaluator = dict(groups=['quality', 'robustness', 'verdict', 'no_target'])
+val_evaluator = dict(groups=['quality', 'robustness', 'cgf1', 'verdict', 'no_target'])
 test_evaluator = val_evaluator

@@ -3,4 +3,4 @@
 _base_ = './ref_youtube_vos.py'
 val_dataloader = dict(dataset=dict(pairs_file='pairs/holdout-easy-n1.json'))
 test_dataloader = dict(dataset=dict(pairs_file='pairs/valid-easy-n1.json'))
-test_evaluator = dict(type='JFRMetric', groups=['robustness', 'verdict'])
+test_evaluator = dict(type='JFRMetric', groups=['robustness', 'cgf1', 'verdict'])

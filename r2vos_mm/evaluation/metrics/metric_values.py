@@ -17,6 +17,7 @@ import numpy as np
 from r2vos_mm.utils.data_issues import shown
 from r2vos_mm.utils.logging import warn
 
+from ..functional.cgf1 import cgf1_scores, image_level_scores, positive_micro_f1
 from ..functional.no_target import generalized_scores, null_score
 from ..functional.overlap import mean_or_nan
 from ..functional.presence import presence_scores
@@ -27,15 +28,17 @@ from .pair_scores import ObjectScores, PairScores
 from .protocols import Sample, percent, protocol_named
 
 GATES = {'': 'on', 'ungated/': 'off'}
-DEFAULT_GROUPS = ('quality', 'robustness', 'verdict')
+DEFAULT_GROUPS = ('quality', 'robustness', 'cgf1', 'verdict')
+# Consensus from which on pairs count as answered, beside the gate of the model.
+ANSWER_THRESHOLD = 0.5
 
 
 class MetricValue(NamedTuple):
     """One reported number with its unique name in the logs and its group.
 
     Attributes:
-        value: percent unless the group is ``verdict`` or ``gate``, or the name ``area_ratio`` or
-            ``S``.
+        value: percent unless the group is ``verdict`` or ``gate``, or the name ``area_ratio``,
+            ``S`` or ``IL_MCC``.
         protocol: a name of :mod:`.protocols`, ``all_frames`` (per pair over all its frames,
             whatever the protocol of J and F) or ``per_pair`` (one number per pair).
         gate: ``'on'``, ``'off'``, or ``'-'`` where the gate plays no part.
@@ -187,6 +190,48 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
     return {n: np.nan if unread & about.get(n, {True}) else v for n, v in values.items()}
 
 
+def cgf1_values(eval_set: EvalSet) -> dict[str, float]:
+    """Return the presence scores of SAM 3; a pair is answered if its masks have foreground.
+
+    Everything is in percent but ``IL_MCC``. Negatives and objects that are never annotated lack a
+    target; positives without annotation count for IL_MCC and IL_FPR only.
+    """
+    return answer_values(eval_set, [bool(pair.area) for pair in eval_set.pairs])
+
+
+def cgf1_of_consensus(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
+    """Return the same for the masks before the gate where the consensus reaches 0.5, else none."""
+    if not _consensus(eval_set.pairs):
+        return {}
+    ungated = eval_set.before_gate()
+    answered = [
+        bool(pair.area) and (pair.consensus or 0.0) >= ANSWER_THRESHOLD for pair in ungated.pairs
+    ]
+    found = answer_values(ungated, answered).items()
+    return {f'consensus{ANSWER_THRESHOLD}/{name}': value for name, value in found}
+
+
+def answer_values(eval_set: EvalSet, answered: Sequence[bool]) -> dict[str, float]:
+    """Return the scores of :func:`cgf1_values`, given which of the pairs are answered.
+
+    They are NaN where they depend on predictions that were not read.
+    """
+    has_target = [not pair.is_negative and pair.gt_area != 0 for pair in eval_set.pairs]
+    unread = {target for pair, target in zip(eval_set.pairs, has_target) if not pair.is_read}
+    decision = image_level_scores(answered, has_target)
+    decision['IL_MCC'] = np.nan if unread else decision['IL_MCC']
+    decision['IL_FPR'] = np.nan if False in unread else 100 * decision['IL_FPR']
+    found = zip(eval_set.pairs, answered) if True not in unread else ()
+    counts = [
+        (sum(pair.intersections), pair.area + pair.gt_area, done)
+        for pair, done in found
+        if pair.gt_area
+    ]
+    inter, total, answered = np.array(counts, dtype=np.int64).reshape(-1, 3).T
+    f1 = positive_micro_f1(inter, total - inter, answered > 0)
+    return decision | percent(cgf1_scores(decision['IL_MCC'], f1))
+
+
 def presence_values(eval_set: EvalSet) -> dict[str, float]:
     """Return presence over time in percent, mean over annotated positive pairs."""
     values = {name: [] for name in ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')}
@@ -241,13 +286,18 @@ def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
 # Values of masks, computed with the gate on and off.
 MASK_GROUPS: dict[str, Callable[[EvalSet], dict[str, float]]] = {
     'robustness': robustness_values,
+    'cgf1': cgf1_values,
     'no_target': no_target_values,
     'presence': presence_values,
     'visa': visa_values,
 }
 # Values of the consensus; the second argument holds the values of masks.
-VERDICT_GROUPS = {'verdict': verdict_values, 'gate': gate_values}
-GROUPS = ('quality', *MASK_GROUPS, *VERDICT_GROUPS)
+VERDICT_GROUPS = {
+    'verdict': verdict_values,
+    'gate': gate_values,
+    'cgf1': cgf1_of_consensus,
+}
+GROUPS = tuple(dict.fromkeys(('quality', *MASK_GROUPS, *VERDICT_GROUPS)))
 
 
 def positive_of_negative(
@@ -268,11 +318,11 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
     if not positives and not eval_set.objects:
         yield 'no positive pairs: J, F, R and AUROC are NaN'
     elif groups & {'robustness', *VERDICT_GROUPS} and not negatives:
-        yield 'no negative pairs: R, J&F&R and AUROC are NaN; a pairs file can add them'
+        yield 'no negative pairs: R, J&F&R, cgF1 and AUROC are NaN; a pairs file can add them'
     elif 'robustness' in groups and positive_of_negative(positives, negatives) is None:
         what = 'some negative pairs have no positive of the same "<video>/<expression>/" id'
         yield f'{what}: R weights all negatives alike and R_pair is NaN'
-    if groups & {*VERDICT_GROUPS} and not _consensus(eval_set.pairs):
+    if groups & {'verdict', 'gate'} and not _consensus(eval_set.pairs):
         yield 'the model gives no consensus: AUROC is NaN, and the gate changes no other value'
     if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
         yield 'VISA is NaN without gt_foreground: PackReferringInputs(with_foreground=True) adds it'
@@ -288,7 +338,7 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
         yield f'{what} ({shown(absent)}): {effect}; masks hold object ids, not 0 and 255'
     if len(annotated) < len(positives):
         what = f'{len(positives) - len(annotated)} of {len(positives)} positive pairs'
-        yield f'{what} have no annotated masks: they count for R and AUROC, not for J and F'
+        yield f'{what} have no annotated masks: they count for R, IL_MCC and AUROC, not for J and F'
 
 
 def _consensus(pairs: Sequence[PairScores]) -> list[float]:

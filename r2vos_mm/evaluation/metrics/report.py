@@ -11,7 +11,7 @@ from r2vos_mm.utils.files import write_json
 from r2vos_mm.utils.logging import log
 from r2vos_mm.version import __version__
 
-from .metric_values import GATES, EvalSet, MetricValue, as_dictionary
+from .metric_values import ANSWER_THRESHOLD, GATES, EvalSet, MetricValue, as_dictionary
 from .protocols import protocol_named
 from .scores_csv import object_record, pair_record, write_objects, write_pairs
 
@@ -24,6 +24,8 @@ def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
         lines += _gate_lines(eval_set, name, f'{name}/' if index else '', known)
     if eval_set.negatives and {'robustness', 'verdict'} & set(eval_set.groups):
         lines += _kind_lines(eval_set, known)
+    if eval_set.negatives and 'cgf1' in eval_set.groups:
+        lines += _answer_lines(eval_set, known)
     for group in ('gate', 'no_target', 'presence', 'visa'):
         shown = [entry for entry in values if entry.group == group]
         if shown:
@@ -44,8 +46,8 @@ def _gate_lines(eval_set: EvalSet, name: str, prefix: str, known: dict[str, floa
     if counts['n_left_out']:
         head += f'; {counts["n_left_out"]} pairs without a frame to score'
     shared = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
-    columns = (*protocol.headline, *shared, 'J&F&R', 'area_ratio')
-    keys = {column: column if column in shared else prefix + column for column in columns}
+    columns = (*protocol.headline, *shared, 'J&F&R', 'cgF1', 'area_ratio')
+    keys = {c: c if c in (*shared, 'cgF1') else prefix + c for c in columns}
     keys = {column: key for column, key in keys.items() if key in known}
     lines = [head, f'{"":9}' + ''.join(f'{column:>11}' for column in keys)]
     digits = {column: 2 if column == 'area_ratio' else 1 for column in keys}
@@ -63,6 +65,20 @@ def _kind_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
     for suffix, pairs in eval_set.kinds.items():
         cells = (f'{known.get(key + suffix, np.nan):{form}}' for key, form in columns.items())
         lines.append(f'{suffix[1:] or "all":16}{len(pairs):>7}' + ''.join(cells))
+    return lines
+
+
+def _answer_lines(eval_set: EvalSet, known: dict[str, float]) -> list[str]:
+    """Return the presence scores of SAM 3, one line for each rule of what counts as answered."""
+    names = ('IL_MCC', 'IL_FPR', 'pmF1', 'cgF1', 'cgF1@0.5', 'cgF1@0.75')
+    rules = {'mask': ''}
+    if any(pair.consensus is not None for pair in eval_set.pairs):
+        rules = {f'gate {state}': prefix for prefix, state in GATES.items()}
+        rules[f'consensus>={ANSWER_THRESHOLD}'] = f'consensus{ANSWER_THRESHOLD}/'
+    lines = [f'{"answered if":16}' + ''.join(f'{name:>11}' for name in names)]
+    for rule, prefix in rules.items():
+        cells = (f'{known[prefix + n]:>11.{3 if n == "IL_MCC" else 1}f}' for n in names)
+        lines.append(f'{rule:16}' + ''.join(cells))
     return lines
 
 

@@ -72,6 +72,64 @@ def test_no_target(samples):
     assert values['mevis'] == pytest.approx((values['J&F'] + values['N_acc'] + values['T_acc']) / 3)
 
 
+class TestCgF1:
+    """Presence scores of SAM 3, with the gate on and off, and answered by the consensus."""
+
+    def test_by_hand(self, samples):
+        values = evaluate(samples, groups=['cgf1'])
+        # Off: 3 of 3 positives and 2 of 3 negatives are answered; tubes have IoU 1, .5 and 1
+        mcc = (3 * 1 - 2 * 0) / (5 * 3 * 3 * 1) ** 0.5
+        assert values['ungated/IL_MCC'] == pytest.approx(mcc, abs=1e-6)
+        assert values['ungated/IL_FPR'] == pytest.approx(200 / 3, abs=1e-3)
+        assert values['ungated/pmF1@0.5'] == pytest.approx(100, abs=0.01)
+        assert values['ungated/pmF1@0.75'] == pytest.approx(200 / 3, abs=0.01)
+        assert values['ungated/pmF1'] == pytest.approx((100 + 9 * 200 / 3) / 10, abs=0.01)
+        assert values['ungated/cgF1'] == pytest.approx(mcc * values['ungated/pmF1'], abs=1e-4)
+        # On: a and b are answered, c is not; of the negatives that of a
+        assert values['IL_MCC'] == pytest.approx((2 * 2 - 1 * 1) / 9, abs=1e-6)
+        # At .5 precision 2/2, recall 2/3; above precision 1/2, recall 1/3
+        assert values['pmF1@0.5'] == pytest.approx(80, abs=0.01)
+        assert values['cgF1@0.75'] == pytest.approx(40 / 3, abs=0.01)
+
+    def test_consensus_at_one_half_whatever_the_gate(self, samples):
+        values = evaluate(samples, groups=['cgf1'])
+        of_consensus = {k: v for k, v in values.items() if k.startswith('consensus0.5/')}
+        assert of_consensus == {f'consensus0.5/{k}': values[k] for k in list(values)[:8]}
+        for sample in samples:  # a gate that is open to all
+            sample.pred_pairs.masks = sample.pred_pairs.ungated_masks
+        again = evaluate(samples, groups=['cgf1'])
+        assert again['IL_MCC'] == values['ungated/IL_MCC']
+        assert {k: again[k] for k in of_consensus} == of_consensus
+
+    def test_a_consensus_without_mask_is_no_answer(self):
+        silent = sample_of(
+            'a', ['a/0/p', 'a/0/n0'], np.stack([FULL, EMPTY]), np.stack([EMPTY, EMPTY]), [0.9, 0.2]
+        )
+        assert evaluate([silent], groups=['cgf1'])['consensus0.5/pmF1'] == 0
+
+    def test_decision_without_annotation(self, samples):
+        for sample in samples:
+            del sample.gt_pairs.masks
+        values = evaluate(samples, groups=['cgf1'])
+        assert values['IL_MCC'] == pytest.approx(1 / 3, abs=1e-6)
+        assert np.isnan(values['cgF1'])
+
+    def test_an_object_in_no_frame_is_no_target(self, samples):
+        samples[2].gt_pairs.masks = torch.zeros_like(samples[2].gt_pairs.masks)
+        values = evaluate(samples, groups=['cgf1'])
+        # c/0/p is silent with the gate on: TP 2, FN 0, FP 1, TN 3
+        assert values['IL_MCC'] == pytest.approx(6 / (3 * 2 * 4 * 3) ** 0.5, abs=1e-6)
+        assert values['pmF1@0.5'] == pytest.approx(100, abs=0.02)
+
+    def test_models_without_verdict(self, samples):
+        for sample in samples:
+            for name in ('consensus', 'ungated_masks', 'misalignment_logits'):
+                delattr(sample.pred_pairs, name)
+        values = evaluate(samples, groups=['cgf1'])
+        assert values['IL_MCC'] == values['ungated/IL_MCC'] == pytest.approx(1 / 3, abs=1e-6)
+        assert not any(key.startswith('consensus') for key in values)
+
+
 def test_a_sentence_whose_object_never_appears_has_no_target():
     silent = sample_of('a', ['a/0/p'], EMPTY[None], EMPTY[None], [0.9])
     assert evaluate([silent], groups=['no_target'])['N_acc'] == 100
