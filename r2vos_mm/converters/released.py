@@ -26,8 +26,6 @@ from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compar
 
 from .names import MTTR_TABLE, R2VOS_TABLE, REFERFORMER_TABLE, NameTable
 
-LANGUAGE_MODEL = 'text_encoder.language_model.'
-"""Prefix of the language model's weights."""
 _BACKBONE = 'backbone.'
 _ALIAS, _ORIGINAL = 'transformer.decoder.bbox_embed.', 'bbox_embed.'
 # Buffers that are not learned, in names of either side.

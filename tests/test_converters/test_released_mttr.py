@@ -7,22 +7,21 @@ import torch
 from mmengine.config import Config
 from mttr_extract import load_extract
 from released_extracts import released_shapes
-from scripts import load_script
 from torch import Tensor
 from toy_models import CONFIGS
 
-from r2vos_mm import converters
 from r2vos_mm.converters import (
     MTTR,
+    files,
     from_mttr,
     load_converted,
+    model_like,
     read_released_checkpoint,
     to_mttr,
     window_positions,
 )
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
-model_like = load_script('model_converters/converter_cli.py').model_like
 POSITIONS = 'transformer.text_encoder.embeddings.position_ids'
 
 
@@ -78,9 +77,8 @@ def test_relative_positions_of_a_window_of_seven_by_seven():
 
 
 def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
-    cli = load_script('model_converters/converter_cli.py')
-    monkeypatch.setattr(cli, 'model_like', lambda config, weights: None)
-    monkeypatch.setattr(converters, 'load_converted', lambda *args, **kwargs: None)
+    monkeypatch.setattr(files, 'model_like', lambda config, weights: None)
+    monkeypatch.setattr(files, 'load_converted', lambda *args, **kwargs: None)
     ours = from_mttr(
         {
             name: torch.zeros(shape)
@@ -89,7 +87,7 @@ def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
         }
     ).weights
     torch.save(dict(state_dict=ours), tmp_path / 'ours.pth')
-    content = cli.restore_released(MTTR, {}, tmp_path / 'ours.pth')
+    content = files.restore_released(MTTR, {}, tmp_path / 'ours.pth').content
     assert list(content) == ['model_state_dict']
     assert content['model_state_dict'].keys() == {
         name for name in names if 'text_encoder.encoder' not in name

@@ -8,7 +8,6 @@ from mmengine.config import Config
 from released_extracts import load_extract, released_shapes
 from released_toys import released_weights as make_weights
 from released_toys import small_config, write_released
-from scripts import load_script
 from torch import Tensor
 from toy_models import CONFIGS
 
@@ -16,6 +15,7 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import (
     from_released,
     load_converted,
+    model_like,
     read_released_checkpoint,
     restore_swin,
     to_released,
@@ -24,7 +24,6 @@ from r2vos_mm.models.backbones import convert_swin, convert_video_swin
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.state_dict import CheckpointMismatchError, compare_weights
 
-model_like = load_script('model_converters/converter_cli.py').model_like
 POSITIONS = 'text_encoder.embeddings.position_ids'
 
 

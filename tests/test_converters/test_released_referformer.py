@@ -19,12 +19,12 @@ from r2vos_mm.converters import (
     from_referformer,
     from_released,
     load_converted,
+    model_like,
     to_referformer,
 )
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
-model_like = load_script('model_converters/converter_cli.py').model_like
 Shapes = dict[str, tuple[int, ...]]
 POSITIONS = 'text_encoder.embeddings.position_ids'
 BLOCK = 'pixel_decoder.cross_attn_1'

@@ -9,49 +9,18 @@ to initialize training. ``--without-language-model`` keeps the language model of
 are loaded without executing code.
 """
 
-import sys
-from pathlib import Path
+from __future__ import annotations
 
-from converter_cli import add_files, compact, model_like, write_converted
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from converter_cli import add_files, write_converted
 
 from r2vos_mm.utils.cli import parser_of
 
-
-def initialise(config: dict, source: Path, *, language_model: bool = True) -> dict:
-    """Return the weights of a ReferFormer checkpoint that fit the config, and list the others.
-
-    Args:
-        config: Config of the segmentor to initialize.
-        source: The released file.
-        language_model: Whether to keep the language model of the file.
-
-    Raises:
-        CheckpointMismatchError: The file contains no weights of the model.
-    """
-    from r2vos_mm.converters import R2VOS, load_converted, read_released_checkpoint
-    from r2vos_mm.converters.released import LANGUAGE_MODEL, listing
-
-    state = read_released_checkpoint(source)
-    converted = R2VOS.to_ours(state, source=str(source), partial=True)
-    model = model_like(config, converted.weights)
-    report = load_converted(model, converted.weights, source=str(source), partial=True)
-    weights = report.weights
-    print(converted.describe())
-    unused = [*report.unexpected_keys, *report.reshaped_keys]
-    missing = [*report.missing_keys, *report.reshaped_keys]
-    print(listing('not used: another shape, or not in the config', unused))
-    print(listing('of the config, but not in the file', missing))
-    layers = len(model.text_encoder.language_model.encoder.layer)
-    print(f'The language model in the file is a RoBERTa with {layers} layers.')
-    if language_model:
-        print(
-            'Set model.text_encoder.name_or_path to a model of this size (6 layers: '
-            'distilroberta-base, 12: roberta-base), or use --without-language-model.'
-        )
-    else:
-        print('It is skipped.')
-        weights = {n: t for n, t in weights.items() if not n.startswith(LANGUAGE_MODEL)}
-    return dict(state_dict=compact(weights), meta=dict(converted_from=source.name))
+if TYPE_CHECKING:
+    from r2vos_mm.converters import ConvertedFile
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,10 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
         help='skip the language model of the file',
     )
     args = parser.parse_args(arguments)
-    keep = not args.without_language_model
-    return write_converted(
-        args, lambda config: initialise(config, args.source, language_model=keep)
-    )
+
+    def convert(config: Mapping) -> ConvertedFile:
+        from r2vos_mm.converters import initial_weights
+
+        keep = not args.without_language_model
+        return initial_weights(config, args.source, language_model=keep)
+
+    return write_converted(args, convert)
 
 
 if __name__ == '__main__':

