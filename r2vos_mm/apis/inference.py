@@ -18,7 +18,8 @@ from torch import Tensor
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.datasets import normalise_text
-from r2vos_mm.datasets.io.frames import FrameSource, PathLike, open_frames
+from r2vos_mm.datasets.io.frames import FrameSource
+from r2vos_mm.datasets.io.sources import FrameInput, open_frames
 from r2vos_mm.engine.config import read_config
 from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -26,6 +27,7 @@ from r2vos_mm.models.utils import split_windows
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
 from r2vos_mm.utils.expressions_file import is_text
+from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 from r2vos_mm.utils.state_dict import check_weights, weights_of
@@ -125,7 +127,7 @@ def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
 @quiet()
 def segment_video(
     model: ReferringVideoSegmentor,
-    frames: FrameSource | PathLike | Sequence[np.ndarray],
+    frames: FrameInput,
     texts: str | Sequence[str] | None = None,
     *,
     frames_per_pass: int | None = None,
@@ -144,8 +146,8 @@ def segment_video(
 
     Args:
         model: of :func:`init_model`.
-        frames: folder of images (natural order), video file, T arrays (H0, W0, 3) uint8 RGB, or a
-            :class:`FrameSource`.
+        frames: folder of images, video file, T arrays (H0, W0, 3) uint8 RGB, or anything else
+            that :func:`open_frames` takes.
         texts: one or P expressions; case and repeated spaces are removed as in training.
         frames_per_pass: maximum number of frames that pass through the model together, in windows
             of nearly equal length. None takes ``model.test_cfg.frames_per_pass`` of the config, or

@@ -25,7 +25,7 @@ DEFAULT_FPS = 6.0  # of drawn videos whose frame rate is unknown
 
 
 class MaskSequence(Protocol):
-    """Masks (P, T, H0, W0) that are decoded on access, indexed like a bool array."""
+    """Masks (P, T, H0, W0) that are decoded on access, such as :class:`.CompressedMasks`."""
 
     shape: tuple[int, int, int, int]
 
@@ -35,8 +35,8 @@ class MaskSequence(Protocol):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
 
-    def keep(self, found: np.ndarray) -> MaskSequence:
-        """Return the masks with those of expressions that are not in ``found`` (P,) emptied."""
+    def where(self, kept: np.ndarray) -> MaskSequence:
+        """Return the masks of which ``kept`` (P,) bool is True, the others empty."""
 
 
 class FrameMasks(Sequence):
@@ -108,7 +108,7 @@ class VideoSegmentation:
             return self.ungated_masks
         if isinstance(self.ungated_masks, np.ndarray):
             return self.ungated_masks & self.found[:, None, None, None]
-        return self.ungated_masks.keep(self.found)
+        return self.ungated_masks.where(self.found)
 
     def __len__(self) -> int:
         """Return the number of expressions."""

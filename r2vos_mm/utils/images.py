@@ -150,7 +150,7 @@ def _decode(header: Image.Image, content: bytes, reduction: int) -> np.ndarray:
         flags = getattr(cv2, f'IMREAD_{_REDUCED[reduction]}') | cv2.IMREAD_IGNORE_ORIENTATION
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if pixels is None:
-        pixels = np.asarray(_on_black(header))[..., ::-1]
+        pixels = np.asarray(on_black(header))[..., ::-1]
     return np.ascontiguousarray(_turned(pixels, _orientation(header, content)))
 
 
@@ -202,7 +202,8 @@ def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info
 
 
-def _on_black(image: Image.Image) -> Image.Image:
+def on_black(image: Image.Image) -> Image.Image:
+    """Return an image of any mode as RGB, transparent parts as black."""
     if _has_alpha(image):
         layer = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', layer.size, (0, 0, 0, 255)), layer)

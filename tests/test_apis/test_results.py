@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from r2vos_mm.apis import VideoSegmentation, open_frames
+from r2vos_mm.apis import CompressedMasks, VideoSegmentation, open_frames
 from r2vos_mm.apis.results import slug
 
 MASKS = np.zeros((2, 3, 4, 6), bool)
@@ -30,8 +30,12 @@ class LazyMasks:
     def __array__(self, dtype=None, copy=None):
         raise AssertionError('all masks are decoded at once')
 
-    def keep(self, found):
+    def where(self, found):
         return LazyMasks(found)
+
+
+def compressed():
+    return CompressedMasks.encode(MASKS)
 
 
 def result_of(masks=MASKS, **fields):
@@ -50,9 +54,10 @@ def result_of(masks=MASKS, **fields):
     return VideoSegmentation(**values | fields)
 
 
-@pytest.fixture(params=['array', 'lazy'])
+@pytest.fixture(params=['array', 'lazy', 'compressed'])
 def result(request):
-    return result_of(MASKS if request.param == 'array' else LazyMasks())
+    kinds = dict(array=lambda: MASKS, lazy=LazyMasks, compressed=compressed)
+    return result_of(kinds[request.param]())
 
 
 def test_the_verdict_empties_masks(result):

@@ -73,7 +73,7 @@ def extract(video: Path, out: Path, every: int, fps: float | None = None) -> tup
     """
     from PIL import Image
 
-    from r2vos_mm.datasets.io.frames import open_frames
+    from r2vos_mm.datasets.io.sources import open_frames
 
     final, draft = out / video.stem, out / f'.{video.stem}.part'
     if final.exists():

@@ -130,7 +130,7 @@ def test_pyav_reads_what_opencv_cannot(tmp_path, monkeypatch):
         ([], 'there are no frames'),
         ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)], r'frame 1 is uint8 \(4, 4\)'),
         (np.zeros((2, 4, 4, 3), np.float32), r'frame 0 is float32'),
-        (['a.jpg'], 'frame 0 is str'),
+        ([None], 'frame 0 is NoneType'),
     ],
 )
 def test_wrong_arrays(arrays, message):

@@ -1,0 +1,113 @@
+"""Read frames that come once and in unknown number: cameras, networks, pipes and generators."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+
+from r2vos_mm.utils.data_issues import DataFileError
+
+from .frames import FrameStream, VideoFrames, rgb_frames
+from .image_pipe import STARTS, ImagePipe
+
+_TIMEOUT = 10_000  # milliseconds to connect, and to wait for a frame
+
+
+class IteratorFrames(FrameStream):
+    """The frames of a generator or another iterable, each of a kind that :func:`as_rgb` takes."""
+
+    def __init__(self, frames: Iterable[Any], title: str = 'video') -> None:
+        self.frames, self.title = frames, title
+
+    def decode(self) -> Iterator[np.ndarray]:
+        """See the base class."""
+        return rgb_frames(self.frames)
+
+
+class PipedFrames(FrameStream):
+    """Frames of a binary file without a name, such as standard input.
+
+    These are JPEG, PNG or PPM images that follow each other (``ffmpeg -i clip.mp4 -f image2pipe -c
+    mjpeg -``), decoded as they come; or a video file, which is copied to a temporary file first.
+
+    Args:
+        file: binary file that need not be seekable.
+        title: name of the video.
+        name: what errors call it.
+    """
+
+    def __init__(self, file: BinaryIO, title: str = 'video', name: str = 'the file') -> None:
+        self.file, self.title, self.name = file, title, name
+
+    def decode(self) -> Iterator[np.ndarray]:
+        """See the base class."""
+        pipe = ImagePipe(self.file, self.name)
+        start = pipe.start()
+        if not start:
+            raise DataFileError(f'{self.name} is empty: send JPEG, PNG or PPM images, or a video')
+        if start.startswith(STARTS):
+            yield from rgb_frames(pipe)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, 'video')
+            with path.open('wb') as copy:
+                pipe.copy_to(copy)
+            try:
+                yield from VideoFrames(path).decode()
+            except DataFileError as error:
+                raise DataFileError(str(error).replace(str(path), self.name)) from error
+
+
+class LiveFrames(FrameStream):
+    """A camera or a network stream, read by OpenCV.
+
+    Args:
+        address: number of a camera, or an address such as ``rtsp://``.
+
+    Raises:
+        DataFileError: it cannot be opened.
+    """
+
+    is_live = True
+
+    def __init__(self, address: int | str) -> None:
+        is_camera = isinstance(address, int)
+        self.title = f'camera_{address}' if is_camera else 'stream'
+        self._name = f'camera {address}' if is_camera else str(address)
+        self._capture = _open_capture(address)
+        if not self._capture.isOpened():
+            hint = 'is it connected, and free?' if is_camera else 'check address and network'
+            raise DataFileError(f'{self._name} cannot be opened: {hint}')
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or None
+
+    def decode(self) -> Iterator[np.ndarray]:
+        """See the base class."""
+        try:
+            while True:
+                is_read, frame = self._capture.read()
+                if not is_read:
+                    return
+                yield np.ascontiguousarray(frame[..., ::-1])
+        finally:
+            self._capture.release()
+
+    def where(self, index: int) -> str:
+        """See the base class."""
+        return f'frame {index} of {self._name}'
+
+
+def _open_capture(address: int | str) -> cv2.VideoCapture:
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        if isinstance(address, int):
+            return cv2.VideoCapture(address)
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT]
+        limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
+        return cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
