@@ -174,6 +174,7 @@ class VideoSegmentation:
         *,
         what: Sequence[str] = ('masks', 'json'),
         fps: float | None = None,
+        style: Style | None = None,
     ) -> list[Path]:
         """Write files into a folder.
 
@@ -183,6 +184,7 @@ class VideoSegmentation:
                 the verdict is no), ``json`` (``result.json``: everything but the masks) and
                 ``overlay`` (``overlay.mp4``).
             fps: frames per second of the overlay; None takes the video's, or 6.
+            style: colours, sizes and fonts of the overlay.
 
         Returns:
             What was written: a folder or a file each.
@@ -190,11 +192,9 @@ class VideoSegmentation:
         Raises:
             ValueError: unknown name in ``what``.
         """
-        unknown = sorted(set(what) - set(_WRITERS))
-        if unknown:
-            raise ValueError(f'save {unknown[0]!r} is unknown: there are {", ".join(_WRITERS)}')
+        check_names(what)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        options = dict(has_masks='masks' in what, fps=fps)
+        options = dict(has_masks='masks' in what, fps=fps, style=style)
         return [_WRITERS[name](self, Path(folder), **options) for name in dict.fromkeys(what)]
 
     def summary(self, *, width: int = 120) -> str:
@@ -204,6 +204,13 @@ class VideoSegmentation:
         file = io.StringIO()
         Console(file=file, width=width).print(summary_table(self))
         return file.getvalue().rstrip('\n')
+
+
+def check_names(what: Sequence[str]) -> None:
+    """Raise ValueError for a name that :meth:`VideoSegmentation.save` does not know."""
+    unknown = sorted(set(what) - set(_WRITERS))
+    if unknown:
+        raise ValueError(f'save {unknown[0]!r} is unknown: there are {", ".join(_WRITERS)}')
 
 
 def _verdict(result: VideoSegmentation, p: int) -> str:
@@ -295,12 +302,12 @@ def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_:
 
 
 def _save_overlay(
-    result: VideoSegmentation, folder: Path, *, fps: float | None = None, **_: Any
+    result: VideoSegmentation, folder: Path, *, fps: float | None, style: Style | None, **_: Any
 ) -> Path:
     from r2vos_mm.visualization import write_video
 
     path = folder / 'overlay.mp4'
-    write_video(path, result.plot(), fps=fps or result.fps or DEFAULT_FPS)
+    write_video(path, result.plot(style=style), fps=fps or result.fps or DEFAULT_FPS)
     return path
 
 

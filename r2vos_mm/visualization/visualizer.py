@@ -1,18 +1,24 @@
 """Draw the videos of data samples as a config's visualizer."""
 
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.visualization import Visualizer
 
 from r2vos_mm.registry import VISUALIZERS
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.cli import UsageError, one_line
 
 from .panels import contact_sheet, video_grid
 from .style import Style
 from .views import ClipView, PairView, balanced, pair_views
 from .writers import write_image
+
+_DISPLAYS = {'DISPLAY', 'WAYLAND_DISPLAY'}  # a window without them ends the process
 
 
 @VISUALIZERS.register_module()
@@ -65,7 +71,27 @@ class ReferringVisualizer(Visualizer):
     ) -> Iterator[np.ndarray]:
         """Yield one image (h, w, 3) uint8 RGB per frame, with one cell per pair."""
         views = self.pair_views(data_sample, **options)
-        return video_grid(frames, views, style=self.style, **_labels(data_sample))
+        return self.draw_views(frames, views, **_labels(data_sample))
+
+    def draw_views(
+        self, frames: Iterable[np.ndarray], views: Sequence[PairView], **labels: Any
+    ) -> Iterator[np.ndarray]:
+        """Yield one image per frame, with one cell per view; ``labels`` as of ``video_grid``."""
+        return video_grid(frames, views, style=self.style, **labels)
+
+    def show_video(self, images: Iterable[np.ndarray], *, title: str, fps: float) -> None:
+        """Show RGB images (h, w, 3) uint8 in a window, one after the other.
+
+        Raises:
+            UsageError: no window can be opened.
+        """
+        if sys.platform.startswith('linux') and not _DISPLAYS & set(os.environ):
+            raise UsageError('no window can be opened: neither DISPLAY nor WAYLAND_DISPLAY is set')
+        try:
+            for image in images:
+                self.show(image[..., ::-1], title, wait_time=1 / fps, backend='cv2')
+        except cv2.error as error:
+            raise UsageError(f'no window can be opened: {one_line(error)}') from error
 
     def add_datasample(
         self,
