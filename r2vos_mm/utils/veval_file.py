@@ -23,6 +23,7 @@ Source: the data format published with SAM 3 (SA-Co/VEval), and that of YouTube-
 
 from __future__ import annotations
 
+import json
 import operator
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -286,9 +287,6 @@ def veval_from_pairs(
 ) -> VevalFile:
     """Return the SA-Co/VEval form of a pairs file, from which :func:`pairs_of` gives it back.
 
-    Expressions become categories. Pairs of one video with the same text get categories of their
-    own, so that each keeps its tracks.
-
     Args:
         pairs: content of a pairs file (:mod:`.pairs_file`).
         videos: ``file_names``, ``height`` and ``width`` of each video that its rows show.
@@ -299,49 +297,87 @@ def veval_from_pairs(
         KeyError: ``videos`` lacks a video.
         ValueError: a positive has no track, or a negative has one.
     """
-    rows = pairs['pairs']
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(row['video'] for row in rows), 1)}
-    categories: dict[tuple[str, int], int] = {}
-    texts: Counter[tuple[str, str]] = Counter()
-    entries, annotations = [], []
-    for number, row in enumerate(rows, 1):
-        texts[row['video'], row['exp']] += 1
-        key = row['exp'], texts[row['video'], row['exp']]
-        ids = dict(
-            video_id=numbers[row['video']],
-            category_id=categories.setdefault(key, len(categories) + 1),
-        )
+    builder = VevalBuilder()
+    for row in pairs['pairs']:
         own = (tracks or {}).get(row['pair_id'], ())
         if tracks is not None and bool(own) != bool(row['label']):
             raise ValueError(
                 f'pair {row["pair_id"]} has label {row["label"]}, but {len(own)} tracks'
             )
-        annotations += [
-            track_of(codes, track_id=len(annotations) + i, **ids) for i, codes in enumerate(own, 1)
-        ]
-        entries.append(
-            dict(
-                id=number,
-                **ids,
-                noun_phrase=row['exp'],
-                num_masklets=row['label'] if tracks is None else len(own),
-                **{EXTRA: {key: row[key] for key in row if key not in _FROM_FILE}},
-            )
+        builder.add(
+            builder.video(row['video'], videos[row['video']]),
+            row['exp'],
+            own,
+            num_masklets=row['label'] if tracks is None else len(own),
+            extra={key: row[key] for key in row if key not in _FROM_FILE},
         )
-    return VevalFile(
-        [video_entry(number, name, videos[name]) for name, number in numbers.items()],
-        entries,
-        annotations,
-        [dict(id=number, name=text) for (text, _), number in categories.items()],
-        {EXTRA: {key: pairs[key] for key in pairs if key != 'pairs'}},
-    )
+    return builder.content({EXTRA: {key: pairs[key] for key in pairs if key != 'pairs'}})
 
 
-def video_entry(number: int, name: str, video: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a video from its ``file_names``, ``height`` and ``width``."""
-    names = list(video['file_names'])
-    own = dict(id=number, video_name=name, file_names=names, length=len(names))
-    return own | dict(height=video['height'], width=video['width'])
+class VevalBuilder:
+    """Build a SA-Co/VEval file pair by pair.
+
+    Expressions become categories. Pairs of one video with the same text get categories of their
+    own, so that each keeps its tracks.
+    """
+
+    def __init__(self) -> None:
+        self._videos: dict[str, dict[str, Any]] = {}
+        self._categories: dict[tuple[str, int], int] = {}
+        self._texts: Counter[tuple[int, str]] = Counter()
+        self._pairs: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+
+    def video(self, name: str, video: Mapping[str, Any]) -> int:
+        """Return the id of a video with ``file_names``, ``height`` and ``width``; add it if new."""
+        names = list(video['file_names'])
+        entry = dict(video_name=name, file_names=names, length=len(names))
+        entry.update(height=video['height'], width=video['width'])
+        key = json.dumps(entry)
+        return self._videos.setdefault(key, dict(id=len(self._videos) + 1) | entry)['id']
+
+    def add(
+        self,
+        video_id: int,
+        text: str,
+        tracks: Sequence[Sequence[dict[str, Any] | None]],
+        *,
+        num_masklets: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        score: float | None = None,
+    ) -> None:
+        """Add a pair of a video and an expression, and its tracks.
+
+        Args:
+            video_id: of :meth:`video`.
+            text: the expression.
+            tracks: run-length codes per frame of each object.
+            num_masklets: None takes the number of tracks.
+            extra: content of the pair's key ``r2vos``.
+            score: score of the tracks, if they are predictions.
+        """
+        self._texts[video_id, text] += 1
+        key = text, self._texts[video_id, text]
+        ids = dict(
+            video_id=video_id,
+            category_id=self._categories.setdefault(key, len(self._categories) + 1),
+        )
+        for codes in tracks:
+            track = track_of(codes, track_id=len(self._annotations) + 1, **ids)
+            self._annotations.append(track if score is None else track | dict(score=score))
+        number = len(tracks) if num_masklets is None else num_masklets
+        pair = dict(id=len(self._pairs) + 1, **ids, noun_phrase=text, num_masklets=number)
+        self._pairs.append(pair | ({} if extra is None else {EXTRA: dict(extra)}))
+
+    def content(self, others: Mapping[str, Any] | None = None) -> VevalFile:
+        """Return the file, with other keys such as ``info``."""
+        return VevalFile(
+            list(self._videos.values()),
+            self._pairs,
+            self._annotations,
+            [dict(id=number, name=text) for (text, _), number in self._categories.items()],
+            dict(others or {}),
+        )
 
 
 def pairs_of(content: VevalFile, name: str = '') -> dict[str, Any]:

@@ -1,0 +1,308 @@
+"""Export masks of expressions: YouTube-VIS, SA-Co/VEval, cut-outs, zip, labels, supervision.
+
+Masks are read one at a time from any container that :func:`~.mask_records.row_of` accepts. Readers
+of the JSON formats give :class:`~.mask_records.MaskRecord`, which is such a container, so that
+every format can be made from the files of another. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from r2vos_mm.utils.cli import UserError
+from r2vos_mm.utils.files import PathLike, atomic_path
+from r2vos_mm.utils.masks_io import compressed_rle
+from r2vos_mm.utils.veval_file import (
+    EXTRA,
+    VevalBuilder,
+    VevalFile,
+    frame_names,
+    read_veval_file,
+    video_name,
+)
+
+from .mask_records import MaskRecord, Rle, row_of
+
+if TYPE_CHECKING:
+    import supervision
+
+_VERDICT = ('index', 'score', 'consensus', 'found', 'scores')
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal masks give equal files
+
+
+def slug(text: str) -> str:
+    """Return a short file name for an expression.
+
+    >>> slug('the dog, left of the bus')
+    'the_dog_left_of_the_bus'
+    """
+    return re.sub(r'\W+', '_', text).strip('_')[:48]
+
+
+def folder_names(texts: Sequence[str]) -> list[str]:
+    """Return the name of the folder of each expression."""
+    return [f'{p}_{slug(text)}' for p, text in enumerate(texts)]
+
+
+def youtube_vis(records: Iterable[MaskRecord]) -> VevalFile:
+    """Return records in the form of YouTube-VIS; expressions that are not found have no track."""
+    return replace(veval(records), pairs=[])
+
+
+def veval(records: Iterable[MaskRecord]) -> VevalFile:
+    """Return records in the form of SA-Co/VEval, with ``num_masklets`` 0 for 'not in the video'.
+
+    Score, consensus and verdict are under ``r2vos`` of each pair.
+    """
+    builder = VevalBuilder()
+    for record in records:
+        names = [f'{record.video}/{name}.jpg' for name in record.frames]
+        video = dict(file_names=names, height=record.size[0], width=record.size[1])
+        builder.add(
+            builder.video(record.video, video),
+            record.expression,
+            [record.segmentations] if any(record.segmentations) else [],
+            extra={name: getattr(record, name) for name in _VERDICT},
+            score=record.score,
+        )
+    return builder.content()
+
+
+def read_veval(path: PathLike) -> list[MaskRecord]:
+    """Return one record per pair of a SA-Co/VEval file, several tracks of a pair joined.
+
+    A pair of others is found if it has tracks, and its score is the highest of theirs.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not such a file.
+        DataFileError: a run-length code is broken.
+    """
+    content = read_veval_file(path)
+    return [_record_of(content, pair, content.masklets(pair), str(path)) for pair in content.pairs]
+
+
+def read_youtube_vis(path: PathLike) -> list[MaskRecord]:
+    """Return one record per track of a YouTube-VIS file; raises as :func:`read_veval` does."""
+    content = read_veval_file(path)
+    texts = {category['id']: category['name'] for category in content.categories}
+    tracks = content.annotations
+    pairs = [track | dict(noun_phrase=str(texts[track['category_id']])) for track in tracks]
+    return [_record_of(content, pair, [pair], str(path)) for pair in pairs]
+
+
+def _record_of(
+    content: VevalFile, pair: Mapping[str, Any], tracks: list[dict[str, Any]], where: str
+) -> MaskRecord:
+    video = content.video_by_id[pair['video_id']]
+    size = (video['height'], video['width'])
+    scores = [track['score'] for track in tracks if track.get('score') is not None]
+    own = {name: item for name, item in pair.get(EXTRA, {}).items() if name in _VERDICT}
+    known = dict(score=max(scores, default=None), found=bool(tracks)) | own
+    return MaskRecord(
+        video=video_name(video),
+        expression=pair['noun_phrase'],
+        segmentations=_union(tracks, len(video['file_names']), size, where),
+        size=size,
+        frames=frame_names(video),
+        **known,
+    )
+
+
+def _union(
+    tracks: Sequence[Mapping[str, Any]], length: int, size: tuple[int, int], where: str
+) -> list[Rle | None]:
+    """Return the run-length code of the union of tracks in each frame."""
+    codes: list[Rle | None] = []
+    for t in range(length):
+        shown = [track['segmentations'][t] for track in tracks]
+        found = [compressed_rle(code, f'{where}: frame {t}', size) for code in shown if code]
+        joined = coco_mask.merge(found) if len(found) > 1 else next(iter(found), None)
+        codes.append(_as_text(joined))
+    return codes
+
+
+def _as_text(code: Rle | None) -> Rle | None:
+    """Return a run-length code with text ``counts``, as JSON has it."""
+    if code is None or isinstance(code['counts'], str):
+        return code
+    return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
+
+
+def save_cutouts(
+    folder: PathLike,
+    frames: Iterable[np.ndarray],
+    masks: Any,
+    *,
+    texts: Sequence[str],
+    frame_names: Sequence[str],
+    found: Sequence[bool] | np.ndarray | None = None,
+) -> list[Path]:
+    """Write the pixels of each object as RGBA PNGs, transparent and black outside its mask.
+
+    Args:
+        folder: gets ``<n>_<expression>/<frame>.png`` for each expression that is found.
+        frames: T frames (H, W, 3) uint8 RGB.
+        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
+        texts: P expressions.
+        frame_names: T names.
+        found: P verdicts; None writes all.
+
+    Returns:
+        The folders.
+    """
+    rows = {
+        Path(folder) / name: row_of(masks, p)
+        for p, name in enumerate(folder_names(texts))
+        if found is None or found[p]
+    }
+    for t, (name, frame) in enumerate(zip(frame_names, frames)):
+        for target, row in rows.items():
+            with atomic_path(target / f'{name}.png') as temporary:
+                temporary.write_bytes(_png(cutout(frame, row[t])))
+    return list(rows)
+
+
+def cutout(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return (H, W, 4) uint8 RGBA: the frame (H, W, 3) within the mask (H, W) bool, zeros outside.
+
+    Raises:
+        ValueError: they differ in size.
+    """
+    if frame.shape[:2] != mask.shape:
+        raise ValueError(f'the frame has size {frame.shape[:2]}, its mask {mask.shape}')
+    return np.dstack([frame, np.full(mask.shape, 255, np.uint8)]) * mask[..., None]
+
+
+def _png(image: np.ndarray) -> bytes:
+    """Encode (H, W) grey or (H, W, 4) RGBA."""
+    image = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA)
+    return cv2.imencode('.png', image)[1].tobytes()
+
+
+def save_zip(
+    path: PathLike,
+    masks: Any,
+    *,
+    texts: Sequence[str],
+    frame_names: Sequence[str],
+    summary: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write masks as PNGs, 255 = object, into a zip, atomically.
+
+    Args:
+        path: the zip; holds ``<n>_<expression>/<frame>.png`` of every expression and frame.
+        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
+        texts: P expressions.
+        frame_names: T names.
+        summary: content of ``result.json`` in the zip, such as verdicts; None for no such file.
+    """
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, 'w') as archive:
+        if summary is not None:
+            text = json.dumps(summary, ensure_ascii=False)
+            info = zipfile.ZipInfo('result.json', _ZIP_TIME)
+            archive.writestr(info, text, zipfile.ZIP_DEFLATED)
+        for p, folder in enumerate(folder_names(texts)):
+            row = row_of(masks, p)
+            for t, name in enumerate(frame_names):
+                content = _png(np.asarray(row[t]).astype(np.uint8) * 255)
+                archive.writestr(zipfile.ZipInfo(f'{folder}/{name}.png', _ZIP_TIME), content)
+    return Path(path)
+
+
+def label_maps(masks: Any, *, num_frames: int, scores: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield T maps (H, W): p + 1 where expression p has its mask, 0 elsewhere.
+
+    Where masks overlap, the expression with the highest score in the frame counts, of equal ones
+    the first. The values are uint8, or int32 for more than 255 expressions.
+
+    Args:
+        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
+        num_frames: T.
+        scores: (P, T).
+    """
+    rows = [row_of(masks, p) for p in range(len(scores))]
+    kind = label_type(len(rows))
+    for t in range(num_frames):
+        labels = None
+        for p in np.argsort(-scores[:, t], kind='stable')[::-1]:
+            mask = rows[p][t]
+            labels = np.zeros(mask.shape, kind) if labels is None else labels
+            labels[mask] = p + 1
+        yield labels
+
+
+def label_type(num_expressions: int) -> np.dtype:
+    """Return the type of numbers that hold the labels of P expressions."""
+    return np.dtype(np.uint8 if num_expressions <= 255 else np.int32)
+
+
+def save_labels(
+    path: PathLike, labels: Iterable[np.ndarray], *, shape: tuple[int, int, int], dtype: np.dtype
+) -> Path:
+    """Write T label maps as one array (T, H, W) in NumPy's ``.npy`` form, frame by frame."""
+    with atomic_path(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode='w+', dtype=dtype, shape=shape)
+        for t, frame in enumerate(labels):
+            array[t] = frame
+        array.flush()
+        del array
+    return Path(path)
+
+
+def detections(
+    masks: Any, *, texts: Sequence[str], scores: np.ndarray
+) -> Iterator[supervision.Detections]:
+    """Yield the ``supervision.Detections`` of T frames: the expressions with a mask in each.
+
+    ``class_id`` is the position of the expression, ``tracker_id`` one more, ``confidence`` its
+    score in the frame, ``data['class_name']`` its text, and ``xyxy`` the box of its mask.
+
+    Args:
+        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
+        texts: P expressions.
+        scores: (P, T).
+
+    Raises:
+        UserError: supervision is not installed.
+    """
+    supervision = _supervision()
+    rows = [row_of(masks, p) for p in range(len(texts))]
+    return (_detections(supervision, rows, texts, scores[:, t], t) for t in range(scores.shape[1]))
+
+
+def _supervision() -> Any:
+    try:
+        import supervision
+    except ImportError as error:
+        raise UserError(
+            "supervision is not installed: pip install 'r2vos_mm[supervision]'"
+        ) from error
+    return supervision
+
+
+def _detections(
+    supervision: Any, rows: Sequence[Any], texts: Sequence[str], scores: np.ndarray, t: int
+) -> supervision.Detections:
+    shown = {p: mask for p, mask in enumerate(row[t] for row in rows) if mask.any()}
+    if not shown:
+        return supervision.Detections.empty()
+    ids, masks = np.array(list(shown)), np.stack(list(shown.values()))
+    return supervision.Detections(
+        xyxy=supervision.mask_to_xyxy(masks).astype(np.float32),
+        mask=masks,
+        confidence=scores[ids],
+        class_id=ids,
+        tracker_id=ids + 1,
+        data={'class_name': np.array([texts[p] for p in ids])},
+    )
