@@ -139,6 +139,33 @@ def _as_text(code: Rle | None) -> Rle | None:
     return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
 
 
+def save_masks(
+    folder: PathLike, masks: Any, *, texts: Sequence[str], frame_names: Sequence[str]
+) -> list[Path]:
+    """Write ``<n>_<expression>/<frame>.png``, 255 = object, of every expression and frame.
+
+    Args:
+        folder: made if it does not exist.
+        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
+        texts: P expressions.
+        frame_names: T names.
+
+    Returns:
+        The folder of each expression.
+    """
+    folders = [Path(folder) / name for name in folder_names(texts)]
+    for p, target in enumerate(folders):
+        for name, content in _mask_pngs(row_of(masks, p), frame_names):
+            with atomic_path(target / f'{name}.png') as temporary:
+                temporary.write_bytes(content)
+    return folders
+
+
+def _mask_pngs(row: Any, frame_names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    for t, name in enumerate(frame_names):
+        yield name, _png(np.asarray(row[t]).astype(np.uint8) * 255)
+
+
 def save_cutouts(
     folder: PathLike,
     frames: Iterable[np.ndarray],
@@ -213,9 +240,7 @@ def save_zip(
             info = zipfile.ZipInfo('result.json', _ZIP_TIME)
             archive.writestr(info, text, zipfile.ZIP_DEFLATED)
         for p, folder in enumerate(folder_names(texts)):
-            row = row_of(masks, p)
-            for t, name in enumerate(frame_names):
-                content = _png(np.asarray(row[t]).astype(np.uint8) * 255)
+            for name, content in _mask_pngs(row_of(masks, p), frame_names):
                 archive.writestr(zipfile.ZipInfo(f'{folder}/{name}.png', _ZIP_TIME), content)
     return Path(path)
 

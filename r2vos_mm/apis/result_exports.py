@@ -27,7 +27,7 @@ class ResultExports:
     def records(self) -> list[MaskRecord]:
         """Return run-length codes, scores and verdict of each expression."""
         return mask_records(
-            self._rows(),
+            self.rows(),
             video=self.video,
             texts=self.texts,
             frames=self.frame_names,
@@ -63,7 +63,7 @@ class ResultExports:
             path: ``.npy`` file to write frame by frame; the result is then read from it on access.
         """
         shape, kind = self.masks.shape[1:], exporters.label_type(len(self.texts))
-        labels = exporters.label_maps(self._rows(), num_frames=shape[0], scores=self.scores)
+        labels = exporters.label_maps(self.rows(), num_frames=shape[0], scores=self.scores)
         if path is None:
             return np.fromiter(labels, dtype=np.dtype((kind, shape[1:])), count=shape[0])
         exporters.save_labels(path, labels, shape=shape, dtype=kind)
@@ -75,7 +75,7 @@ class ResultExports:
         Raises:
             UserError: supervision is not installed.
         """
-        return exporters.detections(self._rows(), texts=self.texts, scores=self.scores)
+        return exporters.detections(self.rows(), texts=self.texts, scores=self.scores)
 
     def save_cutouts(self, folder: PathLike) -> list[Path]:
         """Write ``<n>_<expression>/<frame>.png`` (RGBA) of the expressions that are found.
@@ -89,23 +89,14 @@ class ResultExports:
         return exporters.save_cutouts(
             folder,
             self.readable_source(),
-            self._rows(),
+            self.rows(),
             texts=self.texts,
             frame_names=self.frame_names,
             found=self.found,
         )
 
-    def save_zip(self, path: PathLike) -> Path:
-        """Write a zip of ``<n>_<expression>/<frame>.png`` (255 = object) and ``result.json``."""
-        return exporters.save_zip(
-            path,
-            self._rows(),
-            texts=self.texts,
-            frame_names=self.frame_names,
-            summary=self.summary_record(exporters.folder_names(self.texts)),
-        )
-
-    def _rows(self) -> list[Any]:
+    def rows(self) -> list[Any]:
+        """Return the masks of each expression, which are decoded one at a time."""
         return [self.frame_masks(p) for p in range(len(self.texts))]
 
 

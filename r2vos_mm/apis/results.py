@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import cv2
 import numpy as np
 
-from r2vos_mm.utils.files import atomic_path, write_json
+from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.masks_io import encode_rle
+
+from . import exporters
+from .result_exports import ResultExports
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,9 +58,14 @@ class FrameMasks(Sequence):
             return self.masks[self.p, index]
         return np.stack([self.masks[self.p, frame] for frame in index])
 
+    def rle(self, index: int) -> dict[str, Any]:
+        """Return the COCO run-length code of a frame; compressed masks are not decoded for it."""
+        code_of = getattr(self.masks, 'rle', None)
+        return code_of(self.p, index) if code_of else encode_rle(self[index])
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VideoSegmentation:
+class VideoSegmentation(ResultExports):
     """Masks, scores and verdicts of P expressions in a video of T frames.
 
     Attributes:
@@ -155,18 +162,27 @@ class VideoSegmentation:
         """
         from r2vos_mm.visualization import Style, video_grid
 
-        if self.source is None:
-            raise ValueError(
-                f'the frames of {self.video!r} cannot be read again: draw with '
-                'r2vos_mm.visualization.video_grid(frames, result.views())'
-            )
         return video_grid(
-            self.source,
+            self.readable_source(),
             self.views(),
             title=self.video,
             frame_ids=self.frame_names,
             style=style or Style(),
         )
+
+    def readable_source(self) -> FrameSource:
+        """Return the frames.
+
+        Raises:
+            ValueError: they are not there any more.
+        """
+        if self.source is None:
+            raise ValueError(
+                f'the frames of {self.video!r} cannot be read again: draw with '
+                'r2vos_mm.visualization.video_grid(frames, result.views()), cut out with '
+                'r2vos_mm.apis.exporters.save_cutouts(folder, frames, result.masks, ...)'
+            )
+        return self.source
 
     def save(
         self,
@@ -181,8 +197,10 @@ class VideoSegmentation:
         Args:
             folder: made if it does not exist.
             what: any of ``masks`` (``masks/<n>_<expression>/<frame>.png``, 255 = object, empty if
-                the verdict is no), ``json`` (``result.json``: everything but the masks) and
-                ``overlay`` (``overlay.mp4``).
+                the verdict is no), ``json`` (``result.json``: everything but the masks),
+                ``overlay`` (``overlay.mp4``), ``coco_rle`` (``masks.json``), ``jsonl``
+                (``masks.jsonl``), ``youtube_vis`` and ``veval`` (``<name>.json``), ``cutouts`` (a
+                folder), ``zip`` (``masks.zip``) and ``labels`` (``labels.npy``).
             fps: frames per second of the overlay; None takes the video's, or 6.
             style: colours, sizes and fonts of the overlay.
 
@@ -196,6 +214,16 @@ class VideoSegmentation:
         Path(folder).mkdir(parents=True, exist_ok=True)
         options = dict(has_masks='masks' in what, fps=fps, style=style)
         return [_WRITERS[name](self, Path(folder), **options) for name in dict.fromkeys(what)]
+
+    def save_zip(self, path: str | Path) -> Path:
+        """Write a zip of ``<n>_<expression>/<frame>.png`` (255 = object) and ``result.json``."""
+        return exporters.save_zip(
+            path,
+            self.rows(),
+            texts=self.texts,
+            frame_names=self.frame_names,
+            summary=as_record(self, exporters.folder_names(self.texts)),
+        )
 
     def summary(self, *, width: int = 120) -> str:
         """Return a text table with a row per expression."""
@@ -221,28 +249,9 @@ def _verdict(result: VideoSegmentation, p: int) -> str:
 
 def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
     """Write one folder per expression and one PNG per frame, 255 = object; return the folders."""
-    folders = [folder / name for name in mask_folders(result)]
-    for target, p in zip(folders, range(len(result))):
-        target.mkdir(parents=True, exist_ok=True)
-        for name, mask in zip(result.frame_names, result.frame_masks(p)):
-            _, content = cv2.imencode('.png', mask.astype(np.uint8) * 255)
-            with atomic_path(target / f'{name}.png') as temporary:
-                temporary.write_bytes(content.tobytes())
-    return folders
-
-
-def mask_folders(result: VideoSegmentation) -> list[str]:
-    """Return the name of each expression's folder of masks."""
-    return [f'{p}_{slug(text)}' for p, text in enumerate(result.texts)]
-
-
-def slug(text: str) -> str:
-    """Return a short file name for an expression.
-
-    >>> slug('the dog, left of the bus')
-    'the_dog_left_of_the_bus'
-    """
-    return re.sub(r'\W+', '_', text).strip('_')[:48]
+    return exporters.save_masks(
+        folder, result.rows(), texts=result.texts, frame_names=result.frame_names
+    )
 
 
 def as_record(result: VideoSegmentation, mask_folders: Sequence[str | None]) -> dict[str, Any]:
@@ -296,7 +305,9 @@ def _save_masks(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
 
 
 def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_: Any) -> Path:
-    folders = [f'masks/{name}' if has_masks else None for name in mask_folders(result)]
+    folders = [
+        f'masks/{name}' if has_masks else None for name in exporters.folder_names(result.texts)
+    ]
     write_json(folder / 'result.json', as_record(result, folders), indent=None)
     return folder / 'result.json'
 
@@ -311,4 +322,25 @@ def _save_overlay(
     return path
 
 
-_WRITERS = dict(masks=_save_masks, json=_save_json, overlay=_save_overlay)
+def _exporter(method: str, name: str) -> Callable[..., Path]:
+    """Return the writer that calls a method of the result with a path of this name."""
+
+    def save(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
+        getattr(result, method)(folder / name)
+        return folder / name
+
+    return save
+
+
+_WRITERS = dict(
+    masks=_save_masks,
+    json=_save_json,
+    overlay=_save_overlay,
+    coco_rle=_exporter('to_coco_rle', 'masks.json'),
+    jsonl=_exporter('to_coco_rle', 'masks.jsonl'),
+    youtube_vis=_exporter('to_youtube_vis', 'youtube_vis.json'),
+    veval=_exporter('to_veval', 'veval.json'),
+    cutouts=_exporter('save_cutouts', 'cutouts'),
+    zip=_exporter('save_zip', 'masks.zip'),
+    labels=_exporter('to_labels', 'labels.npy'),
+)

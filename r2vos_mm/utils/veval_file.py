@@ -120,11 +120,14 @@ def track_of(
     """
     areas = [int(coco_mask.area(code)) if code else 0 for code in codes]
     shown = [code if area else None for code, area in zip(codes, areas)]
+    sizes = [code['size'] for code in codes if code]
     return dict(
         id=track_id,
         video_id=video_id,
         category_id=category_id,
         iscrowd=0,
+        length=len(codes),
+        **(dict(height=sizes[0][0], width=sizes[0][1]) if sizes else {}),
         segmentations=shown,
         areas=[area or None for area in areas],
         bboxes=[coco_mask.toBbox(code).tolist() if code else None for code in shown],
@@ -364,7 +367,8 @@ class VevalBuilder:
         )
         for codes in tracks:
             track = track_of(codes, track_id=len(self._annotations) + 1, **ids)
-            self._annotations.append(track if score is None else track | dict(score=score))
+            own = dict(noun_phrase=text) | ({} if score is None else dict(score=score))
+            self._annotations.append(track | own)
         number = len(tracks) if num_masklets is None else num_masklets
         pair = dict(id=len(self._pairs) + 1, **ids, noun_phrase=text, num_masklets=number)
         self._pairs.append(pair | ({} if extra is None else {EXTRA: dict(extra)}))

@@ -1,12 +1,13 @@
 """Write images and videos atomically."""
 
+import contextlib
 import errno
 import importlib
 import math
 import shutil
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from types import ModuleType
@@ -15,11 +16,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageSequence
 
+from r2vos_mm.utils.cli import say_once
 from r2vos_mm.utils.files import PathLike, atomic_path
 
 from .overlay import check_frame
 
 MIN_FPS, MAX_FPS, MAX_GIF_FPS = 0.01, 1000, 50
+H264_ENCODER = 'libx264'
 FULL = 2**20  # free bytes below which a disk is full
 
 
@@ -33,11 +36,11 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
 def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.0) -> None:
     """Write RGB frames as a video in the format of the suffix.
 
-    ``.mp4`` is H.264 if PyAV is installed, which browsers play, else OpenCV's MPEG-4 part 2.
-    Odd sides are padded by one row or column. ``.gif`` has one palette for all frames, so that
-    still parts do not flicker; equal neighbouring frames are stored once and shown longer. It shows
-    at most 50 frames per second: of more, some are skipped. The file is read back before it gets
-    its name.
+    ``.mp4`` is H.264 (yuv420p, index at the front) if PyAV is installed, which browsers play. Else
+    it is OpenCV's MPEG-4 part 2, which most do not play, and a line on stderr says so. Odd sides
+    are padded by one row or column. ``.gif`` has one palette for all frames, so that still parts do
+    not flicker; equal neighbouring frames are stored once and shown longer. It shows at most 50
+    frames per second: of more, some are skipped. The file is read back before it gets its name.
 
     Args:
         path: ``*.mp4`` or ``*.gif``; an old file is replaced when the new one is complete.
@@ -75,10 +78,8 @@ def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
 
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[int, int]:
     """Return the numbers of frames that were written, and that can be read back."""
-    try:
-        write = partial(_write_h264, importlib.import_module('av'))
-    except ImportError:
-        write = _write_opencv
+    av = _h264_library()
+    write = partial(_write_h264, av) if av else _write_opencv
     counter = count()
     write(path, (_even(frame) for frame, _ in zip(frames, counter)), fps)
     video, found = cv2.VideoCapture(str(path)), 0
@@ -86,6 +87,24 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[in
         found += 1
     video.release()
     return next(counter), found
+
+
+def _h264_library() -> ModuleType | None:
+    """Return PyAV if it is installed and built with an encoder for H.264; note on stderr if not."""
+    with contextlib.suppress(ImportError):
+        av = importlib.import_module('av')
+        if H264_ENCODER in av.codecs_available:
+            return av
+    _note_mpeg4()
+    return None
+
+
+@cache
+def _note_mpeg4() -> None:
+    say_once(
+        'note: without PyAV, mp4 files are written as MPEG-4 part 2, which browsers may not play; '
+        "for H.264: pip install 'r2vos_mm[video]'"
+    )
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
@@ -97,7 +116,7 @@ def _write_h264(av: ModuleType, path: Path, frames: Iterator[np.ndarray], fps: f
     first = next(frames)
     with av.open(str(path), 'w', options={'movflags': 'faststart'}) as container:
         rate = Fraction(fps).limit_denominator(1000)
-        stream = container.add_stream('libx264', rate=rate, options={'crf': '20'})
+        stream = container.add_stream(H264_ENCODER, rate=rate, options={'crf': '20'})
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = 'yuv420p'
         for image in chain([first], frames):

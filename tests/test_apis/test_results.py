@@ -1,11 +1,13 @@
 import json
+import zipfile
 
 import cv2
 import numpy as np
 import pytest
 
 from r2vos_mm.apis import CompressedMasks, VideoSegmentation, open_frames
-from r2vos_mm.apis.results import slug
+from r2vos_mm.apis.exporters import read_veval
+from r2vos_mm.apis.mask_records import MaskRecord, read_coco_rle
 
 MASKS = np.zeros((2, 3, 4, 6), bool)
 MASKS[0, 1:, 1:3, 2:5] = True
@@ -133,5 +135,54 @@ def test_summary(result):
     assert 'not in the video' in lines[4]
 
 
-def test_slug():
-    assert slug('the dog, left of the bus') == 'the_dog_left_of_the_bus'
+EXPORTS = dict(
+    coco_rle='masks.json',
+    jsonl='masks.jsonl',
+    youtube_vis='youtube_vis.json',
+    veval='veval.json',
+    cutouts='cutouts',
+    zip='masks.zip',
+    labels='labels.npy',
+)
+
+
+def test_exports(tmp_path, result):
+    paths = result.save(tmp_path, what=list(EXPORTS))
+    assert [path.name for path in paths] == list(EXPORTS.values())
+    records = result.records()
+    assert [record.found for record in records] == [True, False]
+    assert read_coco_rle(tmp_path / 'masks.json') == records
+    assert read_coco_rle(tmp_path / 'masks.jsonl') == records
+    assert [MaskRecord.from_dict(item) for item in result.to_coco_rle()] == records
+    assert read_veval(tmp_path / 'veval.json') == records
+    assert json.loads((tmp_path / 'veval.json').read_text()) == result.to_veval()
+    assert json.loads((tmp_path / 'youtube_vis.json').read_text()) == result.to_youtube_vis()
+    assert [len(result.to_youtube_vis()[key]) for key in ('categories', 'annotations')] == [2, 1]
+    assert [path.name for path in (tmp_path / 'cutouts').iterdir()] == ['0_the_dog_left']
+    with zipfile.ZipFile(tmp_path / 'masks.zip') as archive:
+        assert len(archive.namelist()) == 1 + 2 * 3
+        summary = json.loads(archive.read('result.json'))
+    assert [item['masks'] for item in summary['sentences']] == ['0_the_dog_left', '1_bold_cat']
+    np.testing.assert_array_equal(result.to_labels(), MASKS[0])
+    np.testing.assert_array_equal(np.load(tmp_path / 'labels.npy'), MASKS[0])
+    np.testing.assert_array_equal(result.to_labels(tmp_path / 'b.npy'), MASKS[0])
+
+
+def test_exports_follow_the_threshold(result):
+    pairs = result.with_threshold(0.25).to_veval()['video_np_pairs']
+    assert [pair['num_masklets'] for pair in pairs] == [1, 1]
+    assert result.with_threshold(0.25).to_labels().max() == 2
+
+
+def test_records_without_verdicts():
+    assert [record.consensus for record in result_of(judged=False).records()] == [None, None]
+
+
+def test_cutouts_without_frames(tmp_path):
+    with pytest.raises(ValueError, match='cannot be read again'):
+        result_of(source=None).save_cutouts(tmp_path)
+
+
+def test_detections_of_a_result(result):
+    pytest.importorskip('supervision', reason='needs the extra supervision')
+    assert [len(frame) for frame in result.to_supervision()] == [0, 1, 1]

@@ -35,13 +35,41 @@ def test_mp4_has_all_frames_with_their_colours(tmp_path, count, size):
     assert np.abs(images[-1][8, 8].astype(int) - colours(count)[-1][8, 8]).max() < 12
 
 
-def test_mp4_without_pyav(tmp_path, monkeypatch):
-    def missing(name):
-        raise ImportError(name)
+@pytest.mark.parametrize('has_pyav', [False, True])
+def test_mp4_without_an_encoder_for_h264(tmp_path, monkeypatch, capsys, has_pyav):
+    """PyAV is not installed, or built without the encoder: one line for all videos."""
 
-    monkeypatch.setattr(writers.importlib, 'import_module', missing)
-    write_video(tmp_path / 'a.mp4', colours(4))
+    def imported(name):
+        if not has_pyav:
+            raise ImportError(name)
+        return SimpleNamespace(codecs_available={'h264', 'mpeg4'})
+
+    writers._note_mpeg4.cache_clear()
+    monkeypatch.setattr(writers.importlib, 'import_module', imported)
+    for name in ('a.mp4', 'b.mp4'):
+        write_video(tmp_path / name, colours(4))
     assert len(decode(tmp_path / 'a.mp4')) == 4
+    assert b'mp4v' in (tmp_path / 'a.mp4').read_bytes()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert 'browsers may not play' in lines[0]
+    assert "pip install 'r2vos_mm[video]'" in lines[0]
+
+
+def test_mp4_with_pyav_is_what_browsers_play(tmp_path, capsys):
+    """H.264 in yuv420p, its index before the pictures, so that it plays while it loads."""
+    av = pytest.importorskip('av', reason='needs the extra video')
+    write_video(tmp_path / 'a.mp4', colours(4, 33, 47), fps=12.5)
+    with av.open(str(tmp_path / 'a.mp4')) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == 'h264'
+        assert stream.codec_context.pix_fmt == 'yuv420p'
+        assert (stream.height, stream.width) == (34, 48)
+        assert float(stream.average_rate) == 12.5
+        assert sum(1 for _ in container.decode(video=0)) == 4
+    content = (tmp_path / 'a.mp4').read_bytes()
+    assert 0 < content.index(b'moov') < content.index(b'mdat')
+    assert capsys.readouterr().err == ''
 
 
 @pytest.mark.parametrize('count', [1, 6])
