@@ -18,11 +18,11 @@ _ADVICE = 'index rows and frames, then the decoded masks; np.asarray decodes all
 
 
 class CompressedMasks:
-    """Bool masks (P, T, H, W), or (T, H, W) of one row, each kept as its COCO run-length code.
+    """Bool masks (P, T, H, W), each kept as its COCO run-length code.
 
     A mask of 1280 x 720 takes 0.2 to 3 kB in place of 922 kB. Indexing decodes what it selects and
-    gives what it would of a bool array. What stays compressed is returned by :meth:`row`,
-    :meth:`select` and :meth:`where`. ``np.asarray(masks)`` decodes all.
+    gives what it would of a bool array; ``masks[p, t]`` decodes one mask, ``np.asarray(masks)``
+    all.
 
     Args:
         num_rows: P.
@@ -40,6 +40,7 @@ class CompressedMasks:
     """
 
     dtype = np.dtype(bool)
+    ndim = 4
 
     def __init__(self, num_rows: int, size: tuple[int, int]) -> None:
         self.size = (int(size[0]), int(size[1]))
@@ -67,14 +68,9 @@ class CompressedMasks:
         self._parts.append(_objects([_encode(mask) for row in masks for mask in row], masks.shape))
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """(P, T, H, W), or (T, H, W) of one row."""
+    def shape(self) -> tuple[int, int, int, int]:
+        """(P, T, H, W)."""
         return (*self._codes.shape, *self.size)
-
-    @property
-    def ndim(self) -> int:
-        """4, or 3 of one row."""
-        return len(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -89,7 +85,7 @@ class CompressedMasks:
         return f'CompressedMasks(shape={self.shape}, {self.nbytes / 1e6:.3g} MB)'
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield what ``masks[0]``, ``masks[1]``, ... give; of one row, its masks one by one."""
+        """Yield the masks (T, H, W) of each row."""
         return (self[index] for index in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -106,33 +102,23 @@ class CompressedMasks:
                 numbers or arrays for pixels, or pixels of several masks at once.
         """
         lead, pixels = self._split(key if isinstance(key, tuple) else (key,))
-        # Ends with an axis of length 1, so that the selection is an array in any case.
+        # With an axis of length 1 at the end, the selection of one code is an array too.
         codes = self._codes[..., None][(*lead, slice(None))][..., 0]
-        codes = np.asarray(codes, dtype=object)
         decoded = np.empty((*codes.shape, *self.size), dtype=bool)
         for index in np.ndindex(codes.shape):
             decoded[index] = self._decode(codes[index])
         return decoded[(slice(None),) * codes.ndim + pixels]
 
-    def row(self, index: int) -> CompressedMasks:
-        """Return the masks (T, H, W) of one row, compressed: iterating decodes one at a time."""
-        return self._with(self._codes[index])
-
-    def select(self, rows: Any = slice(None), frames: Any = slice(None)) -> CompressedMasks:
-        """Return some rows and frames, each given by a slice or an array, compressed."""
-        return self._with(self._codes[rows][..., frames])
-
     def where(self, kept: np.ndarray) -> CompressedMasks:
-        """Return the masks of which ``kept`` (P,) or (P, T) bool is True, the others empty."""
-        kept = np.asarray(kept, dtype=bool)
-        kept = kept.reshape(kept.shape + (1,) * (self._codes.ndim - kept.ndim))
-        codes = self._codes.copy()
-        codes[~np.broadcast_to(kept, codes.shape)] = _encode(np.zeros(self.size, dtype=bool))
-        return self._with(codes)
+        """Return the masks of the rows that are in ``kept`` (P,) bool, and empty ones elsewhere."""
+        masks = CompressedMasks(len(self), self.size)
+        masks._parts = [self._codes.copy()]
+        masks._parts[0][~np.asarray(kept, dtype=bool)] = _encode(np.zeros(self.size, dtype=bool))
+        return masks
 
-    def rle(self, *index: int) -> dict[str, Any]:
+    def rle(self, row: int, frame: int) -> dict[str, Any]:
         """Return one mask as :func:`encode_rle` does, in most cases without decoding it."""
-        code = self._codes[index]
+        code = self._codes[row, frame]
         if isinstance(code, bytes):
             return {'size': list(self.size), 'counts': code.decode('ascii')}
         return encode_rle(self._decode(code))
@@ -147,38 +133,34 @@ class CompressedMasks:
         if axis is None:
             return bool(self.areas().any())
         axes = axis if isinstance(axis, tuple) else (axis,)
-        pixels = (self.ndim - 2, self.ndim - 1)
-        if tuple(sorted(a % self.ndim for a in axes)) == pixels:
+        if sorted(a % 4 for a in axes) == [2, 3]:
             return self.areas() > 0
         raise ValueError(f'axis={axis}: compressed masks are reduced over all axes or the last two')
 
     @property
     def _codes(self) -> np.ndarray:
-        """Codes of all masks, (P, T) or (T,)."""
+        """(P, T) codes of all masks."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts, axis=1)]
         return self._parts[0]
 
-    def _with(self, codes: np.ndarray) -> CompressedMasks:
-        selected = CompressedMasks(0, self.size)
-        selected._parts = [codes]
-        return selected
-
     def _split(self, key: tuple) -> tuple[tuple, tuple]:
         """Split an index into those of rows and frames, and those of pixels."""
-        key = tuple(np.asarray(k) if isinstance(k, (list, np.ndarray)) else k for k in key)
+        key = tuple(
+            np.array(k, int if k == [] else None) if isinstance(k, list) else k for k in key
+        )
         taken = sum(_num_axes(k) for k in key)
         if not any(k is Ellipsis for k in key):
             key = (*key, Ellipsis)
         at = next(i for i, k in enumerate(key) if k is Ellipsis)
-        key = (*key[:at], *[slice(None)] * max(0, self.ndim - taken), *key[at + 1 :])
+        key = (*key[:at], *[slice(None)] * max(0, 4 - taken), *key[at + 1 :])
         axes, cut = 0, 0
-        while axes < self.ndim - 2:
+        while axes < 2:
             axes, cut = axes + _num_axes(key[cut]), cut + 1
         lead, pixels = key[:cut], key[cut:]
         has_arrays = any(isinstance(k, np.ndarray) for k in lead)
         mixed = has_arrays and not all(isinstance(k, slice) for k in pixels)
-        if taken > self.ndim or axes > self.ndim - 2 or mixed:
+        if taken > 4 or axes > 2 or mixed:
             raise IndexError(f'compressed masks {self.shape} cannot be indexed so: {_ADVICE}')
         return lead, pixels
 

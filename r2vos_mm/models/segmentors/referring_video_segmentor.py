@@ -18,14 +18,15 @@ from r2vos_mm.structures import (
 )
 
 from ..utils import (
+    CollectedVideo,
     PairBatch,
     PredictConfig,
     VideoPredictions,
     Window,
+    WindowFeatures,
     annotated_frames,
     check_channels,
     check_word_maps,
-    choose_queries,
     collect_targets,
     cut_windows,
     padding_mask,
@@ -187,8 +188,8 @@ class ReferringVideoSegmentor(BaseModel):
     ) -> InstanceData:
         """Segment one video that arrives window by window, such as from a decoder.
 
-        Backbone features are kept for one window only. What grows with the video are the queries'
-        masks at the stride of the mask features, on the CPU, and the result.
+        Backbone features are kept for one window only. What grows with the video is the result;
+        for the queries' masks see :class:`CollectedVideo`.
 
         Args:
             windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all, or
@@ -197,30 +198,32 @@ class ReferringVideoSegmentor(BaseModel):
             ori_shape: (H0, W0) of the masks.
 
         Returns:
-            P rows, see :func:`choose_queries`.
+            P rows, see :func:`choose_queries`; ``grounding_attention`` and ``early_features`` if
+            asked for.
         """
-        text, parts = self.encode_text(sentences), []
-        for window in windows:
-            frames, annotated = window if isinstance(window, Window) else Window(window)
-            size = tuple(frames.shape[-2:])
-            annotated = None if annotated is None else annotated[None]
-            clips = self.extract_clips(frames[None], [size], annotated=annotated)
-            parts.append(self._predict_window(clips, text))
-        video = VideoPredictions.cat(parts, dim=1)
-        logits = video.misalignment_logits.mean(1)
-        words = None if video.words is None else video.words.mean(1).log()
-        if self.test_cfg.verdict == 'words':
-            logits = -words
-        options = dict(config=self.test_cfg, input_size=size)
-        pairs = choose_queries(video.queries, logits, ori_shape, **options)
-        if words is not None:
-            pairs.word_logits = words
-        if self.test_cfg.return_attention:
-            pairs.grounding_attention, pairs.early_features = video.attention, video.early
-        return pairs
+        with self.collect(map(self.extract_window, windows), sentences) as video:
+            return video.to_pairs(ori_shape)
 
-    def _predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:
-        """Predictions of all expressions for one window, a few at a time, on the CPU."""
+    @torch.no_grad()
+    def collect(self, windows: Iterable[WindowFeatures], sentences: list[str]) -> CollectedVideo:
+        """Predict P expressions for all windows of a video; the caller closes the result."""
+        text, video = self.encode_text(sentences), CollectedVideo(self.test_cfg)
+        for window in windows:
+            video.append(self.predict_window(window.clips, text), window.input_size)
+        return video
+
+    @torch.no_grad()
+    def extract_window(self, window: Tensor | Window) -> WindowFeatures:
+        """Compute everything that does not depend on the text for one window of a video."""
+        frames, annotated = window if isinstance(window, Window) else Window(window)
+        annotated = None if annotated is None else annotated[None]
+        size = tuple(frames.shape[-2:])
+        clips = self.extract_clips(frames[None], [size], annotated=annotated)
+        return WindowFeatures(clips, size)
+
+    @torch.no_grad()
+    def predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:
+        """Predict all expressions for the features of one window, a few at a time, on the CPU."""
         parts, clips = [], self.neck.share(clips) if len(text) > 1 else clips
         for index in torch.arange(len(text)).split(self.test_cfg.pairs_per_pass):
             index = index.to(text.sentence.device)

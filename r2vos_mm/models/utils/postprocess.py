@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,9 @@ class PredictConfig:
     # config of the part that makes masks at the size of the files
     mask_reader: dict = field(default_factory=lambda: dict(type='BilinearMaskReader'))
     candidates: bool = False  # also return the masks and scores of all queries, which mAP needs
+    # megabytes of queries' masks of one video in memory; those beyond it are kept in a temporary
+    # file, which TMPDIR places, until the query is chosen
+    mask_memory: float = 256
 
     def __post_init__(self) -> None:
         frames = self.frames_per_pass
@@ -88,24 +92,43 @@ def choose_queries(
         input_size: (H, W) of the model's input frames; ``ori_shape`` if they were not resized.
 
     Returns:
-        P rows: ``masks`` (T, H0, W0) bool after the gate, ``ungated_masks`` before it, ``scores``
-        (T,), ``boxes`` (T, 4) xyxy in pixels (around the masks if queries have no boxes),
-        ``consensus``, ``misalignment_logits``; if asked for, ``candidate_masks`` (T, N, H0, W0)
-        and ``candidate_scores`` (T, N).
+        P rows: those of :func:`read_queries` and of :func:`apply_gate`.
     """
-    scores, input_size = predictions.scores.sigmoid(), input_size or ori_shape
-    best = scores.mean(1).argmax(-1)
-    rows = torch.arange(len(best))
+    best = predictions.scores.sigmoid().mean(1).argmax(-1)
+    options = dict(config=config, input_size=input_size or ori_shape)
+    return apply_gate(
+        read_queries(predictions, best, ori_shape, **options), misalignment_logits, config
+    )
+
+
+def read_queries(
+    predictions: QueryPredictions,
+    best: Tensor,
+    ori_shape: tuple[int, int],
+    *,
+    config: PredictConfig,
+    input_size: tuple[int, int],
+) -> InstanceData:
+    """Read what one query per pair predicts for some frames of a video.
+
+    Args:
+        predictions: predictions of P pairs for T frames.
+        best: (P,) chosen queries.
+        ori_shape: (H0, W0).
+        config: thresholds, and the part that reads masks.
+        input_size: (H, W) of the model's input frames.
+
+    Returns:
+        P rows: ``ungated_masks`` (T, H0, W0) bool, ``scores`` (T,), ``boxes`` (T, 4) xyxy in
+        pixels (around the masks if queries have no boxes); if asked for, ``candidate_masks``
+        (T, N, H0, W0) and ``candidate_scores`` (T, N).
+    """
+    scores, rows = predictions.scores.sigmoid(), torch.arange(len(best))
     masks = _read_masks(predictions.masks[rows, :, best], ori_shape, input_size, config)
-    consensus = 1 - misalignment_logits.sigmoid()
-    kept = consensus >= config.gate_threshold
     pairs = InstanceData(
-        masks=masks if kept.all() else masks & kept[:, None, None, None],
         ungated_masks=masks,
         scores=scores[rows, :, best],
         boxes=_boxes(predictions.boxes, masks, best),
-        consensus=consensus,
-        misalignment_logits=misalignment_logits,
     )
     if config.candidates:
         every = predictions.masks.transpose(1, 2).flatten(0, 1)  # queries of all pairs
@@ -113,6 +136,34 @@ def choose_queries(
         pairs.candidate_masks = read.unflatten(0, (len(best), -1)).transpose(1, 2)
         pairs.candidate_scores = scores
     return pairs
+
+
+def apply_gate(
+    pairs: InstanceData, misalignment_logits: Tensor, config: PredictConfig
+) -> InstanceData:
+    """Add ``masks`` after the gate, ``consensus`` and ``misalignment_logits``, which is (P,)."""
+    masks, consensus = pairs.ungated_masks, consensus_of(misalignment_logits)
+    kept = consensus >= config.gate_threshold
+    pairs.masks = masks if kept.all() else masks & kept[:, None, None, None]
+    pairs.consensus, pairs.misalignment_logits = consensus, misalignment_logits
+    return pairs
+
+
+def consensus_of(misalignment_logits: Tensor) -> Tensor:
+    """Return probabilities that expressions belong to a video; 1 for logits of -inf."""
+    return 1 - misalignment_logits.sigmoid()
+
+
+def join_frames(parts: Iterable[InstanceData], num_frames: int) -> InstanceData:
+    """Join predictions of P pairs for consecutive frames of a video of T frames."""
+    whole, done = InstanceData(), 0
+    for part in parts:
+        for name, some in part.items():  # the second axis is time
+            if not done:
+                whole[name] = some.new_empty(len(some), num_frames, *some.shape[2:])
+            whole[name][:, done : done + some.shape[1]] = some
+        done += part.scores.shape[1]
+    return whole
 
 
 def _boxes(boxes: Tensor | None, masks: Tensor, best: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Cut videos into windows of frames and hold what the model predicts for them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +19,13 @@ class Window(NamedTuple):
     annotated: Tensor | None = None  # (T',) positions of the frames to predict; None for all
 
 
+class WindowFeatures(NamedTuple):
+    """What a model computes of a window without the text."""
+
+    clips: Features  # one clip
+    input_size: tuple[int, int]  # (H, W) of the frames
+
+
 @dataclass
 class VideoPredictions(Features):
     """Predictions of P pairs for the frames of one or more windows."""
@@ -27,17 +36,33 @@ class VideoPredictions(Features):
     attention: Tensor | None = None  # (P, T, h, w) attention between words and cells, if asked for
     early: Tensor | None = None  # (P, T, h, w) norm of f_early, if asked for
 
+    def at_frames(self, frames: slice) -> VideoPredictions:
+        """Return the predictions for some frames, with the verdict of all."""
+        queries = self.queries
+        boxes = None if queries.boxes is None else queries.boxes[:, frames]
+        some = QueryPredictions(queries.scores[:, frames], boxes, queries.masks[:, frames])
+        cut = {n: getattr(self, n) for n in ('words', 'attention', 'early')}
+        cut = {name: None if x is None else x[:, frames] for name, x in cut.items()}
+        return VideoPredictions(some, self.misalignment_logits, **cut)
+
 
 MANY_FRAMES = 200
 """Frames up to which a video may pass through the model at once without a warning."""
 
 
-def split_windows(num_frames: int, frames_per_pass: int | None) -> list[slice]:
-    """Cut T frames into near-equal consecutive windows of at most ``frames_per_pass``."""
+def split_windows(
+    num_frames: int, frames_per_pass: int | None, *, full: bool = False
+) -> list[slice]:
+    """Cut T frames into near-equal consecutive windows of at most ``frames_per_pass``.
+
+    ``full`` windows have exactly ``frames_per_pass`` frames, the last one the rest, as in a stream.
+    """
     if frames_per_pass is None or frames_per_pass >= num_frames:
         return [slice(0, num_frames)]
     count = -(-num_frames // frames_per_pass)
     bounds = [num_frames * k // count for k in range(count + 1)]
+    if full:
+        bounds = [*range(0, num_frames, frames_per_pass), num_frames]
     return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
 
 

@@ -10,6 +10,8 @@ from r2vos_mm.models.utils.windows import MANY_FRAMES, cut_windows, split_window
 def test_windows_are_near_equal() -> None:
     assert split_windows(7, 3) == [slice(0, 2), slice(2, 4), slice(4, 7)]
     assert split_windows(7, None) == split_windows(7, 7) == [slice(0, 7)]
+    assert split_windows(7, 3, full=True) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert split_windows(6, 3, full=True) == [slice(0, 3), slice(3, 6)]
 
 
 def test_only_windows_with_frames_to_predict() -> None:

@@ -1,0 +1,60 @@
+"""Sum up over the windows of a video what chooses a query and gives the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+from .postprocess import PredictConfig, consensus_of
+from .windows import VideoPredictions
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Sums over the windows of a video for P expressions and N queries.
+
+    They take the same memory for any number of windows. In float64, sums of the float32 values of
+    a video are all but exact: a stream and a call that keeps all windows get the same.
+    """
+
+    num_frames: int
+    num_windows: int
+    scores: Tensor  # (P, N) float64 probabilities of the queries, summed over frames
+    logits: Tensor  # (P,) float64 misalignment logits, summed over windows
+    words: Tensor | None = None  # (P,) float64 odds of word maps, summed over frames
+
+    @classmethod
+    def of(cls, part: VideoPredictions) -> Evidence:
+        """Return the evidence of one or more windows."""
+        scores = part.queries.scores.sigmoid()
+        return cls(
+            num_frames=scores.shape[1],
+            num_windows=part.misalignment_logits.shape[1],
+            scores=scores.double().sum(1),
+            logits=part.misalignment_logits.double().sum(1),
+            words=None if part.words is None else part.words.double().sum(1),
+        )
+
+    def __add__(self, other: Evidence) -> Evidence:
+        """Return the evidence of this video's windows and those of another part of it."""
+        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)]
+        return Evidence(*(None if a is None else a + b for a, b in pairs))
+
+    def best_queries(self) -> Tensor:
+        """(P,) queries with the highest mean score."""
+        return self.scores.argmax(-1)
+
+    def misalignment_logits(self, config: PredictConfig) -> Tensor:
+        """(P,) float32: mean over windows, or with ``verdict='words'`` that of the mean odds."""
+        if config.verdict == 'words':
+            return -self.word_logits()
+        return (self.logits / self.num_windows).float()
+
+    def word_logits(self) -> Tensor | None:
+        """(P,) float32 logits of what the expressions name being in the video, by word maps."""
+        return None if self.words is None else (self.words / self.num_frames).log().float()
+
+    def consensus(self, config: PredictConfig) -> Tensor:
+        """(P,) float32 probabilities that the expressions belong to the video."""
+        return consensus_of(self.misalignment_logits(config))
