@@ -126,7 +126,7 @@ def remove_temporaries(folder: PathLike) -> None:
     """Remove files directly in ``folder`` that dead processes of this machine began to write."""
     for path in Path(folder).iterdir():
         found = _TEMPORARY.fullmatch(path.name)
-        if found and not _is_alive(int(found[1])):
+        if found and not process_is_alive(int(found[1])):
             path.unlink(missing_ok=True)
 
 
@@ -150,7 +150,8 @@ def remove_own_folder(folder: PathLike, *patterns: str) -> None:
     shutil.rmtree(folder)
 
 
-def _is_alive(pid: int) -> bool:
+def process_is_alive(pid: int) -> bool:
+    """Return whether a process of this machine runs."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

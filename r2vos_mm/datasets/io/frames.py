@@ -228,14 +228,18 @@ class VideoFrames(FrameSource):
     The file is decoded once to count the frames: containers often state a wrong number. ``fps`` is
     the mean rate if it varies.
 
+    Args:
+        path: the file.
+        max_frames: number of frames above which the file is refused; None takes any.
+
     Raises:
-        DataFileError: neither reader gets a frame out of it; tells the cause.
+        DataFileError: neither reader gets a frame out of it, or there are too many; tells the cause.
     """
 
-    def __init__(self, path: PathLike) -> None:
+    def __init__(self, path: PathLike, max_frames: int | None = None) -> None:
         self.path = Path(path)
         self.title = self.path.stem
-        scan = scan_video(self.path)
+        scan = scan_video(self.path, max_frames)
         self._read, self.times = scan.read, scan.times
         self.fps, self.problem = scan.fps, scan.problem
         self.names = _numbers(len(scan.times))

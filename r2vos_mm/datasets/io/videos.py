@@ -129,16 +129,23 @@ def decode_frames(
     return [frames.get(index, last) for index in indices]
 
 
-def scan_video(path: Path) -> VideoScan:
+def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
     """Decode a whole video with OpenCV, or with PyAV if OpenCV cannot.
 
+    Args:
+        path: video file.
+        max_frames: number of frames after which decoding stops with an error.
+
     Raises:
-        DataFileError: neither reader gets a frame out of it; tells the cause.
+        DataFileError: neither reader gets a frame out of it, or there are too many; tells the cause.
     """
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
         read = reader_named(backend)
-        times = [time for time, _ in read(path)]
+        stop = None if max_frames is None else max_frames + 1
+        times = [time for time, _ in islice(read(path), stop)]
+        if len(times) == stop:
+            raise DataFileError(f'{path} has more than {max_frames} frames: cut it')
         if times:
             return VideoScan(read, times, _rate(path, times), _shortage(path, times))
     raise _no_video(path, 'that can be read')

@@ -1,0 +1,118 @@
+"""Start the web server of the page."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from r2vos_mm.utils.cli import UsageError
+
+from .clips import ClipStore
+from .jobs import Segment
+
+INSTALL = 'the web page needs packages that are not installed: pip install "r2vos_mm[web]"'
+
+
+def check_installed() -> None:
+    """Raise UsageError if the packages of the extra ``web`` are missing."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f'{INSTALL} ({error.name} is missing)') from error
+
+
+def serve(
+    store: ClipStore,
+    segment: Segment,
+    about: Mapping[str, Any],
+    *,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+    hosts: Collection[str] = (),
+    open_browser: bool = False,
+) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        store, segment, about: see :func:`r2vos_mm.serve.app.build_app`.
+        host: address to listen at; others than loopback ones are reached from other machines.
+        port: port to listen at; 0 takes a free one.
+        hosts: further names by which the server may be called.
+        open_browser: open the page in the default browser.
+
+    Raises:
+        UsageError: the packages of the extra ``web`` are missing, or the address is in use.
+    """
+    check_installed()
+    import uvicorn
+
+    from .app import build_app
+
+    listener = listening_socket(host, port)
+    address = page_address(host, listener.getsockname()[1])
+    loopback_only = is_loopback(host)
+    if not loopback_only:
+        print(
+            f'warning: --host {host}: everybody who reaches this machine can use the page, upload '
+            'videos and see them; there is no password',
+            file=sys.stderr,
+        )
+    app = build_app(store, segment, about, hosts=[*hosts, host], loopback_only=loopback_only)
+    config = uvicorn.Config(
+        app,
+        log_level='warning',
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )
+    print(f'{address}  (Ctrl-C ends it)', flush=True)
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        store.close()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address.
+
+    Raises:
+        UsageError: it is in use, or no address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise UsageError(f'cannot listen at {host}, port {port}: {reason}; try --port 0') from error
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
+def page_address(host: str, port: int) -> str:
+    """Return the address to open in a browser on this machine.
+
+    >>> page_address('::1', 7860), page_address('0.0.0.0', 80)
+    ('http://[::1]:7860/', 'http://127.0.0.1:80/')
+    """
+    name = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host)
+    return f'http://[{name}]:{port}/' if ':' in name else f'http://{name}:{port}/'
