@@ -22,7 +22,8 @@ FLOORS = [
     {'engine'},
     {'converters', 'refshapes', 'data_prep'},
     {'apis'},
-    {'cli', 'serve', 'report', 'batch'},
+    {'serve', 'report', 'batch'},
+    {'cli'},
 ]
 
 

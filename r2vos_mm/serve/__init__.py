@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'app': ['build_app'],
         'clips': ['Clip', 'ClipStore', 'Limits', 'find_samples'],
         'jobs': ['Job', 'JobQueue'],
-        'results': ['ClipResult', 'segment_clip'],
+        'results': ['page_record', 'segment_clip'],
         'server': ['serve'],
     },
 )

@@ -28,6 +28,7 @@ from .clips import Clip, ClipStore, Limits, RefusedError, title_of
 from .downloads import DOWNLOADS, file_name
 from .guard import Guard
 from .jobs import DONE, FINAL, Job, JobQueue, Segment
+from .results import page_record
 
 STATIC = Path(__file__).with_name('static')
 MAX_JSON = 64 * 2**10  # bytes of a request that is not an upload
@@ -195,7 +196,8 @@ class Page:
 
     async def result(self, request: Request) -> Response:
         """Send masks, scores and verdicts of a job for the page."""
-        return JSONResponse(self._finished(request).result.for_page(), headers=FRESH)
+        result = self._finished(request).result
+        return JSONResponse(await run_in_threadpool(page_record, result), headers=FRESH)
 
     async def download(self, request: Request) -> Response:
         """Send a file of :data:`DOWNLOADS`; ``threshold`` is that of the page's slider."""
@@ -212,7 +214,7 @@ class Page:
         try:
             self.store[job.clip.key]  # it may have been removed
             async with self._one_download:
-                await run_in_threadpool(write, job.clip, job.result, threshold, path)
+                await run_in_threadpool(write, job.result.with_threshold(threshold), path)
         except BaseException:
             folder.cleanup()
             raise

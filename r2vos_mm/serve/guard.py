@@ -62,8 +62,8 @@ class Guard:
         host = headers.get('host', '')
         if not self._is_own(host):
             return (
-                f'this server does not answer to the name {host[:80]!r}: open it by its address, or '
-                'start it with --allow-host NAME'
+                f'this server does not answer to the name {host[:80]!r}: open it by its address, '
+                'or start it with --allow-host NAME'
             )
         origin = headers.get('origin')
         if method not in SAFE_METHODS and origin is not None and urlsplit(origin).netloc != host:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+from r2vos_mm.apis import VideoSegmentation
 from r2vos_mm.utils.cli import one_line, user_message
 from r2vos_mm.utils.logging import log
 
 from .clips import Clip, RefusedError
-from .results import ClipResult
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = 'queued', 'running', 'done', 'failed', 'cancelled'
 FINAL = (DONE, FAILED, CANCELLED)
 
 OnProgress = Callable[[int, int], None]
-Segment = Callable[[Clip, Sequence[str], OnProgress], ClipResult]
+Segment = Callable[[Clip, Sequence[str], OnProgress], VideoSegmentation]
 
 
 class CancelledError(Exception):
@@ -48,7 +48,7 @@ class Job:
     done: int = 0
     total: int = 0
     error: str | None = None
-    result: ClipResult | None = None
+    result: VideoSegmentation | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

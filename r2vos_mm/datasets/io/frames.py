@@ -233,7 +233,7 @@ class VideoFrames(FrameSource):
         max_frames: number of frames above which the file is refused; None takes any.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it, or there are too many; tells the cause.
+        DataFileError: neither reader gets a frame out of it, or it has too many; tells the cause.
     """
 
     def __init__(self, path: PathLike, max_frames: int | None = None) -> None:

@@ -137,7 +137,7 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
         max_frames: number of frames after which decoding stops with an error.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it, or there are too many; tells the cause.
+        DataFileError: neither reader gets a frame out of it, or it has too many; tells the cause.
     """
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):

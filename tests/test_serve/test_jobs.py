@@ -1,0 +1,87 @@
+"""The queue: order, progress, cancelling, errors and limits."""
+
+import pytest
+from red_model import wait_for
+
+from r2vos_mm.serve import JobQueue
+from r2vos_mm.serve.clips import RefusedError
+from r2vos_mm.utils.cli import UsageError
+
+
+@pytest.fixture
+def queue(red_model):
+    queue = JobQueue(red_model, max_jobs=2, max_results=2)
+    yield queue
+    red_model.gate.set()
+    queue.close()
+
+
+@pytest.fixture
+def clip(store):
+    return store.open_sample('square')
+
+
+def test_jobs_run_one_after_another(queue, clip, red_model):
+    red_model.gate.clear()
+    first, second = queue.submit(clip, ['a']), queue.submit(clip, ['b', 'c'])
+    wait_for(lambda: first.state == 'running')
+    assert (second.state, queue.position(first), queue.position(second)) == ('queued', 0, 1)
+    with pytest.raises(RefusedError, match='2 requests are waiting already'):
+        queue.submit(clip, ['d'])
+    red_model.gate.set()
+    wait_for(lambda: second.state == 'done')
+    assert red_model.calls == [['a'], ['b', 'c']]
+    assert (first.state, first.done, first.total) == ('done', 5, 5)
+    assert second.result.texts == ['b', 'c']
+    assert queue[second.key] is second
+
+
+def test_a_running_and_a_waiting_job_are_cancelled(queue, clip, red_model):
+    red_model.gate.clear()
+    first, second = queue.submit(clip, ['a']), queue.submit(clip, ['b'])
+    wait_for(lambda: first.state == 'running')
+    queue.cancel(second)
+    queue.cancel(first)
+    red_model.gate.set()
+    third = queue.submit(clip, ['c'])
+    wait_for(lambda: third.state == 'done')
+    assert (first.state, first.result, second.state) == ('cancelled', None, 'cancelled')
+    assert red_model.calls == [['a'], ['c']]
+    queue.cancel(third)
+    assert third.state == 'done'
+
+
+def test_errors_are_one_line_and_the_queue_goes_on(clip):
+    errors = [UsageError(f'{clip.path}: cut off'), KeyError('x'), None]
+
+    def segment(clip, texts, on_progress):
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+
+    queue = JobQueue(segment)
+    jobs = [queue.submit(clip, ['a']) for _ in range(3)]
+    wait_for(lambda: jobs[-1].state == 'done')
+    assert [job.state for job in jobs] == ['failed', 'failed', 'done']
+    assert jobs[0].error == 'square: cut off'
+    assert jobs[1].error.startswith('internal error: ')
+    queue.close()
+
+
+def test_old_results_are_forgotten(queue, clip):
+    jobs = []
+    for text in 'abc':
+        jobs.append(queue.submit(clip, [text]))
+        wait_for(lambda: jobs[-1].state == 'done')
+    wait_for(lambda: len(queue._jobs) == 2)
+    with pytest.raises(RefusedError, match='no longer here'):
+        queue[jobs[0].key]
+    assert queue[jobs[2].key] is jobs[2]
+
+
+def test_close_ends_the_thread(red_model, clip):
+    queue = JobQueue(red_model)
+    job = queue.submit(clip, ['a'])
+    queue.close()
+    assert job.state in ('done', 'cancelled')
+    assert not queue._thread.is_alive()
