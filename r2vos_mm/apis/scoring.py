@@ -254,6 +254,7 @@ def _joined(
         fields[name][index] = float('nan')
     fields = {name: tuple(values) for name, values in fields.items()}
     fields |= {'foreground_areas': foreground_areas, 'sentence_type': pair.sentence_type}
+    fields['text_type'] = pair.text_type
     identity = pair.pair_id, reader.task.video, pair.kind, pair.expression, pair.is_negative
     return PairScores(*identity, reader.task.frames, prod(reader.shape), **fields)
 
@@ -412,7 +413,9 @@ def _expression_tasks(expressions: Path) -> list[VideoTask]:
         for exp_id, item in entry['expressions'].items():
             target = _target(item, f'{expressions}: video {video!r}, expression {exp_id!r}')
             texts = f'{video}/{exp_id}/p', f'{video}/{exp_id}', item.get('exp', '')
-            pairs.append(PairTask(*texts, target=target, sentence_type=item.get('type_id')))
+            text_type = item.get('type') if isinstance(item.get('type'), str) else ''
+            types = dict(sentence_type=item.get('type_id'), text_type=text_type)
+            pairs.append(PairTask(*texts, target=target, **types))
         tasks.append(VideoTask(video, tuple(entry['frames']), tuple(pairs)))
     return tasks
 

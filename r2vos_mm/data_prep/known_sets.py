@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class KnownSet:
         readers: {split: config of the data set class that reads it}, empty for sets in the layout
             of Refer-YouTube-VOS.
         mask_files: {split: file with its masks}, for masks that are optional for testing.
+        is_in_parts: whether a copy with some of the splits is complete.
     """
 
     folder: str
@@ -53,6 +55,7 @@ class KnownSet:
     parts: Sequence[Part] = ()
     readers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mask_files: Mapping[str, str] = field(default_factory=dict)
+    is_in_parts: bool = False
 
 
 TEXT_FILES = tuple(f'Davis17_annot{i}{view}.txt' for i in (1, 2) for view in ('', '_full_video'))
@@ -67,6 +70,10 @@ _MTTR = 'https://github.com/mttr2021/MTTR'
 _JHMDB = 'http://jhmdb.is.tue.mpg.de'
 _REFER = 'https://github.com/lichengunc/refer'
 _COCO = 'https://cocodataset.org'
+_LONG_RVOS = 'https://isee-laboratory.github.io/Long-RVOS'
+_YOURVOS = 'the page of its authors (YoURVOS, untrimmed referring video object segmentation)'
+_SA2VA = 'https://github.com/bytedance/Sa2VA (frames: https://ai.meta.com/datasets/segment-anything-video)'
+_VEVAL = 'https://huggingface.co/datasets/facebook/SACo-VEval'
 _FRAMES, _MASKS = r'[^/]+/[^/]+\.jpg', r'[^/]+/[^/]+\.png'
 _A2D_H5 = 'a2d_annotation_with_instances'
 _A2D_FILES = ('a2d_annotation.txt', 'a2d_missed_videos.txt')
@@ -103,6 +110,32 @@ def _refcoco(folder: str, pickle: str, **splits: tuple[int, ...]) -> KnownSet:
         [images, *_files(_REFER, pickle, f'{folder}/instances.json')],
         _readers('RefCOCODataset', splits, ann_file=pickle),
     )
+
+
+def _layout(page: str, splits: Sequence[str], masks: str = _MASKS) -> list[Part]:
+    """Return the parts of a set in the layout of Refer-YouTube-VOS, all split by split."""
+    parts = []
+    for split in splits:
+        folders = {f'{split}/JPEGImages': _FRAMES, f'{split}/Annotations': masks}
+        parts += [Part(place, page, members) for place, members in folders.items()]
+        name = f'{split}/meta_expressions.json'
+        parts.append(Part(_EXPRESSIONS.format(split), page, '', name))
+    return parts
+
+
+def _veval() -> KnownSet:
+    """Return the three parts of SA-Co/VEval, each with a validation and a test split."""
+    media = dict(sav='saco_sav/JPEGImages_24fps', yt1b='saco_yt1b/JPEGImages_6fps')
+    media |= dict(smartglasses='saco_sg/JPEGImages_6fps')
+    parts = [Part(f'media/{name}', _VEVAL, _FRAMES, required=False) for name in media.values()]
+    readers = {}
+    for source, folder in media.items():
+        for split in (f'{source}_val', f'{source}_test'):
+            name = f'annotation/saco_veval_{split}.json'
+            parts.append(Part(name, _VEVAL, '', Path(name).name, required=False))
+            config = dict(split=split, ann_file=name, image_folder=f'media/{folder}')
+            readers[split] = dict(type='VEvalDataset', **config)
+    return KnownSet('saco-veval', _VEVAL, {}, parts, readers, is_in_parts=True)
 
 
 # Numbers of Refer-YouTube-VOS: Seo et al., ECCV 2020, and the files themselves; of Ref-DAVIS17 and
@@ -180,4 +213,32 @@ KNOWN_SETS = {
         'refcoco+', 'refs(unc).p', train=(16992,), val=(1500,), testA=(750,), testB=(750,)
     ),
     'refcocog': _refcoco('refcocog', 'refs(umd).p', train=(21899,), val=(1300,), test=(2600,)),
+    # What of the sets below was not verified with the owners' files: docs/datasets.md.
+    'long-rvos': KnownSet(
+        'long-rvos',
+        _LONG_RVOS,
+        _counts(train=(), valid=(), test=()),
+        _layout(_LONG_RVOS, ('train', 'valid', 'test'), r'[^/]+/[^/]+/[^/]+\.png'),
+        _readers('LongRVOSDataset', ('train', 'valid', 'test')),
+        is_in_parts=True,
+    ),
+    'yourvos': KnownSet(
+        'yourvos',
+        _YOURVOS,
+        _counts(test=()),
+        [*_layout(_YOURVOS, ('test',)), Part('spans.txt', _YOURVOS)],
+        _readers('YoURVOSDataset', ('test',)),
+    ),
+    'ref-sav': KnownSet(
+        'ref-sav',
+        _SA2VA,
+        _counts(valid=()),
+        [
+            Part('JPEGImages', _SA2VA, _FRAMES),
+            *_files(_SA2VA, 'meta_expressions_valid.json', 'mask_dict.json'),
+        ],
+        _readers('RefSAVDataset', ('valid',)),
+        dict(valid='mask_dict.json'),
+    ),
+    'saco-veval': _veval(),
 }

@@ -90,7 +90,8 @@ def check_set(
     listed = _listed_videos(files) if pairs_files else set()
     for path in pairs_files:
         _check_pairs_file(path, report, videos, listed)
-    if not report.tallies:
+    in_parts = known is not None and known.is_in_parts
+    if not report.tallies or in_parts and not any(t['ok'] for t in report.tallies.values()):
         report.tallies['annotation files']['missing'] += 1
         what = 'has no meta_expressions/<split>/meta_expressions.json'
         report.problems.add(str(data_root), what, 'nothing to check')
@@ -166,6 +167,9 @@ class _SplitCheck:
             what = f'there is no folder {self.split}'
             self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
             return ()
+        if self.known and self.known.is_in_parts and not self._has_expressions():
+            self.tally('annotation files')['unused'] += 1
+            return ()
         self._look_for_masks()
         records = self._read()
         if records is None:
@@ -181,6 +185,10 @@ class _SplitCheck:
     def note(self, where: str, what: str, consequence: str = '') -> None:
         """Add a problem."""
         self.report.problems.add(where, what, consequence or self.remedy)
+
+    def _has_expressions(self) -> bool:
+        name = self.reader.get('ann_file', f'meta_expressions/{self.split}/meta_expressions.json')
+        return (self.data_root / name).is_file()
 
     def _look_for_masks(self) -> None:
         name = self.known.mask_files.get(self.split) if self.known else None
@@ -291,6 +299,8 @@ class _SplitCheck:
             return None
         masks, targets = found['target_masks'][0], found.get('targets', [()])[0]
         if isinstance(masks, PngMasks):
+            if masks.is_optional and not masks.path.is_file():
+                return set()
             if whole:
                 return set(map(str, np.unique(masks.label_map((), *size)).tolist()))
             stated = np.broadcast_to(np.uint8(0), image_size(masks.path))

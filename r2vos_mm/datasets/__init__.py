@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'instance_clips_dataset': ['InstanceClipsDataset'],
         'frame_sampling': ['sample_frame_indices'],
         'jhmdb_sentences_dataset': ['JHMDBSentencesDataset'],
-        'mevis_dataset': ['MeViSDataset'],
+        'long_rvos_dataset': ['LongRVOSDataset'],
+        'mevis_dataset': ['MeViSDataset', 'RefSAVDataset'],
         'negatives': ['PairsFileNegatives', 'TrainNegatives'],
         'r2vos_dataset': ['R2VOSDataset'],
         'r2vos_mm.utils.data_issues': ['DataFileError'],
@@ -20,6 +21,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'refcoco_dataset': ['RefCOCODataset'],
         'refshapes_frames': ['RefShapesFrames'],
         'samplers': ['ClipSampler', 'EpochClipSampler', 'EpochIndex'],
+        'veval_dataset': ['VEvalDataset'],
+        'yourvos_dataset': ['YoURVOSDataset'],
         'transforms': [
             'ClipPhotoMetricDistortion',
             'DecodeVideoFrames',

@@ -172,7 +172,7 @@ class BaseReferringDataset(BaseDataset):
             what = 'positive in the pairs file, but about nothing in the video'
             problems.add(where, what, 'shown as a negative pair')
             return Pair.of(video.video_id, own)
-        return replace(pair, obj_id=own.obj_id)
+        return replace(pair, obj_id=own.obj_id, text_type=own.text_type)
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """Return what the pipeline gets about the T frames."""

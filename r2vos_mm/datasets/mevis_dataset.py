@@ -5,18 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
-from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.data_issues import ProblemList, shown
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.masks_io import read_mask_dict
-from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset
 from .io.annotations import ExpressionTarget, LayoutReader
-from .io.mask_sources import CodedMasks
+from .io.mask_codes import JOINT, MaskCodes
 from .records import VideoRecord
 
 MASK_FILE = 'mask_dict.json'
-JOINT = '+'
 
 
 @DATASETS.register_module()
@@ -46,15 +44,17 @@ class MeViSDataset(BaseReferringDataset):
 
     METAINFO = dict(dataset_name='mevis')
     ANN_FILE = '{split}/meta_expressions.json'
-    _masks: '_MaskCodes | None' = None
+    FOLDER = '{split}'  # of frames and masks
+    _masks: MaskCodes | None = None
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class."""
-        folder = Path(self.data_root) / self.split
+        folder = Path(self.data_root) / self.FOLDER.format(split=self.split)
         problems = ProblemList(self.ann_file)
-        entries = read_expressions(Path(self.ann_file))
+        entries = read_expressions(existing_json(Path(self.ann_file)))
         if not self.test_mode or (folder / MASK_FILE).is_file():
-            self._masks = _MaskCodes(read_mask_dict(folder / MASK_FILE), entries)
+            codes = read_mask_dict(folder / MASK_FILE)
+            self._masks = MaskCodes(codes, frames_of(entries), MASK_FILE)
         reader = _MeViSReader(folder, problems, masks=self._masks, need_targets=not self.test_mode)
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(entries)]
         reader.note_unlisted(set(entries))
@@ -68,46 +68,44 @@ class MeViSDataset(BaseReferringDataset):
         """See the base class."""
         if self._masks is None:
             return {}
-        masks = self._masks.of_clip(video.video_id, frames, targets)
-        return dict(targets=[targets] * len(frames), target_masks=masks)
+        return self._masks.keys_of_clip(video.video_id, frames, targets)
 
 
-class _MaskCodes:
-    """The run-length codes of a split, stored so that worker processes share them.
+@DATASETS.register_module()
+class RefSAVDataset(MeViSDataset):
+    """Ref-SAV, the evaluation set of Sa2VA: videos of SA-V in the form of MeViS, in one folder.
+
+    ::
+
+        <data_root>/meta_expressions_<split>.json
+        <data_root>/mask_dict.json
+        <data_root>/JPEGImages/<video>/<frame>.jpg
 
     Args:
-        content: {annotation id: [code or None per frame]}.
-        entries: {video: entry of the expressions file}.
+        split: ``'valid'``.
+        **kwargs: see :class:`MeViSDataset`.
     """
 
-    def __init__(self, content: Mapping[str, list], entries: Mapping[str, Any]) -> None:
-        self._rows = {anno_id: row for row, anno_id in enumerate(content)}
-        self._codes = SharedList(content.values())
-        self.lengths = {anno_id: len(codes) for anno_id, codes in content.items()}
-        self.frame_index = {
-            video_id: {frame: i for i, frame in enumerate(entry.get('frames', ()))}
-            for video_id, entry in entries.items()
-            if isinstance(entry, dict)
-        }
+    METAINFO = dict(dataset_name='ref_sav')
+    ANN_FILE = 'meta_expressions_{split}.json'
+    FOLDER = ''
 
-    def of_clip(
-        self, video_id: str, frames: Sequence[str], targets: Sequence[str]
-    ) -> list[CodedMasks]:
-        """Return the masks of each target in T frames; null and missing codes are empty."""
-        lists = {
-            target: [self._codes[self._rows[anno_id]] for anno_id in target.split(JOINT)]
-            for target in targets
-            if target
-        }
-        clip = []
-        for frame in frames:
-            i = self.frame_index[video_id][frame]
-            codes = {
-                target: [codes[i] for codes in listed if i < len(codes) and codes[i] is not None]
-                for target, listed in lists.items()
-            }
-            clip.append(CodedMasks(codes, f'{MASK_FILE}, video {video_id}, frame {frame}'))
-        return clip
+
+def existing_json(path: Path) -> Path:
+    """Return the path of a file; FileNotFoundError names the JSON files beside it if there are any.
+
+    The names of files changed between releases.
+    """
+    others = sorted(p.name for p in path.parent.glob('*.json')) if not path.is_file() else ()
+    if others:
+        what = f'{path} does not exist, but {path.parent.name} has {shown(others)}'
+        raise FileNotFoundError(f'{what}: rename the file of expressions, or set ann_file')
+    return path
+
+
+def frames_of(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the listed frames of the videos of an expressions file."""
+    return {v: entry.get('frames') or () for v, entry in entries.items() if isinstance(entry, dict)}
 
 
 class _MeViSReader(LayoutReader):
@@ -120,7 +118,7 @@ class _MeViSReader(LayoutReader):
     """
 
     def __init__(
-        self, folder: Path, problems: ProblemList, *, masks: _MaskCodes | None, need_targets: bool
+        self, folder: Path, problems: ProblemList, *, masks: MaskCodes | None, need_targets: bool
     ) -> None:
         super().__init__(folder, categories={}, problems=problems, need_masks=False)
         self.masks, self.need_targets = masks, need_targets
@@ -135,6 +133,8 @@ class _MeViSReader(LayoutReader):
     def target_of(self, entry: dict) -> ExpressionTarget:
         """See the base class."""
         anno_ids = entry.get('anno_id')
+        if anno_ids is None and entry.get('obj_id') == []:
+            return ExpressionTarget(is_absent=True)
         if anno_ids is None:
             return ExpressionTarget(problem="has no 'anno_id'" if self.need_targets else None)
         if not isinstance(anno_ids, list):

@@ -42,6 +42,11 @@ class R2VOSDataset(BaseReferringDataset):
         self.mask_folder, self.objects_file = mask_folder, objects_file
         super().__init__(**kwargs)
 
+    @property
+    def mask_root(self) -> Path:
+        """The folder of the masks."""
+        return Path(self.data_root) / (self.mask_folder or f'{self.split}/Annotations')
+
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; the videos are in the order of their ids."""
         root = Path(self.data_root)
@@ -51,18 +56,22 @@ class R2VOSDataset(BaseReferringDataset):
         if self.objects_file is not None:
             entries = with_objects(entries, read_expressions(root / self.objects_file), problems)
             categories |= read_categories(root / self.objects_file, problems)
-        reader = LayoutReader(
-            root / self.split,
+        reader = self.make_reader(
+            split_dir=root / self.split,
             categories=categories,
             problems=problems,
             need_masks=not self.test_mode,
-            mask_root=root / (self.mask_folder or f'{self.split}/Annotations'),
+            mask_root=self.mask_root,
         )
         scored = scored_videos(entries, root, self.split, problems)
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(scored)]
         reader.note_unlisted(set(entries))
         problems.report()
         return [record for record in records if record is not None]
+
+    def make_reader(self, **options: Any) -> LayoutReader:
+        """Return the reader of the videos; ``options`` are its arguments."""
+        return LayoutReader(**options)
 
     def shown_pair(self, video: VideoRecord, pair: Pair, problems: ProblemList) -> Pair | None:
         """Return the pair as in the file, which has objects that validation expressions lack."""

@@ -16,13 +16,15 @@ from r2vos_mm.utils.pairs_file import NO_TARGET, POSITIVE, read_pair_rows
 class Expression:
     """One expression of a video; ``obj_id`` is '' where unknown.
 
-    ``is_absent`` marks an expression that is about nothing in the video.
+    ``is_absent`` marks an expression that is about nothing in the video. ``text_type`` is what the
+    data set says of it, such as static or dynamic (Long-RVOS).
     """
 
     exp_id: str
     text: str
     obj_id: str = ''
     is_absent: bool = False
+    text_type: str = ''
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Pair:
     obj_id: str = ''
     kind: str = POSITIVE
     is_negative: bool = False
+    text_type: str = ''
 
     @classmethod
     def of(cls, video_id: str, expression: Expression) -> 'Pair':
@@ -81,6 +84,7 @@ class Pair:
             expression.obj_id,
             NO_TARGET if absent else POSITIVE,
             absent,
+            expression.text_type,
         )
 
     @classmethod

@@ -259,6 +259,7 @@ class PairTask(NamedTuple):
         folder: folder of its predictions.
         target: ids of the objects that the expression is about; empty for negatives.
         sentence_type: ``type_id`` of ReVOS, or None.
+        text_type: ``type`` of Long-RVOS, or ''.
     """
 
     pair_id: str
@@ -268,6 +269,7 @@ class PairTask(NamedTuple):
     is_negative: bool = False
     target: tuple[str, ...] = ()
     sentence_type: int | None = None
+    text_type: str = ''
 
 
 class VideoTask(NamedTuple):

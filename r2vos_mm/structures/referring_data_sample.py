@@ -32,7 +32,8 @@ class ReferringDataSample(BaseDataElement):
       the object is not visible; ``valid``: bool (P, T), object visible. Both come with masks.
 
     Negative pairs have all-zero masks and boxes and are not valid in any frame. Some data sets add
-    ``sentence_types`` for scoring: a list of P int, 0 referring, 1 reasoning, 2 no target (ReVOS).
+    ``sentence_types`` for scoring: a list of P int, 0 referring, 1 reasoning, 2 no target (ReVOS),
+    or ``text_types``: a list of P str, by which scores are also reported (Long-RVOS).
 
     ``gt_instances`` (:obj:`InstanceData` of length I), optional, for methods that learn from all
     annotated objects of a clip: ``masks`` bool (I, T, H, W), ``valid`` bool (I, T) and ``obj_ids``,

@@ -188,6 +188,10 @@ class LayoutReader:
             return ExpressionTarget(problem=what)
         return ExpressionTarget(number)
 
+    def needs_mask(self, video_id: str, frame: str) -> bool:
+        """Return whether a frame without mask cannot be used; else it shows no object."""
+        return True
+
     @staticmethod
     def _form_problem(video_id: str, entry: Any) -> str | None:
         if not is_plain_name(video_id):
@@ -208,7 +212,7 @@ class LayoutReader:
         folder = self.mask_root / video_id
         if not folder.is_dir():
             return None
-        names = {name for name in listed if is_plain_name(name)}
+        names = {n for n in listed if is_plain_name(n) and self.needs_mask(video_id, n)}
         with_mask = names & stems(folder, '.png')
         if not self.need_masks and 2 * len(with_mask) < len(names):
             what = f'{len(with_mask)} of {len(names)} frames have a mask'
@@ -229,7 +233,7 @@ class LayoutReader:
         for name in sorted({name for name in listed if is_plain_name(name)}, key=frame_order):
             if name not in images:
                 problems.append(f'JPEGImages/{video_id}/{name}.jpg is missing')
-            elif masks is not None and name not in masks:
+            elif masks is not None and name not in masks and self.needs_mask(video_id, name):
                 problems.append(f'Annotations/{video_id}/{name}.png is missing')
             else:
                 frames.append(name)
@@ -247,8 +251,10 @@ class LayoutReader:
             if problem is not None:
                 self.problems.add(f'{video_id} expression {exp_id}', problem, 'sentence skipped')
                 continue
-            text = normalise_text(entry['exp'])
-            expressions.append(Expression(exp_id, text, target.obj_id, target.is_absent))
+            text, text_type = normalise_text(entry['exp']), entry.get('type')
+            text_type = text_type if isinstance(text_type, str) else ''
+            about = target.obj_id, target.is_absent, text_type
+            expressions.append(Expression(exp_id, text, *about))
         return expressions
 
     def _with_objects(self, video_id: str, expressions: list[Expression]) -> list[Expression]:

@@ -41,9 +41,13 @@ class TargetMasks(metaclass=ABCMeta):
 
 @dataclass(frozen=True)
 class PngMasks(TargetMasks):
-    """A palette or grey PNG whose pixels are object ids; its label map holds ids, not bits."""
+    """A palette or grey PNG whose pixels are object ids; its label map holds ids, not bits.
+
+    With ``is_optional``, no object is visible where the file does not exist.
+    """
 
     path: Path
+    is_optional: bool = False
 
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; '' stands for no object."""
@@ -51,7 +55,27 @@ class PngMasks(TargetMasks):
 
     def label_map(self, targets: Sequence[str], height: int, width: int) -> np.ndarray:
         """Return the object ids (H, W) uint8 of all objects, whatever the targets."""
+        if self.is_optional and not self.path.is_file():
+            return np.zeros((height, width), np.uint8)
         return checked_size(read_label_png(self.path), height, width, str(self.path))
+
+
+@dataclass(frozen=True)
+class ObjectPngMasks(TargetMasks):
+    """One PNG for each object, whose pixels above 0 are the object.
+
+    Attributes:
+        paths: {target: its PNG}; a target without one is not visible.
+    """
+
+    paths: Mapping[str, Path]
+
+    def read(self, target: str, height: int, width: int) -> np.ndarray:
+        """See the base class."""
+        if target not in self.paths:
+            return np.zeros((height, width), bool)
+        path = self.paths[target]
+        return checked_size(read_label_png(path), height, width, str(path)) > 0
 
 
 @dataclass(frozen=True)

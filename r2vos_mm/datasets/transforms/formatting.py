@@ -18,7 +18,12 @@ from ..records import Clip, Pair
 
 # Lists of ``gt_pairs``, and the attributes of the pairs that fill them.
 _PAIR_FIELDS = dict(
-    texts='text', pair_ids='pair_id', exp_ids='exp_id', obj_ids='obj_id', kinds='kind'
+    texts='text',
+    pair_ids='pair_id',
+    exp_ids='exp_id',
+    obj_ids='obj_id',
+    kinds='kind',
+    text_types='text_type',
 )
 
 

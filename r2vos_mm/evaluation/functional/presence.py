@@ -12,7 +12,8 @@ def presence_scores(
 ) -> dict[str, float]:
     """Return the presence scores of one sample, in [0, 1].
 
-    ``tIoU``: frames where both have foreground / frames where one has; 1 if none.
+    ``tIoU``: frames where both have foreground / frames where one has; 1 if none, as in Long-RVOS.
+    ``tIoU_yourvos``: the same, but 0 if none, as in YoURVOS.
     ``vIoU``: sum of J over the former / number of the latter; 1 if none.
     ``presence_accuracy``: share of frames where prediction and annotation agree on presence.
     ``false_alarm_rate``: share of the frames without the object that have a prediction; NaN if the
@@ -31,6 +32,7 @@ def presence_scores(
     absent = predicted[~present]
     return {
         'tIoU': int(both.sum()) / either if either else 1.0,
+        'tIoU_yourvos': int(both.sum()) / either if either else 0.0,
         'vIoU': float(region[both].sum()) / either if either else 1.0,
         'presence_accuracy': float((predicted == present).mean()),
         'false_alarm_rate': float(absent.mean()) if len(absent) else float('nan'),

@@ -25,6 +25,7 @@ class EvalSample:
 
     Attributes:
         sentence_types: 0, 1, 2 (referring, reasoning, no target).
+        text_types: names such as static and dynamic (Long-RVOS), '' for none.
         gated, ungated: masks after and before the gate.
         void: pixels that only the protocol ``davis_unsup`` ignores.
         foreground: pixels of any annotated object.
@@ -42,6 +43,7 @@ class EvalSample:
     exp_ids: tuple[str, ...] | None = _from('gt_pairs.exp_ids', 'P', str)
     obj_ids: tuple[str, ...] | None = _from('gt_pairs.obj_ids', 'P', str)
     sentence_types: tuple[int, ...] | None = _from('gt_pairs.sentence_types', 'P', int)
+    text_types: tuple[str, ...] | None = _from('gt_pairs.text_types', 'P', str)
     is_negative: np.ndarray = _from('gt_pairs.is_negative', 'P', bool)
     gated: np.ndarray = _from('pred_pairs.masks', 'PTHW')
     ungated: np.ndarray = _from('pred_pairs.ungated_masks', 'PTHW')

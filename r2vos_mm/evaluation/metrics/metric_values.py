@@ -62,6 +62,7 @@ class EvalSet:
         gate_threshold: the gate keeps pairs with at least this consensus.
         positives, annotated, negatives: pairs; annotated are the positives with annotation.
         kinds: all negatives under ``''``, those of each kind under ``'/<kind>'``, in order.
+        text_types: annotated pairs of each type of text under ``'/<type>'``, in order.
         num_videos: number of videos with a pair or an object.
     """
 
@@ -78,6 +79,11 @@ class EvalSet:
         self.kinds = {'': self.negatives}
         for kind in sorted({pair.kind for pair in self.negatives}):
             self.kinds[f'/{kind}'] = [pair for pair in self.negatives if pair.kind == kind]
+        types = sorted({pair.text_type for pair in self.annotated} - {''})
+        self.text_types = {
+            f'/{name}': [pair for pair in self.annotated if pair.text_type == name]
+            for name in types
+        }
         self.num_videos = len({row.video for row in (*self.pairs, *self.objects)})
 
     def before_gate(self) -> EvalSet:
@@ -135,8 +141,13 @@ def _values_of_masks(eval_set: EvalSet) -> list[MetricValue]:
     ]
     known = as_dictionary(values)
     for index, name in enumerate(eval_set.protocols if 'quality' in eval_set.groups else ()):
-        quality = protocol_named(name).measure(eval_set.samples(name))
+        protocol = protocol_named(name)
+        samples = eval_set.samples(name)
+        quality = protocol.measure(samples)
         quality.update(combined_values({**known, **quality}))
+        for suffix in eval_set.text_types if protocol.unit != 'object' else ():
+            found = protocol.measure([s for s in samples if f'/{s[0].text_type}' == suffix])
+            quality |= {k + suffix: found[k] for k in protocol.headline if k in found}
         prefix = f'{name}/' if index else ''
         values += [MetricValue(prefix + k, quality[k], name, 'on', 'quality') for k in quality]
     return values
@@ -233,10 +244,19 @@ def answer_values(eval_set: EvalSet, answered: Sequence[bool]) -> dict[str, floa
 
 
 def presence_values(eval_set: EvalSet) -> dict[str, float]:
-    """Return presence over time in percent, mean over annotated positive pairs."""
-    values = {name: [] for name in ('tIoU', 'vIoU', 'presence_accuracy', 'false_alarm_rate')}
-    is_read = all(pair.is_read for pair in eval_set.annotated)
-    for pair in eval_set.annotated if is_read else ():
+    """Return presence over time in percent, mean over annotated positive pairs, and per type."""
+    values = _presence_of(eval_set.annotated)
+    for suffix, pairs in eval_set.text_types.items():
+        found = _presence_of(pairs)
+        values |= {name + suffix: found[name] for name in ('tIoU', 'vIoU')}
+    return values
+
+
+def _presence_of(pairs: Sequence[PairScores]) -> dict[str, float]:
+    names = ('tIoU', 'tIoU_yourvos', 'vIoU', 'presence_accuracy', 'false_alarm_rate')
+    values: dict[str, list[float]] = {name: [] for name in names}
+    is_read = all(pair.is_read for pair in pairs)
+    for pair in pairs if is_read else ():
         present = np.array(pair.gt_areas) > 0
         for name, value in presence_scores(np.array(pair.areas) > 0, present, pair.region).items():
             if not np.isnan(value):  # no rate of false alarms if the object is always present

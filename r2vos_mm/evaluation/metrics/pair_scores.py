@@ -34,6 +34,7 @@ class PairScores:
         score: mean over frames of the score of the predicted mask, None if the model gives none.
         foreground_areas: pixels of any annotated object per frame (T,), None if unknown.
         sentence_type: 0, 1 or 2 (referring, reasoning, no target), None if unknown.
+        text_type: name such as static or dynamic (Long-RVOS), '' for none.
         candidates: numbers of all candidate masks before the gate per frame (T,), None if unknown.
         before_gate: scores of the same pair before the gate; None if the gate changed nothing.
     """
@@ -54,6 +55,7 @@ class PairScores:
     score: float | None = None
     foreground_areas: tuple[int, ...] | None = None
     sentence_type: int | None = None
+    text_type: str = ''
     candidates: tuple[MaskCandidates, ...] | None = None
     before_gate: PairScores | None = None
 
@@ -167,6 +169,7 @@ def _score_pair(
         score=own(sample.scores, float),
         foreground_areas=foreground,
         sentence_type=own(sample.sentence_types),
+        text_type=sample.text_types[index] if sample.text_types else '',
         candidates=candidates,
         **frame_scores(ungated, gt, bound_th=bound_th),
     )

@@ -42,6 +42,7 @@ _FIELDS = {
     'frame_ids': ('frame_ids', _many(str)),
     'gt_area_frames': ('gt_areas', _many(int)),
     'foreground_area_frames': ('foreground_areas', _many(int)),
+    'text_type': ('text_type', str),
 }
 _MASK_FIELDS = {
     'area_frames': ('areas', _many(_pixels)),
@@ -59,8 +60,9 @@ CSV_COLUMNS = (
     *(prefix + name for prefix in _GATES for name in ('area', 'area_fraction', 'J', 'F')),
     *('score', 'frame_pixels', 'frame_ids', 'gt_area_frames'),
     *(prefix + name for prefix in _GATES for name in _MASK_FIELDS),
-    *('sentence_type', 'foreground_area_frames', *_CANDIDATE_FIELDS),
+    *('sentence_type', 'foreground_area_frames', *_CANDIDATE_FIELDS, 'text_type'),
 )
+_NEW_COLUMNS = {'text_type'}  # which files of former versions lack
 
 
 def pair_record(pair: PairScores) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def read_pairs(path: Path) -> list[PairScores]:
     csv.field_size_limit(1 << 27)
     with path.open(newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file)
-        missing = sorted(set(CSV_COLUMNS) - set(reader.fieldnames or ()))
+        missing = sorted(set(CSV_COLUMNS) - _NEW_COLUMNS - set(reader.fieldnames or ()))
         if missing:
             what = f'{path} is not a CSV of pairs, it lacks the columns {", ".join(missing)}'
             raise ValueError(f'{what}: take one of JFRMetric(csv_path=...) or --csv')
@@ -143,7 +145,7 @@ def _pair_of(record: dict[str, str]) -> PairScores:
         raise ValueError('the line is cut off')
 
     def read(fields: dict[str, tuple[str, Callable]], prefix: str = '') -> dict[str, Any]:
-        cells = [(record[prefix + column], *entry) for column, entry in fields.items()]
+        cells = [(record.get(prefix + column, ''), *entry) for column, entry in fields.items()]
         return {field: parse(c) if c or parse is str else None for c, field, parse in cells}
 
     known, candidates = read(_FIELDS), read(_CANDIDATE_FIELDS)

@@ -1,0 +1,135 @@
+"""Load SA-Co/VEval, the video benchmark of SAM 3, and any file of its form or of YouTube-VIS."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from r2vos_mm.registry import DATASETS
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
+from r2vos_mm.utils.files import stems
+from r2vos_mm.utils.veval_file import (
+    VevalFile,
+    frame_names,
+    pairs_of,
+    read_veval_file,
+    video_name,
+)
+
+from .base_referring_dataset import BaseReferringDataset
+from .io.mask_codes import JOINT, MaskCodes
+from .records import Expression, Pair, VideoRecord
+
+
+@DATASETS.register_module()
+class VEvalDataset(BaseReferringDataset):
+    """Pairs of a SA-Co/VEval file: positive ones with masks, negative ones about nothing.
+
+    ::
+
+        <data_root>/<ann_file>                              see :mod:`r2vos_mm.utils.veval_file`
+        <data_root>/<image_folder>/<file name in the file>
+
+    A phrase may be about several objects; its target is the union of their masks. In testing, the
+    pairs of a video are those of the file, with the ids and kinds of its key ``r2vos`` if it has
+    them, else kind ``no_target`` for negatives. In training, negatives come from ``negatives``.
+
+    Args:
+        ann_file: the JSON, relative to ``data_root``.
+        image_folder: folder of the frames, relative to ``data_root``.
+        **kwargs: see :class:`BaseReferringDataset`.
+    """
+
+    METAINFO = dict(dataset_name='saco_veval')
+
+    def __init__(self, *, ann_file: str, image_folder: str = 'JPEGImages', **kwargs: Any) -> None:
+        self.image_folder = image_folder
+        self._masks: MaskCodes | None = None
+        super().__init__(ann_file=ann_file, **kwargs)
+
+    def load_videos(self) -> list[VideoRecord]:
+        """See the base class; the videos are in the order of their names."""
+        problems = ProblemList(self.ann_file)
+        content = read_veval_file(self.ann_file, problems)
+        root = Path(self.data_root) / self.image_folder
+        if not root.is_dir():
+            raise FileNotFoundError(
+                f'{root} is not a folder: put the frames there, or set image_folder of the data set'
+            )
+        reader = _VEvalReader(content, root, problems)
+        frames = {video_name(video): frame_names(video) for video in content.videos}
+        if content.annotations:
+            codes = {str(track['id']): track['segmentations'] for track in content.annotations}
+            self._masks = MaskCodes(codes, frames, Path(self.ann_file).name)
+        records = [reader.record(video) for video in content.videos]
+        problems.report()
+        usable = [r for r in records if r is not None and (self.test_mode or r.expressions)]
+        self._own_pairs = reader.pairs
+        return sorted(usable, key=lambda record: record.video_id)
+
+    def test_pairs(self, video: VideoRecord) -> list[Pair]:
+        """See the base class."""
+        if self.pairs_file is not None:
+            return super().test_pairs(video)
+        return self._own_pairs[video.video_id]
+
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """See the base class."""
+        if self._masks is None:
+            return {}
+        return self._masks.keys_of_clip(video.video_id, frames, targets)
+
+
+class _VEvalReader:
+    """Makes records and pairs of the entries of a file; adds to ``problems`` what is unusable."""
+
+    def __init__(self, content: VevalFile, root: Path, problems: ProblemList) -> None:
+        self.content, self.root, self.problems = content, root, problems
+        self.pairs: dict[str, list[Pair]] = defaultdict(list)
+        self._expressions: dict[str, list[Expression]] = defaultdict(list)
+        for entry, row in zip(content.pairs, pairs_of(content)['pairs']):
+            self._add(entry, row)
+
+    def record(self, video: Mapping[str, Any]) -> VideoRecord | None:
+        """Return one video; None, with a problem, if nothing of it can be used."""
+        name, listed = video_name(video), video['file_names']
+        folders = {(PurePosixPath(n).parent, PurePosixPath(n).suffix) for n in listed}
+        (folder, suffix), *others = folders
+        problem = ''
+        if others:
+            problem = 'has frames in several folders, or of several kinds'
+        elif not all(part == '.' or is_plain_name(part) for part in folder.parts):
+            problem = f'has frames in {folder}, which is no folder below {self.root.name}'
+        elif not (self.root / folder).is_dir():
+            problem = f'listed, but {self.root.name}/{folder} is missing'
+        elif not self.pairs[name]:
+            problem = 'has no usable pair'
+        if problem:
+            self.problems.add(name, problem, 'video skipped')
+            return None
+        found, names = stems(self.root / folder, suffix), frame_names(video)
+        for frame in (frame for frame in names if frame not in found):
+            self.problems.add(name, f'{folder}/{frame}{suffix} is missing', 'frame skipped')
+        expressions = self._expressions[name]
+        return VideoRecord(
+            name,
+            tuple(frame for frame in names if frame in found),
+            self.root / folder,
+            None,
+            tuple(e for e in expressions if not e.is_absent),
+            absent=tuple(e for e in expressions if e.is_absent),
+            frame_suffix=suffix,
+        )
+
+    def _add(self, entry: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+        """Add a pair, and its text as an expression of its video."""
+        is_negative, text = row['label'] == 0, normalise_text(row['exp'])
+        target = JOINT.join(str(track['id']) for track in self.content.masklets(entry))
+        exp_id = str(row['exp_id'])
+        pair = Pair(text, row['pair_id'], exp_id, target, row['kind'], is_negative)
+        self.pairs[row['video']].append(pair)
+        expression = Expression(exp_id, text, target, is_absent=is_negative)
+        self._expressions[row['video']].append(expression)
