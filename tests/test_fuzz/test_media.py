@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from public_sets import write_video
 
-from r2vos_mm.apis import open_frames
+from r2vos_mm.apis import open_frames, open_source
 from r2vos_mm.datasets.io.videos import decode_frames
 from r2vos_mm.utils.images import image_size, read_image
 
@@ -79,5 +79,22 @@ def test_videos(tmp_path: Path, suffix: str) -> None:
         if importlib.util.find_spec(backend):
             frames = used_or_refused(lambda: decode_frames(path, [0], backend=backend), str(path))
             assert source is None or frames is None or frames[0].shape in shapes
+
+    check()
+
+
+@pytest.mark.parametrize('form', ['JPEG', 'PNG', 'PPM'])
+def test_pipes(form: str) -> None:
+    options = {} if form == 'PPM' else dict(exif=b'Exif\0\0')
+    image = io.BytesIO()
+    Image.fromarray(NOISE).save(image, form, **options)
+
+    @fuzz
+    @given(data=damaged_bytes(image.getvalue() * 3))
+    def check(data: bytes) -> None:
+        source = open_source(io.BytesIO(data))
+        frames = used_or_refused(lambda: list(source), 'the file')
+        if frames is not None:
+            assert {frame.shape for frame in frames} <= {frames[0].shape}
 
     check()

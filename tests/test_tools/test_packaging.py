@@ -155,6 +155,12 @@ class TestWheel:
             'print(get_config(name).filename)\n'
             "print(Config.fromfile('child.py').load_from)\n"
             'print(type(get_model(name)).__name__)\n'
+            'from mmengine.infer import BaseInferencer\n'
+            'from r2vos_mm.apis import R2VOSInferencer\n'
+            'from r2vos_mm.apis.model_sources import resolve_model\n'
+            "print(R2VOSInferencer.list_models(patterns='r2vos_tiny$'))\n"
+            "print(resolve_model('r2vos_tiny').weights)\n"
+            "print(len(BaseInferencer.list_models('r2vos_mm')))\n"
         )
         result = subprocess.run(
             [sys.executable, '-W', 'ignore', '-c', code],
@@ -164,9 +170,13 @@ class TestWheel:
             text=True,
         )
         assert result.returncode == 0, result.stderr
-        *_, config, checkpoint, model = result.stdout.splitlines()
+        lines = [line for line in result.stdout.splitlines() if 'model_name: ' not in line]
+        *_, config, checkpoint, model, listed, weights, count = filter(None, lines)
         configs = tmp_path / 'site/r2vos_mm/.mim/configs'
         assert Path(config) == configs / 'r2vos/r2vos_tiny_2xb3-3k_refshapes.py'
         assert Path(checkpoint).resolve() == configs / 'checkpoints/r2vos_tiny_refshapes.pth'
         assert Path(checkpoint).is_file()
         assert model == 'ReferringVideoSegmentor'
+        assert listed == "['r2vos_tiny']"
+        assert Path(weights) == configs / 'checkpoints/r2vos_tiny_refshapes.pth'
+        assert int(count) > 80

@@ -171,7 +171,7 @@ class ArrayFrames(FrameSource):
         if len(frames) == 0:
             raise ValueError('there are no frames: give at least one array (H, W, 3) of uint8')
         for index, frame in enumerate(frames):
-            as_rgb(frame, index)
+            as_rgb(frame, f'frame {index}')
         self.frames, self.title = frames, title
         self.names = _numbers(len(frames))
 
@@ -180,18 +180,18 @@ class ArrayFrames(FrameSource):
         return rgb_frames(self.frames)
 
 
-def rgb_frames(frames: Iterable[Any]) -> Iterator[np.ndarray]:
-    """Yield what :func:`as_rgb` takes as RGB arrays."""
-    return (as_rgb(frame, index) for index, frame in enumerate(frames))
+def rgb_frames(frames: Iterable[Any], *, of: str = '') -> Iterator[np.ndarray]:
+    """Yield what :func:`as_rgb` takes as RGB arrays; errors call them ``frame 3`` and ``of``."""
+    return (as_rgb(frame, f'frame {index}{of}') for index, frame in enumerate(frames))
 
 
-def as_rgb(frame: Any, index: int = 0) -> np.ndarray:
+def as_rgb(frame: Any, name: str = 'the frame') -> np.ndarray:
     """Return a frame as an array (H, W, 3) uint8 RGB.
 
     Args:
         frame: such an array, a PIL image, a tensor (3, H, W) of uint8 or of floats in [0, 1], or
             the bytes of an image file.
-        index: number of the frame, for messages.
+        name: what errors call it.
 
     Raises:
         ValueError: it is something else.
@@ -203,12 +203,12 @@ def as_rgb(frame: Any, index: int = 0) -> np.ndarray:
         try:
             return _to_rgb(decode_image(frame))
         except OSError as error:
-            raise DataFileError(f'frame {index} is not a complete image ({error})') from error
+            raise DataFileError(f'{name} is not a complete image ({error})') from error
     array = _array_of(frame) if hasattr(frame, 'detach') else frame
     is_array = isinstance(array, np.ndarray)
     if not is_array or array.dtype != np.uint8 or array.shape[2:] != (3,) or array.size == 0:
         what = f'{frame.dtype} {tuple(frame.shape)}' if is_array else type(frame).__name__
-        raise ValueError(f'frame {index} is {what}: frames are RGB arrays (H, W, 3) of uint8')
+        raise ValueError(f'{name} is {what}: frames are RGB arrays (H, W, 3) of uint8')
     return array
 
 

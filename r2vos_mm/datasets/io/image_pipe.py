@@ -11,7 +11,7 @@ from r2vos_mm.utils.files import MAX_FILE_BYTES
 STARTS = (b'\xff\xd8', b'\x89PNG', b'P6')
 
 _BLOCK = 2**16
-_PPM_HEADER = re.compile(rb'P6(?:\s|#[^\n]*\n)+(\d+)\s+(\d+)\s+(\d+)\s')
+_PPM_HEADER = re.compile(rb'P6(?:\s|#[^\n]*\n)+(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})\s')
 _PPM_HEADER_BYTES = 256
 # A marker after the pixels of a JPEG; in them, FF is followed by 0 or by a restart marker.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]', re.DOTALL)

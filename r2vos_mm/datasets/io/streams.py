@@ -50,7 +50,7 @@ class PipedFrames(FrameStream):
         if not start:
             raise DataFileError(f'{self.name} is empty: send JPEG, PNG or PPM images, or a video')
         if start.startswith(STARTS):
-            yield from rgb_frames(pipe)
+            yield from rgb_frames(pipe, of=f' of {self.name}')
             return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, 'video')
