@@ -20,7 +20,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from r2vos_mm.utils.cli import UserError
-from r2vos_mm.utils.files import PathLike, atomic_path
+from r2vos_mm.utils.files import PathLike, atomic_path, read_json
 from r2vos_mm.utils.masks_io import compressed_rle
 from r2vos_mm.utils.veval_file import (
     EXTRA,
@@ -90,6 +90,45 @@ def read_veval(path: PathLike) -> list[MaskRecord]:
     """
     content = read_veval_file(path)
     return [_record_of(content, pair, content.masklets(pair), str(path)) for pair in content.pairs]
+
+
+def read_veval_results(
+    path: PathLike, veval_path: PathLike, *, min_score: float = 0.5
+) -> list[MaskRecord]:
+    """Return one record per pair from tracks of a model in the form that YouTube-VIS scores.
+
+    Args:
+        path: JSON list of ``{video_id, category_id, score, segmentations}``.
+        veval_path: the SA-Co/VEval file with the pairs, whose ids the results use.
+        min_score: tracks below it do not count; 0.5 is that of the SA-Co scores.
+
+    Raises:
+        FileNotFoundError: a file does not exist.
+        ValueError: one has another form.
+        DataFileError: a run-length code is broken.
+    """
+    content = read_veval_file(veval_path)
+    tracks = read_json(path)
+    lengths = {video['id']: len(video['file_names']) for video in content.videos}
+    if not isinstance(tracks, list):
+        raise ValueError(f'{path} is not a list of tracks')
+    for number, track in enumerate(tracks):
+        if problem := _result_problem(track, lengths):
+            raise ValueError(f'{path}: track {number} {problem}')
+    kept = [track for track in tracks if track['score'] >= min_score]
+    predicted = replace(content, annotations=kept)
+    pairs = [{key: pair[key] for key in pair if key != EXTRA} for pair in content.pairs]
+    return [_record_of(predicted, pair, predicted.masklets(pair), str(path)) for pair in pairs]
+
+
+def _result_problem(track: Any, lengths: Mapping[Any, int]) -> str | None:
+    try:
+        length = lengths[track['video_id']]
+        found = len(track['segmentations'])
+        track['category_id'], float(track['score'])
+    except (KeyError, TypeError, ValueError) as error:
+        return f'has not the form {{video_id, category_id, score, segmentations}} ({error!r})'
+    return None if found == length else f'has {found} segmentations, its video has {length} frames'
 
 
 def read_youtube_vis(path: PathLike) -> list[MaskRecord]:

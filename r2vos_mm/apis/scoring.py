@@ -292,7 +292,7 @@ class _Reader:
         for row, index in enumerate(frames):
             frame = self.task.frames[index]
             try:
-                is_usable = self._is_complete_list()
+                is_usable = self.files.is_complete(self.folder, len(self.task.frames))
                 mask = self.files.read(self.folder, frame, index, self.shape) if is_usable else None
             except DataFileError as error:
                 self.broken[frame] = str(error)
@@ -302,11 +302,6 @@ class _Reader:
             else:
                 values[row] = self._usable(mask)
         return values
-
-    def _is_complete_list(self) -> bool:
-        """Return whether masks without names, which are numbered, are as many as the frames."""
-        names = self.files.names(self.folder)
-        return 0 not in names or len(names) == len(self.task.frames)
 
     def report(self, outcome: Outcome) -> None:
         """Add what was wrong."""

@@ -83,6 +83,11 @@ class MaskFiles:
         """Return whether there is such a folder."""
         return (self.path / self._below(folder)).is_dir()
 
+    def is_complete(self, folder: str, num_frames: int) -> bool:
+        """Return whether masks without names, which are numbered, are as many as the frames."""
+        names = self.names(folder)
+        return 0 not in names or len(names) == num_frames
+
     def top(self) -> Path:
         """Return the path that holds the expected folders."""
         return self.path / self.root
@@ -131,7 +136,8 @@ class _RleJson(MaskFiles):
     """``{<video>: {<expression>: masks}}`` in JSON.
 
     ``masks`` is a list with one COCO run-length code per listed frame, or a mapping from frame
-    names to codes; ``null`` is an empty mask. The counts of a code are text or a list of runs.
+    names to codes; ``null`` is an empty mask. The counts of a code are text or a list of runs. A
+    dict with ``prediction_masks`` in place of ``masks``, which Sa2VA writes, stands for them.
     """
 
     def read(
@@ -160,6 +166,8 @@ class _RleJson(MaskFiles):
         content = _load_json(self.path)
         for part in self._below(folder).split('/'):
             content = content.get(part) if isinstance(content, dict) else None
+        if isinstance(content, dict) and isinstance(content.get('prediction_masks'), list):
+            content = content['prediction_masks']
         return content if isinstance(content, (list, dict)) else None
 
     def folders(self) -> Iterable[str]:
