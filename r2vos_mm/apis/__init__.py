@@ -14,8 +14,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         'r2vos_mm.datasets.io.sources': ['open_frames', 'open_source', 'open_sources'],
         'compressed_masks': ['CompressedMasks'],
-        'inference': ['init_model', 'segment_video'],
+        'inference': ['segment_video'],
         'inferencer': ['R2VOSInferencer'],
+        'model_loading': ['init_model'],
         'results': ['VideoSegmentation'],
     },
 )

@@ -28,7 +28,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
 def model_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of config, checkpoint, number of videos, device, output and overrides."""
     parser = parser_of(description)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or name of a listed model')
     parser.add_argument('checkpoint', help='checkpoint file or URL')
     parser.add_argument(
         '--num-videos',
@@ -51,10 +51,12 @@ def build_model(args: argparse.Namespace) -> ReferringVideoSegmentor:
     """
     if getattr(args, 'num_videos', 1) < 1:
         raise UsageError('--num-videos is at least 1')
-    config = existing_file(args.config, what='Config')
+    from r2vos_mm.engine.model_index import config_file
+
+    config = config_file(args.config)
     checkpoint = existing_file(args.checkpoint, what='Checkpoint')
 
-    from .inference import init_model
+    from .model_loading import init_model
 
     return init_model(
         config, checkpoint, device=args.device, cfg_options=cfg_options(args.cfg_options)

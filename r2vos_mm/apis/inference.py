@@ -1,36 +1,27 @@
-"""Build a model from a config and a checkpoint, and segment videos with it."""
+"""Segment videos with a model."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.logging import print_log
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.datasets import normalise_text
 from r2vos_mm.datasets.io.frames import FrameSource
 from r2vos_mm.datasets.io.sources import FrameInput, open_frames
-from r2vos_mm.engine.config import read_config
-from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import split_windows
-from r2vos_mm.registry import MODELS
-from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
 from r2vos_mm.utils.expressions_file import is_text
-from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
-from r2vos_mm.utils.state_dict import check_weights, weights_of
 
 from .results import VideoSegmentation
 from .stage_clock import StageClock
@@ -51,77 +42,6 @@ _NOT_PER_FRAME = (
     'PackReferringInputs',
     'PackTargetInputs',
 )
-
-
-@quiet()
-def init_model(
-    config: PathLike | Config,
-    checkpoint: PathLike | None = None,
-    *,
-    device: str | torch.device = 'auto',
-    cfg_options: Mapping | None = None,
-) -> ReferringVideoSegmentor:
-    """Build a model for inference; its attribute ``cfg`` is its config.
-
-    Args:
-        config: config or its file.
-        checkpoint: file or URL, read without running code from it; None leaves the weights
-            random, with a warning.
-        device: ``auto`` takes a GPU if there is one.
-        cfg_options: settings that override the config, such as
-            ``{'model.test_cfg.frames_per_pass': 8}``.
-
-    Raises:
-        UsageError: the config cannot be read, its model not be built, or there is no such device.
-        FileNotFoundError: config or checkpoint do not exist.
-        CheckpointReadError: the file is damaged, no checkpoint, or needs unpickling.
-        CheckpointMismatchError: the weights are those of another model.
-    """
-    if isinstance(config, Config):
-        config = config.copy()
-        config.merge_from_dict(dict(cfg_options or {}))
-    elif not Path(config).is_file():
-        raise FileNotFoundError(f'Config {config} does not exist')
-    else:
-        config = read_config(config, cfg_options, needs=['model'])
-    init_default_scope(config.get('default_scope', 'r2vos_mm'))
-    check_settings(config, only=['model'])
-    device = checked_device(device)
-    with as_usage_error('model'):
-        model = MODELS.build(config.model)
-    if checkpoint is None:
-        print_log('init_model got no checkpoint: the weights are random', level=30)
-    else:
-        load_weights(model, checkpoint)
-    model.cfg = config
-    return model.to(device).eval()
-
-
-def checked_device(device: str | torch.device) -> torch.device:
-    """Return a device; ``'auto'`` takes a GPU if there is one.
-
-    Raises:
-        UsageError: there is no such device.
-    """
-    if device == 'auto':
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f'device {str(device)!r} cannot be used: {one_line(error)}') from error
-    return torch.device(device)
-
-
-def load_weights(model: torch.nn.Module, checkpoint: PathLike) -> None:
-    """Load a checkpoint whose weights all fit the model; raises as :func:`init_model` does."""
-    content = load_checkpoint(str(checkpoint))
-    if not isinstance(content, Mapping):
-        raise CheckpointReadError(
-            f'{checkpoint} holds a {type(content).__name__}, a checkpoint '
-            'holds a mapping with a state_dict'
-        )
-    check_weights(model, content, source=str(checkpoint), strict=True)
-    model.load_state_dict(weights_of(content), strict=False)
 
 
 @quiet()

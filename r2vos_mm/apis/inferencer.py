@@ -25,7 +25,8 @@ from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import warn
 
 from .compressed_masks import CompressedMasks
-from .inference import FrameTransform, checked_sentences, init_model, model_precision, segment_video
+from .inference import FrameTransform, checked_sentences, model_precision, segment_video
+from .model_loading import init_model
 from .model_sources import listed_names, resolve_model
 from .results import DEFAULT_FPS, VideoSegmentation, check_names
 

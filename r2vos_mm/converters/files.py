@@ -60,7 +60,9 @@ def read_released(
             )
         report.append(listing('skipped as requested', left))
         weights = {name: tensor for name, tensor in weights.items() if name not in left}
-    return ConvertedFile(_content(weights, source), '\n'.join(report))
+    content = _content(weights, source)
+    content['meta']['language_model'] = roberta_config(converted.weights)
+    return ConvertedFile(content, '\n'.join(report))
 
 
 def restore_released(released: ReleasedFormat, config: Mapping, source: Path) -> ConvertedFile:

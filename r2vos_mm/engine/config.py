@@ -14,8 +14,9 @@ from mmengine.fileio.handlers import file_handlers
 from mmengine.fileio.handlers.yaml_handler import YamlHandler
 from mmengine.utils import import_modules_from_strings
 
-from r2vos_mm.utils.cli import UsageError, as_usage_error, existing_file, one_line, user_message
+from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line, user_message
 
+from .model_index import config_file
 from .unread_settings import check_data_config, check_options
 
 # Packages whose modules and configs a file of data may name: what is installed is trusted.
@@ -35,7 +36,7 @@ def read_config(
     registered are refused.
 
     Args:
-        path: ``*.py``, ``*.yaml``, ``*.yml`` or ``*.json``.
+        path: ``*.py``, ``*.yaml``, ``*.yml`` or ``*.json``; or what :func:`config_file` takes.
         options: values by dotted keys, as of ``--cfg-options``.
         needs: keys at the top that must hold a dict, such as ``model``.
 
@@ -43,7 +44,7 @@ def read_config(
         UsageError: the file cannot be read as a config, lacks what it needs, or an option
             overrides nothing.
     """
-    existing_file(path, what='Config')
+    path = config_file(path)
     is_data = Path(path).suffix != '.py'
     try:
         with ExitStack() as stack:

@@ -166,7 +166,7 @@ def print_table(args: argparse.Namespace) -> None:
     """Measure all predictors and print a table."""
     import torch
 
-    from r2vos_mm.apis.inference import checked_device
+    from r2vos_mm.apis.model_loading import checked_device
     from r2vos_mm.models.heads import DynamicMaskPredictor, LinearMaskPredictor
 
     args.device = checked_device(args.device)

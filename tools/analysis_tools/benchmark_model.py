@@ -247,7 +247,7 @@ def measure(phase: str, args: argparse.Namespace) -> Measurement:
     """Build the model and measure the phase in this process."""
     import torch
 
-    from r2vos_mm.apis.inference import checked_device
+    from r2vos_mm.apis.model_loading import checked_device
 
     args.threads = args.threads or torch.get_num_threads()
     torch.set_num_threads(args.threads)

@@ -57,17 +57,23 @@ def read_state(source: str | Path) -> BackboneWeights:
         FileNotFoundError: The file does not exist.
         CheckpointReadError: It is damaged, holds objects other than plain data, or no tensors.
     """
-    content = load_checkpoint(str(source))
-    if isinstance(content, dict):
-        found = [content[n] for n in _CONTAINERS if isinstance(content.get(n), dict)]
-        content = found[0] if found else content
-        tensors = {n: x for n, x in content.items() if isinstance(n, str) and isinstance(x, Tensor)}
-        if tensors:
-            return BackboneWeights(tensors, tuple(str(n) for n in content if n not in tensors))
-    raise CheckpointReadError(
-        f'{source} holds no state dict, neither at its top level nor under '
-        f'{", ".join(_CONTAINERS)}; give a file of model weights.'
-    )
+    found = find_state(load_checkpoint(str(source)))
+    if not found.weights:
+        raise CheckpointReadError(
+            f'{source} holds no state dict, neither at its top level nor under '
+            f'{", ".join(_CONTAINERS)}; give a file of model weights.'
+        )
+    return found
+
+
+def find_state(content: object) -> BackboneWeights:
+    """Return the tensors of the state dict in the content of a file; none if there is none."""
+    if not isinstance(content, dict):
+        return BackboneWeights({})
+    found = [content[n] for n in _CONTAINERS if isinstance(content.get(n), dict)]
+    content = found[0] if found else content
+    tensors = {n: x for n, x in content.items() if isinstance(n, str) and isinstance(x, Tensor)}
+    return BackboneWeights(tensors, tuple(str(n) for n in content if n not in tensors))
 
 
 def _trunk(

@@ -1,0 +1,211 @@
+"""Build a model from a config and a checkpoint, in this package's format or as released."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, load_checkpoint
+from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
+from r2vos_mm.engine.config import read_config
+from r2vos_mm.engine.model_index import config_file, find_model
+from r2vos_mm.engine.unread_settings import check_settings
+from r2vos_mm.models.backbones import find_state
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.models.text_encoders import load_tokenizer
+from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
+from r2vos_mm.utils.files import PathLike
+from r2vos_mm.utils.logging import log, quiet
+from r2vos_mm.utils.state_dict import (
+    CheckpointMismatchError,
+    check_weights,
+    compare_weights,
+    weights_of,
+)
+
+_CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.tar', '.bin')
+
+
+@quiet()
+def init_model(
+    config: PathLike | Config | None = None,
+    checkpoint: PathLike | None = None,
+    *,
+    device: str | torch.device = 'auto',
+    cfg_options: Mapping | None = None,
+) -> ReferringVideoSegmentor:
+    """Build a model for inference; its attribute ``cfg`` is its config.
+
+    Released checkpoints of R2-VOS, ReferFormer and MTTR are recognised by the names of their
+    tensors and converted in memory. Their language model comes from the file, so that only its
+    tokenizer is loaded from ``model.text_encoder.tokenizer``, by default that of
+    ``model.text_encoder.name_or_path``.
+
+    Args:
+        config: config, its file, or a name or alias of a listed model (``r2vos_r50_released``).
+            None chooses the config of a released checkpoint.
+        checkpoint: file or URL, read without running code from it; None leaves the weights
+            random, with a warning. May be given alone, as the only argument.
+        device: ``auto`` takes a GPU if there is one.
+        cfg_options: settings that override the config, such as
+            ``{'model.test_cfg.frames_per_pass': 8}``.
+
+    Raises:
+        UsageError: the config cannot be read, its model not be built, the checkpoint does not tell
+            its config, or there is no such device.
+        FileNotFoundError: config or checkpoint do not exist.
+        CheckpointReadError: the file is damaged, no checkpoint, or needs unpickling.
+        CheckpointMismatchError: the weights are those of another model.
+        OSError: the language model or its tokenizer cannot be loaded.
+    """
+    if checkpoint is None and str(config).endswith(_CHECKPOINT_SUFFIXES):
+        config, checkpoint = None, config
+    device = checked_device(device)
+    content = None if checkpoint is None else _read(checkpoint)
+    released = recognise(find_state(content).weights)
+    if config is None:
+        config = _config_of(released, checkpoint)
+    config = _ready_config(config, cfg_options)
+    if released is not None:
+        model = _released_model(config, released, source=str(checkpoint))
+    else:
+        _take_language_model(config, content)
+        with as_usage_error('model'):
+            model = MODELS.build(config.model)
+        if content is None:
+            print_log('init_model got no checkpoint: the weights are random', level=30)
+        else:
+            _load(model, content, source=str(checkpoint))
+    model.cfg = config
+    return model.to(device).eval()
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """Return a device; ``'auto'`` takes a GPU if there is one.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f'device {str(device)!r} cannot be used: {one_line(error)}') from error
+    return torch.device(device)
+
+
+def load_weights(model: nn.Module, checkpoint: PathLike) -> None:
+    """Load a checkpoint whose weights all fit the model; raises as :func:`init_model` does."""
+    _load(model, _read(checkpoint), source=str(checkpoint))
+
+
+def _read(checkpoint: PathLike) -> Mapping[str, Any]:
+    """Read a checkpoint; released ones hold the arguments of their training script."""
+    with admitted_classes([argparse.Namespace]):
+        content = load_checkpoint(str(checkpoint))
+    if not isinstance(content, Mapping):
+        raise CheckpointReadError(
+            f'{checkpoint} holds a {type(content).__name__}, a checkpoint '
+            'holds a mapping with a state_dict'
+        )
+    return content
+
+
+def _load(model: nn.Module, content: Mapping[str, Any], *, source: str) -> None:
+    check_weights(model, content, source=source, strict=True)
+    model.load_state_dict(weights_of(content), strict=False)
+
+
+def _config_of(released: ReleasedCheckpoint | None, checkpoint: PathLike | None) -> str:
+    """Return the alias of the config of a released checkpoint."""
+    if checkpoint is None:
+        raise UsageError('init_model got neither a config nor a checkpoint')
+    if released is None:
+        raise UsageError(
+            f'{checkpoint} is no released checkpoint of R2-VOS, ReferFormer or MTTR: name the '
+            'config that it was trained with'
+        )
+    if find_model(released.alias) is None:
+        raise UsageError(f'{checkpoint} is {released}: name its config')
+    log(f'{checkpoint} is {released}: the config is {released.alias}')
+    return released.alias
+
+
+def _ready_config(config: PathLike | Config, options: Mapping | None) -> Config:
+    if isinstance(config, Config):
+        config = config.copy()
+        config.merge_from_dict(dict(options or {}))
+    else:
+        try:
+            config = config_file(config)
+        except UsageError as error:
+            raise FileNotFoundError(str(error)) from error
+        config = read_config(config, options, needs=['model'])
+    init_default_scope(config.get('default_scope', 'r2vos_mm'))
+    check_settings(config, only=['model'])
+    return config
+
+
+def _released_model(
+    config: Config, released: ReleasedCheckpoint, *, source: str
+) -> ReferringVideoSegmentor:
+    """Build the model of a config, and fill all of it from a released checkpoint.
+
+    The text encoder in ``config`` gets the language model of the file.
+    """
+    weights = released.released.to_ours(dict(released.state), source=source).weights
+    with as_usage_error('model'):
+        model = model_like(config.model, weights)
+    fit = compare_weights(model, weights, source=source, hooks=False)
+    fit.require(advice=_advice(config, released))
+    model.load_state_dict(weights, strict=False)
+    encoder = config.model.text_encoder
+    encoder.language_model = roberta_config(weights)
+    model.text_encoder.tokenizer = _exact_tokenizer(
+        encoder.get('tokenizer') or encoder.name_or_path, model.text_encoder.language_model.config
+    )
+    return model
+
+
+def _advice(config: Config, released: ReleasedCheckpoint) -> str:
+    model = find_model(released.alias)
+    if model is None:
+        return f'The file is {released}: use a config of these sizes.'
+    if config.filename and Path(config.filename).resolve() == model.config.resolve():
+        return f'The file is {released}, but not as published.'
+    return f'The file is {released}: use the config {model.config.name} ({released.alias}).'
+
+
+def _exact_tokenizer(name: str, config: Any) -> object:
+    """Load a tokenizer that has exactly the tokens of a language model.
+
+    Raises:
+        CheckpointMismatchError: it has others.
+        OSError: it cannot be loaded.
+    """
+    tokenizer = load_tokenizer(name, config)
+    if len(tokenizer) != config.vocab_size:
+        raise CheckpointMismatchError(
+            f'the tokenizer of {name!r} has {len(tokenizer)} tokens, the language model in the '
+            f'checkpoint {config.vocab_size}: set model.text_encoder.tokenizer to the tokenizer '
+            'of roberta-base'
+        )
+    return tokenizer
+
+
+def _take_language_model(config: Config, content: Mapping[str, Any] | None) -> None:
+    """Let the text encoder be built as a converted checkpoint describes its language model."""
+    found = ((content or {}).get('meta') or {}).get('language_model')
+    encoder = config.model.get('text_encoder')
+    if found and encoder is not None and not encoder.get('language_model'):
+        encoder.language_model = found

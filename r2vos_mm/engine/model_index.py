@@ -1,0 +1,135 @@
+"""Find configs and weights by the names and aliases in the metafiles of the package."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import r2vos_mm
+from r2vos_mm.utils.cli import UsageError, existing_file
+
+_PREFIX = 'r2vos_mm::'
+_INDEX = 'model-index.yml'
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model of a metafile.
+
+    Attributes:
+        name: name of its config without ``.py``.
+        config: the config file.
+        method: R2-VOS, ReferFormer or MTTR.
+        aliases: other names.
+        weights: path or address of weights in the format of this package; None if there are none.
+        released: address of the checkpoint of its authors; None if there is none.
+        training_data: names of data sets.
+        metrics: published ones are marked as such in their names.
+        dataset: on which the metrics were measured.
+    """
+
+    name: str
+    config: Path
+    method: str
+    aliases: tuple[str, ...] = ()
+    weights: str | None = None
+    released: str | None = None
+    training_data: str = ''
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    dataset: str = ''
+
+
+def content_root() -> Path:
+    """Return the folder of ``configs``, ``tools`` and ``model-index.yml``.
+
+    That is the root of a clone, or ``.mim`` in an installed package.
+
+    Raises:
+        UsageError: the package was copied without them.
+    """
+    package = Path(r2vos_mm.__file__).parent
+    for folder in (package.parent, package / '.mim'):
+        if (folder / _INDEX).is_file():
+            return folder
+    raise UsageError(f'{package} has no configs beside it: install the package again')
+
+
+@cache
+def listed_models() -> tuple[ListedModel, ...]:
+    """Return all models of the metafiles."""
+    root = content_root()
+    return tuple(
+        _listed(model, root)
+        for file in _read_yaml(root / _INDEX)['Import']
+        for model in _read_yaml(root / file)['Models']
+    )
+
+
+def find_model(name: str) -> ListedModel | None:
+    """Return the model of a name or alias, in small or capital letters; None if it is not listed.
+
+    >>> find_model('r2vos_r50_released').name
+    'r2vos-released_r50_8xb1-6e_ref-ytvos'
+    """
+    wanted = name.lower()
+    for model in listed_models():
+        if wanted in (model.name.lower(), *map(str.lower, model.aliases)):
+            return model
+    return None
+
+
+def config_file(config: str | Path) -> Path:
+    """Return the file of a config that is given by path, name, alias or ``r2vos_mm::PATH``.
+
+    Raises:
+        UsageError: there is none; suggests similar names.
+    """
+    path, text = Path(config), str(config)
+    if path.is_file():
+        return path
+    if text.startswith(_PREFIX):
+        path = content_root() / 'configs' / text.removeprefix(_PREFIX)
+        if path.is_file():
+            return path
+    model = find_model(text)
+    if model is not None:
+        return model.config
+    if len(path.parts) == 1 and not path.suffix and not path.exists():
+        raise UsageError(f'Config {config} is no file and no listed model{_suggestion(text)}')
+    return Path(existing_file(path, what='Config'))
+
+
+def _suggestion(name: str) -> str:
+    known = [alias for model in listed_models() for alias in (model.name, *model.aliases)]
+    close = difflib.get_close_matches(name, known, n=3)
+    return f'; did you mean {" or ".join(close)}?' if close else ''
+
+
+def _listed(model: Mapping[str, Any], root: Path) -> ListedModel:
+    [result] = model['Results']
+    weights = model.get('Weights')
+    if weights is not None and '://' not in weights:
+        weights = str(root / weights)
+    return ListedModel(
+        name=model['Name'],
+        config=root / model['Config'],
+        method=model['In Collection'],
+        aliases=tuple(_texts(model.get('Alias', ()))),
+        weights=weights,
+        released=model.get('Converted From', {}).get('Weights'),
+        training_data=model['Metadata']['Training Data'],
+        metrics=dict(result['Metrics']),
+        dataset=result['Dataset'],
+    )
+
+
+def _texts(value: str | list[str]) -> Iterator[str]:
+    yield from [value] if isinstance(value, str) else value
+
+
+def _read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
