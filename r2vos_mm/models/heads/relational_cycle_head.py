@@ -136,13 +136,16 @@ class RelationalCycleHead(BaseModule):
             key_pos=None,
             key_padding_mask=flatten_padding(padding, 1),
         )[-1, :, 0]
+        logit = self.judge(sentence, reconstructed, presence)
+        return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit)
+
+    def judge(self, sentence: Tensor, reconstructed: Tensor, presence: Tensor | None) -> Tensor:
+        """Return the (P,) logits of misalignment of e and e', (P, C) each."""
         inputs = [sentence, reconstructed]
         if self.sees_words:
             inputs.append(presence[:, None].to(sentence))
         logit = self.discriminator(torch.cat(inputs, dim=-1)).squeeze(-1)
-        if self.prior_weight:
-            logit = logit - self.prior_weight * presence
-        return CycleOutput(reconstructed=reconstructed, misalignment_logit=logit)
+        return logit - self.prior_weight * presence if self.prior_weight else logit
 
     def loss(
         self, cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
