@@ -21,7 +21,7 @@ PAGES = sorted(
 )
 TREES = ('configs', 'docs', 'r2vos_mm', 'tests', 'tools')
 # Files that a reader writes, and names that stand for any file.
-READERS_FILES = {'my_videos.py', 'setup.py', 'pyproject.toml'}
+READERS_FILES = {'my_videos.py', 'my_parts.py', 'my_config.py', 'setup.py', 'pyproject.toml'}
 PLACEHOLDER = re.compile(r'\bNAME\b|nowhere')
 # Classes that configs take from MMEngine, MMCV, MMDetection, MMSegmentation and PyTorch.
 OTHER_LIBRARIES = {
