@@ -22,10 +22,11 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from r2vos_mm.apis.exporters import slug
 from r2vos_mm.utils.expressions_file import is_text
 
 from .clips import Clip, ClipStore, Limits, RefusedError, title_of
-from .downloads import DOWNLOADS, file_name
+from .downloads import DOWNLOADS
 from .guard import Guard
 from .jobs import DONE, FINAL, Job, JobQueue, Segment
 from .results import page_record
@@ -145,9 +146,9 @@ class Page:
         clip = self.store[str(content.get('clip'))]
         texts = self.checked_texts(content.get('texts'))
         height, width = clip.size
-        if 2 * len(texts) * len(clip.names) * height * width > self.limits.result_bytes:
+        if 2 * len(texts) * len(clip) * height * width > self.limits.result_bytes:
             raise RefusedError(
-                f'{len(texts)} expressions in {len(clip.names)} frames of {width}×{height} pixels '
+                f'{len(texts)} expressions in {len(clip)} frames of {width}×{height} pixels '
                 'need too much memory: give fewer expressions, or a shorter or smaller clip',
                 413,
             )
@@ -210,6 +211,7 @@ class Page:
         )
         write, media_type = DOWNLOADS[name]
         folder = tempfile.TemporaryDirectory(dir=self.store.root)
+        title = slug(Path(job.clip.title).stem) or 'clip'
         path = Path(folder.name, name)
         try:
             self.store[job.clip.key]  # it may have been removed
@@ -221,7 +223,7 @@ class Page:
         return FileResponse(
             path,
             media_type=media_type,
-            filename=f'{file_name(Path(job.clip.title).stem)}_{name}',
+            filename=f'{title}_{name}',
             headers=FRESH,
             background=BackgroundTask(folder.cleanup),
         )
@@ -253,12 +255,12 @@ def clip_record(clip: Clip) -> dict[str, Any]:
     return dict(
         key=clip.key,
         title=clip.title,
-        frames=len(clip.names),
+        frames=len(clip),
         fps=clip.fps,
         size=list(clip.size),
         texts=list(clip.texts),
         is_sample=clip.is_sample,
-        problem=clip.problem,
+        problem=clip.source.problem,
     )
 
 

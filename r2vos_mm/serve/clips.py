@@ -76,32 +76,33 @@ class Clip:
         key: its name in addresses.
         title: its name for people.
         path: the video or image.
+        source: its T frames at their full size.
         folder: folder of its pictures, ``0.jpg``, ``1.jpg``, ...
-        names: T names of the frames.
-        fps: frames per second.
         size: height and width in pixels.
         texts: expressions to suggest.
         is_sample: whether it came with the package.
-        problem: what is missing from a damaged clip, None if nothing is.
     """
 
     key: str
     title: str
     path: Path
+    source: FrameSource
     folder: Path
-    names: Sequence[str]
-    fps: float
     size: tuple[int, int]
     texts: Sequence[str] = ()
     is_sample: bool = False
-    problem: str | None = None
 
-    def frames(self, limit: int | None = None) -> FrameSource:
-        """Open the frames at their full size."""
-        return open_clip(self.path, limit)
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.source)
+
+    @property
+    def fps(self) -> float:
+        """Return the frames per second."""
+        return self.source.fps or DEFAULT_FPS
 
 
-def open_clip(path: Path, limit: int | None = None) -> FrameSource:
+def open_clip(path: Path, limit: int) -> FrameSource:
     """Open a video or an image of at most ``limit`` frames.
 
     Raises:
@@ -152,7 +153,7 @@ class ClipStore:
             RefusedError: there is no such clip or frame.
         """
         clip = self[key]
-        if not 0 <= index < len(clip.names):
+        if not 0 <= index < len(clip):
             raise RefusedError(f'frame {index} does not exist', 404)
         return clip.folder / f'{index}.jpg'
 
@@ -221,17 +222,7 @@ class ClipStore:
         except DataFileError as error:
             message = one_line(error).replace(str(path), title)
             raise RefusedError(message, 422) from error
-        clip = Clip(
-            key=key,
-            title=title,
-            path=path,
-            folder=folder,
-            names=source.names,
-            fps=source.fps or DEFAULT_FPS,
-            size=size,
-            problem=source.problem,
-            **fields,
-        )
+        clip = Clip(key, title, path, source, folder, size, **fields)
         self._clips[key] = clip
         return clip
 

@@ -52,7 +52,7 @@ class Job:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.total = len(self.clip.names)
+        self.total = len(self.clip)
 
 
 class JobQueue:

@@ -30,7 +30,7 @@ def segment_clip(
     Returns:
         A result with :class:`CompressedMasks`.
     """
-    result = segment_video(model, clip.frames(), texts, on_progress=on_progress, **options)
+    result = segment_video(model, clip.source, texts, on_progress=on_progress, **options)
     return replace(
         result, video=Path(clip.title).stem, ungated_masks=compressed(result.ungated_masks)
     )

@@ -14,6 +14,7 @@ testclient = pytest.importorskip('starlette.testclient', reason='the extra web i
 from pycocotools import mask as coco_mask  # noqa: E402
 
 from r2vos_mm.serve import build_app  # noqa: E402
+from r2vos_mm.serve.downloads import DOWNLOADS  # noqa: E402
 
 ABOUT = dict(model='red', gate_threshold=0.5, judged=True, note=None)
 
@@ -173,20 +174,28 @@ def test_downloads_follow_the_threshold(client):
     names = {f'{folder}/{t:05d}.png' for t in range(5) for folder in folders}
     for threshold, found in ((0.5, [True, False]), (0.1, [True, True]), (0.95, [False, False])):
         query = f'?threshold={threshold}'
-        record = client.get(f'{address}/result.json{query}').json()
-        assert [entry['found'] for entry in record['expressions']] == found
-        codes = [entry['segmentations'][0] for entry in record['expressions']]
+        records = client.get(f'{address}/masks.json{query}').json()
+        assert [record['found'] for record in records] == found
+        codes = [record['segmentations'][0] for record in records]
         assert [code is not None for code in codes] == found
         masks = ZipFile(io.BytesIO(client.get(f'{address}/masks.zip{query}').content))
         assert set(masks.namelist()) == names | {'result.json'}
         pixels = decoded(masks.read('1_the_blue_ring/00000.png'))
         assert bool(pixels.any()) == found[1]
         cutouts = ZipFile(io.BytesIO(client.get(f'{address}/cutouts.zip{query}').content))
-        assert len(cutouts.namelist()) == 5 * sum(found)
+        assert sum(name.endswith('.png') for name in cutouts.namelist()) == 5 * sum(found)
 
 
 def decoded(content: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_files_for_other_tools(client):
+    address = submit(client, RED_SQUARE, BLUE_RING)
+    tracks = client.get(f'{address}/youtube_vis.json').json()['annotations']
+    assert len(tracks) == 1
+    pairs = client.get(f'{address}/veval.json').json()['video_np_pairs']
+    assert [pair['num_masklets'] for pair in pairs] == [1, 0]
 
 
 def test_cutouts_are_transparent_outside(client):
@@ -213,14 +222,14 @@ def test_overlay_is_a_video_with_coloured_masks(client, tmp_path):
 @pytest.mark.parametrize('query', ['threshold=x', 'threshold=nan', 'threshold=-0.1', 'threshold='])
 def test_thresholds_are_numbers(client, query):
     address = submit(client, RED_SQUARE)
-    assert error_of(client.get(f'{address}/result.json?{query}'))[0] == 400
+    assert error_of(client.get(f'{address}/masks.json?{query}'))[0] == 400
     assert error_of(client.get(f'{address}/app.py'))[0] == 404
 
 
 def test_downloads_leave_nothing_behind(client, store):
     address = submit(client, RED_SQUARE)
     before = set(store.root.iterdir())
-    for name in ('overlay.mp4', 'masks.zip', 'cutouts.zip', 'result.json'):
+    for name in DOWNLOADS:
         assert client.get(f'{address}/{name}').status_code == 200
     assert set(store.root.iterdir()) == before
 

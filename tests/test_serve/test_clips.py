@@ -29,7 +29,7 @@ def upload(store: ClipStore, content: bytes, name: str, **options):
 
 def test_an_upload_becomes_a_clip_with_pictures(store, clip_file):
     clip = upload(store, clip_file.read_bytes(), 'C:\\clips\\my square.MP4')
-    assert (clip.title, len(clip.names), clip.fps, clip.size) == ('my square.MP4', 5, 5, (48, 80))
+    assert (clip.title, len(clip), clip.fps, clip.size) == ('my square.MP4', 5, 5, (48, 80))
     assert store[clip.key] is clip
     assert clip.path.parent.parent == store.root
     assert clip.path.name == 'upload.mp4'  # nothing of the given name but its kind
@@ -41,7 +41,7 @@ def test_an_upload_becomes_a_clip_with_pictures(store, clip_file):
 
 def test_an_image_is_a_clip_of_one_frame(store, frames):
     _, content = cv2.imencode('.png', frames[0])
-    assert len(upload(store, content.tobytes(), 'a.png').names) == 1
+    assert len(upload(store, content.tobytes(), 'a.png')) == 1
 
 
 def test_large_frames_have_smaller_pictures(store):

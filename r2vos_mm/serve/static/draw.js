@@ -12,6 +12,7 @@ function cleared(canvas, width, height) {
   const context = canvas.getContext('2d');
   context.globalCompositeOperation = 'source-over';
   context.globalAlpha = 1;
+  context.imageSmoothingQuality = 'high';
   context.clearRect(0, 0, width, height);
   return context;
 }
@@ -31,9 +32,7 @@ function contour(mask, width, height, thickness) {
 // Blurred by shrinking: filters of canvases are missing in some browsers.
 function drawBlurred(context, picture, width, height) {
   const small = cleared(scratch, Math.max(1, width >> 5), Math.max(1, height >> 5));
-  small.imageSmoothingQuality = 'high';
   small.drawImage(picture, 0, 0, scratch.width, scratch.height);
-  context.imageSmoothingQuality = 'high';
   context.drawImage(scratch, 0, 0, width, height);
   context.fillStyle = '#0006';
   context.fillRect(0, 0, width, height);

@@ -12,7 +12,11 @@ const FILES = [
   ['overlay.mp4', 'Video', 'masks drawn in, mp4'],
   ['masks.zip', 'Masks', 'one PNG per frame, ZIP'],
   ['cutouts.zip', 'Cut-outs', 'objects on transparent ground, ZIP'],
-  ['result.json', 'Data', 'verdicts, scores, boxes, masks, JSON'],
+  ['masks.json', 'Data', 'verdicts, scores, run-length codes, JSON'],
+];
+const OTHER_FILES = [
+  ['youtube_vis.json', 'YouTube-VIS'],
+  ['veval.json', 'SA-Co/VEval'],
 ];
 
 const at = (id) => document.getElementById(id);
@@ -236,6 +240,7 @@ function showResult(result, job, clip) {
   at('lane-end').textContent = `${(clip.frames / clip.fps).toFixed(1)} s`;
   at('threshold').value = result.gate_threshold;
   gate();
+  if (at('stage').getBoundingClientRect().top > 0.6 * innerHeight) at('view').scrollIntoView();
 }
 
 function threshold() {
@@ -253,6 +258,7 @@ function gate() {
     ? `${found} of ${plural(count, 'object')} in the clip`
     : 'This model gives no verdicts';
   showDownloads(limit);
+  showOtherDownloads(limit);
   drawFrame();
 }
 
@@ -260,9 +266,7 @@ function showDownloads(limit) {
   at('save-hint').textContent = state.result.judged ? `With threshold ${limit.toFixed(2)}.` : '';
   at('downloads').replaceChildren(
     ...FILES.map(([name, title, what]) => {
-      const link = document.createElement('a');
-      link.href = `api/jobs/${state.resultKey}/${name}?threshold=${limit}`;
-      link.download = '';
+      const link = downloadLink(name, limit);
       link.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${ARROW}"/></svg>`;
       const label = document.createElement('strong');
       label.textContent = title;
@@ -273,6 +277,23 @@ function showDownloads(limit) {
       const item = document.createElement('li');
       item.append(link);
       return item;
+    }),
+  );
+}
+
+function downloadLink(name, limit) {
+  const link = document.createElement('a');
+  link.href = `api/jobs/${state.resultKey}/${name}?threshold=${limit}`;
+  link.download = '';
+  return link;
+}
+
+function showOtherDownloads(limit) {
+  at('other-downloads').replaceChildren(
+    ...OTHER_FILES.map(([name, title]) => {
+      const link = downloadLink(name, limit);
+      link.textContent = title;
+      return link;
     }),
   );
 }
