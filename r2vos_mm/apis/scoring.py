@@ -26,9 +26,12 @@ from r2vos_mm.evaluation.mask_files import (
     MevisGroundTruth,
     PairTask,
     PngGroundTruth,
+    VevalGroundTruth,
     VideoTask,
     open_masks,
+    pair_folder,
     values_in,
+    veval_tasks,
 )
 from r2vos_mm.evaluation.metrics.pair_scores import (
     ObjectScores,
@@ -355,13 +358,19 @@ class _Reader:
 def find_ground_truth(
     root: Path, expressions: Path | None, pairs: Path | None
 ) -> tuple[GroundTruth, list[VideoTask]]:
-    """Return annotation and tasks of a folder of MeViS or of the Refer-YouTube-VOS layout.
+    """Return annotation and tasks of MeViS, of the Refer-YouTube-VOS layout, or of SA-Co/VEval.
 
     Args:
-        root: folder with ``mask_dict.json``, or with one folder of PNGs per video.
-        expressions: ``meta_expressions.json`` with object ids; not needed for MeViS.
+        root: folder with ``mask_dict.json``, or with one folder of PNGs per video; or the JSON of
+            SA-Co/VEval.
+        expressions: ``meta_expressions.json`` with object ids; not needed for MeViS, and not for
+            SA-Co/VEval, which has its own pairs.
         pairs: pairs file, None for the expressions of ``expressions``.
     """
+    if root.suffix.lower() == '.json' and root.is_file():
+        if expressions is not None or pairs is not None:
+            raise ValueError(f'{root} has its own expressions and pairs: give no others')
+        return VevalGroundTruth(root), veval_tasks(root)
     mask_dict = root / 'mask_dict.json'
     is_mevis = mask_dict.is_file()
     if is_mevis:
@@ -435,10 +444,7 @@ def _pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
 
 def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask:
     """Return the task of one row; ``own`` is the video's own expression of that number."""
-    folder = f'{row["video"]}/{row["exp_id"]}'
-    if row['label'] != 1:
-        folder = f'{row["video"]}/{row.get("exp_video")}_{row["exp_id"]}_n{row.get("rank")}'
-    elif 'anno_id' in own:
+    if row['label'] == 1 and 'anno_id' in own:
         if normalise_text(own['exp']) != normalise_text(row['exp']):
             raise ValueError(
                 f'{where} has the expression {row["exp"]!r}, the video has {own["exp"]!r} under '
@@ -447,7 +453,7 @@ def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask
         row = row | own
     negative = row['label'] != 1 or own.get('anno_id') == []
     target = () if negative else _target(row, where)
-    return PairTask(row['pair_id'], folder, row['exp'], row['kind'], negative, target)
+    return PairTask(row['pair_id'], pair_folder(row), row['exp'], row['kind'], negative, target)
 
 
 def _target(item: dict[str, Any], where: str) -> tuple[str, ...]:

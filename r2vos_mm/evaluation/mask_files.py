@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,14 @@ from r2vos_mm.utils.data_issues import DataFileError, shown
 from r2vos_mm.utils.files import is_side_file, read_bytes, read_json
 from r2vos_mm.utils.images import MAX_PIXELS
 from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle, read_mask_dict
+from r2vos_mm.utils.veval_file import (
+    EXTRA,
+    VevalFile,
+    frame_names,
+    pairs_of,
+    read_veval_file,
+    video_name,
+)
 
 ANNOTATIONS = 'Annotations'
 VOID = 255
@@ -384,7 +392,74 @@ class MevisGroundTruth:
         return codes
 
 
-GroundTruth = PngGroundTruth | MevisGroundTruth
+class VevalGroundTruth:
+    """Tracks of a SA-Co/VEval file, by their ids.
+
+    The file is read once and shared with processes that are forked afterwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
+        """Return the masks (H, W) bool of the pairs' objects in one frame, by track id."""
+        tracks, size = _veval(self.path)[1], self.shape(task)
+        codes = {n: tracks[n]['segmentations'][index] for p in task.pairs for n in p.target}
+        where = f'{self.path}: frame {index} of annotation'
+        return {n: decode_rle(code, f'{where} {n}', size) for n, code in codes.items() if code}
+
+    def shape(self, task: VideoTask) -> tuple[int, int]:
+        """Return (H, W) of the masks of a video."""
+        video = _veval(self.path)[2][task.video]
+        return video['height'], video['width']
+
+
+@lru_cache(maxsize=1)
+def _veval(path: Path) -> tuple[VevalFile, dict[str, dict], dict[str, dict]]:
+    """Return a SA-Co/VEval file, its tracks by id and its videos by name."""
+    content = read_veval_file(path)
+    tracks = {str(track['id']): track for track in content.annotations}
+    return content, tracks, {video_name(video): video for video in content.videos}
+
+
+def veval_tasks(path: Path) -> list[VideoTask]:
+    """Return the pairs of a SA-Co/VEval file, by the names of its videos.
+
+    Predictions are in ``<video>/<id of the pair>``, or of pairs that come from a pairs file, in the
+    folders of those.
+
+    Raises:
+        FileNotFoundError, ValueError: the file does not exist, is something else, or has no masks.
+    """
+    content, _, videos = _veval(path)
+    if any(pair['num_masklets'] for pair in content.pairs) and not content.annotations:
+        raise ValueError(f'{path} has no annotations: its predictions are scored by a server')
+    pairs: dict[str, list[PairTask]] = {name: [] for name in videos}
+    for entry, row in zip(content.pairs, pairs_of(content)['pairs']):
+        target = tuple(str(track['id']) for track in content.masklets(entry))
+        is_ours = 'pair_id' in entry.get(EXTRA, {})
+        folder = pair_folder(row) if is_ours else f'{row["video"]}/{row["exp_id"]}'
+        own = row['pair_id'], folder, row['exp'], row['kind'], row['label'] == 0, target
+        pairs[row['video']].append(PairTask(*own))
+    return [
+        VideoTask(name, tuple(frame_names(videos[name])), tuple(pairs[name]))
+        for name in sorted(pairs)
+        if pairs[name]
+    ]
+
+
+def pair_folder(row: Mapping[str, Any]) -> str:
+    """Return the folder with the predictions of a row of a pairs file.
+
+    That of a positive pair is ``<video>/<exp_id>``, that of a negative one
+    ``<video>/<exp_video>_<exp_id>_n<rank>``.
+    """
+    if row['label'] == 1:
+        return f'{row["video"]}/{row["exp_id"]}'
+    return f'{row["video"]}/{row.get("exp_video")}_{row["exp_id"]}_n{row.get("rank")}'
+
+
+GroundTruth = PngGroundTruth | MevisGroundTruth | VevalGroundTruth
 
 
 def values_in(ids: np.ndarray) -> list[int]:

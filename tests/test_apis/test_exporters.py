@@ -1,6 +1,7 @@
 """Exports of masks, each read by the library that owns the format."""
 
 import io
+import subprocess
 import sys
 import zipfile
 
@@ -236,6 +237,16 @@ def test_without_supervision(monkeypatch):
     monkeypatch.setitem(sys.modules, 'supervision', None)
     with pytest.raises(UserError, match=r"pip install 'r2vos_mm\[supervision\]'"):
         detections(MASKS, texts=NAMES['texts'], scores=SCORES)
+
+
+def test_nothing_heavy_is_imported():
+    """A viewer of result files needs neither torch nor MMEngine."""
+    code = (
+        'import sys, r2vos_mm.apis.exporters, r2vos_mm.apis.gating\n'
+        "print({'torch', 'mmengine', 'mmcv', 'supervision'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout == 'set()\n'
 
 
 def test_slug():

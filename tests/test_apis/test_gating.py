@@ -91,13 +91,63 @@ def write_sa2va(root: Path) -> Path:
     return root / 'sa2va.json'
 
 
-def write_veval(root: Path) -> Path:
+def write_veval(root: Path, tracks: dict | None = None) -> Path:
     names = {
         video: dict(file_names=[f'{video}/{frame}.jpg' for frame in FRAMES], height=20, width=50)
         for video in 'ab'
     }
-    write_veval_file(root / 'veval.json', veval_from_pairs(dict(pairs=pair_rows()), names))
+    write_veval_file(root / 'veval.json', veval_from_pairs(dict(pairs=pair_rows()), names, tracks))
     return root / 'veval.json'
+
+
+def test_the_annotation_may_be_of_veval(tmp_path: Path, scored) -> None:
+    """The same pairs and scores, from the JSON of SA-Co/VEval alone."""
+    truth, tasks = scored
+    masks = {'left': [LEFT, LEFT], 'right': [RIGHT, RIGHT], 'late': [EMPTY, LEFT]}
+    tracks = {
+        row['pair_id']: [[code(mask) for mask in masks[row['exp']]]]
+        for row in pair_rows()
+        if row['label']
+    }
+    path = write_veval(tmp_path, tracks)
+    veval_truth, veval_tasks = find_ground_truth(path, None, None)
+    assert [t.video for t in veval_tasks] == [t.video for t in tasks]
+    sets = []
+    for number, (known, own) in enumerate([(truth, tasks), (veval_truth, veval_tasks)]):
+        eval_set, _ = score_gated(
+            own,
+            open_predictions(write_samwise(tmp_path), own),
+            known,
+            tmp_path / str(number),
+            consensus=CONSENSUS,
+            gate_threshold=0.5,
+        )
+        values = {entry.key: entry.value for entry in metric_values(eval_set)}
+        sets.append({key: values[key] for key in ('J', 'F', 'R', 'ungated/J', 'cgF1', 'AUROC')})
+    assert sets[0] == sets[1]
+    with pytest.raises(ValueError, match='has its own expressions'):
+        find_ground_truth(path, tmp_path / 'meta_expressions.json', None)
+
+
+def test_pairs_of_others_are_in_folders_of_their_ids(tmp_path: Path) -> None:
+    path = write_veval(tmp_path)
+    content = json.loads(path.read_text())
+    content['video_np_pairs'] = [
+        {key: pair[key] for key in pair if key != 'r2vos'} | dict(num_masklets=0)
+        for pair in content['video_np_pairs']
+    ]
+    path.write_text(json.dumps(content))
+    _, tasks = find_ground_truth(path, None, None)
+    assert [[pair.folder for pair in task.pairs] for task in tasks] == [
+        ['a/1', 'a/2', 'a/5'],
+        ['b/3', 'b/4'],
+    ]
+    assert all(pair.is_negative for task in tasks for pair in task.pairs)
+
+
+def test_a_veval_file_without_masks(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'veval\.json has no annotations'):
+        find_ground_truth(write_veval(tmp_path), None, None)
 
 
 def write_sam3(root: Path) -> Path:
