@@ -100,7 +100,7 @@ def segment_video(
     length = frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
     windows = _windows(model, source, resize, length, on_progress, clock)
     with autocast(model, precision):
-        pairs = model.segment(windows, texts, size)
+        pairs = model.segment(windows, texts, size, frames_per_pass=length)
     result = _result(source, texts, pairs, model.test_cfg.gate_threshold)
     clock.end('postprocess')  # the model reads the masks after the last window
     return replace(result, speed=clock.seconds)

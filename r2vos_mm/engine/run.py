@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -64,11 +66,7 @@ def build_runner(cfg: Config, *, training: bool) -> Runner:
         UsageError: the config cannot work; found before anything is built.
         WeightsError: pre-trained weights are missing.
     """
-    if cfg.get('compile'):
-        raise UsageError(
-            'compile is set in the config: torch.compile does not work with these models yet; '
-            'remove it'
-        )
+    compile_options = _compile_options(cfg)
     if training and cfg.get('load_from'):
         existing_file(cfg.load_from, what=_LOAD_FROM)
     if training:
@@ -79,7 +77,40 @@ def build_runner(cfg: Config, *, training: bool) -> Runner:
     prepare_cpu_processes(cfg)
     with as_usage_error(f'config {cfg.filename}'):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        if compile_options is not None:
+            _compile(runner, compile_options)
     custom_keys = ((cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}).get('custom_keys')
     if training and custom_keys:
         check_custom_keys(custom_keys, [name for name, _ in runner.model.named_parameters()])
     return runner
+
+
+def _compile_options(cfg: Config) -> dict[str, Any] | None:
+    """Return the arguments of ``torch.compile`` that ``compile`` of a config holds; None for off.
+
+    Raises:
+        UsageError: it is neither a bool nor a dict.
+    """
+    options = cfg.get('compile') or False
+    if not isinstance(options, (bool, dict)):
+        raise UsageError(f'compile={options!r}: set True, or a dict of arguments of torch.compile')
+    if options is False:
+        return None
+    return {} if options is True else dict(options)
+
+
+def _compile(runner: Runner, options: dict[str, Any]) -> None:
+    """Compile validation and test, in place of the training steps that MMEngine would compile.
+
+    The frames of training batches have many sizes, each of which would be compiled anew.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not hasattr(model, 'compile_evaluation'):
+        raise UsageError(
+            f'compile is set, but {type(model).__name__} cannot be compiled; remove it'
+        )
+    model.compile_evaluation(**options)
+    runner.cfg.compile = False
+    runner.logger.info(
+        'Validation and test are compiled; the first window of each size of frames takes minutes.'
+    )

@@ -102,6 +102,13 @@ class TextFeatures(Features):
         """(P, L) words that attention must skip; None if there are none."""
         return self.padding if self.has_padding else None
 
+    def mark_dynamic(self) -> None:
+        """Let ``torch.compile`` make one graph for all numbers of expressions and words."""
+        for values in (x for x in self._values() if isinstance(x, Tensor)):
+            torch._dynamo.maybe_mark_dynamic(values, 0)
+        for values in (self.words, self.padding):
+            torch._dynamo.maybe_mark_dynamic(values, 1)
+
     def average(self, values: Tensor) -> Tensor:
         """(P, L, D) values of words -> (P, D) averages without the padding."""
         weights = (~self.padding).to(values.dtype)[..., None]

@@ -1,5 +1,8 @@
 """Checks of a config before anything of it is built."""
 
+import logging
+from types import SimpleNamespace
+
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -17,11 +20,28 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     return configs
 
 
-def test_compile_is_refused(built: list[Config]) -> None:
-    with pytest.raises(UsageError, match='compile is set in the config: .* remove it'):
-        run.build_runner(Config(dict(compile=dict(backend='inductor'))), training=False)
-    run.build_runner(Config(dict(compile=False)), training=False)
-    assert len(built) == 1
+@pytest.mark.parametrize(
+    ('setting', 'options'),
+    [(True, {}), (dict(backend='eager'), dict(backend='eager')), (False, None), (None, None)],
+)
+def test_compile_compiles_evaluation(
+    monkeypatch: pytest.MonkeyPatch, setting: object, options: dict | None
+) -> None:
+    """MMEngine alone would compile training steps."""
+    compiled = []
+    model = SimpleNamespace(compile_evaluation=lambda **given: compiled.append(given))
+    cfg = Config(dict(compile=setting))
+    runner = SimpleNamespace(model=model, cfg=cfg.copy(), logger=logging.getLogger())
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: runner)
+    run.build_runner(cfg, training=False)
+    assert compiled == ([] if options is None else [options])
+    assert not runner.cfg.compile
+
+
+def test_compile_takes_arguments_of_pytorch(built: list[Config]) -> None:
+    with pytest.raises(UsageError, match="compile='inductor': set True, or a dict"):
+        run.build_runner(Config(dict(compile='inductor')), training=False)
+    assert not built
 
 
 def test_missing_weights_are_found_before_the_model_is_built(built: list[Config]) -> None:

@@ -23,12 +23,14 @@ from r2vos_mm.registry import MODELS
 from ..layers.recompute import recompute
 from .checkpoints import load_backbone
 from .windows import (
+    PaddedFrames,
     ShiftedLayout,
     Size3D,
     WindowGrid,
     fit_window,
     merge,
     partition,
+    place_frames,
     relative_position_index,
     shifted_layout,
 )
@@ -89,8 +91,13 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.proj = nn.Linear(channels, channels)
 
-    def forward(self, windows: Tensor, layout: ShiftedLayout | None = None) -> Tensor:
-        """Attend within each of the windows (G, B, M, C), sorted by group if a layout is given."""
+    def forward(
+        self, windows: Tensor, layout: ShiftedLayout | None = None, hidden: Tensor | None = None
+    ) -> Tensor:
+        """Attend within each of the windows (G, B, M, C), sorted by group if a layout is given.
+
+        ``hidden`` (M,) bool are tokens that none may see; None for none.
+        """
         query, key, value = rearrange(
             self.qkv(windows),
             'g b m (part heads d) -> part (g b) heads m d',
@@ -98,6 +105,8 @@ class WindowAttention(nn.Module):
             heads=self.num_heads,
         )
         bias = self._bias(windows.shape[2]).to(query.dtype)
+        if hidden is not None:
+            bias = bias.masked_fill(hidden, float('-inf'))
         mixed = _attend(query, key, value, bias, layout)
         return self.proj(rearrange(mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
 
@@ -157,19 +166,23 @@ class VideoSwinBlock(nn.Module):
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = Mlp(channels, int(channels * mlp_ratio))
 
-    def forward(self, maps: Tensor, grid: WindowGrid) -> Tensor:
+    def forward(self, maps: Tensor, grid: WindowGrid, padded: PaddedFrames | None = None) -> Tensor:
         """(B, T, h, w, C) -> (B, T, h, w, C), attending in the windows of ``grid``."""
-        maps = maps + self.drop_path(self._attend(self.norm1(maps), grid))
+        maps = maps + self.drop_path(self._attend(self.norm1(maps), grid, padded))
         return maps + self.drop_path(self.mlp(self.norm2(maps)))
 
-    def _attend(self, maps: Tensor, grid: WindowGrid) -> Tensor:
-        windows = partition(maps, grid)
+    def _attend(self, maps: Tensor, grid: WindowGrid, padded: PaddedFrames | None) -> Tensor:
+        hidden = None
+        if padded is not None:
+            maps = maps.masked_fill(~padded.shown[:, None, None, None], 0)
+            hidden = padded.hidden
+        windows = partition(maps, grid, padded)
         if grid.is_shifted:
             layout = shifted_layout(grid, maps.device)
-            windows = self.attn(windows[layout.order], layout)[layout.inverse]
+            windows = self.attn(windows[layout.order], layout, hidden)[layout.inverse]
         else:
-            windows = self.attn(windows)
-        return merge(windows, grid)
+            windows = self.attn(windows, hidden=hidden)
+        return merge(windows, grid, padded)
 
 
 class VideoSwinStage(nn.Module):
@@ -192,12 +205,15 @@ class VideoSwinStage(nn.Module):
             for drop_path in drop_paths
         )
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """(B, T, h, w, C) -> (B, T, h, w, C)."""
-        size = maps.shape[1:4]
+    def forward(self, maps: Tensor, num_frames: Tensor | None = None) -> Tensor:
+        """(B, T, h, w, C) -> (B, T, h, w, C); frames from ``num_frames`` on are padding."""
+        size, length = maps.shape[1:4], self.window_size[0]
         grids = [fit_window(size, self.window_size, shifted=shifted) for shifted in (False, True)]
+        padded = [None, None]
+        if num_frames is not None:
+            padded = [place_frames(grid, length, num_frames) for grid in grids]
         for index, block in enumerate(self.blocks):
-            maps = recompute(block, maps, grids[index % 2], when=self.with_cp)
+            maps = recompute(block, maps, grids[index % 2], padded[index % 2], when=self.with_cp)
         return maps
 
 
@@ -277,8 +293,13 @@ class VideoSwinTransformer(BaseModule):
                 self.add_module(f'norm{stage}', build_norm_layer(out_norm, width)[1])
         self._freeze()
 
-    def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, clips: Tensor, num_frames: Tensor | None = None) -> tuple[Tensor, ...]:
         """Extract the maps of a batch of normalised clips (B, T, 3, H, W).
+
+        Args:
+            clips: (B, T, 3, H, W).
+            num_frames: () int64, number of frames before those that pad all clips to T; the maps of
+                these frames are those of the clips without padding. None for T.
 
         Returns:
             Per out index a (B*T, C_i, h_i, w_i) map, frames of a clip in a row, with
@@ -298,7 +319,7 @@ class VideoSwinTransformer(BaseModule):
         for stage, layer in enumerate(self.layers):
             if stage > 0:
                 maps = self.downsamples[stage - 1](maps)
-            maps = layer(maps)
+            maps = layer(maps, num_frames)
             if stage in self.out_indices:
                 normed = getattr(self, f'norm{stage}')(maps) if self.has_out_norm else maps
                 outputs.append(rearrange(normed, 'b t h w c -> (b t) c h w').contiguous())

@@ -5,7 +5,6 @@ Pure functions of sizes, cached per shape. Axes are always (time, rows, columns)
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from operator import eq
 
@@ -13,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
+
+from ..layers.caching import cache_tensors
 
 Size3D = tuple[int, int, int]
 
@@ -66,15 +67,64 @@ def fit_window(size: Size3D, window_size: Size3D, *, shifted: bool) -> WindowGri
     return WindowGrid(tuple(size), tuple(map(min, size, window_size)), shift)
 
 
-def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
+@dataclass(frozen=True)
+class PaddedFrames:
+    """Where the frames of a clip lie in the windows of a longer clip that padding makes of it.
+
+    The windows of a padded clip differ from those of the clip alone. With these places, frames
+    share their windows and masks with the same frames and zeros as without the padding.
+    """
+
+    shown: Tensor  # (T,) bool, False for frames of padding
+    hidden: Tensor  # (M,) bool, tokens of a window that a window of the clip alone lacks
+    # for grids shifted in time: frame at each of the T' places, and place of each of the T frames
+    frames: Tensor | None = None
+    places: Tensor | None = None
+
+
+def place_frames(grid: WindowGrid, window: int, num_frames: Tensor) -> PaddedFrames:
+    """Place the first ``num_frames`` () frames of a padded clip as if the others did not exist.
+
+    Alone, N frames are padded to whole windows and rolled, and the last window holds both ends, for
+    which the layout of the grid has a mask. Here that window becomes the last one of the grid.
+    A clip that is not longer than a window is not rolled.
+
+    Args:
+        grid: division of the padded clip's maps.
+        window: frames of the configured window.
+        num_frames: N, at least 1.
+    """
+    device, extent = num_frames.device, grid.window[0]
+    shown = torch.arange(grid.size[0], device=device) < num_frames
+    hidden = torch.arange(extent, device=device) >= num_frames
+    hidden = hidden.repeat_interleave(grid.window[1] * grid.window[2])
+    if not grid.shift[0]:
+        return PaddedFrames(shown, hidden)
+    is_long = num_frames > window
+    count = (num_frames + window - 1) // window  # windows of the clip alone
+    shift, last = is_long * grid.shift[0], is_long * (grid.counts[0] - 1)
+    place = torch.arange(grid.counts[0] * window, device=device)
+    index = torch.where(place // window == last, count - 1, place // window)
+    frames = (index * window + place % window + shift) % (count * window)
+    place = (place[: grid.size[0]] - shift) % (count * window)
+    index = torch.where(place // window == count - 1, last, place // window)
+    return PaddedFrames(shown, hidden, frames, index * window + place % window)
+
+
+def partition(maps: Tensor, grid: WindowGrid, padded: PaddedFrames | None = None) -> Tensor:
     """Cut maps into windows, after zero-padding and rolling according to the grid.
+
+    ``padded`` places the frames of a padded clip, whose other frames must be zero.
 
     (B, T, h, w, C) -> (G, B, M, C), the G windows counted time first, columns last.
     """
     pad_t, pad_h, pad_w = grid.padding
     if any(grid.padding):
         maps = F.pad(maps, (0, 0, 0, pad_w, 0, pad_h, 0, pad_t))
-    if grid.is_shifted:
+    places = None if padded is None else padded.frames
+    if places is not None:
+        maps = maps.index_select(1, places).roll([-x for x in grid.shift[1:]], dims=(2, 3))
+    elif grid.is_shifted:
         maps = maps.roll([-cells for cells in grid.shift], dims=(1, 2, 3))
     wt, wh, ww = grid.window
     return rearrange(
@@ -82,18 +132,21 @@ def partition(maps: Tensor, grid: WindowGrid) -> Tensor:
     )
 
 
-def merge(windows: Tensor, grid: WindowGrid) -> Tensor:
+def merge(windows: Tensor, grid: WindowGrid, padded: PaddedFrames | None = None) -> Tensor:
     """Put windows back into maps: the inverse of :func:`partition`."""
     (gt, gh, gw), (wt, wh, ww) = grid.counts, grid.window
     axes = dict(gt=gt, gh=gh, gw=gw, wt=wt, wh=wh, ww=ww)
     maps = rearrange(windows, '(gt gh gw) b (wt wh ww) c -> b (gt wt) (gh wh) (gw ww) c', **axes)
-    if grid.is_shifted:
+    places = None if padded is None else padded.places
+    if places is not None:
+        maps = maps.index_select(1, places).roll(grid.shift[1:], dims=(2, 3))
+    elif grid.is_shifted:
         maps = maps.roll(grid.shift, dims=(1, 2, 3))
     frames, rows, columns = grid.size
     return maps[:, :frames, :rows, :columns]
 
 
-@lru_cache(maxsize=CACHED_LAYOUTS)
+@cache_tensors(maxsize=CACHED_LAYOUTS)
 def relative_position_index(window_size: Size3D, tokens: int, device: torch.device) -> Tensor:
     """Return the row of the bias table for each (query, key) of a window of M tokens, (M, M) int64.
 
@@ -114,7 +167,7 @@ def relative_position_index(window_size: Size3D, tokens: int, device: torch.devi
         return index.to(device)
 
 
-@lru_cache(maxsize=CACHED_LAYOUTS)
+@cache_tensors(maxsize=CACHED_LAYOUTS)
 def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     """Group the windows of a shifted grid by their mask.
 

@@ -13,11 +13,10 @@ from torch import Tensor
 from r2vos_mm.utils.kernels import kernels_on
 from r2vos_mm.utils.logging import warn
 
+from .caching import cache_tensors, is_compiling, is_exporting
 from .recompute import recompute
 
 Shapes = list[tuple[int, int]]
-# PyTorch 2.1 cannot tell.
-_is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 
 
 def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -72,6 +71,39 @@ def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
         table = rows.reshape(-1, channels)
         summed.append(F.embedding_bag(index, table, per_sample_weights=share, mode='sum'))
     return torch.stack(summed).view(len(value), -1, heads * channels)
+
+
+def gather_corners(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Do what :func:`sample_and_sum` does with plain gathers, for exported models.
+
+    Runtimes disagree on ``grid_sample`` (TensorRT compiles deformable attention made of it to
+    wrong results without an error), but not on gathers. One corner of one level is gathered at a
+    time, which bounds the memory.
+    """
+    batch, _, heads, channels = value.shape
+    levels = value.transpose(1, 2).flatten(0, 1).split([h * w for h, w in shapes], 1)
+    total = value.new_zeros(())
+    for level, (height, width) in enumerate(shapes):
+        x = locations[:, :, :, level, :, 0].transpose(1, 2).flatten(0, 1) * width - 0.5
+        y = locations[:, :, :, level, :, 1].transpose(1, 2).flatten(0, 1) * height - 0.5
+        weight = weights[:, :, :, level].transpose(1, 2).flatten(0, 1)  # (BH, Q, points)
+        for row, share_y in _neighbours(y, height):
+            for column, share_x in _neighbours(x, width):
+                index = (row * width + column).flatten(1)[..., None].expand(-1, -1, channels)
+                cells = levels[level].gather(1, index).unflatten(1, weight.shape[1:])
+                share = (weight * share_y * share_x)[..., None, :]  # (BH, Q, 1, points)
+                total = total + (share @ cells).squeeze(-2)
+    return total.unflatten(0, (batch, heads)).transpose(1, 2).flatten(2)
+
+
+def _neighbours(places: Tensor, extent: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the two cells around each place along an axis, and their bilinear shares."""
+    low = places.floor()
+    pairs = (low, low + 1 - places), (low + 1, places - low)
+    return [
+        (cell.clamp(0, extent - 1).long(), share * ((cell >= 0) & (cell < extent)))
+        for cell, share in pairs
+    ]
 
 
 def run_triton(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -146,11 +178,13 @@ def multi_scale_deformable_attention(
     """Sum weighted samples of several maps with the first of :data:`KERNELS` that takes them.
 
     Arguments and result are those of :func:`sample_and_sum`; locations outside of a map sample
-    zeros. Compiled and exported models use PyTorch, whose operators the compiler can fuse, and so
-    do all with the environment variable ``R2VOS_NO_KERNELS=1``. ``with_cp`` recomputes the samples
-    of PyTorch in the backward pass; kernels keep none.
+    zeros. Compiled models use PyTorch, whose operators the compiler can fuse, and so do all with
+    the environment variable ``R2VOS_NO_KERNELS=1``; exported models use :func:`gather_corners`.
+    ``with_cp`` recomputes the samples of PyTorch in the backward pass; kernels keep none.
     """
     name, inputs = _choose(value, locations, weights), (value, shapes, locations, weights)
+    if is_exporting():
+        return gather_corners(*inputs)
     if name == 'PyTorch' and _can_gather(value, locations, weights):
         return gather_and_sum(*inputs)
     return recompute(KERNELS[name].run, *inputs, when=with_cp and name == 'PyTorch')
@@ -158,7 +192,7 @@ def multi_scale_deformable_attention(
 
 def _choose(*inputs: Tensor) -> str:
     """Return the name of the kernel for a value, locations and weights."""
-    if _is_compiling() or torch.jit.is_tracing():
+    if is_compiling() or torch.jit.is_tracing():
         return 'PyTorch'
     value = inputs[0]
     needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
@@ -168,12 +202,12 @@ def _choose(*inputs: Tensor) -> str:
 
 def _can_gather(*inputs: Tensor) -> bool:
     """Return whether :func:`gather_and_sum` is possible and pays; a compiler unrolls its loop."""
-    if _is_compiling() or torch.jit.is_tracing() or torch.is_grad_enabled():
+    if is_compiling() or torch.jit.is_tracing() or torch.is_grad_enabled():
         return False
     return all(x.device.type == 'cpu' and x.dtype == torch.float32 for x in inputs)
 
 
-@lru_cache(maxsize=64)
+@cache_tensors(maxsize=64)
 def level_sizes(shapes: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the sizes of the levels (levels, 2) and the first cell of each as tensors."""
     with torch.inference_mode(False):
@@ -182,7 +216,7 @@ def level_sizes(shapes: tuple[tuple[int, int], ...], device: torch.device) -> tu
         return sizes, cells.cumsum(0) - cells
 
 
-@lru_cache(maxsize=64)
+@cache_tensors(maxsize=64)
 def _table(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
     """Return height, width and first cell of the levels, (levels, 3) int32."""
     with torch.inference_mode(False):

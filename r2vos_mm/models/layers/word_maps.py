@@ -74,7 +74,10 @@ class WordMaps(BaseModule):
         inside = ~resize_padding(padding, logits.shape[-2:])[:, :, None]
         means = (logits * inside).sum((-2, -1)) / inside.sum((-2, -1)).clamp(min=1)
         relative = (logits - logits.mean(2, keepdim=True)) * inside
-        return ClassScores(relative / self.map_scale, means.softmax(-1))
+        frames, shown = means.softmax(-1), inside.any(-1).any(-1)
+        # Frames of padding get the mean of the others, so that means over all frames are right.
+        mean = (frames * shown).sum(1, keepdim=True) / shown.sum(1, keepdim=True)
+        return ClassScores(relative / self.map_scale, torch.where(shown, frames, mean))
 
     def forward(
         self, classes: ClassScores, class_weights: Tensor, pair_to_clip: Tensor
@@ -86,14 +89,12 @@ class WordMaps(BaseModule):
             class_weights: (P, K), from :meth:`class_weights`.
             pair_to_clip: (P,) clip of each pair.
         """
-        maps = classes.cells.new_empty(len(pair_to_clip), *classes.cells[0, :, 0].shape)
         # small probabilities need float32
         with torch.autocast(class_weights.device.type, enabled=False):
-            for clip in pair_to_clip.unique().tolist():  # no copy of the logits for each pair
-                pairs = pair_to_clip == clip
-                maps[pairs] = torch.einsum(
-                    'pk,tkhw->pthw', class_weights[pairs], classes.cells[clip]
-                )
+            if len(classes) == 1:
+                maps = torch.einsum('pk,tkhw->pthw', class_weights, classes.cells[0])
+            else:
+                maps = _maps_by_clip(classes.cells, class_weights, pair_to_clip)
             odds = torch.einsum('pk,ptk->pt', class_weights, classes.frames[pair_to_clip])
         return WordEvidence(maps, odds.clamp(min=1e-12) * math.exp(-self.center))
 
@@ -105,6 +106,15 @@ class WordMaps(BaseModule):
             ]
             self._names = names, torch.cat(parts)
         return self._names[1]
+
+
+def _maps_by_clip(cells: Tensor, class_weights: Tensor, pair_to_clip: Tensor) -> Tensor:
+    """(P, T, h, w) maps, clip by clip: no copy of the logits (B, T, K, h, w) for each pair."""
+    maps = cells.new_empty(len(pair_to_clip), *cells[0, :, 0].shape)
+    for clip in pair_to_clip.unique().tolist():
+        pairs = pair_to_clip == clip
+        maps[pairs] = torch.einsum('pk,tkhw->pthw', class_weights[pairs], cells[clip])
+    return maps
 
 
 @MODELS.register_module()

@@ -1,6 +1,8 @@
 """Define the segmentor, the one model class that configs put together for every method."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -89,6 +91,7 @@ class ReferringVideoSegmentor(BaseModel):
         self.masks_of_negatives = masks_of_negatives
         self.word_maps = MODELS.build(word_maps) if word_maps else None
         self.test_cfg = PredictConfig.from_config(test_cfg)
+        self._compiled: dict[str, Callable] = {}
         check_word_maps(self)
 
     def forward(
@@ -114,23 +117,58 @@ class ReferringVideoSegmentor(BaseModel):
             raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
         return getattr(self, mode)(inputs, data_samples)
 
+    def compile_evaluation(self, **options: Any) -> None:
+        """Compile what :meth:`segment` computes for a window, in two graphs without breaks.
+
+        One graph serves all expressions, the other ``test_cfg.pairs_per_pass`` of them. Each shape
+        of windows is compiled when it first occurs; ``test_cfg.pad_windows`` gives windows one
+        length. Numbers of words, and of expressions above one, share a graph. Training is not
+        compiled.
+
+        Args:
+            options: arguments of ``torch.compile``.
+        """
+        options.setdefault('dynamic', False)
+        parts = {name: getattr(type(self), name) for name in ('extract_clips', '_predict_pairs')}
+        self._compiled = {name: torch.compile(part, **options) for name, part in parts.items()}
+
+    def _run(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method, compiled if it has been."""
+        if name in self._compiled:
+            return self._compiled[name](self, *args, **kwargs)
+        return getattr(self, name)(*args, **kwargs)
+
     def extract_clips(
-        self, inputs: Tensor, img_shapes: list[tuple[int, int]], *, annotated: Tensor | None = None
+        self,
+        inputs: Tensor,
+        img_shapes: list[tuple[int, int]],
+        *,
+        annotated: Tensor | None = None,
+        num_frames: Tensor | None = None,
     ) -> Features:
         """Compute everything that does not depend on the text, once per clip.
 
-        ``img_shapes`` are the B sizes (H, W) of the inputs (B, T, 3, H, W) before padding,
-        ``annotated`` (B, T') the frames that the neck sees; None for all.
+        Args:
+            inputs: (B, T, 3, H, W).
+            img_shapes: their B sizes (H, W) before padding.
+            annotated: (B, T') frames that the neck sees; None for all.
+            num_frames: () frames before those that pad all clips to T; None for T.
         """
-        takes_clips = getattr(self.backbone, 'takes_clips', False)
-        maps = self.backbone(inputs if takes_clips else inputs.flatten(0, 1))
-        padding = padding_mask(inputs, img_shapes)
+        if getattr(self.backbone, 'takes_clips', False):
+            options = {} if num_frames is None else dict(num_frames=num_frames)
+            maps = self.backbone(inputs, **options)
+        else:
+            maps = self.backbone(inputs.flatten(0, 1))
+        padding = padding_mask(inputs, img_shapes, num_frames)
         if annotated is not None:
             rows = torch.arange(len(inputs), device=inputs.device)[:, None]
             chosen = (rows * inputs.shape[1] + annotated.to(rows)).flatten()
             maps = [x[chosen] for x in maps]
-            padding = padding[:, : annotated.shape[1]]  # the same for every frame of a clip
-        has_padding = any(tuple(shape) != inputs.shape[-2:] for shape in img_shapes)
+            num_frames = None
+            # the same for every annotated frame of a clip
+            padding = padding[:, :1].expand(-1, annotated.shape[1], -1, -1)
+        has_padding = num_frames is not None
+        has_padding |= any(tuple(shape) != inputs.shape[-2:] for shape in img_shapes)
         clips = self.neck.project(list(maps), padding, has_padding=has_padding)
         if self.word_maps is not None:
             clips.classes = self.word_maps.classify(self.backbone, maps, padding)
@@ -184,7 +222,12 @@ class ReferringVideoSegmentor(BaseModel):
 
     @torch.no_grad()
     def segment(
-        self, windows: Iterable[Tensor | Window], sentences: list[str], ori_shape: tuple[int, int]
+        self,
+        windows: Iterable[Tensor | Window],
+        sentences: list[str],
+        ori_shape: tuple[int, int],
+        *,
+        frames_per_pass: int | None = None,
     ) -> InstanceData:
         """Segment one video that arrives window by window, such as from a decoder.
 
@@ -196,12 +239,15 @@ class ReferringVideoSegmentor(BaseModel):
                 :class:`Window` objects, which also choose the frames to predict.
             sentences: P expressions.
             ori_shape: (H0, W0) of the masks.
+            frames_per_pass: length of the windows with ``test_cfg.pad_windows``; None for
+                ``test_cfg.frames_per_pass``.
 
         Returns:
             P rows, see :func:`choose_queries`; ``grounding_attention`` and ``early_features`` if
             asked for.
         """
-        with self.collect(map(self.extract_window, windows), sentences) as video:
+        extract = partial(self.extract_window, frames_per_pass=frames_per_pass)
+        with self.collect(map(extract, windows), sentences) as video:
             return video.to_pairs(ori_shape)
 
     @torch.no_grad()
@@ -209,17 +255,28 @@ class ReferringVideoSegmentor(BaseModel):
         """Predict P expressions for all windows of a video; the caller closes the result."""
         text, video = self.encode_text(sentences), CollectedVideo(self.test_cfg)
         for window in windows:
-            video.append(self.predict_window(window.clips, text), window.input_size)
+            predictions = self.predict_window(window.clips, text)
+            predictions = predictions.at_frames(slice(window.num_frames))
+            video.append(predictions, window.input_size)
         return video
 
     @torch.no_grad()
-    def extract_window(self, window: Tensor | Window) -> WindowFeatures:
-        """Compute everything that does not depend on the text for one window of a video."""
-        frames, annotated = window if isinstance(window, Window) else Window(window)
-        annotated = None if annotated is None else annotated[None]
-        size = tuple(frames.shape[-2:])
-        clips = self.extract_clips(frames[None], [size], annotated=annotated)
-        return WindowFeatures(clips, size)
+    def extract_window(
+        self, window: Tensor | Window, *, frames_per_pass: int | None = None
+    ) -> WindowFeatures:
+        """Compute everything that does not depend on the text for one window of a video.
+
+        Arguments as for :meth:`segment`.
+        """
+        window = window if isinstance(window, Window) else Window(window)
+        size, count = tuple(window.frames.shape[-2:]), len(window.frames)
+        if self.test_cfg.pad_windows:
+            window = window.padded(frames_per_pass or self.test_cfg.frames_per_pass)
+        options = dict(annotated=window.annotated, num_frames=window.num_frames)
+        if window.annotated is not None:
+            count, options['annotated'] = len(window.annotated), window.annotated[None]
+        clips = self._run('extract_clips', window.frames[None], [size], **options)
+        return WindowFeatures(clips, size, count)
 
     @torch.no_grad()
     def predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:
@@ -228,7 +285,10 @@ class ReferringVideoSegmentor(BaseModel):
         for index in torch.arange(len(text)).split(self.test_cfg.pairs_per_pass):
             index = index.to(text.sentence.device)
             some, to_clip = text.select(index), torch.zeros_like(index)
-            queries, cycle, grounded = self._predict_pairs(clips, some, to_clip)
+            if self._compiled:
+                some.mark_dynamic()
+                torch._dynamo.maybe_mark_dynamic(to_clip, 0)
+            queries, cycle, grounded = self._run('_predict_pairs', clips, some, to_clip)
             logits = queries.scores.new_full((len(index),), float('-inf'))
             if cycle is not None:
                 logits = cycle.misalignment_logit.float()

@@ -29,13 +29,20 @@ class PairBatch:
         )
 
 
-def padding_mask(inputs: Tensor, img_shapes: list[tuple[int, int]]) -> Tensor:
-    """(B, T, H, W) bool, True in the padding of (B, T, 3, H, W) inputs."""
+def padding_mask(
+    inputs: Tensor, img_shapes: list[tuple[int, int]], num_frames: Tensor | None = None
+) -> Tensor:
+    """(B, T, H, W) bool, True in the padding of (B, T, 3, H, W) inputs.
+
+    ``num_frames`` () is the number of frames before those that pad the clips; None for T.
+    """
     batch, frames, _, height, width = inputs.shape
     mask = torch.ones(batch, frames, height, width, dtype=torch.bool, device=inputs.device)
     for row, (h, w) in enumerate(img_shapes):
         mask[row, :, :h, :w] = False
-    return mask
+    if num_frames is None:
+        return mask
+    return mask | (torch.arange(frames, device=inputs.device) >= num_frames)[:, None, None]
 
 
 def annotated_frames(samples: list[ReferringDataSample]) -> Tensor | None:

@@ -27,6 +27,9 @@ class PredictConfig:
     # frames that pass through the model together; None for the whole video. Memory of the model
     # grows with it and not with the video's length
     frames_per_pass: int | None = None
+    # bring windows of fewer than frames_per_pass frames to that length by frames of padding, which
+    # are masked, so that a model is compiled for one length only; results differ by rounding
+    pad_windows: bool = False
     pairs_per_pass: int = 8  # expressions that pass through the text-dependent part together
     mask_threshold: float = 0.5  # probability above which a pixel is foreground
     gate_threshold: float = 0.5  # consensus below which the masks are emptied; 0 keeps them all
@@ -48,6 +51,8 @@ class PredictConfig:
                 'test_cfg: frames_per_pass (or None) and pairs_per_pass must be at least 1, got '
                 f'{frames} and {self.pairs_per_pass}'
             )
+        if self.pad_windows and frames is None:
+            raise ValueError('test_cfg: pad_windows needs frames_per_pass, the length of a window')
         for name in ('mask_threshold', 'gate_threshold'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'test_cfg.{name} is a probability, got {getattr(self, name)}')

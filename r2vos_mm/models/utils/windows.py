@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from r2vos_mm.structures import Features, QueryPredictions
@@ -15,8 +17,18 @@ from r2vos_mm.utils.logging import warn
 class Window(NamedTuple):
     """Frames of a video that pass through the model together."""
 
-    frames: Tensor  # (T, 3, H, W) normalised frames without padding
+    frames: Tensor  # (T, 3, H, W) normalised frames without padding at their borders
     annotated: Tensor | None = None  # (T',) positions of the frames to predict; None for all
+    num_frames: Tensor | None = None  # () frames before those that pad the window; None for T
+
+    def padded(self, length: int) -> Window:
+        """Return the window with frames of zeros after its own, ``length`` in all if it has less.
+
+        All windows then have one shape, for which a model is compiled or exported.
+        """
+        missing = max(length - len(self.frames), 0)
+        count = torch.tensor(len(self.frames), device=self.frames.device)
+        return Window(F.pad(self.frames, (0, 0) * 3 + (0, missing)), self.annotated, count)
 
 
 class WindowFeatures(NamedTuple):
@@ -24,6 +36,7 @@ class WindowFeatures(NamedTuple):
 
     clips: Features  # one clip
     input_size: tuple[int, int]  # (H, W) of the frames
+    num_frames: int  # predicted frames before those that pad the window
 
 
 @dataclass
