@@ -122,9 +122,30 @@ class TransformerTextEncoder(BaseModule):
         encoded = self._features(sentences)
         if self.training and self.noise:
             encoded = _with_noise(encoded, self.noise)
-        return replace(
-            encoded, words=self.projector(encoded.words), sentence=self.projector(encoded.sentence)
-        )
+        return self._project(encoded)
+
+    def tokenize(self, sentences: list[str]) -> dict[str, Tensor]:
+        """Return the tokens of P expressions; more than the model takes are cut with a warning.
+
+        Returns:
+            ``input_ids`` and ``attention_mask`` (P, L) int64, and what else the tokenizer gives.
+        """
+        options: dict[str, Any] = dict(padding=True, return_tensors='pt')
+        tokens = self.tokenizer(sentences, **options)
+        limit = _max_tokens(self.language_model)
+        if limit is not None and tokens['input_ids'].shape[1] > limit:
+            for sentence, length in zip(sentences, tokens['attention_mask'].sum(1).tolist()):
+                if length > limit:
+                    warn(
+                        f'an expression of {length} word pieces is cut after {limit}, all that the '
+                        f'language model takes: {sentence[:60]!r}...'
+                    )
+            tokens = self.tokenizer(sentences, truncation=True, max_length=limit, **options)
+        return dict(tokens)
+
+    def encode_tokens(self, tokens: dict[str, Tensor]) -> TextFeatures:
+        """Encode P expressions given as tokens of :meth:`tokenize`, without the cache."""
+        return self._project(self._encode(tokens))
 
     def sentence_vectors(self, sentences: list[str]) -> Tensor:
         """(P, D) unit vectors of P expressions, before the projection and without noise."""
@@ -156,23 +177,19 @@ class TransformerTextEncoder(BaseModule):
             self._cache[sentence] = words, new.sentence[row].float().cpu().clone()
 
     def _run(self, sentences: list[str]) -> TextFeatures:
-        options: dict[str, Any] = dict(padding=True, return_tensors='pt')
-        tokens = self.tokenizer(sentences, **options)
-        limit = _max_tokens(self.language_model)
-        if limit is not None and tokens['input_ids'].shape[1] > limit:
-            for sentence, length in zip(sentences, tokens['attention_mask'].sum(1).tolist()):
-                if length > limit:
-                    warn(
-                        f'an expression of {length} word pieces is cut after {limit}, all that the '
-                        f'language model takes: {sentence[:60]!r}...'
-                    )
-            tokens = self.tokenizer(sentences, truncation=True, max_length=limit, **options)
-        has_padding = not bool(tokens['attention_mask'].all())
+        tokens = self.tokenize(sentences)
         device = self.projector[0].weight.device
-        tokens = {name: value.to(device) for name, value in tokens.items()}
+        features = self._encode({name: value.to(device) for name, value in tokens.items()})
+        return replace(features, has_padding=not bool(tokens['attention_mask'].all()))
+
+    def _encode(self, tokens: dict[str, Tensor]) -> TextFeatures:
         output = self.language_model(**tokens)
         mask = tokens['attention_mask'].bool()
-        return TextFeatures(output.last_hidden_state, self.pool(output, mask), ~mask, has_padding)
+        return TextFeatures(output.last_hidden_state, self.pool(output, mask), ~mask)
+
+    def _project(self, features: TextFeatures) -> TextFeatures:
+        words, sentence = self.projector(features.words), self.projector(features.sentence)
+        return replace(features, words=words, sentence=sentence)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         start = f'{prefix}language_model.'

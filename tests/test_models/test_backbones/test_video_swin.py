@@ -66,6 +66,20 @@ def test_takes_clips_and_says_so() -> None:
         tiny()(clips(2, 3, 32, 32))
 
 
+@pytest.mark.parametrize('length', [3, 7, 9])
+@torch.no_grad()
+def test_frames_of_padding_change_nothing(length: int) -> None:
+    """Windows of four frames; lengths around one window, two windows, and without a second one."""
+    model = tiny(depths=(2, 2), num_heads=(1, 2), window_size=(4, 3, 3), out_indices=(0, 1)).eval()
+    for parameter in model.parameters():  # biases start at zero
+        nn.init.normal_(parameter, std=0.3)
+    video = clips(1, length, 3, 28, 20)
+    for count in range(1, length + 1):
+        found = model(video, num_frames=torch.tensor(count))
+        for level, alone in zip(found, model(video[:, :count]), strict=True):
+            torch.testing.assert_close(level[:count], alone, rtol=1e-5, atol=1e-5)
+
+
 def test_clips_of_a_batch_do_not_mix_but_frames_do() -> None:
     model = tiny().eval()
     batch = clips(2, 4, 3, 32, 32)

@@ -10,6 +10,7 @@ from r2vos_mm.models.layers.deformable_attention import DeformableAttention
 from r2vos_mm.models.layers.deformable_sampling import (
     KERNELS,
     Kernel,
+    gather_corners,
     multi_scale_deformable_attention,
     sample_and_sum,
 )
@@ -22,6 +23,19 @@ def test_a_sample_between_four_cells_is_their_mean():
     weights = torch.tensor([1.0, 10.0, 100.0]).view(1, 1, 1, 1, 3)
     # 1 * (1 + 2 + 3 + 6) / 4 + 10 * 3 + 100 * 0
     assert sample_and_sum(value, [(2, 2)], locations, weights).item() == pytest.approx(33.0)
+
+
+def test_gathers_for_exported_models_equal_samples():
+    """Locations lie inside, on the border and outside of maps of 5 x 6 and 1 x 1 cells."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(5, 6), (1, 1)]
+    value = torch.randn(2, 31, 3, 4, generator=generator)
+    locations = torch.rand(2, 7, 3, 2, 5, 2, generator=generator) * 1.6 - 0.3
+    locations[0, 0] = torch.linspace(0, 1, 5)[:, None]
+    weights = torch.randn(2, 7, 3, 2, 5, generator=generator)
+    expected = sample_and_sum(value, shapes, locations, weights)
+    found = gather_corners(value, shapes, locations, weights)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize('axes', [2, 4])

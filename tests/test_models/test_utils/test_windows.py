@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from r2vos_mm.models.utils.windows import MANY_FRAMES, cut_windows, split_windows
+from r2vos_mm.models.utils.windows import MANY_FRAMES, Window, cut_windows, split_windows
 
 
 def test_windows_are_near_equal() -> None:
@@ -19,6 +19,15 @@ def test_only_windows_with_frames_to_predict() -> None:
     (window,) = cut_windows(video, 3, torch.tensor([5]))
     assert window.frames.flatten().tolist() == [4, 5, 6]
     assert window.annotated.tolist() == [1]
+
+
+def test_windows_are_padded_to_one_length() -> None:
+    window = Window(torch.ones(2, 3, 4, 5), torch.tensor([1]))
+    padded = window.padded(5)
+    assert padded.frames.flatten(1).sum(1).tolist() == [60, 60, 0, 0, 0]
+    assert padded.num_frames.item() == 2
+    assert padded.annotated.tolist() == [1]
+    assert window.padded(1).frames.shape[0] == 2
 
 
 def test_a_long_video_at_once_is_warned_about(warnings_logged: Callable[[], list[str]]) -> None:
