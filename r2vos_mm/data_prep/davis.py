@@ -33,8 +33,7 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
     Raises:
         FileNotFoundError, ValueError: a file is missing, or a line cannot be parsed.
     """
-    folder = data_root / 'davis_text_annotations'
-    texts = [read_texts(folder / name, code) for name, code in zip(TEXT_FILES, _ENCODINGS)]
+    texts = read_all_texts(data_root / 'davis_text_annotations')
     semantics = data_root / 'DAVIS/davis_semantics.json'
     categories = read_json(semantics) if semantics.is_file() else {}
     for split, listed in (('train', 'train'), ('valid', 'val')):
@@ -51,6 +50,11 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
         write_json(path, dict(videos=videos))
         if categories:
             write_json(data_root / split / 'meta.json', dict(videos=objects))
+
+
+def read_all_texts(folder: Path) -> list[Sentences]:
+    """Return the content of the four files in a folder; see :func:`read_texts`."""
+    return [read_texts(folder / name, code) for name, code in zip(TEXT_FILES, _ENCODINGS)]
 
 
 def read_texts(path: Path, encoding: str) -> Sentences:

@@ -9,7 +9,7 @@ for n = 3, and an additional video changes only the pairs that show it.
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
@@ -69,7 +69,7 @@ class R2Pairs:
         return self.content['pairs_sha256']
 
 
-class _Shown(NamedTuple):
+class Shown(NamedTuple):
     """A video and the expression to show it with."""
 
     video_id: str
@@ -197,11 +197,11 @@ def _build(
     source: PairSource, kind: str, seed: str, wanted: int, exclude: frozenset[str]
 ) -> tuple[list[dict], dict[str, int]]:
     """Return the rows, and the number of negatives of the expressions that have too few."""
-    candidates = getattr(_Candidates(source, seed), kind)
+    candidates = getattr(Candidates(source, seed), kind)
     rows, short = [], {}
     for video in source.videos.values():
         for own in video.expressions:
-            rows.append(_row(own, _Shown(video.video_id, own.text), POSITIVE, 0))
+            rows.append(_row(own, Shown(video.video_id, own.text), POSITIVE, 0))
             possible = (_row(own, shown, kind, rank) for rank, shown in enumerate(candidates(own)))
             usable = (row for row in possible if row['pair_id'] not in exclude)
             negatives = list(islice(usable, wanted))
@@ -209,12 +209,12 @@ def _build(
             if len(negatives) < wanted:
                 short[f'{video.video_id}/{own.exp_id}'] = len(negatives)
         for own in video.absent:
-            row = _row(own, _Shown(video.video_id, own.text), NO_TARGET, 0)
+            row = _row(own, Shown(video.video_id, own.text), NO_TARGET, 0)
             rows += [] if row['pair_id'] in exclude else [row]
     return rows, short
 
 
-def _row(own: SourceExpression, shown: _Shown, kind: str, rank: int) -> dict[str, Any]:
+def _row(own: SourceExpression, shown: Shown, kind: str, rank: int) -> dict[str, Any]:
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
         pair_id=f'{own.video_id}/{own.exp_id}/{ending}',
@@ -231,7 +231,7 @@ def _row(own: SourceExpression, shown: _Shown, kind: str, rank: int) -> dict[str
     return row | dict(certain=False) if kind == 'hard' else row
 
 
-class _Candidates:
+class Candidates:
     """Finds the candidates for the negative pairs of an expression; the best come first.
 
     There is one method for each kind.
@@ -242,14 +242,16 @@ class _Candidates:
         self.videos_without = cache(self._videos_without)
         self.words_about = cache(self._words_about)
 
-    def easy(self, own: SourceExpression) -> list[_Shown]:
+    def easy(self, own: SourceExpression) -> list[Shown]:
         """Return other videos without the category, by the hash."""
         others = self.videos_without(own.category) if own.category else []
-        ordered = sorted(others, key=lambda video_id: self._digest(own, video_id))
-        return [_Shown(video_id, own.text) for video_id in ordered if video_id != own.video_id]
+        ordered = sorted(others, key=lambda video_id: self.digest(own, video_id))
+        return [Shown(video_id, own.text) for video_id in ordered if video_id != own.video_id]
 
-    def swap(self, own: SourceExpression) -> list[_Shown]:
-        """Return the same video with other nouns, by the hash."""
+    def swap(
+        self, own: SourceExpression, *, nouns: Mapping[str, Sequence[str]] = NOUNS
+    ) -> list[Shown]:
+        """Return the same video with other nouns, those of each category, by the hash."""
         group = closure(own.category)
         use = next((use for use in noun_uses(own.text) if use.category in group), None)
         if use is None:
@@ -257,20 +259,20 @@ class _Candidates:
         video = self.videos[own.video_id]
         text = ' '.join(other.text for other in video.expressions)
         taken = {use.category for use in noun_uses(text)} | video.categories | group
-        free = (category for category in NOUNS if not may_contain(taken, category))
-        nouns = [noun for category in free for noun in NOUNS[category]]
-        nouns.sort(key=lambda noun: self._digest(own, noun))
-        return [_Shown(own.video_id, replace_noun(own.text, use, noun)) for noun in nouns]
+        free = (category for category in nouns if not may_contain(taken, category))
+        others = [noun for category in free for noun in nouns[category]]
+        others.sort(key=lambda noun: self.digest(own, noun))
+        return [Shown(own.video_id, replace_noun(own.text, use, noun)) for noun in others]
 
-    def hard(self, own: SourceExpression) -> list[_Shown]:
+    def hard(self, own: SourceExpression) -> list[Shown]:
         """Return other videos with the category, the most different expressions first."""
         words, ranked = _words(own), []
         for video_id, others in self.words_about(own.category).items():
             shared = _ATTRIBUTE_WORDS & set(words) & {word for other in others for word in other}
             if others and not shared and video_id != own.video_id:
                 distance = min(edit_distance(words, other) for other in others)
-                ranked.append((-distance, self._digest(own, video_id), video_id))
-        return [_Shown(video_id, own.text) for _, _, video_id in sorted(ranked)]
+                ranked.append((-distance, self.digest(own, video_id), video_id))
+        return [Shown(video_id, own.text) for _, _, video_id in sorted(ranked)]
 
     def _videos_without(self, category: str) -> list[str]:
         return [
@@ -286,7 +288,8 @@ class _Candidates:
             if category in video.categories
         }
 
-    def _digest(self, own: SourceExpression, candidate: str) -> bytes:
+    def digest(self, own: SourceExpression, candidate: str) -> bytes:
+        """Return the hash that orders the candidates of an expression."""
         text = f'{self.seed}|{own.video_id}|{own.exp_id}|{candidate}'
         return hashlib.sha256(text.encode()).digest()
 

@@ -200,7 +200,15 @@ def change_one_word(
     ]
     if not changes:
         return None
-    old, new = changes[int(rng.integers(len(changes)))]
+    return replace_words(text, *changes[int(rng.integers(len(changes)))])
+
+
+def replace_words(text: str, old: str, new: str) -> str:
+    """Return the text with a word or phrase replaced; an article before it is adapted.
+
+    >>> replace_words('a red car on a road', 'red', 'orange')
+    'an orange car on a road'
+    """
     # The article must fit the new word, or it reveals the change.
     article = 'an ' if new[0] in 'aeiou' else 'a '
     pattern = rf'\b(an? )?{re.escape(old)}\b'

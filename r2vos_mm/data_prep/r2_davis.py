@@ -1,0 +1,335 @@
+"""Build R2-DAVIS: real 480p videos with positive pairs and three kinds of negative pairs.
+
+The 20 videos of DAVIS 2016's validation are among those of Ref-DAVIS17. In 13 of them exactly one
+object is annotated, so its mask is that of the expression: 13 x 4 positive pairs. The other 7 are
+shown in negative pairs only. Negatives are ordered by hashes as in :mod:`.r2_pairs`, so the pairs
+depend on the expressions, the seed and the lists below alone, not on frames or masks.
+
+* ``other_video``: another of the 20 videos, whose objects are of other categories.
+* ``attribute``: the same video, and the expression with another category noun, colour or side.
+* ``relation``: the same video, and the expression with another relation or motion.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+from r2vos_mm.datasets.pairs.categories import GROUPS_VERSION
+from r2vos_mm.datasets.pairs.words import (
+    COLOURS,
+    CONFUSABLE_COLOURS,
+    LEXICON_VERSION,
+    NOUNS,
+    has_words,
+    replace_words,
+)
+from r2vos_mm.utils.data_issues import ProblemList
+from r2vos_mm.utils.expressions_file import frame_order, normalise_text
+from r2vos_mm.utils.files import stems, write_json
+from r2vos_mm.utils.masks_io import read_label_png
+from r2vos_mm.utils.pairs_file import FORMAT, POSITIVE, pairs_sha256
+
+from .davis import make_link
+from .r2_pairs import DEFAULT_SEED, Candidates
+from .r2_pairs_source import PairSource, SourceExpression, SourceVideo
+
+NAME = 'r2-davis'
+KINDS = ('other_video', 'attribute', 'relation')
+WORDS_VERSION = 'v1'
+# fmt: off
+# Categories of all objects of the 20 videos, by the names of YouTube-VOS. The street of
+# scooter-black has cars that are not annotated.
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    'blackswan': ('duck',), 'breakdance': ('person',), 'camel': ('camel',),
+    'car-roundabout': ('sedan',), 'car-shadow': ('sedan',), 'cows': ('cow',),
+    'dance-twirl': ('person',), 'dog': ('dog',), 'drift-chicane': ('sedan',),
+    'drift-straight': ('sedan',), 'goat': ('sheep',), 'libby': ('dog',), 'parkour': ('person',),
+    'bmx-trees': ('bike', 'person'), 'horsejump-high': ('horse', 'person'),
+    'kite-surf': ('parachute', 'surfboard', 'person'), 'motocross-jump': ('motorbike', 'person'),
+    'paragliding-launch': ('backpack', 'person', 'parachute'),
+    'scooter-black': ('motorbike', 'person', 'sedan'), 'soapbox': ('sedan', 'person'),
+}
+# Videos with one object.
+POSITIVE_VIDEOS = tuple(name for name, listed in CATEGORIES.items() if len(listed) == 1)
+# What replaces words must be false of the whole video, also of people, cars and plants in the
+# background, which are not annotated. So nouns are those of large animals, no motion is one that
+# spectators or parked cars have, and cars get colours that few cars have.
+_NOUN_CATEGORIES = (
+    'ape', 'bear', 'camel', 'cat', 'cow', 'crocodile', 'deer', 'dog', 'dolphin', 'elephant', 'fox',
+    'giant_panda', 'giraffe', 'horse', 'kangaroo', 'lion', 'monkey', 'penguin',
+    'rabbit', 'shark', 'sheep', 'tiger', 'turtle', 'whale', 'zebra',
+)
+_NOUNS = {category: NOUNS[category] for category in _NOUN_CATEGORIES}
+_COLOURS_OF_CARS = ('green', 'orange', 'pink', 'purple', 'yellow')
+_SIDES = (('left', 'right'), ('leftmost', 'rightmost'))
+_RELATIONS: dict[str, tuple[str, ...]] = {
+    'on': ('under', 'above'), 'over': ('under',), 'across': ('under',),
+    'through': ('under', 'above'), 'next to': ('far from',), 'towards': ('away from',),
+}
+_MOTIONS = (
+    'performing a breakdance', 'performing breakdance', 'performing a headspin', 'breakdancing',
+    'dancing', 'twirling', 'walking', 'running', 'jumping', 'moving', 'racing', 'drifting',
+)
+_NO_MOTIONS = ('racing track',)  # where such a word is none
+_OTHER_MOTIONS = ('sleeping', 'swimming', 'flying', 'climbing a tree')
+_OTHER_MOTIONS_OF_CARS = ('flying', 'rolling over', 'sinking', 'burning')
+# fmt: on
+
+
+@dataclass(frozen=True)
+class R2Davis:
+    """Result of :func:`build_r2_davis`.
+
+    Attributes:
+        content: the pairs file.
+        problems: what the expressions lack.
+    """
+
+    content: dict[str, Any]
+    problems: ProblemList
+
+    @property
+    def sha256(self) -> str:
+        """See :func:`~r2vos_mm.utils.pairs_file.pairs_sha256`."""
+        return self.content['pairs_sha256']
+
+
+def build_r2_davis(
+    expressions: Mapping[str, Any],
+    *,
+    negatives_per_kind: int = 1,
+    seed: str = DEFAULT_SEED,
+    exclude: frozenset[str] = frozenset(),
+) -> R2Davis:
+    """Build the pairs; see the module for the rules.
+
+    The j-th negative of an expression of kind k = 0, 1, 2 has the rank 3 j + k, so the pairs of
+    fewer negatives are among those of more.
+
+    Args:
+        expressions: entries of the videos of Ref-DAVIS17's validation, with ``exp`` and ``obj_id``.
+        negatives_per_kind: negatives of each kind per expression; fewer where an expression has no
+            word to change, which the file lists under ``short``.
+        seed: text that goes into the hashes.
+        exclude: ids of negative pairs that were inspected and found true; the next candidates
+            take their places under their own ranks.
+
+    Raises:
+        ValueError: there are no expressions of the 20 videos.
+    """
+    problems = ProblemList('expressions')
+    source = _source(expressions, problems)
+    candidates = Candidates(source, seed)
+    rows: list[dict[str, Any]] = []
+    short: dict[str, int] = {}
+    for own in _positives(source):
+        rows.append(_row(own, own.video_id, own.text, POSITIVE, 0))
+        for number, kind in enumerate(KINDS):
+            shown = enumerate(_NEGATIVES[kind](own, source.videos[own.video_id], candidates))
+            possible = (
+                _row(own, video, text, kind, len(KINDS) * j + number, change)
+                for j, (video, text, change) in shown
+            )
+            usable = (row for row in possible if row['pair_id'] not in exclude)
+            found = list(islice(usable, negatives_per_kind))
+            rows += found
+            if len(found) < negatives_per_kind:
+                short[f'{own.video_id}/{own.exp_id}/{kind}'] = len(found)
+    words = f'{LEXICON_VERSION}, {WORDS_VERSION}'
+    content = dict(
+        format=FORMAT,
+        name=f'{NAME}-n{negatives_per_kind}',
+        params=dict(
+            seed=seed,
+            n_neg=negatives_per_kind,
+            kinds=list(KINDS),
+            groups=GROUPS_VERSION,
+            lexicon=words,
+            exclude=sorted(exclude),
+        ),
+        source=dict(dataset='ref-davis17', split='valid'),
+        counts=Counter(row['kind'] for row in rows) | dict(videos=len(source.videos)),
+        short=short,
+        pairs_sha256=pairs_sha256(rows),
+        pairs=rows,
+    )
+    return R2Davis(content, problems)
+
+
+def write_r2_davis(
+    pairs: R2Davis, expressions: Mapping[str, Any], data_root: Path, davis: Path | None
+) -> str | None:
+    """Write the pairs file, and with ``davis`` the expressions and links to frames and masks.
+
+    Args:
+        pairs: result of :func:`build_r2_davis`.
+        expressions: its first argument.
+        data_root: folder of the data set.
+        davis: folder of DAVIS 2017 with ``JPEGImages/480p`` and ``Annotations/480p`` (of the
+            semi-supervised task), or these without ``480p``; None: pairs only.
+
+    Returns:
+        SHA-256 of the linked masks of the positive videos; None without ``davis``. It is that of
+        one line ``<video>/<frame>\\t<SHA-256 of the object ids>`` per mask.
+
+    Raises:
+        FileNotFoundError: ``davis`` has none of the videos.
+    """
+    write_json(data_root / f'pairs/{pairs.content["name"]}.json', pairs.content)
+    if davis is None:
+        return None
+    images, masks = (_folder_of(davis, part) for part in ('JPEGImages', 'Annotations'))
+    videos, missing = {}, []
+    for name in sorted(CATEGORIES.keys() & expressions.keys()):
+        if not (images / name).is_dir() or not (masks / name).is_dir():
+            missing.append(name)
+            continue
+        for part, folder in (('JPEGImages', images), ('Annotations', masks)):
+            link = data_root / 'valid' / part / name
+            if not link.exists():
+                make_link(link, (folder / name).resolve())
+        frames = sorted(stems(images / name, '.jpg'), key=frame_order)
+        videos[name] = dict(expressions=expressions[name]['expressions'], frames=frames)
+    if not videos:
+        raise FileNotFoundError(f'{davis} has none of the videos, such as {images / missing[0]}')
+    for name in missing:
+        pairs.problems.add(name, f'is not in {davis}', 'video left out')
+    write_json(data_root / 'meta_expressions/valid/meta_expressions.json', dict(videos=videos))
+    return _masks_sha256(masks, {name: videos[name]['frames'] for name in videos})
+
+
+def _masks_sha256(masks: Path, frames: Mapping[str, list[str]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(frames.keys() & set(POSITIVE_VIDEOS)):
+        for frame in frames[name]:
+            ids = read_label_png(masks / name / f'{frame}.png')
+            digest.update(f'{name}/{frame}\t{hashlib.sha256(ids).hexdigest()}\n'.encode())
+    return digest.hexdigest()
+
+
+def _folder_of(davis: Path, part: str) -> Path:
+    """Return the folder of frames or masks, with or without the size in its path."""
+    return next((p for p in (davis / part / '480p',) if p.is_dir()), davis / part)
+
+
+def _source(expressions: Mapping[str, Any], problems: ProblemList) -> PairSource:
+    """Return the 20 videos, as far as they have expressions."""
+    videos = {}
+    for name, categories in sorted(CATEGORIES.items()):
+        entry = expressions.get(name)
+        if entry is None:
+            problems.add(name, 'has no expressions', 'video left out')
+            continue
+        own = tuple(
+            SourceExpression(name, exp_id, item['exp'], '1', categories[0])
+            for exp_id, item in sorted(
+                entry['expressions'].items(), key=lambda entry: frame_order(entry[0])
+            )
+        )
+        videos[name] = SourceVideo(name, own, (), frozenset(categories), entry)
+    if not videos:
+        raise ValueError('no video of R2-DAVIS is in the expressions: take those of Ref-DAVIS17')
+    return PairSource(videos, False, problems)
+
+
+def _positives(source: PairSource) -> Iterator[SourceExpression]:
+    for name in POSITIVE_VIDEOS:
+        if name in source.videos:
+            yield from source.videos[name].expressions
+
+
+def _row(
+    own: SourceExpression, video: str, text: str, kind: str, rank: int, change: str = ''
+) -> dict[str, Any]:
+    row = dict(
+        pair_id=f'{own.video_id}/{own.exp_id}/{"p" if kind == POSITIVE else f"n{rank}"}',
+        video=video,
+        exp_video=own.video_id,
+        exp_id=own.exp_id,
+        exp=text,
+        obj_id=own.obj_id,
+        category=own.category,
+        label=int(kind == POSITIVE),
+        kind=kind,
+        rank=rank,
+    )
+    return row | dict(change=change) if change else row
+
+
+# Shown video, text, and what was changed.
+Negatives = Iterator[tuple[str, str, str]]
+
+
+def _other_videos(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
+    return ((name, text, '') for name, text in candidates.easy(own))
+
+
+def _attributes(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
+    texts = dict(
+        noun=[text for _, text in candidates.swap(own, nouns=_NOUNS)],
+        colour=[*_other_colours(own, video)],
+        side=[*_other_words(own, {a: (b,) for s in _SIDES for a, b in (s, s[::-1])})],
+    )
+    return _interleaved(own, texts, candidates)
+
+
+def _relations(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
+    others = _OTHER_MOTIONS_OF_CARS if own.category == 'sedan' else _OTHER_MOTIONS
+    motions = dict.fromkeys(_MOTIONS, others)
+    if any(has_words(own.text, words) for words in _NO_MOTIONS):
+        motions = {}
+    texts = dict(relation=[*_other_words(own, _RELATIONS), *_turned_paths(own)])
+    texts['motion'] = [*_other_words(own, motions)]
+    return _interleaved(own, texts, candidates)
+
+
+_NEGATIVES: dict[str, Callable[[SourceExpression, SourceVideo, Candidates], Negatives]] = {
+    'other_video': _other_videos,
+    'attribute': _attributes,
+    'relation': _relations,
+}
+
+
+def _interleaved(
+    own: SourceExpression, texts: Mapping[str, list[str]], candidates: Candidates
+) -> Negatives:
+    """Yield the changes in turns, so that one with many candidates does not displace the others."""
+    order = sorted(texts, key=lambda change: candidates.digest(own, change))
+    ranked = [
+        sorted(set(texts[change]), key=lambda text: candidates.digest(own, text))
+        for change in order
+    ]
+    for turn in zip_longest(*ranked):
+        for change, text in zip(order, turn):
+            if text is not None:
+                yield own.video_id, text, change
+
+
+def _other_colours(own: SourceExpression, video: SourceVideo) -> Iterator[str]:
+    """Yield the text with another colour, unlike all that the expressions of the video name."""
+    said = ' '.join(normalise_text(other.text) for other in video.expressions)
+    named = {colour for colour in COLOURS if has_words(said, colour)}
+    for old in (colour for colour in COLOURS if has_words(own.text, colour)):
+        for new in _COLOURS_OF_CARS if own.category == 'sedan' else COLOURS:
+            like = {frozenset((new, colour)) for colour in named}
+            if new not in named and not like & CONFUSABLE_COLOURS:
+                yield replace_words(own.text, old, new)
+
+
+def _other_words(own: SourceExpression, changes: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the text with each of the words that it has replaced."""
+    for old, others in changes.items():
+        if has_words(own.text, old):
+            yield from (replace_words(own.text, old, new) for new in others)
+
+
+def _turned_paths(own: SourceExpression) -> Iterator[str]:
+    """Yield the text with ``from a to b`` turned around."""
+    turned = re.sub(r'\bfrom (\w+) to (\w+)\b', r'from \2 to \1', own.text)
+    if turned != own.text:
+        yield turned
