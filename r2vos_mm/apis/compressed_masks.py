@@ -11,6 +11,8 @@ from pycocotools import mask as coco_mask
 
 from r2vos_mm.utils.masks_io import encode_rle
 
+from .results import FrameMasks
+
 # Run-length code, or packed bits (H * W / 8 values) of a mask for which they are smaller.
 Code = bytes | np.ndarray
 
@@ -115,6 +117,10 @@ class CompressedMasks:
         masks._parts = [self._codes.copy()]
         masks._parts[0][~np.asarray(kept, dtype=bool)] = _encode(np.zeros(self.size, dtype=bool))
         return masks
+
+    def row(self, index: int) -> FrameMasks:
+        """Return the masks (T, H, W) of one row, one decoded at a time."""
+        return FrameMasks(self, range(len(self))[index])
 
     def rle(self, row: int, frame: int) -> dict[str, Any]:
         """Return one mask as :func:`encode_rle` does, in most cases without decoding it."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 DEFAULT_FPS = 6.0  # of drawn videos whose frame rate is unknown
 
 
+Range = tuple[int, int]  # numbers of the first frame and of that after the last
+
+
 class MaskSequence(Protocol):
     """Masks (P, T, H0, W0) that are decoded on access, such as :class:`.CompressedMasks`."""
 
@@ -83,6 +86,9 @@ class VideoSegmentation(ResultExports):
         fps: frames per second of the video, None if unknown.
         speed: seconds for ``decode``, ``preprocess``, ``model`` and ``postprocess``.
         source: the frames, to draw them; None if they cannot be read again.
+        windows: (start, stop) of the W windows of frames that passed through the model together.
+        window_consensus: (P, W) float32, consensus of each window alone.
+        queries: (P,) chosen query of each expression, None if unknown.
     """
 
     video: str
@@ -97,6 +103,9 @@ class VideoSegmentation(ResultExports):
     fps: float | None = None
     speed: dict[str, float] = field(default_factory=dict)
     source: FrameSource | None = None
+    windows: list[Range] = field(default_factory=list)
+    window_consensus: np.ndarray | None = None
+    queries: np.ndarray | None = None
 
     @property
     def sentences(self) -> list[str]:
@@ -107,6 +116,18 @@ class VideoSegmentation(ResultExports):
     def found(self) -> np.ndarray:
         """Verdicts (P,) bool: whether the object is in the video."""
         return self.consensus >= self.gate_threshold
+
+    @property
+    def windows_found(self) -> list[list[Range]]:
+        """For each expression the ranges (start, stop) of frames whose windows alone contain it.
+
+        An object that is there for a part of a long video shows here, whatever the verdict on the
+        whole. Windows that follow each other are joined.
+        """
+        if self.window_consensus is None:
+            return [[] for _ in self.texts]
+        found = self.window_consensus >= self.gate_threshold
+        return [joined_ranges(self.windows, row) for row in found]
 
     @cached_property
     def masks(self) -> np.ndarray | MaskSequence:
@@ -234,6 +255,21 @@ class VideoSegmentation(ResultExports):
         return file.getvalue().rstrip('\n')
 
 
+def joined_ranges(windows: Sequence[Range], found: Sequence[bool]) -> list[Range]:
+    """Return the windows that are found, those that follow each other as one.
+
+    >>> joined_ranges([(0, 4), (4, 8), (8, 12), (12, 14)], [True, True, False, True])
+    [(0, 8), (12, 14)]
+    """
+    ranges: list[Range] = []
+    for (start, stop), is_found in zip(windows, found, strict=True):
+        if is_found and ranges and ranges[-1][1] == start:
+            ranges[-1] = (ranges[-1][0], stop)
+        elif is_found:
+            ranges.append((start, stop))
+    return ranges
+
+
 def check_names(what: Sequence[str]) -> None:
     """Raise ValueError for a name that :meth:`VideoSegmentation.save` does not know."""
     unknown = sorted(set(what) - set(_WRITERS))
@@ -266,6 +302,7 @@ def as_record(result: VideoSegmentation, mask_folders: Sequence[str | None]) -> 
                 sentence=text,
                 found=bool(result.found[p]),
                 consensus=_rounded(result.consensus[p]) if result.judged else None,
+                windows_found=[list(frames) for frames in result.windows_found[p]],
                 score=_rounded(result.scores[p].mean()),
                 scores=_rounded(result.scores[p]),
                 boxes=_rounded(result.boxes[p], 2),

@@ -107,6 +107,16 @@ def test_where():
     assert kept.nbytes < compressed.nbytes
 
 
+def test_a_row_is_decoded_mask_by_mask():
+    masks = blobs()
+    row = CompressedMasks.encode(masks).row(-2)
+    assert row.shape == SHAPE[1:]
+    for found, expected in zip(row, masks[1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(IndexError):
+        CompressedMasks.encode(masks).row(3)
+
+
 def test_reductions_need_no_decoding():
     masks = blobs()
     compressed = CompressedMasks.encode(masks)

@@ -24,7 +24,7 @@ from .frames import (
     VideoFrames,
     natural_key,
 )
-from .streams import IteratorFrames, LiveFrames, PipedFrames
+from .streams import FileStream, IteratorFrames, LiveFrames, PipedFrames
 
 STANDARD_INPUT = '-'
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtp', 'udp', 'tcp', 'srt')
@@ -97,6 +97,18 @@ def open_source(frames: FrameInput) -> FrameStream:
     if not (hasattr(frames, '__len__') and hasattr(frames, '__getitem__')):
         return IteratorFrames(frames)
     return _open_list(frames)
+
+
+def open_stream(frames: FrameInput) -> FrameStream:
+    """Open the frames of one video to read them once: those of a video file are not counted first.
+
+    Arguments and errors are those of :func:`open_source`.
+    """
+    if isinstance(frames, (str, Path)):
+        path = Path(frames).expanduser()
+        if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
+            return FileStream(path)
+    return open_source(frames)
 
 
 def open_sources(inputs: FrameInput) -> list[FrameStream]:

@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.files import PathLike
 
 from .frames import FrameStream, VideoFrames, rgb_frames
 from .image_pipe import STARTS, ImagePipe
+from .videos import stated_rate, stream_video_file
 
 _TIMEOUT = 10_000  # milliseconds to connect, and to wait for a frame
 
@@ -60,6 +62,22 @@ class PipedFrames(FrameStream):
                 yield from VideoFrames(path).decode()
             except DataFileError as error:
                 raise DataFileError(str(error).replace(str(path), self.name)) from error
+
+
+class FileStream(FrameStream):
+    """The frames of a video file in the order of decoding, without counting them first.
+
+    :class:`.frames.VideoFrames` decodes a file once to count its frames; here, the first frame of a
+    long file is there at once, and what is missing from a damaged one is told at the end.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = Path(path)
+        self.title, self.fps = self.path.stem, stated_rate(self.path)
+
+    def decode(self) -> Iterator[np.ndarray]:
+        """See the base class."""
+        return (np.ascontiguousarray(frame[..., ::-1]) for frame in stream_video_file(self.path))
 
 
 class LiveFrames(FrameStream):

@@ -19,6 +19,7 @@ import numpy as np
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import check_regular
 from r2vos_mm.utils.images import MAX_PIXELS
+from r2vos_mm.utils.logging import warn
 
 _CODECS = dict(
     av01='AV1', hevc='HEVC', hev1='HEVC', hvc1='HEVC', vp09='VP9', encv='encv (encrypted)'
@@ -123,7 +124,7 @@ def decode_frames(
             break
     if last is None:
         raise _no_video(path, f'that {backend} can read')
-    problem = _shortage(path, times) if len(frames) < len(wanted) else None
+    problem = _shortage(path, len(times), times[-1]) if len(frames) < len(wanted) else None
     if problem:
         raise DataFileError(f'{path}: {problem}; frame {max(wanted)} is needed')
     return [frames.get(index, last) for index in indices]
@@ -147,8 +148,36 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
         if len(times) == stop:
             raise DataFileError(f'{path} has more than {max_frames} frames: cut it')
         if times:
-            return VideoScan(read, times, _rate(path, times), _shortage(path, times))
+            problem = _shortage(path, len(times), times[-1])
+            return VideoScan(read, times, _rate(path, times), problem)
     raise _no_video(path, 'that can be read')
+
+
+def stream_video_file(path: Path) -> Iterator[np.ndarray]:
+    """Yield the frames (H, W, 3) uint8 BGR of a video file without counting them first.
+
+    What is missing from a damaged file is logged as a warning at the end.
+
+    Raises:
+        DataFileError: neither OpenCV nor PyAV gets a frame out of it; tells the cause.
+    """
+    _check_file(path)
+    for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
+        count, last_time = 0, 0.0
+        for time, frame in reader_named(backend)(path):
+            count, last_time = count + 1, time
+            yield frame
+        if count:
+            problem = _shortage(path, count, last_time)
+            if problem is not None:
+                warn(f'{path}: {problem}')
+            return
+    raise _no_video(path, 'that can be read')
+
+
+def stated_rate(path: Path) -> float | None:
+    """Return the frames per second that a video file states."""
+    return _header(path).fps or None
 
 
 def reader_named(backend: str) -> Reader:
@@ -390,14 +419,17 @@ def _mirror(header: bytes) -> int | None:
     return None if a * d - b * c >= 0 else 0 if a else 1
 
 
-def _shortage(path: Path, times: Sequence[float]) -> str | None:
-    """Return what is missing if the video ends before its stated end, None if it does not."""
+def _shortage(path: Path, count: int, last_time: float) -> str | None:
+    """Return what is missing if the video ends before its stated end, None if it does not.
+
+    ``count`` frames were read, the last of which is at ``last_time`` in seconds.
+    """
     header = _header(path)
     expected = min(header.frames, round(header.seconds * header.fps))
     # The number is an estimate in many containers, but the end is known then.
-    if len(times) >= expected or times[-1] + 1.5 / header.fps >= header.seconds:
+    if count >= expected or last_time + 1.5 / header.fps >= header.seconds:
         return None
-    return f'{len(times)} of {expected} stated frames could be read, the file is damaged or cut off'
+    return f'{count} of {expected} stated frames could be read, the file is damaged or cut off'
 
 
 def _rate(path: Path, times: Sequence[float]) -> float | None:
