@@ -11,7 +11,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from r2vos_mm.datasets import normalise_text
@@ -23,6 +22,7 @@ from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 
+from .result_reading import result_of
 from .results import VideoSegmentation
 from .stage_clock import StageClock
 
@@ -51,6 +51,8 @@ def segment_video(
     texts: str | Sequence[str] | None = None,
     *,
     frames_per_pass: int | None = None,
+    cut_as_stream: bool = False,
+    compress: bool = False,
     precision: str = 'auto',
     on_progress: Callable[[int, int], None] | None = None,
     window: int | None = None,
@@ -58,11 +60,11 @@ def segment_video(
 ) -> VideoSegmentation:
     """Segment the objects that expressions name in a video.
 
-    Frames are decoded, resized and passed through the model in windows. Only two things grow with
-    the length of the video: the masks of all N queries at a quarter of the network's resolution
-    (P x T x N x h x w numbers, on the CPU; the query is chosen by its scores in all windows, so
-    none can be dropped before the end), and the result, two bytes per pixel, frame and expression.
-    Cut very long videos, or give few expressions at a time.
+    Frames are decoded, resized and passed through the model in windows. The masks of all N queries
+    are kept at a quarter of the network's resolution until the end, because the query is chosen by
+    its scores in all windows; beyond ``model.test_cfg.mask_memory`` megabytes, they are kept in a
+    temporary file. What grows with the video is the result: up to two bytes per pixel, frame and
+    expression as an array, a few kilobytes per frame and expression with ``compress``.
 
     Args:
         model: of :func:`init_model`.
@@ -72,6 +74,9 @@ def segment_video(
         frames_per_pass: maximum number of frames that pass through the model together, in windows
             of nearly equal length. None takes ``model.test_cfg.frames_per_pass`` of the config, or
             36 if that is None.
+        cut_as_stream: cut windows of exactly ``frames_per_pass`` frames, the last one shorter, as
+            :func:`.stream_video` does.
+        compress: return masks as :class:`.CompressedMasks`, which are indexed like an array.
         precision: ``auto``, ``float32`` or ``bfloat16`` (autocast), see :func:`model_precision`.
         on_progress: called with (frames done, T) after each window.
         window, sentences: former names of ``frames_per_pass`` and ``texts``.
@@ -89,21 +94,36 @@ def segment_video(
     clock = StageClock()
     texts = checked_sentences(texts if sentences is None else sentences)
     frames_per_pass = window if frames_per_pass is None else frames_per_pass
-    if frames_per_pass is not None and frames_per_pass < 1:
-        raise ValueError(f'frames_per_pass is at least 1, got {frames_per_pass}')
+    source = opened_source(frames)
+    size = next(iter(source)).shape[:2]
+    clock.end('decode')
+    length = checked_length(model, frames_per_pass)
+    cuts = split_windows(len(source), length, full=cut_as_stream)
+    windows = model_windows(model, source, cuts, on_progress=on_progress, clock=clock)
+    features = (model.extract_window(x, frames_per_pass=length) for x in windows)
+    with autocast(model, precision), model.collect(features, texts) as video:
+        result = result_of(video, source, texts, size, compress=compress)
+    clock.end('postprocess')  # masks are read after the last window
+    return replace(result, speed=clock.seconds)
+
+
+def opened_source(frames: FrameInput) -> FrameSource:
+    """Return the frames of a video; log a warning about what is missing from a damaged one."""
     source = open_frames(frames)
     if source.problem is not None and source is not frames:
         warn(f'{frames}: {source.problem}')
-    resize = FrameTransform(model.cfg)
-    size = next(iter(source)).shape[:2]
-    clock.end('decode')
-    length = frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
-    windows = _windows(model, source, resize, length, on_progress, clock)
-    with autocast(model, precision):
-        pairs = model.segment(windows, texts, size, frames_per_pass=length)
-    result = _result(source, texts, pairs, model.test_cfg.gate_threshold)
-    clock.end('postprocess')  # the model reads the masks after the last window
-    return replace(result, speed=clock.seconds)
+    return source
+
+
+def checked_length(model: ReferringVideoSegmentor, frames_per_pass: int | None) -> int:
+    """Return the number of frames that pass together; None is that of the config, or 36.
+
+    Raises:
+        ValueError: it is less than 1.
+    """
+    if frames_per_pass is not None and frames_per_pass < 1:
+        raise ValueError(f'frames_per_pass is at least 1, got {frames_per_pass}')
+    return frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
 
 
 def checked_sentences(sentences: str | Sequence[str] | None) -> list[str]:
@@ -199,46 +219,54 @@ def _type_name(step: Mapping) -> str:
     return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
 
 
-def _windows(
+def model_windows(
     model: ReferringVideoSegmentor,
     source: FrameSource,
-    resize: FrameTransform,
-    frames_per_pass: int,
-    on_progress: Callable[[int, int], None] | None,
-    clock: StageClock,
+    cuts: Sequence[slice],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    clock: StageClock | None = None,
 ) -> Iterator[Tensor]:
-    """Yield windows (T_i, 3, H, W), normalised and on the model's device."""
-    frames = iter(source)
+    """Yield windows (T_i, 3, H, W), normalised and on the model's device.
+
+    Args:
+        model: of :func:`init_model`.
+        source: T frames.
+        cuts: consecutive windows.
+        on_progress: called with (frames done, T) after each window.
+        clock: measures the stages.
+    """
+    clock = clock or StageClock()
+    frames, to_input = iter(source), ModelInput(model)
     clock.end('model')  # the expressions
-    for part in split_windows(len(source), frames_per_pass):
+    for part in cuts:
         images = []
         for _ in range(part.start, part.stop):
             frame = next(frames)
             clock.end('decode')
-            images.append(resize(frame))
+            images.append(to_input.resize(frame))
             clock.end('preprocess')
-        clip = torch.stack(images)
-        height, width = clip.shape[-2:]
-        batch = model.data_preprocessor(dict(inputs=[clip]), False)
+        window = to_input.stack(images)
         clock.end('preprocess')
-        yield batch['inputs'][0][..., :height, :width]
+        yield window
         clock.end('model')
         if on_progress is not None:
             on_progress(part.stop, len(source))
 
 
-def _result(
-    source: FrameSource, texts: list[str], pairs: InstanceData, threshold: float
-) -> VideoSegmentation:
-    arrays = {name: pairs[name].float().numpy() for name in ('scores', 'boxes', 'consensus')}
-    return VideoSegmentation(
-        video=source.title,
-        frame_names=source.names,
-        texts=texts,
-        ungated_masks=pairs.ungated_masks.numpy(),
-        **arrays,
-        judged=not bool(torch.isneginf(pairs.misalignment_logits).all()),
-        gate_threshold=threshold,
-        fps=source.fps,
-        source=source,
-    )
+class ModelInput:
+    """Turn frames into the input of a model.
+
+    Raises:
+        ValueError: see :class:`FrameTransform`.
+    """
+
+    def __init__(self, model: ReferringVideoSegmentor) -> None:
+        self.model, self.resize = model, FrameTransform(model.cfg)
+
+    def stack(self, images: Sequence[Tensor]) -> Tensor:
+        """Return a window (T, 3, H, W), normalised and on the model's device, of resized images."""
+        clip = torch.stack(list(images))
+        height, width = clip.shape[-2:]
+        batch = self.model.data_preprocessor(dict(inputs=[clip]), False)
+        return batch['inputs'][0][..., :height, :width]

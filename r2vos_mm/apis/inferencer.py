@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from r2vos_mm.utils.cli import Progress, check_writable
 from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import warn
 
-from .compressed_masks import CompressedMasks
 from .inference import FrameTransform, checked_sentences, model_precision, segment_video
 from .model_loading import init_model
 from .model_sources import listed_names, resolve_model
@@ -230,15 +228,16 @@ class R2VOSInferencer(BaseInferencer):
         if source.problem is not None:
             warn(f'{source.title}: {source.problem}')
         bar = Progress(len(source), 'frames') if self.shows_progress else None
-        result = segment_video(
+        return segment_video(
             self.model,
             source,
             texts,
             frames_per_pass=frames_per_pass,
+            cut_as_stream=cut_as_stream,
+            compress=True,
             precision=self.dtype,
             on_progress=bar and (lambda done, _: bar.update(done)),
         )
-        return replace(result, ungated_masks=CompressedMasks.encode(result.ungated_masks))
 
     def _inputs_to_list(self, inputs: FrameInput) -> list[FrameStream]:
         return open_sources(inputs)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dataset import Compose
 
-from r2vos_mm.apis import FrameSource, init_model, segment_video
+from r2vos_mm.apis import CompressedMasks, FrameSource, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import Clip, Pair
 from r2vos_mm.models.utils import PredictConfig, choose_queries
@@ -39,6 +39,36 @@ def test_same_as_testing(model, folder):
             getattr(result, name), expected[name].numpy(), rtol=1e-5, atol=1e-5, err_msg=name
         )
     assert (result.video, result.frame_names) == ('clip', list(names))
+
+
+def test_masks_are_compressed_on_request(model, frames):
+    model.test_cfg.gate_threshold = 1.1
+    plain = segment_video(model, frames, SENTENCES, frames_per_pass=2)
+    small = segment_video(model, frames, SENTENCES, frames_per_pass=2, compress=True)
+    assert isinstance(plain.ungated_masks, np.ndarray)
+    assert isinstance(small.masks, CompressedMasks)
+    for name in ('masks', 'ungated_masks', 'scores', 'boxes', 'consensus', 'queries'):
+        np.testing.assert_array_equal(getattr(small, name), getattr(plain, name), err_msg=name)
+    assert small.ungated_masks.any()
+    assert not small.masks.any()
+
+
+@pytest.mark.parametrize(
+    ('cut_as_stream', 'windows'),
+    [(False, [(0, 1), (1, 3), (3, 5)]), (True, [(0, 2), (2, 4), (4, 5)])],
+)
+def test_windows_and_their_verdicts(model, frames, cut_as_stream, windows):
+    result = segment_video(model, frames, SENTENCES, frames_per_pass=2, cut_as_stream=cut_as_stream)
+    assert result.windows == windows
+    for (start, stop), consensus in zip(windows, result.window_consensus.T, strict=True):
+        alone = segment_video(model, frames[start:stop], SENTENCES)
+        np.testing.assert_allclose(consensus, alone.consensus, rtol=1e-5)
+    # An expression is found where it is in the first window only.
+    first = result.with_threshold(result.window_consensus[1, 0] - 1e-6)
+    found = result.window_consensus[1] >= first.gate_threshold
+    ranges = [frame for start, stop in first.windows_found[1] for frame in range(start, stop)]
+    expected = [t for (a, b), yes in zip(windows, found) for t in range(a, b) if yes]
+    assert ranges == expected
 
 
 def test_sentences_are_read_as_in_training(model, frames):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 from .postprocess import PredictConfig, consensus_of
@@ -58,3 +59,7 @@ class Evidence:
     def consensus(self, config: PredictConfig) -> Tensor:
         """(P,) float32 probabilities that the expressions belong to the video."""
         return consensus_of(self.misalignment_logits(config))
+
+    def is_judged(self, config: PredictConfig) -> bool:
+        """Whether the model gives a verdict."""
+        return not bool(torch.isneginf(self.misalignment_logits(config)).all())

@@ -1,0 +1,77 @@
+"""Make results of what a model predicts for a video or a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+
+from r2vos_mm.datasets.io.frames import FrameSource
+from r2vos_mm.models.utils import CollectedVideo, join_frames
+
+from .compressed_masks import CompressedMasks
+from .results import VideoSegmentation
+
+
+def result_of(
+    video: CollectedVideo,
+    source: FrameSource,
+    texts: Sequence[str],
+    size: tuple[int, int],
+    *,
+    compress: bool = False,
+) -> VideoSegmentation:
+    """Return the result for a whole video.
+
+    Args:
+        video: predictions for all its windows.
+        source: its frames.
+        texts: P expressions.
+        size: (H0, W0) of the frames.
+        compress: give masks as :class:`CompressedMasks`, not as an array.
+    """
+    evidence, config = video.evidence, video.config
+    shape = (len(texts), evidence.num_frames, *size)
+    masks, pairs = read_masks(video.read(size), shape, compress=compress)
+    stops = accumulate((window.num_frames for window in video.windows), initial=0)
+    consensus = [window.consensus(config) for window in video.windows]
+    return VideoSegmentation(
+        video=source.title,
+        frame_names=source.names,
+        texts=list(texts),
+        ungated_masks=masks,
+        scores=pairs.scores.float().numpy(),
+        boxes=pairs.boxes.float().numpy(),
+        consensus=evidence.consensus(config).numpy(),
+        judged=evidence.is_judged(config),
+        gate_threshold=config.gate_threshold,
+        fps=source.fps,
+        source=source,
+        windows=list(pairwise(stops)),
+        window_consensus=torch.stack(consensus, dim=1).numpy(),
+        queries=evidence.best_queries().numpy(),
+    )
+
+
+def read_masks(
+    parts: Iterable[InstanceData], shape: tuple[int, int, int, int], *, compress: bool
+) -> tuple[np.ndarray | CompressedMasks, InstanceData]:
+    """Return the masks (P, T, H0, W0) of consecutive parts, and their ``scores`` and ``boxes``.
+
+    With ``compress``, the masks of one part at a time are in memory uncompressed.
+    """
+    rows, num_frames, *size = shape
+    masks = CompressedMasks(rows, size) if compress else np.empty(shape, dtype=bool)
+    done, others = 0, []
+    for part in parts:
+        some = part.ungated_masks.numpy()
+        if compress:
+            masks.append(some)
+        else:
+            masks[:, done : done + some.shape[1]] = some
+        done += some.shape[1]
+        others.append(InstanceData(scores=part.scores, boxes=part.boxes))
+    return masks, join_frames(others, num_frames)
