@@ -243,7 +243,7 @@ class VideoSegmentation(ResultExports):
             self.rows(),
             texts=self.texts,
             frame_names=self.frame_names,
-            summary=as_record(self, exporters.folder_names(self.texts)),
+            summary=as_record(self, mask_folders(self)),
         )
 
     def summary(self, *, width: int = 120) -> str:
@@ -288,6 +288,11 @@ def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
     return exporters.save_masks(
         folder, result.rows(), texts=result.texts, frame_names=result.frame_names
     )
+
+
+def mask_folders(result: VideoSegmentation) -> list[str]:
+    """Return the name of each expression's folder of masks."""
+    return exporters.folder_names(result.texts)
 
 
 def as_record(result: VideoSegmentation, mask_folders: Sequence[str | None]) -> dict[str, Any]:
