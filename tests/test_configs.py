@@ -288,7 +288,7 @@ REAL_ABLATIONS = {  # docs/real_video.md
 
 @pytest.mark.parametrize('name', REAL_ABLATIONS)
 def test_ablations_of_the_model_for_real_video(name: str):
-    config = load('r2vos/r2vos_effnet-lite2_1xb4-500_real-clips.py')
+    config = load('r2vos/r2vos_effnet-lite2_1xb4-800_real-clips.py')
     config.merge_from_dict({f'model.{key}': value for key, value in REAL_ABLATIONS[name].items()})
     model = toy_model(config)
     uses_words = [

@@ -209,7 +209,7 @@ def test_subsets_and_options(root: Path):
 
 
 def test_images_and_videos_train_together(root: Path, tiny_set: Path):
-    config = Config.fromfile(CONFIGS / 'r2vos/r2vos_effnet-lite2_1xb4-500_real-clips.py')
+    config = Config.fromfile(CONFIGS / 'r2vos/r2vos_effnet-lite2_1xb4-800_real-clips.py')
     joined = config.train_dataloader.dataset
     joined.datasets[0].data_root = str(root)
     joined.datasets[1].update(data_root=str(tiny_set), video_subset=None)

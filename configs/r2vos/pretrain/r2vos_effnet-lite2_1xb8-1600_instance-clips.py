@@ -1,4 +1,4 @@
-# First stage of ../r2vos_effnet-lite2_1xb4-500_real-clips.py: photographs with annotated instances
+# First stage of ../r2vos_effnet-lite2_1xb4-800_real-clips.py: photographs with annotated instances
 # as short clips, with generated expressions.
 _base_ = [
     '../../_base_/models/r2vos_effnet-lite2.py',

@@ -1,7 +1,7 @@
 # Small R2-VOS for photographs and films (docs/real_video.md). It is trained in two stages on one
 # CPU core; --resume continues either one:
 #   python tools/train.py configs/r2vos/pretrain/r2vos_effnet-lite2_1xb8-1600_instance-clips.py
-#   python tools/train.py configs/r2vos/r2vos_effnet-lite2_1xb4-500_real-clips.py --cfg-options \
+#   python tools/train.py configs/r2vos/r2vos_effnet-lite2_1xb4-800_real-clips.py --cfg-options \
 #       load_from=work_dirs/r2vos_effnet-lite2_1xb8-1600_instance-clips/iter_1600.pth
 # Choose by cross-validation over the training videos: val_dataloader holds out one of five folds
 # (fold.start in _base_/datasets/instance_clips.py). The last training takes all videos, with
@@ -12,8 +12,8 @@ _base_ = [
     '../_base_/schedules/tiny.py',
     '../_base_/default_runtime.py',
 ]
-max_iters = 500
-warmup = 30
+max_iters = 800
+warmup = 40
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(optimizer=dict(lr=2e-4, weight_decay=0.01))
 param_scheduler = [
