@@ -50,4 +50,7 @@ def listed_names() -> list[str]:
 
 
 def _saved_model(folder: Path, weights: PathLike | None) -> ModelSource:
-    raise UsageError(f'{folder} is a folder: give a name of R2VOSInferencer.list_models(), a file')
+    raise UsageError(
+        f'{folder} is a folder: give a config, a checkpoint or a name of '
+        'R2VOSInferencer.list_models()'
+    )

@@ -122,8 +122,8 @@ def open_sources(inputs: FrameInput) -> list[FrameStream]:
         FileNotFoundError, DataFileError, ValueError: see :func:`open_source`; or images and videos
             are mixed.
     """
-    is_name = isinstance(inputs, str)
-    items = _matches(inputs) if is_name and _is_pattern(inputs) else inputs
+    is_name = isinstance(inputs, (str, Path))
+    items = _matches(str(inputs)) if is_name and _is_pattern(str(inputs)) else inputs
     if not isinstance(items, (list, tuple)):
         return [open_source(items)]
     images = sum(map(_is_image, items))
