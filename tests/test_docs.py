@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from r2vos_mm.cli.main import COMMANDS, command_in
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -153,9 +155,11 @@ def options_of(tool: Path) -> frozenset[str]:
     for name in re.findall(r'tools/[\w/]+\.py', text) if tool.suffix == '.sh' else []:
         options |= options_of(ROOT / name)
     for node in ast.walk(ast.parse(text)) if tool.suffix == '.py' else []:
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        if isinstance(node, ast.ImportFrom) and node.module:
             relative = node.module.replace('.', '/')
             bases = [ROOT / relative, tool.parent / relative]
+            if node.level:
+                bases = [tool.parents[node.level - 1] / relative]
             for base in [*bases, *(base / alias.name for base in bases for alias in node.names)]:
                 module = base.with_suffix('.py')
                 if module.is_file() and module != tool:
@@ -164,11 +168,17 @@ def options_of(tool: Path) -> frozenset[str]:
 
 
 def commands(code: str) -> Iterator[tuple[str, list[str]]]:
-    """Scripts that a shell block runs, each with its options."""
+    """Scripts and commands of ``r2vos`` that a shell block runs, each with its options."""
     for line in re.sub(r'\\\n', ' ', code).splitlines():
         script = re.search(r'\btools/[\w/]+\.(?:py|sh)', line)
+        command = re.search(r'(?:^|\| *)r2vos (.*)', line)
+        options = re.findall(r'(?<=\s)--[a-z][\w-]*', line.partition('#')[0])
         if script:
-            yield script[0], re.findall(r'(?<=\s)--[a-z][\w-]*', line.partition('#')[0])
+            yield script[0], options
+        elif command and command[1] not in ('--help', '--version'):
+            name = command_in(command[1].split())
+            assert name is not None, line
+            yield f'r2vos_mm/cli/{COMMANDS[name][0].replace(".", "/")}.py', options
 
 
 @pytest.mark.parametrize('page', PAGES)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -14,6 +14,25 @@ from r2vos_mm.utils.cli import UsageError, existing_file
 
 _PREFIX = 'r2vos_mm::'
 _INDEX = 'model-index.yml'
+
+
+class DefaultModel(NamedTuple):
+    """The model of commands that are given none.
+
+    Attributes:
+        name: name or alias of a listed model with weights.
+        note: what it does not know, shown when it is used on something else.
+    """
+
+    name: str
+    note: str
+
+
+DEFAULT_MODEL = DefaultModel(
+    'r2vos_tiny',
+    'the default checkpoint only knows the drawn shapes of RefShapes (such as "the small red '
+    'ring"); for other videos give --model and --weights of a model trained on them',
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +101,20 @@ def find_model(name: str) -> ListedModel | None:
     return None
 
 
+def shipped_weights(config: str | Path) -> str | None:
+    """Return the listed weights of the model that has this config, None if there are none."""
+    path, configs = Path(config).resolve(), content_root() / 'configs'
+    for model in listed_models():
+        files = [model.config, *(configs / f'{alias}.py' for alias in model.aliases)]
+        if model.weights is not None and path in [file.resolve() for file in files]:
+            return model.weights
+    return None
+
+
 def config_file(config: str | Path) -> Path:
     """Return the file of a config that is given by path, name, alias or ``r2vos_mm::PATH``.
+
+    A name is that of a listed model, or of a file directly in the folder of configs.
 
     Raises:
         UsageError: there is none; suggests similar names.
@@ -98,6 +129,9 @@ def config_file(config: str | Path) -> Path:
     model = find_model(text)
     if model is not None:
         return model.config
+    short = content_root() / 'configs' / f'{text}.py'
+    if short.is_file():
+        return short
     if len(path.parts) == 1 and not path.suffix and not path.exists():
         raise UsageError(f'Config {config} is no file and no listed model{_suggestion(text)}')
     return Path(existing_file(path, what='Config'))
@@ -132,4 +166,5 @@ def _texts(value: str | list[str]) -> Iterator[str]:
 
 
 def _read_yaml(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding='utf-8'))
+    loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding='utf-8'), loader)

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
@@ -274,6 +274,14 @@ def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
     return parse
 
 
+def probability(text: str) -> float:
+    """Parse a number from 0 to 1, as a type of options."""
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    raise argparse.ArgumentTypeError(f'{text} is not a number from 0 to 1')
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options``, to be read by :func:`cfg_options`."""
     parser.add_argument(
@@ -365,6 +373,16 @@ def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> N
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UsageError(f'{what} {path} cannot be written: {folder}: {error.strerror}') from error
+
+
+@contextmanager
+def messages_on_stderr(active: bool = True) -> Iterator[None]:
+    """Write logs and all else that is printed inside the block to stderr, to keep stdout for JSON.
+
+    A logger that exists before keeps its stream.
+    """
+    with redirect_stdout(sys.stderr) if active else nullcontext():
+        yield
 
 
 def say_once(line: str) -> None:

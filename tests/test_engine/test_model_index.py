@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from r2vos_mm.engine import read_config
-from r2vos_mm.engine.model_index import config_file, find_model, listed_models
+from r2vos_mm.engine.model_index import (
+    DEFAULT_MODEL,
+    config_file,
+    find_model,
+    listed_models,
+    shipped_weights,
+)
 from r2vos_mm.utils.cli import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +59,17 @@ def test_ways_to_name_a_config(name):
     expected = ROOT / 'configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py'
     assert config_file(name).resolve() == expected
     assert Path(read_config(name).filename).resolve() == expected
+
+
+def test_short_names_of_configs():
+    assert config_file('r2vos_swin_b') == ROOT / 'configs/r2vos_swin_b.py'
+
+
+def test_weights_that_are_shipped():
+    weights = shipped_weights(find_model(DEFAULT_MODEL.name).config)
+    assert Path(weights).is_file()
+    assert shipped_weights(ROOT / 'configs/r2vos_tiny_refshapes.py') == weights
+    assert shipped_weights(config_file('r2vos_swin_b')) is None
 
 
 @pytest.mark.parametrize(

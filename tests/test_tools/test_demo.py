@@ -89,7 +89,7 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
             ['{video}', 'a ball', '--checkpoint', 'nowhere.pth'],
             'error: Checkpoint nowhere.pth does not exist',
         ),
-        (['{video}', 'a ball', '--config', 'other.py'], '--config requires the --checkpoint'),
+        (['{video}', 'a ball', '--config', 'r2vos_r50'], '--config requires the --checkpoint'),
         *[
             (['{video}', 'a ball', '--fps', fps], f'{fps} is not a positive number')
             for fps in ('inf', 'nan', '0', '-1')

@@ -13,6 +13,7 @@ from PIL import Image
 from samples import evaluate, random_sample
 from scripts import load_script
 
+from r2vos_mm.cli import score
 from r2vos_mm.evaluation.metrics.metric_values import EvalSet, as_dictionary, metric_values
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 
@@ -169,7 +170,7 @@ def test_what_is_done_survives_an_interruption(truth, predictions, monkeypatch):
 
     rows = ['--csv', str(truth / 'rows.csv')]
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate_masks, 'score_videos', interrupted)
+        patch.setattr(score, 'score_videos', interrupted)
         with pytest.raises(SystemExit):
             run(predictions, truth, *rows)
     with (truth / 'rows.partial.csv').open() as file:
@@ -548,7 +549,7 @@ class TestUnread:
         assert 'b/0: 3 masks for 2 frames -> not scored' in capsys.readouterr().out
 
     def test_a_worker_that_dies_ends_the_run(self, truth, predictions, monkeypatch, capsys):
-        monkeypatch.setattr(evaluate_masks, 'score_expressions', die)
+        monkeypatch.setattr(score, 'score_expressions', die)
         with pytest.raises(SystemExit) as caught:
             run(predictions, truth, '--processes', '2')
         assert caught.value.code == 2

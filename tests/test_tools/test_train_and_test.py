@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from r2vos_mm.cli import train
 from r2vos_mm.engine import load_config
+from r2vos_mm.utils.cli import parser_of
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'tests/toy/toy_config.py'
@@ -36,12 +37,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run('bash', 'tools/dist_train.sh', CONFIG, '2', *options)
     assert result.returncode == 0, result.stdout + result.stderr
     return folder
-
-
-@pytest.fixture
-def functions(monkeypatch: pytest.MonkeyPatch) -> dict:
-    """Globals of tools/train.py."""
-    return runpy.run_path(str(ROOT / 'tools' / 'train.py'))
 
 
 @pytest.mark.slow
@@ -112,18 +107,20 @@ def test_several_machines_need_a_port() -> None:
     assert 'set PORT' in result.stderr
 
 
-def training_config(functions: dict, monkeypatch: pytest.MonkeyPatch, *options: str) -> Config:
+def training_config(monkeypatch: pytest.MonkeyPatch, *options: str) -> Config:
     """Config that tools/train.py would run with ``options``."""
     monkeypatch.setattr(sys, 'path', [str(ROOT / 'tests' / 'toy'), *sys.path])
-    args = functions['parse_args']([str(ROOT / CONFIG), *options])
+    parser = parser_of('')
+    train.add_arguments(parser)
+    args = parser.parse_args([str(ROOT / CONFIG), *options])
     cfg = load_config(args)
-    functions['apply_training_options'](cfg, args)
+    train.apply_training_options(cfg, args)
     return cfg
 
 
-def test_training_options(functions: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_options(monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = training_config(
-        functions, monkeypatch, '--amp', '--auto-scale-lr', '--seed', '7',
+        monkeypatch, '--amp', '--auto-scale-lr', '--seed', '7',
         '--max-minutes', '2.5', '--new-schedule', '--cfg-options', 'model.width=3',
         'optim_wrapper.optimizer.lr=1e-3',
     )  # fmt: skip
@@ -136,21 +133,21 @@ def test_training_options(functions: dict, monkeypatch: pytest.MonkeyPatch) -> N
     assert (cfg.model.width, cfg.optim_wrapper.optimizer.lr) == (3, 1e-3)
 
 
-def test_resume(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_resume(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A run that has no checkpoint yet begins with the weights that its config names."""
     options = ('--resume', '--work-dir', str(tmp_path), '--cfg-options', 'load_from=first.pth')
-    cfg = training_config(functions, monkeypatch, *options)
+    cfg = training_config(monkeypatch, *options)
     assert (cfg.resume, cfg.load_from) == (False, 'first.pth')
     content = dict.fromkeys(('state_dict', 'optimizer', 'meta', 'message_hub'), {})
     torch.save(content, tmp_path / 'iter_3.pth')
-    cfg = training_config(functions, monkeypatch, *options)
+    cfg = training_config(monkeypatch, *options)
     assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_3.pth'))
 
 
-def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_resume_from_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / 'a.pth'
     path.touch()
-    cfg = training_config(functions, monkeypatch, '--resume', str(path))
+    cfg = training_config(monkeypatch, '--resume', str(path))
     assert (cfg.resume, cfg.load_from) == (True, str(path))
 
 
@@ -163,7 +160,7 @@ def test_resume_from_path(functions: dict, monkeypatch: pytest.MonkeyPatch, tmp_
     ],
 )
 def test_impossible_options(
-    functions: dict, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        training_config(functions, monkeypatch, *options)
+        training_config(monkeypatch, *options)

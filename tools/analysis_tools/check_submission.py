@@ -1,75 +1,16 @@
-r"""Check a submission before uploading it, or list what is missing after an interruption.
+"""Check a submission before uploading it, as ``r2vos score submission`` does."""
 
-    check_submission.py ZIP --layout ref_youtube_vos --expressions meta_expressions.json \
-        --videos data/ref-youtube-vos/valid/JPEGImages
-    check_submission.py ZIP --layout ... --expressions ... --remaining remaining.json
-    check_submission.py ZIP --layout ... --expressions ... --finish
-
-``--remaining`` writes the expressions of the videos that are incomplete in ``ZIP.parts``. Use this
-file as ``ann_file`` of the test data set to test only these; the metric keeps the complete list.
-``--finish`` writes the zip from the parts if a run was interrupted after the last video.
-"""
-
-from __future__ import annotations
-
-import argparse
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from r2vos_mm.evaluation.submission import (
-    LAYOUTS,
-    SubmissionWriter,
-    check_submission,
-)
-from r2vos_mm.utils.cli import UsageError, check_outputs, parser_of, short_errors
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.cli import submission
+from r2vos_mm.cli.command import run_command
 
 
-def write_remaining(writer: SubmissionWriter, out: Path) -> None:
-    """Write the expressions of the videos whose parts are incomplete."""
-    left = writer.remaining()
-    write_json(out, {'videos': left}, indent=None)
-    print(f'{out}: {len(left)} of {len(writer.expressions)} videos are incomplete')
-    if not left:
-        print('all videos are complete: write the zip with --finish')
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = parser_of(__doc__)
-    parser.add_argument('zip', type=Path)
-    parser.add_argument('--layout', choices=LAYOUTS, required=True)
-    parser.add_argument('--expressions', type=Path, required=True, help='meta_expressions.json')
-    parser.add_argument('--videos', type=Path, help='scored videos: a list of ids, or a folder')
-    parser.add_argument('--images', type=Path, help='frames, to compare sizes: JPEGImages')
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument('--remaining', type=Path, help='only write incomplete videos to this file')
-    instead.add_argument('--finish', action='store_true', help='write the zip from its parts')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print all problems; the exit status is 1 if there are any."""
-    args = parse_args(argv)
-    with short_errors(args.debug):
-        check_outputs(args, 'remaining')
-        try:
-            files = {'expressions': args.expressions, 'videos': args.videos}
-            writer = SubmissionWriter(layout=args.layout, path=args.zip, **files)
-            if args.remaining:
-                write_remaining(writer, args.remaining)
-                return
-            if args.finish:
-                writer.finish()
-            report = check_submission(
-                args.zip, writer.layout, writer.expressions, images=args.images
-            )
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    print(f'{args.zip}: {report}')
-    if not report.is_valid:
-        raise SystemExit(1)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(submission, arguments)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

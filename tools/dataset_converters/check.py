@@ -1,87 +1,15 @@
-"""Check whether a data set is complete and undamaged.
+"""Check whether a data set is complete and undamaged, as ``r2vos data check`` does."""
 
-    python tools/dataset_converters/check.py ref-youtube-vos
-    python tools/dataset_converters/check.py mevis --full
-    python tools/dataset_converters/check.py other --data-root data/mine --full
-
-Read every JSON file, verify that every listed file exists, compare the sizes of all frames and
-masks, decode some of them (all with --full), and print how many are ok, missing, broken and unused.
-The exit status is 1 if anything is missing or broken. Known faults of the owners' files are listed,
-but do not count.
-"""
-
-import argparse
-import os
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-from r2vos_mm.data_prep.known_sets import KNOWN_SETS
-from r2vos_mm.utils.cli import UsageError, parser_of, short_errors
-
-OTHER = 'other'
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.data import check
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = parser_of(__doc__)
-    parser.add_argument(
-        'name',
-        choices=[*KNOWN_SETS, OTHER],
-        help=f'data set; {OTHER}: your own data in the layout of Refer-YouTube-VOS',
-    )
-    parser.add_argument(
-        '--data-root', type=Path, metavar='FOLDER', help='its folder (default: data/<name>)'
-    )
-    opened = parser.add_mutually_exclusive_group()
-    opened.add_argument('--full', action='store_true', help='decode all frames and masks')
-    opened.add_argument(
-        '--sample',
-        type=int,
-        default=200,
-        metavar='N',
-        help='decode N frames of each split; 0: read no image (default: 200)',
-    )
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar='N',
-        help='threads that open files (default: one per core)',
-    )
-    args = parser.parse_args()
-    if args.sample < 0 or args.workers < 1:
-        parser.error('--sample must be at least 0 and --workers at least 1')
-    if args.name == OTHER and args.data_root is None:
-        parser.error(f'{OTHER} needs --data-root')
-    return args
-
-
-def main() -> int:
-    """Check the data set and print the result; return the exit status."""
-    args = parse_args()
-    with short_errors(args.debug):
-        from r2vos_mm.data_prep.verify import check_set
-
-        known = KNOWN_SETS.get(args.name)
-        data_root = args.data_root or Path('data') / known.folder
-        if not data_root.is_dir():
-            where = f'; download it from {known.page}' if known else ''
-            raise UsageError(f'{data_root} is not a folder{where}')
-        report = check_set(
-            data_root, known=known, workers=args.workers, sample=None if args.full else args.sample
-        )
-    if report.problems.rows:
-        print(f'{report.problems.table()}\n')
-    print(f'{data_root}: opened {report.opened} of {report.openable} frames\n{report.table()}')
-    if report.is_sound:
-        return 0
-    print(
-        f'error: {data_root} has things that are missing or broken, listed above: '
-        f'{f"download them again from {known.page}" if known else "correct or restore them"}, see '
-        'docs/datasets.md',
-        file=sys.stderr,
-    )
-    return 1
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(check, arguments)
 
 
 if __name__ == '__main__':

@@ -1,45 +1,15 @@
-"""Write meta_expressions.json and meta.json of your own videos from a table of expressions.
+"""Write the annotations of your own videos from a table, as ``r2vos data meta`` does."""
 
-    python tools/dataset_converters/make_meta.py sentences.csv data/mine
-
-The table has the columns video, obj_id, category (optional) and exp. Frames and masks are expected
-in data/mine/train/JPEGImages and data/mine/train/Annotations. See docs/own_videos.md.
-"""
-
-import argparse
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = parser_of(__doc__)
-    parser.add_argument('table', type=Path, help='CSV file')
-    parser.add_argument('data_root', type=Path, help='folder of the data set')
-    parser.add_argument('--split', default='train', help='split of the data set (default: train)')
-    return parser.parse_args()
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.data import meta
 
 
-def main() -> int:
-    """Write the files and print their content."""
-    args = parse_args()
-    with short_errors(args.debug):
-        check_writable(args.data_root, what='data_root', is_folder=True)
-        from r2vos_mm.data_prep.csv_annotations import make_meta
-
-        files = make_meta(args.table, args.data_root, split=args.split)
-        paths = files.save(args.data_root, args.split)
-    if files.problems.rows:
-        print(
-            f'{len(files.problems.rows)} problem(s); the rest is used:\n{files.problems.table()}',
-            file=sys.stderr,
-        )
-    print(files.summary())
-    for path in paths:
-        print(f'wrote {path}')
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(meta, arguments)
 
 
 if __name__ == '__main__':

@@ -1,86 +1,15 @@
-"""Generate RefShapes, a synthetic data set in the layout of Refer-YouTube-VOS.
+"""Generate the synthetic data set RefShapes, as ``r2vos data refshapes`` does."""
 
-python tools/dataset_converters/make_refshapes.py data/refshapes
-python tools/dataset_converters/make_refshapes.py data/tiny --train 20 --valid 5 --size 64
-"""
-
-import argparse
 import sys
-import time
+from collections.abc import Sequence
 
-from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the command line; the defaults take about a minute on two cores."""
-    parser = parser_of(__doc__)
-    parser.add_argument('root', nargs='?', default='data/refshapes', help='folder to write to')
-    parser.add_argument('--train', type=int, default=1500, help='videos for training (0: none)')
-    parser.add_argument('--valid', type=int, default=100, help='videos for validation (0: none)')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--size',
-        type=int,
-        nargs='+',
-        default=[128],
-        metavar='PIXELS',
-        help='height and width of the frames, or one number for both',
-    )
-    parser.add_argument('--length', type=int, default=8, help='frames per video')
-    parser.add_argument(
-        '--num-objects',
-        type=int,
-        nargs=2,
-        default=[2, 5],
-        metavar=('LOW', 'HIGH'),
-        help='objects per video',
-    )
-    parser.add_argument('--sentences-per-object', type=int, default=4)
-    parser.add_argument('--negatives-per-kind', type=int, default=1)
-    parser.add_argument(
-        '--workers', type=int, default=2, help='processes; they do not change the result'
-    )
-    parser.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='replace a RefShapes data set generated with other parameters',
-    )
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    args = parser.parse_args()
-    if len(args.size) > 2:
-        parser.error('--size takes one or two numbers')
-    return args
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.data import refshapes
 
 
-def main() -> int:
-    """Generate the data set and print its content."""
-    args = parse_args()
-    splits = {
-        name: count for name, count in (('train', args.train), ('valid', args.valid)) if count
-    }
-    start = time.perf_counter()
-    with short_errors(args.debug):
-        check_writable(args.root, what='root', is_folder=True)
-        from r2vos_mm.refshapes import make_refshapes
-
-        summary = make_refshapes(
-            args.root,
-            splits=splits,
-            seed=args.seed,
-            size=(args.size[0], args.size[-1]),
-            length=args.length,
-            num_objects=tuple(args.num_objects),
-            sentences_per_object=args.sentences_per_object,
-            negatives_per_kind=args.negatives_per_kind,
-            workers=args.workers,
-            overwrite=args.overwrite,
-            progress=not args.quiet,
-        )
-    verb = f'made in {time.perf_counter() - start:.1f} s' if summary.created else 'already there'
-    print(f'RefShapes in {summary.root}: {verb}')
-    for split, counts in summary.counts.items():
-        print(f'  {split}: ' + ', '.join(f'{name} {value}' for name, value in counts.items()))
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(refshapes, arguments)
 
 
 if __name__ == '__main__':

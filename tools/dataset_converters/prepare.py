@@ -1,62 +1,15 @@
-"""Convert official downloads to the layout of a data set.
+"""Convert official downloads to the layout of a data set, as ``r2vos data prepare`` does."""
 
-    python tools/dataset_converters/prepare.py ref-youtube-vos --download-dir ~/Downloads/rvos
-
-Archives are unpacked and unpacked folders are linked. Nothing is moved or deleted, and existing
-files are kept. Run check.py afterwards.
-"""
-
-import argparse
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-from r2vos_mm.data_prep.known_sets import KNOWN_SETS
-from r2vos_mm.utils.cli import check_writable, parser_of, short_errors
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = parser_of(__doc__)
-    parser.add_argument('name', choices=list(KNOWN_SETS), help='data set')
-    parser.add_argument(
-        '--download-dir',
-        type=Path,
-        required=True,
-        metavar='FOLDER',
-        help='folder with the downloads, as archives or unpacked',
-    )
-    parser.add_argument(
-        '--data-root',
-        type=Path,
-        metavar='FOLDER',
-        help='output folder (default: data/<usual name of the data set>)',
-    )
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser.parse_args()
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.data import prepare
 
 
-def main() -> int:
-    """Prepare the data set and print the result; return 1 if something is missing."""
-    args = parse_args()
-    data_root = args.data_root or Path('data') / KNOWN_SETS[args.name].folder
-    with short_errors(args.debug):
-        check_writable(data_root, what='--data-root', is_folder=True)
-        from r2vos_mm.data_prep.prepare import prepare
-
-        report = prepare(args.name, args.download_dir, data_root, progress=not args.quiet)
-    if report.problems.rows:
-        print(report.problems.table(), file=sys.stderr)
-    print(
-        f'{data_root}: {report.written} files unpacked, {report.linked} linked, '
-        f'{report.already} already there'
-    )
-    for part in report.missing:
-        print(
-            f'missing: {part.place} is in no download in {args.download_dir}; download it from '
-            f'{part.page}',
-            file=sys.stderr,
-        )
-    return 1 if report.missing else 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(prepare, arguments)
 
 
 if __name__ == '__main__':

@@ -281,6 +281,14 @@ def _is_installed(name: str) -> bool:
         return False
 
 
+def installed_readers() -> dict[str, str]:
+    """Return the versions of the installed readers by their names, see :func:`reader_named`."""
+    modules = dict.fromkeys(_READERS) | {'opencv': cv2}
+    for name in filter(_is_installed, ('av', 'decord')):
+        modules[name] = _module(name)
+    return {name: module.__version__ for name, module in modules.items() if module is not None}
+
+
 def _check_file(path: Path) -> None:
     try:
         check_regular(path)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from samples import block, sample_of
-from scripts import load_script
 
+from r2vos_mm.apis.compare_scores import compare_scores, format_comparison
 from r2vos_mm.evaluation.metrics.eval_sample import read_sample
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores, pair_scores
 
-tool = load_script('analysis_tools/evaluate_masks.py')
-compare_scores, format_comparison = tool.compare_scores, tool.format_comparison
 EMPTY = np.zeros((1, 20, 50), dtype=bool)
 FULL, HALF = block(10, 40), block(10, 20)
 

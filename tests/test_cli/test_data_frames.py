@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scripts import load_script
 
-tool = load_script('dataset_converters/extract_frames.py')
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.data import frames
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_an_interrupted_extraction_starts_anew(tmp_path: Path, clip: Path) -> No
     draft = tmp_path / 'out/.clip.part'
     draft.mkdir(parents=True)
     (draft / '00007.jpg').write_bytes(b'')
-    tool.extract(clip, tmp_path / 'out', 1)
+    frames.extract(clip, tmp_path / 'out', 1)
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['clip']
     assert sorted(path.name for path in (tmp_path / 'out').rglob('*.jpg')) == [
         '00000.jpg',
@@ -37,7 +37,7 @@ def test_a_folder_of_others_is_kept(tmp_path: Path, clip: Path) -> None:
     mine.parent.mkdir(parents=True)
     mine.write_text('x')
     with pytest.raises(FileExistsError, match='is not of an earlier run'):
-        tool.extract(clip, tmp_path / 'out', 1)
+        frames.extract(clip, tmp_path / 'out', 1)
     assert mine.exists()
 
 
@@ -47,6 +47,6 @@ def test_videos_of_the_same_name(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('sys.argv', ['x', 'a/clip.mp4', 'b/clip.avi', '--out', 'out'])
     with pytest.raises(SystemExit) as stop:
-        tool.main()
+        run_command(frames)
     assert stop.value.code == 2
     assert 'a/clip.mp4 and b/clip.avi would both be clip' in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Sub-commands ``r2vos data``: prepare, check and generate data sets."""

@@ -1,0 +1,74 @@
+"""Find and run the sub-command that a command line of ``r2vos`` names."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from r2vos_mm.utils.cli import parser_of
+from r2vos_mm.version import __version__
+
+from .command import Command, run_command
+
+PROG = 'r2vos'
+# Names of sub-commands, their modules in this folder, and what they do.
+COMMANDS = {
+    'predict': ('predict', 'segment what expressions describe in a video'),
+    'train': ('train', 'train a model'),
+    'test': ('test', 'test a checkpoint'),
+    'score': ('score', 'score masks on disk, or compare two methods'),
+    'score submission': ('submission', 'check a submission before uploading it'),
+    'models': ('models', 'list models with their results'),
+    'check': ('check', 'show versions, precision, kernels and video readers'),
+    'data prepare': ('data.prepare', 'unpack the official downloads of a data set'),
+    'data check': ('data.check', 'check whether a data set is complete'),
+    'data refshapes': ('data.refshapes', 'generate the synthetic data set RefShapes'),
+    'data frames': ('data.frames', 'write the frames of video files'),
+    'data meta': ('data.meta', 'write the annotations of your own videos from a table'),
+    'data pairs': ('data.pairs', 'generate negative pairs to measure robustness'),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``r2vos`` and return its exit status.
+
+    Args:
+        arguments: command line; by default that of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = command_in(words)
+    if name is None:
+        return _explain(words)
+    rest = words[len(name.split()) :]
+    return run_command(module_of(name), rest, prog=f'{PROG} {name}')
+
+
+def command_in(words: Sequence[str]) -> str | None:
+    """Return the longest name of a sub-command that a command line begins with."""
+    names = (' '.join(words[:count]) for count in (2, 1))
+    return next((name for name in names if name in COMMANDS), None)
+
+
+def module_of(name: str) -> Command:
+    """Import the module of a sub-command."""
+    return importlib.import_module(f'.{COMMANDS[name][0]}', __package__)
+
+
+def _explain(words: Sequence[str]) -> int:
+    """List the sub-commands for ``--help``; otherwise report that none of them is named."""
+    group = next((f'{word} ' for word in words[:1] if _names(f'{word} ')), '')
+    names = _names(group)
+    width = max(map(len, names))
+    lines = [f'  {name:{width}}  {COMMANDS[group + name][1]}' for name in names]
+    parser = parser_of('\n'.join([f'Commands of {PROG} {group}'.rstrip() + ':', *lines]))
+    parser.prog = f'{PROG} {group}'.rstrip()
+    parser.epilog = f'{parser.prog} COMMAND --help explains a command.'
+    parser.add_argument('--version', action='version', version=f'{PROG} {__version__}')
+    parser.add_argument('command', metavar='COMMAND', choices=list(names))
+    parser.parse_args(words[bool(group) :])
+    return 2
+
+
+def _names(group: str) -> list[str]:
+    return [name.removeprefix(group) for name in COMMANDS if name.startswith(group)]

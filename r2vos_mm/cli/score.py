@@ -1,0 +1,323 @@
+r"""Score masks on disk from any method: folders of PNGs, a submission zip, or COCO codes in JSON.
+
+    r2vos score PRED GT --expressions meta_expressions.json       Refer-YouTube-VOS layout
+    r2vos score PRED valid_u                                      MeViS
+    r2vos score PRED Annotations_unsupervised/480p --protocol davis_unsup
+    r2vos score PRED Annotations/480p --protocol davis_semi
+    r2vos score RESULTS.json ANNOTATIONS.json --protocol a2d
+    r2vos score --compare A B                                     two CSV files of --csv
+    r2vos score GT --compare A B --expressions ...                two sets of predictions
+
+PRED holds ``<video>/<expression>/<frame>.png``, also in a folder below, with values above 0 as
+foreground. Predictions that are missing or damaged are listed, and the metrics that they touch are
+NaN. A scoring that was stopped continues when the same command is run again. This tool requires
+neither torch nor MMEngine.
+
+Exit status: 0 if all predictions were read, or with --missing-is-empty; 1 with --strict if there
+are other problems; 2 if predictions are missing or damaged, or the annotation of a video is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from r2vos_mm import __version__
+from r2vos_mm.apis.coco_results import extra_values, score_results
+from r2vos_mm.apis.compare_scores import compare_scores, format_comparison
+from r2vos_mm.apis.scoring import (
+    BOUND_TH,
+    Outcome,
+    Reading,
+    VideoScorer,
+    find_folders,
+    find_ground_truth,
+    score_expressions,
+    score_semi_supervised,
+    score_unsupervised,
+    score_videos,
+)
+from r2vos_mm.apis.scoring_spool import ScoringSpool
+from r2vos_mm.evaluation.mask_files import (
+    ANNOTATIONS,
+    GroundTruth,
+    MaskFiles,
+    PngGroundTruth,
+    VideoTask,
+    open_masks,
+)
+from r2vos_mm.evaluation.metrics.metric_values import EvalSet, MetricValue, metric_values
+from r2vos_mm.evaluation.metrics.pair_scores import PairScores
+from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
+from r2vos_mm.evaluation.metrics.report import format_table, write_results
+from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
+from r2vos_mm.utils.cli import Progress, UsageError, check_outputs
+from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
+
+Result = TypeVar('Result')
+COCO_PROTOCOLS = ('a2d', 'refcoco')
+# Protocols with their own input files, which cannot be combined with others.
+FOLDER_SCORERS: dict[str, VideoScorer] = {
+    'davis_unsup': score_unsupervised,
+    'davis_semi': score_semi_supervised,
+}
+NUM_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument('paths', nargs='*', type=Path, metavar='PRED GT', help='see above')
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        default=['per_expression', 'from_first_appearance'],
+        choices=PROTOCOLS,
+        help='default: %(default)s',
+    )
+    parser.add_argument('--expressions', type=Path, help='meta_expressions.json with object ids')
+    parser.add_argument('--pairs', type=Path, help='pairs file: adds R and cgF1 on negative pairs')
+    parser.add_argument(
+        '--groups',
+        nargs='+',
+        default=[],
+        choices=['cgf1', 'no_target', 'presence', 'visa'],
+        help='additional groups of metrics',
+    )
+    parser.add_argument(
+        '--csv', type=Path, help='write one row per pair; NAME.partial.csv until all are done'
+    )
+    parser.add_argument('--json', type=Path, help='write a report of all metrics')
+    parser.add_argument('--missing', type=Path, help='write the list of all problems')
+    parser.add_argument(
+        '--missing-is-empty', action='store_true', help='count missing predictions as empty'
+    )
+    parser.add_argument(
+        '--threshold',
+        type=int,
+        choices=range(1, 256),
+        metavar='N',
+        help='values from N on are foreground: 128 for probabilities; default: all above 0',
+    )
+    parser.add_argument('--strict', action='store_true', help='exit status 1 for other problems')
+    parser.add_argument('--processes', type=int, default=os.cpu_count(), help='default: all cores')
+    parser.add_argument('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='see above')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Score or compare; exit with another status than 0 if files were not read."""
+    check_outputs(args, 'csv', 'json', 'missing')
+    counts = compare(args) if args.compare else evaluate(args)
+    if counts.unscored:
+        print(f'error: the annotation of {counts.unscored} videos was not read', file=sys.stderr)
+        raise SystemExit(2)
+    if counts.unread and not args.missing_is_empty:
+        print(f'error: {counts.unread} predictions were not read', file=sys.stderr)
+        raise SystemExit(2)
+    if counts.problems and args.strict:
+        print(f'error: {counts.problems} problems with --strict', file=sys.stderr)
+        raise SystemExit(1)
+
+
+class Counts(NamedTuple):
+    """Numbers of unread predictions, of videos without usable annotation, of other problems."""
+
+    unread: int
+    unscored: int
+    problems: int
+
+
+def evaluate(args: argparse.Namespace) -> Counts:
+    """Score one method, list problems, print and write the metrics."""
+    if len(args.paths) != 2:
+        raise UsageError('PRED and GT are required')
+    outcome, extra = score_masks(*args.paths, args)
+    report(outcome, args)
+    eval_set = eval_set_of(outcome, args)
+    values = [entry for entry in metric_values(eval_set) if not entry.key.startswith('ungated/')]
+    # The mAP of the predicted mask alone is not of interest if all masks of a sample are available.
+    values = [entry for entry in values if not (extra and entry.key == 'mAP_top1')] + extra
+    print(format_table(eval_set, values))
+    for entry in extra:
+        print(f'  {entry.key:20}{entry.value:>8.2f}')
+    write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
+    if args.csv:
+        partial_csv(args).unlink(missing_ok=True)
+    return Counts(len(outcome.unread), len(outcome.unscored), len(outcome.problems))
+
+
+def compare(args: argparse.Namespace) -> Counts:
+    """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
+    if len(args.paths) > 1 or set(args.protocol) & {*COCO_PROTOCOLS, 'davis_unsup'}:
+        raise UsageError('--compare A B takes GT only, and protocols that compute J and F')
+    if args.compare[0].resolve() == args.compare[1].resolve():
+        print('A and B are the same path')
+    sides: list[list[PairScores]] = []
+    num_unread = num_unscored = num_problems = 0
+    for path in args.compare:
+        outcome = Outcome()
+        if args.paths:
+            outcome, _ = score_masks(path, args.paths[0], args)
+            report(outcome, args)
+        else:
+            outcome.pairs = checked(read_pairs, path)
+        sides.append(outcome.pairs)
+        num_unread += sum(not pair.is_read for pair in outcome.pairs)
+        num_unscored += len(outcome.unscored)
+        num_problems += len(outcome.problems)
+    differences = checked(compare_scores, *sides)
+    print('all frames of a pair, mean over pairs; bootstrap over videos')
+    print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
+    return Counts(num_unread, num_unscored, num_problems)
+
+
+def score_masks(
+    pred: Path, gt: Path, args: argparse.Namespace
+) -> tuple[Outcome, list[MetricValue]]:
+    """Score one method; COCO results have additional metrics."""
+    protocols, name = set(args.protocol), args.protocol[0]
+    for alone in (*({name} for name in FOLDER_SCORERS), set(COCO_PROTOCOLS)):
+        if protocols & alone and protocols - alone:
+            raise UsageError(f'protocol {" ".join(sorted(alone))} needs other files: run it alone')
+    if pred.resolve() == gt.resolve():
+        raise UsageError(f'PRED and GT are both {pred}: predictions must not be the annotation')
+    if protocols & set(COCO_PROTOCOLS):
+        outcome, masks = checked(score_results, pred, gt, args.missing_is_empty)
+        return outcome, extra_values(outcome.pairs, masks, name)
+    if (pred / 'mask_dict.json').is_file():
+        raise UsageError(f'{pred} holds the annotation of MeViS: are PRED and GT swapped?')
+    if args.threshold is not None and name in FOLDER_SCORERS:
+        raise UsageError(f'--threshold is for masks of foreground, not for the ids of {name}')
+    if name in FOLDER_SCORERS:
+        truth, tasks = checked(find_folders, gt)
+    else:
+        truth, tasks = checked(find_ground_truth, gt, args.expressions, args.pairs)
+    masks = open_predictions(pred, gt, expected_folders(tasks, name))
+    if isinstance(truth, PngGroundTruth) and masks.top().resolve() == truth.files.top().resolve():
+        raise UsageError(f'PRED and GT both lead to {masks.top()}: give the predictions as PRED')
+    return score_all(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args), []
+
+
+def expected_folders(tasks: list[VideoTask], protocol: str) -> list[list[str]]:
+    """Return the folders that predictions have, one list for each form that they may have."""
+    videos = [task.video for task in tasks]
+    if protocol == 'davis_unsup':
+        return [[f'anno_{k}/{v}' for v in videos for k in range(NUM_EXPRESSION_SETS)], videos]
+    if protocol == 'davis_semi':
+        return [videos]
+    return [[pair.folder for task in tasks for pair in task.pairs]]
+
+
+def open_predictions(pred: Path, gt: Path, choices: list[list[str]]) -> MaskFiles:
+    """Return the predictions, with the folder that holds the expected ones."""
+    masks = checked(open_masks, pred)
+    errors: list[str] = []
+    for candidate in (masks, checked(open_masks, gt)) if gt.is_dir() else (masks,):
+        for expected in choices:
+            try:
+                candidate.find_root(expected)
+            except ValueError as error:
+                errors.append(str(error))
+            else:
+                if candidate is not masks:
+                    raise UsageError(f'{errors[0]}. {gt} holds them: are PRED and GT swapped?')
+                if masks.root not in ('', ANNOTATIONS):
+                    print(f'predictions found in {masks.top()}')
+                return masks
+    raise UsageError(errors[0])
+
+
+def score_all(
+    scorer: VideoScorer,
+    tasks: list[VideoTask],
+    masks: MaskFiles,
+    truth: GroundTruth,
+    args: argparse.Namespace,
+) -> Outcome:
+    """Score all videos with progress on stderr; write finished videos to the partial CSV."""
+    outcome, partial_path = Outcome(), partial_csv(args)
+    if partial_path:
+        partial_path.unlink(missing_ok=True)
+    reading = Reading(args.missing_is_empty, args.threshold)
+    spool = ScoringSpool(masks, truth, (__version__, scorer.__name__, reading))
+    finished, left = spool.split(tasks)
+    if finished:
+        print(f'{len(finished)} of {len(tasks)} videos were scored before this was stopped')
+    bar, processes = Progress(len(tasks), 'videos'), min(args.processes, len(left))
+    scorer = partial(scorer, reading=reading)
+    outcomes = score_videos(scorer, left, masks, truth, processes=processes)
+    for done, part in enumerate(chain(finished, kept(outcomes, spool)), start=1):
+        if partial_path:
+            append_pairs(partial_path, part.pairs)
+        outcome.add(part)
+        bar.update(done)
+    spool.remove()
+    for entries in (outcome.pairs, outcome.objects):
+        entries.sort(key=lambda entry: entry.pair_id)
+    for problems in (outcome.unread, outcome.unscored, outcome.problems):
+        problems.sort(key=lambda problem: problem.where)
+    return outcome
+
+
+def kept(outcomes: Iterator[Outcome], spool: ScoringSpool) -> Iterator[Outcome]:
+    """Keep outcomes in the spool before they are yielded."""
+    for outcome in outcomes:
+        spool.add(outcome)
+        yield outcome
+
+
+def partial_csv(args: argparse.Namespace) -> Path | None:
+    """Return the CSV for the scores of finished videos, None for comparisons."""
+    return args.csv.with_suffix('.partial.csv') if args.csv and not args.compare else None
+
+
+def eval_set_of(outcome: Outcome, args: argparse.Namespace) -> EvalSet:
+    """Return the scores with the requested protocols and groups."""
+    if not outcome.pairs and not outcome.objects:
+        raise UsageError('no video could be scored')
+    groups = ('quality', *args.groups)
+    eval_set = EvalSet(outcome.pairs, outcome.objects, tuple(args.protocol), groups)
+    if not eval_set.negatives:
+        return eval_set
+    return replace(eval_set, groups=tuple(dict.fromkeys((*groups, 'robustness', 'cgf1'))))
+
+
+def report(outcome: Outcome, args: argparse.Namespace) -> None:
+    """Print the numbers of unread predictions and other problems and the first of them.
+
+    All of them are written to the file of ``--missing``.
+    """
+    if args.missing is not None and not args.compare:
+        listed = *outcome.unscored, *outcome.unread, *outcome.problems
+        lines = [f'{problem}\n' for problem in listed]
+        write_atomically(''.join(lines), args.missing)
+    effect = 'metrics that they touch are NaN (--missing-is-empty counts them as empty)'
+    if args.missing_is_empty:
+        effect = 'they count as empty (--missing-is-empty)'
+    heads = {
+        'videos whose annotation cannot be used: the metrics leave them out': outcome.unscored,
+        f'predictions missing or unreadable: {effect}': outcome.unread,
+        'problems with the files that were read': outcome.problems,
+    }
+    for head, problems in heads.items():
+        if problems:
+            print(f'{len(problems)} {head}')
+        for problem in problems[:NUM_SHOWN]:
+            print(f'  {problem}')
+        if len(problems) > NUM_SHOWN:
+            print(f'  ... and {len(problems) - NUM_SHOWN} more; --missing FILE lists all')
+
+
+def checked(function: Callable[..., Result], *args: Any) -> Result:
+    """Call ``function`` and convert its ValueErrors to UsageErrors."""
+    try:
+        return function(*args)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

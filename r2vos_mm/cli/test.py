@@ -1,0 +1,78 @@
+"""Test a checkpoint: ``r2vos test configs/r2vos_swin_b.py CHECKPOINT``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r2vos_mm.utils.cli import UsageError, add_run_options, check_writable, existing_file
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument('config', help='config file, or a name that r2vos models lists')
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    add_run_options(parser)
+    parser.add_argument(
+        '--out',
+        nargs='+',
+        default=[],
+        help='files to write: metrics to NAME.json, predictions to NAME.pkl (one mapping per '
+        'video, masks as COCO run-length codes)',
+    )
+    parser.add_argument('--show-dir', help='folder for images and videos of the predictions')
+    parser.add_argument(
+        '--no-spool',
+        action='store_true',
+        help='do not keep finished videos in the work folder, from which a stopped test continues',
+    )
+
+
+def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Apply the options of the command line to ``cfg``.
+
+    Raises:
+        UsageError: The checkpoint does not exist, or ``--out`` has an unknown extension.
+    """
+    cfg.load_from = existing_file(args.checkpoint, what='Checkpoint')
+    cfg.resume = False
+    for path in args.out:
+        check_writable(path, what='--out')
+        if Path(path).suffix not in ('.json', '.pkl'):
+            raise UsageError(f'--out {path}: use NAME.json for metrics, NAME.pkl for predictions')
+    if not args.no_spool:
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='SpoolHook')]
+    if args.show_dir is not None:
+        if 'visualization' not in cfg.get('default_hooks', {}):
+            raise UsageError('--show-dir: the config has no default_hooks.visualization')
+        cfg.default_hooks.visualization.update(draw=True, out_dir=args.show_dir)
+
+
+def run_test(args: argparse.Namespace) -> None:
+    """Test and write the files of ``--out``."""
+    from mmengine.dist import is_main_process
+
+    from r2vos_mm.engine import DumpPredictions, build_runner, load_config
+    from r2vos_mm.utils.files import write_json
+
+    cfg = load_config(args)
+    apply_test_options(cfg, args)
+    runner = build_runner(cfg, training=False)
+    for path in (path for path in args.out if path.endswith('.pkl')):
+        runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=path))
+    metrics = runner.test()
+    if is_main_process():
+        for path in (path for path in args.out if path.endswith('.json')):
+            write_json(path, {key: float(value) for key, value in metrics.items()}, indent=2)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Test, and report processes that are lost."""
+    from r2vos_mm.compat.distributed import lost_processes
+    from r2vos_mm.utils.logging import quiet
+    from r2vos_mm.utils.processes import loader_workers
+
+    with quiet(), loader_workers(), lost_processes():
+        run_test(args)

@@ -1,0 +1,36 @@
+"""``r2vos predict`` on the sample video; tests of ``tools/demo.py`` look at its files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from r2vos_mm.cli.main import main
+from r2vos_mm.engine.model_index import DEFAULT_MODEL, content_root
+
+SAMPLE = content_root() / 'configs' / 'samples' / 'refshapes.mp4'
+SMALL = ('--cfg-options', 'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)')
+
+
+def test_json_and_threshold(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Nothing but JSON on standard output; at threshold 1 nothing is found."""
+    options = ('--json', '--save', 'json', '--gate-threshold', '1', '--out', str(tmp_path / 'out'))
+    assert main(['predict', str(SAMPLE), 'a dog', 'a red  square', *options, *SMALL]) == 0
+    told = capsys.readouterr()
+    record = json.loads(told.out)
+    assert record == json.loads((tmp_path / 'out/result.json').read_text())
+    assert record['gate_threshold'] == 1
+    assert [entry['sentence'] for entry in record['sentences']] == ['a dog', 'a red square']
+    assert [entry['found'] for entry in record['sentences']] == [False, False]
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['result.json']
+    assert 'note: ' not in told.err
+
+
+def test_default_model_says_what_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / 'video.mp4').write_bytes(SAMPLE.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert main(['predict', 'video.mp4', 'a dog', '--save', 'json', *SMALL]) == 0
+    assert f'note: {DEFAULT_MODEL.note}\n' in capsys.readouterr().err
+    assert Path('work_dirs/predict/video/result.json').is_file()
