@@ -7,11 +7,13 @@ config needs ``custom_imports``.
 """
 
 import difflib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
+from .utils.cli import UsageError
 from .utils.lazy import load_all
 
 _SCOPE = 'r2vos_mm'
@@ -87,3 +89,40 @@ LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS, 'engine')
 
 VISUALIZERS = _child(mmengine_registry.VISUALIZERS, 'visualization')
 VISBACKENDS = _child(mmengine_registry.VISBACKENDS, 'visualization')
+
+_TRUSTED_SCOPES = ('r2vos_mm', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
+
+
+def check_types(config: Mapping[str, Any]) -> None:
+    """Raise UsageError if a config that is data names a type that is not registered.
+
+    MMEngine imports and calls whatever the path ``module.function`` names.
+    """
+    registries = {item for item in globals().values() if isinstance(item, Registry)}
+    for path, kind in _types(config, ()):
+        scope, _, name = kind.rpartition('.')
+        if scope and scope not in _TRUSTED_SCOPES:
+            raise UsageError(f'{path}: {kind} is code, and this file is data: write it as .py')
+        for part in registries if scope else ():
+            family = (part.root, *part.root.children.values())
+            if (item := part.get(kind)) and not any(
+                item is known for member in family for known in member.module_dict.values()
+            ):
+                raise UsageError(f'{path}: {kind} is not a registered {part.name}')
+
+
+def _types(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name in ('type', 'constructor', 'runner_type'):
+            if isinstance(value.get(name), str):
+                yield '.'.join((*path, name)), value[name]
+    for name, child in children(value):
+        yield from _types(child, (*path, name))
+
+
+def children(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values in a mapping or sequence by key, positions as text."""
+    if isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, (list, tuple)):
+        yield from ((str(index), child) for index, child in enumerate(value))

@@ -21,6 +21,7 @@ from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.backbones import find_state
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.text_encoders import load_tokenizer
+from r2vos_mm.models.utils import is_pretrained, load_pretrained, restored_config
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
 from r2vos_mm.utils.files import PathLike
@@ -51,8 +52,9 @@ def init_model(
     ``model.text_encoder.name_or_path``.
 
     Args:
-        config: config, its file, or a name or alias of a listed model (``r2vos_r50_released``).
-            None chooses the config of a released checkpoint.
+        config: config, its file, or a name or alias of a listed model (``r2vos_r50_released``);
+            or a folder of ``save_pretrained`` without a checkpoint. None chooses the config of a
+            released checkpoint.
         checkpoint: file or URL, read without running code from it; None leaves the weights
             random, with a warning. May be given alone, as the only argument.
         device: ``auto`` takes a GPU if there is one.
@@ -70,6 +72,8 @@ def init_model(
     if checkpoint is None and str(config).endswith(_CHECKPOINT_SUFFIXES):
         config, checkpoint = None, config
     device = checked_device(device)
+    if checkpoint is None and isinstance(config, (str, Path)) and is_pretrained(config):
+        return _saved_model(Path(config), cfg_options).to(device)
     content = None if checkpoint is None else _read(checkpoint)
     released = recognise(find_state(content).weights)
     if config is None:
@@ -85,7 +89,7 @@ def init_model(
             print_log('init_model got no checkpoint: the weights are random', level=30)
         else:
             _load(model, content, source=str(checkpoint))
-    model.cfg = config
+    model.cfg, model.card = config, _card(config, checkpoint, released)
     return model.to(device).eval()
 
 
@@ -104,11 +108,6 @@ def checked_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
-def load_weights(model: nn.Module, checkpoint: PathLike) -> None:
-    """Load a checkpoint whose weights all fit the model; raises as :func:`init_model` does."""
-    _load(model, _read(checkpoint), source=str(checkpoint))
-
-
 def _read(checkpoint: PathLike) -> Mapping[str, Any]:
     """Read a checkpoint; released ones hold the arguments of their training script."""
     with admitted_classes([argparse.Namespace]):
@@ -124,6 +123,36 @@ def _read(checkpoint: PathLike) -> Mapping[str, Any]:
 def _load(model: nn.Module, content: Mapping[str, Any], *, source: str) -> None:
     check_weights(model, content, source=source, strict=True)
     model.load_state_dict(weights_of(content), strict=False)
+
+
+def _saved_model(folder: Path, options: Mapping | None) -> ReferringVideoSegmentor:
+    """Build the model of ``save_pretrained`` in a folder."""
+    config = read_config(folder / 'config.json', options, needs=['model'])
+    config = Config(restored_config(config.to_dict()))
+    init_default_scope(config.get('default_scope', 'r2vos_mm'))
+    check_settings(config, only=['model'])
+    return load_pretrained(config, folder)
+
+
+def _card(
+    config: Config, checkpoint: PathLike | None, released: ReleasedCheckpoint | None
+) -> dict[str, Any]:
+    """Return what is known for the model card; metrics only of the checkpoint that has them."""
+    name = Path(config.filename).stem if config.filename else ''
+    listed = find_model(name)
+    card = dict(name=name, method=listed.method if listed else '')
+    if listed is None or checkpoint is None:
+        return card
+    metrics = {f'{name}, {listed.dataset}': value for name, value in listed.metrics.items()}
+    if released is not None:
+        notes = (
+            f'Converted from the checkpoint {Path(checkpoint).name} of the authors of '
+            f'{released.released.method}, to whom it belongs. The metrics are published ones.'
+        )
+        return {**card, 'data': listed.training_data, 'metrics': metrics, 'notes': notes}
+    if listed.weights == str(checkpoint):
+        return {**card, 'data': listed.training_data, 'metrics': metrics, 'license': 'apache-2.0'}
+    return card
 
 
 def _config_of(released: ReleasedCheckpoint | None, checkpoint: PathLike | None) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mmengine.config import Config
 
 from r2vos_mm.engine.model_index import find_model, listed_models
+from r2vos_mm.models.utils import is_pretrained
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import PathLike
 
@@ -50,7 +51,11 @@ def listed_names() -> list[str]:
 
 
 def _saved_model(folder: Path, weights: PathLike | None) -> ModelSource:
-    raise UsageError(
-        f'{folder} is a folder: give a config, a checkpoint or a name of '
-        'R2VOSInferencer.list_models()'
-    )
+    if not is_pretrained(folder):
+        raise UsageError(
+            f'{folder} is a folder, but not of save_pretrained: give a config, a checkpoint or a '
+            'name of R2VOSInferencer.list_models()'
+        )
+    if weights is not None:
+        raise UsageError(f'{folder} has weights of its own: leave weights={weights} out')
+    return ModelSource(folder, None)

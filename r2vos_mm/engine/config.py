@@ -14,10 +14,11 @@ from mmengine.fileio.handlers import file_handlers
 from mmengine.fileio.handlers.yaml_handler import YamlHandler
 from mmengine.utils import import_modules_from_strings
 
+from r2vos_mm.registry import check_types
 from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line, user_message
 
 from .model_index import config_file
-from .unread_settings import check_data_config, check_options
+from .unread_settings import check_options
 
 # Packages whose modules and configs a file of data may name: what is installed is trusted.
 _TRUSTED = ('r2vos_mm', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
@@ -56,7 +57,7 @@ def read_config(
             config = Config.fromfile(path, import_custom_modules=not is_data)
             if is_data:
                 _import_modules(config)
-                check_data_config(config)
+                check_types(config.to_dict())
     except Exception as error:  # a program can fail in any way
         raise UsageError(_reason(error, str(path))) from error
     check_options(config, options or {})

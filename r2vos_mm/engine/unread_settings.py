@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from r2vos_mm import registry
+from r2vos_mm.registry import children
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.logging import warn
 
@@ -60,7 +61,6 @@ _DICTS = {
 _NOT_CHECKED = {'norm_cfg', 'act_cfg', 'conv_cfg', 'plugins', 'dist_cfg', 'metainfo'}
 # Packages whose constructors pass ``**kwargs`` to those of their bases only.
 _PASSING_ON = ('r2vos_mm', 'mmengine')
-_TRUSTED_SCOPES = ('r2vos_mm', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
 
 
 def names_of(function: Any) -> set[str]:
@@ -127,24 +127,6 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
         raise UsageError(f'--cfg-options {key}: there is no setting {top}{_meant(top, cfg)}')
 
 
-def check_data_config(cfg: Config) -> None:
-    """Raise UsageError if a config that is data names a type that is not registered.
-
-    MMEngine imports and calls whatever the path ``module.function`` names.
-    """
-    registries = {item for item in vars(registry).values() if isinstance(item, Registry)}
-    for path, kind in _types(cfg.to_dict(), ()):
-        scope, _, name = kind.rpartition('.')
-        if scope and scope not in _TRUSTED_SCOPES:
-            raise UsageError(f'{path}: {kind} is code, and this file is data: write it as .py')
-        for part in registries if scope else ():
-            family = (part.root, *part.root.children.values())
-            if (item := part.get(kind)) and not any(
-                item is known for member in family for known in member.module_dict.values()
-            ):
-                raise UsageError(f'{path}: {kind} is not a registered {part.name}')
-
-
 def check_custom_keys(custom_keys: Mapping[str, Any], parameters: Collection[str]) -> None:
     """Warn of keys of ``paramwise_cfg.custom_keys`` that are part of no parameter's name."""
     parts = {'.'.join(name.split('.')[:n]) for name in parameters for n in range(1, 5)}
@@ -154,22 +136,6 @@ def check_custom_keys(custom_keys: Mapping[str, Any], parameters: Collection[str
                 f'optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its name, '
                 f'so it has no effect{_did_you_mean(key, parts)}'
             )
-
-
-def _types(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for name in ('type', 'constructor', 'runner_type'):
-            if isinstance(value.get(name), str):
-                yield '.'.join((*path, name)), value[name]
-    for name, child in _children(value):
-        yield from _types(child, (*path, name))
-
-
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        yield from value.items()
-    elif isinstance(value, (list, tuple)):
-        yield from ((str(index), child) for index, child in enumerate(value))
 
 
 def _ineffective(cfg: Config) -> Iterator[str]:
@@ -214,7 +180,7 @@ def _unread(value: Any, path: tuple[str, ...], parts: Registry | None) -> Iterat
             hint = _did_you_mean(name, names)
             if name not in names and (hint or not is_open):
                 yield f'{where}.{name}: {owner} has no such option{hint}'
-    for name, child in _children(value):
+    for name, child in children(value):
         yield from _unread(child, (*path, name), parts)
 
 
@@ -302,7 +268,7 @@ def _meant(name: str, cfg: Config) -> str:
 
 
 def _paths(value: Any, path: tuple[str, ...]) -> Iterator[str]:
-    for name, child in _children(value):
+    for name, child in children(value):
         yield '.'.join((*path, name))
         yield from _paths(child, (*path, name))
 

@@ -125,7 +125,7 @@ class EfficientNetLite(BaseModule):
         self.classifier = nn.Linear(_HEAD_CHANNELS, len(imagenet_classes()))
         if weights is not None:
             self._load(weights)
-        self._has_source = weights is not None
+        self.source, self._has_source = weights, weights is not None
         if frozen:
             self.requires_grad_(False).eval()
         self._register_state_dict_hook(_drop_recoverable_weights)
@@ -170,6 +170,10 @@ class EfficientNetLite(BaseModule):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features = self.head(maps[-1]).permute(0, 2, 3, 1)
             return self.classifier(features).permute(0, 3, 1, 2)
+
+    def without_source(self, tokenizer: str) -> dict[str, None]:
+        """Return the options of the same backbone whose weights come from a checkpoint only."""
+        return dict(weights=None)
 
     def _load(self, source: str) -> None:
         path = Path(source)

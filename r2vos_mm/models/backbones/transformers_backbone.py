@@ -1,12 +1,14 @@
 """Use image backbones of transformers: ConvNeXt, Swin V2, DINOv2 and others."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.hf_config import plain_config
 
 
 @MODELS.register_module()
@@ -68,6 +70,10 @@ class TransformersBackbone(BaseModule):
         """Apply ``init_cfg`` if there is one; else keep the loaded or random weights."""
         if self.init_cfg:
             super().init_weights()
+
+    def without_source(self, tokenizer: str) -> dict[str, Any]:
+        """Return the options of the same backbone whose weights come from a checkpoint only."""
+        return dict(config=plain_config(self.model.config))
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; a frozen model stays in evaluation mode."""

@@ -23,6 +23,7 @@ from ..utils import (
     CollectedVideo,
     PairBatch,
     PredictConfig,
+    PretrainedMixin,
     VideoPredictions,
     Window,
     WindowFeatures,
@@ -37,7 +38,7 @@ from ..utils import (
 
 
 @MODELS.register_module()
-class ReferringVideoSegmentor(BaseModel):
+class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
     """Referring video object segmentation with a verdict on whether the object is present.
 
     The text-independent part runs once per clip, the text-dependent part once per pair. Where only

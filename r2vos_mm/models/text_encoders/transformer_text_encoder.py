@@ -1,5 +1,6 @@
 """Encode expressions with a language model of transformers."""
 
+import inspect
 import os
 import sys
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
 from r2vos_mm.utils.cli import one_line
+from r2vos_mm.utils.hf_config import plain_config
 from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.weights import PACKAGE, package_folders
 
@@ -80,7 +82,7 @@ class TransformerTextEncoder(BaseModule):
         if tokenizer is None or isinstance(tokenizer, str):
             tokenizer = load_tokenizer(tokenizer or name_or_path, language_model.config)
         self.language_model, self.tokenizer = language_model, tokenizer
-        self.noise = noise
+        self.source, self.noise = name_or_path, noise
         self.frozen, self.pool = frozen, _POOLINGS[pooling]
         if pooling != 'pooler' and hasattr(language_model, 'pooler'):
             language_model.pooler = None  # unused; checkpoints of other models lack it
@@ -146,6 +148,17 @@ class TransformerTextEncoder(BaseModule):
     def encode_tokens(self, tokens: dict[str, Tensor]) -> TextFeatures:
         """Encode P expressions given as tokens of :meth:`tokenize`, without the cache."""
         return self._project(self._encode(tokens))
+
+    def without_source(self, tokenizer: str) -> dict[str, Any]:
+        """Return the options of the same encoder whose weights come from a checkpoint only.
+
+        Args:
+            tokenizer: folder of the tokenizer.
+        """
+        config = plain_config(self.language_model.config)
+        if 'add_pooling_layer' in inspect.signature(type(self.language_model)).parameters:
+            config['add_pooling_layer'] = self.language_model.pooler is not None
+        return dict(language_model=config, tokenizer=tokenizer)
 
     def sentence_vectors(self, sentences: list[str]) -> Tensor:
         """(P, D) unit vectors of P expressions, before the projection and without noise."""

@@ -5,6 +5,7 @@ from .collected_video import CollectedVideo, read_window
 from .evidence import Evidence
 from .pairs import PairBatch, annotated_frames, collect_targets, padding_mask
 from .postprocess import PredictConfig, choose_queries, join_frames, place_in_time
+from .pretrained import PretrainedMixin, is_pretrained, load_pretrained, restored_config
 from .tensor_spool import TensorSpool
 from .windows import VideoPredictions, Window, WindowFeatures, cut_windows, split_windows
 
@@ -13,6 +14,7 @@ __all__ = [
     'Evidence',
     'PairBatch',
     'PredictConfig',
+    'PretrainedMixin',
     'TensorSpool',
     'VideoPredictions',
     'Window',
@@ -23,10 +25,13 @@ __all__ = [
     'choose_queries',
     'collect_targets',
     'cut_windows',
+    'is_pretrained',
     'join_frames',
+    'load_pretrained',
     'out_channels',
     'padding_mask',
     'place_in_time',
     'read_window',
+    'restored_config',
     'split_windows',
 ]

@@ -1,0 +1,263 @@
+"""Save a model to a folder and build it again, with the file layout of the Hugging Face hub.
+
+``huggingface_hub.PyTorchModelHubMixin`` is not used: it stores the arguments of the constructor,
+without the pipeline that prepares frames, and loads weights that only partly fit without an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from r2vos_mm.registry import MODELS, check_types
+from r2vos_mm.utils.cli import UsageError, as_usage_error
+from r2vos_mm.utils.files import PathLike, atomic_path, read_json, write_atomically, write_json
+from r2vos_mm.utils.json_config import restore_tuples, to_json
+from r2vos_mm.utils.state_dict import CheckpointMismatchError, check_weights
+from r2vos_mm.version import __version__
+
+from .model_card import card_text
+
+CONFIG, WEIGHTS, CARD, TOKENIZER = 'config.json', 'model.safetensors', 'README.md', 'tokenizer'
+_KEY = 'pretrained'  # what this module adds to the config
+# Settings of a run on one machine.
+_NOT_SAVED = ('work_dir', 'load_from', 'resume', 'launcher', _KEY)
+
+Model = TypeVar('Model', bound='PretrainedMixin')
+
+
+class PretrainedMixin:
+    """Add ``save_pretrained`` and ``from_pretrained`` to a segmentor.
+
+    Attributes:
+        cfg: config of the model, which :func:`r2vos_mm.apis.init_model` sets.
+        card: facts for the model card, see :data:`.model_card.FIELDS`.
+    """
+
+    cfg: Config | None = None
+    card: Mapping[str, Any] | None = None
+
+    def save_pretrained(
+        self,
+        folder: PathLike,
+        *,
+        trained_only: bool = False,
+        card: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write ``model.safetensors``, ``config.json``, ``tokenizer/`` and a card ``README.md``.
+
+        The folder is all that :meth:`from_pretrained`, ``init_model`` and ``R2VOSInferencer`` need.
+        An existing card is kept.
+
+        Args:
+            folder: made if it does not exist.
+            trained_only: leave out frozen parts that come from a Python package, folder or hub, and
+                the tokenizer of a language model that is left out. Loading takes them from there
+                again and compares their hash.
+            card: facts for the model card, added to :attr:`card`.
+
+        Raises:
+            UsageError: the model has no config, or a config or tokenizer that cannot be saved.
+            ValueError: the card has unknown fields.
+        """
+        from safetensors.torch import save_file
+
+        if self.cfg is None:
+            raise UsageError('the model has no config: build it with init_model, or set model.cfg')
+        folder, card = Path(folder), {**(self.card or {}), **(card or {})}
+        everything = all_tensors(self)
+        weights = self.state_dict() if trained_only else everything
+        rest = {name: tensor for name, tensor in everything.items() if name not in weights}
+        config, sources = _config_to_save(self, rest)
+        content, tuples = to_json(config)
+        content[_KEY] = dict(
+            r2vos_mm=__version__, tuples=tuples, left_out=_digests(rest), card=to_json(card).content
+        )
+        has_tokenizer = config['model']['text_encoder'].get('tokenizer') == TOKENIZER
+        readme = card_text(
+            card,
+            threshold=self.test_cfg.gate_threshold,
+            parameters=sum(p.numel() for p in self.parameters()),
+            left_out=sources,
+            has_tokenizer=has_tokenizer,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        if has_tokenizer:
+            _save_tokenizer(self.text_encoder.tokenizer, folder / TOKENIZER)
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file(_unshared(weights), temporary, metadata={'format': 'pt'})
+        write_json(folder / CONFIG, content)
+        if not (folder / CARD).exists():
+            write_atomically(readme, folder / CARD)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Model], folder: PathLike, *, device: str | torch.device = 'cpu'
+    ) -> Model:
+        """Build the model in a folder of :meth:`save_pretrained`, in evaluation mode.
+
+        No code of the folder is run: its config names registered types, its weights are numbers.
+
+        Args:
+            folder: the folder, or ``USER/NAME`` of a model on the Hugging Face hub.
+            device: where to put the model.
+
+        Raises:
+            UsageError: the folder is not of :meth:`save_pretrained`, or its config names code.
+            CheckpointMismatchError: weights do not fit the config, or those of a source that were
+                left out have changed.
+            OSError, WeightsError: a source of weights that were left out is missing.
+        """
+        folder = local_folder(folder)
+        config = Config(restored_config(read_json(folder / CONFIG)))
+        check_types(config.to_dict())
+        _check_imports(config)
+        return load_pretrained(config, folder).to(device)
+
+
+def is_pretrained(folder: PathLike) -> bool:
+    """Return whether a folder is of ``save_pretrained``."""
+    return (Path(folder) / CONFIG).is_file() and (Path(folder) / WEIGHTS).is_file()
+
+
+def local_folder(folder: PathLike) -> Path:
+    """Return a folder of ``save_pretrained``, after downloading it if it is a name on the hub.
+
+    Raises:
+        UsageError: there is no such folder, or it lacks files.
+    """
+    path = Path(folder)
+    if not path.exists() and len(path.parts) == 2 and not path.is_absolute():
+        from huggingface_hub import snapshot_download
+
+        try:
+            patterns = [CONFIG, WEIGHTS, f'{TOKENIZER}/*']
+            path = Path(snapshot_download(str(folder), allow_patterns=patterns))
+        except Exception as error:  # the hub's errors have no common base in all versions
+            raise UsageError(
+                f'{folder} is neither a folder nor a model on the hub that can be reached '
+                f'({type(error).__name__}): download its files and give their folder'
+            ) from error
+    if not is_pretrained(path):
+        raise UsageError(f'{folder} is not of save_pretrained: it lacks {CONFIG} or {WEIGHTS}')
+    return path
+
+
+def restored_config(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config in the content of ``config.json``, with its tuples.
+
+    Raises:
+        UsageError: it is not of ``save_pretrained``.
+    """
+    added = content.get(_KEY) if isinstance(content, Mapping) else None
+    if not isinstance(added, Mapping) or not isinstance(content.get('model'), Mapping):
+        raise UsageError(f'{CONFIG} is not of save_pretrained: it lacks model or {_KEY}')
+    return restore_tuples(content, added.get('tuples', ()))
+
+
+def load_pretrained(config: Config, folder: Path) -> nn.Module:
+    """Build the model of a config of :func:`restored_config` and load the weights in ``folder``."""
+    from safetensors.torch import load_file
+
+    added, encoder = config.pop(_KEY), config.model.text_encoder
+    if encoder.get('tokenizer') == TOKENIZER:
+        encoder.tokenizer = str(folder / TOKENIZER)
+    with as_usage_error('model'):
+        model = MODELS.build(config.model)
+    weights, source = load_file(folder / WEIGHTS), str(folder / WEIGHTS)
+    check_weights(model, weights, source=source, strict=True)
+    model.load_state_dict(weights, strict=False)
+    rest = {name: tensor for name, tensor in all_tensors(model).items() if name not in weights}
+    _check_digests(rest, added.get('left_out', {}), source)
+    model.cfg, model.card = config, added.get('card')
+    return model.eval()
+
+
+def all_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and persistent buffers by name, also those that checkpoints leave out."""
+    found = {
+        f'{path}.{name}'.lstrip('.'): tensor
+        for path, module in model.named_modules(remove_duplicate=False)
+        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+        if tensor is not None and name not in module._non_persistent_buffers_set
+    }
+    return found | model.state_dict()
+
+
+def _config_to_save(
+    model: PretrainedMixin, left_out: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the config without what belongs to a machine, and the sources of parts left out.
+
+    Parts whose weights are saved do not name a source any more.
+    """
+    config = {name: x for name, x in model.cfg.to_dict().items() if name not in _NOT_SAVED}
+    parts, sources = config['model'], {}
+    for name in ('backbone', 'text_encoder'):
+        part = getattr(model, name)
+        if not hasattr(part, 'without_source'):
+            continue
+        if any(key.startswith(f'{name}.') for key in left_out):
+            sources[name] = part.source
+        else:
+            parts[name] = {**parts[name], **part.without_source(TOKENIZER)}
+    threshold = model.test_cfg.gate_threshold
+    parts['test_cfg'] = {**(parts.get('test_cfg') or {}), 'gate_threshold': threshold}
+    return config, sources
+
+
+def _save_tokenizer(tokenizer: object, folder: Path) -> None:
+    if not hasattr(tokenizer, 'save_pretrained'):
+        raise UsageError(
+            f'the tokenizer, a {type(tokenizer).__name__}, cannot be saved: set '
+            'model.text_encoder.tokenizer to one of transformers'
+        )
+    tokenizer.save_pretrained(str(folder))
+
+
+def _unshared(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors that share memory, which safetensors refuses."""
+    seen: set[int] = set()
+    plain = {}
+    for name, tensor in weights.items():
+        tensor = tensor.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        plain[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return plain
+
+
+def _digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return the SHA-256 of names and values of the tensors of each part of the model."""
+    digests: dict[str, Any] = defaultdict(hashlib.sha256)
+    for name in sorted(tensors):
+        digest = digests[name.partition('.')[0]]
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return {part: digest.hexdigest() for part, digest in digests.items()}
+
+
+def _check_digests(rest: Mapping[str, Tensor], expected: Mapping[str, str], source: str) -> None:
+    found = _digests(rest)
+    changed = [part for part in {**expected, **found} if expected.get(part) != found.get(part)]
+    if changed:
+        raise CheckpointMismatchError(
+            f'{source} leaves out weights of {", ".join(changed)}, and those of their source are '
+            'not the ones that the model was saved with, by their SHA-256: install the version of '
+            'the package that README.md beside it names'
+        )
+
+
+def _check_imports(config: Config) -> None:
+    imports = (config.get('custom_imports') or {}).get('imports') or []
+    for module in [imports] if isinstance(imports, str) else imports:
+        if module.partition('.')[0] not in sys.modules:
+            raise UsageError(f'{CONFIG} needs the module {module}: import it if you trust it')
