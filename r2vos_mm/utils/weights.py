@@ -30,12 +30,13 @@ def local_weights(address: str | Path, *, folder: str | Path | None = None) -> P
     In distributed runs the first process downloads while the others wait, so all must call this.
 
     Args:
-        address: a path, which is returned as it is, or an ``http(s)://`` address.
+        address: a path, which is returned as it is, or an ``http(s)://`` address, to which
+            ``#sha256=HEX`` may add the hash of the file.
         folder: where downloads are kept; the cache of ``torch.hub`` by default.
 
     Raises:
         WeightsError: the address cannot be reached, serves a web page instead of a file, or a file
-            whose SHA-256 is not the one in its name.
+            whose SHA-256 is not the one in its name or address.
     """
     if not str(address).startswith(ADDRESSES):
         return Path(address).expanduser()
@@ -43,25 +44,28 @@ def local_weights(address: str | Path, *, folder: str | Path | None = None) -> P
     from mmengine.dist import barrier, get_rank
 
     root = Path(folder or Path(torch.hub.get_dir(), 'checkpoints'))
-    file = root / Path(urlparse(str(address)).path).name
+    address, _, hint = str(address).partition('#sha256=')
+    file = root / Path(urlparse(address).path).name
     if get_rank() > 0:
         barrier()
     try:
         if not file.is_file():
-            _download(str(address), file)
+            _download(address, file, hint)
+        elif hint:
+            _check_download(file, address, file.name, hint)
     finally:
         if get_rank() == 0:
             barrier()
     return file
 
 
-def _download(address: str, file: Path) -> None:
+def _download(address: str, file: Path, hint: str) -> None:
     from torch.hub import download_url_to_file
 
     try:
         with atomic_path(file) as partial:
             download_url_to_file(address, str(partial))
-            _check_download(partial, address, file.name)
+            _check_download(partial, address, file.name, hint)
     except WeightsError:
         raise
     except OSError as error:
@@ -71,7 +75,7 @@ def _download(address: str, file: Path) -> None:
         ) from error
 
 
-def _check_download(file: Path, address: str, name: str) -> None:
+def _check_download(file: Path, address: str, name: str, hint: str) -> None:
     with file.open('rb') as stream:
         start = stream.read(512).lstrip().lower()
         if start.startswith((b'<!doctype', b'<html')):
@@ -83,11 +87,14 @@ def _check_download(file: Path, address: str, name: str) -> None:
         digest = hashlib.sha256()
         while block := stream.read(1 << 20):
             digest.update(block)
-    expected = _HASH.search(name)
-    if expected and not digest.hexdigest().startswith(expected[1]):
+    found = _HASH.search(name)
+    expected = hint.lower() or (found[1] if found else '')
+    if not digest.hexdigest().startswith(expected):
+        origin = 'as given' if hint else 'by its name'
         raise WeightsError(
-            f'{address} is damaged: by its name the SHA-256 begins with {expected[1]}, that of the '
-            f'download with {digest.hexdigest()[:8]}. Try again later.'
+            f'{address} is damaged: {origin} the SHA-256 begins with '
+            f'{expected[:16]}, that of the file with {digest.hexdigest()[:16]}. Try again later, '
+            f'and remove {file} if it exists.'
         )
 
 

@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 if sys.version_info >= (3, 11):
@@ -94,6 +96,14 @@ def test_all_direct_requirements_are_pinned(project: dict, pins: dict[str, str])
     assert needed - listed == {'torch', 'setuptools'}  # installed first by setup_env.sh
 
 
+def test_citation_names_the_package_and_its_method() -> None:
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert {'cff-version', 'message', 'title', 'authors'} <= citation.keys()
+    readme = (ROOT / 'README.md').read_text()
+    assert citation['preferred-citation']['title'] in readme
+    assert citation['preferred-citation']['url'] in readme
+
+
 def test_environment_names_the_python_that_it_needs(tmp_path: Path) -> None:
     (tmp_path / 'tools').mkdir()
     shutil.copy(ROOT / 'tools' / 'setup_env.sh', tmp_path / 'tools')
@@ -141,6 +151,54 @@ class TestWheel:
         assert metadata['Author'] == 'r2vos_mm contributors'
         assert set(metadata.get_all('Provides-Extra')) == set(project['optional-dependencies'])
         assert any(n.endswith('.dist-info/licenses/LICENSE') for n in archive.namelist())
+
+    @pytest.mark.skipif(os.environ.get('R2VOS_WHEEL') != '1', reason='R2VOS_WHEEL=1 installs it')
+    def test_installed_in_an_environment(self, wheel: Path, tmp_path: Path) -> None:
+        """Names, metafiles and models of the package in an environment without a clone."""
+        python = tmp_path / 'env/bin/python'
+        run = [sys.executable, '-m', 'venv', '--without-pip', str(tmp_path / 'env')]
+        subprocess.run(run, check=True)
+        install = ['-m', 'pip', '--python', str(python), 'install', '--no-deps', '--no-index']
+        subprocess.run([sys.executable, *install, str(wheel)], check=True, capture_output=True)
+        [site] = (tmp_path / 'env').glob('lib/python*/site-packages')
+        (site / 'others.pth').write_text(f'{sysconfig.get_path("purelib")}\n')
+        code = """
+import r2vos_mm
+from pathlib import Path
+import yaml
+from mmengine.hub import get_config, get_model
+from mmengine.infer import BaseInferencer
+from mmengine.utils import get_installed_path
+from r2vos_mm.apis import R2VOSInferencer, init_model
+
+# what mim search and mim download read
+root = Path(get_installed_path('r2vos_mm')) / '.mim'
+index = yaml.safe_load((root / 'model-index.yml').read_text())['Import']
+models = [m for file in index for m in yaml.safe_load((root / file).read_text())['Models']]
+assert all((root / model['Config']).is_file() for model in models)
+listed = BaseInferencer.list_models('r2vos_mm')
+assert sorted(listed) == sorted(R2VOSInferencer.list_models())
+assert 'r2vos_r50_released' in listed
+name = 'r2vos_mm::r2vos/r2vos_tiny_2xb3-3k_refshapes.py'
+assert Path(get_config(name).filename).is_relative_to(root)
+assert type(get_model(name)).__name__ == 'ReferringVideoSegmentor'
+seg = R2VOSInferencer('r2vos_tiny', device='cpu', show_progress=False)
+seg.model.save_pretrained('saved')
+assert '| J&F, RefShapes | 70.8 |' in Path('saved/README.md').read_text()
+model = init_model('saved', device='cpu')
+assert model.cfg.model.test_cfg.gate_threshold == seg.model.test_cfg.gate_threshold
+print(r2vos_mm.__file__)
+"""
+        environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+        result = subprocess.run(
+            [str(python), '-W', 'ignore', '-c', code],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        assert Path(result.stdout.splitlines()[-1]).is_relative_to(site)
 
     def test_configs_by_name_from_any_folder(self, wheel: Path, tmp_path: Path) -> None:
         ZipFile(wheel).extractall(tmp_path / 'site')

@@ -89,6 +89,19 @@ def test_files_have_the_hash_in_their_name(served: tuple[Path, str], tmp_path: P
     assert not list((tmp_path / 'hub/checkpoints').iterdir())
 
 
+def test_addresses_can_state_the_hash(served: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = served
+    (folder / 'net.pth').write_bytes(b'weights')
+    digest = hashlib.sha256(b'weights').hexdigest()
+    wrong = f'{address}/net.pth#sha256={"0" * 64}'
+    with pytest.raises(WeightsError, match='damaged: as given the SHA-256 begins with 0000'):
+        local_weights(wrong)
+    for _ in range(2):
+        assert local_weights(f'{address}/net.pth#sha256={digest}').read_bytes() == b'weights'
+    with pytest.raises(WeightsError, match='as given the SHA-256'):  # also of an earlier download
+        local_weights(wrong)
+
+
 def test_web_pages_are_no_weights(served: tuple[Path, str], tmp_path: Path) -> None:
     folder, address = served
     for name in ('view', 'net-01234567.pth'):
