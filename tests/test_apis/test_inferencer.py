@@ -85,7 +85,7 @@ def test_threshold_of_a_call(seg, frames, monkeypatch):
     ]
     assert [result.found.tolist() for result in results] == [[True] * 2, [False] * 2]
     assert not results[1].masks.any()
-    monkeypatch.setattr(seg.model, 'segment', None)  # nothing is computed again
+    monkeypatch.setattr(seg, 'model', None)  # nothing is computed again
     again = results[1].with_threshold(0.0)
     np.testing.assert_array_equal(again.masks, results[0].masks)
 
@@ -96,6 +96,16 @@ def test_stride(seg, folder):
     (whole,) = seg(folder, texts='a ball')['predictions']
     assert result.masks.shape[1] == 3
     assert whole.masks.shape[1] == 5
+
+
+def test_windows_of_a_call(seg, frames):
+    options = dict(texts='a ball', frames_per_pass=2)
+    equal, full = (
+        seg(frames, cut_as_stream=value, **options)['predictions'][0].windows
+        for value in (False, True)
+    )
+    assert equal == [(0, 1), (1, 3), (3, 5)]
+    assert full == [(0, 2), (2, 4), (4, 5)]
 
 
 def test_data_samples(seg, frames):
