@@ -30,7 +30,7 @@ from .scoring import Outcome, Reading, score_expressions, score_videos
 if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 
-GROUPS = ('quality', 'robustness', 'cgf1', 'verdict', 'gate')
+GROUPS_OF_NEGATIVES = ('robustness', 'cgf1', 'verdict', 'gate')
 
 
 class RecordMasks(MaskFiles):
@@ -271,7 +271,8 @@ def score_gated(
     given = {pair.pair_id: pair for pair in before.pairs}
     pairs = [_joined(pair, given[pair.pair_id], consensus[pair.pair_id]) for pair in after.pairs]
     pairs.sort(key=lambda pair: pair.pair_id)
-    return EvalSet(pairs, groups=GROUPS, gate_threshold=gate_threshold), before
+    groups = GROUPS_OF_NEGATIVES if any(pair.is_negative for pair in pairs) else ()
+    return EvalSet(pairs, groups=('quality', *groups), gate_threshold=gate_threshold), before
 
 
 def _scores(
