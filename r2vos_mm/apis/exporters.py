@@ -167,13 +167,15 @@ def _union(
         shown = [track['segmentations'][t] for track in tracks]
         found = [compressed_rle(code, f'{where}: frame {t}', size) for code in shown if code]
         joined = coco_mask.merge(found) if len(found) > 1 else next(iter(found), None)
-        codes.append(_as_text(joined))
+        codes.append(joined and _as_text(joined))
     return codes
 
 
-def _as_text(code: Rle | None) -> Rle | None:
-    """Return a run-length code with text ``counts``, as JSON has it."""
-    if code is None or isinstance(code['counts'], str):
+def _as_text(code: Rle) -> Rle | None:
+    """Return a run-length code with text ``counts``, as JSON has it; None for an empty mask."""
+    if not coco_mask.area(code):
+        return None
+    if isinstance(code['counts'], str):
         return code
     return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
 

@@ -18,6 +18,7 @@ COMMANDS = {
     'train': ('train', 'train a model'),
     'test': ('test', 'test a checkpoint'),
     'score': ('score', 'score masks on disk, or compare two methods'),
+    'gate': ('gate', 'gate the masks of any method by the verdict of a checkpoint'),
     'score submission': ('submission', 'check a submission before uploading it'),
     'models': ('models', 'list models with their results'),
     'check': ('check', 'show versions, precision, kernels and video readers'),

@@ -129,6 +129,52 @@ def test_the_annotation_may_be_of_veval(tmp_path: Path, scored) -> None:
         find_ground_truth(path, tmp_path / 'meta_expressions.json', None)
 
 
+def test_presence_scores_equal_those_of_the_owners_code(tmp_path: Path) -> None:
+    """Computed by ``VideoCGF1Evaluator`` of the package sam3, version 0.1.4, from these files.
+
+    Tracks of a negative and of a positive are missing.
+    """
+    masks = {'left': [LEFT, LEFT], 'right': [RIGHT, RIGHT], 'late': [EMPTY, LEFT]}
+    tracks = {
+        row['pair_id']: [[code(mask) for mask in masks[row['exp']]]]
+        for row in pair_rows()
+        if row['label']
+    }
+    veval = write_veval(tmp_path, tracks)
+    predicted = [
+        dict(
+            video_id=pair['video_id'],
+            category_id=pair['category_id'],
+            score=0.9,
+            segmentations=[code(mask) for mask in MASKS[row['pair_id']]],
+        )
+        for row, pair in zip(pair_rows(), json.loads(veval.read_text())['video_np_pairs'])
+        if row['pair_id'] not in ('a/0/n0', 'a/1/p')
+    ]
+    (tmp_path / 'tracks.json').write_text(json.dumps(predicted))
+    truth, tasks = find_ground_truth(veval, None, None)
+    eval_set, given = score_gated(
+        tasks,
+        open_predictions(tmp_path / 'tracks.json', tasks, veval=veval),
+        truth,
+        tmp_path / 'gated',
+        consensus=dict.fromkeys(CONSENSUS, 1.0),
+        gate_threshold=0.5,
+    )
+    values = {entry.key: entry.value for entry in metric_values(eval_set)}
+    assert given.unread == []
+    owners = {
+        'IL_MCC': 0.16666663888889352,
+        'pmF1': 55.99296053437051,
+        'pmF1@0.5': 79.992000399992,
+        'pmF1@0.75': 39.993600623956166,
+        'cgF1': 9.332158533701995,
+        'cgF1@0.5': 13.331997844665694,
+        'cgF1@0.75': 6.66559899305953,
+    }
+    assert {key: values[key] for key in owners} == pytest.approx(owners, rel=1e-13)
+
+
 def test_pairs_of_others_are_in_folders_of_their_ids(tmp_path: Path) -> None:
     path = write_veval(tmp_path)
     content = json.loads(path.read_text())
@@ -158,7 +204,7 @@ def write_sam3(root: Path) -> Path:
         top, bottom = np.zeros((2, 20, 50), np.uint8)
         top[:7], bottom[7:] = 1, 1
         for part, score in ((top, 0.5), (bottom, 0.9), (np.ones((20, 50), np.uint8), 0.25)):
-            codes = [code(mask * part) if mask.any() else None for mask in MASKS[row['pair_id']]]
+            codes = [code(mask * part) for mask in MASKS[row['pair_id']]]
             if score == 0.25:
                 codes = [code(part), code(part)]
             ids = dict(video_id=pair['video_id'], category_id=pair['category_id'])
