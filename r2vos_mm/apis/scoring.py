@@ -24,6 +24,7 @@ from r2vos_mm.evaluation.mask_files import (
     GroundTruth,
     MaskFiles,
     MevisGroundTruth,
+    ObjectFolderGroundTruth,
     PairTask,
     PngGroundTruth,
     VevalGroundTruth,
@@ -384,7 +385,10 @@ def find_ground_truth(
     tasks = _expression_tasks(expressions) if pairs is None else _pair_tasks(expressions, pairs)
     if is_mevis:
         return MevisGroundTruth(mask_dict), tasks
-    return PngGroundTruth(open_masks(root, [task.video for task in tasks])), tasks
+    files = open_masks(root, [task.video for task in tasks])
+    objects = ((task.video, name) for task in tasks for pair in task.pairs for name in pair.target)
+    has_folders = any(files.has_folder(f'{video}/{name}') for video, name in objects)
+    return (ObjectFolderGroundTruth if has_folders else PngGroundTruth)(files), tasks
 
 
 def find_folders(root: Path) -> tuple[PngGroundTruth, list[VideoTask]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipInfo
 
-from r2vos_mm.evaluation.mask_files import GroundTruth, MaskFiles, PngGroundTruth, VideoTask
+from r2vos_mm.evaluation.mask_files import GroundTruth, MaskFiles, MevisGroundTruth, VideoTask
 from r2vos_mm.evaluation.metrics.pair_scores import ObjectScores, PairScores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
@@ -74,10 +74,11 @@ class ScoringSpool:
         folders = {task.video, *(pair.folder for pair in task.pairs)}
         folders |= {f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)}
         files = [_stamps(self.predictions, folder) for folder in sorted(folders)]
-        if isinstance(self.truth, PngGroundTruth):
-            files.append(_stamps(self.truth.files, task.video))
+        if isinstance(self.truth, MevisGroundTruth):
+            files.append([_stamp(self.truth.path)])
         else:
-            files.append([_stamp(_path_of(self.truth))])
+            folders = self.truth.folders(task)
+            files += [_stamps(self.truth.files, folder) for folder in folders]
         return _digest((self.options, task, files))
 
 
@@ -86,7 +87,7 @@ def _digest(value: Any) -> str:
 
 
 def _path_of(truth: GroundTruth) -> Path:
-    return truth.files.path if isinstance(truth, PngGroundTruth) else truth.path
+    return truth.path if isinstance(truth, MevisGroundTruth) else truth.files.path
 
 
 def _stamps(masks: MaskFiles, folder: str) -> list[Any]:

@@ -49,7 +49,7 @@ from r2vos_mm.evaluation.mask_files import (
     ANNOTATIONS,
     GroundTruth,
     MaskFiles,
-    PngGroundTruth,
+    MevisGroundTruth,
     VideoTask,
     open_masks,
 )
@@ -200,7 +200,8 @@ def score_masks(
     else:
         truth, tasks = checked(find_ground_truth, gt, args.expressions, args.pairs)
     masks = open_predictions(pred, gt, expected_folders(tasks, name))
-    if isinstance(truth, PngGroundTruth) and masks.top().resolve() == truth.files.top().resolve():
+    has_files = not isinstance(truth, MevisGroundTruth)
+    if has_files and masks.top().resolve() == truth.files.top().resolve():
         raise UsageError(f'PRED and GT both lead to {masks.top()}: give the predictions as PRED')
     return score_all(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args), []
 

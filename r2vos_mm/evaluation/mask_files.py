@@ -321,6 +321,10 @@ class PngGroundTruth:
         """Return (H, W) of the masks of a video."""
         return self.id_map(task, 0).shape
 
+    def folders(self, task: VideoTask) -> list[str]:
+        """Return the folders with the masks of a video."""
+        return [task.video]
+
     def num_objects(self, task: VideoTask) -> int:
         """Return the highest id in the first frame, as the DAVIS code does; raise if it is 0."""
         ids = self.id_map(task, 0)
@@ -355,6 +359,44 @@ class PngGroundTruth:
                     f'the annotation {self.files.path}/{task.video} has no object ids, but the '
                     f'value {VOID} (frame {frame}): write ids 1, 2, ... instead of 0/{VOID} masks'
                 )
+
+
+class ObjectFolderGroundTruth:
+    """``<video>/<object>/<frame>.png`` in a folder or zip (Long-RVOS): above 0 is the object.
+
+    An object without a folder is not visible in any frame.
+    """
+
+    def __init__(self, files: MaskFiles) -> None:
+        self.files = files
+        self._sizes: dict[str, tuple[int, int]] = {}
+
+    def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
+        """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
+        size, frame, found = self.shape(task), task.frames[index], {}
+        for folder in self.folders(task):
+            mask = self.files.read(folder, frame, index, size)
+            if mask is None:
+                raise DataFileError(f'{self.files.path} has no annotation {folder}/{frame}.png')
+            found[folder.rpartition('/')[2]] = mask > 0
+        return found
+
+    def shape(self, task: VideoTask) -> tuple[int, int]:
+        """Return (H, W) of the masks of a video."""
+        if task.video not in self._sizes:
+            folders, frame = self.folders(task), task.frames[0]
+            mask = self.files.read(folders[0], frame, 0) if folders else None
+            if mask is None:
+                what = f'no annotation {task.video}/<object>/{frame}.png that tells its size'
+                raise DataFileError(f'{self.files.path} has {what}')
+            self._sizes[task.video] = mask.shape
+        return self._sizes[task.video]
+
+    def folders(self, task: VideoTask) -> list[str]:
+        """Return the folders of the pairs' objects that exist."""
+        names = sorted({name for pair in task.pairs for name in pair.target})
+        folders = (f'{task.video}/{name}' for name in names)
+        return [folder for folder in folders if self.files.has_folder(folder)]
 
 
 class MevisGroundTruth:
@@ -459,7 +501,7 @@ def pair_folder(row: Mapping[str, Any]) -> str:
     return f'{row["video"]}/{row.get("exp_video")}_{row["exp_id"]}_n{row.get("rank")}'
 
 
-GroundTruth = PngGroundTruth | MevisGroundTruth | VevalGroundTruth
+GroundTruth = PngGroundTruth | ObjectFolderGroundTruth | MevisGroundTruth | VevalGroundTruth
 
 
 def values_in(ids: np.ndarray) -> list[int]:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from mask_sets import EMPTY, FRAMES, HALF, LEFT, MEAN_J, RIGHT, code, save  # noqa: E402
 from PIL import Image
+from public_sets import square
+from robust_sets import FRAMES as LONG_FRAMES
+from robust_sets import write_long_rvos
 from samples import evaluate, random_sample
 from scripts import load_script
 
@@ -733,3 +736,40 @@ def test_masks_on_disk_have_the_values_of_the_runner(tmp_path):
     assert found.pop('false_alarm_rate') is None  # NaN: every object is always visible
     assert found == {key: expected[key] for key in found}
     assert 0 < found['cgF1'] < 100
+
+
+class TestLongRVOS:
+    """Annotation with one folder of masks per object, and types of expressions."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        root = write_long_rvos(tmp_path)
+        for expression in ('0', '1', '2'):
+            for frame in LONG_FRAMES:
+                empty = expression == '2' or (expression, frame) == ('1', LONG_FRAMES[2])
+                index = LONG_FRAMES.index(frame)
+                mask = 255 * square(2 + index) * (not empty)
+                save(tmp_path / 'pred/a' / expression / f'{frame}.png', mask.astype(np.uint8))
+        return root
+
+    def arguments(self, root: Path) -> list[str]:
+        expressions = root / 'meta_expressions/valid/meta_expressions.json'
+        return [
+            *(str(root / 'pred'), str(root / 'valid/Annotations'), '--processes', '1'),
+            *('--expressions', str(expressions), '--json', str(root / 'report.json')),
+            *('--groups', 'presence'),
+        ]
+
+    def test_masks_and_types(self, root: Path) -> None:
+        evaluate_masks.main(self.arguments(root))
+        values = values_in(root / 'report.json')
+        assert (values['J/static'], values['J/hybrid']) == (100, 100)
+        assert values['J/dynamic'] == values['tIoU/dynamic'] == pytest.approx(200 / 3)
+        assert values['J'] == pytest.approx(800 / 9)
+
+    def test_a_missing_annotation(self, root: Path, capsys) -> None:
+        (root / f'valid/Annotations/a/1/{LONG_FRAMES[1]}.png').unlink()
+        with pytest.raises(SystemExit) as caught:
+            evaluate_masks.main(self.arguments(root))
+        assert caught.value.code == 2
+        assert f'has no annotation a/1/{LONG_FRAMES[1]}.png' in capsys.readouterr().out
