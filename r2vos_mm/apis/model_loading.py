@@ -15,6 +15,7 @@ from torch import nn
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, load_checkpoint
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
+from r2vos_mm.engine.calibration import read_calibration, use_calibration
 from r2vos_mm.engine.config import read_config
 from r2vos_mm.engine.model_index import config_file, find_model
 from r2vos_mm.engine.unread_settings import check_settings
@@ -51,6 +52,9 @@ def init_model(
     tokenizer is loaded from ``model.text_encoder.tokenizer``, by default that of
     ``model.text_encoder.name_or_path``.
 
+    A calibration of the verdict in the checkpoint (``r2vos calibrate``) precedes the settings of
+    the config, and ``cfg_options`` precede both; what is used is logged.
+
     Args:
         config: config, its file, or a name or alias of a listed model (``r2vos_r50_released``);
             or a folder of ``save_pretrained`` without a checkpoint. None chooses the config of a
@@ -83,6 +87,7 @@ def init_model(
         model = _released_model(config, released, source=str(checkpoint))
     else:
         _take_language_model(config, content)
+        _take_calibration(config, content, cfg_options, source=str(checkpoint))
         with as_usage_error('model'):
             model = MODELS.build(config.model)
         if content is None:
@@ -238,3 +243,12 @@ def _take_language_model(config: Config, content: Mapping[str, Any] | None) -> N
     encoder = config.model.get('text_encoder')
     if found and encoder is not None and not encoder.get('language_model'):
         encoder.language_model = found
+
+
+def _take_calibration(
+    config: Config, content: Mapping[str, Any] | None, options: Mapping | None, *, source: str
+) -> None:
+    """Use the temperature and threshold of the verdict that a checkpoint holds."""
+    calibration = read_calibration(content or {})
+    if calibration is not None:
+        use_calibration(config, calibration, options or {}, source=source)

@@ -22,12 +22,20 @@ COMMANDS = {
     'score submission': ('submission', 'check a submission before uploading it'),
     'models': ('models', 'list models with their results'),
     'check': ('check', 'show versions, precision, kernels and video readers'),
+    'calibrate': ('calibrate', 'fit the temperature and threshold of a verdict'),
     'data prepare': ('data.prepare', 'unpack the official downloads of a data set'),
     'data check': ('data.check', 'check whether a data set is complete'),
     'data refshapes': ('data.refshapes', 'generate the synthetic data set RefShapes'),
     'data frames': ('data.frames', 'write the frames of video files'),
     'data meta': ('data.meta', 'write the annotations of your own videos from a table'),
     'data pairs': ('data.pairs', 'generate negative pairs to measure robustness'),
+    'convert r2vos': ('convert.r2vos', 'convert checkpoints of the public R2-VOS code'),
+    'convert referformer': ('convert.referformer', 'convert those of the public ReferFormer code'),
+    'convert mttr': ('convert.mttr', 'convert those of the public MTTR code'),
+    'convert initial': ('convert.initial', 'convert a ReferFormer to initial weights for R2-VOS'),
+    'convert backbone': ('convert.backbone', 'convert an ImageNet checkpoint of a backbone'),
+    'convert video-swin': ('convert.video_swin', 'convert a Kinetics checkpoint of a Video Swin'),
+    'convert publish': ('convert.publish', 'reduce a training checkpoint for publication'),
 }
 
 

@@ -4,7 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.utils.cli import UsageError, add_run_options, check_writable, existing_file
+from r2vos_mm.utils.cli import (
+    UsageError,
+    add_run_options,
+    cfg_options,
+    check_writable,
+    existing_file,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -24,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--show-dir', help='folder for images and videos of the predictions')
     parser.add_argument(
+        '--calibrated',
+        action='store_true',
+        help='use the temperature and threshold of the verdict that r2vos calibrate stored in the '
+        'checkpoint, unless --cfg-options sets them',
+    )
+    parser.add_argument(
         '--no-spool',
         action='store_true',
         help='do not keep finished videos in the work folder, from which a stopped test continues',
@@ -38,6 +50,8 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
     """
     cfg.load_from = existing_file(args.checkpoint, what='Checkpoint')
     cfg.resume = False
+    if args.calibrated:
+        calibrate_as_stored(cfg, args)
     for path in args.out:
         check_writable(path, what='--out')
         if Path(path).suffix not in ('.json', '.pkl'):
@@ -48,6 +62,24 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
         if 'visualization' not in cfg.get('default_hooks', {}):
             raise UsageError('--show-dir: the config has no default_hooks.visualization')
         cfg.default_hooks.visualization.update(draw=True, out_dir=args.show_dir)
+
+
+def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Use the calibration in the checkpoint.
+
+    Raises:
+        UsageError: It holds none.
+    """
+    from r2vos_mm.compat.checkpoint import load_checkpoint
+    from r2vos_mm.engine.calibration import read_calibration, use_calibration
+
+    calibration = read_calibration(load_checkpoint(args.checkpoint))
+    if calibration is None:
+        raise UsageError(
+            f'--calibrated: {args.checkpoint} holds no calibration; run r2vos calibrate first'
+        )
+    options = cfg_options(args.cfg_options)
+    use_calibration(cfg, calibration, options, source=args.checkpoint)
 
 
 def run_test(args: argparse.Namespace) -> None:

@@ -70,6 +70,8 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
         ('predict nowhere.mp4 x --model r2vos_r50', '--config requires the --checkpoint'),
         ('predict nowhere.mp4 x', 'nowhere.mp4 does not exist'),
         ('data check other', 'other needs --data-root'),
+        ('calibrate r2vos_tiny nowhere.pth x', 'Checkpoint nowhere.pth does not exist'),
+        ('convert publish nowhere.pth a.pth', 'nowhere.pth'),
     ],
 )
 def test_mistakes(line: str, message: str, capsys: pytest.CaptureFixture) -> None:

@@ -1,24 +1,15 @@
-"""Convert checkpoints of the public R2-VOS code to this package, and back.
-
-    python tools/model_converters/released_r2vos.py from-released \\
-        configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py released.pth r2vos_r50.pth
-    python tools/model_converters/released_r2vos.py to-released \\
-        configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py r2vos_r50.pth released.pth
-
-Every tensor is converted in both directions: tensors that are unexpected, missing or of another
-shape stop the conversion. A frozen language model is not part of training checkpoints; when
-converting back, it is loaded from the source that the config names. Files are loaded without
-executing code.
-"""
+"""Convert checkpoints of the public R2-VOS code, as ``r2vos convert r2vos`` does."""
 
 import sys
+from collections.abc import Sequence
 
-from converter_cli import run_released
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.convert import r2vos
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0 if the target was written."""
-    return run_released('R2VOS', __doc__, arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(r2vos, arguments)
 
 
 if __name__ == '__main__':

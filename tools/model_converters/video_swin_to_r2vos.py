@@ -1,42 +1,15 @@
-"""Convert a published Video Swin checkpoint for ``backbone.init_cfg``.
-
-    python tools/model_converters/video_swin_to_r2vos.py \\
-        configs/r2vos/r2vos_video-swin-t_8xb1-6e_ref-ytvos.py \\
-        swin_tiny_patch244_window877_kinetics400_1k.pth pretrained/video_swin_t.pth
-
-The backbone is that of the config. The source is a public Kinetics-400 checkpoint or an R2-VOS,
-ReferFormer or MTTR checkpoint with a Video Swin. Tensors that are skipped and those that keep their
-initial values are listed; a tensor that is missing or has another shape stops the conversion.
-``init_cfg=dict(type='Pretrained', checkpoint=...)`` also loads these files without conversion, by
-the same rules. A converted file is smaller and uses the tensor names of ``VideoSwinTransformer``.
-"""
-
-from __future__ import annotations
+"""Convert a published Video Swin checkpoint, as ``r2vos convert video-swin`` does."""
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from converter_cli import run_backbone
-
-if TYPE_CHECKING:
-    from torch import nn
+from r2vos_mm.cli.command import run_command
+from r2vos_mm.cli.convert import video_swin
 
 
-def check(backbone: nn.Module) -> None:
-    """Raise CheckpointMismatchError if the backbone is not a Video Swin."""
-    from r2vos_mm.models.backbones import VideoSwinTransformer
-    from r2vos_mm.utils.state_dict import CheckpointMismatchError
-
-    if not isinstance(backbone, VideoSwinTransformer):
-        raise CheckpointMismatchError(
-            f'The backbone of the config is a {type(backbone).__name__}, not a '
-            'VideoSwinTransformer; use imagenet_to_r2vos.py for ResNet and 2-D Swin.'
-        )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0 if the target was written."""
-    return run_backbone(__doc__, arguments, check=check)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command(video_swin, arguments)
 
 
 if __name__ == '__main__':

@@ -58,7 +58,7 @@ class Evidence:
 
     def consensus(self, config: PredictConfig) -> Tensor:
         """(P,) float32 probabilities that the expressions belong to the video."""
-        return consensus_of(self.misalignment_logits(config))
+        return consensus_of(self.misalignment_logits(config), config)
 
     def is_judged(self, config: PredictConfig) -> bool:
         """Whether the model gives a verdict."""

@@ -33,6 +33,8 @@ class PredictConfig:
     pairs_per_pass: int = 8  # expressions that pass through the text-dependent part together
     mask_threshold: float = 0.5  # probability above which a pixel is foreground
     gate_threshold: float = 0.5  # consensus below which the masks are emptied; 0 keeps them all
+    # consensus is sigmoid(-logit / temperature) of the misalignment logit; r2vos calibrate fits it
+    temperature: float = 1.0
     # what consensus is: ``cycle``, that of the cycle head (1 without one), or ``words``, that of
     # the model's word maps, which needs no training
     verdict: str = 'cycle'
@@ -56,6 +58,8 @@ class PredictConfig:
         for name in ('mask_threshold', 'gate_threshold'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'test_cfg.{name} is a probability, got {getattr(self, name)}')
+        if not self.temperature > 0:
+            raise ValueError(f'test_cfg.temperature is above 0, got {self.temperature}')
         if self.verdict not in ('cycle', 'words'):
             raise ValueError(f'test_cfg.verdict={self.verdict!r} is unknown; choose cycle or words')
         self.read_masks = TASK_UTILS.build(self.mask_reader)
@@ -147,16 +151,16 @@ def apply_gate(
     pairs: InstanceData, misalignment_logits: Tensor, config: PredictConfig
 ) -> InstanceData:
     """Add ``masks`` after the gate, ``consensus`` and ``misalignment_logits``, which is (P,)."""
-    masks, consensus = pairs.ungated_masks, consensus_of(misalignment_logits)
+    masks, consensus = pairs.ungated_masks, consensus_of(misalignment_logits, config)
     kept = consensus >= config.gate_threshold
     pairs.masks = masks if kept.all() else masks & kept[:, None, None, None]
     pairs.consensus, pairs.misalignment_logits = consensus, misalignment_logits
     return pairs
 
 
-def consensus_of(misalignment_logits: Tensor) -> Tensor:
+def consensus_of(misalignment_logits: Tensor, config: PredictConfig) -> Tensor:
     """Return probabilities that expressions belong to a video; 1 for logits of -inf."""
-    return 1 - misalignment_logits.sigmoid()
+    return 1 - (misalignment_logits / config.temperature).sigmoid()
 
 
 def join_frames(parts: Iterable[InstanceData], num_frames: int) -> InstanceData:

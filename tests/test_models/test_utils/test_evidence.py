@@ -27,6 +27,8 @@ def test_sums_over_windows():
     assert (logits.dtype, logits.tolist()) == (torch.float32, [1.5])
     assert both.word_logits() is None
     torch.testing.assert_close(both.consensus(config), torch.tensor([1 / (1 + math.exp(1.5))]))
+    cooler = PredictConfig(temperature=0.5)
+    torch.testing.assert_close(both.consensus(cooler), torch.tensor([1 / (1 + math.exp(3))]))
 
 
 def test_words():

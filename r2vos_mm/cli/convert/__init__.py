@@ -1,0 +1,1 @@
+"""Sub-commands ``r2vos convert``: convert and publish checkpoints."""

@@ -1,0 +1,105 @@
+"""Parse the common arguments of conversions, and write their results."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r2vos_mm.utils.cli import UsageError, check_writable
+from r2vos_mm.utils.files import write_atomically
+
+if TYPE_CHECKING:  # heavy imports come after the arguments are parsed
+    from torch import nn
+
+    from r2vos_mm.converters import ConvertedFile
+
+
+def add_files(parser: argparse.ArgumentParser, *, config: str) -> None:
+    """Add the arguments of :func:`write_converted`; ``config`` is the help text of its argument."""
+    parser.add_argument('config', help=config)
+    parser.add_argument('source', type=Path, help='checkpoint to read')
+    parser.add_argument('target', type=Path, help='file to write')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing target')
+
+
+def add_released(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of :func:`run_released`."""
+    parser.add_argument('direction', choices=('from-released', 'to-released'))
+    add_files(parser, config='config of the same backbone, or a name that r2vos models lists')
+    parser.add_argument(
+        '--leave-out',
+        metavar='NAME',
+        help='with from-released: skip weights whose names start with NAME',
+    )
+
+
+def run_released(method: str, args: argparse.Namespace) -> None:
+    """Convert one checkpoint from or to a released format.
+
+    Args:
+        method: name of the format in :mod:`r2vos_mm.converters`.
+        args: of :func:`add_released`.
+
+    Raises:
+        UsageError: ``--leave-out`` in the other direction.
+    """
+    if args.leave_out is not None and args.direction != 'from-released':
+        raise UsageError('--leave-out can only be used with from-released')
+
+    from r2vos_mm import converters
+
+    released = getattr(converters, method)
+
+    def convert(config: Mapping) -> ConvertedFile:
+        if args.direction == 'to-released':
+            return converters.restore_released(released, config, args.source)
+        return converters.read_released(released, config, args.source, leave_out=args.leave_out)
+
+    write_converted(args, convert)
+
+
+def run_backbone(
+    args: argparse.Namespace, *, check: Callable[[nn.Module], None] | None = None
+) -> None:
+    """Convert one checkpoint of a backbone to that of a config.
+
+    Args:
+        args: of :func:`add_files`.
+        check: raises ``CheckpointMismatchError`` if the command does not support the backbone.
+    """
+
+    def convert(config: Mapping) -> ConvertedFile:
+        from r2vos_mm.converters import read_backbone
+
+        return read_backbone(config, args.source, check=check)
+
+    write_converted(args, convert)
+
+
+def write_converted(args: argparse.Namespace, convert: Callable[[Mapping], ConvertedFile]) -> None:
+    """Print the report of a conversion and write its result atomically.
+
+    Args:
+        args: ``config``, ``target`` and ``overwrite``.
+        convert: function from the model of the config to the result.
+
+    Raises:
+        UsageError: the target exists or cannot be written.
+    """
+    if args.target.exists() and not args.overwrite:
+        raise UsageError(f'{args.target} exists; choose another target or add --overwrite')
+    check_writable(args.target, what='target')
+
+    import torch
+
+    from r2vos_mm.engine import read_config
+
+    converted = convert(read_config(args.config, needs=['model']).model.to_dict())
+    print(converted.report)
+    buffer = io.BytesIO()
+    torch.save(converted.content, buffer)
+    write_atomically(buffer.getvalue(), args.target)
+    print(f'Wrote {args.target}.')

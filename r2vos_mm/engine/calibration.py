@@ -1,0 +1,94 @@
+"""Keep the calibration of a verdict in a checkpoint, and use it in a config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from r2vos_mm.utils.logging import log, warn
+
+META_KEY = 'calibration'
+_SETTINGS = ('temperature', 'gate_threshold')
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature and threshold of a verdict, and what they were fitted on.
+
+    Attributes:
+        temperature: of the consensus, see :mod:`r2vos_mm.evaluation.functional.calibration`.
+        gate_threshold: consensus, at this temperature, from which on an object is in the video.
+        verdict: ``cycle`` or ``words``, see ``test_cfg.verdict``.
+        data: name of the data.
+        num_positives, num_negatives: numbers of pairs.
+        brier: Brier score before and after.
+        calibration_error: expected calibration error before and after.
+    """
+
+    temperature: float
+    gate_threshold: float
+    verdict: str
+    data: str = ''
+    num_positives: int = 0
+    num_negatives: int = 0
+    brier: tuple[float, float] = (float('nan'),) * 2
+    calibration_error: tuple[float, float] = (float('nan'),) * 2
+
+
+def read_calibration(checkpoint: Mapping[str, Any]) -> Calibration | None:
+    """Return the calibration that the content of a checkpoint holds, None if it holds none."""
+    found = (checkpoint.get('meta') or {}).get(META_KEY)
+    if not isinstance(found, Mapping):
+        return None
+    names = {field.name for field in fields(Calibration)}
+    return Calibration(**{name: value for name, value in found.items() if name in names})
+
+
+def add_calibration(checkpoint: Mapping[str, Any], calibration: Calibration) -> dict[str, Any]:
+    """Return the content of a checkpoint with a calibration in its ``meta``."""
+    meta = {**(checkpoint.get('meta') or {}), META_KEY: asdict(calibration)}
+    return {**checkpoint, 'meta': meta}
+
+
+def use_calibration(
+    cfg: Any, calibration: Calibration, options: Mapping[str, Any], *, source: str
+) -> None:
+    """Set temperature and threshold of a config, unless an option sets them, and log the origin.
+
+    The threshold of metrics and of the visualizer follows.
+
+    Args:
+        cfg: config with ``model``; changed in place.
+        calibration: of a checkpoint.
+        options: what the caller set by dotted keys, which precedes the checkpoint.
+        source: name of the checkpoint.
+    """
+    test_cfg = cfg.model.setdefault('test_cfg', {})
+    verdict = test_cfg.get('verdict', 'cycle')
+    if verdict != calibration.verdict:
+        warn(
+            f'the calibration in {source} is of the verdict {calibration.verdict!r}, not of '
+            f'{verdict!r}: it is not used'
+        )
+        return
+    told = []
+    for name in _SETTINGS:
+        key = f'model.test_cfg.{name}'
+        if key in options:
+            told.append(f'{name} {test_cfg[name]:.4g} (as requested)')
+            continue
+        test_cfg[name] = getattr(calibration, name)
+        told.append(f'{name} {test_cfg[name]:.4g} (checkpoint)')
+    log(f'Verdict: {", ".join(told)}')
+    _follow(cfg, test_cfg['gate_threshold'])
+
+
+def _follow(cfg: Any, threshold: float) -> None:
+    for part in (cfg.get('val_evaluator'), cfg.get('test_evaluator')):
+        for metric in part if isinstance(part, (list, tuple)) else [part]:
+            if metric and 'JFRMetric' in str(metric.get('type')):
+                metric['gate_threshold'] = threshold
+    visualizer = cfg.get('visualizer')
+    if visualizer and 'threshold' in visualizer:
+        visualizer['threshold'] = threshold
