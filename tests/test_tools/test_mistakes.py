@@ -75,6 +75,8 @@ MISTAKES = [
     ('dataset_converters/make_meta.py', ('{none}', '{tmp}'), '{none}'),
     ('dataset_converters/make_refshapes.py', ('{text}',), '{text}'),
     ('dataset_converters/prepare.py', ('mevis', '--download-dir', '{none}'), '{none}'),
+    ('model_converters/export_model.py', (CONFIG, WEIGHTS, '{tmp}/model.pth'), '.pt2 or .onnx'),
+    ('model_converters/export_model.py', (CONFIG, '{none}', '{tmp}/model.onnx'), '{none}'),
     ('model_converters/imagenet_to_r2vos.py', ('{none}', '{text}', '{tmp}/a.pth'), '{none}'),
     ('model_converters/publish_model.py', ('{text}', '{tmp}/a.pth'), '{text}'),
     ('model_converters/referformer_to_r2vos.py', (CONFIG, '{text}', '{tmp}/a.pth'), '{text}'),
