@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from mmengine.infer import BaseInferencer
 from torch import Tensor, nn
 
 from r2vos_mm.datasets.io.sources import open_frames
+from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.structures import TextFeatures
 from r2vos_mm.utils.cli import UsageError, one_line
@@ -229,8 +229,7 @@ def read_window(
         size: (H, W) to resize the result to.
     """
     if video is None:
-        root = BaseInferencer._get_repo_or_mim_dir('r2vos_mm')
-        video = Path(root) / 'configs/samples/refshapes.mp4'
+        video = content_root() / 'configs/samples/refshapes.mp4'
     resize = FrameTransform(cfg)
     frames = torch.stack([resize(frame) for frame in islice(open_frames(video), count)])
     if size is None or frames.shape[-2:] == tuple(size):

@@ -20,6 +20,7 @@ COMMANDS = {
     'score': ('score', 'score masks on disk, or compare two methods'),
     'gate': ('gate', 'gate the masks of any method by the verdict of a checkpoint'),
     'score submission': ('submission', 'check a submission before uploading it'),
+    'export': ('export', 'export a model for torch.export or ONNX runtimes'),
     'models': ('models', 'list models with their results'),
     'check': ('check', 'show versions, precision, kernels and video readers'),
     'calibrate': ('calibrate', 'fit the temperature and threshold of a verdict'),
