@@ -386,3 +386,4 @@ _WRITERS = dict(
     zip=_exporter('save_zip', 'masks.zip'),
     labels=_exporter('to_labels', 'labels.npy'),
 )
+KINDS = tuple(_WRITERS)

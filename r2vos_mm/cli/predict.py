@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2vos_mm.apis.build_model import add_device_options, build_model
+from r2vos_mm.apis.results import KINDS
 from r2vos_mm.engine.model_index import (
     DEFAULT_MODEL,
     config_file,
@@ -62,10 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--save',
         nargs='+',
-        choices=SAVED,
+        choices=KINDS,
         default=SAVED,
         metavar='KIND',
-        help=f'what to write, of {", ".join(SAVED)} (default: all)',
+        help=f'what to write, of {", ".join(KINDS)} (default: {" ".join(SAVED)})',
     )
     parser.add_argument(
         '--json',

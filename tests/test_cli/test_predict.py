@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from r2vos_mm.apis.exporters import read_veval
+from r2vos_mm.apis.mask_records import read_coco_rle
 from r2vos_mm.cli.main import main
 from r2vos_mm.engine.model_index import DEFAULT_MODEL, content_root
 
@@ -34,3 +36,18 @@ def test_default_model_says_what_it_knows(
     assert main(['predict', 'video.mp4', 'a dog', '--save', 'json', *SMALL]) == 0
     assert f'note: {DEFAULT_MODEL.note}\n' in capsys.readouterr().err
     assert Path('work_dirs/predict/video/result.json').is_file()
+
+
+def test_formats_of_results(tmp_path: Path) -> None:
+    """What is saved is read back: two expressions, also those that are not in the video."""
+    kinds = ['jsonl', 'veval', 'zip']
+    texts = ('a dog', 'a cat')
+    options = ('--save', *kinds, '--gate-threshold', '1', '--out', str(tmp_path))
+    assert main(['predict', str(SAMPLE), *texts, *options, *SMALL]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {'masks.jsonl', 'veval.json', 'masks.zip'}
+    records = read_coco_rle(tmp_path / 'masks.jsonl')
+    assert [(record.expression, record.found) for record in records] == [
+        (text, False) for text in texts
+    ]
+    assert read_veval(tmp_path / 'veval.json') == records
