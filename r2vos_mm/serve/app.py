@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from r2vos_mm.apis.exporters import slug
 from r2vos_mm.utils.expressions_file import is_text
+from r2vos_mm.visualization.writers import h264_library
 
 from .clips import Clip, ClipStore, Limits, RefusedError, title_of
 from .downloads import DOWNLOADS
@@ -45,8 +46,8 @@ class Page:
 
     Attributes:
         store, jobs: the clips and the queue.
-        about: what the page shows of the model: ``model``, ``gate_threshold``, ``judged``, and
-            ``note``, which is shown with clips other than the samples.
+        about: what the page shows of the model: ``model``, its name, and ``note``, which is shown
+            with clips other than the samples; both may be missing.
     """
 
     store: ClipStore
@@ -92,7 +93,12 @@ class Page:
             text_length=limits.text_length,
         )
         samples = [dict(name=name, texts=texts) for name, (_, texts) in self.store.samples.items()]
-        return JSONResponse(dict(self.about, limits=bounds, samples=samples), headers=FRESH)
+        known = dict(
+            model=self.about.get('model', ''),
+            note=self.about.get('note'),
+            h264=h264_library() is not None,
+        )
+        return JSONResponse(dict(known, limits=bounds, samples=samples), headers=FRESH)
 
     async def upload(self, request: Request) -> Response:
         """Store the body of the request, a video or an image called ``name``, as a clip."""
@@ -318,7 +324,7 @@ async def _gone(request: Request, error: ClientDisconnect) -> Response:
 def build_app(
     store: ClipStore,
     segment: Segment,
-    about: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
     *,
     hosts: Collection[str] = (),
     loopback_only: bool = True,
@@ -343,7 +349,7 @@ def build_app(
             store.close()
 
     return Starlette(
-        routes=Page(store, jobs, about).routes(),
+        routes=Page(store, jobs, about or {}).routes(),
         middleware=[Middleware(Guard, hosts=hosts, loopback_only=loopback_only)],
         exception_handlers={
             RefusedError: _refused,

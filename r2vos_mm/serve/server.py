@@ -30,7 +30,7 @@ def check_installed() -> None:
 def serve(
     store: ClipStore,
     segment: Segment,
-    about: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
     *,
     host: str = '127.0.0.1',
     port: int = 7860,
@@ -87,17 +87,27 @@ def listening_socket(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: it is in use, or no address of this machine.
     """
+    if not 0 <= port < 2**16:
+        raise UsageError(f'cannot listen at port {port}: ports are numbers from 0 to {2**16 - 1}')
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise _cannot_listen(host, port, error) from error
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise UsageError(f'cannot listen at {host}, port {port}: {reason}; try --port 0') from error
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from error
     return listener
+
+
+def _cannot_listen(host: str, port: int, error: Exception) -> UsageError:
+    reason = getattr(error, 'strerror', None) or error
+    return UsageError(f'cannot listen at {host}, port {port}: {reason}; try --port 0')
 
 
 def is_loopback(host: str) -> bool:

@@ -78,7 +78,9 @@ def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
 
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[int, int]:
     """Return the numbers of frames that were written, and that can be read back."""
-    av = _h264_library()
+    av = h264_library()
+    if av is None:
+        _note_mpeg4()
     write = partial(_write_h264, av) if av else _write_opencv
     counter = count()
     write(path, (_even(frame) for frame, _ in zip(frames, counter)), fps)
@@ -89,13 +91,12 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[in
     return next(counter), found
 
 
-def _h264_library() -> ModuleType | None:
-    """Return PyAV if it is installed and built with an encoder for H.264; note on stderr if not."""
+def h264_library() -> ModuleType | None:
+    """Return PyAV if it is installed and built with an encoder for H.264."""
     with contextlib.suppress(ImportError):
         av = importlib.import_module('av')
         if H264_ENCODER in av.codecs_available:
             return av
-    _note_mpeg4()
     return None
 
 

@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask  # noqa: E402
 from r2vos_mm.serve import build_app  # noqa: E402
 from r2vos_mm.serve.downloads import DOWNLOADS  # noqa: E402
 
-ABOUT = dict(model='red', gate_threshold=0.5, judged=True, note=None)
+ABOUT = dict(model='red', note='only red')
 
 
 @pytest.fixture
@@ -74,6 +74,8 @@ def test_nothing_outside_is_served(client, path):
 
 def test_about_and_sample(client):
     about = client.get('/api/about').json()
+    assert about['model'] == 'red'
+    assert about['note'] == 'only red'
     assert about['samples'] == [dict(name='square', texts=[RED_SQUARE, BLUE_RING])]
     assert about['limits'] == dict(upload_bytes=100_000, frames=8, texts=3, text_length=40)
     assert client.get('/api/samples/square/picture').headers['content-type'] == 'image/jpeg'

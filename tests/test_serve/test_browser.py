@@ -36,7 +36,7 @@ def address() -> Iterator[str]:
         device='cpu',
     )
     store = ClipStore(Limits(upload_bytes=100_000, frames=20), find_samples(CONFIGS / 'samples'))
-    about = dict(model='r2vos_tiny_refshapes', note=NOTE, h264=True)
+    about = dict(model='r2vos_tiny_refshapes', note=NOTE)
     app = build_app(store, lambda *job: segment_clip(model, *job), about)
     listener = listening_socket('127.0.0.1', 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level='error', timeout_graceful_shutdown=1))

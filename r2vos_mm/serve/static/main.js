@@ -104,9 +104,14 @@ function showClip(clip) {
   fitCanvas();
   player.open(clip);
   showChips();
-  const notes = [clip.problem, clip.is_sample ? null : state.about.note];
-  say(notes.filter(Boolean).join(' '), true);
+  showNotes();
   if (!matchMedia('(prefers-reduced-motion: reduce)').matches) player.play();
+}
+
+// What is missing from a damaged clip, and what the model does not know.
+function showNotes() {
+  const notes = [state.clip.problem, state.clip.is_sample ? null : state.about.note];
+  say(notes.filter(Boolean).join(' '), true);
 }
 
 // ---- the expressions
@@ -181,7 +186,7 @@ function updateRun() {
 async function run() {
   if (at('text').value.trim()) addTexts(at('text').value);
   if (!state.clip || !state.texts.length) return;
-  say('');
+  showNotes();
   const clip = state.clip;
   state.job = { key: null };
   updateRun();

@@ -60,7 +60,7 @@ export class Row {
       if (!area) return;
       const height = 0.15 + 0.8 * Math.sqrt(area / highest);
       const block = document.createElementNS(SVG, 'rect');
-      const size = { x: frame, y: 1 - height, width: 1.02, height };
+      const size = { x: frame, y: 1 - height, width: 1, height };
       Object.entries(size).forEach(([name, value]) => block.setAttribute(name, value));
       block.setAttribute('opacity', (0.3 + 0.7 * result.scores[index][frame]).toFixed(2));
       svg.append(block);
