@@ -217,7 +217,9 @@ function showProgress(job) {
 }
 
 function cancel() {
-  if (state.job?.key) request(`api/jobs/${state.job.key}`, { method: 'DELETE' }).catch(() => {});
+  if (!state.job?.key) return;
+  const options = { method: 'DELETE', keepalive: true }; // also while the page is closed
+  request(`api/jobs/${state.job.key}`, options).catch(() => {});
 }
 
 // ---- the result
@@ -433,6 +435,7 @@ function listen() {
     actions[event.key]();
   });
   addEventListener('resize', fitCanvas);
+  addEventListener('pagehide', cancel);
 }
 
 async function start() {
