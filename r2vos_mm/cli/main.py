@@ -15,6 +15,7 @@ PROG = 'r2vos'
 # Names of sub-commands, their modules in this folder, and what they do.
 COMMANDS = {
     'predict': ('predict', 'segment what expressions describe in a video'),
+    'serve': ('serve', 'open a web page to segment videos in a browser'),
     'train': ('train', 'train a model'),
     'test': ('test', 'test a checkpoint'),
     'score': ('score', 'score masks on disk, or compare two methods'),

@@ -19,14 +19,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2vos_mm.apis.build_model import add_device_options, build_model
+from r2vos_mm.apis.build_model import build_model
 from r2vos_mm.apis.results import KINDS
-from r2vos_mm.engine.model_index import (
-    DEFAULT_MODEL,
-    config_file,
-    content_root,
-    shipped_weights,
-)
+from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.utils.cli import (
     Progress,
     UsageError,
@@ -34,8 +29,9 @@ from r2vos_mm.utils.cli import (
     check_writable,
     messages_on_stderr,
     positive,
-    probability,
 )
+
+from .model_options import add_model_options, add_run_options, choose_model
 
 if TYPE_CHECKING:
     from r2vos_mm.apis import FrameSource, VideoSegmentation
@@ -48,15 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument('video', help='video file or folder of images')
     parser.add_argument('texts', nargs='+', metavar='expression', help='description of an object')
-    parser.add_argument(
-        '--config',
-        '--model',
-        default=DEFAULT_MODEL.name,
-        help='config file, or a name that r2vos models lists (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--checkpoint', '--weights', help='file or URL (default: that of the default model)'
-    )
+    add_model_options(parser)
     parser.add_argument(
         '--out-dir', '--out', type=Path, help='(default: work_dirs/predict/<video>)'
     )
@@ -73,49 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='print the content of result.json in place of the table, and nothing else on stdout',
     )
-    parser.add_argument(
-        '--gate-threshold',
-        type=probability,
-        help="consensus below which the object is not in the video (default: the model's)",
-    )
-    parser.add_argument(
-        '--verdict',
-        choices=('cycle', 'words'),
-        help="what consensus is: that of the cycle head or of the word maps (default: the model's)",
-    )
-    parser.add_argument(
-        '--frames-per-pass',
-        '--window',
-        type=int,
-        help='frames per forward pass; fewer need less memory',
-    )
-    add_device_options(parser)
+    add_run_options(parser)
     parser.add_argument(
         '--fps',
         type=positive(float),
         help="frames per second of the overlay (default: the video's, or 6)",
     )
     add_cfg_options(parser)
-
-
-def choose_model(args: argparse.Namespace) -> str | None:
-    """Set the paths of config and checkpoint; return a note about the default model.
-
-    The note is None if another model was chosen, or the video is one that the default model knows.
-
-    Raises:
-        UsageError: a model without a checkpoint, or there is no such model.
-    """
-    args.config = config_file(args.config)
-    is_default = args.checkpoint is None and args.config == config_file(DEFAULT_MODEL.name)
-    if args.checkpoint is None:
-        args.checkpoint = shipped_weights(args.config)
-    if args.checkpoint is None:
-        raise UsageError('--config requires the --checkpoint that was trained with it')
-    for name in ('gate_threshold', 'verdict'):
-        if getattr(args, name) is not None:
-            args.cfg_options.append(f'model.test_cfg.{name}={getattr(args, name)}')
-    return None if not is_default or is_of_refshapes(args.video) else DEFAULT_MODEL.note
 
 
 def is_of_refshapes(video: str) -> bool:
@@ -126,7 +78,7 @@ def is_of_refshapes(video: str) -> bool:
 
 
 def checked_input(args: argparse.Namespace) -> FrameSource:
-    """Check frames per pass, expressions and video, and return the frames.
+    """Check expressions and video, and return the frames.
 
     Raises:
         UsageError, FileNotFoundError: one of them cannot be used.
@@ -135,8 +87,6 @@ def checked_input(args: argparse.Namespace) -> FrameSource:
     from r2vos_mm.apis.inference import checked_sentences
     from r2vos_mm.datasets import DataFileError
 
-    if args.frames_per_pass is not None and args.frames_per_pass < 1:
-        raise UsageError(f'--frames-per-pass must be at least 1, got {args.frames_per_pass}')
     try:
         checked_sentences(args.texts)
         return open_frames(args.video)
@@ -170,7 +120,7 @@ def segment(args: argparse.Namespace) -> tuple[VideoSegmentation, list[Path]]:
     check_writable(folder, what='--out-dir', is_folder=True)
     if source.problem is not None:
         print(f'warning: {args.video}: {source.problem}', file=sys.stderr)
-    if note is not None:
+    if note is not None and not is_of_refshapes(args.video):
         print(f'note: {note}', file=sys.stderr)
     model = build_model(args)
     bar = Progress(len(source), 'frames')

@@ -8,12 +8,15 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from r2vos_mm.utils.cli import UsageError
 
 from .clips import ClipStore
 from .jobs import Segment
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 INSTALL = 'the web page needs packages that are not installed: pip install "r2vos_mm[web]"'
 
@@ -49,21 +52,38 @@ def serve(
     Raises:
         UsageError: the packages of the extra ``web`` are missing, or the address is in use.
     """
-    check_installed()
-    import uvicorn
+    try:
+        check_installed()
+        listener = listening_socket(host, port)
+        _warn_of_visitors(host)
+        app = _build(store, segment, about, host=host, hosts=hosts)
+        address = page_address(host, listener.getsockname()[1])
+        print(f'{address}  (Ctrl-C ends it)', flush=True)
+        if open_browser:
+            threading.Timer(0.5, webbrowser.open, [address]).start()
+        run_app(app, listener)
+    finally:
+        store.close()
 
+
+def _build(
+    store: ClipStore,
+    segment: Segment,
+    about: Mapping[str, Any] | None,
+    *,
+    host: str,
+    hosts: Collection[str],
+) -> Starlette:
     from .app import build_app
 
-    listener = listening_socket(host, port)
-    address = page_address(host, listener.getsockname()[1])
-    loopback_only = is_loopback(host)
-    if not loopback_only:
-        print(
-            f'warning: --host {host}: everybody who reaches this machine can use the page, upload '
-            'videos and see them; there is no password',
-            file=sys.stderr,
-        )
-    app = build_app(store, segment, about, hosts=[*hosts, host], loopback_only=loopback_only)
+    names = [*hosts, host]
+    return build_app(store, segment, about, hosts=names, loopback_only=is_loopback(host))
+
+
+def run_app(app: Starlette, listener: socket.socket) -> None:
+    """Answer requests that come to a socket until Ctrl-C."""
+    import uvicorn
+
     config = uvicorn.Config(
         app,
         log_level='warning',
@@ -72,17 +92,20 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=2,
     )
-    print(f'{address}  (Ctrl-C ends it)', flush=True)
-    if open_browser:
-        threading.Timer(0.5, webbrowser.open, [address]).start()
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        store.close()
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _warn_of_visitors(host: str) -> None:
+    if not is_loopback(host):
+        print(
+            f'warning: --host {host}: everybody who reaches this machine can use the page, upload '
+            'videos and see them; there is no password',
+            file=sys.stderr,
+        )
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address.
+    """Return a socket that listens at an address.
 
     Raises:
         UsageError: it is in use, or no address of this machine.
@@ -99,6 +122,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
         raise _cannot_listen(host, port, error) from error

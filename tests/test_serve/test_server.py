@@ -11,7 +11,6 @@ from r2vos_mm.utils.cli import UsageError
 def test_free_ports_and_ports_in_use():
     first = listening_socket('127.0.0.1', 0)
     port = first.getsockname()[1]
-    first.listen()
     with pytest.raises(UsageError, match=f'cannot listen at 127.0.0.1, port {port}: .*--port 0'):
         listening_socket('127.0.0.1', port)
     first.close()
