@@ -71,6 +71,16 @@ def test_evidence_by_hand():
     torch.testing.assert_close(evidence.presence, expected)
 
 
+def test_presence_is_without_frames_of_padding():
+    """One clip of two frames, the second of which is padding and would say 'dog'."""
+    padding = torch.zeros(1, 2, 32, 64, dtype=torch.bool)
+    padding[:, 1] = True
+    classes = WordMaps().classify(Classifier(), [], padding)
+    cat = 1 / (1 + math.exp(-1.0))
+    torch.testing.assert_close(classes.frames.mean(1), torch.tensor([[cat, 1 - cat]]))
+    assert classes.cells[0, 1].abs().sum() == 0
+
+
 def test_presence_averages_frames_and_not_logarithms():
     evidence = WordEvidence(torch.zeros(1, 2, 1, 1), torch.tensor([[0.5, 3.5]]))
     assert evidence.presence.item() == pytest.approx(math.log(2.0))
