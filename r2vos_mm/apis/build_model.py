@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file
 from r2vos_mm.utils.cli import UsageError, add_cfg_options, cfg_options, existing_file, parser_of
 from r2vos_mm.utils.precision import PRECISIONS
 
@@ -51,13 +52,18 @@ def build_model(args: argparse.Namespace) -> ReferringVideoSegmentor:
     """
     if getattr(args, 'num_videos', 1) < 1:
         raise UsageError('--num-videos is at least 1')
-    from r2vos_mm.engine.model_index import config_file
-
-    config = config_file(args.config)
-    checkpoint = existing_file(args.checkpoint, what='Checkpoint')
+    if not holds_weights(args.config):
+        config_file(args.config)
+        existing_file(args.checkpoint, what='Checkpoint')
 
     from .model_loading import init_model
+    from .model_sources import resolve_model
 
-    return init_model(
-        config, checkpoint, device=args.device, cfg_options=cfg_options(args.cfg_options)
-    )
+    source = resolve_model(args.config, args.checkpoint)
+    options = cfg_options(args.cfg_options)
+    return init_model(source.config, source.weights, device=args.device, cfg_options=options)
+
+
+def holds_weights(model: str | Path) -> bool:
+    """Return whether a model is named by a checkpoint or by a folder of ``save_pretrained``."""
+    return Path(model).is_dir() or Path(model).suffix in CHECKPOINT_SUFFIXES

@@ -196,7 +196,7 @@ class R2VOSInferencer(BaseInferencer):
         print_result: bool = False,
     ) -> dict[str, Any]:
         """Write, print and pack results; see :meth:`__call__`."""
-        folders = _folders(Path(out_dir), [result.video for result in preds])
+        folders = result_folders(Path(out_dir), [result.video for result in preds])
         for result, folder in zip(preds, folders):
             if out_dir:
                 result.save(folder, what=save, style=self.visualizer.style)
@@ -278,7 +278,7 @@ def as_data_sample(result: VideoSegmentation) -> ReferringDataSample:
     return sample
 
 
-def _folders(out_dir: Path, titles: Sequence[str]) -> list[Path]:
+def result_folders(out_dir: Path, titles: Sequence[str]) -> list[Path]:
     """Return a folder per video: ``out_dir`` itself if there is one."""
     if len(titles) == 1:
         return [out_dir]

@@ -17,7 +17,7 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, lo
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
 from r2vos_mm.engine.calibration import read_calibration, use_calibration
 from r2vos_mm.engine.config import read_config
-from r2vos_mm.engine.model_index import config_file, find_model
+from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file, find_model
 from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.backbones import find_state
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -33,8 +33,6 @@ from r2vos_mm.utils.state_dict import (
     compare_weights,
     weights_of,
 )
-
-_CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.tar', '.bin')
 
 
 @quiet()
@@ -73,7 +71,7 @@ def init_model(
         CheckpointMismatchError: the weights are those of another model.
         OSError: the language model or its tokenizer cannot be loaded.
     """
-    if checkpoint is None and str(config).endswith(_CHECKPOINT_SUFFIXES):
+    if checkpoint is None and str(config).endswith(CHECKPOINT_SUFFIXES):
         config, checkpoint = None, config
     device = checked_device(device)
     if checkpoint is None and isinstance(config, (str, Path)) and is_pretrained(config):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from r2vos_mm.apis.build_model import add_device_options
+from r2vos_mm.apis.build_model import add_device_options, holds_weights
 from r2vos_mm.engine.model_index import DEFAULT_MODEL, config_file, shipped_weights
-from r2vos_mm.utils.cli import UsageError, probability
+from r2vos_mm.utils.cli import UsageError, existing_file, probability
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -15,10 +15,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         '--config',
         '--model',
         default=DEFAULT_MODEL.name,
-        help='config file, or a name that r2vos models lists (default: %(default)s)',
+        help='config file, name that r2vos models lists, released checkpoint, or folder of '
+        'save_pretrained (default: %(default)s)',
     )
     parser.add_argument(
-        '--checkpoint', '--weights', help='file or URL (default: that of the default model)'
+        '--checkpoint', '--weights', help='file or URL (default: that of the named model)'
     )
 
 
@@ -55,13 +56,16 @@ def choose_model(args: argparse.Namespace) -> str | None:
     """
     if args.frames_per_pass is not None and args.frames_per_pass < 1:
         raise UsageError(f'--frames-per-pass must be at least 1, got {args.frames_per_pass}')
+    for name in ('gate_threshold', 'verdict'):
+        if getattr(args, name) is not None:
+            args.cfg_options.append(f'model.test_cfg.{name}={getattr(args, name)}')
+    if holds_weights(args.config):
+        return None
     args.config = config_file(args.config)
     is_default = args.checkpoint is None and args.config == config_file(DEFAULT_MODEL.name)
     if args.checkpoint is None:
         args.checkpoint = shipped_weights(args.config)
     if args.checkpoint is None:
         raise UsageError('--config requires the --checkpoint that was trained with it')
-    for name in ('gate_threshold', 'verdict'):
-        if getattr(args, name) is not None:
-            args.cfg_options.append(f'model.test_cfg.{name}={getattr(args, name)}')
+    existing_file(args.checkpoint, what='Checkpoint')
     return DEFAULT_MODEL.note if is_default else None

@@ -6,9 +6,10 @@
     masks/<n>_<expression>/*.png  one mask per frame, 255 = object; empty if the verdict is no
     result.json                 verdicts, consensus, scores and boxes
 
-VIDEO is a video file or a folder of images. The default checkpoint was trained on the synthetic
-shapes of RefShapes. For real videos, use ``--model`` and ``--weights`` of a model trained on real
-videos.
+VIDEO is a video file, image, folder of images, address of a file, - for frames on standard input,
+or a quoted pattern of several videos ('clips/*.mp4'), each of which gets a folder of its own. The
+default checkpoint was trained on the synthetic shapes of RefShapes. For real videos, use --model
+and --weights of a model trained on real videos. Cameras and streams: r2vos stream.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2vos_mm.apis.build_model import build_model
 from r2vos_mm.apis.results import KINDS
 from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.utils.cli import (
-    Progress,
     UsageError,
     add_cfg_options,
+    cfg_options,
     check_writable,
     messages_on_stderr,
     positive,
@@ -34,15 +35,24 @@ from r2vos_mm.utils.cli import (
 from .model_options import add_model_options, add_run_options, choose_model
 
 if TYPE_CHECKING:
-    from r2vos_mm.apis import FrameSource, VideoSegmentation
+    from r2vos_mm.apis import VideoSegmentation
+    from r2vos_mm.datasets.io.frames import FrameStream
 
 SAVED = ('masks', 'json', 'overlay')
 _REFSHAPES_FILE = 'refshapes.json'  # in the root folder of the data set
 
 
+def kind(text: str) -> str:
+    """Parse a kind of files; ``coco-rle`` is ``coco_rle``."""
+    name = text.replace('-', '_')
+    if name not in KINDS:
+        raise argparse.ArgumentTypeError(f'{text} is unknown; there are {", ".join(KINDS)}')
+    return name
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument('video', help='video file or folder of images')
+    parser.add_argument('video', help='video, see above')
     parser.add_argument('texts', nargs='+', metavar='expression', help='description of an object')
     add_model_options(parser)
     parser.add_argument(
@@ -51,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--save',
         nargs='+',
-        choices=KINDS,
+        type=kind,
         default=SAVED,
         metavar='KIND',
         help=f'what to write, of {", ".join(KINDS)} (default: {" ".join(SAVED)})',
@@ -59,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--json',
         action='store_true',
-        help='print the content of result.json in place of the table, and nothing else on stdout',
+        help='print the content of result.json, one line per video, and nothing else on stdout',
     )
     add_run_options(parser)
     parser.add_argument(
@@ -77,65 +87,75 @@ def is_of_refshapes(video: str) -> bool:
     return samples in folders or any((f / _REFSHAPES_FILE).is_file() for f in folders[:5])
 
 
-def checked_input(args: argparse.Namespace) -> FrameSource:
-    """Check expressions and video, and return the frames.
+def checked_input(video: str, texts: Sequence[str]) -> list[FrameStream]:
+    """Check expressions and videos, and return the videos, opened.
 
     Raises:
         UsageError, FileNotFoundError: one of them cannot be used.
     """
-    from r2vos_mm.apis import open_frames
     from r2vos_mm.apis.inference import checked_sentences
     from r2vos_mm.datasets import DataFileError
+    from r2vos_mm.datasets.io.sources import open_frames, open_sources
 
     try:
-        checked_sentences(args.texts)
-        return open_frames(args.video)
+        checked_sentences(texts)
+        sources = open_sources(video)
+        # One video is read before the model is loaded; of several, each when its turn comes.
+        return [open_frames(sources[0])] if len(sources) == 1 else sources
     except (DataFileError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 
 def run(args: argparse.Namespace) -> None:
-    """Segment, write the files and print the result."""
+    """Segment, write the files and print the results."""
     with messages_on_stderr(args.json):
-        result, written = segment(args)
+        results, folder = segment(args)
+        for result, target in zip(results, folders_of(results, folder)):
+            names = [path.name for path in result.save(target, what=args.save, fps=args.fps)]
+            if not args.json:
+                print_table(result)
+                print(f'{target}: {", ".join(names)}')
     if args.json:
-        print(json.dumps(record_of(result, has_masks='masks' in args.save)))
-    else:
-        print_table(result)
-        print(f'{written[0].parent}: {", ".join(path.name for path in written)}')
+        for result in results:
+            print(json.dumps(record_of(result, has_masks='masks' in args.save)))
 
 
-def segment(args: argparse.Namespace) -> tuple[VideoSegmentation, list[Path]]:
-    """Segment and write the files; return the result and the files.
+def segment(args: argparse.Namespace) -> tuple[list[VideoSegmentation], Path]:
+    """Segment the videos; return the results and the folder for their files.
 
     Raises:
-        UsageError: an option, the video or the model cannot be used.
+        UsageError: an option, a video or the model cannot be used.
     """
-    from r2vos_mm.apis import segment_video
+    from r2vos_mm.apis import R2VOSInferencer
     from r2vos_mm.datasets import DataFileError
 
     note = choose_model(args)
-    source = checked_input(args)
-    folder = args.out_dir or Path('work_dirs', 'predict', source.title)
+    sources = checked_input(args.video, args.texts)
+    folder = args.out_dir or Path('work_dirs', 'predict')
+    if args.out_dir is None and len(sources) == 1:
+        folder /= sources[0].title
     check_writable(folder, what='--out-dir', is_folder=True)
-    if source.problem is not None:
-        print(f'warning: {args.video}: {source.problem}', file=sys.stderr)
     if note is not None and not is_of_refshapes(args.video):
         print(f'note: {note}', file=sys.stderr)
-    model = build_model(args)
-    bar = Progress(len(source), 'frames')
+    segmenter = R2VOSInferencer(
+        args.config,
+        args.checkpoint,
+        args.device,
+        dtype=args.precision,
+        cfg_options=cfg_options(args.cfg_options),
+    )
+    options = dict(texts=args.texts, frames_per_pass=args.frames_per_pass)
     try:
-        result = segment_video(
-            model,
-            source,
-            args.texts,
-            frames_per_pass=args.frames_per_pass,
-            precision=args.precision,
-            on_progress=lambda done, total: bar.update(done),
-        )
+        return segmenter(sources, **options)['predictions'], folder
     except DataFileError as error:
         raise UsageError(str(error)) from error
-    return result, result.save(folder, what=args.save, fps=args.fps)
+
+
+def folders_of(results: Sequence[VideoSegmentation], folder: Path) -> list[Path]:
+    """Return a folder per result: ``folder`` itself if there is one."""
+    from r2vos_mm.apis.inferencer import result_folders
+
+    return result_folders(folder, [result.video for result in results])
 
 
 def record_of(result: VideoSegmentation, *, has_masks: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import yaml
 import r2vos_mm
 from r2vos_mm.utils.cli import UsageError, existing_file
 
+CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.tar', '.bin')
 _PREFIX = 'r2vos_mm::'
 _INDEX = 'model-index.yml'
 

@@ -51,3 +51,16 @@ def test_formats_of_results(tmp_path: Path) -> None:
         (text, False) for text in texts
     ]
     assert read_veval(tmp_path / 'veval.json') == records
+
+
+def test_several_videos(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """A pattern: one folder and one line of JSON per video."""
+    for name in 'ab':
+        (tmp_path / f'{name}.mp4').write_bytes(SAMPLE.read_bytes())
+    options = ('--json', '--save', 'json', 'coco-rle', '--out', str(tmp_path / 'out'))
+    assert main(['predict', str(tmp_path / '*.mp4'), 'a dog', *options, *SMALL]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)['video'] for line in lines] == ['a', 'b']
+    for name in 'ab':
+        files = sorted(path.name for path in (tmp_path / 'out' / name).iterdir())
+        assert files == ['masks.json', 'result.json']
