@@ -151,13 +151,6 @@ class Page:
         content = await read_json_body(request)
         clip = self.store[str(content.get('clip'))]
         texts = self.checked_texts(content.get('texts'))
-        height, width = clip.size
-        if 2 * len(texts) * len(clip) * height * width > self.limits.result_bytes:
-            raise RefusedError(
-                f'{len(texts)} expressions in {len(clip)} frames of {width}×{height} pixels '
-                'need too much memory: give fewer expressions, or a shorter or smaller clip',
-                413,
-            )
         return JSONResponse(self.job_record(self.jobs.submit(clip, texts)), 202)
 
     def checked_texts(self, texts: Any) -> list[str]:

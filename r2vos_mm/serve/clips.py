@@ -55,7 +55,6 @@ class Limits:
         texts, text_length: expressions of one request, and characters of each.
         jobs: requests that wait or run at once.
         results: finished requests that are kept.
-        result_bytes: memory of the masks of one request while it runs.
     """
 
     upload_bytes: int = 200 * 2**20
@@ -65,7 +64,6 @@ class Limits:
     text_length: int = 200
     jobs: int = 8
     results: int = 20
-    result_bytes: int = 4 * 2**30
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2vos_mm.apis import VideoSegmentation, segment_video
-from r2vos_mm.apis.compressed_masks import CompressedMasks
 
 if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -28,17 +27,11 @@ def segment_clip(
     """Segment a clip; ``options`` are those of :func:`r2vos_mm.apis.segment_video`.
 
     Returns:
-        A result with :class:`CompressedMasks`.
+        A result whose masks are :class:`r2vos_mm.apis.compressed_masks.CompressedMasks`.
     """
-    result = segment_video(model, clip.source, texts, on_progress=on_progress, **options)
-    return replace(
-        result, video=Path(clip.title).stem, ungated_masks=compressed(result.ungated_masks)
-    )
-
-
-def compressed(masks: np.ndarray | CompressedMasks) -> CompressedMasks:
-    """Return masks (P, T, H, W) in compressed form."""
-    return masks if isinstance(masks, CompressedMasks) else CompressedMasks.encode(masks)
+    options |= dict(compress=True, on_progress=on_progress)
+    result = segment_video(model, clip.source, texts, **options)
+    return replace(result, video=Path(clip.title).stem)
 
 
 def page_record(result: VideoSegmentation) -> dict[str, Any]:
@@ -47,7 +40,7 @@ def page_record(result: VideoSegmentation) -> dict[str, Any]:
     ``codes`` are the run-length codes of the masks before the verdict, without their size;
     ``areas`` is the share of the frame that each takes.
     """
-    masks = compressed(result.ungated_masks)
+    masks = result.ungated_masks
     videos, frames, height, width = masks.shape
     return dict(
         texts=result.texts,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from zipfile import ZipFile
 
 import cv2
@@ -14,7 +15,8 @@ testclient = pytest.importorskip('starlette.testclient', reason='the extra web i
 from pycocotools import mask as coco_mask  # noqa: E402
 
 from r2vos_mm.serve import build_app  # noqa: E402
-from r2vos_mm.serve.downloads import DOWNLOADS  # noqa: E402
+from r2vos_mm.serve.app import STATIC  # noqa: E402
+from r2vos_mm.serve.downloads import COLOURS, DOWNLOADS  # noqa: E402
 
 ABOUT = dict(model='red', note='only red')
 
@@ -198,6 +200,17 @@ def test_files_for_other_tools(client):
     assert len(tracks) == 1
     pairs = client.get(f'{address}/veval.json').json()['video_np_pairs']
     assert [pair['num_masklets'] for pair in pairs] == [1, 0]
+
+
+def test_files_have_the_colours_of_the_page():
+    found = re.findall(r'--c\d: #(\w{6});', (STATIC / 'style.css').read_text())
+    assert [tuple(bytes.fromhex(colour)) for colour in found] == list(COLOURS)
+
+
+def test_static_files_name_no_other_site():
+    for path in STATIC.iterdir():
+        text = path.read_text().replace('http://www.w3.org/2000/svg', '')
+        assert not re.search(r'(?:https?:)?//\w+\.\w+', text), path.name
 
 
 def test_cutouts_are_transparent_outside(client):
