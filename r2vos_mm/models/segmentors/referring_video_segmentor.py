@@ -256,9 +256,7 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         """Predict P expressions for all windows of a video; the caller closes the result."""
         text, video = self.encode_text(sentences), CollectedVideo(self.test_cfg)
         for window in windows:
-            predictions = self.predict_window(window.clips, text)
-            predictions = predictions.at_frames(slice(window.num_frames))
-            video.append(predictions, window.input_size)
+            video.append(self.predict_features(window, text), window.input_size)
         return video
 
     @torch.no_grad()
@@ -278,6 +276,10 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
             count, options['annotated'] = len(window.annotated), window.annotated[None]
         clips = self._run('extract_clips', window.frames[None], [size], **options)
         return WindowFeatures(clips, size, count)
+
+    def predict_features(self, window: WindowFeatures, text: TextFeatures) -> VideoPredictions:
+        """Predict all expressions for the frames of one window, without those that pad it."""
+        return self.predict_window(window.clips, text).at_frames(slice(window.num_frames))
 
     @torch.no_grad()
     def predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:

@@ -1,0 +1,123 @@
+"""Open a video once, and segment what expressions that come later name in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from r2vos_mm.datasets.io.frames import FrameSource
+from r2vos_mm.datasets.io.sources import FrameInput
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.models.utils import TensorSpool, WindowFeatures, split_windows
+from r2vos_mm.utils.logging import quiet
+
+from .inference import autocast, checked_length, checked_sentences, model_windows, opened_source
+from .result_reading import result_of
+from .results import VideoSegmentation
+
+MEMORY = 1024.0  # megabytes
+
+
+class OpenedVideo:
+    """A video whose features are computed once; made by :func:`open_video`.
+
+    Attributes:
+        source: its frames.
+        size: (H0, W0).
+    """
+
+    def __init__(
+        self, model: ReferringVideoSegmentor, source: FrameSource, *, precision: str, memory: float
+    ) -> None:
+        self.model, self.source, self.precision = model, source, precision
+        self.size = next(iter(source)).shape[:2]
+        self._features = TensorSpool(memory * 1e6)
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.source)
+
+    def __enter__(self) -> OpenedVideo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @quiet()
+    def read(
+        self,
+        frames_per_pass: int,
+        *,
+        cut_as_stream: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Compute the features of all windows."""
+        cuts = split_windows(len(self.source), frames_per_pass, full=cut_as_stream)
+        windows = model_windows(self.model, self.source, cuts, on_progress=on_progress)
+        with autocast(self.model, self.precision):
+            for window in windows:
+                features = self.model.extract_window(window, frames_per_pass=frames_per_pass)
+                self._features.append(features._replace(clips=features.clips.to('cpu')))
+
+    @quiet()
+    def ask(self, texts: str | Sequence[str], *, compress: bool = False) -> VideoSegmentation:
+        """Segment the objects that expressions name, as :func:`segment_video` does.
+
+        Args:
+            texts: one or P expressions.
+            compress: return masks as :class:`CompressedMasks`.
+
+        Raises:
+            ValueError: no expression or an empty one, or the video was closed.
+        """
+        texts = checked_sentences(texts)
+        if not len(self._features):
+            raise ValueError(f'{self.source.title} was closed: open the video again')
+        windows = self._windows()
+        with autocast(self.model, self.precision), self.model.collect(windows, texts) as video:
+            return result_of(video, self.source, texts, self.size, compress=compress)
+
+    def close(self) -> None:
+        """Drop the features, and their temporary file if there is one."""
+        self._features.close()
+
+    def _windows(self) -> Iterator[WindowFeatures]:
+        device = next(self.model.parameters()).device
+        for window in self._features:
+            yield window._replace(clips=window.clips.to(device))
+
+
+def open_video(
+    model: ReferringVideoSegmentor,
+    frames: FrameInput,
+    *,
+    frames_per_pass: int | None = None,
+    cut_as_stream: bool = False,
+    precision: str = 'auto',
+    memory: float = MEMORY,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> OpenedVideo:
+    """Compute what does not depend on the text for a video, so that expressions can come later.
+
+    Results of :meth:`OpenedVideo.ask` are those of :func:`segment_video` with the same expressions
+    in one call.
+
+    Args:
+        model: of :func:`init_model`.
+        frames: what :func:`open_frames` takes.
+        frames_per_pass, cut_as_stream, precision, on_progress: see :func:`segment_video`.
+        memory: megabytes of features in memory; more are kept in a temporary file, which ``TMPDIR``
+            places. Features of a frame of 640 x 360 take about 30 MB for R2-VOS with a ResNet-50.
+
+    Raises:
+        FileNotFoundError, DataFileError, ValueError: see :func:`segment_video`.
+        DiskFullError: there is no space left for the temporary file.
+    """
+    length = checked_length(model, frames_per_pass)
+    video = OpenedVideo(model, opened_source(frames), precision=precision, memory=memory)
+    options = dict(cut_as_stream=cut_as_stream, on_progress=on_progress)
+    try:
+        video.read(length, **options)
+    except BaseException:
+        video.close()
+        raise
+    return video
