@@ -26,9 +26,16 @@ class OpenedVideo:
     """
 
     def __init__(
-        self, model: ReferringVideoSegmentor, source: FrameSource, *, precision: str, memory: float
+        self,
+        model: ReferringVideoSegmentor,
+        source: FrameSource,
+        *,
+        compress: bool,
+        precision: str,
+        memory: float,
     ) -> None:
-        self.model, self.source, self.precision = model, source, precision
+        self.model, self.source = model, source
+        self.compress, self.precision = compress, precision
         self.size = next(iter(source)).shape[:2]
         self._features = TensorSpool(memory * 1e6)
 
@@ -59,12 +66,11 @@ class OpenedVideo:
                 self._features.append(features._replace(clips=features.clips.to('cpu')))
 
     @quiet()
-    def ask(self, texts: str | Sequence[str], *, compress: bool = False) -> VideoSegmentation:
+    def ask(self, texts: str | Sequence[str]) -> VideoSegmentation:
         """Segment the objects that expressions name, as :func:`segment_video` does.
 
         Args:
             texts: one or P expressions.
-            compress: return masks as :class:`CompressedMasks`.
 
         Raises:
             ValueError: no expression or an empty one, or the video was closed.
@@ -74,7 +80,7 @@ class OpenedVideo:
             raise ValueError(f'{self.source.title} was closed: open the video again')
         windows = self._windows()
         with autocast(self.model, self.precision), self.model.collect(windows, texts) as video:
-            return result_of(video, self.source, texts, self.size, compress=compress)
+            return result_of(video, self.source, texts, self.size, compress=self.compress)
 
     def close(self) -> None:
         """Drop the features, and their temporary file if there is one."""
@@ -92,6 +98,7 @@ def open_video(
     *,
     frames_per_pass: int | None = None,
     cut_as_stream: bool = False,
+    compress: bool = False,
     precision: str = 'auto',
     memory: float = MEMORY,
     on_progress: Callable[[int, int], None] | None = None,
@@ -104,7 +111,8 @@ def open_video(
     Args:
         model: of :func:`init_model`.
         frames: what :func:`open_frames` takes.
-        frames_per_pass, cut_as_stream, precision, on_progress: see :func:`segment_video`.
+        frames_per_pass, cut_as_stream, compress, precision, on_progress: see
+            :func:`segment_video`.
         memory: megabytes of features in memory; more are kept in a temporary file, which ``TMPDIR``
             places. Features of a frame of 640 x 360 take about 30 MB for R2-VOS with a ResNet-50.
 
@@ -113,7 +121,8 @@ def open_video(
         DiskFullError: there is no space left for the temporary file.
     """
     length = checked_length(model, frames_per_pass)
-    video = OpenedVideo(model, opened_source(frames), precision=precision, memory=memory)
+    settings = dict(compress=compress, precision=precision, memory=memory)
+    video = OpenedVideo(model, opened_source(frames), **settings)
     options = dict(cut_as_stream=cut_as_stream, on_progress=on_progress)
     try:
         video.read(length, **options)
