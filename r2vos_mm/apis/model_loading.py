@@ -146,14 +146,15 @@ def _card(
     card = dict(name=name, method=listed.method if listed else '')
     if listed is None or checkpoint is None:
         return card
-    metrics = {f'{name}, {listed.dataset}': value for name, value in listed.metrics.items()}
     if released is not None:
         notes = (
             f'Converted from the checkpoint {Path(checkpoint).name} of the authors of '
-            f'{released.released.method}, to whom it belongs. The metrics are published ones.'
+            f'{released.released.method}, to whom it belongs. The file does not tell the data that '
+            'it was trained with.'
         )
-        return {**card, 'data': listed.training_data, 'metrics': metrics, 'notes': notes}
+        return {**card, 'notes': notes}
     if listed.weights == str(checkpoint):
+        metrics = {f'{name}, {listed.dataset}': value for name, value in listed.metrics.items()}
         return {**card, 'data': listed.training_data, 'metrics': metrics, 'license': 'apache-2.0'}
     return card
 

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from .cli import UserError
 
+# Containers and names of checkpoints of the public codes.
+_RELEASED = re.compile(r'(model|model_state_dict)$|backbone\.0\.body\.|transformer\.(de|en)coder\.')
+
 
 class CheckpointMismatchError(UserError, RuntimeError):
     """The weights in a checkpoint are not those of the model."""
@@ -69,6 +72,10 @@ class FitReport:
     def require(self, *, advice: str = 'Use the config it was trained with.') -> None:
         """Raise CheckpointMismatchError, which ends with ``advice``, unless everything fits."""
         if not (self.fits and self.weights):
+            if any(_RELEASED.match(name) for name in self.unexpected_keys):
+                advice += (
+                    ' If it is a released checkpoint, convert it, see docs/released_checkpoints.md.'
+                )
             raise CheckpointMismatchError(
                 f'Checkpoint {self.source} does not belong to this {self.model}: {self}. {advice}'
             )

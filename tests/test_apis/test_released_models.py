@@ -18,7 +18,7 @@ from released_toys import released_weights, small_config, write_released
 from scripts import load_script
 from tokenizers_of_bytes import SIZE, write_byte_tokenizer
 
-from r2vos_mm.apis import init_model, segment_video
+from r2vos_mm.apis import R2VOSInferencer, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import to_referformer, to_released
 from r2vos_mm.engine.model_index import config_file
@@ -118,11 +118,17 @@ def test_unpublished_sizes_are_named(r2vos):
 
 def test_config_is_chosen_from_the_file(r2vos, tokenizer, monkeypatch):
     """Given alone, in either place; here the alias leads to the small config."""
-    listed = SimpleNamespace(config=r2vos.config)
+    listed = SimpleNamespace(config=r2vos.config, method='R2-VOS')
     for module in ('apis.model_loading', 'engine.model_index'):
         monkeypatch.setattr(f'r2vos_mm.{module}.find_model', lambda name: listed)
-    for files in ((None, r2vos.file), (r2vos.file,)):
-        model = init_model(*files, device='cpu', cfg_options=tokenizer)
+    monkeypatch.setattr('r2vos_mm.apis.inferencer.FrameTransform', lambda cfg: None)
+    options = dict(device='cpu', cfg_options=tokenizer)
+    models = [
+        init_model(None, r2vos.file, **options),
+        init_model(r2vos.file, **options),
+        R2VOSInferencer(r2vos.file, show_progress=False, **options).model,
+    ]
+    for model in models:
         assert Path(model.cfg.filename) == r2vos.config
 
 

@@ -63,3 +63,12 @@ def test_check(model: nn.Module) -> None:
         check_weights(model, weights, source='a.pth', strict=True)
     with pytest.raises(CheckpointMismatchError, match='0 weights fit'):
         check_weights(model, {'x': torch.zeros(1)}, source='a.pth', strict=False)
+
+
+@pytest.mark.parametrize('name', ['model', 'backbone.0.body.conv1.weight', 'extra'])
+def test_released_checkpoints_are_told_where_to_be_converted(model: nn.Module, name: str) -> None:
+    report = compare_weights(model, {**model.state_dict(), name: torch.zeros(1)})
+    with pytest.raises(CheckpointMismatchError) as caught:
+        report.require()
+    is_told = 'see docs/released_checkpoints.md' in str(caught.value)
+    assert is_told == (name != 'extra')
