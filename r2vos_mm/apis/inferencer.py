@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,31 @@ from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
 
 from r2vos_mm.datasets.io.frames import FrameSource, FrameStream
-from r2vos_mm.datasets.io.sources import FrameInput, open_frames, open_sources
+from r2vos_mm.datasets.io.sources import (
+    FrameInput,
+    open_frames,
+    open_source,
+    open_sources,
+    open_stream,
+)
 from r2vos_mm.registry import INFERENCERS, VISUALIZERS
 from r2vos_mm.structures import ReferringDataSample
 from r2vos_mm.utils.cli import Progress, check_writable
 from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import warn
 
-from .inference import FrameTransform, checked_sentences, model_precision, segment_video
+from .inference import (
+    DEFAULT_FRAMES_PER_PASS,
+    FrameTransform,
+    checked_sentences,
+    model_precision,
+    segment_video,
+)
 from .model_loading import init_model
 from .model_sources import listed_names, resolve_model
+from .opened_video import OpenedVideo, open_video
 from .results import DEFAULT_FPS, VideoSegmentation, check_names
+from .streaming import StreamPart, stream_video
 
 _SCOPE = 'r2vos_mm'
 
@@ -152,6 +166,65 @@ class R2VOSInferencer(BaseInferencer):
             print_result=print_result,
         )
 
+    def stream(
+        self,
+        inputs: FrameInput,
+        texts: str | Sequence[str],
+        *,
+        frames_per_pass: int = DEFAULT_FRAMES_PER_PASS,
+        latest_only: bool = False,
+        threshold: float | None = None,
+        vid_stride: int = 1,
+    ) -> Iterator[StreamPart]:
+        """Yield results of one video window by window, at flat memory; see :func:`stream_video`.
+
+        Args:
+            inputs: what :func:`.sources.open_source` takes: camera, network stream, ``'-'`` for
+                standard input, generator, video file, ...
+            texts: one or P expressions.
+            frames_per_pass: frames in a window.
+            latest_only: drop the oldest frames where they arrive faster than they are segmented.
+            threshold: consensus below it means 'not in the video'; None takes that of the config.
+            vid_stride: take each frame of that number, beginning with the first.
+        """
+        return stream_video(
+            self.model,
+            open_stream(inputs).every(vid_stride),
+            texts,
+            frames_per_pass=frames_per_pass,
+            latest_only=latest_only,
+            threshold=threshold,
+            compress=True,
+            precision=self.dtype,
+        )
+
+    def open(
+        self,
+        inputs: FrameInput,
+        *,
+        frames_per_pass: int | None = None,
+        cut_as_stream: bool = False,
+        vid_stride: int = 1,
+    ) -> OpenedVideo:
+        """Compute what does not depend on the text for one video; expressions can come later.
+
+        Arguments are those of a call.
+
+        Examples:
+            >>> with seg.open('dog.mp4') as clip:
+            ...     dog, cat = clip.ask('the dog'), clip.ask('a cat')
+        """
+        source = open_frames(open_source(inputs).every(vid_stride))
+        return open_video(
+            self.model,
+            source,
+            frames_per_pass=frames_per_pass,
+            cut_as_stream=cut_as_stream,
+            compress=True,
+            precision=self.dtype,
+            on_progress=self._progress_of(source),
+        )
+
     def preprocess(
         self, inputs: Sequence[FrameStream], batch_size: int = 1, *, vid_stride: int = 1
     ) -> Iterator[list[FrameSource]]:
@@ -225,9 +298,6 @@ class R2VOSInferencer(BaseInferencer):
         frames_per_pass: int | None,
         cut_as_stream: bool,
     ) -> VideoSegmentation:
-        if source.problem is not None:
-            warn(f'{source.title}: {source.problem}')
-        bar = Progress(len(source), 'frames') if self.shows_progress else None
         return segment_video(
             self.model,
             source,
@@ -236,8 +306,17 @@ class R2VOSInferencer(BaseInferencer):
             cut_as_stream=cut_as_stream,
             compress=True,
             precision=self.dtype,
-            on_progress=bar and (lambda done, _: bar.update(done)),
+            on_progress=self._progress_of(source),
         )
+
+    def _progress_of(self, source: FrameSource) -> Callable[[int, int], None] | None:
+        """Return what is called after each window; log what is missing from a damaged video."""
+        if source.problem is not None:
+            warn(f'{source.title}: {source.problem}')
+        if not self.shows_progress:
+            return None
+        bar = Progress(len(source), 'frames')
+        return lambda done, _: bar.update(done)
 
     def _inputs_to_list(self, inputs: FrameInput) -> list[FrameStream]:
         return open_sources(inputs)

@@ -121,6 +121,42 @@ def test_data_samples(seg, frames):
     torch.testing.assert_close(consensus, unjudged.pred_pairs.consensus)
 
 
+@pytest.mark.parametrize('kind', ['array', 'generator', 'video'])
+def test_stream(seg, frames, tmp_path, kind):
+    """Each window as a call that cuts the same windows, as far as the verdict so far agrees."""
+    if kind == 'video':
+        write_video(tmp_path / 'a.mp4', frames, fps=5)
+    given = dict(array=frames, generator=iter(frames), video=tmp_path / 'a.mp4')[kind]
+    parts = list(seg.stream(given, TEXTS, frames_per_pass=2, threshold=0.0))
+    assert [part.frame_ids for part in parts] == [['00000', '00001'], ['00002', '00003'], ['00004']]
+    assert all(isinstance(part.masks, CompressedMasks) for part in parts)
+    whole = tmp_path / 'a.mp4' if kind == 'video' else frames
+    options = dict(texts=TEXTS, frames_per_pass=2, cut_as_stream=True, threshold=0.0)
+    (result,) = seg(whole, **options)['predictions']
+    np.testing.assert_array_equal(parts[-1].consensus, result.consensus)
+    assert parts[-1].found.tolist() == result.found.tolist()
+    agree = [part for part in parts if (part.queries == result.queries).all()]
+    assert parts[-1] in agree
+    for part in agree:
+        span = slice(part.first_frame, part.frames_seen)
+        np.testing.assert_array_equal(part.masks, result.masks[:, span])
+
+
+def test_stream_of_each_second_frame(seg, folder):
+    parts = list(seg.stream(folder, 'a ball', frames_per_pass=2, vid_stride=2))
+    assert [part.frame_ids for part in parts] == [['8', '10'], ['12']]
+
+
+def test_opened_video(seg, frames):
+    with seg.open(frames, frames_per_pass=2) as clip:
+        answers = [clip.ask(text) for text in TEXTS]
+    for text, answer in zip(TEXTS, answers, strict=True):
+        (result,) = seg(frames, texts=text, frames_per_pass=2)['predictions']
+        assert isinstance(answer.masks, CompressedMasks)
+        np.testing.assert_array_equal(answer.ungated_masks, result.ungated_masks)
+        np.testing.assert_array_equal(answer.consensus, result.consensus)
+
+
 class TestFiles:
     """What is written and printed."""
 
