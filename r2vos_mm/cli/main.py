@@ -16,6 +16,7 @@ PROG = 'r2vos'
 COMMANDS = {
     'predict': ('predict', 'segment what expressions describe in a video'),
     'serve': ('serve', 'open a web page to segment videos in a browser'),
+    'stream': ('stream', 'segment a camera, network stream, pipe or video window by window'),
     'train': ('train', 'train a model'),
     'test': ('test', 'test a checkpoint'),
     'score': ('score', 'score masks on disk, or compare two methods'),
