@@ -8,8 +8,8 @@
 
 VIDEO is a video file, image, folder of images, address of a file, - for frames on standard input,
 or a quoted pattern of several videos ('clips/*.mp4'), each of which gets a folder of its own. The
-default checkpoint was trained on the synthetic shapes of RefShapes. For real videos, use --model
-and --weights of a model trained on real videos. Cameras and streams: r2vos stream.
+default model is a small one for real video, or for videos of RefShapes the one that knows these
+drawn shapes; --model and --weights choose another. Cameras and streams: r2vos stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2vos_mm.apis.results import KINDS
-from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from r2vos_mm.datasets.io.frames import FrameStream
 
 SAVED = ('masks', 'json', 'overlay')
-_REFSHAPES_FILE = 'refshapes.json'  # in the root folder of the data set
 
 
 def kind(text: str) -> str:
@@ -78,13 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames per second of the overlay (default: the video's, or 6)",
     )
     add_cfg_options(parser)
-
-
-def is_of_refshapes(video: str) -> bool:
-    """Return whether a video lies in a RefShapes data set, or is the sample of it."""
-    folders = Path(video).resolve().parents
-    samples = (content_root() / 'configs' / 'samples').resolve()
-    return samples in folders or any((f / _REFSHAPES_FILE).is_file() for f in folders[:5])
 
 
 def checked_input(video: str, texts: Sequence[str]) -> list[FrameStream]:
@@ -129,13 +120,13 @@ def segment(args: argparse.Namespace) -> tuple[list[VideoSegmentation], Path]:
     from r2vos_mm.apis import R2VOSInferencer
     from r2vos_mm.datasets import DataFileError
 
-    note = choose_model(args)
+    note = choose_model(args, args.video)
     sources = checked_input(args.video, args.texts)
     folder = args.out_dir or Path('work_dirs', 'predict')
     if args.out_dir is None and len(sources) == 1:
         folder /= sources[0].title
     check_writable(folder, what='--out-dir', is_folder=True)
-    if note is not None and not is_of_refshapes(args.video):
+    if note is not None:
         print(f'note: {note}', file=sys.stderr)
     segmenter = R2VOSInferencer(
         args.config,

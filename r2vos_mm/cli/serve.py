@@ -68,15 +68,17 @@ def run(args: argparse.Namespace) -> None:
 
     check_installed()
     listening_socket(args.host, args.port).close()  # better told before the model is loaded
-    name, note = args.config, choose_model(args)
+    note = choose_model(args)
     from r2vos_mm.serve import ClipStore, find_samples, segment_clip, serve
 
     model = build_model(args)
     options = dict(frames_per_pass=args.frames_per_pass, precision=args.precision)
     serve(
-        ClipStore(limits_of(args), find_samples(content_root() / 'configs' / 'samples')),
+        ClipStore(
+            limits_of(args), find_samples(content_root() / 'configs' / 'samples', args.config)
+        ),
         lambda clip, texts, on_progress: segment_clip(model, clip, texts, on_progress, **options),
-        dict(model=str(name), note=note),
+        dict(model=args.config.stem, note=note),
         host=args.host,
         port=args.port,
         hosts=args.allow_host,

