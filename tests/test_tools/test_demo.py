@@ -41,6 +41,8 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
             str(video),
             'A red  ball',
             'the dog, on the left',
+            '--config',
+            str(CONFIG),
             '--checkpoint',
             checkpoint,
             '--out-dir',
@@ -86,9 +88,10 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
         (['{empty}', 'a ball'], 'has no frames'),
         (['{video}', 'a ball', '--out-dir', '{video}'], 'ball.mp4 is not a folder'),
         (
-            ['{video}', 'a ball', '--checkpoint', 'nowhere.pth'],
+            ['{video}', 'a ball', '--config', str(CONFIG), '--checkpoint', 'nowhere.pth'],
             'error: Checkpoint nowhere.pth does not exist',
         ),
+        (['{video}', 'a ball', '--checkpoint', 'a.pth'], '--checkpoint requires the --config'),
         (['{video}', 'a ball', '--config', 'r2vos_r50'], '--config requires the --checkpoint'),
         *[
             (['{video}', 'a ball', '--fps', fps], f'{fps} is not a positive number')
@@ -101,7 +104,7 @@ def test_mistakes_are_told_in_one_line(video, checkpoint, arguments, message, tm
     empty.mkdir()
     arguments = [argument.format(video=video, empty=empty) for argument in arguments]
     if '--checkpoint' not in arguments and '--config' not in arguments:
-        arguments += ['--checkpoint', checkpoint]
+        arguments += ['--config', str(CONFIG), '--checkpoint', checkpoint]
     with pytest.raises(SystemExit) as exit_info:
         demo.main(arguments)
     assert exit_info.value.code == 2

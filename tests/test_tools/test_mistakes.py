@@ -70,6 +70,13 @@ MISTAKES = [
         ('--expressions', '{none}', '--negatives-per-positive', '1', '--out', '{tmp}/a.json'),
         '{none}',
     ),
+    (
+        'dataset_converters/build_r2_davis.py',
+        ('--expressions', '{none}', '--data-root', '{tmp}/a'),
+        '{none}',
+    ),
+    ('dataset_converters/veval.py', ('read', '{none}', '--out', '{tmp}/a.json'), '{none}'),
+    ('benchmarks/score_caricatures.py', ('{none}',), '{none}'),
     ('dataset_converters/check.py', ('mevis', '--data-root', '{none}'), '{none}'),
     ('dataset_converters/extract_frames.py', ('{none}', '--out', '{text}'), '--out {text}'),
     ('dataset_converters/make_meta.py', ('{none}', '{tmp}'), '{none}'),
