@@ -108,7 +108,7 @@ def _report(comparison: Comparison, tolerance: float) -> bool:
     for row in comparison.differences:
         print(f'{row.example:24}{row.output:20}{row.largest:12.2e}{row.relative:12.2e}')
     model, file = comparison.model_seconds, comparison.file_seconds
-    print(f'one window: {model:.3f} s in PyTorch, {file:.3f} s from the file')
+    print(f'one full window: {model:.3f} s in PyTorch, {file:.3f} s from the file')
     if comparison.is_within(tolerance):
         return True
     print(f'error: a difference exceeds {tolerance:g}', file=sys.stderr)

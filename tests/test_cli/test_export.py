@@ -38,7 +38,7 @@ def test_status_of_a_comparison(
     printed = capsys.readouterr()
     assert printed.out.splitlines()[0] == f'wrote {out}: 2.0 MB'
     assert printed.out.splitlines()[2].split() == ['video', 'masks', '2.50e-01', '1.00e-03']
-    assert 'one window: 2.000 s in PyTorch, 0.500 s from the file' in printed.out
+    assert 'one full window: 2.000 s in PyTorch, 0.500 s from the file' in printed.out
     assert printed.err == ('error: a difference exceeds 0.0001\n' if status else '')
 
 
