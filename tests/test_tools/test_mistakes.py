@@ -154,17 +154,18 @@ def stopped(arguments: list[str], *, after: float) -> tuple[int, str]:
 
 
 def test_ctrl_c_while_a_model_runs(tmp_path: Path) -> None:
-    video = [str(ROOT / 'configs/samples/refshapes.mp4'), 'a ball', '--out-dir', str(tmp_path)]
+    texts = [f'a ball beside {number} others' for number in range(60)]  # several seconds of work
+    video = [str(ROOT / 'configs/samples/refshapes.mp4'), *texts, '--out-dir', str(tmp_path)]
     command = [sys.executable, 'tools/demo.py', *video, '--frames-per-pass', '1']
     with subprocess.Popen(command, cwd=ROOT, stdout=-3, stderr=-1, text=True) as process:
         while 'frames' not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         start = time.monotonic()
-        rest = process.communicate(timeout=20)[1].splitlines()
+        rest = process.communicate(timeout=60)[1].splitlines()
     assert (process.returncode, rest[-1]) == (130, 'stopped')
     assert 'Traceback' not in ''.join(rest)
-    assert time.monotonic() - start < 10  # about 0.2 s on a free machine
+    assert time.monotonic() - start < 30  # about 0.2 s on a free machine
 
 
 @pytest.mark.skipif(
