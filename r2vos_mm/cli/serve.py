@@ -10,6 +10,7 @@ The page works without internet. By default only this machine can reach it.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2vos_mm.apis.build_model import build_model
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
             limits_of(args), find_samples(content_root() / 'configs' / 'samples', args.config)
         ),
         lambda clip, texts, on_progress: segment_clip(model, clip, texts, on_progress, **options),
-        dict(model=args.config.stem, note=note),
+        dict(model=Path(args.config).stem, note=note),
         host=args.host,
         port=args.port,
         hosts=args.allow_host,

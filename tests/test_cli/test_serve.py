@@ -19,6 +19,7 @@ pytest.importorskip('uvicorn', reason='the extra web is not installed')
 
 def test_serves_until_ctrl_c(tmp_path):
     command = [sys.executable, '-m', 'r2vos_mm.cli', 'serve', '--port', '0', '--device', 'cpu']
+    command += ['--model', 'r2vos_tiny_refshapes']
     environment = dict(os.environ, TMPDIR=str(tmp_path))
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
