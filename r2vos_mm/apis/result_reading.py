@@ -10,7 +10,8 @@ import torch
 from mmengine.structures import InstanceData
 
 from r2vos_mm.datasets.io.frames import FrameSource
-from r2vos_mm.models.utils import CollectedVideo, join_frames
+from r2vos_mm.models.utils import CollectedVideo
+from r2vos_mm.utils.memory import release_free_memory
 
 from .compressed_masks import CompressedMasks
 from .results import VideoSegmentation
@@ -65,13 +66,17 @@ def read_masks(
     """
     rows, num_frames, *size = shape
     masks = CompressedMasks(rows, size) if compress else np.empty(shape, dtype=bool)
-    done, others = 0, []
+    scores = torch.empty(rows, num_frames)
+    others = InstanceData(scores=scores, boxes=torch.empty(rows, num_frames, 4))
+    done = 0
     for part in parts:
-        some = part.ungated_masks.numpy()
+        some, stop = part.ungated_masks.numpy(), done + part.scores.shape[1]
+        others.scores[:, done:stop], others.boxes[:, done:stop] = part.scores, part.boxes
         if compress:
             masks.append(some)
+            del some, part.ungated_masks
+            release_free_memory()
         else:
-            masks[:, done : done + some.shape[1]] = some
-        done += some.shape[1]
-        others.append(InstanceData(scores=part.scores, boxes=part.boxes))
-    return masks, join_frames(others, num_frames)
+            masks[:, done:stop] = some
+        done = stop
+    return masks, others
