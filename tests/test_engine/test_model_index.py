@@ -7,6 +7,7 @@ import pytest
 from r2vos_mm.engine import read_config
 from r2vos_mm.engine.model_index import (
     DEFAULT_MODEL,
+    SHAPES_MODEL,
     config_file,
     find_model,
     listed_models,
@@ -66,8 +67,9 @@ def test_short_names_of_configs():
 
 
 def test_weights_that_are_shipped():
-    weights = shipped_weights(find_model(DEFAULT_MODEL.name).config)
-    assert Path(weights).is_file()
+    for model in (DEFAULT_MODEL, SHAPES_MODEL):
+        weights = shipped_weights(find_model(model.name).config)
+        assert Path(weights).is_file()
     assert shipped_weights(ROOT / 'configs/r2vos_tiny_refshapes.py') == weights
     assert shipped_weights(config_file('r2vos_swin_b')) is None
 
