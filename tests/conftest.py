@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import logging
 import os
 import socket
 import sys
@@ -12,6 +13,14 @@ import pytest
 from tiny_sets import write_set
 
 import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before any test imports them)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _closed_streams() -> Iterator[None]:
+    """Ignore log handlers of earlier tests, whose captured streams are closed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging, 'raiseExceptions', False)
+        yield
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -29,7 +29,6 @@ from r2vos_mm.utils.cli import (
 )
 
 from .model_options import add_model_options, add_run_options, choose_model
-from .predict import is_of_refshapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +86,7 @@ def open_parts(args: argparse.Namespace) -> Iterator[StreamPart]:
     from r2vos_mm.datasets import DataFileError
     from r2vos_mm.datasets.io.sources import open_stream
 
-    note = choose_model(args)
+    note = choose_model(args, args.source)
     try:
         checked_sentences(args.texts)
         source = open_stream(args.source)
@@ -95,7 +94,7 @@ def open_parts(args: argparse.Namespace) -> Iterator[StreamPart]:
         raise UsageError(str(error)) from error
     if args.out_dir is not None:
         check_writable(args.out_dir, what='--out-dir', is_folder=True)
-    if note is not None and not is_of_refshapes(args.source):
+    if note is not None:
         print(f'note: {note}', file=sys.stderr)
     return stream_video(
         build_model(args),

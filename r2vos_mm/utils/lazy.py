@@ -9,7 +9,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-ROOMS = ('datasets', 'datasets.transforms', 'models', 'evaluation', 'visualization', 'engine')
+ROOMS = (
+    'datasets',
+    'datasets.transforms',
+    'models',
+    'evaluation',
+    'visualization',
+    'engine',
+    'apis',
+)
 
 
 def attach(

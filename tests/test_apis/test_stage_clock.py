@@ -1,11 +1,13 @@
 from itertools import chain
 
+from clocks import clock_like
+
 from r2vos_mm.apis import stage_clock
 
 
 def test_time_since_the_last_reading(monkeypatch):
     times = chain([10.0, 11.0, 13.0, 17.0])
-    monkeypatch.setattr(stage_clock.time, 'perf_counter', lambda: next(times))
+    monkeypatch.setattr(stage_clock, 'time', clock_like(perf_counter=lambda: next(times)))
     clock = stage_clock.StageClock()
     for stage in ('decode', 'model', 'decode'):
         clock.end(stage)

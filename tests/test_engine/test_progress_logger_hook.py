@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clocks import clock_like
 from mmengine.runner import Runner
 
 from r2vos_mm.engine.hooks import progress_logger_hook
@@ -42,7 +43,7 @@ def test_evaluations_log_every_ten_seconds(
         now[0] += seconds_per_batch
         return now[0]
 
-    monkeypatch.setattr(progress_logger_hook.time, 'monotonic', tick)
+    monkeypatch.setattr(progress_logger_hook, 'time', clock_like(monotonic=tick))
     loader = {'test_dataloader.batch_size': 1, 'test_dataloader.dataset.size': 10}
     make_runner(**LOGGER, **loader).test()
     assert logged(tmp_path / 'run', 'test') == expected

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clocks import clock_like
 from mmengine.runner import Runner
 
 from r2vos_mm.engine import TimeLimitHook
@@ -66,7 +67,7 @@ def test_schedule_is_scaled_to_the_iterations_that_fit(
         rates.append(kwargs['optim_wrapper'].param_groups[0]['lr'])
         return step(self, *args, **kwargs)
 
-    monkeypatch.setattr(f'{HOOK}.time.monotonic', lambda: clock[0])
+    monkeypatch.setattr(f'{HOOK}.time', clock_like(monotonic=lambda: clock[0]))
     monkeypatch.setattr(ToyModel, 'train_step', timed_step)
     schedule = [
         {'type': 'LinearLR', 'start_factor': 0.1, 'by_epoch': False, 'begin': 0, 'end': 500},

@@ -17,6 +17,7 @@ pytest.importorskip('uvicorn', reason='the extra web is not installed')
 import uvicorn  # noqa: E402
 
 from r2vos_mm.apis import init_model  # noqa: E402
+from r2vos_mm.engine.model_index import config_file  # noqa: E402
 from r2vos_mm.serve import ClipStore, Limits, build_app, find_samples, segment_clip  # noqa: E402
 from r2vos_mm.serve.server import listening_socket  # noqa: E402
 
@@ -35,7 +36,8 @@ def address() -> Iterator[str]:
         CONFIGS / 'checkpoints' / 'r2vos_tiny_refshapes.pth',
         device='cpu',
     )
-    store = ClipStore(Limits(upload_bytes=100_000, frames=20), find_samples(CONFIGS / 'samples'))
+    samples = find_samples(CONFIGS / 'samples', config_file('r2vos_tiny'))
+    store = ClipStore(Limits(upload_bytes=100_000, frames=20), samples)
     about = dict(model='r2vos_tiny_refshapes', note=NOTE)
     app = build_app(store, lambda *job: segment_clip(model, *job), about)
     listener = listening_socket('127.0.0.1', 0)

@@ -52,11 +52,13 @@ def test_a_running_and_a_waiting_job_are_cancelled(queue, clip, red_model):
 
 
 def test_errors_are_one_line_and_the_queue_goes_on(clip):
-    errors = [UsageError(f'{clip.path}: cut off'), KeyError('x'), None]
+    errors = [UsageError(f'{clip.path}: cut off'), 'fault', None]
 
     def segment(clip, texts, on_progress):
         error = errors.pop(0)
-        if error is not None:
+        if error == 'fault':
+            {}['x']  # noqa: B018
+        elif error is not None:
             raise error
 
     queue = JobQueue(segment)

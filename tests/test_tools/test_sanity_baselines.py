@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clocks import clock_like
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.structures import InstanceData
@@ -210,7 +211,7 @@ def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     def score_video(*_: object) -> None:
         clock[0] += 1.0
 
-    monkeypatch.setattr(sanity.time, 'monotonic', lambda: clock[0])
+    monkeypatch.setattr(sanity, 'time', clock_like(monotonic=lambda: clock[0]))
     monkeypatch.setattr(sanity, 'score_video', score_video)
     monkeypatch.setattr(sanity, 'positive_pairs', lambda *_: [])
     assert sanity.fitting_videos(None, [None], max_seconds=20) == 9
