@@ -48,7 +48,7 @@ def test_standard_input(tmp_path: Path) -> None:
     [record] = map(json.loads, result.stdout.splitlines())
     assert len(record['frames']) == 2
     assert 'segmentations' not in record
-    assert b'note: the default checkpoint' in result.stderr
+    assert b'note: the default model' in result.stderr
 
 
 @pytest.mark.parametrize(
