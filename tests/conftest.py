@@ -1,6 +1,5 @@
 """Fixtures that all tests share."""
 
-import logging
 import os
 import socket
 import sys
@@ -10,17 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from tiny_sets import write_set
 
 import r2vos_mm  # noqa: F401  (makes mmdet and mmseg importable before any test imports them)
 
 
-@pytest.fixture(scope='session', autouse=True)
-def _closed_streams() -> Iterator[None]:
-    """Ignore log handlers of earlier tests, whose captured streams are closed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging, 'raiseExceptions', False)
-        yield
+@pytest.fixture(autouse=True)
+def _closed_streams() -> None:
+    """Remove log handlers of earlier tests, whose captured streams are closed."""
+    for logger in MMLogger._instance_dict.values():
+        for handler in [*logger.handlers]:
+            if getattr(getattr(handler, 'stream', None), 'closed', False):
+                logger.removeHandler(handler)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -128,7 +128,7 @@ class R2VOSInferencer(BaseInferencer):
             out_dir: folder to write to, with a folder per video if there are several; '' writes
                 nothing.
             save: what to write there, see :meth:`VideoSegmentation.save`.
-            vid_stride: take each frame of that number, beginning with the first.
+            vid_stride: take every n-th frame, starting with the first.
             frames_per_pass: maximum number of frames that pass through the model together; None
                 takes that of the config.
             cut_as_stream: cut windows of exactly ``frames_per_pass`` frames, as a stream does; by
@@ -185,7 +185,7 @@ class R2VOSInferencer(BaseInferencer):
             frames_per_pass: frames in a window.
             latest_only: drop the oldest frames where they arrive faster than they are segmented.
             threshold: consensus below it means 'not in the video'; None takes that of the config.
-            vid_stride: take each frame of that number, beginning with the first.
+            vid_stride: take every n-th frame, starting with the first.
         """
         return stream_video(
             self.model,

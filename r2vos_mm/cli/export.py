@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='tokens: the file contains the text encoder (default); features: it does not',
     )
     parser.add_argument(
-        '--texts', nargs='+', help='as many expressions as the file shall take at once'
+        '--texts', nargs='+', help='example expressions; the file takes this number at once'
     )
     parser.add_argument('--video', type=Path, help='default: the sample video in configs/samples')
     parser.add_argument('--check', action='store_true', help='compare the file with the model')

@@ -48,10 +48,10 @@ def default_model(video: str | Path | None) -> DefaultModel:
 
 def is_of_refshapes(video: str | Path) -> bool:
     """Return whether a video lies in a RefShapes data set, or is the sample of it."""
-    path, samples = Path(video).resolve(), (content_root() / 'configs' / 'samples').resolve()
-    if path.parent == samples:
-        return path.stem == 'refshapes'
-    return any((folder / _REFSHAPES_FILE).is_file() for folder in path.parents[:5])
+    path = Path(video).resolve()
+    sample = (content_root() / 'configs' / 'samples' / 'refshapes.mp4').resolve()
+    # The root is above the folder of a video; a file of this name beside one describes a sample.
+    return path == sample or any((f / _REFSHAPES_FILE).is_file() for f in path.parents[1:5])
 
 
 @dataclass(frozen=True)

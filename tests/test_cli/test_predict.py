@@ -56,6 +56,7 @@ def test_model_for_shapes_is_told_from_real_video(tmp_path: Path) -> None:
     assert default_model(SAMPLE) == SHAPES_MODEL
     assert default_model(SAMPLE.with_name('cat.mp4')) == DEFAULT_MODEL
     (tmp_path / 'refshapes.json').write_text('{}')
+    assert default_model(tmp_path / 'cat.mp4') == DEFAULT_MODEL  # beside the sample's description
     assert default_model(tmp_path / 'valid' / 'JPEGImages' / 'v') == SHAPES_MODEL
     assert default_model(None) == DEFAULT_MODEL
 

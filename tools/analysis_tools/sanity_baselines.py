@@ -28,7 +28,7 @@ import argparse
 import csv
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,10 +75,10 @@ class Answer:
     kind: str
     text: str
     original: str
-    j: float = float('nan')
-    f: float = float('nan')
-    verdict: float = float('nan')
-    words: float = float('nan')
+    j: float
+    f: float
+    verdict: float
+    words: float
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,7 @@ def questions(
     Raises:
         UsageError: the expressions cannot be shuffled.
     """
-    asked = dict.fromkeys((RIGHT, *kinds), [])
-    asked[RIGHT] = [(subject, subject.pair.text) for subject in subjects]
+    asked = {RIGHT: [(subject, subject.pair.text) for subject in subjects]}
     if SHUFFLED in kinds:
         asked[SHUFFLED] = [*zip(subjects, shuffle_sentences(subjects, seed=seed))]
     if OTHER_VIDEOS in kinds:
@@ -261,11 +260,13 @@ def score_video(
     for subject, kind, text in asked:
         row, true = texts.index(text), truths[subject.row]
         mask = found.ungated_masks[row].numpy()
-        answer = Answer(sample.video_id, kind, text, subject.pair.text)
         logit = -float(found.misalignment_logits[row])
         answers.append(
-            replace(
-                answer,
+            Answer(
+                sample.video_id,
+                kind,
+                text,
+                subject.pair.text,
                 j=float(region_similarity(mask, true).mean()),
                 f=float(contour_accuracy(mask, true).mean()),
                 verdict=logit if np.isfinite(logit) else float('nan'),
