@@ -30,7 +30,7 @@ model = dict(
     # without noise, the few expressions of a small training set are learnt by heart
     text_encoder=dict(channels=channels, noise=0.03, dropout=0.1),
     word_maps=dict(type='WordMaps'),
-    masks_of_negatives=True,
+    negatives_train='masks',
     neck=dict(
         in_channels=[24, 48, 120, 352],
         channels=channels,

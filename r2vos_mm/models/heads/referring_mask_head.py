@@ -123,6 +123,28 @@ class ReferringMaskHead(BaseModule):
         targets = targets.at_stride(self.mask_stride, predictions[-1].masks.shape[-2:])
         return supervise_layers(predictions, lambda x: self._layer_loss(x, targets, normaliser))
 
+    def loss_of_negatives(
+        self, predictions: list[QueryPredictions], *, masks: bool
+    ) -> dict[str, Tensor]:
+        """Compute losses of negative pairs, whose objects are in no frame.
+
+        They are averaged over the frames of negative pairs, and those of :meth:`loss` over the
+        frames that show the objects of positive ones: how many negatives there are changes neither.
+
+        Args:
+            predictions: result of :meth:`forward` for P negative pairs, P = 0 allowed.
+            masks: also train the masks of the query that answers, to be empty.
+
+        Returns:
+            ``loss_cls`` with all queries as background and, with ``masks``, ``loss_mask`` and
+            ``loss_dice``; earlier layers carry the prefix ``d<layer>.``.
+        """
+        frames = predictions[-1].scores[..., 0]
+        normaliser = mean_count(torch.tensor(frames.numel(), device=frames.device))
+        return supervise_layers(
+            predictions, lambda x: self._negative_layer_loss(x, normaliser, masks=masks)
+        )
+
     def _query(self, sentence: Tensor, reconstructed: Tensor | None) -> Tensor:
         if self.query_mixer is None:
             return sentence
@@ -180,6 +202,21 @@ class ReferringMaskHead(BaseModule):
             mask=loss['mask'](*flat(masks, wanted), avg_factor=cells),
             dice=loss['dice'](masks, wanted, avg_factor=n),
         )
+
+    def _negative_layer_loss(
+        self, prediction: QueryPredictions, normaliser: Tensor, *, masks: bool
+    ) -> dict[str, Tensor]:
+        scores, loss, n = prediction.scores, self.losses, normaliser
+        losses = dict(cls=loss['cls'](*flat(scores, torch.zeros_like(scores)), avg_factor=n))
+        if not masks:
+            return losses
+        queries = scores.mean(1).argmax(-1)  # as in testing
+        rows = torch.arange(len(queries), device=queries.device)
+        found = prediction.masks[rows, :, queries].flatten(1)
+        empty, cells = torch.zeros_like(found), n * found.shape[1]
+        losses['mask'] = loss['mask'](*flat(found, empty), avg_factor=cells)
+        losses['dice'] = loss['dice'](found, empty, avg_factor=n)
+        return losses
 
 
 class QueryMixer(nn.Module):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.model import BaseModel
@@ -29,6 +29,7 @@ from ..utils import (
     WindowFeatures,
     annotated_frames,
     check_channels,
+    check_negatives,
     check_word_maps,
     collect_targets,
     cut_windows,
@@ -55,14 +56,15 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         word_maps: evidence from the classes of a backbone that classifies, see :class:`WordMaps`;
             the neck sees it with ``neck.word_input``, the verdict with ``cycle_head.sees_words``
             or ``cycle_head.prior_weight``, or alone with ``test_cfg.verdict='words'``.
-        masks_of_negatives: also train the masks of negative pairs, to be empty. The paper leaves
-            them to the verdict; without it, masks of small training sets hardly depend on the text.
+        negatives_train: what negative pairs train: the ``'verdict'`` alone (paper), also the
+            ``'scores'`` of all queries, to be background, or also the ``'masks'``, to be empty.
+            If they train the verdict alone, masks of small training sets hardly depend on the text.
         data_preprocessor: see :class:`ReferringDataPreprocessor`.
         test_cfg: fields of :class:`PredictConfig`.
 
     Raises:
-        ValueError: the backbone's channels are not the neck's ``in_channels``, or a part needs
-            ``word_maps`` that the model lacks.
+        ValueError: the backbone's channels are not the neck's ``in_channels``, a part needs
+            ``word_maps`` that the model lacks, or the mask head cannot learn from negative pairs.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         mask_head: dict,
         cycle_head: dict | None = None,
         word_maps: dict | None = None,
-        masks_of_negatives: bool = False,
+        negatives_train: Literal['verdict', 'scores', 'masks'] = 'verdict',
         data_preprocessor: dict | None = None,
         test_cfg: dict | None = None,
         init_cfg: dict | None = None,
@@ -89,11 +91,12 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         check_channels(self.backbone, self.neck)
         self.mask_head = MODELS.build(mask_head)
         self.cycle_head = MODELS.build(cycle_head) if cycle_head else None
-        self.masks_of_negatives = masks_of_negatives
+        self.negatives_train = negatives_train
         self.word_maps = MODELS.build(word_maps) if word_maps else None
         self.test_cfg = PredictConfig.from_config(test_cfg)
         self._compiled: dict[str, Callable] = {}
         check_word_maps(self)
+        check_negatives(self)
 
     def forward(
         self, inputs: Tensor, data_samples: list[ReferringDataSample], mode: str = 'tensor'
@@ -184,26 +187,33 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         return text
 
     def loss(self, inputs: Tensor, data_samples: list[ReferringDataSample]) -> dict[str, Tensor]:
-        """Compute the losses: the mask head learns from positive pairs, the cycle head from all."""
+        """Compute the losses of the cycle head and the mask head, see ``negatives_train``."""
         pairs = PairBatch.collect(data_samples, inputs.device)
         annotated = annotated_frames(data_samples)
         clips = self.extract_clips(inputs, [s.img_shape for s in data_samples], annotated=annotated)
         text = self.encode_text(pairs.texts)
         grounded = self._ground(clips, text, pairs.to_clip)
+        positive, learns = ~pairs.is_negative, self.negatives_train != 'verdict'
         # Distributed training needs each parameter in each step: without positive pairs, negative
         # ones take their place and their losses are multiplied by 0.
-        scale = 1.0 if (~pairs.is_negative).any() else 0.0
-        chosen = ~pairs.is_negative if scale else pairs.is_negative
-        if self.masks_of_negatives:
-            scale, chosen = 1.0, torch.ones_like(chosen)
+        scale = 1.0 if positive.any() else 0.0
+        positive = positive if scale else pairs.is_negative
         cycle, losses = self._cycle(grounded), {}
         if cycle is not None:
             losses = self.cycle_head.loss(cycle, text.sentence, pairs.is_negative, pairs.texts)
-            cycle = cycle.select(chosen)
-        predictions = self._decode(clips, grounded.select(chosen), cycle)
-        targets = collect_targets(data_samples, annotated).select(chosen)
-        mask_losses = self.mask_head.loss(predictions, targets)
-        return losses | {name: scale * value for name, value in mask_losses.items()}
+        decoded = torch.ones_like(positive) if learns else positive
+        cycle = None if cycle is None else cycle.select(decoded)
+        predictions = self._decode(clips, grounded.select(decoded), cycle)
+        targets = collect_targets(data_samples, annotated).select(positive)
+        of_positives = [layer.select(positive[decoded]) for layer in predictions]
+        for name, value in self.mask_head.loss(of_positives, targets).items():
+            losses[name] = scale * value
+        if learns:
+            of_negatives = [layer.select(pairs.is_negative) for layer in predictions]
+            masks = self.negatives_train == 'masks'
+            for name, value in self.mask_head.loss_of_negatives(of_negatives, masks=masks).items():
+                losses[name] = losses[name] + value
+        return losses
 
     @torch.no_grad()
     def predict(

@@ -1,6 +1,6 @@
 """Helpers of the segmentor: pairs and targets of a batch, windows of a video, post-processing."""
 
-from .channels import check_channels, check_word_maps, out_channels
+from .channels import check_channels, check_negatives, check_word_maps, out_channels
 from .collected_video import CollectedVideo, read_window
 from .evidence import Evidence
 from .pairs import PairBatch, annotated_frames, collect_targets, padding_mask
@@ -21,6 +21,7 @@ __all__ = [
     'WindowFeatures',
     'annotated_frames',
     'check_channels',
+    'check_negatives',
     'check_word_maps',
     'choose_queries',
     'collect_targets',

@@ -73,3 +73,21 @@ def check_word_maps(model: nn.Module) -> None:
             f"model.{wanting[0]} needs word maps: set model.word_maps=dict(type='WordMaps') and a "
             'backbone that classifies, such as EfficientNetLite'
         )
+
+
+def check_negatives(model: nn.Module) -> None:
+    """Check that ``negatives_train`` is known and that the mask head has the losses for it.
+
+    Raises:
+        ValueError: it is not; says what to choose.
+    """
+    if model.negatives_train not in ('verdict', 'scores', 'masks'):
+        raise ValueError(
+            f'model.negatives_train={model.negatives_train!r} is unknown; choose verdict, scores '
+            'or masks'
+        )
+    if model.negatives_train != 'verdict' and not hasattr(model.mask_head, 'loss_of_negatives'):
+        raise ValueError(
+            f'model.negatives_train={model.negatives_train!r}: {type(model.mask_head).__name__} '
+            "does not learn from negative pairs; choose 'verdict'"
+        )

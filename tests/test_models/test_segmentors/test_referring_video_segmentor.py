@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 from toy_models import clip, sample, tiny_segmentor
 
-from r2vos_mm.models.utils import PredictConfig, choose_queries, padding_mask, split_windows
+from r2vos_mm.models.utils import (
+    PredictConfig,
+    check_negatives,
+    choose_queries,
+    padding_mask,
+    split_windows,
+)
 from r2vos_mm.structures import ClipFeatures, QueryPredictions, ReferringDataSample
 
 SIZE = (32, 32)
@@ -69,10 +75,14 @@ def test_all_losses_are_there_and_no_parameter_is_left_out(model, case):
     assert (losses['loss_mask'] > 0).item() is (case != 'only_negatives')
 
 
-def test_masks_of_negatives_are_trained_to_be_empty(model):
+def test_scores_and_masks_of_negatives(model):
     data = batch(sample(SENTENCES[:2], [True, True], size=SIZE))
-    assert train_loss(model, data)['loss_mask'] == 0
-    model.masks_of_negatives = True
+    assert train_loss(model, data)['loss_cls'] == 0
+    model.negatives_train = 'scores'
+    losses = train_loss(model, data)
+    assert losses['loss_cls'] > 0
+    assert losses['loss_mask'] == losses['loss_dice'] == 0
+    model.negatives_train = 'masks'
     losses = train_loss(model, data)
     assert losses['loss_mask'] > 0
     assert losses['loss_dice'] > 0
@@ -80,6 +90,35 @@ def test_masks_of_negatives_are_trained_to_be_empty(model):
     bias = model.mask_head.score_branches[-1].bias
     (losses['loss_cls'] + losses['loss_dice']).backward()
     assert (bias.grad > 0).all()  # a step lowers the scores
+
+
+@pytest.mark.parametrize('negatives_train', ['scores', 'masks'])
+def test_losses_of_negatives_are_added_to_those_of_positives(model, negatives_train):
+    """Losses of both kinds are averaged over their own frames: sum = positives + negatives."""
+    model.eval()
+    first, second, texts = SENTENCES[:2], SENTENCES[2:4], SENTENCES[:4]
+    both = batch(sample(texts, [False, False, True, True], size=SIZE))
+    positive = batch(sample(first, [False, False], size=SIZE))
+    negative = batch(sample(second, [True, True], size=SIZE))
+    twice = batch(sample(second * 2, [True] * 4, size=SIZE))
+    plain = train_loss(model, positive)
+    assert torch.allclose(plain['loss_cls'], train_loss(model, both)['loss_cls'], atol=1e-4)
+    model.negatives_train = negatives_train
+    found, added, more = (train_loss(model, x) for x in (both, negative, twice))
+    for name in ('loss_cls', 'loss_mask', 'd0.loss_dice', 'loss_giou'):
+        torch.testing.assert_close(found[name], plain[name] + added[name], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(more[name], added[name], atol=1e-4, rtol=1e-4)
+    without = train_loss(model, positive)  # other processes may have negatives: no rows, no NaN
+    assert all(torch.equal(without[name], plain[name]) for name in plain)
+
+
+def test_unknown_targets_of_negatives(model):
+    model.negatives_train = 'all'
+    with pytest.raises(ValueError, match='choose verdict, scores or masks'):
+        check_negatives(model)
+    model.negatives_train, model.mask_head = 'scores', torch.nn.Identity()
+    with pytest.raises(ValueError, match='Identity does not learn from negative pairs'):
+        check_negatives(model)
 
 
 def test_a_model_without_cycle(model):
