@@ -76,7 +76,7 @@ class Outcome:
     """Scores of pairs and objects, and problems.
 
     ``unread`` are predictions that were not read, ``unscored`` videos whose annotation cannot be
-    used.
+    used. ``videos`` are all videos of the data set if only a part is scored.
     """
 
     pairs: list[PairScores] = field(default_factory=list)
@@ -85,11 +85,19 @@ class Outcome:
     unscored: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     video: str = ''
+    videos: list[str] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Append the content of another outcome."""
         for name in ('pairs', 'objects', 'unread', 'unscored', 'problems'):
             getattr(self, name).extend(getattr(other, name))
+
+    def sort(self) -> None:
+        """Sort scores by their ids and problems by their places."""
+        for entries in (self.pairs, self.objects):
+            entries.sort(key=attrgetter('pair_id'))
+        for problems in (self.unread, self.unscored, self.problems):
+            problems.sort(key=attrgetter('where'))
 
 
 VideoScorer = Callable[[VideoTask, MaskFiles, GroundTruth], Outcome]

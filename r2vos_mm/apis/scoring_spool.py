@@ -29,12 +29,16 @@ class ScoringSpool:
     Args:
         predictions, truth: what is scored; it names the file.
         options: everything else that scores depend on.
+        part: which part is scored; parts that are scored at once have a file each.
     """
 
-    def __init__(self, predictions: MaskFiles, truth: GroundTruth, options: Any) -> None:
+    def __init__(
+        self, predictions: MaskFiles, truth: GroundTruth, options: Any, *, part: str = ''
+    ) -> None:
         self.predictions, self.truth, self.options = predictions, truth, options
         cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
         where = str(predictions.path.resolve()), str(_path_of(truth).resolve())
+        where += (part,) if part else ()
         self.path = cache / 'r2vos_mm' / 'scoring' / f'{_digest(where)[:16]}.jsonl'
         self._found, self._keys = self._read(), {}
 

@@ -7,6 +7,8 @@ r"""Score masks on disk from any method: folders of PNGs, a submission zip, or C
     r2vos score RESULTS.json ANNOTATIONS.json --protocol a2d
     r2vos score --compare A B                                     two CSV files of --csv
     r2vos score GT --compare A B --expressions ...                two sets of predictions
+    r2vos score ... --part 1/4 --json 1.json                      a quarter of the videos
+    r2vos score --merge 1.json 2.json 3.json 4.json               the scores of the whole
 
 PRED holds ``<video>/<expression>/<frame>.png``, also in a folder below, with values above 0 as
 foreground. Predictions that are missing or damaged are listed, and the metrics that they touch are
@@ -22,7 +24,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -32,6 +34,7 @@ from typing import Any, NamedTuple, TypeVar
 from r2vos_mm import __version__
 from r2vos_mm.apis.coco_results import extra_values, score_results
 from r2vos_mm.apis.compare_scores import compare_scores, format_comparison
+from r2vos_mm.apis.merge_scores import merge_parts, part_content
 from r2vos_mm.apis.scoring import (
     BOUND_TH,
     Outcome,
@@ -58,7 +61,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
 from r2vos_mm.evaluation.metrics.report import format_table, write_results
 from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
-from r2vos_mm.utils.cli import Progress, UsageError, check_outputs
+from r2vos_mm.utils.cli import Progress, UsageError, add_part_option, check_outputs
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
@@ -108,13 +111,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--strict', action='store_true', help='exit status 1 for other problems')
     parser.add_argument('--processes', type=int, default=os.cpu_count(), help='default: all cores')
+    add_part_option(
+        parser, help_text='score part I of N of the videos; needs --json, which --merge reads'
+    )
+    parser.add_argument(
+        '--merge',
+        nargs='+',
+        type=Path,
+        metavar='REPORT',
+        help='merge all parts, of --part here or of r2vos test; protocols and groups are theirs',
+    )
     parser.add_argument('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='see above')
 
 
 def run(args: argparse.Namespace) -> None:
     """Score or compare; exit with another status than 0 if files were not read."""
     check_outputs(args, 'csv', 'json', 'missing')
-    counts = compare(args) if args.compare else evaluate(args)
+    if args.compare:
+        counts = compare(args)
+    else:
+        counts = merge(args) if args.merge else evaluate(args)
     if counts.unscored:
         print(f'error: the annotation of {counts.unscored} videos was not read', file=sys.stderr)
         raise SystemExit(2)
@@ -138,23 +154,59 @@ def evaluate(args: argparse.Namespace) -> Counts:
     """Score one method, list problems, print and write the metrics."""
     if len(args.paths) != 2:
         raise UsageError('PRED and GT are required')
+    if args.part and not args.json:
+        raise UsageError('--part needs --json FILE, which --merge reads')
     outcome, extra = score_masks(*args.paths, args)
     report(outcome, args)
-    eval_set = eval_set_of(outcome, args)
-    values = [entry for entry in metric_values(eval_set) if not entry.key.startswith('ungated/')]
+    settings = settings_of(args)
+    if not args.part and not outcome.pairs and not outcome.objects:
+        raise UsageError('no video could be scored')
+    eval_set = eval_set_of(outcome, settings)
+    values = shown_values(eval_set, settings)
     # The mAP of the predicted mask alone is not of interest if all masks of a sample are available.
     values = [entry for entry in values if not (extra and entry.key == 'mAP_top1')] + extra
     print(format_table(eval_set, values))
     for entry in extra:
         print(f'  {entry.key:20}{entry.value:>8.2f}')
-    write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
+    part = args.part and part_content(args.part, outcome.videos, settings, outcome)
+    write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH, part=part)
     if args.csv:
         partial_csv(args).unlink(missing_ok=True)
+    return counts_of(outcome)
+
+
+def counts_of(outcome: Outcome) -> Counts:
+    """Return the numbers of problems of an outcome."""
     return Counts(len(outcome.unread), len(outcome.unscored), len(outcome.problems))
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what scores and metrics depend on, besides the files."""
+    names = 'missing_is_empty', 'threshold'
+    settings = {name: getattr(args, name) for name in names}
+    settings |= dict(protocols=args.protocol, groups=['quality', *args.groups])
+    return settings | dict(gate_threshold=0.5, bound_th=BOUND_TH, of_masks=True)
+
+
+def merge(args: argparse.Namespace) -> Counts:
+    """Merge the scores of parts; print and write what one scoring of the whole would."""
+    if args.paths or args.part:
+        raise UsageError('--merge takes reports only, without PRED, GT and --part')
+    merged = checked(merge_parts, args.merge)
+    outcome, settings = merged.outcome, merged.settings
+    args.missing_is_empty = settings.get('missing_is_empty', False)
+    report(outcome, args)
+    eval_set = eval_set_of(outcome, settings)
+    values = shown_values(eval_set, settings)
+    print(format_table(eval_set, values))
+    write_results(eval_set, values, args.csv, args.json, bound_th=settings['bound_th'])
+    return counts_of(outcome)
 
 
 def compare(args: argparse.Namespace) -> Counts:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
+    if args.part:
+        raise UsageError('--compare takes no --part: merge the parts of each method first')
     if len(args.paths) > 1 or set(args.protocol) & {*COCO_PROTOCOLS, 'davis_unsup'}:
         raise UsageError('--compare A B takes GT only, and protocols that compute J and F')
     if args.compare[0].resolve() == args.compare[1].resolve():
@@ -189,6 +241,8 @@ def score_masks(
     if pred.resolve() == gt.resolve():
         raise UsageError(f'PRED and GT are both {pred}: predictions must not be the annotation')
     if protocols & set(COCO_PROTOCOLS):
+        if args.part:
+            raise UsageError(f'--part: {name} is scored from two files in one go')
         outcome, masks = checked(score_results, pred, gt, args.missing_is_empty)
         return outcome, extra_values(outcome.pairs, masks, name)
     if (pred / 'mask_dict.json').is_file():
@@ -199,11 +253,15 @@ def score_masks(
         truth, tasks = checked(find_folders, gt)
     else:
         truth, tasks = checked(find_ground_truth, gt, args.expressions, args.pairs)
+    videos = [task.video for task in tasks]
+    tasks = checked(args.part.of, tasks) if args.part else tasks
     masks = open_predictions(pred, gt, expected_folders(tasks, name))
     has_files = not isinstance(truth, MevisGroundTruth)
     if has_files and masks.top().resolve() == truth.files.top().resolve():
         raise UsageError(f'PRED and GT both lead to {masks.top()}: give the predictions as PRED')
-    return score_all(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args), []
+    outcome = score_all(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args)
+    outcome.videos = videos
+    return outcome, []
 
 
 def expected_folders(tasks: list[VideoTask], protocol: str) -> list[list[str]]:
@@ -247,7 +305,8 @@ def score_all(
     if partial_path:
         partial_path.unlink(missing_ok=True)
     reading = Reading(args.missing_is_empty, args.threshold)
-    spool = ScoringSpool(masks, truth, (__version__, scorer.__name__, reading))
+    options, part = (__version__, scorer.__name__, reading), str(args.part or '')
+    spool = ScoringSpool(masks, truth, options, part=part)
     finished, left = spool.split(tasks)
     if finished:
         print(f'{len(finished)} of {len(tasks)} videos were scored before this was stopped')
@@ -260,10 +319,7 @@ def score_all(
         outcome.add(part)
         bar.update(done)
     spool.remove()
-    for entries in (outcome.pairs, outcome.objects):
-        entries.sort(key=lambda entry: entry.pair_id)
-    for problems in (outcome.unread, outcome.unscored, outcome.problems):
-        problems.sort(key=lambda problem: problem.where)
+    outcome.sort()
     return outcome
 
 
@@ -279,13 +335,20 @@ def partial_csv(args: argparse.Namespace) -> Path | None:
     return args.csv.with_suffix('.partial.csv') if args.csv and not args.compare else None
 
 
-def eval_set_of(outcome: Outcome, args: argparse.Namespace) -> EvalSet:
+def shown_values(eval_set: EvalSet, settings: Mapping[str, Any]) -> list[MetricValue]:
+    """Return the values to show; mask files have no gate."""
+    values = metric_values(eval_set)
+    if not settings['of_masks']:
+        return values
+    return [entry for entry in values if not entry.key.startswith('ungated/')]
+
+
+def eval_set_of(outcome: Outcome, settings: Mapping[str, Any]) -> EvalSet:
     """Return the scores with the requested protocols and groups."""
-    if not outcome.pairs and not outcome.objects:
-        raise UsageError('no video could be scored')
-    groups = ('quality', *args.groups)
-    eval_set = EvalSet(outcome.pairs, outcome.objects, tuple(args.protocol), groups)
-    if not eval_set.negatives:
+    names = 'protocols', 'groups', 'gate_threshold'
+    protocols, groups, threshold = (settings[name] for name in names)
+    eval_set = EvalSet(outcome.pairs, outcome.objects, protocols, groups, threshold)
+    if not settings['of_masks'] or not eval_set.negatives:
         return eval_set
     return replace(eval_set, groups=tuple(dict.fromkeys((*groups, 'robustness', 'cgf1'))))
 

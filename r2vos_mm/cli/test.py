@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from r2vos_mm.utils.cli import (
     UsageError,
+    add_part_option,
     add_run_options,
     cfg_options,
     check_writable,
@@ -35,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='use the temperature and threshold of the verdict that r2vos calibrate stored in the '
         'checkpoint, unless --cfg-options sets them',
     )
+    add_part_option(
+        parser,
+        help_text='test part I of N of the videos; its scores go to <work folder>/part<I>of<N>/'
+        'scores.json, and r2vos score --merge merges those of all parts',
+    )
     parser.add_argument(
         '--no-spool',
         action='store_true',
@@ -46,12 +52,15 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
     """Apply the options of the command line to ``cfg``.
 
     Raises:
-        UsageError: The checkpoint does not exist, or ``--out`` has an unknown extension.
+        UsageError: The checkpoint does not exist, ``--out`` has an unknown extension, or the test
+            cannot be done in parts.
     """
     cfg.load_from = existing_file(args.checkpoint, what='Checkpoint')
     cfg.resume = False
     if args.calibrated:
         calibrate_as_stored(cfg, args)
+    if args.part:
+        test_only_part(cfg, args)
     for path in args.out:
         check_writable(path, what='--out')
         if Path(path).suffix not in ('.json', '.pkl'):
@@ -80,6 +89,29 @@ def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:
         )
     options = cfg_options(args.cfg_options)
     use_calibration(cfg, calibration, options, source=args.checkpoint)
+
+
+def test_only_part(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Test the videos of ``--part``, in a work folder of its own.
+
+    Raises:
+        UsageError: There are no scores to merge, or several data sets.
+    """
+    from r2vos_mm.utils.files import file_sha256
+
+    evaluator, dataset = cfg.get('test_evaluator'), cfg.test_dataloader.dataset
+    metrics = evaluator if isinstance(evaluator, list) else [evaluator]
+    metrics = [metric for metric in metrics if metric and metric.get('type') == 'JFRMetric']
+    if len(metrics) != 1 or metrics[0].get('submission') or metrics[0].get('format_only'):
+        raise UsageError('--part needs one JFRMetric without submission as test_evaluator')
+    if 'datasets' in dataset or 'dataset' in dataset:
+        raise UsageError(f'--part: {dataset.type} joins data sets; test them one by one')
+    cfg.work_dir = str(Path(cfg.work_dir, f'part{args.part.index}of{args.part.count}'))
+    dataset.part = str(args.part)
+    is_file = Path(cfg.load_from).is_file()
+    scored_with = file_sha256(cfg.load_from) if is_file else cfg.load_from
+    json_path = str(Path(cfg.work_dir, 'scores.json'))
+    metrics[0].update(csv_path=None, json_path=json_path, scored_with=scored_with)
 
 
 def run_test(args: argparse.Namespace) -> None:

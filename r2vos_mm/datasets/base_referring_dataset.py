@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope
 from r2vos_mm.registry import TASK_UTILS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.logging import warn
+from r2vos_mm.utils.parts import Part
 from r2vos_mm.utils.processes import note_work
 from r2vos_mm.utils.shared_list import SharedList
 
@@ -71,6 +72,8 @@ class BaseReferringDataset(BaseDataset):
             hold-out, for cross-validation.
         pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.pairs_file`), relative to
             ``data_root``; videos without a pair are skipped. None: each video's expressions.
+        part: for testing, the part of the videos to use, such as ``'2/4'``; the scores of all parts
+            can be merged (:mod:`r2vos_mm.apis.merge_scores`). None for all.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
         max_refetch: maximum number of draws of another item.
@@ -96,6 +99,7 @@ class BaseReferringDataset(BaseDataset):
         negatives: Mapping | None = None,
         video_subset: Mapping | None = None,
         pairs_file: str | None = None,
+        part: str | None = None,
         dataset_name: str = '',
         seed: int = 0,
         max_refetch: int = 10,
@@ -113,12 +117,15 @@ class BaseReferringDataset(BaseDataset):
                 'pairs_file is for test_mode=True; for training use negatives=dict('
                 f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)"
             )
+        if part is not None and not test_mode:
+            raise ValueError('part is for test_mode=True')
         self.split = split
         self.clip_length = clip_length
         self.frame_sampling = TASK_UTILS.build(dict(frame_sampling or dict(type='AnchoredFrames')))
         self.positives_per_clip = positives_per_clip
         self.video_subset = _checked_subset(video_subset)
         self.pairs_file = pairs_file
+        self.part = None if part is None else Part.parse(part)
         self._pairs: dict[str, list[Pair]] = {}
         self.dataset_name = dataset_name or self.METAINFO.get('dataset_name', type(self).__name__)
         self.seed = seed
@@ -197,7 +204,8 @@ class BaseReferringDataset(BaseDataset):
         videos = self.load_videos()
         if self.pairs_file is not None:
             videos = self._with_pairs(videos, Path(self.data_root) / self.pairs_file)
-        self.videos = SharedList(video for video in videos if self._in_subset(video))
+        videos = [video for video in videos if self._in_subset(video)]
+        self.videos = SharedList(videos if self.part is None else self._own_part(videos))
         if not self.videos:
             raise ValueError(
                 f'no usable video in {self.data_root} ({self.ann_file}, video_subset='
@@ -312,6 +320,12 @@ class BaseReferringDataset(BaseDataset):
             problems.add(video_id, what, f'{len(unknown)} pair(s) skipped')
         problems.report()
         return [video for video in videos if self._pairs[video.video_id]]
+
+    def _own_part(self, videos: Sequence[VideoRecord]) -> list[VideoRecord]:
+        """Return the videos of this part; note all of them for those who merge the parts."""
+        names = [video.video_id for video in videos]
+        self._metainfo['part'] = dict(self.part._asdict(), videos=names)
+        return self.part.of(videos)
 
     def _in_subset(self, video: VideoRecord) -> bool:
         if self.video_subset is None:

@@ -77,6 +77,8 @@ class JFRMetric(BaseMetric):
         submission: options of :class:`r2vos_mm.evaluation.submission.SubmissionWriter`; each
             evaluation then writes the zip for a server.
         format_only: write the submission and score nothing; ground truth is not needed.
+        scored_with: what the report of a part names as scored, such as the hash of a checkpoint;
+            only parts with the same one are merged.
         kwargs: see :class:`mmengine.evaluator.BaseMetric`.
     """
 
@@ -93,6 +95,7 @@ class JFRMetric(BaseMetric):
         json_path: PathLike | None = None,
         submission: Mapping[str, Any] | None = None,
         format_only: bool = False,
+        scored_with: str = '',
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -108,6 +111,7 @@ class JFRMetric(BaseMetric):
             raise ValueError(f'format_only needs submission={example}')
         self.protocols, self.groups = tuple(protocols), tuple(groups)
         self.bound_th, self.gate_threshold, self.format_only = bound_th, gate_threshold, format_only
+        self.scored_with = scored_with
         self.csv_path, self.json_path = (p and Path(p) for p in (csv_path, json_path))
         self.writer = None if submission is None else SubmissionWriter(**submission)
 
@@ -158,6 +162,13 @@ class JFRMetric(BaseMetric):
             scores += object_scores(sample, bound_th=self.bound_th)
         return scores
 
+    def _part(self) -> dict[str, Any] | None:
+        """Return what the report says about the part of the data set; None for a whole one."""
+        part = (self.dataset_meta or {}).get('part')
+        names = 'protocols', 'groups', 'gate_threshold', 'bound_th', 'scored_with'
+        settings = {name: getattr(self, name) for name in names}
+        return None if part is None else {**part, 'settings': {**settings, 'of_masks': False}}
+
     def _report(self, results: list[list[Scores]]) -> dict[str, float]:
         """Compute the values, log them and write the files that were asked for."""
         merged = merge_scores(results, allow_repeats=get_world_size() > 1)
@@ -166,7 +177,8 @@ class JFRMetric(BaseMetric):
         eval_set = EvalSet(pairs, objects, self.protocols, self.groups, self.gate_threshold)
         values = metric_values(eval_set)
         log('\n' + format_table(eval_set, values))
-        write_results(eval_set, values, self.csv_path, self.json_path, bound_th=self.bound_th)
+        paths = self.csv_path, self.json_path
+        write_results(eval_set, values, *paths, bound_th=self.bound_th, part=self._part())
         return as_dictionary(values)
 
 

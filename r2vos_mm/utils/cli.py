@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+from .parts import Part
+
 T = TypeVar('T')
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -323,6 +325,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
     parser.add_argument('--launcher', choices=_LAUNCHERS, default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_part_option(parser: argparse.ArgumentParser, *, help_text: str) -> None:
+    """Add ``--part I/N``, whose value is a :class:`.parts.Part`."""
+
+    def part(text: str) -> Part:
+        try:
+            return Part.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    parser.add_argument('--part', type=part, metavar='I/N', help=help_text)
 
 
 def existing_file(path: str | Path, *, what: str) -> str:

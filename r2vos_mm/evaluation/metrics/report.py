@@ -1,7 +1,7 @@
 """Show metric values as a table of text and write them as JSON."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,26 +89,36 @@ def write_results(
     json_path: Path | None,
     *,
     bound_th: float,
+    part: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the scores of pairs and objects as CSV, and a report as JSON, where paths are given."""
+    """Write the scores of pairs and objects as CSV, and a report as JSON, where paths are given.
+
+    ``part`` is for :func:`write_report`.
+    """
     if csv_path is not None:
         write_pairs(csv_path, eval_set.pairs)
         log(f'Scores per pair: {csv_path}')
         if eval_set.objects:
             write_objects(csv_path.with_suffix('.objects.csv'), eval_set.objects)
     if json_path is not None:
-        write_report(json_path, eval_set, values, bound_th=bound_th)
+        write_report(json_path, eval_set, values, bound_th=bound_th, part=part)
         log(f'Metric values with their protocols: {json_path}')
 
 
 def write_report(
-    path: Path, eval_set: EvalSet, values: Sequence[MetricValue], *, bound_th: float
+    path: Path,
+    eval_set: EvalSet,
+    values: Sequence[MetricValue],
+    *,
+    bound_th: float,
+    part: Mapping[str, Any] | None = None,
 ) -> None:
     """Write values with their protocols and all scores as JSON, atomically.
 
     NaN is written as null. ``scored_pairs_sha256`` is the SHA-256 of the lines ``<pair id>\\t
     <video>\\t<expression>\\n`` in the order of pair ids: two reports with the same one are on the
     same pairs. (A pairs file has a ``pairs_sha256`` of its own, over expressions as written there.)
+    ``part`` says which part of a data set was scored, and how: :mod:`r2vos_mm.apis.merge_scores`.
     """
     identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
     figures = [entry._asdict() | {'value': float(entry.value)} for entry in values]
@@ -116,6 +126,7 @@ def write_report(
     content = {
         'format': 'r2vos-report/1',
         'version': __version__,
+        **({} if part is None else {'part': part}),
         'masks': 'bool, size of the annotation',
         'bound_th': bound_th,
         'protocols': {n: summaries[n] | _counts(eval_set, n) for n in eval_set.protocols},

@@ -139,6 +139,31 @@ def read_pairs(path: Path) -> list[PairScores]:
     return list(pairs.values())
 
 
+def pair_from_json(record: dict[str, Any]) -> PairScores:
+    """Return the scores in a :func:`pair_record` that was stored as JSON, where NaN is null."""
+    cells = {name: _cell(_with_nan(value)) for name, value in record.items()}
+    return _pair_of({name: '' if cell is None else str(cell) for name, cell in cells.items()})
+
+
+def object_from_json(record: dict[str, Any]) -> ObjectScores:
+    """Return the scores in an :func:`object_record` that was stored as JSON."""
+    names = 'video', 'obj_id', 'annotator'
+    identity = *(record[name] for name in names), tuple(record['frame_ids'])
+    ungated, gated = (
+        tuple(tuple(_with_nan(record[f'{prefix}{name}_frames'])) for name in ('J', 'F'))
+        for prefix in reversed(_GATES)
+    )
+    scores = ObjectScores(*identity, *ungated)
+    return scores if gated == ungated else ObjectScores(*identity, *gated, before_gate=scores)
+
+
+def _with_nan(values: Any) -> Any:
+    """Return values per frame with NaN in place of None; other values as they are."""
+    if not isinstance(values, list):
+        return values
+    return [float('nan') if value is None else value for value in values]
+
+
 def _pair_of(record: dict[str, str]) -> PairScores:
     """Return the scores in one line of the CSV."""
     if None in record.values():
@@ -174,4 +199,6 @@ def _cell(value: Any) -> Any:
     """Return a value as csv takes it, which writes None as an empty cell."""
     if not isinstance(value, (tuple, list)):
         return value
-    return ';'.join(','.join(map(str, p)) if isinstance(p, tuple) else str(p) for p in value)
+    return ';'.join(
+        ','.join(map(str, p)) if isinstance(p, (tuple, list)) else str(p) for p in value
+    )
