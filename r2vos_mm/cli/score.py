@@ -127,10 +127,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Score or compare; exit with another status than 0 if files were not read."""
     check_outputs(args, 'csv', 'json', 'missing')
-    if args.compare:
-        counts = compare(args)
-    else:
-        counts = merge(args) if args.merge else evaluate(args)
+    task = compare if args.compare else merge if args.merge else evaluate
+    counts = task(args)
     if counts.unscored:
         print(f'error: the annotation of {counts.unscored} videos was not read', file=sys.stderr)
         raise SystemExit(2)
