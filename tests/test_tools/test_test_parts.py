@@ -91,7 +91,8 @@ def test_two_processes_that_test_a_half_each(data: Path, tmp_path: Path) -> None
             sys.executable, 'tools/test.py', CONFIG, str(tmp_path / 'untrained.pth'),
             *options, '--cfg-options', f'test_dataloader.dataset.data_root={data}',
             f'test_evaluator.json_path={tmp_path / "whole.json"}',
-            'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']  # fmt: skip
+            'test_dataloader.num_workers=0',
+            'test_dataloader.persistent_workers=False']  # fmt: skip
         environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
         done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
