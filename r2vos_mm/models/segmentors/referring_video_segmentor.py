@@ -1,12 +1,9 @@
 """Define the segmentor, the one model class that configs put together for every method."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from r2vos_mm.registry import MODELS
@@ -20,26 +17,21 @@ from r2vos_mm.structures import (
 )
 
 from ..utils import (
-    CollectedVideo,
     PairBatch,
     PredictConfig,
     PretrainedMixin,
-    VideoPredictions,
-    Window,
-    WindowFeatures,
     annotated_frames,
     check_channels,
     check_negatives,
     check_word_maps,
     collect_targets,
-    cut_windows,
     padding_mask,
-    place_in_time,
 )
+from .video_prediction import VideoPredictionMixin
 
 
 @MODELS.register_module()
-class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
+class ReferringVideoSegmentor(VideoPredictionMixin, PretrainedMixin, BaseModel):
     """Referring video object segmentation with a verdict on whether the object is present.
 
     The text-independent part runs once per clip, the text-dependent part once per pair. Where only
@@ -94,7 +86,6 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         self.negatives_train = negatives_train
         self.word_maps = MODELS.build(word_maps) if word_maps else None
         self.test_cfg = PredictConfig.from_config(test_cfg)
-        self._compiled: dict[str, Callable] = {}
         check_word_maps(self)
         check_negatives(self)
 
@@ -120,27 +111,6 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
         if mode not in ('loss', 'predict'):
             raise ValueError(f'mode={mode!r} is unknown; choose loss, predict or tensor')
         return getattr(self, mode)(inputs, data_samples)
-
-    def compile_evaluation(self, **options: Any) -> None:
-        """Compile what :meth:`segment` computes for a window, in two graphs without breaks.
-
-        One graph serves all expressions, the other ``test_cfg.pairs_per_pass`` of them. Each shape
-        of windows is compiled when it first occurs; ``test_cfg.pad_windows`` gives windows one
-        length. Numbers of words, and of expressions above one, share a graph. Training is not
-        compiled.
-
-        Args:
-            options: arguments of ``torch.compile``.
-        """
-        options.setdefault('dynamic', False)
-        parts = {name: getattr(type(self), name) for name in ('extract_clips', '_predict_pairs')}
-        self._compiled = {name: torch.compile(part, **options) for name, part in parts.items()}
-
-    def _run(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method, compiled if it has been."""
-        if name in self._compiled:
-            return self._compiled[name](self, *args, **kwargs)
-        return getattr(self, name)(*args, **kwargs)
 
     def extract_clips(
         self,
@@ -214,105 +184,6 @@ class ReferringVideoSegmentor(PretrainedMixin, BaseModel):
             for name, value in self.mask_head.loss_of_negatives(of_negatives, masks=masks).items():
                 losses[name] = losses[name] + value
         return losses
-
-    @torch.no_grad()
-    def predict(
-        self, inputs: Tensor, data_samples: list[ReferringDataSample]
-    ) -> list[ReferringDataSample]:
-        """Fill ``pred_pairs`` of every sample; its expressions share the backbone features."""
-        for clip, sample in zip(inputs, data_samples, strict=True):
-            height, width = sample.img_shape
-            video, frames = clip[..., :height, :width], annotated_frames([sample])
-            frames = None if frames is None else frames[0]
-            windows = cut_windows(video, self.test_cfg.frames_per_pass, frames)
-            pairs = self.segment(windows, sample.gt_pairs.texts, sample.ori_shape)
-            if frames is not None:
-                pairs = place_in_time(pairs, frames, len(video))
-            sample.pred_pairs = pairs
-        return data_samples
-
-    @torch.no_grad()
-    def segment(
-        self,
-        windows: Iterable[Tensor | Window],
-        sentences: list[str],
-        ori_shape: tuple[int, int],
-        *,
-        frames_per_pass: int | None = None,
-    ) -> InstanceData:
-        """Segment one video that arrives window by window, such as from a decoder.
-
-        Backbone features are kept for one window only. What grows with the video is the result;
-        for the queries' masks see :class:`CollectedVideo`.
-
-        Args:
-            windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all, or
-                :class:`Window` objects, which also choose the frames to predict.
-            sentences: P expressions.
-            ori_shape: (H0, W0) of the masks.
-            frames_per_pass: length of the windows with ``test_cfg.pad_windows``; None for
-                ``test_cfg.frames_per_pass``.
-
-        Returns:
-            P rows, see :func:`choose_queries`; ``grounding_attention`` and ``early_features`` if
-            asked for.
-        """
-        extract = partial(self.extract_window, frames_per_pass=frames_per_pass)
-        with self.collect(map(extract, windows), sentences) as video:
-            return video.to_pairs(ori_shape)
-
-    @torch.no_grad()
-    def collect(self, windows: Iterable[WindowFeatures], sentences: list[str]) -> CollectedVideo:
-        """Predict P expressions for all windows of a video; the caller closes the result."""
-        text, video = self.encode_text(sentences), CollectedVideo(self.test_cfg)
-        for window in windows:
-            video.append(self.predict_features(window, text), window.input_size)
-        return video
-
-    @torch.no_grad()
-    def extract_window(
-        self, window: Tensor | Window, *, frames_per_pass: int | None = None
-    ) -> WindowFeatures:
-        """Compute everything that does not depend on the text for one window of a video.
-
-        Arguments as for :meth:`segment`.
-        """
-        window = window if isinstance(window, Window) else Window(window)
-        size, count = tuple(window.frames.shape[-2:]), len(window.frames)
-        if self.test_cfg.pad_windows:
-            window = window.padded(frames_per_pass or self.test_cfg.frames_per_pass)
-        options = dict(annotated=window.annotated, num_frames=window.num_frames)
-        if window.annotated is not None:
-            count, options['annotated'] = len(window.annotated), window.annotated[None]
-        clips = self._run('extract_clips', window.frames[None], [size], **options)
-        return WindowFeatures(clips, size, count)
-
-    def predict_features(self, window: WindowFeatures, text: TextFeatures) -> VideoPredictions:
-        """Predict all expressions for the frames of one window, without those that pad it."""
-        return self.predict_window(window.clips, text).at_frames(slice(window.num_frames))
-
-    @torch.no_grad()
-    def predict_window(self, clips: Features, text: TextFeatures) -> VideoPredictions:
-        """Predict all expressions for the features of one window, a few at a time, on the CPU."""
-        parts, clips = [], self.neck.share(clips) if len(text) > 1 else clips
-        for index in torch.arange(len(text)).split(self.test_cfg.pairs_per_pass):
-            index = index.to(text.sentence.device)
-            some, to_clip = text.select(index), torch.zeros_like(index)
-            if self._compiled:
-                some.mark_dynamic()
-                torch._dynamo.maybe_mark_dynamic(to_clip, 0)
-            queries, cycle, grounded = self._run('_predict_pairs', clips, some, to_clip)
-            logits = queries.scores.new_full((len(index),), float('-inf'))
-            if cycle is not None:
-                logits = cycle.misalignment_logit.float()
-            part = VideoPredictions(queries, logits[:, None])
-            if grounded.evidence is not None:
-                part.words = grounded.evidence.frames.float()
-            if self.test_cfg.return_attention:
-                part.attention = self.neck.attention_map(grounded).float()
-                part.early = grounded.early.float().norm(dim=2)
-            parts.append(part.to('cpu'))
-        return VideoPredictions.cat(parts)
 
     def _predict_pairs(
         self, clips: Features, text: TextFeatures, to_clip: Tensor
