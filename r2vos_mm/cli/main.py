@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
-from r2vos_mm.utils.cli import parser_of
+from r2vos_mm.utils.cli import UsageError, parser_of
 from r2vos_mm.version import __version__
 
 from .command import Command, run_command
 
 PROG = 'r2vos'
+_SHELLS = ('bash', 'zsh', 'tcsh')
 # Names of sub-commands, their modules in this folder, and what they do.
 COMMANDS = {
     'predict': ('predict', 'segment what expressions describe in a video'),
@@ -32,6 +34,8 @@ COMMANDS = {
     'data frames': ('data.frames', 'write the frames of video files'),
     'data meta': ('data.meta', 'write the annotations of your own videos from a table'),
     'data pairs': ('data.pairs', 'generate negative pairs to measure robustness'),
+    'data veval': ('data.veval', 'convert between pairs files and SA-Co/VEval'),
+    'data r2-davis': ('data.r2_davis', 'build R2-DAVIS, a benchmark of robustness'),
     'convert r2vos': ('convert.r2vos', 'convert checkpoints of the public R2-VOS code'),
     'convert referformer': ('convert.referformer', 'convert those of the public ReferFormer code'),
     'convert mttr': ('convert.mttr', 'convert those of the public MTTR code'),
@@ -77,6 +81,13 @@ def _explain(words: Sequence[str]) -> int:
     parser.prog = f'{PROG} {group}'.rstrip()
     parser.epilog = f'{parser.prog} COMMAND --help explains a command.'
     parser.add_argument('--version', action='version', version=f'{PROG} {__version__}')
+    if not group:
+        parser.add_argument(
+            '--print-completion',
+            action=_PrintCompletion,
+            choices=_SHELLS,
+            help='print a script that lets a shell complete commands and options',
+        )
     parser.add_argument('command', metavar='COMMAND', choices=list(names))
     parser.parse_args(words[bool(group) :])
     return 2
@@ -84,3 +95,17 @@ def _explain(words: Sequence[str]) -> int:
 
 def _names(group: str) -> list[str]:
     return [name.removeprefix(group) for name in COMMANDS if name.startswith(group)]
+
+
+class _PrintCompletion(argparse.Action):
+    """Print the completion script of a shell, and exit."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *values: object) -> None:
+        from .completion import completion_script
+
+        commands = {name: module_of(name) for name in COMMANDS}
+        try:
+            print(completion_script(commands, prog=PROG, shell=str(values[1])))
+        except UsageError as error:
+            parser.error(str(error))
+        parser.exit()

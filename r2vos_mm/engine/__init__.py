@@ -20,5 +20,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'optim_wrappers': ['AutocastOptimWrapper'],
         'config': ['read_config'],
         'run': ['build_runner', 'load_config'],
+        'shipped_weights': ['load_shipped'],
     },
 )

@@ -72,6 +72,11 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
         ('data check other', 'other needs --data-root'),
         ('calibrate r2vos_tiny nowhere.pth x', 'Checkpoint nowhere.pth does not exist'),
         ('convert publish nowhere.pth a.pth', 'nowhere.pth'),
+        ('data veval', 'required: {write,read} (see r2vos data veval --help)'),
+        ('data veval write other --out a.json', 'other needs --data-root'),
+        ('data r2-davis --expressions nowhere.json', 'nowhere.json'),
+        ('data r2-davis --expressions x --negatives-per-kind 0', '0 is not a positive number'),
+        ('--print-completion fish', "invalid choice: 'fish'"),
     ],
 )
 def test_mistakes(line: str, message: str, capsys: pytest.CaptureFixture) -> None:
@@ -79,6 +84,51 @@ def test_mistakes(line: str, message: str, capsys: pytest.CaptureFixture) -> Non
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith('error: ')
     assert message in last
+
+
+# Completes the words of a line as bash does when TAB is pressed.
+COMPLETE = """
+source "$0"
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_shtab_r2vos
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture(scope='module')
+def completion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script of bash."""
+    pytest.importorskip('shtab', reason='completion needs shtab')
+    line = [sys.executable, '-m', 'r2vos_mm.cli', '--print-completion', 'bash']
+    script = tmp_path_factory.mktemp('completion') / 'r2vos.bash'
+    script.write_bytes(subprocess.run(line, capture_output=True, check=True).stdout)
+    return script
+
+
+@pytest.mark.parametrize(
+    ('line', 'completed'),
+    [
+        ('r2vos pre', {'predict'}),
+        ('r2vos data re', {'refshapes'}),
+        ('r2vos data pairs --kind ', {'easy', 'swap', 'hard'}),
+        ('r2vos train --res', {'--resume'}),
+        ('r2vos predict a.', {'a.mp4'}),
+        ('r2vos score a.', {'a.mp4'}),
+    ],
+)
+def test_completion(line: str, completed: set[str], completion: Path, tmp_path: Path) -> None:
+    (tmp_path / 'a.mp4').touch()
+    command = ['bash', '-c', COMPLETE, str(completion), *line.split(' ')]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(result.stdout.split()) == completed
+
+
+def test_completion_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, 'shtab', None)
+    assert exit_status(main, ['--print-completion', 'zsh']) == 2
+    assert 'needs shtab: pip install shtab' in capsys.readouterr().err
 
 
 def test_tools_call_the_commands() -> None:

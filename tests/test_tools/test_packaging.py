@@ -14,6 +14,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from r2vos_mm.compat.checkpoint import read_checkpoint
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -181,12 +183,15 @@ assert sorted(listed) == sorted(R2VOSInferencer.list_models())
 assert 'r2vos_r50_released' in listed
 name = 'r2vos_mm::r2vos/r2vos_tiny_2xb3-3k_refshapes.py'
 assert Path(get_config(name).filename).is_relative_to(root)
-assert type(get_model(name)).__name__ == 'ReferringVideoSegmentor'
+pretrained = get_model(name, pretrained=True).state_dict()
 seg = R2VOSInferencer('r2vos_tiny', device='cpu', show_progress=False)
 seg.model.save_pretrained('saved')
 assert '| J&F, RefShapes | 70.8 |' in Path('saved/README.md').read_text()
 model = init_model('saved', device='cpu')
 assert model.cfg.model.test_cfg.gate_threshold == seg.model.test_cfg.gate_threshold
+mine = seg.model.state_dict()
+assert pretrained.keys() == mine.keys()
+assert all(mine[name].equal(tensor) for name, tensor in pretrained.items())
 print(r2vos_mm.__file__)
 """
         environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
@@ -212,7 +217,9 @@ print(r2vos_mm.__file__)
             "name = 'r2vos_mm::r2vos/r2vos_tiny_2xb3-3k_refshapes.py'\n"
             'print(get_config(name).filename)\n'
             "print(Config.fromfile('child.py').load_from)\n"
-            'print(type(get_model(name)).__name__)\n'
+            'model = get_model(name, pretrained=True)\n'
+            'print(type(model).__name__)\n'
+            "print(float(model.state_dict()['neck.level_embed'].double().sum()))\n"
             'from mmengine.infer import BaseInferencer\n'
             'from r2vos_mm.apis import R2VOSInferencer\n'
             'from r2vos_mm.apis.model_sources import resolve_model\n'
@@ -228,13 +235,19 @@ print(r2vos_mm.__file__)
             text=True,
         )
         assert result.returncode == 0, result.stderr
-        lines = [line for line in result.stdout.splitlines() if 'model_name: ' not in line]
-        *_, config, checkpoint, model, listed, weights, count = filter(None, lines)
+        lines = [
+            line
+            for line in result.stdout.splitlines()
+            if 'model_name: ' not in line and not line.startswith('Loads checkpoint')
+        ]
+        *_, config, checkpoint, model, total, listed, weights, count = filter(None, lines)
         configs = tmp_path / 'site/r2vos_mm/.mim/configs'
         assert Path(config) == configs / 'r2vos/r2vos_tiny_2xb3-3k_refshapes.py'
         assert Path(checkpoint).resolve() == configs / 'checkpoints/r2vos_tiny_refshapes.pth'
         assert Path(checkpoint).is_file()
         assert model == 'ReferringVideoSegmentor'
+        weight = read_checkpoint(checkpoint)['state_dict']['neck.level_embed']
+        assert float(total) == float(weight.double().sum())
         assert listed == "['r2vos_tiny']"
         assert Path(weights) == configs / 'checkpoints/r2vos_tiny_refshapes.pth'
         assert int(count) > 80

@@ -1,4 +1,4 @@
-# R2-DAVIS from tools/dataset_converters/build_r2_davis.py: 52 positive pairs on videos of 480p and
+# R2-DAVIS from r2vos data r2-davis: 52 positive pairs on videos of 480p and
 # three kinds of negative pairs, to evaluate models trained on Refer-YouTube-VOS.
 _base_ = './ref_youtube_vos.py'
 test_dataloader = dict(

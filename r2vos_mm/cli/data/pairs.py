@@ -14,11 +14,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from r2vos_mm.data_prep.r2_pairs import DEFAULT_SEED, KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.data_prep.r2_pairs import KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.records import is_held_out
 from r2vos_mm.utils.cli import check_outputs
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import read_json, read_text, write_json
+from r2vos_mm.utils.files import read_text, write_json
+
+from .negatives import add_negative_options, read_exclude
 
 
 def fraction(text: str) -> float:
@@ -67,13 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--negatives-per-positive', type=int, required=True, metavar='N')
     parser.add_argument('--kind', choices=KINDS, default='easy')
-    parser.add_argument('--seed', default=DEFAULT_SEED, help='any text (default: %(default)s)')
-    parser.add_argument(
-        '--exclude',
-        type=Path,
-        metavar='FILE',
-        help='JSON list of ids of negative pairs that are actually true',
-    )
+    add_negative_options(parser)
     parser.add_argument(
         '--name',
         help='name of the set, written into the file (default: '
@@ -106,16 +102,6 @@ def chosen_videos(args: argparse.Namespace) -> list[str] | None:
             if is_held_out(video_id, args.holdout)
         ]
     return None
-
-
-def read_exclude(path: Path | None) -> list[str]:
-    """Return the pair ids of an exclude file."""
-    if path is None:
-        return []
-    content = read_json(path)
-    if not isinstance(content, list) or not all(isinstance(item, str) for item in content):
-        raise ValueError(f'{path} is not a list of pair ids, e.g. ["bear/0/n0"]')
-    return content
 
 
 def summary(pairs: R2Pairs) -> str:
