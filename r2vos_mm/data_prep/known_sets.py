@@ -69,6 +69,7 @@ _A2D_TEXTS = 'https://kgavrilyuk.github.io/publication/actor_action'
 _MTTR = 'https://github.com/mttr2021/MTTR'
 _JHMDB = 'http://jhmdb.is.tue.mpg.de'
 _REFER = 'https://github.com/lichengunc/refer'
+_GREFCOCO = 'https://github.com/henghuiding/gRefCOCO'
 _COCO = 'https://cocodataset.org'
 _LONG_RVOS = 'https://isee-laboratory.github.io/Long-RVOS'
 _YOURVOS = 'the page of its authors (YoURVOS, untrimmed referring video object segmentation)'
@@ -101,14 +102,21 @@ def _mevis(split: str) -> list[Part]:
     return [Part(f'{split}/JPEGImages', _MEVIS, _FRAMES), *_files(_MEVIS, *files)]
 
 
-def _refcoco(folder: str, pickle: str, **splits: tuple[int, ...]) -> KnownSet:
-    images, pickle = Part('train2014', _COCO, r'COCO_train2014_\d{12}\.jpg'), f'{folder}/{pickle}'
+def _refcoco(
+    folder: str,
+    references: str,
+    page: str = _REFER,
+    kind: str = 'RefCOCODataset',
+    **splits: tuple[int, ...],
+) -> KnownSet:
+    images = Part('train2014', _COCO, r'COCO_train2014_\d{12}\.jpg')
+    references = f'{folder}/{references}'
     return KnownSet(
         'coco',
-        f'{_REFER} (images: {_COCO}, train2014)',
+        f'{page} (images: {_COCO}, train2014)',
         _counts(**splits),
-        [images, *_files(_REFER, pickle, f'{folder}/instances.json')],
-        _readers('RefCOCODataset', splits, ann_file=pickle),
+        [images, *_files(page, references, f'{folder}/instances.json')],
+        _readers(kind, splits, ann_file=references),
     )
 
 
@@ -214,6 +222,13 @@ KNOWN_SETS = {
     ),
     'refcocog': _refcoco('refcocog', 'refs(umd).p', train=(21899,), val=(1300,), test=(2600,)),
     # What of the sets below was not verified with the owners' files: docs/datasets.md.
+    'grefcoco': _refcoco(
+        'grefcoco',
+        'grefs(unc).json',
+        _GREFCOCO,
+        'GRefCOCODataset',
+        **dict(train=(), val=(), testA=(), testB=()),
+    ),
     'long-rvos': KnownSet(
         'long-rvos',
         _LONG_RVOS,

@@ -234,13 +234,13 @@ class _SplitCheck:
             return self.dataset.load_videos(), rows
 
     def _reader(self) -> Mapping[str, str]:
-        """Return the config of the class; RefCOCO may be in ReferFormer's form."""
-        name = self.reader.get('ann_file', '')
-        folder = Path(name).parent
-        converted = folder / f'instances_{folder.name}_{self.split}.json'
-        is_converted = not (self.data_root / name).is_file() and name.endswith('.p')
-        if is_converted and (self.data_root / converted).is_file():
-            return {**self.reader, 'ann_file': converted.as_posix()}
+        """Return the config of the class; references may be in another form."""
+        name = Path(self.reader.get('ann_file', 'none'))
+        converted = name.with_name(f'instances_{name.parent.name}_{self.split}.json')
+        others = {'.p': converted, '.json': name.with_suffix('.p')}  # RefCOCO, gRefCOCO
+        other = others.get(name.suffix, name)
+        if not (self.data_root / name).is_file() and (self.data_root / other).is_file():
+            return {**self.reader, 'ann_file': other.as_posix()}
         return self.reader
 
     def _count(self, row: Problem) -> None:

@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'r2vos_mm.utils.expressions_file': ['normalise_text'],
         'records': ['Clip', 'Expression', 'Pair', 'VideoRecord'],
         'ref_davis_dataset': ['RefDAVIS17Dataset'],
-        'refcoco_dataset': ['RefCOCODataset'],
+        'refcoco_dataset': ['GRefCOCODataset', 'RefCOCODataset'],
         'refshapes_frames': ['RefShapesFrames'],
         'samplers': ['ClipSampler', 'EpochClipSampler', 'EpochIndex'],
         'veval_dataset': ['VEvalDataset'],

@@ -424,6 +424,7 @@ class TestOtherSets:
         ],
         'jhmdb-sentences': ['Rename_Images/run/v/00001.png', 'puppet_mask/run/v/puppet_mask.mat'],
         'refcoco+': ['refcoco+/refs(unc).p', 'train2014/COCO_train2014_000000000009.jpg'],
+        'grefcoco': ['grefcoco/grefs(unc).json', 'train2014/COCO_train2014_000000000009.jpg'],
         'ref-davis': [
             'DAVIS/Annotations_unsupervised/480p/v/00000.png',
             'Davis17_annot2.txt',

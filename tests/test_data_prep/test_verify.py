@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from public_sets import write_grefcoco
 from scripts import exit_status
 from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 
@@ -390,6 +391,16 @@ class TestSetsWithReaders:
         assert tallies(report)['val videos'] == (2, 0, 0, 0)
         assert tallies(report)['testA annotation files'] == (0, 1, 0, 0)
         assert 'refcoco/instances.json does not exist' in problems_of(report)[-1]
+
+    @pytest.mark.parametrize('form', ['.json', '.p'])
+    def test_grefcoco(self, tmp_path: Path, form: str) -> None:
+        root = write_grefcoco(tmp_path, form=form)
+        report = check_set(root, known=self.only('grefcoco', 'train', 'val'), sample=None)
+        assert tallies(report)['train videos'] == (3, 0, 0, 0)
+        # without sentences and not annotated; about a line
+        assert tallies(report)['train sentences'] == (6, 0, 2, 1)
+        assert tallies(report)['val sentences'] == (3, 0, 0, 0)
+        assert tallies(report)['train masks opened'] == (3, 0, 0, 0)
 
     def test_a2d(self, fixtures: Path) -> None:
         pytest.importorskip('h5py')

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from public_sets import (
     fake_h5py,  # noqa: F401  (a fixture)
     write_a2d,
+    write_grefcoco,
     write_jhmdb,
     write_mevis,
     write_refcoco,
@@ -134,6 +135,7 @@ def test_the_image_sets_of_pre_training(tmp_path: Path) -> None:
         ('refcoco', write_refcoco, {}),
         ('refcocoplus', write_refcoco, dict(ann_file=None)),
         ('refcocog', write_refcoco, dict(ann_file=None)),
+        ('grefcoco', write_grefcoco, {}),
     ],
 )
 def test_base_configs_of_training(
@@ -161,6 +163,7 @@ def test_base_configs_of_training(
         ('a2d_sentences', 'test', write_a2d, {}),
         ('jhmdb_sentences', 'test', write_jhmdb, {}),
         ('refcoco', 'val', write_refcoco, {}),
+        ('grefcoco', 'val', write_grefcoco, {}),
     ],
 )
 def test_base_configs_of_testing(
