@@ -35,7 +35,7 @@ from r2vos_mm.utils.masks_io import read_label_png
 from r2vos_mm.utils.pairs_file import FORMAT, POSITIVE, pairs_sha256
 
 from .davis import make_link
-from .r2_pairs import DEFAULT_SEED, Candidates
+from .r2_pairs import DEFAULT_SEED, Candidates, Shown, pair_row
 from .r2_pairs_source import PairSource, SourceExpression, SourceVideo
 
 NAME = 'r2-davis'
@@ -128,12 +128,13 @@ def build_r2_davis(
     rows: list[dict[str, Any]] = []
     short: dict[str, int] = {}
     for own in _positives(source):
-        rows.append(_row(own, own.video_id, own.text, POSITIVE, 0))
+        rows.append(pair_row(own, Shown(own.video_id, own.text), POSITIVE))
         for number, kind in enumerate(KINDS):
-            shown = enumerate(_NEGATIVES[kind](own, source.videos[own.video_id], candidates))
+            drawn = enumerate(_NEGATIVES[kind](own, source.videos[own.video_id], candidates))
             possible = (
-                _row(own, video, text, kind, len(KINDS) * j + number, change)
-                for j, (video, text, change) in shown
+                pair_row(own, shown, kind, len(KINDS) * j + number)
+                | (dict(change=change) if change else {})
+                for j, (shown, change) in drawn
             )
             usable = (row for row in possible if row['pair_id'] not in exclude)
             found = list(islice(usable, negatives_per_kind))
@@ -243,30 +244,12 @@ def _positives(source: PairSource) -> Iterator[SourceExpression]:
             yield from source.videos[name].expressions
 
 
-def _row(
-    own: SourceExpression, video: str, text: str, kind: str, rank: int, change: str = ''
-) -> dict[str, Any]:
-    row = dict(
-        pair_id=f'{own.video_id}/{own.exp_id}/{"p" if kind == POSITIVE else f"n{rank}"}',
-        video=video,
-        exp_video=own.video_id,
-        exp_id=own.exp_id,
-        exp=text,
-        obj_id=own.obj_id,
-        category=own.category,
-        label=int(kind == POSITIVE),
-        kind=kind,
-        rank=rank,
-    )
-    return row | dict(change=change) if change else row
-
-
-# Shown video, text, and what was changed.
-Negatives = Iterator[tuple[str, str, str]]
+Negatives = Iterator[tuple[Shown, str]]
+"""Video and text to show, and what was changed in the text."""
 
 
 def _other_videos(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
-    return ((name, text, '') for name, text in candidates.easy(own))
+    return ((shown, '') for shown in candidates.easy(own))
 
 
 def _attributes(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
@@ -307,7 +290,7 @@ def _interleaved(
     for turn in zip_longest(*ranked):
         for change, text in zip(order, turn):
             if text is not None:
-                yield own.video_id, text, change
+                yield Shown(own.video_id, text), change
 
 
 def _other_colours(own: SourceExpression, video: SourceVideo) -> Iterator[str]:

@@ -91,14 +91,6 @@ def build_r2_pairs(
 ) -> R2Pairs:
     """Pair every expression with its own video, and build negative pairs for it.
 
-    * ``easy``: the frames of another video that, by its annotated categories, cannot contain the
-      object (:func:`~r2vos_mm.datasets.pairs.categories.may_contain`), ordered by the hash.
-    * ``swap``: the same video, and in the expression the noun of the object's category is replaced
-      by one of a category that the video does not have, ordered by the hash.
-    * ``hard``: another video with an object of the same category, whose expressions share no colour
-      or attribute word with this one; those with the most different expressions (words inserted,
-      deleted or replaced) first. They may be true: they are marked ``"certain": false``.
-
     Expressions about nothing in their video (MeViS, version 2) become additional negative pairs of
     kind ``no_target`` with it.
 
@@ -109,13 +101,12 @@ def build_r2_pairs(
         video_ids: the videos to use. None: all.
         negatives_per_positive: negatives of each expression; fewer where there are no more
             candidates, which the file lists under ``short``.
+        kind: ``easy``, ``swap`` or ``hard``, see the methods of :class:`Candidates`.
         seed: text that goes into the hash.
         exclude: ids of negative pairs that were inspected and found true. The next candidate
             takes their place, under its own rank: the id of a pair always means the same pair.
-        name: name of the set. Defaults to
-            ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
-        dataset, split: origin of the expressions, as written into the file. Default to what the
-            path of ``expressions`` says, see :func:`origin_of`.
+        name: defaults to ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
+        dataset, split: origin of the expressions; default to those of :func:`origin_of`.
 
     Raises:
         FileNotFoundError, ValueError: a file or an argument cannot be used.
@@ -128,26 +119,22 @@ def build_r2_pairs(
     categories = Path(categories) if categories is not None else None
     source = read_source(expressions, categories=categories, video_ids=video_ids)
     rows, short = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
-    found = origin_of(expressions)
-    origin = Origin(dataset or found.dataset, split or found.split)
-    kind_name = f'{kind}-lexical' if source.is_lexical else kind
-    default_name = f'r2-{origin.short_name}{len(source.videos)}-{kind_name}'
+    origin = origin_of(expressions)
+    origin = Origin(dataset or origin.dataset, split or origin.split)
+    ending = f'{"-lexical" if source.is_lexical else ""}-n{negatives_per_positive}'
+    labels = Counter(row['label'] for row in rows)
+    counts = dict(positive=labels[1], negative=labels[0], short=len(short))
     content = dict(
         format=FORMAT,
-        name=name or f'{default_name}-n{negatives_per_positive}',
+        name=name or f'r2-{origin.short_name}{len(source.videos)}-{kind}{ending}',
         params=_params(source, kind, seed, negatives_per_positive, exclude),
         source=asdict(origin) | _source_hashes(expressions, categories, source),
-        counts=_counts(source, rows, short),
+        counts=counts | dict(videos=len(source.videos)),
         short=short,
         pairs_sha256=pairs_sha256(rows),
         pairs=rows,
     )
     return R2Pairs(content, _meta_expressions(source, rows), source.problems)
-
-
-def _counts(source: PairSource, rows: list[dict], short: dict[str, int]) -> dict[str, int]:
-    labels = Counter(row['label'] for row in rows)
-    return dict(positive=labels[1], negative=labels[0], short=len(short), videos=len(source.videos))
 
 
 def _params(
@@ -201,20 +188,21 @@ def _build(
     rows, short = [], {}
     for video in source.videos.values():
         for own in video.expressions:
-            rows.append(_row(own, Shown(video.video_id, own.text), POSITIVE, 0))
-            possible = (_row(own, shown, kind, rank) for rank, shown in enumerate(candidates(own)))
+            rows.append(pair_row(own, Shown(video.video_id, own.text), POSITIVE))
+            possible = (pair_row(own, s, kind, rank) for rank, s in enumerate(candidates(own)))
             usable = (row for row in possible if row['pair_id'] not in exclude)
             negatives = list(islice(usable, wanted))
             rows += negatives
             if len(negatives) < wanted:
                 short[f'{video.video_id}/{own.exp_id}'] = len(negatives)
         for own in video.absent:
-            row = _row(own, Shown(video.video_id, own.text), NO_TARGET, 0)
+            row = pair_row(own, Shown(video.video_id, own.text), NO_TARGET)
             rows += [] if row['pair_id'] in exclude else [row]
     return rows, short
 
 
-def _row(own: SourceExpression, shown: Shown, kind: str, rank: int) -> dict[str, Any]:
+def pair_row(own: SourceExpression, shown: Shown, kind: str, rank: int = 0) -> dict[str, Any]:
+    """Return the row of a pairs file for an expression, and the video and text that are shown."""
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
         pair_id=f'{own.video_id}/{own.exp_id}/{ending}',
@@ -243,7 +231,7 @@ class Candidates:
         self.words_about = cache(self._words_about)
 
     def easy(self, own: SourceExpression) -> list[Shown]:
-        """Return other videos without the category, by the hash."""
+        """Return other videos that cannot contain the object by their categories, by the hash."""
         others = self.videos_without(own.category) if own.category else []
         ordered = sorted(others, key=lambda video_id: self.digest(own, video_id))
         return [Shown(video_id, own.text) for video_id in ordered if video_id != own.video_id]
@@ -251,7 +239,7 @@ class Candidates:
     def swap(
         self, own: SourceExpression, *, nouns: Mapping[str, Sequence[str]] = NOUNS
     ) -> list[Shown]:
-        """Return the same video with other nouns, those of each category, by the hash."""
+        """Return the same video with nouns of categories that it does not have, by the hash."""
         group = closure(own.category)
         use = next((use for use in noun_uses(own.text) if use.category in group), None)
         if use is None:
@@ -265,7 +253,11 @@ class Candidates:
         return [Shown(own.video_id, replace_noun(own.text, use, noun)) for noun in others]
 
     def hard(self, own: SourceExpression) -> list[Shown]:
-        """Return other videos with the category, the most different expressions first."""
+        """Return other videos with the category, the most different expressions first.
+
+        Their expressions share no colour or attribute word with this one, and differ by words
+        inserted, deleted or replaced. Such pairs may be true: they are marked ``"certain": false``.
+        """
         words, ranked = _words(own), []
         for video_id, others in self.words_about(own.category).items():
             shared = _ATTRIBUTE_WORDS & set(words) & {word for other in others for word in other}
