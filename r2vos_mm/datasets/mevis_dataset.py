@@ -1,6 +1,6 @@
 """Load MeViS: expressions about motion, each about any number of objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,6 @@ class MeViSDataset(BaseReferringDataset):
     METAINFO = dict(dataset_name='mevis')
     ANN_FILE = '{split}/meta_expressions.json'
     FOLDER = '{split}'  # of frames and masks
-    _masks: MaskCodes | None = None
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class."""
@@ -54,21 +53,15 @@ class MeViSDataset(BaseReferringDataset):
         entries = read_expressions(existing_json(Path(self.ann_file)))
         if not self.test_mode or (folder / MASK_FILE).is_file():
             codes = read_mask_dict(folder / MASK_FILE)
-            self._masks = MaskCodes(codes, frames_of(entries), MASK_FILE)
-        reader = _MeViSReader(folder, problems, masks=self._masks, need_targets=not self.test_mode)
+            self.mask_codes = MaskCodes(codes, frames_of(entries), MASK_FILE)
+        reader = _MeViSReader(
+            folder, problems, masks=self.mask_codes, need_targets=not self.test_mode
+        )
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(entries)]
         reader.note_unlisted(set(entries))
         problems.report()
         usable = [record for record in records if record is not None]
         return [record for record in usable if self.test_mode or record.expressions]
-
-    def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """See the base class."""
-        if self._masks is None:
-            return {}
-        return self._masks.keys_of_clip(video.video_id, frames, targets)
 
 
 @DATASETS.register_module()

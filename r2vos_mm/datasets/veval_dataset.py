@@ -1,7 +1,7 @@
 """Load SA-Co/VEval, the video benchmark of SAM 3, and any file of its form or of YouTube-VIS."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -45,7 +45,6 @@ class VEvalDataset(BaseReferringDataset):
 
     def __init__(self, *, ann_file: str, image_folder: str = 'JPEGImages', **kwargs: Any) -> None:
         self.image_folder = image_folder
-        self._masks: MaskCodes | None = None
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
@@ -61,7 +60,7 @@ class VEvalDataset(BaseReferringDataset):
         frames = {video_name(video): frame_names(video) for video in content.videos}
         if content.annotations:
             codes = {str(track['id']): track['segmentations'] for track in content.annotations}
-            self._masks = MaskCodes(codes, frames, Path(self.ann_file).name)
+            self.mask_codes = MaskCodes(codes, frames, Path(self.ann_file).name)
         records = [reader.record(video) for video in content.videos]
         problems.report()
         usable = [r for r in records if r is not None and (self.test_mode or r.expressions)]
@@ -73,14 +72,6 @@ class VEvalDataset(BaseReferringDataset):
         if self.pairs_file is not None:
             return super().test_pairs(video)
         return self._own_pairs[video.video_id]
-
-    def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """See the base class."""
-        if self._masks is None:
-            return {}
-        return self._masks.keys_of_clip(video.video_id, frames, targets)
 
 
 class _VEvalReader:
