@@ -16,6 +16,7 @@ default_hooks = dict(
     exact_resume=dict(type='ExactResumeHook'),
     finite_loss=dict(type='FiniteLossHook'),
     resumed_settings=dict(type='ResumedSettingsHook'),
+    preemption=dict(type='PreemptionHook', signals=('SIGTERM',)),
     # enabled by tools/test.py --show-dir
     visualization=dict(type='ReferringVisualizationHook', draw=False),
 )

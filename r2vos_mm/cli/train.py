@@ -95,7 +95,8 @@ def run(args: argparse.Namespace) -> None:
     from r2vos_mm.engine import build_runner, load_config
     from r2vos_mm.engine.work_folder import last_words, locked_work_folder
     from r2vos_mm.utils.logging import quiet
-    from r2vos_mm.utils.processes import ended_by_signals, loader_workers
+    from r2vos_mm.utils.processes import loader_workers
+    from r2vos_mm.utils.signals import ended_by_signals
 
     with quiet():
         cfg = load_config(args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import hashlib
 import logging
 import math
@@ -13,16 +12,15 @@ import re
 import signal
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from .parts import Part
+from .signals import interrupted_by_signals
 
 T = TypeVar('T')
 
@@ -49,10 +47,6 @@ class UsageError(UserError, ValueError):
     """A mistake in the command line or in a config."""
 
 
-class _Terminated(KeyboardInterrupt):
-    """The process received SIGTERM."""
-
-
 @contextmanager
 def short_errors(debug: bool = False) -> Iterator[None]:
     """End a tool on an error or signal with one line; ``debug`` also prints the traceback.
@@ -67,10 +61,10 @@ def short_errors(debug: bool = False) -> Iterator[None]:
             stream.reconfigure(errors='backslashreplace')
     received: list[int] = []
     try:
-        with _stop_signals(received):
+        with interrupted_by_signals(lambda number: os._exit(128 + number)) as received:
             yield
-    except KeyboardInterrupt as error:
-        _end_stopped(signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT)
+    except KeyboardInterrupt:
+        _end_stopped(received[0] if received else signal.SIGINT)
     except Exception as error:
         if received:  # libraries may raise errors of their own when they are interrupted
             _end_stopped(received[0])
@@ -82,71 +76,6 @@ def short_errors(debug: bool = False) -> Iterator[None]:
                 if received:  # the other processes may be gone: leave without them
                     os._exit(128 + received[0])
                 distributed.destroy_process_group()
-
-
-@contextmanager
-def _stop_signals(received: list[int]) -> Iterator[None]:
-    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM and note it; exit at the second."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        raise _Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    _reset_signals_of_forked_processes()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with signals_watched(_exit_at_second_signal):
-            yield
-    finally:
-        for number, handler in before.items():
-            if not received:
-                signal.signal(number, handler)
-
-
-@contextmanager
-def signals_watched(watch: Callable[[int], None]) -> Iterator[None]:
-    """Let a thread see signals as they arrive: the main thread does between operators only.
-
-    ``watch`` reads the numbers of the signals from a pipe until that is closed.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=watch, args=(reader,), daemon=True).start()
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
-        os.close(writer)
-
-
-def _exit_at_second_signal(reader: int) -> None:
-    seen: list[int] = []
-    while numbers := os.read(reader, 64):
-        seen += [number for number in numbers if number in (signal.SIGINT, signal.SIGTERM)]
-        if len(seen) > 1:
-            os._exit(128 + seen[1])
-    os.close(reader)
-
-
-@functools.cache
-def _reset_signals_of_forked_processes() -> None:
-    """Let forked workers ignore Ctrl-C, which their parent handles, and end silently by SIGTERM."""
-
-    def reset() -> None:
-        with suppress(ValueError):  # it is not the main thread that was forked
-            signal.set_wakeup_fd(-1)  # a worker's signals are not those of its parent
-        if getattr(signal.getsignal(signal.SIGINT), '__module__', None) == __name__:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    if hasattr(os, 'register_at_fork'):
-        os.register_at_fork(after_in_child=reset)
 
 
 def _end_stopped(number: int) -> NoReturn:

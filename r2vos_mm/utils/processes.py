@@ -5,7 +5,6 @@ import mmap
 import multiprocessing
 import os
 import re
-import select
 import signal
 import sys
 import threading
@@ -14,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
-from .cli import UserError, signals_watched
+from .cli import UserError
+from .signals import leave_signals_to
 
 T = TypeVar('T')
 R = TypeVar('R')
@@ -25,7 +24,6 @@ R = TypeVar('R')
 _PR_SET_PDEATHSIG = 1
 # Processes started before their parent ends are looked at this often where prctl does not exist.
 _SECONDS_BETWEEN_LOOKS = 1.0
-_PATIENCE = 10.0
 _SECONDS_TO_DIE = 1.0
 
 
@@ -62,59 +60,6 @@ def start_worker(parent: int | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-@contextmanager
-def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
-    """End this process at Ctrl-C or SIGTERM, with one line on stderr and status 130 or 143.
-
-    The block is left where the running operator ends, which may take ``_PATIENCE`` seconds; a
-    second signal ends the process at once.
-
-    Args:
-        last_words: gives the line; of several ranks, rank 0 prints it.
-    """
-    received: list[int] = []
-
-    def end() -> None:
-        if os.environ.get('RANK', '0') == '0':  # a launcher also stops the others
-            print(last_words(), file=sys.stderr, flush=True)
-        # Without the usual end, which waits for loader workers and other ranks.
-        os._exit(128 + received[0])
-
-    def stop(number: int, frame: object) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        with signals_watched(partial(_watch, received=received, end=end)):
-            yield
-    except BaseException:  # the interruption may have led to any other error
-        if received:
-            end()
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _watch(reader: int, received: list[int], end: Callable[[], None]) -> None:
-    """Call ``end`` at a second signal, or if the first one is not handled in time."""
-    seen: list[int] = []
-    while True:
-        if not select.select([reader], [], [], _PATIENCE if seen else None)[0]:
-            break
-        numbers = os.read(reader, 64)
-        if not numbers:
-            os.close(reader)
-            return
-        seen += [number for number in numbers if number in (signal.SIGINT, signal.SIGTERM)]
-        if len(seen) > 1:
-            break
-    received[:] = received or seen
-    end()
-
-
 # What each process works on, by process number modulo the number of slots; forks share it.
 _SLOT, _SLOTS = 256, 256
 _work = mmap.mmap(-1, _SLOT * _SLOTS)
@@ -126,9 +71,8 @@ os.register_at_fork(
 
 
 def _start_loader_worker() -> None:
-    start_worker(_forks['parent'])
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent(_forks['parent'])
+    leave_signals_to(_forks['parent'])
 
 
 def note_work(name: str) -> None:

@@ -9,14 +9,10 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-
-from r2vos_mm.compat.checkpoint import read_checkpoint
+from run_states import differences, final_state
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = os.environ.get('R2VOS_KILL_SWEEP') == 'all'
@@ -35,7 +31,6 @@ MOMENTS = {
     'after the end': ('end', 0),
 }
 WORKERS = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
-TIMES = {'time', 'data_time', 'memory'}
 
 
 def sweep(folder: Path, jobs: list[dict]) -> list[dict]:
@@ -47,45 +42,6 @@ def sweep(folder: Path, jobs: list[dict]) -> list[dict]:
     done = subprocess.run([*script, *map(str, files)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(files[1].read_text())
-
-
-def final_state(folder: Path) -> dict[str, Any]:
-    """Return all that a run leaves, without times and places."""
-    checkpoints = {path.name: read_checkpoint(path) for path in folder.glob('*.pth')}
-    for checkpoint in checkpoints.values():
-        meta, hub = checkpoint['meta'], checkpoint['message_hub']
-        for key in ('cfg', 'time', 'experiment_name'):
-            del meta[key]
-            hub['runtime_info'].pop(key, None)
-        scalars = hub['log_scalars']
-        for key in [key for key in scalars if key.rpartition('/')[2] in TIMES]:
-            del scalars[key]
-        info = hub['runtime_info']
-        # The number of the current iteration, which a validation does not advance.
-        del info['iter']
-        info.pop('eta', None)
-        for key in ('last_ckpt', 'best_ckpt'):
-            info[key] = Path(info.get(key) or '').name
-    lines = (folder / 'losses.jsonl').read_text().splitlines()
-    losses = {(x['rank'], x['iter']): x['loss'] for x in map(json.loads, lines)}
-    pointer = Path((folder / 'last_checkpoint').read_text()).name
-    left = [path.name for path in folder.iterdir() if '.tmp' in path.name or '.skip' in path.name]
-    return dict(checkpoints=checkpoints, losses=losses, pointer=pointer, left=left)
-
-
-def differences(first: Any, second: Any, name: str = '') -> list[str]:
-    """Return the names of what is not bitwise equal."""
-    if isinstance(first, Mapping) and isinstance(second, Mapping):
-        missing = [f'{name}.{key}' for key in first.keys() ^ second.keys()]
-        return missing + [
-            found
-            for key in first.keys() & second.keys()
-            for found in differences(first[key], second[key], f'{name}.{key}')
-        ]
-    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
-        return differences(dict(enumerate(first)), dict(enumerate(second)), name)
-    equal = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
-    return [] if equal else [f'{name}: {first} != {second}']
 
 
 def check(undisturbed: dict, results: list[dict], folder: Path) -> list[str]:

@@ -12,7 +12,6 @@ import cv2
 import pytest
 from scripts import is_alive
 
-from r2vos_mm.utils import processes
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.processes import map_in_processes, one_opencv_thread
 
@@ -159,42 +158,6 @@ def started(code: str) -> tuple[subprocess.Popen, str]:
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process = subprocess.Popen([sys.executable, '-c', code], **pipes)
     return process, process.stdout.readline().strip()
-
-
-@pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_a_process_with_one_line(number: int, status: int) -> None:
-    process, _ = started(
-        'with ended_by_signals(lambda: "stopped; bye"):\n'
-        '    try:\n        print("ready", flush=True); time.sleep(60)\n'
-        '    finally:\n        raise RuntimeError("another error")'
-    )
-    process.send_signal(number)
-    assert process.communicate(timeout=10) == ('', 'stopped; bye\n')
-    assert process.returncode == status
-
-
-def test_a_second_signal_ends_a_blocked_process() -> None:
-    """The thread waits for a lock of C, where Python runs no handlers."""
-    process, _ = started(
-        'import ctypes\nlibrary, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)\n'
-        'with ended_by_signals(lambda: "stopped"):\n'
-        '    print("ready", flush=True)\n'
-        '    library.pthread_mutex_lock(lock); library.pthread_mutex_lock(lock)'
-    )
-    time.sleep(1)  # until it is in the second call
-    process.send_signal(signal.SIGINT)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.5)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=5) == ('', 'stopped\n')
-    assert process.returncode == 130
-
-
-def test_other_errors_pass_and_handlers_are_restored() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyError), processes.ended_by_signals(str):
-        raise KeyError
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_loader_workers_die_with_a_killed_process() -> None:

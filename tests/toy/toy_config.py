@@ -41,6 +41,7 @@ default_hooks = dict(
     exact_resume=dict(type='ExactResumeHook'),
     finite_loss=dict(type='FiniteLossHook'),
     resumed_settings=dict(type='ResumedSettingsHook'),
+    preemption=dict(type='PreemptionHook'),
 )
 custom_hooks = [dict(type='ToyHook')]
 log_processor = dict(by_epoch=False)

@@ -71,6 +71,7 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(save_best=save_best, **kwargs)
         self.strict_test = strict_test
         self._postponed: dict[str, Any] | None = None
+        self._saved_step: int | None = None
         self._resumed = False
 
     def before_run(self, runner: Runner) -> None:
@@ -149,6 +150,17 @@ class SafeCheckpointHook(CheckpointHook):
             meta = dict(epoch=runner.epoch, iter=runner.iter)
             self._save_checkpoint_with_step(runner, step, meta)
 
+    def save_now(self, runner: Runner, iteration: int) -> str:
+        """Save a checkpoint of a finished iteration unless there is one; call it on every rank.
+
+        Returns:
+            Path of the checkpoint.
+        """
+        if self._saved_step != iteration:
+            meta = dict(epoch=runner.epoch, iter=iteration)
+            self._save_checkpoint_with_step(runner, iteration, meta)
+        return self.last_ckpt
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note the precision; bring all entries but the weights into a plain form, in place."""
         precision = getattr(runner.optim_wrapper, 'precision', None)
@@ -196,6 +208,7 @@ class SafeCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
+        self._saved_step = step
         if not is_main_process():
             return
         pointer = os.path.join(runner.work_dir, POINTER)
