@@ -13,7 +13,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from run_states import differences, final_state
+from run_states import differences, final_state, last_state
 
 from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine import PreemptionHook, build_runner, read_config
@@ -62,15 +62,6 @@ def _handlers_are_restored() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def last_checkpoint(folder: Path, iteration: int) -> dict:
-    """Return what the last checkpoint holds, without which ones were kept before it."""
-    state = final_state(folder)
-    checkpoint = state['checkpoints'][f'iter_{iteration}.pth']
-    for key in ('keep_ckpt_ids', 'outdated_ckpt'):
-        checkpoint['message_hub']['runtime_info'].pop(key, None)
-    return {'checkpoint': checkpoint, 'losses': state['losses'], 'pointer': state['pointer']}
-
-
 def preempt(runner: Runner, *, status: int = 143) -> None:
     with pytest.raises(SystemExit) as stopped:
         runner.train()
@@ -88,7 +79,7 @@ def test_three_signals_change_nothing(make_runner: Callable[..., Runner], tmp_pa
         left.append((tmp_path / 'run' / 'last_checkpoint').read_text().rpartition('/')[2])
     make_runner('run', resume=True).train()
     assert left == ['iter_2.pth', 'iter_8.pth', 'iter_9.pth']
-    first, second = (last_checkpoint(tmp_path / name, 12) for name in ('unbroken', 'run'))
+    first, second = (last_state(tmp_path / name, 12) for name in ('unbroken', 'run'))
     assert len(first['losses']) == 12
     assert 'random_states' in first['checkpoint']
     assert differences(first, second) == []

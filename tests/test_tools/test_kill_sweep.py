@@ -1,4 +1,4 @@
-"""A training that is killed at any moment and resumed ends as if it had not been killed.
+"""A training that is killed or signalled at any moment and resumed ends as if it had not been.
 
 By default a few moments are tried. ``R2VOS_KILL_SWEEP=all`` tries every event of a run, in one
 process, with loader workers, and in two processes, two kills of one run, and random times.
@@ -9,10 +9,12 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from run_states import differences, final_state
+from run_states import differences, final_state, last_state
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = os.environ.get('R2VOS_KILL_SWEEP') == 'all'
@@ -44,7 +46,11 @@ def sweep(folder: Path, jobs: list[dict]) -> list[dict]:
     return json.loads(files[1].read_text())
 
 
-def check(undisturbed: dict, results: list[dict], folder: Path) -> list[str]:
+def check(
+    undisturbed: dict,
+    results: list[dict],
+    state: Callable[[Path], dict] = final_state,
+) -> list[str]:
     """Return what is wrong with the results."""
     wrong = []
     for result in results:
@@ -53,7 +59,7 @@ def check(undisturbed: dict, results: list[dict], folder: Path) -> list[str]:
             log = Path(f'{result["folder"]}.log').read_text()[-2000:]
             wrong.append(f'{name}: ended with {result["lives"]}\n{log}')
             continue
-        found = differences(undisturbed, final_state(Path(result['folder'])))
+        found = differences(undisturbed, state(Path(result['folder'])))
         wrong += [f'{name}: {text}' for text in found[:3]]
     return wrong
 
@@ -76,7 +82,7 @@ def test_some_moments(undisturbed: tuple[list[str], dict], tmp_path: Path) -> No
         jobs.append(dict(folder=f'run{number}', kill=[indices[before]]))
     results = sweep(tmp_path, jobs)
     assert all(result['lives'][0] == [-9] for result in results)
-    assert check(expected, results, tmp_path) == []
+    assert check(expected, results) == []
 
 
 @pytest.mark.skipif(not EVERYTHING, reason='R2VOS_KILL_SWEEP=all tries every moment')
@@ -96,6 +102,37 @@ def test_every_moment(tmp_path: Path, ranks: int, options: list[str], step: int)
     jobs = [dict(folder=f'run{n}', kill=kill, **shared) for n, kill in enumerate(kills)]
     results = sweep(tmp_path, jobs)
     killed = sum(-9 in statuses for result in results for statuses in result['lives'])
-    wrong = check(expected, results, tmp_path)
+    wrong = check(expected, results)
     print(f'{len(results)} runs, {killed} kills, {len(wrong)} differences')
+    assert wrong == []
+
+
+end_of_run = partial(last_state, iteration=12)
+
+
+@pytest.mark.slow
+def test_two_processes_signalled_three_times(tmp_path: Path) -> None:
+    """The first, the last and again the first rank receive SIGTERM; all leave together."""
+    shared = dict(ranks=2, signal='SIGTERM')
+    jobs = [
+        dict(folder=f'run{n}', kill=kill, **shared) for n, kill in enumerate([[], [20, -14, 14]])
+    ]
+    results = sweep(tmp_path, jobs)
+    assert [set(life) & {143} for life in results[1]['lives']] == [{143}, {143}, {143}, set()]
+    assert check(end_of_run(tmp_path / 'run0'), results, end_of_run) == []
+    log = (tmp_path / 'run1.log').read_text()
+    assert log.count('Stopped by SIGTERM after iteration') == 3
+
+
+@pytest.mark.skipif(not EVERYTHING, reason='R2VOS_KILL_SWEEP=all tries every moment')
+@pytest.mark.parametrize(('ranks', 'step'), [(1, 1), (2, 3)])
+def test_signals_at_every_moment(tmp_path: Path, ranks: int, step: int) -> None:
+    shared = dict(ranks=ranks, signal='SIGTERM')
+    start = sweep(tmp_path, [dict(folder='undisturbed', kill=[], **shared)])[0]
+    kills = [[n if n % 2 else -n] for n in range(1, len(start['events']) + 1, step)]
+    jobs = [dict(folder=f'run{n}', kill=kill, **shared) for n, kill in enumerate(kills)]
+    results = sweep(tmp_path, jobs)
+    wrong = check(end_of_run(tmp_path / 'undisturbed'), results, end_of_run)
+    left = sum(143 in result['lives'][0] for result in results)
+    print(f'{len(results)} runs, {left} left early, {len(wrong)} differences')
     assert wrong == []
