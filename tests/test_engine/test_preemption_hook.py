@@ -141,7 +141,10 @@ def test_wrong_settings(settings: dict, message: str) -> None:
 
 
 def test_epochs_are_not_left_in_between(make_runner: Callable[..., Runner], tmp_path: Path) -> None:
-    runner = make_runner(train_cfg=dict(_delete_=True, by_epoch=True, max_epochs=1))
+    sampler = dict(_delete_=True, type='DefaultSampler', shuffle=False)
+    changes = {'train_dataloader.sampler': sampler, 'val_cfg': None, 'val_dataloader': None}
+    changes |= {'val_evaluator': None, 'default_hooks.checkpoint.save_best': None}
+    runner = make_runner(train_cfg=dict(_delete_=True, by_epoch=True, max_epochs=1), **changes)
     runner.train()
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert 'PreemptionHook is not active: it needs SafeCheckpointHook and an iteration' in log

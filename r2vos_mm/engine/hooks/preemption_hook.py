@@ -38,7 +38,7 @@ class PreemptionHook(Hook):
 
     Args:
         signals: names of signals, such as ``('SIGTERM', 'SIGUSR1')``. Schedulers send SIGTERM
-            unless they are told otherwise.
+            unless they are told otherwise. Without any, the hook does nothing.
         exit_status: status of all ranks, for schedulers that requeue jobs by it. Defaults to
             128 + the number of the signal, 143 for SIGTERM.
 
@@ -65,6 +65,8 @@ class PreemptionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Note signals from now on."""
+        if not self.signals:
+            return
         hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         try:
             if not hooks or not isinstance(runner.train_loop, IterBasedTrainLoop):
