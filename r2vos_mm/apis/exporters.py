@@ -1,8 +1,9 @@
 """Export masks of expressions: YouTube-VIS, SA-Co/VEval, cut-outs, zip, labels, supervision.
 
-Masks are read one at a time from any container that :func:`~.mask_records.row_of` accepts. Readers
-of the JSON formats give :class:`~.mask_records.MaskRecord`, which is such a container, so that
-every format can be made from the files of another. Nothing here loads torch.
+Functions take ``masks`` (H, W) bool by ``masks[p][t]``, read one at a time, from any container that
+:func:`~.mask_records.row_of` accepts, with P ``texts`` and T ``frame_names``. Readers of the JSON
+formats give :class:`~.mask_records.MaskRecord`, which is such a container, so that every format can
+be made from the files of another. Nothing here loads torch.
 """
 
 from __future__ import annotations
@@ -103,9 +104,7 @@ def read_veval_results(
         min_score: tracks below it do not count; 0.5 is that of the SA-Co scores.
 
     Raises:
-        FileNotFoundError: a file does not exist.
-        ValueError: one has another form.
-        DataFileError: a run-length code is broken.
+        FileNotFoundError, ValueError, DataFileError: as :func:`read_veval`, of both files.
     """
     content = read_veval_file(veval_path)
     tracks = read_json(path)
@@ -183,17 +182,7 @@ def _as_text(code: Rle) -> Rle | None:
 def save_masks(
     folder: PathLike, masks: Any, *, texts: Sequence[str], frame_names: Sequence[str]
 ) -> list[Path]:
-    """Write ``<n>_<expression>/<frame>.png``, 255 = object, of every expression and frame.
-
-    Args:
-        folder: made if it does not exist.
-        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
-        texts: P expressions.
-        frame_names: T names.
-
-    Returns:
-        The folder of each expression.
-    """
+    """Write ``<n>_<expression>/<frame>.png``, 255 = object; return the folders."""
     folders = [Path(folder) / name for name in folder_names(texts)]
     for p, target in enumerate(folders):
         for name, content in _mask_pngs(row_of(masks, p), frame_names):
@@ -221,9 +210,7 @@ def save_cutouts(
     Args:
         folder: gets ``<n>_<expression>/<frame>.png`` for each expression that is found.
         frames: T frames (H, W, 3) uint8 RGB.
-        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
-        texts: P expressions.
-        frame_names: T names.
+        masks, texts, frame_names: see the module.
         found: P verdicts; None writes all.
 
     Returns:
@@ -266,14 +253,9 @@ def save_zip(
     frame_names: Sequence[str],
     summary: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write masks as PNGs, 255 = object, into a zip, atomically.
+    """Write ``<n>_<expression>/<frame>.png``, 255 = object, into a zip, atomically.
 
-    Args:
-        path: the zip; holds ``<n>_<expression>/<frame>.png`` of every expression and frame.
-        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
-        texts: P expressions.
-        frame_names: T names.
-        summary: content of ``result.json`` in the zip, such as verdicts; None for no such file.
+    ``summary`` is the content of ``result.json`` in it, such as verdicts; None for no such file.
     """
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, 'w') as archive:
         if summary is not None:
@@ -289,13 +271,8 @@ def save_zip(
 def label_maps(masks: Any, *, num_frames: int, scores: np.ndarray) -> Iterator[np.ndarray]:
     """Yield T maps (H, W): p + 1 where expression p has its mask, 0 elsewhere.
 
-    Where masks overlap, the expression with the highest score in the frame counts, of equal ones
-    the first. The values are uint8, or int32 for more than 255 expressions.
-
-    Args:
-        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
-        num_frames: T.
-        scores: (P, T).
+    Where masks overlap, the expression with the highest of the (P, T) scores in the frame counts,
+    of equal ones the first. The values are uint8, or int32 for more than 255 expressions.
     """
     rows = [row_of(masks, p) for p in range(len(scores))]
     kind = label_type(len(rows))
@@ -332,12 +309,8 @@ def detections(
     """Yield the ``supervision.Detections`` of T frames: the expressions with a mask in each.
 
     ``class_id`` is the position of the expression, ``tracker_id`` one more, ``confidence`` its
-    score in the frame, ``data['class_name']`` its text, and ``xyxy`` the box of its mask.
-
-    Args:
-        masks: masks by ``masks[p][t]``, see :func:`~.mask_records.row_of`.
-        texts: P expressions.
-        scores: (P, T).
+    score in the frame of ``scores`` (P, T), ``data['class_name']`` its text, and ``xyxy`` the box
+    of its mask.
 
     Raises:
         UserError: supervision is not installed.

@@ -201,16 +201,9 @@ def write_gated(
 ) -> None:
     """Write the masks of a video as ``<folder>/<video>/<expression>/<frame>.png``, 255 = object.
 
-    Masks of pairs that are not found are empty. Frames whose mask is missing or broken are left
-    out, so that scoring reports them.
-
-    Args:
-        task: the video.
-        masks: of :func:`open_predictions`.
-        size: (H, W) of its annotation.
-        folder: made if it does not exist.
-        found: verdicts by pair id.
-        threshold: values from here on are foreground; None for all above 0.
+    Masks (H, W) = ``size`` of pairs that are not ``found`` are empty. Frames whose mask is missing
+    or broken are left out, so that scoring reports them. Values from ``threshold`` on are
+    foreground; None takes all above 0.
     """
     for pair in task.pairs:
         if not masks.is_complete(pair.folder, len(task.frames)):
@@ -237,17 +230,7 @@ def score_gated(
     reading: Reading | None = None,
     processes: int = 1,
 ) -> tuple[EvalSet, Outcome]:
-    """Write the gated masks into a folder and score them and the given ones.
-
-    Args:
-        tasks: the videos and pairs.
-        masks: of :func:`open_predictions`.
-        truth: their annotation.
-        folder: gets the gated masks.
-        consensus: by pair id.
-        gate_threshold: pairs with less are emptied.
-        reading: how to read the masks.
-        processes: number of processes that score.
+    """Write the masks, gated by the consensus of each pair, into a folder; score both.
 
     Returns:
         The scores, those of the given masks as ``before_gate``; and what was wrong with the files.

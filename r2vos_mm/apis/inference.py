@@ -227,14 +227,9 @@ def model_windows(
     on_progress: Callable[[int, int], None] | None = None,
     clock: StageClock | None = None,
 ) -> Iterator[Tensor]:
-    """Yield windows (T_i, 3, H, W), normalised and on the model's device.
+    """Yield windows (T_i, 3, H, W) of the frames in each cut, normalised, on the model's device.
 
-    Args:
-        model: of :func:`init_model`.
-        source: T frames.
-        cuts: consecutive windows.
-        on_progress: called with (frames done, T) after each window.
-        clock: measures the stages.
+    ``on_progress`` is called with (frames done, T) after each window, ``clock`` measures stages.
     """
     clock = clock or StageClock()
     frames, to_input = iter(source), ModelInput(model)

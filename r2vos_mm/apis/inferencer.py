@@ -280,12 +280,7 @@ class R2VOSInferencer(BaseInferencer):
 
     @staticmethod
     def list_models(scope: str | None = _SCOPE, patterns: str = '.*') -> list[str]:
-        """Return names and aliases that ``model`` takes.
-
-        Args:
-            scope: package whose models are listed.
-            patterns: regular expression that begins the names.
-        """
+        """Return names and aliases that ``model`` takes, those that match ``patterns``."""
         if scope not in (None, _SCOPE):
             return BaseInferencer.list_models(scope, patterns)
         return [name for name in listed_names() if re.match(patterns, name)]

@@ -226,11 +226,8 @@ def read_window(
 ) -> Tensor:
     """Return at most ``count`` frames of a video as the network takes them, (T, 3, H, W) uint8.
 
-    Args:
-        cfg: config with the test pipeline that resizes frames.
-        video: file or folder; None for the sample video in configs/samples.
-        count: number of frames.
-        size: (H, W) to resize the result to.
+    They are resized by the config's test pipeline and then to ``size`` (H, W). A video of None is
+    the sample video in configs/samples.
     """
     if video is None:
         video = content_root() / 'configs/samples/refshapes.mp4'
@@ -247,11 +244,8 @@ def export_examples(
 ) -> list[Example]:
     """Return examples of one shape: frames of a video and random ones, full and short windows.
 
-    Args:
-        network: the network.
-        frames: (T, 3, H, W) uint8 of a video.
-        length: frames of a window.
-        texts: P expressions of the video; their words in reverse order go with random frames.
+    Windows have ``length`` frames. The P expressions of the video, their words in reverse order, go
+    with random frames.
     """
     generator = torch.Generator().manual_seed(0)
     shape = length, *frames.shape[1:]

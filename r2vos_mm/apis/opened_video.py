@@ -67,10 +67,7 @@ class OpenedVideo:
 
     @quiet()
     def ask(self, texts: str | Sequence[str]) -> VideoSegmentation:
-        """Segment the objects that expressions name, as :func:`segment_video` does.
-
-        Args:
-            texts: one or P expressions.
+        """Segment the objects that one or P expressions name, as :func:`segment_video` does.
 
         Raises:
             ValueError: no expression or an empty one, or the video was closed.

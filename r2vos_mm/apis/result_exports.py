@@ -38,10 +38,9 @@ class ResultExports:
         )
 
     def to_coco_rle(self, path: PathLike | None = None) -> list[dict[str, Any]]:
-        """Return one dict per expression, see :mod:`~.mask_records`.
+        """Return one dict per expression, see :mod:`~.mask_records`; write them to ``path``.
 
-        Args:
-            path: file to write; JSON Lines for the suffix ``.jsonl``, else JSON.
+        The file has JSON Lines for the suffix ``.jsonl``, else JSON.
         """
         records = self.records()
         if path is not None:
@@ -59,8 +58,7 @@ class ResultExports:
     def to_labels(self, path: PathLike | None = None) -> np.ndarray:
         """Return (T, H0, W0): p + 1 where expression p has its mask, see :func:`.label_maps`.
 
-        Args:
-            path: ``.npy`` file to write frame by frame; the result is then read from it on access.
+        A ``.npy`` file at ``path`` is written frame by frame; the result is read from it on access.
         """
         shape, kind = self.masks.shape[1:], exporters.label_type(len(self.texts))
         labels = exporters.label_maps(self.rows(), num_frames=shape[0], scores=self.scores)

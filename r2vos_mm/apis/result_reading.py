@@ -25,14 +25,9 @@ def result_of(
     *,
     compress: bool = False,
 ) -> VideoSegmentation:
-    """Return the result for a whole video.
+    """Return the result for a whole video, from the predictions for all windows of its frames.
 
-    Args:
-        video: predictions for all its windows.
-        source: its frames.
-        texts: P expressions.
-        size: (H0, W0) of the frames.
-        compress: give masks as :class:`CompressedMasks`, not as an array.
+    ``size`` is (H0, W0) of the frames; with ``compress``, masks are :class:`CompressedMasks`.
     """
     evidence, config = video.evidence, video.config
     shape = (len(texts), evidence.num_frames, *size)

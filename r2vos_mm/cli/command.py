@@ -25,12 +25,9 @@ def run_command(
     *,
     prog: str | None = None,
 ) -> int:
-    """Run a command and return its exit status.
+    """Run the module of a command and return its exit status.
 
-    Args:
-        command: module with ``add_arguments`` and ``run``.
-        arguments: command line; by default that of the process.
-        prog: name in messages; by default that of the running script.
+    ``arguments`` are by default those of the process, ``prog`` is the name of the running script.
 
     Raises:
         SystemExit: after an error or a signal, as :func:`r2vos_mm.utils.cli.short_errors` says.

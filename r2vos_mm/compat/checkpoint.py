@@ -50,11 +50,7 @@ def admitted_classes(classes: Sequence[type]) -> AbstractContextManager:
 
 
 def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:
-    """Read a local checkpoint without running code from it.
-
-    Args:
-        filename: Path of the file.
-        map_location: As in ``torch.load``.
+    """Read a local checkpoint without running code from it; ``map_location`` as in ``torch.load``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -121,14 +117,10 @@ def load_from_http(
 
 
 def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
-    """Read a checkpoint without running code from it, wherever it is.
-
-    Args:
-        source: Path, http(s) address, or another address that MMEngine has a loader for.
-        map_location: As in ``torch.load``.
+    """Read a checkpoint without running code from it: a path, or an address that MMEngine can load.
 
     Raises:
-        FileNotFoundError, CheckpointReadError: As :func:`read_checkpoint`; also if it cannot be
+        FileNotFoundError, CheckpointReadError: as :func:`read_checkpoint`; also if it cannot be
             downloaded.
     """
     with safe_loaders():
@@ -169,13 +161,12 @@ def save_plain(content: Any, path: str | Path) -> None:
 def to_plain(value: Any, where: str = 'checkpoint') -> Any:
     """Copy ``value`` as tensors, built-in containers and built-in scalars.
 
-    Args:
-        value: Any object; numpy scalars and arrays, paths, configs and other mappings and sequences
-            are converted, tensors are kept.
-        where: Name of ``value`` in error messages.
+    NumPy scalars and arrays, paths, configs and other mappings and sequences are converted, tensors
+    are kept.
 
     Raises:
-        CheckpointContentError: an object in ``value`` has no plain form; names it and its place.
+        CheckpointContentError: an object in ``value`` has no plain form; names it and its place in
+            ``where``.
     """
     if isinstance(value, torch.Tensor) or type(value) in _EXACT_TYPES:
         return value

@@ -39,14 +39,13 @@ def read_released(
     """Convert a released checkpoint to the format of this package.
 
     Args:
-        released: Format of the source.
-        config: Config of the segmentor that the weights belong to.
-        source: The released file.
-        leave_out: Prefix of the names of weights to skip, for a checkpoint that initializes a
-            training run.
+        released: format of the source.
+        config: config of the segmentor that the weights belong to.
+        source: the released file.
+        leave_out: prefix of the names of weights to skip, for a checkpoint that initializes a run.
 
     Raises:
-        CheckpointMismatchError: The weights do not fit the config completely, or ``leave_out``
+        CheckpointMismatchError: the weights do not fit the config completely, or ``leave_out``
             matches no weight.
     """
     converted = released.to_ours(read_released_checkpoint(source), source=str(source))
@@ -91,13 +90,10 @@ def restore_released(released: ReleasedFormat, config: Mapping, source: Path) ->
 def initial_weights(config: Mapping, source: Path, *, language_model: bool = True) -> ConvertedFile:
     """Return the weights of a ReferFormer checkpoint that fit an R2-VOS, and list the others.
 
-    Args:
-        config: Config of the segmentor to initialize.
-        source: The released file.
-        language_model: Whether to keep the language model of the file.
+    Without ``language_model``, that of the file is left out.
 
     Raises:
-        CheckpointMismatchError: The file contains no weights of the model.
+        CheckpointMismatchError: the file contains no weights of the model.
     """
     state = read_released_checkpoint(source)
     converted = R2VOS.to_ours(state, source=str(source), partial=True)
@@ -128,15 +124,11 @@ def initial_weights(config: Mapping, source: Path, *, language_model: bool = Tru
 def read_backbone(
     config: Mapping, source: Path, *, check: Callable[[nn.Module], None] | None = None
 ) -> ConvertedFile:
-    """Convert a checkpoint of a backbone.
-
-    Args:
-        config: Config of the segmentor with the backbone, which is not initialized.
-        source: File to convert.
-        check: Raises ``CheckpointMismatchError`` if the backbone is not supported.
+    """Convert a checkpoint of a backbone to that of a segmentor's config.
 
     Raises:
-        CheckpointMismatchError: The weights do not fit the backbone, or the config has none.
+        CheckpointMismatchError: the weights do not fit the backbone, the config has none, or
+            ``check`` raises it for a backbone that is not supported.
     """
     if 'backbone' not in config:
         raise CheckpointMismatchError('The model of the config has no backbone.')

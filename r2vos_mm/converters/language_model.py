@@ -12,17 +12,13 @@ LANGUAGE_MODEL = 'text_encoder.language_model.'
 
 
 def roberta_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the configuration, in the form of transformers, of the RoBERTa in some weights.
+    """Return the configuration for transformers of the RoBERTa in a segmentor's weights.
 
-    Args:
-        weights: Tensors of a segmentor by the names of this package.
-
-    Returns:
-        What ``TransformerTextEncoder(language_model=...)`` takes. What shapes do not tell has the
-        values of every published RoBERTa, such as heads of 64 channels.
+    ``TransformerTextEncoder(language_model=...)`` takes it. What shapes do not tell has the values
+    of every published RoBERTa, such as heads of 64 channels.
 
     Raises:
-        CheckpointMismatchError: The weights do not contain a RoBERTa.
+        CheckpointMismatchError: the weights do not contain a RoBERTa.
     """
     shapes = {
         name.removeprefix(LANGUAGE_MODEL): tuple(tensor.shape)

@@ -119,14 +119,11 @@ class ReleasedFormat:
     ) -> Conversion:
         """Bring released weights to the names of this package.
 
-        Args:
-            state: Tensors by released name.
-            source: What to call their origin in messages.
-            partial: Report names without a rule instead of refusing them, as for a checkpoint of
-                another method that initialises a model.
+        With ``partial``, names without a rule are reported instead of refused, as for a checkpoint
+        of another method that initialises a model.
 
         Raises:
-            CheckpointMismatchError: Naming the source and the first names that do not fit.
+            CheckpointMismatchError: names ``source`` and the first names that do not fit.
         """
         state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
         aliases = self._check_aliases(state, source)
@@ -150,13 +147,10 @@ class ReleasedFormat:
     ) -> Conversion:
         """Bring our weights to their released names, the inverse of :meth:`to_ours`.
 
-        Args:
-            state: Tensors of a model that has a released counterpart, language model included. Any
-                tensors of their shapes will do, such as gradients.
-            source: What to call their origin in messages.
+        They include the language model; any tensors of their shapes will do, such as gradients.
 
         Raises:
-            CheckpointMismatchError: Naming the source and the first names without a counterpart.
+            CheckpointMismatchError: names ``source`` and the first names without a counterpart.
         """
         implied, backbone, others = _split(state, _BACKBONE)
         renamed = self.table.to_released(others)
@@ -238,16 +232,10 @@ def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the buffers of relative positions that a released Swin or Video Swin stores.
+    """Return the int64 buffers of relative positions that a released Swin or Video Swin stores.
 
     They are not learned: they follow from the window, which the number of rows of a table of biases
     gives (7x7, and 8x7x7 in Video Swin). Code that loads strictly needs them.
-
-    Args:
-        state: Weights by released name.
-
-    Returns:
-        int64 (M, M) for each table in ``state``, M the tokens of a window.
     """
     buffers = {}
     for name, table in state.items():
@@ -262,16 +250,12 @@ def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def load_converted(
     model: nn.Module, weights: dict[str, Tensor], *, source: str, partial: bool = False
 ) -> FitReport:
-    """Load converted weights, every tensor accounted for.
+    """Load converted weights into the model of their config, every tensor accounted for.
 
-    Args:
-        model: Model of the config that belongs to the weights.
-        weights: By the names of this package.
-        source: What to call their origin in messages.
-        partial: Load what fits, for initialisation by a checkpoint of another method.
+    With ``partial``, what fits is loaded, for initialisation by a checkpoint of another method.
 
     Raises:
-        CheckpointMismatchError: Shapes or names differ, or with ``partial`` all of them; nothing
+        CheckpointMismatchError: shapes or names differ, or with ``partial`` all of them; nothing
             is loaded then.
     """
     report = compare_weights(model, weights, source=source, hooks=False)

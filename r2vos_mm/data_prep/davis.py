@@ -24,11 +24,8 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
     """Write sentences and categories, and link frames and masks, of both splits.
 
     ``DAVIS`` and ``davis_text_annotations`` stay in ``data_root``, where scoring on
-    ``Annotations_unsupervised`` finds the masks.
-
-    Args:
-        data_root: folder with these two; the layout is written beside them.
-        problems: list to which objects are added that one of the files does not describe.
+    ``Annotations_unsupervised`` finds the masks; the layout is written beside them. Objects that
+    one of the files does not describe are added to ``problems``.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing, or a line cannot be parsed.

@@ -90,8 +90,7 @@ def prepare(
         name: data set, one of :data:`KNOWN_SETS`.
         download_dir: folder with the downloads, as archives (zip, tar) or unpacked, at any depth.
         data_root: folder of the data set; created if needed.
-        limits: refuse archives that unpack to more.
-        progress: show a progress bar.
+        limits, progress: refuse archives that unpack to more; show a progress bar.
 
     Raises:
         NotADirectoryError: ``download_dir`` is not a folder.

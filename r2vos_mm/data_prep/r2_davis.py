@@ -168,8 +168,7 @@ def write_r2_davis(
     """Write the pairs file, and with ``davis`` the expressions and links to frames and masks.
 
     Args:
-        pairs: result of :func:`build_r2_davis`.
-        expressions: its first argument.
+        pairs, expressions: result of :func:`build_r2_davis` and its first argument.
         data_root: folder of the data set.
         davis: folder of DAVIS 2017 with ``JPEGImages/480p`` and ``Annotations/480p`` (of the
             semi-supervised task), or these without ``480p``; None: pairs only.

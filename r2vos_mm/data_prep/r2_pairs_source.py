@@ -69,16 +69,11 @@ class PairSource:
 def read_source(
     expressions: Path, *, categories: Path | None = None, video_ids: Collection[str] | None = None
 ) -> PairSource:
-    """Read expressions and categories.
+    """Read expressions, and their categories from another file or, if None, from the same.
 
     An expression without object gets that of the same expression in the categories file, if this
     is the owners' first release. If the files have no categories, the nouns of a video's
-    expressions are used instead.
-
-    Args:
-        expressions: file of expressions.
-        categories: file of categories; None takes those of the expressions file, if any.
-        video_ids: the videos to use; None: all.
+    expressions are used instead. ``video_ids`` are the videos to use; None takes all.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing or not understood, or no expression is

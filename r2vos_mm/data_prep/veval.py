@@ -23,12 +23,9 @@ def build_veval(
     """Return the SA-Co/VEval form of a data set; its file names are ``<video>/<frame>.jpg``.
 
     Each object of an expression becomes a track. Without public masks the file has none. The rows
-    of a pairs file are kept whole, so that :func:`~r2vos_mm.utils.veval_file.pairs_of` returns it.
-
-    Args:
-        reader: config of the data set class that reads the data.
-        data_root: folder of the data set.
-        pairs_file: pairs file; None for the expressions of the data set.
+    of a pairs file are kept whole, so that :func:`~r2vos_mm.utils.veval_file.pairs_of` returns it;
+    without one, the pairs are the expressions of the data set. ``reader`` is the config of the
+    data set class.
 
     Raises:
         DataFileError: a frame or mask cannot be read.

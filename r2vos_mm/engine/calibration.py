@@ -54,15 +54,10 @@ def add_calibration(checkpoint: Mapping[str, Any], calibration: Calibration) -> 
 def use_calibration(
     cfg: Any, calibration: Calibration, options: Mapping[str, Any], *, source: str
 ) -> None:
-    """Set temperature and threshold of a config, unless an option sets them, and log the origin.
+    """Set temperature and threshold of a config from a checkpoint, and log the origin, ``source``.
 
-    The threshold of metrics and of the visualizer follows.
-
-    Args:
-        cfg: config with ``model``; changed in place.
-        calibration: of a checkpoint.
-        options: what the caller set by dotted keys, which precedes the checkpoint.
-        source: name of the checkpoint.
+    What the caller set by dotted keys, ``options``, comes first. The threshold of metrics and of
+    the visualizer follows.
     """
     test_cfg = cfg.model.setdefault('test_cfg', {})
     verdict = test_cfg.get('verdict', 'cycle')

@@ -95,11 +95,7 @@ def check_settings(cfg: Config, *, only: Collection[str] | None = None) -> None:
 
     Options are compared with the parameters of the class that a ``type`` names, before anything is
     built. Variables at the top of a Python config are meant for use in it; those that are used
-    nowhere are warned about.
-
-    Args:
-        cfg: the config.
-        only: keys at the top to look at; None looks at everything.
+    nowhere are warned about. ``only`` are the keys at the top to look at; None takes all.
 
     Raises:
         UsageError: names the path of each setting, with a suggestion.

@@ -127,11 +127,7 @@ def newest_checkpoint(folder: Path, *, set_aside: bool) -> Path | None:
 
     The pointer ``last_checkpoint`` is not needed, and the path in it may be outdated. If it names a
     checkpoint with fewer iterations that was written later, those with more are of an earlier run.
-
-    Args:
-        folder: the work folder.
-        set_aside: whether to rename the checkpoints that are skipped, so that the run does not
-            overwrite them.
+    With ``set_aside``, checkpoints that are skipped are renamed, so that they are not overwritten.
     """
     pointed = _pointed_checkpoint(folder)
     for path in numbered_checkpoints(folder):

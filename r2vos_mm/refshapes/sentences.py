@@ -287,14 +287,10 @@ def _other_videos(
 def draw_negatives(
     sentence: Sentence, key: str, video: str, facts: Mapping[str, Facts], count: int
 ) -> list[tuple[str, str, str]]:
-    """Draw (kind, video shown, text) of the negatives of a sentence.
+    """Draw (kind, video shown, text) of at most ``count`` negatives of each kind for a sentence.
 
-    Args:
-        sentence: a sentence about ``video``.
-        key: text that identifies it; all choices derive from its SHA-256.
-        video: a key of ``facts``.
-        facts: those of all videos.
-        count: maximum number of negatives of each kind.
+    All choices derive from the SHA-256 of ``key``, which identifies the sentence. It is about
+    ``video``, one of those that ``facts`` describes.
     """
     others = _other_videos(sentence, key, video, facts, count)
     found = [('other_video', other, sentence.text()) for other in others]

@@ -324,11 +324,7 @@ def build_app(
 ) -> Starlette:
     """Build the application; when it ends, jobs are cancelled and the store is removed.
 
-    Args:
-        store: the clips.
-        segment: segments one clip, see :class:`JobQueue`.
-        about: see :class:`Page`.
-        hosts, loopback_only: see :class:`Guard`.
+    Arguments are those of :class:`JobQueue`, :class:`Page` and :class:`Guard`.
     """
     limits = store.limits
     jobs = JobQueue(segment, max_jobs=limits.jobs, max_results=limits.results)

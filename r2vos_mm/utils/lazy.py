@@ -52,8 +52,7 @@ def attach(
 def register_all_modules(init_default_scope: bool = True) -> None:
     """Import all rooms, so that their classes are in the registries, as OpenMMLab tools expect.
 
-    Args:
-        init_default_scope: Also make ``r2vos_mm`` the default scope of MMEngine's registries.
+    With ``init_default_scope``, ``r2vos_mm`` becomes the default scope of MMEngine's registries.
     """
     for room in ROOMS:
         load_all(f'r2vos_mm.{room}')

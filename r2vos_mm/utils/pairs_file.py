@@ -29,11 +29,7 @@ _HASHED_KEYS = ('video', 'exp_video', 'exp_id', 'label', 'kind', 'rank', 'exp')
 
 
 def read_pair_rows(path: Path, problems: ProblemList | None = None) -> list[dict[str, Any]]:
-    """Return the usable rows of a pairs file in their order.
-
-    Args:
-        path: the file.
-        problems: list to which the other rows are added; None raises for them instead.
+    """Return the usable rows of a pairs file in their order; the others are added to ``problems``.
 
     Raises:
         FileNotFoundError: the file does not exist.

@@ -47,20 +47,16 @@ def scored_ids(
     problems: ProblemList,
     folders: Collection[str] = (),
 ) -> set[str]:
-    """Return the listed videos that are scored.
+    """Return those of the ``listed`` validation videos that are scored.
 
     The first of these that applies:
 
-    1. the videos that the removed list of the test split does not name, if the file exists;
+    1. the videos that the removed list of the test split does not name, if ``test_file`` exists;
     2. all videos, if the list is that of another data set or names no more than 202 videos;
-    3. those with a folder of frames, if there are 202 such folders;
+    3. those with a folder of frames, if there are 202 such ``folders``;
     4. those among the 202 bundled ids.
 
-    Args:
-        listed: ids of the videos in the validation list.
-        test_file: the removed ``meta_expressions.json`` of the test split.
-        problems: list to which missing and extra videos are added.
-        folders: names of the folders of frames.
+    Missing and extra videos are added to ``problems``.
     """
     if test_file.is_file():
         return set(listed) - set(read_expressions(test_file))

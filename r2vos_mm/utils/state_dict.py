@@ -107,13 +107,12 @@ def compare_weights(
     """Compare the weights in ``checkpoint`` with those of ``model``, changing neither.
 
     Args:
-        model: The model, without a parallel wrapper.
-        checkpoint: A state dict, or a mapping that holds one under ``state_dict``.
-        source: What to call the checkpoint in messages.
-        ignored: Names to list in the report as left out of the file.
-        hooks: Whether functions that modules registered with
-            ``register_load_state_dict_post_hook`` may take names off ``missing_keys``, as they do
-            when PyTorch loads: for instance those of a frozen text encoder that is not saved.
+        model: the model, without a parallel wrapper.
+        checkpoint: a state dict, or a mapping that holds one under ``state_dict``.
+        source: what to call the checkpoint in messages.
+        ignored: names to list in the report as left out of the file.
+        hooks: whether ``register_load_state_dict_post_hook`` of modules may take names off
+            ``missing_keys``, as when PyTorch loads: those of a text encoder that is not saved.
     """
     wanted, given = tensors_of(model), weights_of(checkpoint)
     differences = {

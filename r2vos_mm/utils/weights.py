@@ -115,15 +115,10 @@ def package_folders(source: str) -> list[Path]:
 
 
 def package_weights(source: str, pattern: str, *, sha256: Collection[str]) -> Path:
-    """Return the weight file in an installed Python package.
-
-    Args:
-        source: ``package:NAME``.
-        pattern: glob pattern of the file in the folder of the package.
-        sha256: SHA-256 of the published files, in hexadecimal digits.
+    """Return the file in the installed Python package ``package:NAME`` that matches a glob pattern.
 
     Raises:
-        WeightsError: the package is not installed, has no such file, or another one.
+        WeightsError: the package is not installed, or its file has none of the published SHA-256.
     """
     files = [file for folder in package_folders(source) for file in sorted(folder.glob(pattern))]
     for file in files:
@@ -141,9 +136,6 @@ def fetch_pretrained(model: Mapping) -> None:
     """Download what a model's config starts from, and fail now if something is missing.
 
     In distributed runs the first process of each machine downloads; the others go on.
-
-    Args:
-        model: config of a model, before it is built.
 
     Raises:
         WeightsError: a ``Pretrained`` checkpoint does not exist or cannot be downloaded.

@@ -37,11 +37,7 @@ def add_released(parser: argparse.ArgumentParser) -> None:
 
 
 def run_released(method: str, args: argparse.Namespace) -> None:
-    """Convert one checkpoint from or to a released format.
-
-    Args:
-        method: name of the format in :mod:`r2vos_mm.converters`.
-        args: of :func:`add_released`.
+    """Convert a checkpoint from or to the format ``method`` of :mod:`r2vos_mm.converters`.
 
     Raises:
         UsageError: ``--leave-out`` in the other direction.
@@ -64,12 +60,7 @@ def run_released(method: str, args: argparse.Namespace) -> None:
 def run_backbone(
     args: argparse.Namespace, *, check: Callable[[nn.Module], None] | None = None
 ) -> None:
-    """Convert one checkpoint of a backbone to that of a config.
-
-    Args:
-        args: of :func:`add_files`.
-        check: raises ``CheckpointMismatchError`` if the command does not support the backbone.
-    """
+    """Convert a checkpoint of a backbone to that of a config; ``check`` raises for others."""
 
     def convert(config: Mapping) -> ConvertedFile:
         from r2vos_mm.converters import read_backbone
@@ -80,11 +71,7 @@ def run_backbone(
 
 
 def write_converted(args: argparse.Namespace, convert: Callable[[Mapping], ConvertedFile]) -> None:
-    """Print the report of a conversion and write its result atomically.
-
-    Args:
-        args: ``config``, ``target`` and ``overwrite``.
-        convert: function from the model of the config to the result.
+    """Print the report of a conversion of the config's model, and write its result atomically.
 
     Raises:
         UsageError: the target exists or cannot be written.

@@ -159,15 +159,10 @@ def _visualizer(runner: Runner) -> ReferringVisualizer:
 def sample_frames(
     sample: ReferringDataSample, data_batch: dict | None, position: int
 ) -> Sequence[np.ndarray]:
-    """Return the frames of a sample: its files, or the inputs if it comes from a video file.
+    """Return the T frames (H, W, 3) uint8 RGB of a sample.
 
-    Args:
-        sample: with ``frame_paths`` in its metainfo, or without.
-        data_batch: batch of the loader; ``inputs`` is a list of (T, 3, H, W) uint8 tensors.
-        position: position of the sample in the batch.
-
-    Returns:
-        A sequence of T RGB frames (H, W, 3) uint8.
+    They are those of its files (``frame_paths``), or for a video file those of the batch's
+    ``inputs``, of which the sample has number ``position``.
 
     Raises:
         ValueError: there are neither files nor uint8 inputs.
