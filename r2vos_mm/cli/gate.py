@@ -24,6 +24,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r2vos_mm.apis.build_model import add_device_options
 from r2vos_mm.utils.cli import (
@@ -33,6 +34,10 @@ from r2vos_mm.utils.cli import (
     check_outputs,
     probability,
 )
+
+if TYPE_CHECKING:
+    from r2vos_mm.apis.scoring import Outcome
+    from r2vos_mm.evaluation.metrics.metric_values import EvalSet
 
 NUM_SHOWN = 20
 DEFAULT_THRESHOLD = 0.5
@@ -79,8 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Gate, score, print and write; exit with status 2 if predictions were not read."""
-    from r2vos_mm.apis.gating import open_predictions, score_gated
-    from r2vos_mm.apis.scoring import BOUND_TH, Reading, find_ground_truth
+    from r2vos_mm.apis.scoring import BOUND_TH
     from r2vos_mm.evaluation.metrics.metric_values import metric_values
     from r2vos_mm.evaluation.metrics.report import format_table, write_results
     from r2vos_mm.utils.cli import check_writable
@@ -89,21 +93,7 @@ def run(args: argparse.Namespace) -> None:
     check_options(args)
     check_writable(args.out, what='--out', is_folder=True)
     try:
-        truth, tasks = find_ground_truth(args.gt, args.expressions, args.pairs)
-        veval = args.veval or (args.gt if args.gt.is_file() else None)
-        masks = open_predictions(args.pred, tasks, veval=veval)
-        check_folder(args.out, masks.path)
-        consensus, threshold = verdicts(args, tasks)
-        eval_set, given = score_gated(
-            tasks,
-            masks,
-            truth,
-            args.out,
-            consensus=consensus,
-            gate_threshold=threshold,
-            reading=Reading(args.missing_is_empty, args.threshold),
-            processes=args.processes,
-        )
+        eval_set, given = gate_masks(args)
     except ValueError as error:
         raise UsageError(str(error)) from error
     for problem in (*given.unscored, *given.unread, *given.problems)[:NUM_SHOWN]:
@@ -111,11 +101,26 @@ def run(args: argparse.Namespace) -> None:
     values = metric_values(eval_set)
     print(format_table(eval_set, values))
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
-    kept = sum(pair.consensus >= threshold for pair in eval_set.pairs)
+    kept = sum(pair.consensus >= eval_set.gate_threshold for pair in eval_set.pairs)
     print(f'{args.out}: masks of {len(eval_set.pairs)} pairs, {kept} of them kept')
     if given.unscored or given.unread and not args.missing_is_empty:
         print(f'error: {len(given.unread)} predictions were not read', file=sys.stderr)
         raise SystemExit(2)
+
+
+def gate_masks(args: argparse.Namespace) -> tuple[EvalSet, Outcome]:
+    """Write the gated masks; return their scores, and what was wrong with the files."""
+    from r2vos_mm.apis.gating import open_predictions, score_gated
+    from r2vos_mm.apis.scoring import Reading, find_ground_truth
+
+    truth, tasks = find_ground_truth(args.gt, args.expressions, args.pairs)
+    veval = args.veval or (args.gt if args.gt.is_file() else None)
+    masks = open_predictions(args.pred, tasks, veval=veval)
+    check_folder(args.out, masks.path)
+    consensus, threshold = verdicts(args, tasks)
+    reading = Reading(args.missing_is_empty, args.threshold)
+    options = dict(reading=reading, processes=args.processes, gate_threshold=threshold)
+    return score_gated(tasks, masks, truth, args.out, consensus=consensus, **options)
 
 
 def check_options(args: argparse.Namespace) -> None:

@@ -157,7 +157,20 @@ def read_table(path: Path) -> list[Row]:
     header = re.split('[\r\n]', body, maxsplit=1)[0]
     delimiter = stated[1] if stated else max(',;\t', key=header.count)
     lines = _cells(path, body, delimiter, skipped_lines=int(stated is not None))
-    names = [name.strip().lower() for name in next(lines, (1, []))[1]]
+    names = _checked_names([name.strip().lower() for name in next(lines, (1, []))[1]], path, header)
+    rows = []
+    for line, cells in lines:
+        if problem := _cells_problem(cells, names, delimiter):
+            raise ValueError(f'{path}, line {line} has {problem}')
+        if any(cells):
+            found = dict(zip(names, (_LINE_BREAKS.sub(' ', cell).strip() for cell in cells)))
+            rows.append(Row(line, *(found.get(name, '') for name in Row._fields[1:])))
+    if not rows:
+        raise ValueError(f'{path} has no row below its first line')
+    return rows
+
+
+def _checked_names(names: list[str], path: Path, header: str) -> list[str]:
     missing = [name for name in _COLUMNS if name not in names]
     twice = [name for name in Row._fields if names.count(name) > 1]
     if missing or twice:
@@ -166,24 +179,18 @@ def read_table(path: Path) -> list[Row]:
             f'{path} has {what} in its first line, which is {header[:100]!r}. '
             'Expected: video,obj_id,category,exp'
         )
-    rows = []
-    for line, cells in lines:
-        if any(cells[len(names) :]):
-            raise ValueError(
-                f'{path}, line {line} has {len(cells)} cells, the first line {len(names)}: put '
-                f'sentences that contain {delimiter!r} in double quotes'
-            )
-        if any(_hides_row(cell, names, delimiter) for cell in cells):
-            raise ValueError(
-                f'{path}, line {line} has a cell that contains the rows below it: a double quote '
-                'is not closed'
-            )
-        if any(cells):
-            found = dict(zip(names, (_LINE_BREAKS.sub(' ', cell).strip() for cell in cells)))
-            rows.append(Row(line, *(found.get(name, '') for name in Row._fields[1:])))
-    if not rows:
-        raise ValueError(f'{path} has no row below its first line')
-    return rows
+    return names
+
+
+def _cells_problem(cells: Sequence[str], names: Sequence[str], delimiter: str) -> str | None:
+    if any(cells[len(names) :]):
+        return (
+            f'{len(cells)} cells, the first line {len(names)}: put sentences that contain '
+            f'{delimiter!r} in double quotes'
+        )
+    if any(_hides_row(cell, names, delimiter) for cell in cells):
+        return 'a cell that contains the rows below it: a double quote is not closed'
+    return None
 
 
 def _cells(

@@ -124,24 +124,7 @@ def build_r2_davis(
     """
     problems = ProblemList('expressions')
     source = _source(expressions, problems)
-    candidates = Candidates(source, seed)
-    rows: list[dict[str, Any]] = []
-    short: dict[str, int] = {}
-    for own in _positives(source):
-        rows.append(pair_row(own, Shown(own.video_id, own.text), POSITIVE))
-        for number, kind in enumerate(KINDS):
-            drawn = enumerate(_NEGATIVES[kind](own, source.videos[own.video_id], candidates))
-            possible = (
-                pair_row(own, shown, kind, len(KINDS) * j + number)
-                | (dict(change=change) if change else {})
-                for j, (shown, change) in drawn
-            )
-            usable = (row for row in possible if row['pair_id'] not in exclude)
-            found = list(islice(usable, negatives_per_kind))
-            rows += found
-            if len(found) < negatives_per_kind:
-                short[f'{own.video_id}/{own.exp_id}/{kind}'] = len(found)
-    words = f'{LEXICON_VERSION}, {WORDS_VERSION}'
+    rows, short = _rows(source, Candidates(source, seed), negatives_per_kind, exclude)
     content = dict(
         format=FORMAT,
         name=f'{NAME}-n{negatives_per_kind}',
@@ -150,7 +133,7 @@ def build_r2_davis(
             n_neg=negatives_per_kind,
             kinds=list(KINDS),
             groups=GROUPS_VERSION,
-            lexicon=words,
+            lexicon=f'{LEXICON_VERSION}, {WORDS_VERSION}',
             exclude=sorted(exclude),
         ),
         source=dict(dataset='ref-davis17', split='valid'),
@@ -160,6 +143,29 @@ def build_r2_davis(
         pairs=rows,
     )
     return R2Davis(content, problems)
+
+
+def _rows(
+    source: PairSource, candidates: Candidates, wanted: int, exclude: frozenset[str]
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the rows, and the number of negatives of each kind of which there are too few."""
+    rows, short = [], {}
+    positives = (source.videos[name] for name in POSITIVE_VIDEOS if name in source.videos)
+    for own in (expression for video in positives for expression in video.expressions):
+        rows.append(pair_row(own, Shown(own.video_id, own.text), POSITIVE))
+        for number, kind in enumerate(KINDS):
+            drawn = enumerate(_NEGATIVES[kind](own, source.videos[own.video_id], candidates))
+            possible = (
+                pair_row(own, shown, kind, len(KINDS) * j + number)
+                | (dict(change=change) if change else {})
+                for j, (shown, change) in drawn
+            )
+            usable = (row for row in possible if row['pair_id'] not in exclude)
+            found = list(islice(usable, wanted))
+            rows += found
+            if len(found) < wanted:
+                short[f'{own.video_id}/{own.exp_id}/{kind}'] = len(found)
+    return rows, short
 
 
 def write_r2_davis(
@@ -235,12 +241,6 @@ def _source(expressions: Mapping[str, Any], problems: ProblemList) -> PairSource
     if not videos:
         raise ValueError('no video of R2-DAVIS is in the expressions: take those of Ref-DAVIS17')
     return PairSource(videos, False, problems)
-
-
-def _positives(source: PairSource) -> Iterator[SourceExpression]:
-    for name in POSITIVE_VIDEOS:
-        if name in source.videos:
-            yield from source.videos[name].expressions
 
 
 Negatives = Iterator[tuple[Shown, str]]

@@ -27,6 +27,7 @@ from r2vos_mm.datasets.pairs.words import (
 from r2vos_mm.datasets.records import NO_TARGET, POSITIVE
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import normalise_text
+from r2vos_mm.utils.files import file_sha256
 from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
 from .r2_pairs_source import PairSource, SourceExpression, read_source
@@ -311,7 +312,7 @@ def _source_hashes(
     files = dict(expressions_sha256=expressions)
     if categories is not None:
         files.update(categories_sha256=categories)
-    hashes = {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in files.items()}
+    hashes = {key: file_sha256(path) for key, path in files.items()}
     video_ids = ''.join(f'{video_id}\n' for video_id in source.videos)
     return hashes | dict(video_ids_sha256=hashlib.sha256(video_ids.encode()).hexdigest())
 

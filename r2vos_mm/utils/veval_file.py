@@ -32,13 +32,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from pycocotools import mask as coco_mask
 
 from .data_issues import ProblemList
 from .expressions_file import is_text
 from .files import PathLike, read_json, write_json
-from .masks_io import decode_rle
 from .pairs_file import FORMAT, NO_TARGET, POSITIVE
 
 EXTRA = 'r2vos'
@@ -132,27 +130,6 @@ def track_of(
         areas=[area or None for area in areas],
         bboxes=[coco_mask.toBbox(code).tolist() if code else None for code in shown],
     )
-
-
-def target_mask(
-    tracks: Sequence[Mapping[str, Any]], index: int, size: tuple[int, int], where: str
-) -> np.ndarray:
-    """Return the union (H, W) bool of the masks of tracks in one frame.
-
-    Args:
-        tracks: of :meth:`VevalFile.masklets`.
-        index: position of the frame in the video.
-        size: (H, W) of the video.
-        where: name of the pair for messages.
-
-    Raises:
-        DataFileError: a run-length code is broken or of another size.
-    """
-    mask = np.zeros(size, bool)
-    for track in tracks:
-        if (code := track['segmentations'][index]) is not None:
-            mask |= decode_rle(code, f'{where}: annotation {track["id"]}, frame {index}', size)
-    return mask
 
 
 def write_veval_file(path: PathLike, content: VevalFile) -> None:

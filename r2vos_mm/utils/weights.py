@@ -3,7 +3,6 @@
 Addresses are downloaded once into the cache of ``torch.hub`` (``$TORCH_HOME/hub/checkpoints``).
 """
 
-import hashlib
 import importlib.util
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from .cli import UserError
-from .files import atomic_path
+from .files import atomic_path, file_sha256
 
 ADDRESSES = ('http://', 'https://')
 PACKAGE = 'package:'
@@ -77,23 +76,18 @@ def _download(address: str, file: Path, hint: str) -> None:
 
 def _check_download(file: Path, address: str, name: str, hint: str) -> None:
     with file.open('rb') as stream:
-        start = stream.read(512).lstrip().lower()
-        if start.startswith((b'<!doctype', b'<html')):
+        if stream.read(512).lstrip().lower().startswith((b'<!doctype', b'<html')):
             raise WeightsError(
                 f'{address} serves a web page, not a file. Open this address in a browser, '
                 'download the file there and give its path instead.'
             )
-        stream.seek(0)
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    found = _HASH.search(name)
+    found, digest = _HASH.search(name), file_sha256(file)
     expected = hint.lower() or (found[1] if found else '')
-    if not digest.hexdigest().startswith(expected):
+    if not digest.startswith(expected):
         origin = 'as given' if hint else 'by its name'
         raise WeightsError(
             f'{address} is damaged: {origin} the SHA-256 begins with '
-            f'{expected[:16]}, that of the file with {digest.hexdigest()[:16]}. Try again later, '
+            f'{expected[:16]}, that of the file with {digest[:16]}. Try again later, '
             f'and remove {file} if it exists.'
         )
 
@@ -122,7 +116,7 @@ def package_weights(source: str, pattern: str, *, sha256: Collection[str]) -> Pa
     """
     files = [file for folder in package_folders(source) for file in sorted(folder.glob(pattern))]
     for file in files:
-        if hashlib.sha256(file.read_bytes()).hexdigest() in sha256:
+        if file_sha256(file) in sha256:
             return file
     problem = 'is not the published one, by its SHA-256' if files else 'does not exist'
     package = source.removeprefix(PACKAGE).replace('_', '-')

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from tiny_sets import write_json
+from veval_masks import target_mask
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.masks_io import encode_rle
@@ -18,7 +19,6 @@ from r2vos_mm.utils.veval_file import (
     frame_names,
     pairs_of,
     read_veval_file,
-    target_mask,
     track_of,
     veval_from_pairs,
     video_name,
