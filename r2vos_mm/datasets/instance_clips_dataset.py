@@ -125,7 +125,7 @@ class InstanceClipsDataset(BaseReferringDataset):
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; one record per image, in the order of the file names."""
         root, problems = Path(self.data_root), ProblemList(self.ann_file)
-        images = _read_instances(Path(self.ann_file), problems)
+        images = read_instances(Path(self.ann_file), problems)
         records, annotations = [], []
         for name in sorted(images):
             path = root / self.image_folder / name
@@ -323,16 +323,24 @@ class InstanceClipsDataset(BaseReferringDataset):
     def _still_scene(self, rng: np.random.Generator) -> list[Instance]:
         """Return the objects of any image from its annotations, without reading it."""
         found = self._annotations[int(rng.integers(len(self._annotations)))]
-        return [
-            Instance(
-                str(number),
-                x['category'],
-                np.array([x['box']]),
-                x['area'],
-                is_clear=self._is_large(x),
-            )
-            for number, x in enumerate(found, start=1)
-        ]
+        return still_scene(found, self.min_area)
+
+
+def still_scene(found: Sequence[Mapping[str, Any]], min_area: float) -> list[Instance]:
+    """Return the objects of an image, without colours, by what :func:`read_instances` returned.
+
+    Their ids are their numbers from 1. Those of at most ``min_area`` of the image are not clear.
+    """
+    return [
+        Instance(
+            str(number),
+            x['category'],
+            np.array([x['box']]),
+            x['area'],
+            is_clear=not x['is_crowd'] and x['area'] > min_area,
+        )
+        for number, x in enumerate(found, start=1)
+    ]
 
 
 def _whole_areas(layers: list[Layer], count: int) -> np.ndarray:
@@ -352,8 +360,10 @@ def _box(mask: np.ndarray) -> np.ndarray:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
 
 
-def _read_instances(path: Path, problems: ProblemList) -> dict[str, list[dict]]:
-    """Return {file name: instances} with box and area relative to the image.
+def read_instances(path: Path, problems: ProblemList) -> dict[str, list[dict]]:
+    """Return {file name: instances}, with box and area relative to the image.
+
+    ``ids`` are those of image, annotation and category.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or not understood.
@@ -381,6 +391,7 @@ def _instance(item: Mapping[str, Any], category: str, image: Mapping[str, Any]) 
     width, height = image['width'], image['height']
     x, y, w, h = item['bbox']
     return dict(
+        ids={name: item.get(name) for name in ('image_id', 'id', 'category_id')},
         category=category,
         code=item['segmentation'],
         is_crowd=bool(item.get('iscrowd')),

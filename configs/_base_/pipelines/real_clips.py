@@ -47,3 +47,18 @@ real_test_pipeline = [
     ),
     dict(type='PackReferringInputs'),
 ]
+# Without a crop, which would make expressions such as 'the leftmost dog' false.
+whole_image_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadVideoFrame', largest_scale=before_crop),
+            dict(type='LoadMasks'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='Resize', scale=image_size),
+            jitter,
+        ],
+    ),
+    dict(type='SwapLeftRight'),
+    dict(type='PackReferringInputs'),
+]

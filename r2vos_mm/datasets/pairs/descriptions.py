@@ -5,6 +5,7 @@ scene with a margin, so its answer is yes, no or unclear: a description *names* 
 true of that one and false of all others, and is *absent* if it is false of all.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from .categories import may_contain
-from .words import COLOURS, CONFUSABLE_COLOURS
+from .words import COLOURS, CONFUSABLE_COLOURS, plural
 
 # fmt: off
 # Nouns that fit every object of a category of COCO, the most usual first.
@@ -71,6 +72,8 @@ CLAIM_SHARES = {
     'motion': 1.0,
 }  # fmt: skip
 SECOND_CLAIM = 0.25  # probability
+_GROUP_CLAIMS = ('', 'side', 'colour', 'relation')
+_NUMBERS = ('', '', 'two', 'three', 'four', 'five', 'six')
 _MEASURED_PIXELS = 2000
 _SKIN = frozenset(('brown', 'orange', 'pink'))  # colours that say nothing about clothes
 
@@ -131,6 +134,13 @@ class Description:
         return self.truth(scene[index], scene) is True and all(
             self.truth(x, scene) is False for other, x in enumerate(scene) if other != index
         )
+
+    def members(self, scene: Scene) -> tuple[int, ...]:
+        """Return the objects of which it is true; none if any is unclear or not to be named."""
+        answers = [self.truth(instance, scene) for instance in scene]
+        members = tuple(index for index, answer in enumerate(answers) if answer)
+        is_sure = None not in answers and all(scene[index].is_clear for index in members)
+        return members if is_sure else ()
 
     def is_absent(self, scene: Scene) -> bool:
         """Whether it is false of all objects."""
@@ -204,6 +214,29 @@ def draw_description(scene: Scene, index: int, rng: np.random.Generator) -> Desc
     return None
 
 
+def draw_group(
+    scene: Scene, rng: np.random.Generator
+) -> tuple[Description, tuple[int, ...]] | None:
+    """Draw a description that is true of several objects of a category and false of all others.
+
+    Returns:
+        The description and the indices of the objects, at least two; None if there is none.
+    """
+    counts = Counter(x.category for x in scene if x.is_clear)
+    categories = sorted(category for category, count in counts.items() if count > 1)
+    kinds = {kind: share for kind, share in CLAIM_SHARES.items() if kind in _GROUP_CLAIMS}
+    for category in [categories[i] for i in rng.permutation(len(categories))]:
+        for kind in _in_weighted_order(kinds, rng):
+            first = next(i for i, x in enumerate(scene) if x.category == category)
+            claims = _shuffled(_claims(kind, scene, first), rng) if kind else [None]
+            for claim in claims:
+                found = Description(category, (claim,) if claim else ())
+                members = found.members(scene)
+                if len(members) > 1:
+                    return found, members
+    return None
+
+
 def draw_absent(
     kind: str,
     scene: Scene,
@@ -234,8 +267,12 @@ def phrase(
     description: Description,
     rng: np.random.Generator,
     nouns: Mapping[str, Sequence[str]] = NOUNS,
+    *,
+    count: int = 1,
 ) -> str:
     """Word a description, with one of several nouns, articles and turns for each claim.
+
+    With a ``count`` of 2 or more it is about that many objects.
 
     >>> rng = np.random.default_rng(0)
     >>> claim = Claim('relation', 'left of', 'bench')
@@ -258,6 +295,8 @@ def phrase(
         turn = _pick(turns.get(claim.word, turns.get('', ())), rng)
         text = turn.format(word=claim.word, other=other)
         (before if turn.startswith('<') else after).append(text.lstrip('<'))
+    if count > 1:
+        return _quantity(count, rng) + _in_plural(' '.join([*before, plural(noun), *after]))
     words = ' '.join([*before, noun, *after])
     return f'{_article(words, rng, description)}{words}'
 
@@ -299,6 +338,17 @@ _TURNS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 _CLOTHES = {'': ('in {word}', 'wearing {word}', 'in {word} clothes', 'dressed in {word}')}
+
+
+def _quantity(count: int, rng: np.random.Generator) -> str:
+    options = ['all ', 'all the ', 'the ']
+    if count < len(_NUMBERS):
+        options += [f'the {_NUMBERS[count]} ', f'{_NUMBERS[count]} ']
+    return _pick([*options, 'both '] if count == 2 else options, rng)
+
+
+def _in_plural(words: str) -> str:
+    return words.replace('that is ', 'that are ').replace('who has ', 'who have ')
 
 
 def _article(words: str, rng: np.random.Generator, description: Description) -> str:

@@ -53,10 +53,11 @@ NOUNS: dict[str, tuple[str, ...]] = {
 _IRREGULAR = dict(
     bunny='bunnies', butterfly='butterflies', calf='calves', child='children', goose='geese',
     knife='knives', lady='ladies', lorry='lorries', man='men', mouse='mice', ox='oxen',
-    person='people', pony='ponies', puppy='puppies', wallaby='wallabies', woman='women',
+    person='people', pony='ponies', puppy='puppies', toothbrush='toothbrushes',
+    wallaby='wallabies', woman='women',
 )
+_UNCHANGED = ('aircraft', 'broccoli', 'deer', 'elk', 'fish', 'moose', 'scissors', 'sheep', 'skis')
 # fmt: on
-_UNCHANGED = ('aircraft', 'deer', 'elk', 'fish', 'moose', 'sheep')
 
 # fmt: off
 COLOURS = (
@@ -97,14 +98,17 @@ RELATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def plural(noun: str) -> str:
-    """Return the plural of a noun of the list.
+    """Return the plural of a noun of this list, or of those for the categories of COCO.
 
-    >>> [plural(noun) for noun in ('fox', 'goldfish', 'red panda', 'man')]
-    ['foxes', 'goldfish', 'red pandas', 'men']
+    >>> [plural(noun) for noun in ('fox', 'goldfish', 'computer mouse', 'man', 'pair of skis')]
+    ['foxes', 'goldfish', 'computer mice', 'men', 'pairs of skis']
     """
-    if noun.endswith(_UNCHANGED):
-        return noun
-    return _IRREGULAR.get(noun) or noun + ('es' if noun.endswith(('s', 'x', 'ch')) else 's')
+    head, of, rest = noun.partition(' of ')
+    before, blank, word = head.rpartition(' ')
+    if not word.endswith(_UNCHANGED):
+        ending = 'es' if word.endswith(('s', 'x', 'ch')) else 's'
+        word = _IRREGULAR.get(word) or word + ending
+    return before + blank + word + of + rest
 
 
 @dataclass(frozen=True)
