@@ -7,5 +7,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(text_encoder=dict(frozen=False))
-default_hooks = dict(checkpoint=dict(save_best='gIoU', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='gIoU'))
 auto_scale_lr = dict(base_batch_size=16)

@@ -107,7 +107,8 @@ def build_r2_pairs(
         exclude: ids of negative pairs that were inspected and found true. The next candidate
             takes their place, under its own rank: the id of a pair always means the same pair.
         name: defaults to ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
-        dataset, split: origin of the expressions; default to those of :func:`origin_of`.
+        dataset, split: origin of the expressions; default to those of :func:`origin_of`;
+            references, as of RefCOCO, need the split.
 
     Raises:
         FileNotFoundError, ValueError: a file or an argument cannot be used.
@@ -118,7 +119,7 @@ def build_r2_pairs(
         raise ValueError(f'negatives_per_positive must be at least 0, got {negatives_per_positive}')
     expressions = Path(expressions)
     categories = Path(categories) if categories is not None else None
-    source = read_source(expressions, categories=categories, video_ids=video_ids)
+    source = read_source(expressions, categories=categories, video_ids=video_ids, split=split)
     rows, short = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
     origin = origin_of(expressions)
     origin = Origin(dataset or origin.dataset, split or origin.split)

@@ -1,8 +1,9 @@
 """Read expressions with their objects and categories from all files that pairs are built from.
 
 Expressions: the challenge form of Refer-YouTube-VOS (without objects), the form with ``obj_id``,
-MeViS (lists of objects), and the owners' first release, by object and with categories. Categories:
-a ``meta.json``, the first release, or DAVIS's ``{video: {object: category}}``.
+MeViS (lists of objects), the owners' first release, by object and with categories, and the files of
+RefCOCO and gRefCOCO, whose videos are images. Categories: a ``meta.json``, the first release, or
+DAVIS's ``{video: {object: category}}``.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.datasets.io.annotations import objects_by_sentence, read_categories
+from r2vos_mm.datasets.io.mask_codes import JOINT
+from r2vos_mm.datasets.io.refer_files import ReferredImage, is_refer_file, read_images
 from r2vos_mm.datasets.pairs.categories import canonical
 from r2vos_mm.datasets.pairs.words import noun_uses
 from r2vos_mm.utils.data_issues import ProblemList
@@ -67,18 +70,25 @@ class PairSource:
 
 
 def read_source(
-    expressions: Path, *, categories: Path | None = None, video_ids: Collection[str] | None = None
+    expressions: Path,
+    *,
+    categories: Path | None = None,
+    video_ids: Collection[str] | None = None,
+    split: str | None = None,
 ) -> PairSource:
     """Read expressions, and their categories from another file or, if None, from the same.
 
     An expression without object gets that of the same expression in the categories file, if this
     is the owners' first release. If the files have no categories, the nouns of a video's
     expressions are used instead. ``video_ids`` are the videos to use; None takes all.
+    ``split`` chooses among the references of RefCOCO.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing or not understood, or no expression is
             usable.
     """
+    if is_refer_file(expressions):
+        return _read_images(expressions, split or '', video_ids)
     problems = ProblemList(str(expressions))
     entries = read_expressions(expressions)
     for video_id in sorted(set(video_ids or ()) - entries.keys()):
@@ -96,6 +106,36 @@ def read_source(
             'file of another part?'
         )
     return PairSource(videos, reader.is_lexical, problems)
+
+
+def _read_images(path: Path, split: str, video_ids: Collection[str] | None) -> PairSource:
+    """Return the images of RefCOCO or gRefCOCO; without categories, by nouns of the expressions."""
+    problems = ProblemList(str(path))
+    images = read_images(path, split, problems)
+    chosen = sorted(images if video_ids is None else images.keys() & set(video_ids))
+    if not chosen:
+        raise ValueError(f'{path} has no usable sentence of the wanted images')
+    is_lexical = not any(images[name].categories for name in chosen)
+    videos = {name: _image_source(name, images[name], is_lexical=is_lexical) for name in chosen}
+    return PairSource(videos, is_lexical, problems)
+
+
+def _image_source(name: str, image: ReferredImage, *, is_lexical: bool) -> SourceVideo:
+    """Return an image as a video; an expression about several categories has none of its own."""
+    expressions = []
+    for own in image.expressions:
+        about = {image.categories.get(obj_id, '') for obj_id in own.obj_id.split(JOINT)}
+        if is_lexical:
+            about = {use.category for use in noun_uses(own.text)[:1]}
+        category = canonical(about.pop()) if len(about) == 1 else ''
+        obj_id = '' if JOINT in own.obj_id else own.obj_id
+        expressions.append(SourceExpression(name, own.exp_id, own.text, obj_id, category))
+    absent = tuple(SourceExpression(name, own.exp_id, own.text) for own in image.absent)
+    nouns = {use.category for own in image.expressions for use in noun_uses(own.text)}
+    categories = nouns if is_lexical else set(map(canonical, image.categories.values()))
+    listed = {own.exp_id: dict(exp=own.text) for own in (*image.expressions, *image.absent)}
+    entry = dict(expressions=listed, frames=[name])
+    return SourceVideo(name, tuple(expressions), absent, frozenset(categories), entry)
 
 
 class _SourceReader:

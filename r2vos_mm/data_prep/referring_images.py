@@ -82,18 +82,15 @@ class ReferringFiles:
 
     def summary(self) -> str:
         """Return the number of sentences by split and number of targets."""
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
         for ref in self.generalised:
             target = 'none' if ref['no_target'] else 'one' if len(ref['ann_id']) == 1 else 'several'
-            counts[ref['split'], target] += len(ref['sentences'])
-        lines = [
-            f'{split}: '
-            + ', '.join(
-                f'{counts[split, kind]} about {kind}' for kind in ('one', 'several', 'none')
-            )
-            for split in sorted({split for split, _ in counts})
-        ]
-        return '\n'.join(lines)
+            counts[ref['split']][target] += len(ref['sentences'])
+        return '\n'.join(
+            f'{split}: sentences about one object {found["one"]}, about several '
+            f'{found["several"]}, about none {found["none"]}'
+            for split, found in sorted(counts.items())
+        )
 
 
 class _Found(NamedTuple):

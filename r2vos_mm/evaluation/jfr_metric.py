@@ -53,6 +53,10 @@ class JFRMetric(BaseMetric):
       ``gate_scores``, in [0, 1]; ``gate_delta_J&F``, ``gate_delta_R`` (gate on minus gate off).
     * ``no_target``: ``generalized_scores`` of whole pairs, where negatives and objects that are
       never annotated have no target; ``S`` (``null_score``) in [0, 1]; ``mevis``.
+    * ``boxes``: ``box_P@0.5``, ``box_acc@0.5`` (:func:`.functional.box_scores`) of the boxes of the
+      chosen queries, and ``mask_box_...`` of the boxes around the predicted masks. A box is given
+      in the frames whose mask has foreground; a sample is a frame, of positives those in which the
+      object is annotated.
     * ``presence``: ``presence_scores``.
     * ``visa``: ``visa_J``, ``visa_R`` (``visa_robustness``), ...; needs ``gt_foreground``.
 
@@ -112,6 +116,7 @@ class JFRMetric(BaseMetric):
         self.protocols, self.groups = tuple(protocols), tuple(groups)
         self.bound_th, self.gate_threshold, self.format_only = bound_th, gate_threshold, format_only
         self.scored_with = scored_with
+        self.score_options = dict(bound_th=bound_th, boxes='boxes' in groups)
         self.csv_path, self.json_path = (p and Path(p) for p in (csv_path, json_path))
         self.writer = None if submission is None else SubmissionWriter(**submission)
 
@@ -157,7 +162,7 @@ class JFRMetric(BaseMetric):
         if self.format_only:
             return []
         sample = sample.in_annotated_frames()
-        scores: list[Scores] = [*pair_scores(sample, bound_th=self.bound_th)]
+        scores: list[Scores] = [*pair_scores(sample, **self.score_options)]
         if 'davis_unsup' in self.protocols:
             scores += object_scores(sample, bound_th=self.bound_th)
         return scores

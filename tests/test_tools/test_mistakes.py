@@ -80,6 +80,7 @@ MISTAKES = [
     ('dataset_converters/check.py', ('mevis', '--data-root', '{none}'), '{none}'),
     ('dataset_converters/extract_frames.py', ('{none}', '--out', '{text}'), '--out {text}'),
     ('dataset_converters/make_meta.py', ('{none}', '{tmp}'), '{none}'),
+    ('dataset_converters/make_referring_images.py', ('{none}', '--out', '{tmp}/a'), '{none}'),
     ('dataset_converters/make_refshapes.py', ('{text}',), '{text}'),
     ('dataset_converters/prepare.py', ('mevis', '--download-dir', '{none}'), '{none}'),
     ('model_converters/export_model.py', (CONFIG, WEIGHTS, '{tmp}/model.pth'), '.pt2 or .onnx'),

@@ -7,5 +7,5 @@ negatives = dict(shares=dict(no_target=1.0))
 train_dataloader = dict(dataset=dict(**grefcoco, negatives=negatives))
 val_dataloader = dict(dataset=grefcoco)
 test_dataloader = dict(dataset=grefcoco)
-val_evaluator = dict(groups=['quality', 'robustness', 'cgf1', 'verdict', 'no_target'])
+val_evaluator = dict(groups=['quality', 'robustness', 'cgf1', 'verdict', 'no_target', 'boxes'])
 test_evaluator = val_evaluator

@@ -33,6 +33,6 @@ test_dataloader = val_dataloader
 val_evaluator = dict(
     type='JFRMetric',
     protocols=['refcoco', 'per_expression'],
-    groups=['quality', 'robustness', 'cgf1', 'verdict', 'no_target'],
+    groups=['quality', 'robustness', 'cgf1', 'verdict', 'no_target', 'boxes'],
 )
 test_evaluator = val_evaluator

@@ -4,7 +4,11 @@
         --expressions meta_expressions/valid/meta_expressions.json \
         --categories valid/meta.json --negatives-per-positive 3 --out pairs/valid-easy-n3.json
 
-Set pairs_file of R2VOSDataset or MeViSDataset to the result. See docs/datasets.md.
+    r2vos data pairs --expressions 'data/coco/refcoco/refs(unc).p' --split val \
+        --negatives-per-positive 1 --out data/coco/pairs/refcoco-val-easy-n1.json
+
+Set pairs_file of the data set, such as R2VOSDataset, MeViSDataset or RefCOCODataset, to the result.
+See docs/datasets.md and docs/referring_images.md.
 """
 
 import argparse
@@ -15,8 +19,9 @@ from collections import Counter
 from pathlib import Path
 
 from r2vos_mm.data_prep.r2_pairs import KINDS, R2Pairs, build_r2_pairs
+from r2vos_mm.datasets.io.refer_files import is_refer_file
 from r2vos_mm.datasets.records import is_held_out
-from r2vos_mm.utils.cli import check_outputs
+from r2vos_mm.utils.cli import UsageError, check_outputs
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import read_text, write_json
 
@@ -43,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar='FILE',
-        help="meta_expressions.json, with or without obj_id, or the owners' "
-        'first release, which also has the categories',
+        help="meta_expressions.json, with or without obj_id, the owners' first release, which "
+        'also has the categories, or the references of RefCOCO or gRefCOCO',
     )
     parser.add_argument(
         '--categories',
@@ -80,7 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the data set, written into the file (default: by the '
         'folders that --expressions lies in)',
     )
-    parser.add_argument('--split', help='its part, e.g. valid (default: by these folders, too)')
+    parser.add_argument(
+        '--split',
+        help='its part, e.g. valid (default: by these folders, too; RefCOCO needs it)',
+    )
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='the pairs file')
     parser.add_argument(
         '--meta-expressions-out',
@@ -96,6 +104,8 @@ def chosen_videos(args: argparse.Namespace) -> list[str] | None:
     if args.video_ids is not None:
         return read_text(args.video_ids).split()
     if args.holdout is not None:
+        if is_refer_file(args.expressions):
+            raise UsageError('--holdout is for videos; choose images by --split or --video-ids')
         return [
             video_id
             for video_id in read_expressions(args.expressions)

@@ -31,6 +31,8 @@ class EvalSample:
         foreground: pixels of any annotated object.
         consensus: None from a model without verdict.
         scores: (P, T) or (P,), of the predicted masks.
+        boxes: (P, T, 4) of the chosen queries, x1, y1, x2, y2 in pixels; None if the model gives
+            none.
         candidate_masks, candidate_scores: of all N queries before the gate, None if the model gives
             only the predicted ones.
         is_annotated: frames with annotation; None for all.
@@ -52,6 +54,7 @@ class EvalSample:
     foreground: np.ndarray | None = _from('gt_foreground', 'THW')
     consensus: np.ndarray | None = _from('pred_pairs.consensus', 'P')
     scores: np.ndarray | None = _from('pred_pairs.scores', 'P')
+    boxes: np.ndarray | None = _from('pred_pairs.boxes', 'PT')
     candidate_masks: np.ndarray | None = _from('pred_pairs.candidate_masks', 'PTNHW')
     candidate_scores: np.ndarray | None = _from('pred_pairs.candidate_scores', 'PTN')
     frame_ids: tuple[str, ...] = _from('frame_ids', 'T', str)

@@ -17,6 +17,7 @@ import numpy as np
 from r2vos_mm.utils.data_issues import shown
 from r2vos_mm.utils.logging import warn
 
+from ..functional.boxes import box_scores
 from ..functional.cgf1 import cgf1_scores, image_level_scores, positive_micro_f1
 from ..functional.no_target import generalized_scores, null_score
 from ..functional.overlap import mean_or_nan
@@ -243,6 +244,27 @@ def answer_values(eval_set: EvalSet, answered: Sequence[bool]) -> dict[str, floa
     return decision | percent(cgf1_scores(decision['IL_MCC'], f1))
 
 
+def box_values(eval_set: EvalSet) -> dict[str, float]:
+    """Return the precision of boxes at an IoU of 0.5 in percent, without and with negatives.
+
+    A sample is a frame of a pair: of positives those in which the object is annotated, of negatives
+    all. A box is given where the mask has foreground.
+    """
+    values = {}
+    for name, field in (('box', 'box_ious'), ('mask_box', 'mask_box_ious')):
+        samples = [
+            (getattr(pair, field)[frame], pair.areas[frame] > 0, True)
+            for pair in eval_set.annotated
+            for frame in np.flatnonzero(pair.gt_areas)
+            if getattr(pair, field) is not None
+        ]
+        if samples:
+            samples += [(0.0, area > 0, False) for p in eval_set.negatives for area in p.areas]
+        for key, value in box_scores(*zip(*samples) if samples else ((), (), ())).items():
+            values[f'{name}_{key}@0.5'] = 100 * value
+    return values
+
+
 def presence_values(eval_set: EvalSet) -> dict[str, float]:
     """Return presence over time in percent, mean over annotated positive pairs, and per type."""
     values = _presence_of(eval_set.annotated)
@@ -308,6 +330,7 @@ MASK_GROUPS: dict[str, Callable[[EvalSet], dict[str, float]]] = {
     'robustness': robustness_values,
     'cgf1': cgf1_values,
     'no_target': no_target_values,
+    'boxes': box_values,
     'presence': presence_values,
     'visa': visa_values,
 }
@@ -346,6 +369,8 @@ def _gaps(eval_set: EvalSet) -> Iterator[str]:
         yield 'the model gives no consensus: AUROC is NaN, and the gate changes no other value'
     if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
         yield 'VISA is NaN without gt_foreground: PackReferringInputs(with_foreground=True) adds it'
+    if 'boxes' in groups and all(pair.mask_box_ious is None for pair in annotated):
+        yield 'no boxes were scored: their precision is NaN'
     unread = sum(not pair.is_read for pair in eval_set.pairs)
     if unread:
         yield f'predictions of {unread} of {len(eval_set.pairs)} pairs were not read: NaN'

@@ -11,6 +11,7 @@ import numpy as np
 
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 
+from ..functional.boxes import box_ious, boxes_of_masks
 from ..functional.matching import assign_scores, resolve_overlaps, score_proposals
 from ..functional.mean_ap import MaskCandidates, mask_candidates
 from ..functional.region_contour import score_masks
@@ -35,6 +36,9 @@ class PairScores:
         foreground_areas: pixels of any annotated object per frame (T,), None if unknown.
         sentence_type: 0, 1 or 2 (referring, reasoning, no target), None if unknown.
         text_type: name such as static or dynamic (Long-RVOS), '' for none.
+        box_ious, mask_box_ious: IoU of the box around the annotated mask with the box of the chosen
+            query, and with that around the mask before the gate, per frame (T,); None if not asked
+            for.
         candidates: numbers of all candidate masks before the gate per frame (T,), None if unknown.
         before_gate: scores of the same pair before the gate; None if the gate changed nothing.
     """
@@ -56,6 +60,8 @@ class PairScores:
     foreground_areas: tuple[int, ...] | None = None
     sentence_type: int | None = None
     text_type: str = ''
+    box_ious: tuple[float, ...] | None = None
+    mask_box_ious: tuple[float, ...] | None = None
     candidates: tuple[MaskCandidates, ...] | None = None
     before_gate: PairScores | None = None
 
@@ -140,10 +146,14 @@ def _count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
     return tuple(int(np.count_nonzero(mask)) for mask in masks)
 
 
-def pair_scores(sample: EvalSample, *, bound_th: float) -> list[PairScores]:
-    """Return the scores after the gate of all P pairs of a data sample, in its order."""
+def pair_scores(sample: EvalSample, *, bound_th: float, boxes: bool = False) -> list[PairScores]:
+    """Return the scores after the gate of all P pairs of a data sample, in its order.
+
+    With ``boxes``, boxes are scored, too.
+    """
     foreground = None if sample.foreground is None else _count_pixels(sample.foreground)
-    return [_score_pair(sample, i, foreground, bound_th) for i in range(len(sample.pair_ids))]
+    found = [_score_pair(sample, i, foreground, bound_th) for i in range(len(sample.pair_ids))]
+    return [_with_boxes(pair, sample, i) for i, pair in enumerate(found)] if boxes else found
 
 
 def _score_pair(
@@ -182,6 +192,19 @@ def _score_pair(
         array[changed] = values
         part[name] = tuple(array.tolist())
     return replace(scores, **part, before_gate=scores)
+
+
+def _with_boxes(pair: PairScores, sample: EvalSample, index: int) -> PairScores:
+    """Add the scores of boxes to those of an annotated pair."""
+    if pair.gt_areas is None:
+        return pair
+    truth = boxes_of_masks(sample.annotated[index])
+    boxes = dict(mask_box_ious=boxes_of_masks(sample.ungated[index]))
+    if sample.boxes is not None:
+        boxes['box_ious'] = sample.boxes[index]
+    ious = {name: tuple(box_ious(found, truth).tolist()) for name, found in boxes.items()}
+    before = pair.before_gate and replace(pair.before_gate, **ious)
+    return replace(pair, **ious, before_gate=before)
 
 
 def object_scores(sample: EvalSample, *, bound_th: float) -> list[ObjectScores]:

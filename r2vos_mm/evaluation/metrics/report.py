@@ -26,7 +26,7 @@ def format_table(eval_set: EvalSet, values: Sequence[MetricValue]) -> str:
         lines += _kind_lines(eval_set, known)
     if eval_set.negatives and 'cgf1' in eval_set.groups:
         lines += _answer_lines(eval_set, known)
-    for group in ('gate', 'no_target', 'presence', 'visa'):
+    for group in ('gate', 'no_target', 'boxes', 'presence', 'visa'):
         shown = [entry for entry in values if entry.group == group]
         if shown:
             lines.append(f'{group}, {shown[0].protocol}:')

@@ -43,6 +43,8 @@ _FIELDS = {
     'gt_area_frames': ('gt_areas', _many(int)),
     'foreground_area_frames': ('foreground_areas', _many(int)),
     'text_type': ('text_type', str),
+    'box_IoU_frames': ('box_ious', _many(float)),
+    'mask_box_IoU_frames': ('mask_box_ious', _many(float)),
 }
 _MASK_FIELDS = {
     'area_frames': ('areas', _many(_pixels)),
@@ -55,14 +57,14 @@ _CANDIDATE_FIELDS = {
     'candidate_score_frames': ('scores', _many(_many(float, ','))),
     'candidate_area_frames': ('areas', _many(_many(int, ','))),
 }
+_NEW_COLUMNS = ('text_type', 'box_IoU_frames', 'mask_box_IoU_frames')  # former versions lack them
 CSV_COLUMNS = (
     *('pair_id', 'video', 'kind', 'sentence', 'label', 'frames', 'consensus', 'gt_area'),
     *(prefix + name for prefix in _GATES for name in ('area', 'area_fraction', 'J', 'F')),
     *('score', 'frame_pixels', 'frame_ids', 'gt_area_frames'),
     *(prefix + name for prefix in _GATES for name in _MASK_FIELDS),
-    *('sentence_type', 'foreground_area_frames', *_CANDIDATE_FIELDS, 'text_type'),
+    *('sentence_type', 'foreground_area_frames', *_CANDIDATE_FIELDS, *_NEW_COLUMNS),
 )
-_NEW_COLUMNS = {'text_type'}  # which files of former versions lack
 
 
 def pair_record(pair: PairScores) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def read_pairs(path: Path) -> list[PairScores]:
     csv.field_size_limit(1 << 27)
     with path.open(newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file)
-        missing = sorted(set(CSV_COLUMNS) - _NEW_COLUMNS - set(reader.fieldnames or ()))
+        missing = sorted(set(CSV_COLUMNS) - set(_NEW_COLUMNS) - set(reader.fieldnames or ()))
         if missing:
             what = f'{path} is not a CSV of pairs, it lacks the columns {", ".join(missing)}'
             raise ValueError(f'{what}: take one of JFRMetric(csv_path=...) or --csv')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from r2vos_mm.evaluation import generalized_scores, null_score
@@ -19,6 +20,29 @@ def test_worked_example():
     assert scores['N_acc'] == 1 / 2
     assert scores['T_acc'] == 2 / 2
     assert [scores[f'Pr@{k}'] for k in (0.7, 0.8, 0.9)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_against_a_plain_loop_over_masks(seed: int):
+    rng = np.random.default_rng(seed)
+    masks = rng.random((2, 30, 5, 6)) < rng.choice([0, 0.2, 0.9], (2, 30, 1, 1))
+    inter, union, right, total, found, silent = 0, 0, [], 0, [], []
+    for pred, gt in zip(*masks):
+        if gt.any():
+            found.append(pred.any())
+            right.append((pred & gt).sum() / (pred | gt).sum())
+            inter, union = inter + (pred & gt).sum(), union + (pred | gt).sum()
+        else:
+            silent.append(not pred.any())
+            total, union = total + silent[-1], union + pred.sum()
+    either = (masks[0] | masks[1]).sum((1, 2))
+    both, areas = (masks[0] & masks[1]).sum((1, 2)), masks[0].sum((1, 2))
+    scores = generalized_scores(both, either, areas, masks[1].any((1, 2)))
+    assert scores['gIoU'] == pytest.approx((sum(right) + total) / 30)
+    assert scores['cIoU'] == pytest.approx(inter / union)
+    assert (scores['N_acc'], scores['T_acc']) == (np.mean(silent), np.mean(found))
+    for k in (0.7, 0.8, 0.9):
+        assert scores[f'Pr@{k}'] == sum(iou >= k for iou in right) / len(right)
 
 
 def test_accuracies():

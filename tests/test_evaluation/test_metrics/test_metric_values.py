@@ -56,6 +56,28 @@ def test_threshold_of_the_gate(samples):
     )
 
 
+def test_boxes(samples):
+    for sample in samples:
+        # of the queries, only that of 'b' has a right box; a box is x1, y1, x2, y2
+        box = [0, 0, 40, 10] if sample.video_id == 'b' else [0, 0, 10, 10]
+        sample.pred_pairs.boxes = torch.tensor([[box], [box]], dtype=torch.float32)
+    values = evaluate(samples, groups=['boxes'])
+    # IoU 1, .5 and 1, of which the gate rejects the last; it accepts one of three negatives
+    assert values['mask_box_P@0.5'] == pytest.approx(100 * 2 / 3)
+    assert values['mask_box_acc@0.5'] == pytest.approx(100 * (2 + 2) / 6)
+    assert values['box_P@0.5'] == pytest.approx(100 / 3)
+    assert values['box_acc@0.5'] == pytest.approx(100 * (1 + 2) / 6)
+    # before the gate, one of the negatives has an empty mask
+    assert values['ungated/mask_box_P@0.5'] == 100
+    assert values['ungated/mask_box_acc@0.5'] == pytest.approx(100 * (3 + 1) / 6)
+
+
+def test_boxes_of_models_without_boxes(samples):
+    values = evaluate(samples, groups=['boxes'])
+    assert np.isnan(values['box_P@0.5'])
+    assert values['mask_box_P@0.5'] == pytest.approx(100 * 2 / 3)
+
+
 def test_no_target(samples):
     values = evaluate(samples, groups=['quality', 'no_target'])
     # Ungated: (I, U) = (400, 400), (200, 400), (400, 400); negatives predict 200, 0, 400 pixels
@@ -218,7 +240,9 @@ def test_the_csv_gives_all_figures_again(tmp_path: Path):
     values = evaluate(samples, groups=GROUPS, protocols=protocols, csv_path=path)
     rows = read_pairs(path)
     expected = [
-        row for sample in samples for row in pair_scores(read_sample(sample), bound_th=0.008)
+        row
+        for sample in samples
+        for row in pair_scores(read_sample(sample), bound_th=0.008, boxes=True)
     ]
     assert rows == sorted(expected, key=lambda row: row.pair_id)
     again = metric_values(EvalSet(rows, protocols=protocols, groups=GROUPS))

@@ -1,7 +1,7 @@
 # Small R2-VOS on images with expressions about one object, several, or none: clips of one frame,
 # with the cycle and negative pairs, on one CPU core (docs/referring_images.md):
 #   r2vos data images data/coco_mini --out data/coco_mini
-#   python tools/train.py configs/r2vos/r2vos_effnet-lite2_1xb8-100_referring-images.py \
+#   python tools/train.py configs/r2vos/r2vos_effnet-lite2_1xb8-40_referring-images.py \
 #       --cfg-options load_from=configs/checkpoints/r2vos_effnet-lite2_real-clips.pth
 _base_ = [
     '../_base_/models/r2vos_effnet-lite2.py',
@@ -9,12 +9,12 @@ _base_ = [
     '../_base_/schedules/tiny.py',
     '../_base_/default_runtime.py',
 ]
-max_iters = 100
-warmup = 10
+max_iters = 40
+warmup = 5
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(optimizer=dict(lr=2e-4, weight_decay=0.01))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
 ]
-default_hooks = dict(checkpoint=dict(save_best='gIoU', rule='greater', interval=max_iters))
+default_hooks = dict(checkpoint=dict(save_best='gIoU', interval=max_iters))
