@@ -1,5 +1,5 @@
-# R2-VOS, ResNet-50, trained on RefCOCO, as clips of one frame with the cycle, and tested with negative
-# pairs. 8 GPUs with 2 images each.
+# R2-VOS, ResNet-50, trained on RefCOCO with the cycle, on clips of one frame, and tested with
+# negative pairs. 8 GPUs with 2 images each.
 _base_ = [
     '../_base_/models/r2vos_r50.py',
     '../_base_/datasets/r2_refcoco.py',
