@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
             'open_sources',
             'open_stream',
         ],
+        'collection.ray_data': ['BatchLabeller'],
+        'collection.run': ['label_collection'],
         'compressed_masks': ['CompressedMasks'],
         'exporters': ['read_veval', 'read_youtube_vis'],
         'inference': ['segment_video'],

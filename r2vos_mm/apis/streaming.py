@@ -192,7 +192,7 @@ class _Stream:
         clock.end('postprocess')
         return StreamPart(
             video=source.title,
-            frame_names=_names(source, numbers),
+            frame_names=names_of(source, numbers),
             texts=self.texts,
             ungated_masks=masks,
             scores=pairs.scores.float().numpy(),
@@ -228,7 +228,8 @@ class _Stream:
         )
 
 
-def _names(source: FrameStream, numbers: Sequence[int]) -> list[str]:
+def names_of(source: FrameStream, numbers: Sequence[int]) -> list[str]:
+    """Return the names of frames by their numbers."""
     if isinstance(source, FrameSource):
         return [source.names[number] for number in numbers]
     return [f'{number:05d}' for number in numbers]

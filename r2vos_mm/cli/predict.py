@@ -10,6 +10,9 @@ VIDEO is a video file, image, folder of images, address of a file, - for frames 
 or a quoted pattern of several videos ('clips/*.mp4'), each of which gets a folder of its own. The
 default model is a small one for real video, or for videos of RefShapes the one that knows these
 drawn shapes; --model and --weights choose another. Cameras and streams: r2vos stream.
+
+``r2vos predict --manifest jobs.jsonl --out DIR`` segments many videos in one or several processes,
+and continues where an earlier run stopped.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from r2vos_mm.utils.cli import (
     positive,
 )
 
+from .collection import add_collection_options, label
 from .model_options import add_model_options, add_run_options, choose_model
 
 if TYPE_CHECKING:
@@ -50,8 +54,8 @@ def kind(text: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument('video', help='video, see above')
-    parser.add_argument('texts', nargs='+', metavar='expression', help='description of an object')
+    parser.add_argument('video', nargs='?', help='video, see above')
+    parser.add_argument('texts', nargs='*', metavar='expression', help='description of an object')
     add_model_options(parser)
     parser.add_argument(
         '--out-dir', '--out', type=Path, help='(default: work_dirs/predict/<video>)'
@@ -76,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames per second of the overlay (default: the video's, or 6)",
     )
     add_cfg_options(parser)
+    add_collection_options(parser)
 
 
 def checked_input(video: str, texts: Sequence[str]) -> list[FrameStream]:
@@ -98,7 +103,16 @@ def checked_input(video: str, texts: Sequence[str]) -> list[FrameStream]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Segment, write the files and print the results."""
+    """Segment, write the files and print the results.
+
+    Raises:
+        UsageError: an option, a video or the model cannot be used.
+    """
+    if args.manifest is not None:
+        label(args)
+        return
+    if not args.texts:
+        raise UsageError('give a video and expressions, or --manifest (see r2vos predict --help)')
     with messages_on_stderr(args.json):
         results, folder = segment(args)
         for result, target in zip(results, folders_of(results, folder)):

@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 
 from r2vos_mm.datasets.io.frames import FolderFrames, FrameSource, VideoFrames
+from r2vos_mm.datasets.io.videos import VIDEO_SUFFIXES
 from r2vos_mm.engine.model_index import find_model
 from r2vos_mm.utils.cli import UserError, one_line
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import process_is_alive, read_json
 from r2vos_mm.utils.images import IMAGE_SUFFIXES
 
-VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.gif', '.mpg', '.mpeg', '.ts')
 PREFIX = 'r2vos-serve-'
 LONGEST_NAME = 80  # characters of a title
 LONGER_SIDE = 960  # pixels of the pictures that the page shows

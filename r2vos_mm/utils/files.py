@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -167,6 +168,26 @@ def write_atomically(data: bytes | str, path: PathLike) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_if_absent(data: str, path: PathLike) -> bool:
+    """Write a text file unless it exists, atomically; return whether it was written.
+
+    Of several processes, also of different machines that share a file system with hard links, one
+    writes it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(8)  # process ids of machines may be equal
+    temporary = path.with_name(f'.{path.stem}.{token}.{os.getpid()}.tmp{path.suffix}')
+    try:
+        temporary.write_text(data, encoding='utf-8')
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 def write_json(path: PathLike, content: Any, *, indent: int | None = 1) -> None:

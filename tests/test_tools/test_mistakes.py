@@ -49,6 +49,7 @@ MISTAKES = [
     ('demo.py', ('{frames}', 'a dog', '--device', 'nonsense'), "device 'nonsense'"),
     ('demo.py', ('{frames}', 'a dog', '--out-dir', '{text}'), '--out-dir {text}'),
     ('demo.py', ('{frames}', 'a dog', '--cfg-options', 'model.x=1'), 'model.x'),
+    ('label_with_ray.py', ('{none}', '{tmp}/labels'), '{none}'),
     ('analysis_tools/benchmark_dataloader.py', ('{none}',), '{none}'),
     ('analysis_tools/benchmark_mask_predictors.py', ('--device', 'cuda:99'), 'cuda:99'),
     ('analysis_tools/benchmark_metrics.py', ('{none}',), '{none}'),

@@ -25,6 +25,7 @@ from .frames import (
     natural_key,
 )
 from .streams import FileStream, IteratorFrames, LiveFrames, PipedFrames
+from .videos import stated_frames
 
 STANDARD_INPUT = '-'
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtp', 'udp', 'tcp', 'srt')
@@ -109,6 +110,22 @@ def open_stream(frames: FrameInput) -> FrameStream:
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
             return FileStream(path)
     return open_source(frames)
+
+
+def stated_length(name: str) -> int | None:
+    """Return the number of frames of a folder, or that a video file states; nothing is decoded.
+
+    It is None if it is unknown, as of an address or a file that cannot be read.
+    """
+    try:
+        if '://' in name:
+            return None
+        path = Path(name).expanduser()
+        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+            return len(FolderFrames(path))
+        return stated_frames(path)
+    except (OSError, DataFileError):
+        return None
 
 
 def open_sources(inputs: FrameInput) -> list[FrameStream]:

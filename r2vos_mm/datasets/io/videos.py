@@ -21,6 +21,8 @@ from r2vos_mm.utils.files import check_regular
 from r2vos_mm.utils.images import MAX_PIXELS
 from r2vos_mm.utils.logging import warn
 
+VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.gif', '.mpg', '.mpeg', '.ts')
+
 _CODECS = dict(
     av01='AV1', hevc='HEVC', hev1='HEVC', hvc1='HEVC', vp09='VP9', encv='encv (encrypted)'
 )
@@ -178,6 +180,11 @@ def stream_video_file(path: Path) -> Iterator[np.ndarray]:
 def stated_rate(path: Path) -> float | None:
     """Return the frames per second that a video file states."""
     return _header(path).fps or None
+
+
+def stated_frames(path: Path) -> int | None:
+    """Return the number of frames that a video file states, which may be wrong."""
+    return _header(path).frames or None
 
 
 def reader_named(backend: str) -> Reader:

@@ -51,17 +51,20 @@ class CollectedVideo:
         """Evidence of all windows."""
         return sum(self.windows[1:], start=self.windows[0])
 
-    def read(self, ori_shape: tuple[int, int]) -> Iterator[InstanceData]:
+    def read(
+        self, ori_shape: tuple[int, int], queries: Tensor | None = None
+    ) -> Iterator[InstanceData]:
         """Yield what the chosen queries predict, a few frames at a time.
 
         Args:
             ori_shape: (H0, W0) of the masks.
+            queries: (P,) queries to read; None takes the best ones by the evidence of all windows.
 
         Yields:
             P rows as of :func:`read_queries`, with ``grounding_attention`` and ``early_features``
             if asked for.
         """
-        best = self.evidence.best_queries()
+        best = self.evidence.best_queries() if queries is None else queries
         for part in self._parts:
             yield from read_window(
                 part, best, ori_shape, config=self.config, input_size=self.input_size

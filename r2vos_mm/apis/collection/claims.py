@@ -1,0 +1,182 @@
+"""Share work between processes and machines by claim files in a common folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from r2vos_mm.utils.files import process_is_alive, write_if_absent
+
+BEAT_SECONDS = 15.0
+LOST_SECONDS = 180.0  # more than the time for which network file systems cache attributes
+
+
+class Claims:
+    """Claims of named work by the processes that use a folder.
+
+    A claim is a file with its owner, whose time of change is renewed while the owner lives. The
+    claim of a dead process of this machine is taken over at once, that of another machine after
+    its file has not changed for ``lost_seconds``. Two processes may in rare cases both take over
+    one claim: what they do must be harmless if it is done twice.
+
+    Args:
+        folder: made if it does not exist; all processes see it.
+        beat_seconds: time between renewals.
+        lost_seconds: time without a renewal after which an owner counts as dead.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        beat_seconds: float = BEAT_SECONDS,
+        lost_seconds: float = LOST_SECONDS,
+    ) -> None:
+        self.folder, self.beat_seconds, self.lost_seconds = folder, beat_seconds, lost_seconds
+        folder.mkdir(parents=True, exist_ok=True)
+        self._token = secrets.token_hex(8)
+        self._seen: dict[str, tuple[int, float]] = {}  # last change, and when it was first seen
+
+    def names(self) -> set[str]:
+        """Return what is claimed at present."""
+        return {path.stem for path in self.folder.glob('[!.]*.json')}
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[Claim | None]:
+        """Give the claim of a name, or None if another process has it; release it at the end."""
+        claim = self._take(name)
+        if claim is None:
+            yield None
+            return
+        stop = threading.Event()
+        beat = threading.Thread(target=self._renew, args=(claim.path, stop), daemon=True)
+        beat.start()
+        try:
+            yield claim
+        finally:
+            stop.set()
+            beat.join()
+            claim.release()
+
+    def is_free(self, name: str) -> bool:
+        """Return whether a claimed name can be taken over."""
+        path = self._path(name)
+        try:
+            changed, content = path.stat().st_mtime_ns, _read(path)
+        except FileNotFoundError:
+            return True
+        owner = content.get('owner', {})
+        if owner.get('machine') == machine() and owner.get('token') != self._token:
+            return not _runs(owner)
+        since = self._seen.get(name)
+        if since is None or since[0] != changed:
+            self._seen[name] = (changed, time.monotonic())
+            return False
+        return time.monotonic() - since[1] > self.lost_seconds
+
+    def _take(self, name: str) -> Claim | None:
+        path, claim = self._path(name), Claim(self._path(name), self._token)
+        if write_if_absent(claim.content(), path):
+            return claim
+        if not self.is_free(name):
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            claim.inherit(_read(path))
+        claim.write()
+        return claim if claim.is_own() else None
+
+    def _renew(self, path: Path, stop: threading.Event) -> None:
+        while not stop.wait(self.beat_seconds):
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f'{name}.json'
+
+
+class Claim:
+    """A claim that this process holds, and the items at which processes before it died.
+
+    Args:
+        path: its file.
+        token: what tells this process from others.
+    """
+
+    def __init__(self, path: Path, token: str) -> None:
+        self.path, self.token = path, token
+        self.item: str | None = None
+        self._deaths: dict[str, int] = {}
+
+    def start(self, item: str) -> int:
+        """Note the item that is worked on; return how many processes died while they did."""
+        self.item = item
+        self.write()
+        return self._deaths.get(item, 0)
+
+    def inherit(self, content: dict[str, Any]) -> None:
+        """Take over the content of the claim of a dead process."""
+        self._deaths = dict(content.get('deaths', {}))
+        if content.get('item') is not None:
+            self._deaths[content['item']] = self._deaths.get(content['item'], 0) + 1
+
+    def content(self) -> str:
+        """Return the content of the file."""
+        owner = dict(machine=machine(), pid=os.getpid(), started=_start(os.getpid()))
+        owner['token'] = self.token
+        return json.dumps(dict(owner=owner, item=self.item, deaths=self._deaths))
+
+    def write(self) -> None:
+        """Write the file, in place of that of another process if there is one."""
+        self.path.parent.mkdir(exist_ok=True)
+        temporary = self.path.with_name(f'.{self.path.stem}.{self.token}.{os.getpid()}.tmp')
+        temporary.write_text(self.content(), encoding='utf-8')
+        os.replace(temporary, self.path)
+
+    def is_own(self) -> bool:
+        """Return whether the file is of this process."""
+        with contextlib.suppress(FileNotFoundError):
+            return _read(self.path).get('owner', {}).get('token') == self.token
+        return False
+
+    def release(self) -> None:
+        """Remove the file."""
+        if self.is_own():
+            self.path.unlink(missing_ok=True)
+
+
+def machine() -> str:
+    """Return what tells this machine from others and, in containers, its process numbers."""
+    names = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        names.append(Path('/proc/sys/kernel/random/boot_id').read_text().strip())
+        names.append(os.readlink('/proc/self/ns/pid'))
+    return ' '.join(names)
+
+
+def _runs(owner: dict[str, Any]) -> bool:
+    pid = owner.get('pid', 0)
+    return process_is_alive(pid) and _start(pid) == owner.get('started')
+
+
+def _start(pid: int) -> str | None:
+    """Return when a process started, None if unknown: numbers of processes are used again."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a claim, empty if it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

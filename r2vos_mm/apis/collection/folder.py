@@ -1,0 +1,233 @@
+"""Keep the results of a collection in a folder, so that any process can go on with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.files import (
+    PathLike,
+    read_json,
+    remove_temporaries,
+    write_atomically,
+    write_if_absent,
+    write_json,
+)
+
+from .claims import Claim, Claims
+from .manifest import Job
+from .plan import Task, Unit, units_of
+
+FORMAT = 'r2vos-collection/1'
+ROWS, FAILURES, SUMMARY, STATE = 'shards', 'failures.jsonl', 'summary.json', 'collection.json'
+_WAIT_SECONDS, _LONGEST_WAIT = 0.2, 5.0
+_COUNTS = ('videos', 'failed', 'rows', 'found', 'frames', 'masks', 'seconds')
+_SHOWN = 60  # characters of a setting in messages
+
+
+class CollectionFolder:
+    """The folder of a collection.
+
+    * ``collection.json``: settings that rows depend on, and the tasks;
+    * ``shards/000012.jsonl``: rows of finished shards, with counts and failures in
+      ``shards/000012.json``, which is written before;
+    * ``parts/``: finished spans of long videos, until these are joined;
+    * ``claims/``: see :class:`.claims.Claims`;
+    * ``failures.jsonl`` and ``summary.json``, at the end.
+
+    All files are complete or absent, and each has one content whoever writes it.
+
+    Args:
+        folder: made if it does not exist.
+        jobs: rows of the manifest.
+        claims: options of :class:`.claims.Claims`.
+    """
+
+    def __init__(self, folder: PathLike, jobs: Sequence[Job], **claims: float) -> None:
+        self.folder, self.jobs = Path(folder), jobs
+        self.claims = Claims(self.folder / 'claims', **claims)
+        self.tasks: list[Task] = []
+        self._open: list[Unit] = []
+        self._failed: dict[str, int] = {}
+        for name in (ROWS, 'parts'):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def begin(self, settings: dict[str, Any], plan: Callable[[], list[Task]]) -> None:
+        """Write settings and tasks, or read and compare those that the folder has.
+
+        Raises:
+            UsageError: the folder was begun with other settings; names the difference.
+        """
+        path = self.folder / STATE
+        while not path.is_file():
+            with self.claims.claim('plan') as claim:
+                if claim is not None and not path.is_file():
+                    content = dict(format=FORMAT, settings=settings, tasks=plan())
+                    write_if_absent(json.dumps(content, ensure_ascii=False) + '\n', path)
+            time.sleep(0 if path.is_file() else _WAIT_SECONDS)
+        self.load(settings)
+
+    def load(self, settings: dict[str, Any] | None = None) -> None:
+        """Read the tasks; compare settings if they are given.
+
+        Raises:
+            UsageError: see :meth:`begin`.
+        """
+        content = read_json(self.folder / STATE)
+        _check(self.folder, content, json.loads(json.dumps(settings)))
+        spans = ([*task[:3], [tuple(span) for span in task[3]]] for task in content['tasks'])
+        self.tasks = [Task(*task) for task in spans]
+        self._open = list(units_of(self.tasks))
+
+    def is_begun(self) -> bool:
+        """Return whether settings and tasks are written."""
+        return (self.folder / STATE).is_file()
+
+    @contextlib.contextmanager
+    def next_unit(self) -> Iterator[tuple[Unit, Claim] | None]:
+        """Give the next unit and its claim, or None when all are done.
+
+        While others do all that is left, this waits: it may have to take over what they leave.
+        """
+        wait = _WAIT_SECONDS
+        while True:
+            done = self.done()
+            self._open = [u for u in self._open if not self._is_done(u, done)]
+            if not self._open:
+                yield None
+                return
+            claimed = self.claims.names()
+            for unit in self._open:
+                is_ready = done.issuperset(unit.needs())
+                if not is_ready or (unit.name in claimed and not self.claims.is_free(unit.name)):
+                    continue
+                with self.claims.claim(unit.name) as claim:
+                    if claim is not None and not self._is_done(unit, self.done_now(unit)):
+                        yield unit, claim
+                        return
+            time.sleep(wait)
+            wait = min(1.5 * wait, _LONGEST_WAIT)
+
+    def done(self) -> set[str]:
+        """Return the names of all units that are done."""
+        paths = [*(self.folder / ROWS).glob('[!.]*.jsonl'), *self._parts().glob('[!.]*.json')]
+        return {path.stem for path in paths}
+
+    def done_now(self, unit: Unit) -> set[str]:
+        """Return the names of the unit and its shard as far as they are done."""
+        files = (self._part(unit.name), self._rows(unit.task.shard))
+        return {path.stem for path in files if path.is_file()}
+
+    def write_part(self, unit: Unit, content: dict[str, Any]) -> None:
+        """Write what was found in a span."""
+        write_json(self._part(unit.name), content, indent=None)
+
+    def read_parts(self, task: Task) -> list[dict[str, Any]]:
+        """Return what was found in the spans of a task."""
+        # The logits of models without a verdict are -Infinity.
+        names = Unit(task).needs()
+        return [read_json(self._part(name), allow_nan=True) for name in names]
+
+    def write_shard(
+        self,
+        task: Task,
+        rows: Sequence[dict[str, Any]],
+        failures: Sequence[dict[str, Any]],
+        seconds: float,
+    ) -> None:
+        """Write the rows of a task and what is counted of them; its parts are removed."""
+        counts = dict(videos=len(task.jobs), failed=len(failures), **_counts(rows))
+        counts['seconds'] = round(seconds, 3)
+        path = self._rows(task.shard)
+        write_json(path.with_suffix('.json'), dict(counts=counts, failures=failures), indent=None)
+        lines = (json.dumps(r, ensure_ascii=False, separators=(',', ':')) + '\n' for r in rows)
+        write_atomically(''.join(lines), path)
+        for name in Unit(task).needs():
+            self._part(name).unlink(missing_ok=True)
+
+    def num_failed(self) -> int:
+        """Return the number of failures in finished shards."""
+        for path in (self.folder / ROWS).glob('[!.]*.jsonl'):
+            if path.stem not in self._failed:
+                content = read_json(path.with_suffix('.json'))
+                self._failed[path.stem] = content['counts']['failed']
+        return sum(self._failed.values())
+
+    def finish(self) -> dict[str, Any]:
+        """Write ``failures.jsonl`` and ``summary.json`` of what is done; return the summary."""
+        done = self.done()
+        shards = [self._rows(task.shard) for task in self.tasks if Unit(task).name in done]
+        contents = [read_json(path.with_suffix('.json')) for path in shards]
+        summary = _summary([content['counts'] for content in contents], self.jobs)
+        summary['bytes'] = sum(path.stat().st_size for path in shards)
+        with self.claims.claim('summary') as claim:
+            if claim is not None:
+                failures = [row for content in contents for row in content['failures']]
+                lines = (json.dumps(row, ensure_ascii=False) + '\n' for row in failures)
+                write_atomically(''.join(lines), self.folder / FAILURES)
+                write_json(self.folder / SUMMARY, summary)
+                remove_temporaries(self.folder / ROWS)
+        for name in ('claims', 'parts'):
+            with contextlib.suppress(OSError):  # not empty, or removed by another process
+                (self.folder / name).rmdir()
+        return summary
+
+    def _is_done(self, unit: Unit, done: set[str]) -> bool:
+        return unit.name in done or Unit(unit.task).name in done
+
+    def _rows(self, shard: int) -> Path:
+        return self.folder / ROWS / f'{shard:06d}.jsonl'
+
+    def _parts(self) -> Path:
+        return self.folder / 'parts'
+
+    def _part(self, name: str) -> Path:
+        return self._parts() / f'{name}.json'
+
+
+def _counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    lengths = {row['id']: len(row['frames']) for row in rows}
+    return dict(
+        rows=len(rows),
+        found=sum(row['found'] for row in rows),
+        frames=sum(lengths.values()),
+        masks=sum(code is not None for row in rows for code in row['segmentations']),
+    )
+
+
+def _summary(counts: Sequence[dict[str, Any]], jobs: Sequence[Job]) -> dict[str, Any]:
+    total = {name: sum(item[name] for item in counts) for name in _COUNTS}
+    seconds = total['seconds'] = round(total['seconds'], 3)
+    rates = {f'{n}_per_second': round(total[n] / seconds, 3) if seconds else None
+             for n in ('videos', 'rows', 'frames')}  # fmt: skip
+    return dict(in_manifest=len(jobs), shards=len(counts), **total, **rates)
+
+
+def _check(folder: Path, content: Any, settings: dict[str, Any] | None) -> None:
+    """Raise UsageError if a folder is of another version or was begun with other settings."""
+    if not isinstance(content, dict) or content.get('format') != FORMAT:
+        raise UsageError(f'{folder / STATE} is not of this version ({FORMAT}): give another folder')
+    if settings is None:
+        return
+    before, now = (dict(_flat(value)) for value in (content['settings'], settings))
+    for name in [*now, *before]:
+        if before.get(name) != now.get(name):
+            old, new = (str(x.get(name))[:_SHOWN] for x in (before, now))
+            raise UsageError(
+                f'{folder} was begun with {name} {old}, not {new}: give another folder, or the '
+                f'same {name}'
+            )
+
+
+def _flat(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested dicts by their dotted names."""
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, item in value.items():
+        yield from _flat(item, f'{name}.{key}' if name else key)

@@ -1,0 +1,249 @@
+"""Segment the videos of a collection with a model, whole or span by span."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from r2vos_mm.datasets.io.frames import FrameStream
+from r2vos_mm.datasets.io.sources import open_stream
+from r2vos_mm.models.segmentors import ReferringVideoSegmentor
+from r2vos_mm.models.utils import CollectedVideo, Evidence, WindowFeatures
+from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.logging import quiet
+
+from ..inference import (
+    ModelInput,
+    autocast,
+    checked_length,
+    checked_sentences,
+    model_precision,
+)
+from ..mask_records import mask_records
+from ..model_loading import init_model
+from ..model_sources import resolve_model
+from ..result_reading import read_masks
+from ..results import joined_ranges
+from ..stream_windows import WindowsAhead
+from ..streaming import names_of
+from .manifest import Job, Span
+from .work import Part, Row
+
+
+class VideoLabeller:
+    """Segment videos with a model of this package.
+
+    Windows are cut as in a stream, from the first frame of the job's span, so that rows are those
+    of :func:`segment_video` with ``cut_as_stream=True`` and do not depend on the spans into which a
+    video is split. A span keeps the masks of the queries that are best by its own windows; where
+    other queries are best by all windows, :meth:`join` segments it again.
+
+    Args:
+        model, weights: see :class:`R2VOSInferencer`; or a model of :func:`init_model`, to which
+            the other arguments but ``dtype`` and ``frames_per_pass`` do not apply.
+        device: ``auto`` takes the GPU of the process: that of ``LOCAL_RANK`` or ``SLURM_LOCALID``.
+        dtype: see :func:`.inference.model_precision`.
+        frames_per_pass: frames of a window; None takes that of the config.
+        threshold: consensus below it means 'not in the video'; None takes that of the config.
+        cfg_options: settings that override the config.
+
+    Raises:
+        UsageError, FileNotFoundError, ValueError: see :func:`init_model`.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Config | ReferringVideoSegmentor,
+        weights: str | Path | None = None,
+        *,
+        device: str = 'auto',
+        dtype: str = 'auto',
+        frames_per_pass: int | None = None,
+        threshold: float | None = None,
+        cfg_options: dict[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            options = dict(cfg_options or {})
+            if threshold is not None:
+                options['model.test_cfg.gate_threshold'] = threshold
+            source, options = resolve_model(model, weights), dict(cfg_options=options)
+            model = init_model(source.config, source.weights, device=own_device(device), **options)
+        self.model = model
+        self.frames_per_pass = checked_length(self.model, frames_per_pass)
+        self.dtype = dtype
+        self.settings = dict(
+            checkpoint=weights_digest(self.model),
+            threshold=self.model.test_cfg.gate_threshold,
+            frames_per_pass=self.frames_per_pass,
+            dtype=model_precision(self.model, dtype).name,
+            config=_plain(self.model.cfg),
+        )
+
+    @quiet()
+    def label_span(self, job: Job, span: Span, queries: Sequence[int] | None = None) -> Part:
+        """See :class:`.work.Labeller`; ``queries`` (P,) are those whose masks are kept.
+
+        Raises:
+            FileNotFoundError, DataFileError, ValueError: see :func:`.sources.open_source`.
+        """
+        texts, source = checked_sentences(job.texts), open_stream(job.path)
+        if source.is_live:
+            raise ValueError(f'{source.title} has no end: segment it with r2vos stream')
+        frames = _FramesBetween(source, *span)
+        with WindowsAhead(frames, self.frames_per_pass) as windows:
+            features = self._features(windows)
+            with autocast(self.model, self.dtype), self.model.collect(features, texts) as video:
+                return self._part(video, frames, len(texts), queries) if video.windows else {}
+
+    def join(self, job: Job, spans: Sequence[Span], parts: Sequence[Part]) -> list[Row]:
+        """See :class:`.work.Labeller`.
+
+        Raises:
+            DataFileError: there is no frame, or sizes of frames differ.
+        """
+        filled = [(span, part) for span, part in zip(spans, parts, strict=True) if part]
+        if not filled:
+            raise DataFileError(f'{job.video} has no frame in {list(spans[0])}: check its span')
+        if len({tuple(part['size']) for _, part in filled}) > 1:
+            raise DataFileError(f'{job.video} has frames of several sizes: one video has one size')
+        windows = [_evidence(window) for _, part in filled for window in part['windows']]
+        evidence, config = sum(windows[1:], start=windows[0]), self.model.test_cfg
+        queries = evidence.best_queries().tolist()
+        parts = [
+            part if part['queries'] == queries else self.label_span(job, span, queries)
+            for span, part in filled
+        ]
+        consensus = evidence.consensus(config).numpy()
+        found = consensus >= config.gate_threshold
+        records = mask_records(
+            [_Codes(parts, p) for p in range(len(queries))],
+            video=job.video,
+            texts=checked_sentences(job.texts),
+            frames=[name for part in parts for name in part['frames']],
+            size=parts[0]['size'],
+            found=found,
+            consensus=consensus if evidence.is_judged(config) else None,
+            scores=np.concatenate([part['scores'] for part in parts], axis=1),
+        )
+        stops = accumulate((window.num_frames for window in windows), initial=0)
+        ranges, alone = list(pairwise(stops)), [window.consensus(config) for window in windows]
+        is_found = torch.stack(alone, dim=1).numpy() >= config.gate_threshold
+        return [
+            dict(id=job.id, windows_found=joined_ranges(ranges, is_found[p])) | record.as_dict()
+            for p, record in enumerate(records)
+        ]
+
+    def _features(self, windows: WindowsAhead) -> Iterator[WindowFeatures]:
+        to_input = ModelInput(self.model)
+        for window in windows:
+            clip = to_input.stack([to_input.resize(frame) for _, frame in window])
+            yield self.model.extract_window(clip, frames_per_pass=self.frames_per_pass)
+
+    def _part(
+        self,
+        video: CollectedVideo,
+        frames: _FramesBetween,
+        num_texts: int,
+        queries: Sequence[int] | None,
+    ) -> Part:
+        evidence = video.evidence
+        best = evidence.best_queries() if queries is None else torch.tensor(queries)
+        shape = (num_texts, evidence.num_frames, *frames.size)
+        masks, pairs = read_masks(video.read(frames.size, best), shape, compress=True)
+        numbers = range(frames.start, frames.start + evidence.num_frames)
+        return dict(
+            size=list(frames.size),
+            frames=names_of(frames.source, numbers),
+            queries=best.tolist(),
+            windows=[_as_json(window) for window in video.windows],
+            scores=pairs.scores.tolist(),
+            masks=[[masks.rle(p, t)['counts'] for t in range(shape[1])] for p in range(shape[0])],
+        )
+
+
+class _FramesBetween:
+    """The frames [start, stop) of a stream; ``size`` (H0, W0) is known after the first one."""
+
+    def __init__(self, source: FrameStream, start: int, stop: int | None) -> None:
+        self.source, self.start, self.stop = source, start, stop
+        self.size = (0, 0)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for frame in islice(iter(self.source), self.start, self.stop):
+            self.size = frame.shape[:2]
+            yield frame
+
+
+class _Codes:
+    """Run-length codes of one expression in the frames of all parts of a video."""
+
+    def __init__(self, parts: Sequence[Part], p: int) -> None:
+        self.size = parts[0]['size']
+        self.counts = [counts for part in parts for counts in part['masks'][p]]
+
+    def rle(self, t: int) -> dict[str, Any]:
+        """Return the code of frame ``t``."""
+        return dict(size=self.size, counts=self.counts[t])
+
+
+def own_device(device: str) -> str:
+    """Return the GPU of this process for ``auto`` where there is one."""
+    if device != 'auto' or not torch.cuda.is_available():
+        return device
+    rank = int(os.environ.get('LOCAL_RANK') or os.environ.get('SLURM_LOCALID') or 0)
+    return f'cuda:{rank % torch.cuda.device_count()}'
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Return the SHA-256 of names, types and values of a model's weights."""
+    state = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        state.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        state.update(memoryview(values.numpy()))
+    return state.hexdigest()
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """Return what results depend on in a config: the model, and the transforms of frames."""
+    content = config.to_dict()
+    dataset = (content.get('test_dataloader') or {}).get('dataset') or {}
+    pipeline = dataset.get('pipeline') or content.get('test_pipeline')
+    return dict(model=_texts(content.get('model', {})), pipeline=_texts(pipeline))
+
+
+def _texts(value: Any) -> Any:
+    """Return a value that JSON has a form for."""
+    if isinstance(value, dict):
+        return {str(key): _texts(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_texts(item) for item in value]
+    value = getattr(value, '__name__', value)
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _as_json(window: Evidence) -> dict[str, Any]:
+    words = None if window.words is None else window.words.tolist()
+    return dict(
+        num_frames=window.num_frames,
+        num_windows=window.num_windows,
+        scores=window.scores.tolist(),
+        logits=window.logits.tolist(),
+        words=words,
+    )
+
+
+def _evidence(content: dict[str, Any]) -> Evidence:
+    sums = {
+        name: None if content[name] is None else torch.tensor(content[name], dtype=torch.float64)
+        for name in ('scores', 'logits', 'words')
+    }
+    return Evidence(content['num_frames'], content['num_windows'], **sums)

@@ -1,0 +1,266 @@
+"""Label a collection of videos: in this process, in several, or in those of a launcher."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from r2vos_mm.engine.model_index import DEFAULT_MODEL
+from r2vos_mm.utils.cli import Progress, UsageError, UserError, check_writable, user_message
+from r2vos_mm.utils.files import PathLike
+from r2vos_mm.utils.processes import start_worker
+
+from .folder import CollectionFolder
+from .plan import MAX_FRAMES, SHARD_FRAMES, Unit
+from .work import CollectionRun, Labeller, TooManyFailuresError
+
+ENGINES = ('local', 'torchrun', 'slurm', 'ray')
+
+_RANKS = {'torchrun': ('RANK', 'torchrun'), 'slurm': ('SLURM_PROCID', 'srun')}
+_LOOK_SECONDS = 0.5
+_MAX_DEATHS = 12  # of processes, while no unit is finished
+
+
+def label_collection(
+    manifest: PathLike,
+    out_dir: PathLike,
+    model: Any = None,
+    weights: PathLike | None = None,
+    *,
+    texts: str | Sequence[str] = (),
+    engine: str = 'local',
+    processes: int = 1,
+    max_frames: int = MAX_FRAMES,
+    shard_frames: int = SHARD_FRAMES,
+    max_failures: int | None = None,
+    show_progress: bool = True,
+    build: Callable[[], Labeller] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Segment what expressions name in many videos, and go on where an earlier run stopped.
+
+    Rows are written to ``out_dir/shards/*.jsonl``, one per video and expression, with run-length
+    codes, consensus and verdict (docs/collections.md). Videos that cannot be read are rows of
+    ``failures.jsonl``. Whatever ends a run, the next one with the same arguments continues it:
+    finished shards stay, and nothing is written twice.
+
+    Args:
+        manifest: see :func:`.manifest.read_manifest`.
+        out_dir: folder of the results; processes of several machines share it.
+        model, weights: see :class:`R2VOSInferencer`; None takes a small model for real video.
+        texts: expressions for a folder, and for rows of the manifest without any.
+        engine: ``local`` (this process, or ``processes`` of this machine); ``torchrun`` or
+            ``slurm`` if these started this process as one of several; ``ray``.
+        processes: number of processes of ``local``, or of actors of ``ray``.
+        max_frames: frames above which a video is split, so that processes share it.
+        shard_frames: frames of a shard.
+        max_failures: number of failed videos above which the run ends; None allows any number.
+        show_progress: whether to show progress of all processes on stderr.
+        build: builds another model than :class:`.VideoLabeller`; picklable.
+        **options: other arguments of :class:`.VideoLabeller`, such as ``threshold`` or ``device``.
+
+    Returns:
+        The content of ``summary.json``.
+
+    Raises:
+        UsageError: the manifest has a mistake, the folder was begun with another manifest,
+            checkpoint, config or threshold, or an argument cannot be used.
+        TooManyFailuresError: more than ``max_failures`` videos failed.
+
+    Examples:
+        >>> label_collection('jobs.jsonl', 'labels', 'r2vos_tiny', processes=2)  # doctest: +SKIP
+    """
+    if engine not in ENGINES:
+        raise UsageError(f'engine {engine!r} is unknown; there are {", ".join(ENGINES)}')
+    if min(processes, max_frames, shard_frames) < 1:
+        raise UsageError('processes, max_frames and shard_frames are at least 1')
+    if build is None:
+        from .labeller import VideoLabeller
+
+        build = partial(VideoLabeller, model or DEFAULT_MODEL.name, weights, **options)
+    texts = (texts,) if isinstance(texts, str) else tuple(texts)
+    limits = dict(max_frames=max_frames, shard_frames=shard_frames, max_failures=max_failures)
+    run = CollectionRun(Path(manifest), Path(out_dir), build, texts, **limits)
+    check_writable(out_dir, what='out_dir', is_folder=True)
+    folder = run.folder()
+    try:
+        if engine == 'ray':
+            from .ray_data import run_on_ray
+
+            run_on_ray(run, folder, actors=processes, show_progress=show_progress)
+        elif engine == 'local' and processes > 1:
+            _run_processes(run, folder, processes, show_progress=show_progress)
+        else:
+            rank = _rank(engine)
+            folder = _run_here(run, show_progress=show_progress and rank == 0)
+    except TooManyFailuresError:
+        folder.load()
+        folder.finish()
+        raise
+    return folder.finish()
+
+
+class CollectionProgress(Progress):
+    """Progress of all processes that work on a collection, with failures, rate and time left.
+
+    Args:
+        folder: folder whose tasks are read.
+        is_new: whether nothing was done before this run.
+    """
+
+    def __init__(self, folder: CollectionFolder, *, is_new: bool = False) -> None:
+        self.folder = folder
+        self._videos, self._frames = self._before = (0, 0) if is_new else self._count()
+        self._all_frames = sum(task.frames for task in folder.tasks)
+        super().__init__(len(folder.jobs), 'videos')
+        self._last = -1
+
+    def look(self) -> None:
+        """Show what has changed."""
+        self._videos, self._frames = self._count()
+        is_new, self._last = self._videos != self._last, self._videos
+        if is_new or self._videos not in (1, self.total):
+            self.update(self._videos)
+
+    def _count(self) -> tuple[int, int]:
+        done, videos, frames = self.folder.done(), 0, 0
+        for task in self.folder.tasks:
+            if Unit(task).name in done:
+                videos, frames = videos + len(task.jobs), frames + task.frames
+            elif task.spans:
+                spans = sum(name in done for name in Unit(task).needs())
+                frames += task.frames * spans // len(task.spans)
+        return videos, frames
+
+    def _write(self, done: int) -> None:
+        spent = time.monotonic() - self._start
+        videos, frames = (now - start for now, start in zip(
+            (self._videos, self._frames), self._before))  # fmt: skip
+        failed = self.folder.num_failed()
+        left = 'starting'
+        if frames and spent:
+            seconds = (self._all_frames - self._frames) * spent / frames
+            left = f'{videos / spent:.2f} videos/s, {seconds:.0f} s left'
+        self._show(
+            f'{self._videos}/{self.total} videos, {failed} failed, {spent:.0f} s, {left}',
+            is_last=self._videos >= self.total,
+        )
+
+
+def _rank(engine: str) -> int:
+    """Return the number of this process among those of the launcher."""
+    if engine == 'local':
+        return 0
+    name, launcher = _RANKS[engine]
+    if name not in os.environ:
+        raise UsageError(f'engine {engine} needs {name} in the environment: start it by {launcher}')
+    return int(os.environ[name])
+
+
+def _run_here(run: CollectionRun, *, show_progress: bool) -> CollectionFolder:
+    worker = run.worker()
+    with _shown(worker.folder, show_progress):
+        worker.run()
+    return worker.folder
+
+
+@contextmanager
+def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
+    """Show progress from a thread while the block runs."""
+    if not active:
+        yield
+        return
+    progress, stop = CollectionProgress(folder), threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(_LOOK_SECONDS):
+            progress.look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        progress.look()
+
+
+def _run_processes(
+    run: CollectionRun, folder: CollectionFolder, count: int, *, show_progress: bool
+) -> None:
+    """Run workers in processes of this machine; start one again that died.
+
+    Raises:
+        UserError: what a worker raised, or workers die without finishing anything.
+    """
+    context = multiprocessing.get_context('spawn')
+    errors = context.SimpleQueue()
+
+    def start(number: int) -> Any:
+        process = context.Process(target=_work, args=(run, number, count, errors, os.getpid()))
+        process.start()
+        return process
+
+    is_new, progress, num_done, deaths, is_done = not folder.is_begun(), None, 0, 0, False
+    if show_progress and not is_new:
+        folder.load()
+        progress = CollectionProgress(folder)
+    workers = [start(number) for number in range(count)]
+    try:
+        while any(worker.is_alive() for worker in workers) or not is_done:
+            time.sleep(_LOOK_SECONDS)
+            if not errors.empty():
+                kind, message = errors.get()
+                raise kind(message)
+            if progress is None and show_progress and folder.is_begun():
+                folder.load()
+                progress = CollectionProgress(folder, is_new=is_new)
+            if progress is not None:
+                progress.look()
+            if (now := len(folder.done())) > num_done:
+                num_done, deaths = now, 0
+            is_done |= any(worker.exitcode == 0 for worker in workers)
+            for number, worker in enumerate(workers):
+                if worker.exitcode and not is_done:
+                    deaths, workers[number] = deaths + 1, start(number)
+            if deaths > _MAX_DEATHS:
+                raise UserError(
+                    f'{deaths} processes died one after the other. The system may have run out of '
+                    'memory: try fewer processes, and see the kernel log (dmesg)'
+                )
+        if progress is not None:
+            progress.look()
+    finally:
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            worker.join()
+    folder.load()
+
+
+def _work(run: CollectionRun, number: int, count: int, errors: Any, parent: int) -> None:
+    """Work in a process of :func:`_run_processes`."""
+    start_worker(parent)
+    os.environ['LOCAL_RANK'] = str(number)
+    if 'torch' in sys.modules and 'OMP_NUM_THREADS' not in os.environ:
+        sys.modules['torch'].set_num_threads(max(1, (os.cpu_count() or 1) // count))
+    try:
+        run.worker().run()
+    except TooManyFailuresError as error:
+        errors.put((TooManyFailuresError, str(error)))
+    except Exception as error:
+        message = user_message(error)
+        errors.put((UserError, message) if message else (RuntimeError, traceback.format_exc()))
+    else:
+        return
+    sys.exit(2)

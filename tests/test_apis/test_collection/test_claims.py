@@ -1,0 +1,83 @@
+"""Claims: one owner, taken over from dead processes of this machine and of others."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from r2vos_mm.apis.collection import claims as module
+from r2vos_mm.apis.collection.claims import Claims
+
+
+def of_dead_process(folder: Path, name: str, **changes: str) -> Path:
+    """Write a claim as a process that has ended left it; ``changes`` are of its owner."""
+    ended = subprocess.Popen([sys.executable, '-c', ''])
+    ended.wait()
+    owner = dict(machine=module.machine(), pid=ended.pid, started='1', token='other', **changes)
+    path = folder / f'{name}.json'
+    path.write_text(json.dumps(dict(owner=owner, item='clip', deaths={'clip': 1})))
+    return path
+
+
+def test_one_owner(tmp_path: Path) -> None:
+    first, second = Claims(tmp_path), Claims(tmp_path)
+    with first.claim('a') as own, second.claim('a') as other, second.claim('b') as free:
+        assert own is not None
+        assert other is None
+        assert free is not None
+        assert first.names() == {'a', 'b'}
+    assert first.names() == set()
+    with second.claim('a') as own:
+        assert own is not None
+
+
+def test_dead_process_of_this_machine(tmp_path: Path) -> None:
+    """Taken over at once, with what it died at; also if its number is used again."""
+    of_dead_process(tmp_path, 'a')
+    with Claims(tmp_path).claim('a') as claim:
+        assert claim.start('clip') == 2
+        assert claim.start('another') == 0
+    path = of_dead_process(tmp_path, 'b')
+    content = json.loads(path.read_text())
+    content['owner']['pid'] = os.getpid()
+    path.write_text(json.dumps(content))
+    with Claims(tmp_path).claim('b') as claim:
+        assert claim is not None
+
+
+@pytest.mark.parametrize('content', ['of another machine', 'damaged'])
+def test_claim_of_another_machine(tmp_path: Path, content: str) -> None:
+    """Its time of change decides, by the clock of this machine."""
+    path = of_dead_process(tmp_path, 'a')
+    owner = json.loads(path.read_text())
+    owner['owner']['machine'] = 'another'
+    path.write_text(json.dumps(owner) if content == 'of another machine' else '')
+    claims = Claims(tmp_path, lost_seconds=0.2)
+    assert not claims.is_free('a')
+    time.sleep(0.25)
+    os.utime(path, ns=(1, 1))  # it lives
+    assert not claims.is_free('a')
+    time.sleep(0.25)
+    assert claims.is_free('a')
+    with claims.claim('a') as claim:
+        assert claim is not None
+
+
+def test_claims_are_renewed(tmp_path: Path) -> None:
+    with Claims(tmp_path, beat_seconds=0.01).claim('a') as claim:
+        os.utime(claim.path, ns=(1, 1))
+        end = time.monotonic() + 20
+        while claim.path.stat().st_mtime_ns == 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert claim.path.stat().st_mtime_ns > 1
+
+
+def test_a_claim_of_another_is_not_removed(tmp_path: Path) -> None:
+    """After it was taken over from a process that was thought to be dead."""
+    with Claims(tmp_path).claim('a') as claim:
+        of_dead_process(tmp_path, 'a')
+    assert claim.path.is_file()
