@@ -34,6 +34,7 @@ COMMANDS = {
     'data frames': ('data.frames', 'write the frames of video files'),
     'data meta': ('data.meta', 'write the annotations of your own videos from a table'),
     'data images': ('data.images', 'write referring expressions for annotated images'),
+    'data lmdb': ('data.lmdb', 'pack the files of a data set into one LMDB database'),
     'data pairs': ('data.pairs', 'generate negative pairs to measure robustness'),
     'data veval': ('data.veval', 'convert between pairs files and SA-Co/VEval'),
     'data r2-davis': ('data.r2_davis', 'build R2-DAVIS, a benchmark of robustness'),

@@ -16,6 +16,7 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_text, stems
+from r2vos_mm.utils.storage import as_source, as_text
 
 from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
 from .io.annotations import read_rows
@@ -80,7 +81,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
 
     def listed(self, problems: ProblemList) -> Iterable[AnnotatedExpression]:
         """See the base class; a video of unknown length ends at its annotated frame."""
-        path, root = Path(self.ann_file), Path(self.data_root)
+        path, root = self.ann_path, self.root
         lengths, clips = read_lengths(root / VIDEO_SET, self.split, problems), clip_folder(root)
         entries = list(
             read_rows(path, _parse, LIST_FORM, problems)
@@ -101,7 +102,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """See the base class; the frames are decoded by ``DecodeVideoFrames``."""
-        path = str(video.frame_dir / f'{video.source}{video.frame_suffix}')
+        path = as_text(video.frame_dir / f'{video.source}{video.frame_suffix}')
         return dict(
             video_path=path,
             video_frames=[int(frame) - 1 for frame in frames],
@@ -137,7 +138,7 @@ class InstanceFile(FrameMasks):
     def _read(self, *names: str) -> list[np.ndarray]:
         """Return arrays of the file; broken and missing content becomes a ``DataFileError``."""
         try:
-            with h5py_module().File(self.path, 'r') as file:
+            with h5py_module().File(as_source(self.path), 'r') as file:
                 return [np.asarray(file[name]) for name in names]
         except (OSError, KeyError) as error:
             raise DataFileError(

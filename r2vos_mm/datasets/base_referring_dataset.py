@@ -20,6 +20,7 @@ from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.parts import Part
 from r2vos_mm.utils.processes import note_work
 from r2vos_mm.utils.shared_list import SharedList
+from r2vos_mm.utils.storage import StoredPath, as_text, storage_path
 
 from .frame_sampling import anchor_frames
 from .io.mask_codes import MaskCodes
@@ -75,6 +76,8 @@ class BaseReferringDataset(BaseDataset):
             ``data_root``; videos without a pair are skipped. None: each video's expressions.
         part: for testing, the part of the videos to use, such as ``'2/4'``; the scores of all parts
             can be merged (:mod:`r2vos_mm.apis.merge_scores`). None for all.
+        backend_args: where all files of the data set are, as in MMEngine's ``get_file_backend``;
+            ``data_root`` is then an address (:mod:`r2vos_mm.utils.storage`). None for local files.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.
         seed: seed of everything random in an item.
         max_refetch: maximum number of draws of another item.
@@ -102,6 +105,7 @@ class BaseReferringDataset(BaseDataset):
         video_subset: Mapping | None = None,
         pairs_file: str | None = None,
         part: str | None = None,
+        backend_args: Mapping | None = None,
         dataset_name: str = '',
         seed: int = 0,
         max_refetch: int = 10,
@@ -127,6 +131,7 @@ class BaseReferringDataset(BaseDataset):
         self.positives_per_clip = positives_per_clip
         self.video_subset = _checked_subset(video_subset)
         self.pairs_file = pairs_file
+        self.backend_args = None if backend_args is None else dict(backend_args)
         self.part = None if part is None else Part.parse(part)
         self._pairs: dict[str, list[Pair]] = {}
         self.dataset_name = dataset_name or self.METAINFO.get('dataset_name', type(self).__name__)
@@ -144,6 +149,22 @@ class BaseReferringDataset(BaseDataset):
                 data_prefix={},
                 **kwargs,
             )
+
+    @property
+    def root(self) -> Path | StoredPath:
+        """The folder of the data set."""
+        return storage_path(self.data_root, self.backend_args)
+
+    @property
+    def ann_path(self) -> Path | StoredPath:
+        """The file of the annotations."""
+        return storage_path(self.ann_file, self.backend_args)
+
+    def _join_prefix(self) -> None:
+        if isinstance(self.root, StoredPath):  # MMEngine would join only addresses that it knows
+            self.ann_file = str(self.root / self.ann_file)
+        else:
+            super()._join_prefix()
 
     @abstractmethod
     def load_videos(self) -> list[VideoRecord]:
@@ -186,7 +207,7 @@ class BaseReferringDataset(BaseDataset):
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
         """Return what the pipeline gets about the T frames."""
         return dict(
-            img_path=[str(video.frame_dir / f'{frame}{video.frame_suffix}') for frame in frames]
+            img_path=[as_text(video.frame_dir / f'{frame}{video.frame_suffix}') for frame in frames]
         )
 
     def mask_keys(
@@ -207,7 +228,7 @@ class BaseReferringDataset(BaseDataset):
         """
         videos = self.load_videos()
         if self.pairs_file is not None:
-            videos = self._with_pairs(videos, Path(self.data_root) / self.pairs_file)
+            videos = self._with_pairs(videos, self.root / self.pairs_file)
         videos = [video for video in videos if self._in_subset(video)]
         self.videos = SharedList(videos if self.part is None else self._own_part(videos))
         if not self.videos:
@@ -218,7 +239,7 @@ class BaseReferringDataset(BaseDataset):
         if self.test_mode:
             return [dict(video=index) for index in range(len(self.videos))]
         if self.negatives is not None:
-            self.negatives.prepare(self.videos, Path(self.data_root))
+            self.negatives.prepare(self.videos, self.root)
         return [
             dict(video=index, expression=number, anchor=anchor)
             for index, video in enumerate(self.videos)

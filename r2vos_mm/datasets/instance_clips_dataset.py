@@ -124,8 +124,8 @@ class InstanceClipsDataset(BaseReferringDataset):
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; one record per image, in the order of the file names."""
-        root, problems = Path(self.data_root), ProblemList(self.ann_file)
-        images = read_instances(Path(self.ann_file), problems)
+        root, problems = self.root, ProblemList(self.ann_file)
+        images = read_instances(self.ann_path, problems)
         records, annotations = [], []
         for name in sorted(images):
             path = root / self.image_folder / name
@@ -230,7 +230,7 @@ class InstanceClipsDataset(BaseReferringDataset):
         """Return an image and its labels, smaller objects in front of larger ones."""
         video = self.videos[index]
         path = video.frame_dir / f'{video.frames[0]}{video.frame_suffix}'
-        image, size = read_image(str(path), None)
+        image, size = read_image(path, None)
         labels, found = np.zeros(size, np.uint16), self._annotations[index]
         for number in sorted(range(len(found)), key=lambda i: -found[i]['area']):
             labels[decode_code(found[number]['code'], *size, str(path))] = number + 1

@@ -11,6 +11,7 @@ from scipy.io import loadmat
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
+from r2vos_mm.utils.storage import as_source
 
 from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
 from .io.annotations import read_rows
@@ -48,13 +49,13 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
 
     def listed(self, problems: ProblemList) -> Iterable[AnnotatedExpression]:
         """See the base class."""
-        return read_rows(Path(self.ann_file), self._parse, LIST_FORM, problems)
+        return read_rows(self.ann_path, self._parse, LIST_FORM, problems)
 
     def _parse(self, row: Any) -> AnnotatedExpression | None:
         """Return a row; only the last parts of its paths, below the usual folders, count."""
         video, frame_path, _, total, query = row
         *_, action, folder, name = PurePosixPath(frame_path).parts
-        frame, total, root = int(PurePosixPath(name).stem), int(total), Path(self.data_root)
+        frame, total, root = int(PurePosixPath(name).stem), int(total), self.root
         if folder != video or not is_plain_name(action) or not is_plain_name(folder):
             return None
         if not query.strip() or not 1 <= frame <= total:
@@ -84,7 +85,9 @@ class PuppetMask(FrameMasks):
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; the file may have fewer masks than there are frames."""
         try:
-            masks = np.asarray(loadmat(str(self.path), variable_names=['part_mask'])['part_mask'])
+            masks = np.asarray(
+                loadmat(as_source(self.path), variable_names=['part_mask'])['part_mask']
+            )
         except Exception as error:  # a broken file can raise almost anything
             raise DataFileError(
                 f'{self.path} cannot be read as part_mask (H, W, T) ({error}): download it again'

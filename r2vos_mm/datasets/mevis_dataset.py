@@ -48,9 +48,9 @@ class MeViSDataset(BaseReferringDataset):
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class."""
-        folder = Path(self.data_root) / self.FOLDER.format(split=self.split)
+        folder = self.root / self.FOLDER.format(split=self.split)
         problems = ProblemList(self.ann_file)
-        entries = read_expressions(existing_json(Path(self.ann_file)))
+        entries = read_expressions(existing_json(self.ann_path))
         if not self.test_mode or (folder / MASK_FILE).is_file():
             codes = read_mask_dict(folder / MASK_FILE)
             self.mask_codes = MaskCodes(codes, frames_of(entries), MASK_FILE)

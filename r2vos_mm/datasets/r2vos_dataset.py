@@ -45,13 +45,13 @@ class R2VOSDataset(BaseReferringDataset):
     @property
     def mask_root(self) -> Path:
         """The folder of the masks."""
-        return Path(self.data_root) / (self.mask_folder or f'{self.split}/Annotations')
+        return self.root / (self.mask_folder or f'{self.split}/Annotations')
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; the videos are in the order of their ids."""
-        root = Path(self.data_root)
+        root = self.root
         problems = ProblemList(self.ann_file)
-        entries = read_expressions(Path(self.ann_file))
+        entries = read_expressions(self.ann_path)
         categories = read_categories(root / self.split / 'meta.json', problems)
         if self.objects_file is not None:
             entries = with_objects(entries, read_expressions(root / self.objects_file), problems)

@@ -60,8 +60,8 @@ class RefCOCODataset(BaseReferringDataset):
 
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; the images are in the order of their names."""
-        root, problems = Path(self.data_root), ProblemList(self.ann_file)
-        images = read_images(Path(self.ann_file), self.split, problems)
+        root, problems = self.root, ProblemList(self.ann_file)
+        images = read_images(self.ann_path, self.split, problems)
         for name in self.held_out_by:
             for taken in read_held_out(root / name):
                 images.pop(taken, None)

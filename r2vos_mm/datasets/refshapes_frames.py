@@ -10,6 +10,7 @@ from mmseg.datasets import BaseSegDataset
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.storage import storage_path
 
 from .refshapes_words import ATTRIBUTES
 
@@ -50,13 +51,17 @@ class RefShapesFrames(BaseSegDataset):
         classes = ('background', *map(' '.join, words))
         super().__init__(data_root=data_root, metainfo=dict(classes=classes), **kwargs)
 
+    def _join_prefix(self) -> None:
+        if self.backend_args is None:  # MMEngine joins only addresses that it knows
+            super()._join_prefix()
+
     def load_data_list(self) -> list[dict]:
         """Return one entry per frame.
 
         Raises:
             FileNotFoundError, ValueError: the folder has no complete RefShapes set.
         """
-        root = Path(self.data_root)
+        root = storage_path(self.data_root, self.backend_args)
         videos = read_json(root / 'worlds' / f'{self.split}.json')['videos']
         entries = []
         for video, world in videos.items():

@@ -50,8 +50,8 @@ class VEvalDataset(BaseReferringDataset):
     def load_videos(self) -> list[VideoRecord]:
         """See the base class; the videos are in the order of their names."""
         problems = ProblemList(self.ann_file)
-        content = read_veval_file(self.ann_file, problems)
-        root = Path(self.data_root) / self.image_folder
+        content = read_veval_file(self.ann_path, problems)
+        root = self.root / self.image_folder
         if not root.is_dir():
             raise FileNotFoundError(
                 f'{root} is not a folder: put the frames there, or set image_folder of the data set'
@@ -60,7 +60,7 @@ class VEvalDataset(BaseReferringDataset):
         frames = {video_name(video): frame_names(video) for video in content.videos}
         if content.annotations:
             codes = {str(track['id']): track['segmentations'] for track in content.annotations}
-            self.mask_codes = MaskCodes(codes, frames, Path(self.ann_file).name)
+            self.mask_codes = MaskCodes(codes, frames, self.ann_path.name)
         records = [reader.record(video) for video in content.videos]
         problems.report()
         usable = [r for r in records if r is not None and (self.test_mode or r.expressions)]

@@ -57,7 +57,7 @@ class YoURVOSDataset(R2VOSDataset):
 
     def make_reader(self, **options: Any) -> LayoutReader:
         """See the base class."""
-        path = Path(self.data_root) / self.spans_file
+        path = self.root / self.spans_file
         return _SpanReader(spans=read_spans(path) if path.is_file() else {}, **options)
 
     def mask_keys(

@@ -22,6 +22,7 @@ from r2vos_mm.utils.cli import (
     existing_file,
 )
 from r2vos_mm.utils.processes import die_with_parent
+from r2vos_mm.utils.storage import refuse_secrets
 from r2vos_mm.utils.weights import fetch_pretrained
 
 from .config import read_config
@@ -38,13 +39,14 @@ def load_config(args: argparse.Namespace) -> Config:
     A process of a launcher ends with it from now on.
 
     Raises:
-        UsageError: the file or an option is wrong, or nothing reads a setting.
+        UsageError: the file or an option is wrong, nothing reads a setting, or one is a secret.
     """
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         die_with_parent()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config, cfg_options(args.cfg_options), needs=['model'])
     init_default_scope(cfg.get('default_scope', 'r2vos_mm'))
+    refuse_secrets(cfg.to_dict())
     check_settings(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli import UserError
+from .storage import StoredPath
 
 PathLike = str | os.PathLike[str]
 
@@ -41,7 +42,8 @@ def is_side_file(name: PathLike) -> bool:
 
 def visible_names(folder: PathLike) -> list[str]:
     """Return the names in a folder but hidden ones and side files of operating systems."""
-    return [name for name in os.listdir(folder) if name[0] != '.' and not is_side_file(name)]
+    names = folder.names() if isinstance(folder, StoredPath) else os.listdir(folder)
+    return [name for name in names if name[0] != '.' and not is_side_file(name)]
 
 
 def stems(folder: PathLike, suffix: str) -> set[str]:
@@ -50,8 +52,15 @@ def stems(folder: PathLike, suffix: str) -> set[str]:
     return {stem for stem, ending in names if ending in forms}
 
 
-def in_any_case(path: Path) -> Path:
-    """Return ``path``, or the existing file whose suffix means the same: ``.JPG``, ``.jpeg``."""
+def in_any_case(path: PathLike) -> Path | StoredPath:
+    """Return ``path``, or the existing file whose suffix means the same: ``.JPG``, ``.jpeg``.
+
+    For a path of a storage backend, :func:`read_bytes` looks for the others if it is missing.
+    """
+    return path if isinstance(path, StoredPath) else _existing_form(Path(path))
+
+
+def _existing_form(path: Path | StoredPath) -> Path | StoredPath:
     if path.exists() or not path.suffix:
         return path
     others = (path.with_suffix(form) for form in _forms_of(path.suffix))
@@ -69,6 +78,8 @@ def read_bytes(path: PathLike) -> bytes:
     Raises:
         OSError: it cannot be read, is larger, or is a pipe, socket or device, which may never end.
     """
+    if isinstance(path, StoredPath):
+        return _read_stored(path)
     check_regular(path)
     size = os.stat(path).st_size
     if size > MAX_FILE_BYTES:
@@ -80,8 +91,24 @@ def read_bytes(path: PathLike) -> bytes:
         return file.read(size)
 
 
+def _read_stored(path: StoredPath) -> bytes:
+    """Return the content of an object, or of one whose suffix means the same."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        other = _existing_form(path)
+        if other is path:
+            raise
+        return other.read_bytes()
+
+
 def check_regular(path: PathLike) -> None:
-    """Raise OSError if ``path`` is missing, or neither a regular file nor a folder."""
+    """Raise OSError if ``path`` is missing, or neither a regular file nor a folder.
+
+    A path of a storage backend is not looked at before it is read.
+    """
+    if isinstance(path, StoredPath):
+        return
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError('it is a pipe, a socket or a device, not a file')

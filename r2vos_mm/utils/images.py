@@ -5,7 +5,6 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 
 from .data_issues import DataFileError
 from .files import PathLike, check_regular, in_any_case, read_bytes
+from .storage import StorageError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
@@ -53,7 +53,7 @@ def read_image(
 def image_size(path: PathLike) -> tuple[int, int]:
     """Return the size (H, W) of an image turned upright, from its header; raises as read_image."""
     with _frame_errors(path):
-        path = in_any_case(Path(path))
+        path = in_any_case(path)
         check_regular(path)
         with path.open('rb') as file, open_image(file) as header:
             # The EXIF data of a PNG may come after its pixels.
@@ -158,7 +158,7 @@ def _decode(header: Image.Image, content: bytes, reduction: int) -> np.ndarray:
 def _frame_errors(path: PathLike) -> Iterator[None]:
     try:
         yield
-    except DataFileError:
+    except (DataFileError, StorageError):
         raise
     except Exception as error:  # decoders raise anything for broken files
         raise DataFileError(
@@ -168,7 +168,7 @@ def _frame_errors(path: PathLike) -> Iterator[None]:
 
 def _content(path: PathLike) -> bytes:
     try:
-        return read_bytes(in_any_case(Path(path)))
+        return read_bytes(in_any_case(path))
     except OSError as error:
         raise DataFileError(
             f'cannot read {path} ({error}): put the frame there, or take it from the list of frames'

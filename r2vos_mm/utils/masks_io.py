@@ -71,7 +71,7 @@ def read_label_png(path: str | Path) -> np.ndarray:
         DataFileError: the file cannot be read, see also :func:`decode_label_png`.
     """
     try:
-        content = read_bytes(in_any_case(Path(path)))
+        content = read_bytes(in_any_case(path))
     except OSError as error:
         raise DataFileError(
             f'cannot read {path} ({error}): put the mask there, or take the frame from the list '

@@ -38,6 +38,7 @@ from .data_issues import ProblemList
 from .expressions_file import is_text
 from .files import PathLike, read_json, write_json
 from .pairs_file import FORMAT, NO_TARGET, POSITIVE
+from .storage import as_path
 
 EXTRA = 'r2vos'
 _PARTS = dict(
@@ -152,7 +153,7 @@ def read_veval_file(path: PathLike, problems: ProblemList | None = None) -> Veva
     content = read_json(path)
     _check_form(path, content)
     entries = {name: content.get(key) or [] for name, key in _PARTS.items()}
-    check = _EntryCheck(Path(path), problems)
+    check = _EntryCheck(as_path(path), problems)
     videos = check.usable('videos', entries['videos'], _video_problem)
     lengths = {video['id']: len(video['file_names']) for video in videos}
     tracks = check.usable(

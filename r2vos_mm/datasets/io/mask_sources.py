@@ -7,7 +7,7 @@ overlap, the map has one bit for each *target*, which is what an expression is a
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.masks_io import decode_polygons, decode_rle, read_label_png
+from r2vos_mm.utils.storage import StoredPath, storage_path
 
 BITS = 8
 
@@ -29,6 +30,10 @@ class TargetMasks(metaclass=ABCMeta):
         Raises:
             DataFileError: it cannot be read, or belongs to a frame of another size.
         """
+
+    def stored(self, backend_args: Mapping[str, Any]) -> 'TargetMasks':
+        """Return the masks with their files in a storage backend, unless they are in one."""
+        return self
 
     def label_map(self, targets: Sequence[str], height: int, width: int) -> np.ndarray:
         """Return the masks of all targets as a map of bits, see :func:`pack_bits`.
@@ -46,8 +51,12 @@ class PngMasks(TargetMasks):
     With ``is_optional``, no object is visible where the file does not exist.
     """
 
-    path: Path
+    path: Path | StoredPath
     is_optional: bool = False
+
+    def stored(self, backend_args: Mapping[str, Any]) -> 'PngMasks':
+        """See the base class."""
+        return replace(self, path=storage_path(self.path, backend_args))
 
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; '' stands for no object."""
@@ -68,7 +77,12 @@ class ObjectPngMasks(TargetMasks):
         paths: {target: its PNG}; a target without one is not visible.
     """
 
-    paths: Mapping[str, Path]
+    paths: Mapping[str, Path | StoredPath]
+
+    def stored(self, backend_args: Mapping[str, Any]) -> 'ObjectPngMasks':
+        """See the base class."""
+        paths = self.paths.items()
+        return ObjectPngMasks({target: storage_path(path, backend_args) for target, path in paths})
 
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.files import check_regular
+from r2vos_mm.utils.storage import StorageError
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -32,6 +33,8 @@ def read_plain_pickle(path: Path) -> Any:
             f'{path} does not exist. Check data_root and ann_file of the '
             'dataset, or prepare the data as docs/datasets.md says'
         ) from None
+    except StorageError:
+        raise
     except Exception as error:  # a broken pickle can raise anything
         raise ValueError(
             f'{path} is not a pickle of plain data ({error}); nothing in it was run. '

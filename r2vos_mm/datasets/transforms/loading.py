@@ -1,13 +1,18 @@
 """Load the frames and masks of clips, and subsample label maps."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from r2vos_mm.registry import TRANSFORMS
+from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.images import read_image
+from r2vos_mm.utils.storage import StoredPath, local_file, storage_path
 
 from ..io.videos import decode_frames, reader_named
 
@@ -36,17 +41,29 @@ class LoadVideoFrame(BaseTransform):
             decoded at 1/2, 1/4 or 1/8 of its size, which takes a third of the time. The decoder
             averages over pixels where a later ``Resize`` would skip some, so the result differs
             slightly: by 2 of 255 levels on average (tested). None decodes all files at full size.
+        backend_args: where the file is, as in MMEngine's ``get_file_backend``. A data set with
+            ``backend_args`` gives paths that say so themselves.
 
     Raises:
         DataFileError: the file is missing, no image or truncated.
+        StorageError: the storage backend does not answer, or refuses.
     """
 
-    def __init__(self, *, largest_scale: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        largest_scale: tuple[int, int] | None = None,
+        backend_args: Mapping[str, Any] | None = None,
+    ) -> None:
         self.largest_scale = None if largest_scale is None else tuple(largest_scale)
+        self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Load ``img_path``."""
-        image, results['ori_shape'] = read_image(results['img_path'], self.largest_scale)
+        path = results['img_path']
+        if self.backend_args is not None:
+            path = storage_path(path, self.backend_args)
+        image, results['ori_shape'] = read_image(path, self.largest_scale)
         results['img'], results['img_shape'] = image, image.shape[:2]
         return results
 
@@ -62,23 +79,44 @@ class DecodeVideoFrames(BaseTransform):
 
     Args:
         backend: see :func:`~r2vos_mm.datasets.io.videos.decode_frames`.
+        backend_args: see :class:`LoadVideoFrame`. A stored video is copied to a temporary file.
 
     Raises:
         DataFileError, ImportError, ValueError: see that function.
+        StorageError: the storage backend does not answer, or refuses.
     """
 
-    def __init__(self, *, backend: str = 'opencv') -> None:
+    def __init__(
+        self, *, backend: str = 'opencv', backend_args: Mapping[str, Any] | None = None
+    ) -> None:
         reader_named(backend)
-        self.backend = backend
+        self.backend, self.backend_args = backend, backend_args
 
     def transform(self, results: dict) -> dict:
         """Decode ``video_frames`` of ``video_path``."""
         # Popped: a broadcaster must not take them for lists over the frames.
-        path, indices = Path(results.pop('video_path')), results.pop('video_frames')
-        results['img'] = decode_frames(path, indices, backend=self.backend)
+        path, indices = results.pop('video_path'), results.pop('video_frames')
+        with _local_video(storage_path(path, self.backend_args)) as video:
+            results['img'] = decode_frames(video, indices, backend=self.backend)
         results['img_shape'] = [image.shape[:2] for image in results['img']]
         results['ori_shape'] = list(results['img_shape'])
         return results
+
+
+@contextmanager
+def _local_video(path: Path | StoredPath) -> Iterator[Path]:
+    """Give a local file of a video; errors name the video, not a copy of it."""
+    try:
+        with local_file(path) as video:
+            yield video
+    except FileNotFoundError as error:
+        raise DataFileError(
+            f'cannot read {path} ({error.strerror}): put the video there'
+        ) from error
+    except DataFileError as error:
+        if not isinstance(path, StoredPath):
+            raise
+        raise DataFileError(str(error).replace(str(video), path)) from error
 
 
 @TRANSFORMS.register_module()
@@ -93,14 +131,23 @@ class LoadMasks(BaseTransform):
     of object ids, ``targets`` (their names). Added key: ``gt_seg_map`` uint8, see
     :mod:`~r2vos_mm.datasets.io.mask_sources`.
 
+    Args:
+        backend_args: see :class:`LoadVideoFrame`; for masks in PNGs.
+
     Raises:
         DataFileError: a mask cannot be read, or has another size than the frame.
+        StorageError: the storage backend does not answer, or refuses.
     """
+
+    def __init__(self, *, backend_args: Mapping[str, Any] | None = None) -> None:
+        self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Load ``target_masks``."""
         source = results.get('target_masks')
         if source is not None:
+            if self.backend_args is not None:
+                source = source.stored(self.backend_args)
             labels = source.label_map(results.get('targets', ()), *results['ori_shape'])
             results['gt_seg_map'] = at_decoded_size(labels, results)
         return results

@@ -1,0 +1,147 @@
+"""Pack the files of a folder into an LMDB database, and compare a database with its summary."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from r2vos_mm.utils.cli import UsageError, progress
+from r2vos_mm.utils.files import is_side_file
+
+FORMAT = 'r2vos-lmdb/1'
+INFO_KEY = b'\xff'  # no path begins with this byte
+_MAX_KEY, _PAGE, _AT_ONCE = 511, 4096, 1000
+
+
+class Summary(NamedTuple):
+    """What a database holds: numbers of files and bytes, and a hash of all names and contents.
+
+    ``sha256`` is that of the lines ``<SHA-256 of the file>  <name>``, sorted by the bytes of the
+    names, as of ``sha256sum``.
+    """
+
+    files: int
+    bytes: int
+    sha256: str
+
+
+def lmdb_module() -> ModuleType:
+    """Return lmdb, or raise ImportError with what to install."""
+    try:
+        return importlib.import_module('lmdb')
+    except ImportError as error:
+        raise ImportError("lmdb is not installed: pip install 'r2vos_mm[lmdb]'") from error
+
+
+def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
+    """Pack all files of a folder but those that operating systems add.
+
+    The key of a file is its path within the folder. The database is written beside ``out`` and
+    moved there when it is complete.
+
+    Args:
+        folder: the folder, such as the ``data_root`` of a data set. Links are followed.
+        out: folder of the new database.
+        shown: whether to show progress.
+
+    Raises:
+        UsageError: there is no file, ``out`` exists, or a path is longer than LMDB's keys.
+        ImportError: lmdb is not installed.
+    """
+    lmdb, names = lmdb_module(), _names(folder)
+    if out.exists():
+        raise UsageError(f'{out} exists: remove it, or choose another name')
+    draft = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    size = sum(os.path.getsize(folder / name) + 2 * _PAGE for name in names)
+    try:
+        with lmdb.open(str(draft), map_size=size + 2**24) as database:
+            counter = _Counter()
+            steps = range(0, len(names), _AT_ONCE)
+            for start in progress(steps, 'thousand files') if shown else steps:
+                with database.begin(write=True) as transaction:
+                    for name in names[start : start + _AT_ONCE]:
+                        content = (folder / name).read_bytes()
+                        counter.add(name, content)
+                        transaction.put(name.encode(), content, append=True)
+            summary = counter.summary()
+            info = dict(format=FORMAT, **summary._asdict())
+            with database.begin(write=True) as transaction:
+                transaction.put(INFO_KEY, json.dumps(info).encode(), append=True)
+            database.sync(True)
+        (draft / 'lock.mdb').unlink(missing_ok=True)
+        os.replace(draft, out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return summary
+
+
+def check_lmdb(path: Path) -> Summary:
+    """Read a whole database and return its summary.
+
+    Raises:
+        UsageError: it is none of :func:`write_lmdb`, or differs from what was written.
+    """
+    lmdb, counter = lmdb_module(), _Counter()
+    try:
+        with lmdb.open(str(path), readonly=True, lock=False) as database, database.begin() as view:
+            stated = json.loads(view.get(INFO_KEY) or b'{}')
+            for key, content in view.cursor():
+                if key != INFO_KEY:
+                    counter.add(key.decode(), content)
+    except lmdb.Error as error:
+        raise UsageError(f'{path} is not an LMDB database that can be read ({error})') from error
+    if stated.get('format') != FORMAT:
+        raise UsageError(f'{path} was not written by r2vos data lmdb: it has no summary')
+    found = counter.summary()
+    if found._asdict() != {name: stated.get(name) for name in Summary._fields}:
+        raise UsageError(
+            f'{path} is damaged: it has {found.files} files with SHA-256 {found.sha256[:12]}, '
+            f'and had {stated.get("files")} with {str(stated.get("sha256"))[:12]}. Write it again'
+        )
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise UsageError(f'{folder} is not a folder')
+    found = sorted(_walk(folder), key=os.fsencode)
+    if not found:
+        raise UsageError(f'{folder} has no files')
+    long = [name for name in found if len(name.encode('utf-8', 'surrogateescape')) > _MAX_KEY]
+    if long:
+        raise UsageError(f'{folder}: the path {long[0][:80]}... is longer than {_MAX_KEY} bytes')
+    return found
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for parent, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            inner = os.path.relpath(os.path.join(parent, name), folder)
+            if not is_side_file(inner):
+                yield inner.replace(os.sep, '/')
+
+
+class _Counter:
+    """Counts and hashes files, which come in the order of their names."""
+
+    def __init__(self) -> None:
+        self.files = self.bytes = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, name: str, content: Any) -> None:
+        """Count a file."""
+        self.files += 1
+        self.bytes += len(content)
+        self._digest.update(f'{hashlib.sha256(content).hexdigest()}  {name}\n'.encode())
+
+    def summary(self) -> Summary:
+        """Return the numbers so far."""
+        return Summary(self.files, self.bytes, self._digest.hexdigest())
