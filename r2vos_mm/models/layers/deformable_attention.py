@@ -38,16 +38,19 @@ class DeformableAttention(MultiScaleDeformableAttention):
         values, positioned = self.value_proj(query if value is None else value), query + query_pos
         if key_padding_mask is not None:
             values = values.masked_fill(key_padding_mask[..., None], 0.0)
-        heads, points = (self.num_heads, -1), (self.num_levels, self.num_points)
+        heads, samples = (self.num_heads, -1), (self.num_levels, self.num_points)
         weights = self.attention_weights(positioned).unflatten(-1, heads).softmax(-1)
-        offsets = self.sampling_offsets(positioned).unflatten(-1, (self.num_heads, *points, 2))
-        references = reference_points[:, :, None, :, None]
+        offsets = self.sampling_offsets(positioned).unflatten(-1, heads)  # (B, Q, H, samples * 2)
+        references = reference_points[..., None, :].expand(-1, -1, -1, self.num_points, -1)
+        centres = references[..., :2].flatten(2)[:, :, None]
         if references.shape[-1] == 2:
             sizes, _ = level_sizes(tuple(spatial_shapes), query.device)
-            offsets = offsets / sizes.flip(1)[:, None]
+            offsets = offsets / sizes.flip(1).repeat_interleave(self.num_points, dim=0).flatten()
         else:  # boxes
-            offsets = offsets / self.num_points * references[..., 2:] * 0.5
-        inputs = references[..., :2] + offsets, weights.unflatten(-1, points)
+            extents = references[..., 2:].flatten(2)[:, :, None]
+            offsets = offsets / self.num_points * extents * 0.5
+        locations = (centres + offsets).unflatten(-1, (*samples, 2))
+        inputs = locations, weights.unflatten(-1, samples)
         values = values.unflatten(-1, heads)
         output = multi_scale_deformable_attention(
             values, spatial_shapes, *inputs, with_cp=self.with_cp

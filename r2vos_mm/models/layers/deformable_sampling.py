@@ -1,7 +1,8 @@
 """Sum weighted samples of several maps, with the first kernel that takes the inputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -46,31 +47,94 @@ def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
 
 
 def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Do what :func:`sample_and_sum` does without gradients, in 0.4 of MMCV's time on a CPU.
+    """Do what :func:`sample_and_sum` does in a fifth of its time without gradients, on a CPU.
 
     A query is the sum of the four cells around each of its samples, a bag of weighted rows of the
-    values, row by row of the batch, which bounds the memory of the indices.
+    values. The batch is computed row by row, and some queries at a time unless gradients are
+    needed: what they take then fits into the cache of a core.
     """
     heads, channels = value.shape[2:]
-    sizes, starts = level_sizes(tuple(shapes), value.device)
-    extents = sizes.flip(1)[:, None].to(locations)  # (levels, 1, 2) columns and rows
-    head = torch.arange(heads, device=value.device)[:, None, None, None, None]
-    before = starts[:, None, None, None] * heads + head  # (H, levels, 1, 1, 1)
-    summed = []
-    for rows, places, shares in zip(value, locations, weights, strict=True):
-        places = places * extents - 0.5
-        low = places.floor()
-        cells = torch.stack((low, low + 1), dim=-1)  # (Q, H, levels, points, 2 axes, 2 cells)
-        share = torch.stack((low + 1 - places, places - low), dim=-1)
-        share = share * ((cells >= 0) & (cells < extents[..., None]))  # zero outside of the map
-        x, y = torch.minimum(cells.clamp_(min=0), extents[..., None] - 1).long().unbind(-2)
-        share_x, share_y = share.unbind(-2)
-        index = (y[..., None] * sizes[:, 1, None, None, None] + x[..., None, :]) * heads
-        share = (shares[..., None] * share_y)[..., None] * share_x[..., None, :]
-        index, share = (x.flatten(0, 1).flatten(1) for x in (index + before, share))
-        table = rows.reshape(-1, channels)
-        summed.append(F.embedding_bag(index, table, per_sample_weights=share, mode='sum'))
-    return torch.stack(summed).view(len(value), -1, heads * channels)
+    layout = _layout(tuple(shapes), heads, weights.shape[-1], value.device)
+    queries, summed = 512, []
+    if torch.is_grad_enabled():
+        queries = max(weights.shape[1], 1)
+        # Rounded as by grid_sample: slopes jump at cells, on which all samples lie at first.
+        locations = (2 * locations - 1 + 1) / 2
+    for rows, places, shares in zip(value, locations.flatten(2), weights.flatten(2), strict=True):
+        table = _with_borders(rows, shapes)
+        for some in zip(places.split(queries), shares.split(queries), strict=True):
+            index, share = layout.corners(*some)
+            summed.append(F.embedding_bag(index, table, per_sample_weights=share, mode='sum'))
+    return torch.cat(summed).view(len(value), -1, heads * channels)
+
+
+def _with_borders(rows: Tensor, shapes: Shapes) -> Tensor:
+    """Surround each level of (S, H, D) by zeros; return the rows of all, (S' * H, D).
+
+    They are a cell wide, and two below and to the right: a sample beyond the map reads only zeros.
+    """
+    levels = rows.flatten(1).split([h * w for h, w in shapes])
+    levels = [x.unflatten(0, shape) for x, shape in zip(levels, shapes, strict=True)]
+    bordered = torch.cat([F.pad(x, (0, 0, 1, 2, 1, 2)).flatten(0, 1) for x in levels])
+    return bordered.view(-1, rows.shape[-1])
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the cells of a table with borders are, for each of the N samples of a query.
+
+    N is heads * levels * points. Inner loops over N numbers are several times faster than loops
+    over the two axes of a location. Rows are computed in float32, which counts to 2**24.
+    """
+
+    heads: int
+    extents: Tensor  # (N * 2,) width and height of the level
+    first: Tensor  # (N,) row of the level's first cell inside the border
+    pitch: Tensor  # (N,) rows from a cell to that below
+
+    def corners(self, locations: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows and shares of the four cells around the samples of each query and head.
+
+        Args:
+            locations: (Q, N * 2) x and y in [0, 1].
+            weights: (Q, N).
+
+        Returns:
+            Two tensors (Q * heads, 4 * levels * points).
+        """
+        places = (locations * self.extents - 0.5).clamp(min=-1)
+        places = torch.minimum(places, self.extents)
+        low = places.detach().floor()
+        x, y = low.unflatten(-1, (-1, 2)).unbind(-1)
+        cell = torch.addcmul(self.first + self.heads * x, y, self.pitch).int()
+        below = cell + self.pitch.int()
+        x, y = (places - low).unflatten(-1, (-1, 2)).unbind(-1)
+        lower = weights * y
+        upper = weights - lower
+        upper_right, lower_right = upper * x, lower * x
+        rows = cell, cell + self.heads, below, below + self.heads
+        shares = upper - upper_right, upper_right, lower - lower_right, lower_right
+        return self._by_head(rows), self._by_head(shares)
+
+    def _by_head(self, corners: Sequence[Tensor]) -> Tensor:
+        parts = [x.reshape(len(x) * self.heads, -1) for x in corners]
+        return torch.cat(parts, dim=1)
+
+
+@cache_tensors(maxsize=64)
+def _layout(
+    shapes: tuple[tuple[int, int], ...], heads: int, points: int, device: torch.device
+) -> _Layout:
+    """Return the layout of a table."""
+    with torch.inference_mode(False):
+        sizes = torch.tensor(shapes, device=device)
+        cells = (sizes + 3).prod(1)
+        pitch = ((sizes[:, 1] + 3) * heads).expand(heads, -1)
+        first = (cells.cumsum(0) - cells + 1) * heads + torch.arange(heads, device=device)[:, None]
+        first = first + pitch
+        extents = sizes.flip(1)[:, None].expand(heads, -1, points, -1)
+        first, pitch = (x.repeat_interleave(points, dim=1) for x in (first, pitch))
+        return _Layout(heads, *(x.flatten().float() for x in (extents, first, pitch)))
 
 
 def gather_corners(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -185,9 +249,11 @@ def multi_scale_deformable_attention(
     name, inputs = _choose(value, locations, weights), (value, shapes, locations, weights)
     if is_exporting():
         return gather_corners(*inputs)
-    if name == 'PyTorch' and _can_gather(value, locations, weights):
-        return gather_and_sum(*inputs)
-    return recompute(KERNELS[name].run, *inputs, when=with_cp and name == 'PyTorch')
+    if name != 'PyTorch':
+        return KERNELS[name].run(*inputs)
+    # Its backward pass takes longer, so that it pays where the forward pass counts more.
+    gathers = (with_cp or not torch.is_grad_enabled()) and _can_gather(value, locations, weights)
+    return recompute(gather_and_sum if gathers else KERNELS[name].run, *inputs, when=with_cp)
 
 
 def _choose(*inputs: Tensor) -> str:
@@ -201,8 +267,11 @@ def _choose(*inputs: Tensor) -> str:
 
 
 def _can_gather(*inputs: Tensor) -> bool:
-    """Return whether :func:`gather_and_sum` is possible and pays; a compiler unrolls its loop."""
-    if is_compiling() or torch.jit.is_tracing() or torch.is_grad_enabled():
+    """Return whether :func:`gather_and_sum` takes the inputs; a compiler unrolls its loop."""
+    if is_compiling() or torch.jit.is_tracing():
+        return False
+    cells, heads = inputs[0].shape[1:3]
+    if cells * heads > 1 << 22:  # with borders, more than float32 counts
         return False
     return all(x.device.type == 'cpu' and x.dtype == torch.float32 for x in inputs)
 

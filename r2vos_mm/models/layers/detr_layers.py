@@ -117,6 +117,8 @@ class _OwnLayers(BaseModule):
         self.embed_dims = self.layers[0].embed_dims
         for layer in self.layers[: max(getattr(self, 'num_cp', 0), 0)]:
             layer.with_cp = True
+            if isinstance(layer.self_attn, DeformableAttention):
+                layer.self_attn.with_cp = True  # less memory within the layer, too
 
 
 @MODELS.register_module()

@@ -49,6 +49,7 @@ def test_same_gradients_in_less_memory(setting, share, plain):
     gradients, kept = train_step(**SETTINGS[setting])
     assert gradients.keys() == plain[0].keys()
     for name, value in gradients.items():
-        bound = 1e-5 * plain[0][name].abs().max().item()
+        # the gradients of the biases of keys are zero, up to rounding
+        bound = 1e-5 * plain[0][name].abs().max().item() + 1e-6
         torch.testing.assert_close(value, plain[0][name], rtol=1e-4, atol=bound, msg=name)
     assert kept < share * plain[1], kept / plain[1]
