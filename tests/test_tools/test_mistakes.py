@@ -53,6 +53,7 @@ MISTAKES = [
     ('analysis_tools/benchmark_dataloader.py', ('{none}',), '{none}'),
     ('analysis_tools/benchmark_mask_predictors.py', ('--device', 'cuda:99'), 'cuda:99'),
     ('analysis_tools/benchmark_metrics.py', ('{none}',), '{none}'),
+    ('benchmarks/compare_speed.py', ('--base', '{none}'), '--base {none} is not a checkout'),
     ('benchmarks/gpu_check.py', ('--cpu', '--clips', '{none}'), '{none}'),
     ('analysis_tools/benchmark_model.py', ('{none}',), '{none}'),
     ('analysis_tools/browse_dataset.py', ('{text}.py',), '{text}.py'),

@@ -236,6 +236,7 @@ def work(spec: dict) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for all that libraries print
     sys.path.append('tools/analysis_tools')
     run = KINDS[spec['kind']](spec)
+    _check_imports()
     for line in sys.stdin:
         count = _counted if line.strip() == 'count' else _not_counted
         started, wall = _cpu_seconds(), time.perf_counter()
@@ -249,6 +250,14 @@ def work(spec: dict) -> None:
         answers.flush()
 
 
+def _check_imports() -> None:
+    """Raise ImportError if a module of the package comes from another place than this folder."""
+    modules = [module for name, module in sys.modules.items() if name.startswith('r2vos_mm.')]
+    for path in filter(None, (getattr(module, '__file__', None) for module in modules)):
+        if Path.cwd() not in Path(path).resolve().parents:
+            raise ImportError(f'r2vos_mm is imported from {path}')
+
+
 _PROCESSES = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 
 
@@ -259,11 +268,25 @@ def _cpu_seconds() -> float:
 
 def _counted(run: Callable) -> tuple[int, Any]:
     """Run with a count of floating-point operations."""
-    from torch.utils.flop_counter import FlopCounterMode
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
 
-    with FlopCounterMode(display=False) as counter:
+    # FlopCounterMode also tracks modules and fails without gradients.
+    class Counter(TorchDispatchMode):
+        total = 0
+
+        def __torch_dispatch__(
+            self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        ) -> Any:
+            result = function(*args, **kwargs or {})
+            count = flop_registry.get(function._overloadpacket)
+            if count is not None:
+                self.total += count(*args, **kwargs or {}, out_val=result)
+            return result
+
+    with Counter() as counter:
         result = run()
-    return counter.get_total_flops(), result
+    return counter.total, result
 
 
 def _not_counted(run: Callable) -> tuple[None, Any]:
