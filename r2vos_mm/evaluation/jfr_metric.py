@@ -74,6 +74,7 @@ class JFRMetric(BaseMetric):
         groups: groups of values to report, of the list above.
         bound_th: radius of the contour match as a share of the diagonal.
         gate_threshold: consensus from which on the model's gate keeps a pair, for group ``gate``.
+        clear_below: masks of fewer pixels count as empty in group ``no_target``.
         csv_path: file for one row per pair, overwritten by each evaluation; objects of the protocol
             ``davis_unsup`` go to ``<name>.objects.csv``. Until an evaluation is complete,
             ``<name>.partial<rank>.csv`` holds the pairs that each process has scored.
@@ -95,6 +96,7 @@ class JFRMetric(BaseMetric):
         groups: Sequence[str] = DEFAULT_GROUPS,
         bound_th: float = 0.008,
         gate_threshold: float = 0.5,
+        clear_below: int = 0,
         csv_path: PathLike | None = None,
         json_path: PathLike | None = None,
         submission: Mapping[str, Any] | None = None,
@@ -116,6 +118,7 @@ class JFRMetric(BaseMetric):
         self.protocols, self.groups = tuple(protocols), tuple(groups)
         self.bound_th, self.gate_threshold, self.format_only = bound_th, gate_threshold, format_only
         self.scored_with = scored_with
+        self.clear_below = clear_below
         self.score_options = dict(bound_th=bound_th, boxes='boxes' in groups)
         self.csv_path, self.json_path = (p and Path(p) for p in (csv_path, json_path))
         self.writer = None if submission is None else SubmissionWriter(**submission)
@@ -179,7 +182,8 @@ class JFRMetric(BaseMetric):
         merged = merge_scores(results, allow_repeats=get_world_size() > 1)
         pairs = [entry for entry in merged if isinstance(entry, PairScores)]
         objects = [entry for entry in merged if isinstance(entry, ObjectScores)]
-        eval_set = EvalSet(pairs, objects, self.protocols, self.groups, self.gate_threshold)
+        options = dict(gate_threshold=self.gate_threshold, clear_below=self.clear_below)
+        eval_set = EvalSet(pairs, objects, self.protocols, self.groups, **options)
         values = metric_values(eval_set)
         log('\n' + format_table(eval_set, values))
         paths = self.csv_path, self.json_path

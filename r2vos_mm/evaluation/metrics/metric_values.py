@@ -61,6 +61,7 @@ class EvalSet:
         protocols: names; values of the first have plain keys.
         groups: groups of values, of :data:`GROUPS`.
         gate_threshold: the gate keeps pairs with at least this consensus.
+        clear_below: masks of fewer pixels count as empty in the group ``no_target``.
         positives, annotated, negatives: pairs; annotated are the positives with annotation.
         kinds: all negatives under ``''``, those of each kind under ``'/<kind>'``, in order.
         text_types: annotated pairs of each type of text under ``'/<type>'``, in order.
@@ -72,6 +73,7 @@ class EvalSet:
     protocols: Sequence[str] = ('per_expression',)
     groups: Sequence[str] = DEFAULT_GROUPS
     gate_threshold: float = 0.5
+    clear_below: int = 0
 
     def __post_init__(self) -> None:
         self.positives = [pair for pair in self.pairs if not pair.is_negative]
@@ -195,7 +197,8 @@ def no_target_values(eval_set: EvalSet) -> dict[str, float]:
     union = [area + gt - both for area, gt, both in zip(areas, truth, inter)]
     sizes = [(pair.areas, [pair.frame_pixels] * len(pair.frame_ids)) for pair in pairs]
     null_scores = [null_score(*size) for size, gt in zip(sizes, truth) if not gt]
-    scores = generalized_scores(inter, union, areas, [gt > 0 for gt in truth])
+    has_target, options = [gt > 0 for gt in truth], dict(clear_below=eval_set.clear_below)
+    scores = generalized_scores(inter, union, areas, has_target, **options)
     values = {**percent(scores), 'S': mean_or_nan(null_scores)}
     # Whether the pairs that a value is about have a target; both for gIoU and cIoU.
     about = {'N_acc': {False}, 'S': {False}, 'gIoU': {False, True}, 'cIoU': {False, True}}

@@ -92,6 +92,10 @@ def test_no_target(samples):
     assert values['T_acc'] == pytest.approx(200 / 3)
     assert values['cIoU'] == pytest.approx(100 * 600 / (1200 + 200))
     assert values['mevis'] == pytest.approx((values['J&F'] + values['N_acc'] + values['T_acc']) / 3)
+    # masks of fewer than 300 pixels, of a negative and of a positive, count as empty
+    cleared = evaluate(samples, groups=['no_target'], clear_below=300)
+    assert cleared['ungated/N_acc'] == pytest.approx(200 / 3)
+    assert cleared['ungated/T_acc'] == pytest.approx(200 / 3)
 
 
 class TestCgF1:
