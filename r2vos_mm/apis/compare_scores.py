@@ -34,7 +34,7 @@ def compare_scores(first: list[PairScores], second: list[PairScores]) -> dict[st
     parts = {'J': ['J'], 'F': ['F'], 'J&F': ['J', 'F']}
     if any(pair.is_negative and pair.stem in clusters for pair in first):
         parts |= {'R': ['R'], 'J&F&R': ['J', 'F', 'R']}
-    sides = [_ratios(side, clusters, len(videos)) for side in (first, second)]
+    sides = [ratios_per_video(side, clusters, len(videos)) for side in (first, second)]
     weights = bootstrap_weights(len(videos))
     return {
         name: paired_difference(*([side[key] for key in keys] for side in sides), weights)
@@ -55,8 +55,16 @@ def format_comparison(differences: dict[str, Difference], names: tuple[str, str]
     return '\n'.join(lines)
 
 
-def _ratios(pairs: list[PairScores], clusters: dict[str, int], size: int) -> dict[str, Ratio]:
-    """Return J, F and R in percent as sums per cluster."""
+def ratios_per_video(
+    pairs: list[PairScores], clusters: dict[str, int], size: int
+) -> dict[str, Ratio]:
+    """Return J, F and R in percent as sums per cluster.
+
+    Args:
+        pairs: the scores; negative pairs count for the positive pair with the same stem.
+        clusters: numbers of the clusters by the stems of pairs.
+        size: number of clusters.
+    """
 
     def total(of: list[PairScores], values: list[float]) -> np.ndarray:
         return np.bincount([clusters[pair.stem] for pair in of], values, size)

@@ -22,6 +22,7 @@ COMMANDS = {
     'train': ('train', 'train a model'),
     'test': ('test', 'test a checkpoint'),
     'score': ('score', 'score masks on disk, or compare two methods'),
+    'compare': ('compare', 'compare tested runs in an HTML report'),
     'gate': ('gate', 'gate the masks of any method by the verdict of a checkpoint'),
     'score submission': ('submission', 'check a submission before uploading it'),
     'export': ('export', 'export a model for torch.export or ONNX runtimes'),

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out',
         nargs='+',
         default=[],
-        help='files to write: metrics to NAME.json, predictions to NAME.pkl (one mapping per '
-        'video, masks as COCO run-length codes)',
+        help='files to write: metrics to NAME.json, scores per pair to NAME.csv, predictions to '
+        'NAME.pkl (one mapping per video, masks as COCO run-length codes)',
     )
     parser.add_argument('--show-dir', help='folder for images and videos of the predictions')
     parser.add_argument(
@@ -63,14 +63,34 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
         test_only_part(cfg, args)
     for path in args.out:
         check_writable(path, what='--out')
-        if Path(path).suffix not in ('.json', '.pkl'):
-            raise UsageError(f'--out {path}: use NAME.json for metrics, NAME.pkl for predictions')
+        if Path(path).suffix not in ('.json', '.csv', '.pkl'):
+            raise UsageError(
+                f'--out {path}: use NAME.json for metrics, NAME.csv for scores per pair, NAME.pkl '
+                'for predictions'
+            )
+        if path.endswith('.csv'):
+            write_scores(cfg, path)
     if not args.no_spool:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='SpoolHook')]
     if args.show_dir is not None:
         if 'visualization' not in cfg.get('default_hooks', {}):
             raise UsageError('--show-dir: the config has no default_hooks.visualization')
         cfg.default_hooks.visualization.update(draw=True, out_dir=args.show_dir)
+
+
+def write_scores(cfg: 'Config', path: str) -> None:
+    """Let the metric write its scores per pair.
+
+    Raises:
+        UsageError: The config has no ``JFRMetric``.
+    """
+    metrics = cfg.get('test_evaluator') or {}
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    for metric in metrics:
+        if metric.get('type') == 'JFRMetric':
+            metric.csv_path = path
+            return
+    raise UsageError(f'--out {path}: the test_evaluator of the config has no JFRMetric')
 
 
 def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import random
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from pathlib import Path
@@ -259,6 +259,25 @@ class BaseReferringDataset(BaseDataset):
         if self.test_mode:
             return self.pipeline(self._test_results(self.get_data_info(int(idx))))
         return self._train_item(idx if isinstance(idx, EpochIndex) else EpochIndex(idx % len(self)))
+
+    def excerpt(self, index: int, pair_id: str, frames: Collection[str]) -> dict:
+        """Return a test item with one of its pairs and some of its frames, packed as the others.
+
+        Args:
+            index: of the item.
+            pair_id: of the pair.
+            frames: names of the frames, in any order.
+
+        Raises:
+            KeyError: the item has no such pair, or none of the frames.
+            DataFileError: a file is broken.
+        """
+        video = self.videos[self.get_data_info(index)['video']]
+        pairs = [pair for pair in self.test_pairs(video) if pair.pair_id == pair_id]
+        names = [frame for frame in video.frames if frame in frames]
+        if not pairs or not names:
+            raise KeyError(f'{video.video_id} has no pair {pair_id}, or none of its frames')
+        return self.pipeline(self._results(video, names, pairs))
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of a test item: its pairs, and names, sizes and times of its files."""

@@ -1,12 +1,14 @@
-"""Write the predictions of a test to a file."""
+"""Write the predictions of a test to a file, and read their masks back."""
 
 import pickle
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.evaluator import DumpResults
 
-from r2vos_mm.utils.files import write_atomically
+from r2vos_mm.utils.files import check_regular, write_atomically
 from r2vos_mm.utils.logging import log
 from r2vos_mm.utils.masks_io import encode_rle
 
@@ -39,3 +41,36 @@ class DumpPredictions(DumpResults):
         write_atomically(pickle.dumps(results), self.out_file_path)
         log(f'Predictions were written to {self.out_file_path}')
         return {}
+
+
+class _MaskUnpickler(pickle.Unpickler):
+    """Builds plain data, and None in place of tensors; refuses everything else."""
+
+    _TENSORS = {('torch._utils', '_rebuild_tensor_v2'), ('torch.storage', '_load_from_bytes')}
+
+    def find_class(self, module: str, name: str) -> Callable:
+        if (module, name) == ('collections', 'OrderedDict'):
+            return OrderedDict
+        if (module, name) not in self._TENSORS:
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+        return lambda *_: None
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """Return the mappings that :class:`DumpPredictions` wrote, with None in place of tensors.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it is something else; nothing in it was run.
+    """
+    check_regular(path)
+    try:
+        with path.open('rb') as file:
+            videos = _MaskUnpickler(file).load()
+        needed = {'video_id', 'frame_ids', 'sentences', 'masks'}
+        is_known = isinstance(videos, list) and all(video.keys() >= needed for video in videos)
+    except Exception as error:  # a broken pickle can raise anything
+        raise ValueError(f'{path} holds no predictions ({error}); nothing in it was run') from error
+    if not is_known:
+        raise ValueError(f'{path} holds no predictions: r2vos test --out NAME.pkl writes them')
+    return videos

@@ -24,6 +24,7 @@ from r2vos_mm.utils.cli import (
 from r2vos_mm.utils.processes import die_with_parent
 from r2vos_mm.utils.storage import refuse_secrets
 from r2vos_mm.utils.weights import fetch_pretrained
+from r2vos_mm.version import __version__
 
 from .config import read_config
 from .unread_settings import check_custom_keys, check_settings
@@ -81,6 +82,7 @@ def build_runner(cfg: Config, *, training: bool) -> Runner:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if compile_options is not None:
             _compile(runner, compile_options)
+    runner.logger.info(f'r2vos_mm {__version__}')
     custom_keys = ((cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}).get('custom_keys')
     if training and custom_keys:
         check_custom_keys(custom_keys, [name for name, _ in runner.model.named_parameters()])

@@ -47,14 +47,23 @@ def paired_difference(
         weights: draws (B, C) of :func:`bootstrap_weights`.
         level: share of the draws inside the interval.
     """
-    draws = _mean(first, weights) - _mean(second, weights)
+    draws = mean_of_ratios(first, weights) - mean_of_ratios(second, weights)
+    ones = np.ones((1, weights.shape[1]))
+    whole = (float(mean_of_ratios(side, ones)[0]) for side in (first, second))
+    return Difference(*whole, *interval_of(draws, level=level))
+
+
+def interval_of(draws: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of draws (B,); draws that are NaN are left out.
+
+    Both ends are NaN if all draws are.
+    """
     known = draws if np.isnan(draws).all() else draws[~np.isnan(draws)]
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    whole = (float(_mean(side, np.ones((1, weights.shape[1])))[0]) for side in (first, second))
-    return Difference(*whole, float(low), float(high))
+    return float(low), float(high)
 
 
-def _mean(ratios: list[Ratio], weights: np.ndarray) -> np.ndarray:
+def mean_of_ratios(ratios: list[Ratio], weights: np.ndarray) -> np.ndarray:
     """Return the mean (B,) of the ratios for clusters that count ``weights`` (B, C) times."""
     sums = [(weights @ numerators, weights @ denominators) for numerators, denominators in ratios]
     nan = np.full(len(weights), np.nan)

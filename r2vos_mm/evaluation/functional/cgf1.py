@@ -11,12 +11,14 @@ one mask per frame, so a pair has at most one match, by the IoU of whole tubes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .overlap import check_counts
 
 THRESHOLDS = tuple(k / 20 for k in range(10, 20))  # .50:.05:.95
+Counts = int | np.ndarray
 _EPSILON_MCC, _EPSILON_F1 = 1e-6, 1e-4
 
 
@@ -38,13 +40,22 @@ def image_level_scores(answered: Sequence[bool], has_target: Sequence[bool]) -> 
     # Python's integers: the product of four counts may exceed 64 bits.
     hit, missed = int((answered & target).sum()), int((~answered & target).sum())
     false, quiet = int((answered & ~target).sum()), int((~answered & ~target).sum())
-    product = (hit + false) * (hit + missed) * (quiet + false) * (quiet + missed)
     has_both, has_absent = hit + missed and false + quiet, false + quiet
-    mcc = (hit * quiet - false * missed) / (product**0.5 + _EPSILON_MCC)
     return {
-        'IL_MCC': mcc if has_both else float('nan'),
-        'IL_FPR': false / (false + quiet + _EPSILON_MCC) if has_absent else float('nan'),
+        'IL_MCC': matthews(hit, missed, false, quiet) if has_both else float('nan'),
+        'IL_FPR': false_positive_rate(false, quiet) if has_absent else float('nan'),
     }
+
+
+def matthews(hit: Counts, missed: Counts, false: Counts, quiet: Counts) -> Any:
+    """Return the Matthews correlation of the four counts, numbers or arrays of one shape."""
+    product = (hit + false) * (hit + missed) * (quiet + false) * (quiet + missed)
+    return (hit * quiet - false * missed) / (product**0.5 + _EPSILON_MCC)
+
+
+def false_positive_rate(false: Counts, quiet: Counts) -> Any:
+    """Return the share of pairs without target that are answered."""
+    return false / (false + quiet + _EPSILON_MCC)
 
 
 def positive_micro_f1(
@@ -69,8 +80,12 @@ def positive_micro_f1(
         return np.full(len(THRESHOLDS), np.nan)
     ious = np.divide(inter, union, out=np.zeros(len(inter)), where=answered & (union > 0))
     found = (answered[:, None] & (ious[:, None] >= THRESHOLDS)).sum(axis=0)
-    precision = found / (answered.sum() + _EPSILON_F1)
-    recall = found / (len(inter) + _EPSILON_F1)
+    return micro_f1(found, answered.sum(), len(inter))
+
+
+def micro_f1(found: Counts, answered: Counts, total: Counts) -> Any:
+    """Return F1 of ``found`` right ones among ``answered`` of ``total`` pairs, with any shapes."""
+    precision, recall = found / (answered + _EPSILON_F1), found / (total + _EPSILON_F1)
     return 2 * precision * recall / (precision + recall + _EPSILON_F1)
 
 

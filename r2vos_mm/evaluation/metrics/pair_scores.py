@@ -146,6 +146,21 @@ def _count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
     return tuple(int(np.count_nonzero(mask)) for mask in masks)
 
 
+def emptied(pair: PairScores) -> PairScores:
+    """Return the scores that empty masks would have, as a gate that rejects the pair gives them.
+
+    J is 1 in frames without the object, F in frames whose annotation has no boundary, which is that
+    of an empty or a full frame.
+    """
+    none = (0,) * len(pair.frame_ids)
+    if pair.gt_areas is None:
+        return replace(pair, areas=none, before_gate=None)
+    region = tuple(float(area == 0) for area in pair.gt_areas)
+    contour = tuple(float(area in (0, pair.frame_pixels)) for area in pair.gt_areas)
+    scores = dict(areas=none, intersections=none, region=region, contour=contour)
+    return replace(pair, **scores, before_gate=None)
+
+
 def pair_scores(sample: EvalSample, *, bound_th: float, boxes: bool = False) -> list[PairScores]:
     """Return the scores after the gate of all P pairs of a data sample, in its order.
 

@@ -12,6 +12,7 @@ from r2vos_mm.utils.logging import log
 from r2vos_mm.version import __version__
 
 from .metric_values import ANSWER_THRESHOLD, GATES, EvalSet, MetricValue, as_dictionary
+from .pair_scores import PairScores
 from .protocols import protocol_named
 from .scores_csv import object_record, pair_record, write_objects, write_pairs
 
@@ -115,12 +116,9 @@ def write_report(
 ) -> None:
     """Write values with their protocols and all scores as JSON, atomically.
 
-    NaN is written as null. ``scored_pairs_sha256`` is the SHA-256 of the lines ``<pair id>\\t
-    <video>\\t<expression>\\n`` in the order of pair ids: two reports with the same one are on the
-    same pairs. (A pairs file has a ``pairs_sha256`` of its own, over expressions as written there.)
-    ``part`` says which part of a data set was scored, and how: :mod:`r2vos_mm.apis.merge_scores`.
+    NaN is written as null. ``part`` says which part of a data set was scored, and how:
+    :mod:`r2vos_mm.apis.merge_scores`.
     """
-    identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in eval_set.pairs)
     figures = [entry._asdict() | {'value': float(entry.value)} for entry in values]
     summaries = {name: {'summary': protocol_named(name).summary} for name in eval_set.protocols}
     content = {
@@ -133,12 +131,22 @@ def write_report(
         'n_pairs': len(eval_set.pairs),
         'n_negative': len(eval_set.negatives),
         'n_videos': eval_set.num_videos,
-        'scored_pairs_sha256': hashlib.sha256(identity.encode()).hexdigest(),
+        'scored_pairs_sha256': scored_pairs_sha256(eval_set.pairs),
         'figures': figures,
         'rows': [pair_record(pair) for pair in eval_set.pairs],
         'objects': [object_record(entry) for entry in eval_set.objects],
     }
     write_json(path, _without_nan(content))
+
+
+def scored_pairs_sha256(pairs: Sequence[PairScores]) -> str:
+    """Return the SHA-256 of lines ``<pair id>\\t<video>\\t<expression>\\n`` of sorted pairs.
+
+    Two reports with the same one are on the same pairs. (A pairs file has a ``pairs_sha256`` of its
+    own, over expressions as written there.)
+    """
+    identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in pairs)
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _without_nan(content: Any) -> Any:

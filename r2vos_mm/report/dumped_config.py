@@ -1,0 +1,119 @@
+"""Read configs that a test wrote, without running them, and find what differs between them."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r2vos_mm.utils.files import read_text
+
+# Where a run writes to, which changes no result.
+OUTPUT_KEYS = ('work_dir', 'csv_path', 'json_path')
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return 'not set'
+
+
+MISSING = _Missing()
+
+
+class DifferentSetting(NamedTuple):
+    """One line of the comparison of several configs.
+
+    Attributes:
+        depth: number of keys above.
+        key: last key, or the position in a list, as ``[2]``.
+        values: one value per config, :data:`MISSING` where it has none; empty for the head of
+            the settings below.
+        path: all keys, joined by dots.
+    """
+
+    depth: int
+    key: str
+    values: tuple[Any, ...]
+    path: str
+
+
+def read_dumped_config(path: Path) -> dict[str, Any]:
+    """Return the settings of a config as MMEngine dumps it: literals and calls of ``dict``.
+
+    Nothing in the file is run.
+
+    Raises:
+        FileNotFoundError, ValueError: the file does not exist, or is another kind of Python.
+    """
+    settings = {}
+    try:
+        for node in ast.parse(read_text(path)).body:
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                raise ValueError(f'line {node.lineno} is not a setting')
+            settings[node.targets[0].id] = _value(node.value)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise ValueError(f'{path} is not a config that a run has written: {error}') from error
+    return settings
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call):
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict' or node.args:
+            raise ValueError(f'line {node.lineno} has a call')
+        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {_value(key): _value(value) for key, value in zip(node.keys, node.values)}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(item) for item in node.elts]
+    return ast.literal_eval(node)
+
+
+def config_sha256(config: Mapping[str, Any]) -> str:
+    """Return a hash of the settings but those of :data:`OUTPUT_KEYS`, whatever their order."""
+    return hashlib.sha256(
+        json.dumps(_without_outputs(config), sort_keys=True, default=str).encode()
+    ).hexdigest()
+
+
+def _without_outputs(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {str(key): item for key, item in value.items() if key not in OUTPUT_KEYS}
+        return {key: _without_outputs(item) for key, item in kept.items()}
+    return [_without_outputs(item) for item in value] if isinstance(value, list) else value
+
+
+def config_difference(configs: Sequence[Any]) -> list[DifferentSetting]:
+    """Return the settings that are not the same in all configs, below the keys that lead to them.
+
+    Settings of :data:`OUTPUT_KEYS` are left out.
+    """
+    return list(_differences([_without_outputs(config) for config in configs], 0, ''))
+
+
+def _differences(values: Sequence[Any], depth: int, path: str) -> Iterator[DifferentSetting]:
+    parts = _parts(values)
+    for key in dict.fromkeys(key for part in parts for key in part):
+        below = [part.get(key, MISSING) for part in parts]
+        if all(item == below[0] for item in below[1:]):
+            continue
+        where = f'{path}{key}' if key.startswith('[') else f'{path}.{key}'.lstrip('.')
+        if _parts(below):
+            yield DifferentSetting(depth, key, (), where)
+            yield from _differences(below, depth + 1, where)
+        else:
+            yield DifferentSetting(depth, key, tuple(below), where)
+
+
+def _parts(values: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """Return values as mappings if all are, or all are lists of mappings of one length."""
+    if all(isinstance(value, Mapping) for value in values):
+        return list(values)
+    lists = all(isinstance(value, list) and value for value in values)
+    items = [item for value in values for item in value] if lists else []
+    is_even = bool(items) and len({len(value) for value in values}) == 1
+    if is_even and all(isinstance(item, Mapping) for item in items):
+        return [{f'[{i}]': item for i, item in enumerate(value)} for value in values]
+    return []

@@ -1,0 +1,204 @@
+"""Compute metrics of runs with intervals from one bootstrap over videos for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from r2vos_mm.apis.compare_scores import ratios_per_video
+from r2vos_mm.evaluation.functional.bootstrap import interval_of, mean_of_ratios
+from r2vos_mm.evaluation.functional.cgf1 import (
+    THRESHOLDS,
+    false_positive_rate,
+    matthews,
+    micro_f1,
+)
+from r2vos_mm.evaluation.metrics.metric_values import EvalSet, positive_of_negative
+from r2vos_mm.evaluation.metrics.pair_scores import PairScores
+
+# A metric as a function of the weights (B, C) of C videos in B draws; its values are (B,).
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+class Estimate(NamedTuple):
+    """A value and its 95 % interval, NaN where it is unknown."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value."""
+        return not np.isnan(self.value)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval does not contain 0."""
+        return self.low > 0 or self.high < 0
+
+
+def cluster_pairs(pairs: Sequence[PairScores]) -> tuple[dict[str, int], int]:
+    """Return the number of the video of each stem, and the number of videos.
+
+    A negative pair belongs to the video of its expression, as in the comparison of scores.
+    """
+    videos = {pair.stem: pair.video for pair in reversed(pairs)}
+    videos |= {pair.stem: pair.video for pair in pairs if not pair.is_negative}
+    numbers = {video: number for number, video in enumerate(sorted({*videos.values()}))}
+    return {stem: numbers[video] for stem, video in videos.items()}, len(numbers)
+
+
+def statistics_of(
+    pairs: list[PairScores], clusters: dict[str, int], size: int
+) -> dict[str, Statistic]:
+    """Return the metrics of pairs by name, as functions of the weights of videos.
+
+    Percent but for ``IL_MCC`` and ``AUROC``. Metrics for which the pairs lack a class, or some
+    predictions, are left out. ``R/<kind>`` is R of one kind of negatives.
+
+    Args:
+        pairs: scores of one run.
+        clusters, size: of :func:`cluster_pairs`.
+    """
+    eval_set = EvalSet(pairs)
+    if not all(pair.is_read for pair in pairs):
+        return {}
+    found: dict[str, Statistic] = {}
+    ratios = ratios_per_video(pairs, clusters, size)
+    known = {name for name in 'JF' if any(pair.gt_area for pair in eval_set.annotated)}
+    if _are_related(eval_set.positives, eval_set.negatives):
+        known |= {'R'}
+    parts = {'J': 'J', 'F': 'F', 'J&F': 'JF', 'R': 'R', 'J&F&R': 'JFR'}
+    for name, keys in parts.items():
+        if known >= set(keys):
+            found[name] = _mean_of([ratios[key] for key in keys])
+    for suffix, members in list(eval_set.kinds.items())[1:] if 'R' in known else ():
+        of_kind = ratios_per_video([*eval_set.positives, *members], clusters, size)
+        found[f'R{suffix}'] = _mean_of([of_kind['R']])
+    if eval_set.positives and eval_set.negatives:
+        found |= _answer_statistics(eval_set, clusters, size)
+        scores = _scores_by_video(eval_set.positives, clusters)
+        others = _scores_by_video(eval_set.negatives, clusters)
+        if len(scores[0]) and len(others[0]):
+            found['AUROC'] = auroc_statistic(scores, others, size)
+    return found
+
+
+def _are_related(positives: Sequence[PairScores], negatives: Sequence[PairScores]) -> bool:
+    return bool(negatives) and positive_of_negative(positives, negatives) is not None
+
+
+def _mean_of(ratios: list) -> Statistic:
+    return lambda weights: mean_of_ratios(ratios, weights)
+
+
+def _scores_by_video(
+    pairs: Sequence[PairScores], clusters: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the consensus of pairs that have one, and the numbers of their videos."""
+    known = [pair for pair in pairs if pair.consensus is not None]
+    numbers = np.array([clusters[pair.stem] for pair in known], dtype=np.int64)
+    return np.array([pair.consensus for pair in known]), numbers
+
+
+def _answer_statistics(
+    eval_set: EvalSet, clusters: Mapping[str, int], size: int
+) -> dict[str, Statistic]:
+    """Return the presence scores of SAM 3; a pair is answered if its masks have foreground."""
+    pairs = eval_set.pairs
+    video = np.array([clusters[pair.stem] for pair in pairs])
+    answered = np.array([pair.area > 0 for pair in pairs])
+    target = np.array([not pair.is_negative and pair.gt_area != 0 for pair in pairs])
+    scored = np.array([bool(pair.gt_area) for pair in pairs])
+    ious = np.array([_tube_iou(pair) for pair in pairs])
+
+    def per_video(*chosen: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(video[rows], minlength=size) for rows in chosen], axis=1)
+
+    cells = per_video(
+        answered & target, ~answered & target, answered & ~target, ~answered & ~target
+    )
+    right = per_video(*(answered & scored & (ious >= threshold) for threshold in THRESHOLDS))
+    totals = per_video(answered & scored, scored)
+
+    def mcc(weights: np.ndarray) -> np.ndarray:
+        hit, missed, false, quiet = (weights @ cells).astype(np.float64).T
+        has_both = (hit + missed > 0) & (false + quiet > 0)
+        return np.where(has_both, matthews(hit, missed, false, quiet), np.nan)
+
+    def fpr(weights: np.ndarray) -> np.ndarray:
+        false, quiet = (weights @ cells[:, 2:]).T
+        return np.where(false + quiet > 0, 100 * false_positive_rate(false, quiet), np.nan)
+
+    def pmf1(weights: np.ndarray) -> np.ndarray:
+        given, total = (weights @ totals).T[..., None]
+        scores = micro_f1(weights @ right, given, total).mean(axis=1)
+        return np.where(total[:, 0] > 0, 100 * scores, np.nan)
+
+    found: dict[str, Statistic] = {'IL_MCC': mcc, 'IL_FPR': fpr}
+    if scored.any():
+        found |= {'pmF1': pmf1, 'cgF1': lambda weights: pmf1(weights) * mcc(weights)}
+    return found
+
+
+def _tube_iou(pair: PairScores) -> float:
+    if not pair.gt_area:
+        return 0.0
+    both = sum(pair.intersections)
+    return both / (pair.area + pair.gt_area - both)
+
+
+def auroc_statistic(
+    positives: tuple[np.ndarray, np.ndarray], negatives: tuple[np.ndarray, np.ndarray], size: int
+) -> Statistic:
+    """Return AUROC as a function of the weights of videos.
+
+    Args:
+        positives, negatives: scores (P,) and the numbers (P,) of their videos.
+        size: number C of videos.
+    """
+    wins = np.zeros((size, size))  # of positives of one video over negatives of another
+    order = np.argsort(negatives[0])
+    scores, videos = negatives[0][order], negatives[1][order]
+    for score, video in zip(*positives):
+        below, up_to = (np.searchsorted(scores, score, side=side) for side in ('left', 'right'))
+        wins[video] += np.bincount(videos[:below], minlength=size)
+        wins[video] += np.bincount(videos[below:up_to], minlength=size) / 2
+    own, other = (np.bincount(side[1], minlength=size) for side in (positives, negatives))
+
+    def auroc(weights: np.ndarray) -> np.ndarray:
+        won, total = ((weights @ wins) * weights).sum(1), (weights @ own) * (weights @ other)
+        return np.divide(won, total, out=np.full(len(weights), np.nan), where=total > 0)
+
+    return auroc
+
+
+def estimates_of(
+    statistics: Mapping[str, Statistic], weights: np.ndarray
+) -> tuple[dict[str, Estimate], dict[str, np.ndarray]]:
+    """Return the value and interval of each metric, and its draws (B,)."""
+    ones = np.ones((1, weights.shape[1]))
+    draws = {name: statistic(weights) for name, statistic in statistics.items()}
+    estimates = {
+        name: Estimate(float(statistic(ones)[0]), *interval_of(draws[name]))
+        for name, statistic in statistics.items()
+    }
+    return estimates, draws
+
+
+def differences_of(
+    first: tuple[Mapping[str, Estimate], Mapping[str, np.ndarray]],
+    second: tuple[Mapping[str, Estimate], Mapping[str, np.ndarray]],
+) -> dict[str, Estimate]:
+    """Return ``second`` minus ``first`` for the metrics that both have; arguments as returned by
+    :func:`estimates_of` for the same weights."""
+    return {
+        name: Estimate(
+            second[0][name].value - first[0][name].value,
+            *interval_of(second[1][name] - first[1][name]),
+        )
+        for name in first[0].keys() & second[0].keys()
+    }
