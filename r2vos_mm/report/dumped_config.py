@@ -54,16 +54,17 @@ def read_dumped_config(path: Path) -> dict[str, Any]:
             if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
                 raise ValueError(f'line {node.lineno} is not a setting')
             settings[node.targets[0].id] = _value(node.value)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f'{path} is not a config that a run has written: {error}') from error
     return settings
 
 
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call):
-        if not isinstance(node.func, ast.Name) or node.func.id != 'dict' or node.args:
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict':
             raise ValueError(f'line {node.lineno} has a call')
-        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+        parts = [_value(part) for part in node.args]
+        return dict(*parts) | {keyword.arg: _value(keyword.value) for keyword in node.keywords}
     if isinstance(node, ast.Dict):
         return {_value(key): _value(value) for key, value in zip(node.keys, node.values)}
     if isinstance(node, (ast.List, ast.Tuple)):

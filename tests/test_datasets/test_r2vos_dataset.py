@@ -315,6 +315,17 @@ class TestTesting:
         assert some.pair_ids == ['v0/0/p', 'v0/2/p']
         assert 'masks' not in none
 
+    def test_excerpts(self, tiny_set: Path) -> None:
+        dataset = build(tiny_set, test_mode=True)
+        whole, part = dataset[0], dataset.excerpt(0, 'v0/1/p', ['00020', '00005'])
+        assert part['inputs'].equal(whole['inputs'][[1, 4]])
+        pairs = part['data_samples'].gt_pairs
+        assert (part['data_samples'].frame_ids, pairs.texts) == (['00005', '00020'], ['a red cat'])
+        assert pairs.masks[0].equal(whole['data_samples'].gt_pairs.masks[1][[1, 4]])
+        for pair_id, frame in (('v0/9/p', '00005'), ('v0/1/p', 'x')):
+            with pytest.raises(KeyError, match=f'v0 has no pair {pair_id}'):
+                dataset.excerpt(0, pair_id, [frame])
+
     def test_pairs_file(self, tiny_set: Path, warnings_logged: Callable) -> None:
         common = dict(exp_video='v0', exp_id='0', exp='a dog on the left')
         rows = [

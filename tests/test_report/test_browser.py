@@ -43,8 +43,9 @@ def test_page(browser, report: Path, width: int, scheme: str):
     assert page.evaluate('document.documentElement.scrollWidth') <= width
     assert page.locator('table:visible').count() >= 4
     assert page.locator('svg:visible').count() == 6
-    for details in page.locator('details:not([open]) > summary').all():
-        details.click()
+    closed = page.locator('details:not([open]) > summary')
+    while closed.count():
+        closed.first.click()
     drawn = 'images => images.map(i => i.complete && i.naturalWidth)'
     sizes = page.locator('img').evaluate_all(drawn)
     assert len(sizes) == 34

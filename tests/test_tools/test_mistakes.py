@@ -42,6 +42,8 @@ MISTAKES = [
     ('test.py', (TOY, '{text}', *TOY_RUN), '{text}'),
     ('test.py', (TOY, WEIGHTS, *TOY_RUN), WEIGHTS),
     ('test.py', (TOY, WEIGHTS, *TOY_RUN, '--out', '{text}/a.json'), '--out {text}/a.json'),
+    ('test.py', (TOY, WEIGHTS, *TOY_RUN, '--out', '{tmp}/a.csv'), 'has no JFRMetric'),
+    ('test.py', (TOY, WEIGHTS, *TOY_RUN, '--out', '{tmp}/a.txt'), 'NAME.csv for scores per pair'),
     ('demo.py', ('{none}', 'a dog'), '{none}'),
     ('demo.py', ('{text}', ''), 'sentence 0 of 1'),
     ('demo.py', ('{text}', '\ud800'), 'sentence 0 of 1'),
