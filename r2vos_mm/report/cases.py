@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,13 +44,11 @@ class PredictedMasks(NamedTuple):
 class Scene(NamedTuple):
     """Some frames of a pair: T RGB images (H, W, 3), their names, true masks (T, H0, W0) bool.
 
-    ``places`` are the positions of the frames in the scores of the pair; ``truth`` is None if it is
-    unknown.
+    ``truth`` is None if it is unknown.
     """
 
     frames: list[np.ndarray]
     names: list[str]
-    places: list[int]
     truth: np.ndarray | None
 
 
@@ -66,14 +64,23 @@ def false_alarms(pairs: Iterable[PairScores], count: int) -> list[PairScores]:
     return sorted(known, key=lambda pair: (-pair.fraction, pair.pair_id))[:count]
 
 
-def shown_frames(pair: PairScores, count: int = NUM_FRAMES) -> list[int]:
-    """Return the positions of some frames, of those with foreground if there are any.
+def shown_frames(
+    pair: PairScores, among: Collection[str] = (), *, count: int = NUM_FRAMES
+) -> list[str]:
+    """Return the names of some frames, of those with foreground if there are any.
 
     Foreground is the annotation, or a prediction before or after the gate.
+
+    Args:
+        pair: its scores.
+        among: names to choose from, if the pair has any of them.
+        count: maximum number.
     """
     areas = [pair.gt_areas or (), pair.areas, (pair.before_gate or pair).areas]
-    lively = [i for i in range(len(pair.frame_ids)) if any(a[i] > 0 for a in areas if a)]
-    chosen = lively or list(range(len(pair.frame_ids)))
+    names = dict(enumerate(pair.frame_ids))
+    names = {i: name for i, name in names.items() if name in among} or names
+    lively = [name for i, name in names.items() if any(a[i] > 0 for a in areas if a)]
+    chosen = lively or list(names.values())
     return [chosen[i] for i in spread(len(chosen), count)]
 
 
@@ -160,20 +167,19 @@ class FrameSource:
             raise ValueError(f'{type(self.dataset).__name__} gives no single frames')
         self._numbers = {record.video_id: i for i, record in enumerate(self.dataset.videos)}
 
-    def load(self, pair: PairScores) -> Scene:
-        """Return some frames of a pair.
+    def load(self, pair: PairScores, among: Collection[str] = ()) -> Scene:
+        """Return some frames of a pair; arguments as of :func:`shown_frames`.
 
         Raises:
             KeyError: the data set lacks the video or the pair.
             DataFileError: a file is missing or broken.
         """
-        places = shown_frames(pair)
-        names = [pair.frame_ids[place] for place in places]
+        names = shown_frames(pair, among)
         item = self.dataset.excerpt(self._numbers[pair.video], pair.pair_id, names)
         frames = list(item['inputs'].permute(0, 2, 3, 1).numpy())
         truth = item['data_samples'].gt_pairs.get('masks')
         truth = None if truth is None or pair.is_negative else truth[0].numpy()
-        return Scene(frames, names, places, truth)
+        return Scene(frames, names, truth)
 
 
 def draw_pair(
@@ -211,8 +217,9 @@ def draw_pair(
 
 def _read_masks(source: MaskFiles, pair: PairScores, scene: Scene) -> np.ndarray:
     found = []
-    for name, place in zip(scene.names, scene.places):
-        mask = source.read(mask_folder(pair), name, place)
+    for name in scene.names:
+        place = pair.frame_ids.index(name) if name in pair.frame_ids else None
+        mask = None if place is None else source.read(mask_folder(pair), name, place)
         if mask is None:
             raise DataFileError(f'{source.path} has no mask of {pair.pair_id}, frame {name}')
         found.append(mask > 0)

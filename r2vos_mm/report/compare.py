@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r2vos_mm.evaluation.metrics.metric_values import gaps_in
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.report import scored_pairs_sha256
 from r2vos_mm.utils.files import PathLike, write_atomically
@@ -18,7 +19,7 @@ from .galleries import galleries_of
 from .protocol import common_pairs, data_warnings, setting_warnings
 from .run_charts import charts_of
 from .runs import Run, read_run
-from .tables import METRICS, kind_rows, measure, table_of
+from .tables import METRICS, eval_set_of, kind_rows, measure, table_of
 
 
 def compare_runs(
@@ -95,7 +96,11 @@ def describe(
     pairs, warnings = common_pairs(runs)
     settings = config_difference([run.config for run in runs if run.config is not None])
     measured = measure(runs, pairs)
-    notes = [f'{run.name}: {note}.' for run in runs for note in run.notes]
+    notes = [
+        f'{run.name}: {note}.'
+        for run, own in zip(runs, pairs)
+        for note in (*run.notes, *gaps_in(eval_set_of(run, own)))
+    ]
     return dict(
         title=' / '.join(run.name for run in runs),
         created=datetime.date.today().isoformat(),

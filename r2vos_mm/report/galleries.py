@@ -98,7 +98,8 @@ class _Drawer:
         """Return one row per run, the one of ``number`` first, at most MAX_DRAWN_RUNS drawn."""
         scene = self.source
         if isinstance(scene, FrameSource):
-            scene = _or_reason(scene.load, by_id[number][pair_id])
+            common = set.intersection(*(set(own[pair_id].frame_ids) for own in by_id))
+            scene = _or_reason(scene.load, by_id[number][pair_id], common)
         order = [number, *(run for run in range(len(self.runs)) if run != number)]
         rows = []
         for place, run in enumerate(order):

@@ -49,11 +49,14 @@ def test_false_alarms():
 
 def test_frames_with_foreground_are_shown():
     areas = (0, 0, 3, 0, 0, 0, 4, 0)
-    assert shown_frames(pair('a/n0', areas)) == [2, 6]
+    assert shown_frames(pair('a/n0', areas)) == ['2', '6']
     emptied = pair('a/n0', (0,) * 8, before_gate=pair('a/n0', areas))
-    assert shown_frames(emptied) == [2, 6]
-    assert shown_frames(pair('a/p', (0,) * 8, gt_areas=(0, 1, 1, 1, 1, 1, 1, 0))) == [1, 3, 4, 6]
-    assert shown_frames(pair('a/n0', (0,) * 8)) == [0, 2, 5, 7]
+    assert shown_frames(emptied) == ['2', '6']
+    seen = pair('a/p', (0,) * 8, gt_areas=(0, 1, 1, 1, 1, 1, 1, 0))
+    assert shown_frames(seen) == ['1', '3', '4', '6']
+    assert shown_frames(seen, {'0', '2', '4'}) == ['2', '4']
+    assert shown_frames(seen, {'other'}, count=2) == ['1', '6']
+    assert shown_frames(pair('a/n0', (0,) * 8)) == ['0', '2', '5', '7']
 
 
 def test_folders_are_those_of_mask_files():

@@ -124,7 +124,7 @@ def metric_values(eval_set: EvalSet) -> list[MetricValue]:
         if group in eval_set.groups:
             found = measure(eval_set, known).items()
             values += [MetricValue(key, value, 'per_pair', '-', group) for key, value in found]
-    for message in dict.fromkeys([*_gaps(eval_set), *(str(entry.message) for entry in caught)]):
+    for message in dict.fromkeys([*gaps_in(eval_set), *(str(entry.message) for entry in caught)]):
         warn(f'JFRMetric: {message}')
     return values
 
@@ -357,7 +357,7 @@ def positive_of_negative(
     return [index_of[stem] for stem in stems]
 
 
-def _gaps(eval_set: EvalSet) -> Iterator[str]:
+def gaps_in(eval_set: EvalSet) -> Iterator[str]:
     """Yield what is missing that makes values NaN, or means over fewer pairs than they seem."""
     positives, negatives, annotated = eval_set.positives, eval_set.negatives, eval_set.annotated
     groups = set(eval_set.groups)
