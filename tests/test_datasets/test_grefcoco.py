@@ -86,6 +86,15 @@ def test_the_same_number_twice_in_an_image(root: Path, warnings_logged: Callable
     assert 'number occurs twice' in warnings_logged()[0]
 
 
+@pytest.mark.parametrize('change', [dict(ann_id=[[1]]), dict(sentences=['the dog'])])
+def test_references_of_another_form(root: Path, change: dict) -> None:
+    path = root / 'grefcoco/grefs(unc).json'
+    refs = read_json(path)
+    write_json(path, [*refs, refs[0] | change])
+    with pytest.raises(ValueError, match='is not a list of references'):
+        build(root)
+
+
 def test_images_of_other_names(root: Path) -> None:
     path = root / 'grefcoco/instances.json'
     content = read_json(path)

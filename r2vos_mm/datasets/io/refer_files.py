@@ -138,15 +138,20 @@ def _content(path: Path) -> list[dict[str, Any]] | dict[str, Any]:
     content = read_json(path) if is_json else read_plain_pickle(path)
     if is_json and isinstance(content, dict):
         return _checked_coco(content, path)
-    if (
-        not content
-        or not isinstance(content, list)
-        or not all(isinstance(ref, dict) and ref.keys() >= _REF_KEYS for ref in content)
-    ):
+    if not content or not isinstance(content, list) or not all(map(_is_reference, content)):
         forms = " or COCO's form" if is_json else ''
         keys = ', '.join(sorted(_REF_KEYS))
         raise ValueError(f'{path} is not a list of references with {keys}{forms}')
     return content
+
+
+def _is_reference(ref: Any) -> bool:
+    if not isinstance(ref, dict) or not ref.keys() >= _REF_KEYS:
+        return False
+    numbers = ref['ann_id'] if isinstance(ref['ann_id'], (list, tuple)) else [ref['ann_id']]
+    return all(isinstance(number, (int, str, type(None))) for number in numbers) and all(
+        isinstance(sentence, dict) for sentence in ref.get('sentences') or ()
+    )
 
 
 def _checked_coco(content: Any, path: Path) -> dict[str, Any]:
