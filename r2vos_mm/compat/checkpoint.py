@@ -6,6 +6,7 @@ from URLs in all versions, it unpickles any object, which can run code. MMEngine
 in place, so that a killed process leaves an incomplete file.
 """
 
+import importlib.util
 import os
 import re
 import zipfile
@@ -24,8 +25,10 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.files import atomic_path, write_atomically
 from r2vos_mm.utils.logging import warn
+from r2vos_mm.utils.storage import default_backend, local_file, storage_path
 from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
+_OBJECT_STORES = (r'(\S+\:)?s3://', 's3a://', 'gs://', 'gcs://', 'abfs://', 'memory://')
 ATOMIC_BACKEND = 'atomic_local'
 MapLocation = str | torch.device | Callable | None
 # Compressed weights expand to less than twice their size; those of an untrained model have zeros.
@@ -127,13 +130,42 @@ def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
         return CheckpointLoader.load_checkpoint(source, map_location, logger='silent')
 
 
+def load_from_storage(
+    filename: str,
+    map_location: MapLocation = None,
+    *,
+    backend_args: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Read an object of a storage backend, by default of fsspec.
+
+    Raises:
+        FileNotFoundError, CheckpointReadError, StorageError: it is missing, damaged, or out of
+            reach.
+    """
+    with local_file(storage_path(filename, backend_args or default_backend(filename))) as path:
+        try:
+            return read_checkpoint(path, map_location)
+        except CheckpointReadError as error:
+            raise CheckpointReadError(str(error).replace(str(path), filename)) from error
+
+
 @contextmanager
-def safe_loaders() -> Iterator[None]:
-    """Make MMEngine read local files and URLs with ``weights_only=True`` inside the block."""
+def safe_loaders(backend_args: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Make MMEngine read files and addresses with ``weights_only=True`` inside the block.
+
+    Args:
+        backend_args: of object stores, where Petrel reads otherwise if it is installed.
+    """
     schemes = CheckpointLoader._schemes
     CheckpointLoader._schemes = schemes.copy()
     CheckpointLoader.register_scheme('', read_checkpoint, force=True)
     CheckpointLoader.register_scheme(ADDRESSES, load_from_http, force=True)
+    if backend_args is not None or importlib.util.find_spec('petrel_client') is None:
+
+        def load_from_store(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+            return load_from_storage(filename, map_location, backend_args=backend_args)
+
+        CheckpointLoader.register_scheme(_OBJECT_STORES, load_from_store, force=True)
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.config import Config
@@ -15,6 +15,14 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError, read_checkpoint
 from r2vos_mm.utils.cli import UsageError, existing_file
 from r2vos_mm.utils.files import remove_temporaries
 from r2vos_mm.utils.logging import log, warn
+from r2vos_mm.utils.storage import (
+    StorageError,
+    StoredPath,
+    default_backend,
+    is_address,
+    local_file,
+)
+from r2vos_mm.utils.weights import ADDRESSES
 
 POINTER = 'last_checkpoint'
 _LOCK = '.training.lock'
@@ -76,7 +84,9 @@ def _lock(file: int, folder: Path) -> None:
 
 def last_words(cfg: Config) -> str:
     """Return what to tell the user when a training is stopped."""
-    found = numbered_checkpoints(Path(cfg.work_dir))
+    found: list[Path | StoredPath] = []
+    with suppress(StorageError):
+        found = numbered_checkpoints(checkpoint_folder(cfg))
     if not found:
         return f'stopped; {cfg.work_dir} has no checkpoint yet'
     return f'stopped; the last checkpoint is {found[0]}, --resume continues from it'
@@ -93,18 +103,21 @@ def choose_start(cfg: Config, resume: str | None) -> None:
     Raises:
         UsageError: the checkpoint does not exist, or there is none in the folder.
     """
-    own, first = Path(cfg.work_dir), is_first_rank(cfg)
+    own, first = checkpoint_folder(cfg), is_first_rank(cfg)
     if resume is None and not cfg.get('resume'):
         found = numbered_checkpoints(own)
         if found and first:
             warn(f'{own} has checkpoints up to {found[0].name}; this run overwrites them')
         return
     resume = resume or cfg.get('load_from') or 'auto'
-    folder = own if resume == 'auto' else Path(resume)
+    folder = own if resume == 'auto' else _resumed_path(cfg, resume)
     if resume != 'auto' and not folder.is_dir():
+        if isinstance(folder, StoredPath) and not folder.is_file():
+            raise UsageError(f'Checkpoint {resume} does not exist')
         cfg.resume, cfg.load_from = True, existing_file(resume, what='Checkpoint')
         return
-    checkpoint = newest_checkpoint(folder, set_aside=first and folder == own)
+    is_own_disk = folder == own and not isinstance(own, StoredPath)
+    checkpoint = newest_checkpoint(folder, set_aside=first and is_own_disk)
     cfg.resume = checkpoint is not None
     if checkpoint is not None:
         cfg.load_from = str(checkpoint)
@@ -115,14 +128,32 @@ def choose_start(cfg: Config, resume: str | None) -> None:
         log(f'Nothing to resume in {folder}: training starts from {start} of the config')
 
 
-def numbered_checkpoints(folder: Path) -> list[Path]:
+def checkpoint_folder(cfg: Config) -> Path | StoredPath:
+    """Return where the checkpoints of a run are: in an object store or in the work folder."""
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if not is_address(hook.get('out_dir')):
+        return Path(cfg.work_dir)
+    return _stored(cfg, hook['out_dir']) / Path(cfg.work_dir).name
+
+
+def _stored(cfg: Config, address: str) -> StoredPath:
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    return StoredPath(address, hook.get('backend_args') or default_backend(address))
+
+
+def _resumed_path(cfg: Config, resume: str) -> Path | StoredPath:
+    is_web = resume.startswith(ADDRESSES)
+    return _stored(cfg, resume) if is_address(resume) and not is_web else Path(resume)
+
+
+def numbered_checkpoints(folder: Path | StoredPath) -> list[Path | StoredPath]:
     """Return ``iter_N.pth`` and ``epoch_N.pth`` of a folder, greatest N first."""
     found = {path: _NUMBERED.fullmatch(path.name) for path in folder.glob('*.pth')}
     numbers = {path: int(match[1]) for path, match in found.items() if match}
     return sorted(numbers, key=numbers.__getitem__, reverse=True)
 
 
-def newest_checkpoint(folder: Path, *, set_aside: bool) -> Path | None:
+def newest_checkpoint(folder: Path | StoredPath, *, set_aside: bool) -> Path | StoredPath | None:
     """Return the checkpoint of a work folder with the most iterations that can be resumed.
 
     The pointer ``last_checkpoint`` is not needed, and the path in it may be outdated. If it names a
@@ -160,9 +191,10 @@ def _is_older(path: Path, other: Path) -> bool:
     return first < second
 
 
-def _obstacle(path: Path) -> str | None:
+def _obstacle(path: Path | StoredPath) -> str | None:
     try:
-        checkpoint = read_checkpoint(path)
+        with local_file(path) as file:
+            checkpoint = read_checkpoint(file)
     except CheckpointReadError as error:
         return str(error)
     missing = [key for key in RESUMABLE if key not in checkpoint]

@@ -17,10 +17,11 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from .cli import UsageError, UserError, one_line
 
+Result = TypeVar('Result')
 BackendArgs = Mapping[str, Any] | None
 
 RETRIES, WAIT, LONGEST_WAIT = 3, 0.5, 10.0
@@ -120,14 +121,17 @@ class StoredPath(str):
         return self._call('list_dir_or_file', then=list)
 
     def glob(self, pattern: str) -> list[StoredPath]:
-        """Return the paths in the folder whose names match a pattern without slashes."""
-        return [self / name for name in fnmatch.filter(self.names(), pattern)]
+        """Return the paths in the folder, if there is one, whose names match a pattern."""
+        try:
+            return [self / name for name in fnmatch.filter(self.names(), pattern)]
+        except FileNotFoundError:
+            return []
 
     def read_bytes(self) -> bytes:
         """Return the content."""
         content = self._call('get')
         if content is None:  # LMDB has no such key
-            raise _missing(self)
+            raise _missing(str(self))
         return bytes(content)
 
     def write_bytes(self, content: bytes) -> None:
@@ -148,24 +152,45 @@ class StoredPath(str):
             self.backend_args.get(name, value)
             for name, value in (('retries', RETRIES), ('wait', WAIT))
         )
-        for attempt in range(retries + 1):
-            try:
-                backend = _backend_of(self.backend_args, str(self))
-                if not hasattr(backend, method):
-                    raise NotImplementedError(f'{type(backend).__name__} has no {method}')
-                found = getattr(backend, method)(*before, str(self))
-                return found if then is None else then(found)
-            except UserError:
-                raise
-            except zipfile.BadZipFile as error:
-                raise OSError(f'{self}: {one_line(error)}') from error
-            except Exception as error:  # each backend has errors of its own
-                if _status(error) in _NOT_FOUND or isinstance(error, FileNotFoundError):
-                    raise _missing(self) from error
-                if attempt == retries or not _may_pass(error):
-                    raise StorageError(_message(self, error, attempt + 1)) from error
-                time.sleep(min(wait * 2**attempt, LONGEST_WAIT))
-        raise AssertionError
+
+        def call() -> Any:
+            backend = _backend_of(self.backend_args, str(self))
+            if not hasattr(backend, method):
+                raise NotImplementedError(f'{type(backend).__name__} has no {method}')
+            found = getattr(backend, method)(*before, str(self))
+            return found if then is None else then(found)
+
+        return with_retries(call, str(self), retries=retries, wait=wait)
+
+
+def with_retries(
+    operation: Callable[[], Result], address: str, *, retries: int = RETRIES, wait: float = WAIT
+) -> Result:
+    """Return the result of an operation, which is tried again after faults that may pass.
+
+    Args:
+        operation: what to do with the object.
+        address: its address, for messages.
+        retries, wait: see :class:`StoredPath`.
+
+    Raises:
+        FileNotFoundError, StorageError: see :class:`StoredPath`.
+        OSError: the object is a damaged archive.
+    """
+    for attempt in range(retries + 1):
+        try:
+            return operation()
+        except UserError:
+            raise
+        except zipfile.BadZipFile as error:
+            raise OSError(f'{address}: {one_line(error)}') from error
+        except Exception as error:  # each backend has errors of its own
+            if _status(error) in _NOT_FOUND or isinstance(error, FileNotFoundError):
+                raise _missing(address) from error
+            if attempt == retries or not _may_pass(error):
+                raise StorageError(_message(address, error, attempt + 1)) from error
+            time.sleep(min(wait * 2**attempt, LONGEST_WAIT))
+    raise AssertionError
 
 
 def storage_path(path: str | os.PathLike[str], backend_args: BackendArgs) -> Path | StoredPath:
@@ -178,6 +203,16 @@ def storage_path(path: str | os.PathLike[str], backend_args: BackendArgs) -> Pat
     if backend_args is None or backend_args.get('backend') == 'local':
         return Path(path)
     return StoredPath(path, backend_args)
+
+
+def is_address(path: object) -> bool:
+    """Whether a path is an address, such as ``s3://bucket/folder``."""
+    return bool(_SCHEME.match(str(path)))
+
+
+def default_backend(address: str) -> dict[str, Any]:
+    """Return the arguments of the backend of fsspec for an address."""
+    return dict(backend='fsspec', protocol=address.partition('://')[0])
 
 
 def as_path(path: str | os.PathLike[str]) -> Path | StoredPath:
@@ -254,7 +289,9 @@ def _backend_of(backend_args: Mapping[str, Any], address: str) -> Any:
         from . import storage_backends  # noqa: F401, registers them
 
         refuse_secrets({'backend_args': backend_args})
-        options = {k: v for k, v in backend_args.items() if k not in ('retries', 'wait')}
+        options = dict(backend_args)
+        if options.get('backend') != 'fsspec':
+            options = {k: v for k, v in options.items() if k not in ('retries', 'wait')}
         is_web = 'backend' not in options and address.startswith(('http://', 'https://'))
         if is_web or options.get('backend') == 'http':
             options['backend'] = 'http_with_timeout'  # MMEngine's waits for ever
@@ -292,11 +329,11 @@ def _may_pass(error: Exception) -> bool:
     return not is_lasting and 'Credential' not in type(error).__name__
 
 
-def _missing(path: StoredPath) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, 'there is no such object', str(path))
+def _missing(address: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, 'there is no such object', address)
 
 
-def _message(path: StoredPath, error: Exception, attempts: int) -> str:
+def _message(address: str, error: Exception, attempts: int) -> str:
     what = f'{type(error).__name__}: {one_line(error)}' if str(error) else type(error).__name__
     refused = isinstance(error, PermissionError) or 'Credential' in type(error).__name__
     if refused or _status(error) in _REFUSED:
@@ -306,4 +343,4 @@ def _message(path: StoredPath, error: Exception, attempts: int) -> str:
     elif isinstance(error, TimeoutError) or 'Timeout' in type(error).__name__:
         what = f'no answer in time ({what})'
     tries = f', after {attempts} attempts' if attempts > 1 else ''
-    return without_secrets(f'{path or "the storage"} cannot be read{tries}: {what}')
+    return without_secrets(f'{address or "the storage"} cannot be read or written{tries}: {what}')

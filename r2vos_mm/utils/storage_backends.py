@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import bisect
 import copy
-import importlib
+import functools
+import importlib.util
 import io
 import os
 import tarfile
 import zipfile
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.request import urlopen
 
 from mmengine.fileio import FileClient, HTTPBackend, LmdbBackend, register_backend
 from mmengine.fileio.backends import BaseStorageBackend
+
+from .storage import RETRIES, WAIT, with_retries
 
 TIMEOUT = 20.0
 _S3, _HTTP = ('s3', 's3a'), ('http', 'https')
@@ -40,6 +43,16 @@ class _Backend(BaseStorageBackend):
         return '/'.join([str(filepath).rstrip('/'), *(str(p).strip('/') for p in filepaths)])
 
 
+def _retried(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method, whose last argument is an address, that tries again after faults."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any) -> Any:
+        return with_retries(lambda: method(self, *args), str(args[-1]), **self.limits)
+
+    return call
+
+
 @register_backend('fsspec')
 class FsspecBackend(_Backend):
     """Objects of any file system of fsspec: S3, HTTP, Google Cloud, archives, ...
@@ -47,6 +60,7 @@ class FsspecBackend(_Backend):
     Args:
         protocol: name of the file system, such as ``'s3'``, ``'http'`` or ``'memory'``.
         timeout: seconds to wait for a connection and for each part of an answer (S3, HTTP).
+        retries, wait: see :class:`r2vos_mm.utils.storage.StoredPath`.
         **options: arguments of the file system, such as ``endpoint_url`` of S3. Credentials come
             from the environment.
 
@@ -54,8 +68,17 @@ class FsspecBackend(_Backend):
         ImportError: what the protocol needs is not installed.
     """
 
-    def __init__(self, protocol: str, *, timeout: float = TIMEOUT, **options: Any) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+        wait: float = WAIT,
+        **options: Any,
+    ) -> None:
         self.protocol, self.timeout, self.options = protocol, timeout, options
+        self.limits = dict(retries=retries, wait=wait)
         self._opened: tuple[int, Any] = (-1, None)
         _ = self.fs
 
@@ -87,12 +110,14 @@ class FsspecBackend(_Backend):
             fs.retries = 1  # StoredPath tries again
         return fs
 
+    @_retried
     def get(self, filepath: str) -> bytes:
         """Return the content of an object."""
         # s3fs would ask for the size of each object first, to read large ones in parts at once.
         is_s3 = self.protocol in _S3
         return self.fs.cat_file(str(filepath), **(dict(max_concurrency=1) if is_s3 else {}))
 
+    @_retried
     def put(self, obj: bytes, filepath: str) -> None:
         """Write an object; readers see the old or the new one."""
         self.fs.pipe_file(str(filepath), bytes(obj))
@@ -101,10 +126,12 @@ class FsspecBackend(_Backend):
         """Write text."""
         self.put(obj.encode(encoding), filepath)
 
+    @_retried
     def isfile(self, filepath: str) -> bool:
         """Whether there is such an object; other errors than its absence are raised."""
         return self._kind(filepath) == 'file'
 
+    @_retried
     def isdir(self, filepath: str) -> bool:
         """Whether there are objects in such a folder."""
         if self.protocol not in _HTTP:
@@ -131,13 +158,17 @@ class FsspecBackend(_Backend):
         """Yield the names in a folder."""
         if recursive:
             raise NotImplementedError('FsspecBackend lists single folders')
-        folder = f'{dir_path}/' if self.protocol in _HTTP else str(dir_path)
-        for entry in self.fs.ls(folder, detail=True):
+        for entry in self._entries(str(dir_path)):
             name = entry['name'].rstrip('/').rpartition('/')[2]
             is_folder = entry['type'] == 'directory' or entry['name'].endswith('/')
             if (list_dir if is_folder else list_file) and name.endswith(suffix or ''):
                 yield name
 
+    @_retried
+    def _entries(self, folder: str) -> list[dict[str, Any]]:
+        return self.fs.ls(f'{folder}/' if self.protocol in _HTTP else folder, detail=True)
+
+    @_retried
     def remove(self, filepath: str) -> None:
         """Remove an object."""
         self.fs.rm_file(str(filepath))
@@ -147,7 +178,21 @@ class FsspecBackend(_Backend):
         self.fs.rm(str(dir_path), recursive=True)
 
 
-FileClient.register_backend('fsspec', FsspecBackend)  # which CheckpointHook asks
+class _NoClient(BaseStorageBackend):
+    """What MMEngine makes for the prefix of an address besides the backend, and does not use."""
+
+    def get(self, filepath: str) -> bytes:
+        raise NotImplementedError
+
+    get_text = get
+
+
+def admit_address(address: str) -> None:
+    """Let MMEngine write checkpoints to an address although Petrel, its client, is missing."""
+    scheme, known = address.partition('://')[0], FileClient._prefix_to_backends
+    is_petrel = getattr(known.get(scheme), '__name__', '') == 'PetrelBackend'
+    if scheme not in known or is_petrel and importlib.util.find_spec('petrel_client') is None:
+        known[scheme] = _NoClient  # register_backend(force=True) forgets to
 
 
 @register_backend('http_with_timeout')

@@ -80,6 +80,7 @@ MISTAKES = [
         '{none}',
     ),
     ('dataset_converters/veval.py', ('read', '{none}', '--out', '{tmp}/a.json'), '{none}'),
+    ('benchmarks/storage.py', ('{none}',), '{none} is not a folder'),
     ('benchmarks/score_caricatures.py', ('{none}',), '{none}'),
     ('dataset_converters/check.py', ('mevis', '--data-root', '{none}'), '{none}'),
     ('dataset_converters/extract_frames.py', ('{none}', '--out', '{text}'), '--out {text}'),

@@ -21,6 +21,8 @@ from r2vos_mm.registry import HOOKS
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.state_dict import check_weights
+from r2vos_mm.utils.storage import default_backend, is_address
+from r2vos_mm.utils.storage_backends import admit_address
 
 from ..work_folder import POINTER, RESUMABLE
 from .finite_loss_hook import check_weights_finite, unwrapped
@@ -46,6 +48,8 @@ class SafeCheckpointHook(CheckpointHook):
       validation that was due and is not in its checkpoint.
     * Weights that are not finite are not saved: the run stops.
     * A work folder that was moved or copied keeps its own best checkpoint.
+    * ``out_dir`` may be an address of an object store, by default of fsspec; ``--resume`` finds the
+      checkpoints there. The pointer ``last_checkpoint`` stays in the work folder.
 
     Before saving, it calls the stage ``before_checkpoint(runner)`` of every hook **on every rank**,
     for hooks that gather something from all ranks.
@@ -63,7 +67,11 @@ class SafeCheckpointHook(CheckpointHook):
         strict_test: bool = True,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault('backend_args', {'backend': ATOMIC_BACKEND})
+        self._is_stored = is_address(kwargs.get('out_dir'))
+        backend_args = {'backend': ATOMIC_BACKEND}
+        if self._is_stored:
+            backend_args = default_backend(kwargs['out_dir'])
+        kwargs.setdefault('backend_args', backend_args)
         if isinstance(save_best, str):
             save_best = shell_safe(save_best)
         elif save_best is not None:
@@ -78,10 +86,13 @@ class SafeCheckpointHook(CheckpointHook):
         """Let this run, and nothing else in the process, read checkpoints without unpickling."""
         super().before_run(runner)
         for name in ('load_checkpoint', '_init_model_weights'):
-            setattr(runner, name, safe_loaders()(getattr(runner, name)))
+            stored = self.backend_args if self._is_stored else None
+            setattr(runner, name, safe_loaders(stored)(getattr(runner, name)))
 
     def before_train(self, runner: Runner) -> None:
         """Find the checkpoints of the past in the folder of this run."""
+        if self._is_stored:
+            admit_address(self.out_dir)
         super().before_train(runner)
         self._resumed = runner.iter > 0
         info = runner.message_hub.runtime_info
