@@ -16,12 +16,12 @@ from r2vos_mm.utils.cli import UsageError, existing_file
 from r2vos_mm.utils.files import remove_temporaries
 from r2vos_mm.utils.logging import log, warn
 from r2vos_mm.utils.storage import (
-    StorageError,
     StoredPath,
     default_backend,
     is_address,
     local_file,
 )
+from r2vos_mm.utils.storage_faults import StorageError
 from r2vos_mm.utils.weights import ADDRESSES
 
 POINTER = 'last_checkpoint'

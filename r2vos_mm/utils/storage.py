@@ -5,40 +5,24 @@ MMEngine is imported when a file of a backend is read, not before.
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import io
 import os
 import posixpath
 import re
 import tempfile
-import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from .cli import UsageError, UserError, one_line
+from .storage_faults import RETRIES, WAIT, missing, refuse_secrets, with_retries
 
-Result = TypeVar('Result')
 BackendArgs = Mapping[str, Any] | None
 
-RETRIES, WAIT, LONGEST_WAIT = 3, 0.5, 10.0
 _SCHEME = re.compile(r'\w[\w+.-]*://')
-_SECRET_NAME = re.compile(r'secret|passw|token|credential|access_?key|signature|^key$|^auth', re.I)
-_USER_IN_ADDRESS = re.compile(r'://[^/@\s]+:[^/@\s]+@')
-_QUERY = re.compile(r'(://[^\s?]+)\?[^\s)\'"]+')
-_NOT_FOUND, _REFUSED, _WORTH_RETRYING = (404, 410), (401, 403), (408, 425, 429)
-_LASTING = (PermissionError, ImportError, NotImplementedError, TypeError, ValueError, LookupError)
 _backends: dict[tuple[int, str], Any] = {}
-
-
-class StorageError(UserError, RuntimeError):
-    """A storage backend does not answer or refuses; the message names the object.
-
-    It is no property of the file: a training ends with it, and does not draw another item.
-    """
 
 
 class StoredPath(str):
@@ -131,7 +115,7 @@ class StoredPath(str):
         """Return the content."""
         content = self._call('get')
         if content is None:  # LMDB has no such key
-            raise _missing(str(self))
+            raise missing(str(self))
         return bytes(content)
 
     def write_bytes(self, content: bytes) -> None:
@@ -161,36 +145,6 @@ class StoredPath(str):
             return found if then is None else then(found)
 
         return with_retries(call, str(self), retries=retries, wait=wait)
-
-
-def with_retries(
-    operation: Callable[[], Result], address: str, *, retries: int = RETRIES, wait: float = WAIT
-) -> Result:
-    """Return the result of an operation, which is tried again after faults that may pass.
-
-    Args:
-        operation: what to do with the object.
-        address: its address, for messages.
-        retries, wait: see :class:`StoredPath`.
-
-    Raises:
-        FileNotFoundError, StorageError: see :class:`StoredPath`.
-        OSError: the object is a damaged archive.
-    """
-    for attempt in range(retries + 1):
-        try:
-            return operation()
-        except UserError:
-            raise
-        except zipfile.BadZipFile as error:
-            raise OSError(f'{address}: {one_line(error)}') from error
-        except Exception as error:  # each backend has errors of its own
-            if _status(error) in _NOT_FOUND or isinstance(error, FileNotFoundError):
-                raise _missing(address) from error
-            if attempt == retries or not _may_pass(error):
-                raise StorageError(_message(address, error, attempt + 1)) from error
-            time.sleep(min(wait * 2**attempt, LONGEST_WAIT))
-    raise AssertionError
 
 
 def storage_path(path: str | os.PathLike[str], backend_args: BackendArgs) -> Path | StoredPath:
@@ -242,43 +196,6 @@ def local_file(path: Path | StoredPath) -> Iterator[Path]:
         yield copy
 
 
-def refuse_secrets(settings: Any, where: str = '') -> None:
-    """Raise UsageError for passwords and keys in settings, which logs and work folders show.
-
-    Looked at are the names in ``backend_args``, and addresses with a password, anywhere.
-    """
-    if isinstance(settings, Mapping):
-        for name, value in settings.items():
-            place = f'{where}.{name}' if where else str(name)
-            if 'backend_args' in place.split('.')[:-1] and _SECRET_NAME.search(str(name)):
-                raise UsageError(
-                    f'{place}: credentials do not belong into settings, which are written to logs '
-                    'and work folders; set them in the environment, such as AWS_ACCESS_KEY_ID and '
-                    'AWS_SECRET_ACCESS_KEY'
-                )
-            refuse_secrets(value, place)
-    elif isinstance(settings, (list, tuple)):
-        for index, value in enumerate(settings):
-            refuse_secrets(value, f'{where}.{index}')
-    elif isinstance(settings, str) and _USER_IN_ADDRESS.search(settings):
-        raise UsageError(
-            f'{where}: the address has a password, which would be written to logs and work '
-            'folders; set it in the environment, or in ~/.netrc'
-        )
-
-
-def without_secrets(text: str) -> str:
-    """Return a message without passwords and queries of addresses, and secrets of the environment.
-
-    The query of a signed address lets anybody read the object.
-    """
-    text = _QUERY.sub(r'\1?...', _USER_IN_ADDRESS.sub('://...@', text))
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _SECRET_NAME.search(name):
-            text = text.replace(value, '***')
-    return text
-
-
 def _backend_of(backend_args: Mapping[str, Any], address: str) -> Any:
     """Return the backend, made once per process: open files are not shared with forked ones."""
     scheme = _SCHEME.match(address)
@@ -313,34 +230,3 @@ def _split(address: str) -> tuple[str, str]:
     rest = address[len(scheme) :]
     rest = posixpath.normpath(rest) if rest else ''
     return scheme, '' if rest == '.' else rest
-
-
-def _status(error: BaseException) -> int | None:
-    """Return the status of an answer of HTTP that an error is about."""
-    found = getattr(error, 'status', None) or getattr(error, 'code', None)
-    return found if isinstance(found, int) else None
-
-
-def _may_pass(error: Exception) -> bool:
-    status = _status(error)
-    if status is not None and 400 <= status < 500:
-        return status in _WORTH_RETRYING
-    is_lasting = isinstance(error, _LASTING) or type(error) is RuntimeError
-    return not is_lasting and 'Credential' not in type(error).__name__
-
-
-def _missing(address: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, 'there is no such object', address)
-
-
-def _message(address: str, error: Exception, attempts: int) -> str:
-    what = f'{type(error).__name__}: {one_line(error)}' if str(error) else type(error).__name__
-    refused = isinstance(error, PermissionError) or 'Credential' in type(error).__name__
-    if refused or _status(error) in _REFUSED:
-        what = f'access is refused ({what}): check the credentials in the environment'
-    elif isinstance(error, ImportError):
-        what = one_line(error)
-    elif isinstance(error, TimeoutError) or 'Timeout' in type(error).__name__:
-        what = f'no answer in time ({what})'
-    tries = f', after {attempts} attempts' if attempts > 1 else ''
-    return without_secrets(f'{address or "the storage"} cannot be read or written{tries}: {what}')

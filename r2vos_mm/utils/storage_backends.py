@@ -19,7 +19,7 @@ from urllib.request import urlopen
 from mmengine.fileio import FileClient, HTTPBackend, LmdbBackend, register_backend
 from mmengine.fileio.backends import BaseStorageBackend
 
-from .storage import RETRIES, WAIT, with_retries
+from .storage_faults import RETRIES, WAIT, with_retries
 
 TIMEOUT = 20.0
 _S3, _HTTP = ('s3', 's3a'), ('http', 'https')

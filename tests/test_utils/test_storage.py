@@ -13,15 +13,8 @@ from object_servers import SECRET, fill_bucket, http_server, s3_server  # noqa: 
 from r2vos_mm.utils import storage
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import read_bytes, read_text, stems
-from r2vos_mm.utils.storage import (
-    StorageError,
-    StoredPath,
-    as_path,
-    local_file,
-    refuse_secrets,
-    storage_path,
-    without_secrets,
-)
+from r2vos_mm.utils.storage import StoredPath, as_path, local_file, storage_path
+from r2vos_mm.utils.storage_faults import StorageError, refuse_secrets, without_secrets
 
 QUICK = dict(retries=2, wait=0.0, timeout=0.4)
 MEMORY = dict(backend='fsspec', protocol='memory')
@@ -129,7 +122,7 @@ class Faults:
             server.faults['/a.bin'] = [fault] * 3
             with pytest.raises(StorageError, match=message) as caught:
                 path.read_bytes()
-            assert str(caught.value).startswith(f'{path} cannot be read, after 3 attempts: ')
+            assert str(caught.value).startswith(f'{path} cannot be reached, after 3 attempts: ')
             assert '\n' not in str(caught.value)
             assert not server.faults['/a.bin']
 
@@ -145,7 +138,7 @@ class Faults:
 
     def test_no_server(self, server, path) -> None:
         gone = StoredPath('http://127.0.0.1:9/a.bin', path.backend_args)
-        with pytest.raises(StorageError, match='127.0.0.1:9/a.bin cannot be read, after 3'):
+        with pytest.raises(StorageError, match='127.0.0.1:9/a.bin cannot be reached, after 3'):
             gone.read_bytes()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.files import check_regular
-from r2vos_mm.utils.storage import StorageError
+from r2vos_mm.utils.storage_faults import StorageError
 
 
 class _PlainUnpickler(pickle.Unpickler):
