@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from public_sets import write_grefcoco, write_refcoco
 from tiny_sets import write_json
 
 from r2vos_mm.data_prep.r2_pairs import R2Pairs, build_r2_pairs
 from r2vos_mm.datasets import RefCOCODataset
+from r2vos_mm.registry import DATASETS
 
+CONFIGS = Path(__file__).parents[2] / 'configs/_base_/datasets'
 IMAGE = 'COCO_train2014_{:012d}'.format
 
 
@@ -32,6 +35,19 @@ def test_refcoco(tmp_path: Path) -> None:
     assert pairs.counts['short'] == 4
     with pytest.raises(ValueError, match="has no split ''; it has train, val"):
         build_r2_pairs(path)
+
+
+@pytest.mark.parametrize('name', ['r2_refcoco', 'r2_refcocoplus', 'r2_refcocog'])
+def test_base_configs_read_the_pairs(tmp_path: Path, name: str) -> None:
+    config = Config.fromfile(CONFIGS / f'{name}.py').val_dataloader.dataset
+    folder = config.ann_file.split('/')[0]
+    root = write_refcoco(tmp_path, name=folder)
+    (root / folder / 'refs(unc).p').rename(root / config.ann_file)
+    pairs = build_r2_pairs(root / config.ann_file, split='val', kind='swap')
+    write_json(root / config.pairs_file, pairs.content)
+    dataset = DATASETS.build(config | dict(data_root=str(root), pipeline=[]))
+    kinds = [pair.kind for video in dataset.videos for pair in dataset.test_pairs(video)]
+    assert kinds == ['positive', 'swap']
 
 
 def test_negatives_show_images_without_the_category(tmp_path: Path) -> None:

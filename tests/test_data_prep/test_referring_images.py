@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from public_sets import rle
 
 from r2vos_mm.data_prep.referring_images import (
@@ -16,7 +17,9 @@ from r2vos_mm.data_prep.referring_images import (
     make_referring_images,
 )
 from r2vos_mm.datasets import GRefCOCODataset, RefCOCODataset
+from r2vos_mm.registry import DATASETS
 
+CONFIGS = Path(__file__).parents[2] / 'configs/_base_/datasets'
 CATEGORIES = [dict(id=18, name='dog'), dict(id=17, name='cat'), dict(id=62, name='chair')]
 RED, BLUE = (0, 0, 220), (220, 0, 0)  # BGR
 OBJECTS = [  # (category, x, colour)
@@ -99,6 +102,21 @@ def test_the_data_sets_read_the_files(data: Path, tmp_path: Path) -> None:
     listed = [ref for ref in files.generalised if ref['split'] == 'train']
     assert sentences == sum(len(ref['sentences']) for ref in listed)
     assert videos[0].categories == dict(zip(videos[0].categories, ('dog', 'dog', 'cat')))
+
+
+def test_the_base_config_reads_them(data: Path, tmp_path: Path) -> None:
+    make_referring_images(data, tmp_path / 'out', options=ImageOptions(holdout=0.5))
+    config = Config.fromfile(CONFIGS / 'referring_images.py')
+    train, val = (
+        DATASETS.build(config[f'{part}_dataloader'].dataset | dict(data_root=str(tmp_path / 'out')))
+        for part in ('train', 'val')
+    )
+    item = train[0]
+    assert item['inputs'].shape == (1, 3, 224, 384)
+    assert item['data_samples'].gt_pairs.is_negative.any()
+    shown = [val[i]['data_samples'].gt_pairs for i in range(len(val))]
+    assert {pairs.masks.shape[1:] for pairs in shown} == {(1, 60, 100)}
+    assert {kind for pairs in shown for kind in pairs.kinds} == {'positive', 'no_target'}
 
 
 def test_an_image_gets_the_same_sentences_whatever_the_others(data: Path, tmp_path: Path) -> None:
