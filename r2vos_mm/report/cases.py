@@ -174,6 +174,8 @@ class FrameSource:
             KeyError: the data set lacks the video or the pair.
             DataFileError: a file is missing or broken.
         """
+        if pair.video not in self._numbers:
+            raise KeyError(f'the data set has no video {pair.video}')
         names = shown_frames(pair, among)
         item = self.dataset.excerpt(self._numbers[pair.video], pair.pair_id, names)
         frames = list(item['inputs'].permute(0, 2, 3, 1).numpy())

@@ -22,7 +22,8 @@ from .curves import mean_jf
 from .runs import Run
 
 MAX_DRAWN_RUNS = 3
-_READ_ERRORS = (UserError, ValueError, KeyError, OSError)
+# What files of users that are missing, broken or of another kind raise.
+_READ_ERRORS = (UserError, ValueError, LookupError, TypeError, OSError)
 
 
 class CaseRow(NamedTuple):

@@ -12,7 +12,7 @@ from .dumped_config import DifferentSetting
 from .runs import Run
 
 # Settings of a test that change what its numbers mean, or which masks a model gives.
-_PROTOCOL = ('model.test_cfg.', 'test_evaluator', 'test_dataloader.dataset')
+_PROTOCOL = ('model.test_cfg', 'test_evaluator', 'test_dataloader.dataset')
 
 
 def common_pairs(runs: Sequence[Run]) -> tuple[list[list[PairScores]], list[str]]:

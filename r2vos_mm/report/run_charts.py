@@ -67,10 +67,13 @@ def gate_charts(
         )
         for run, curve in known:
             add_line(chart, THRESHOLDS, curve, run)
-            value = measured.estimates[run][''].get(name, UNKNOWN).value
-            threshold = runs[run].gate_threshold
-            title = f'{runs[run].name}: {value:.1f} at {threshold:g}'
-            add_dots(chart, [threshold], [value], [title], run)
+            entry, threshold = (
+                measured.estimates[run][''].get(name, UNKNOWN),
+                runs[run].gate_threshold,
+            )
+            if entry.is_known:
+                title = f'{runs[run].name}: {entry.value:.1f} at {threshold:g}'
+                add_dots(chart, [threshold], [entry.value], [title], run)
         charts.append(chart)
     return charts
 

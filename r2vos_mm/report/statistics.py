@@ -40,6 +40,13 @@ class Estimate(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
+class Estimates(NamedTuple):
+    """Metrics of a run by name, and those of each draw of videos (B,) where they are known."""
+
+    values: dict[str, Estimate]
+    draws: dict[str, np.ndarray]
+
+
 def cluster_pairs(pairs: Sequence[PairScores]) -> tuple[dict[str, int], int]:
     """Return the number of the video of each stem, and the number of videos.
 
@@ -176,29 +183,23 @@ def auroc_statistic(
     return auroc
 
 
-def estimates_of(
-    statistics: Mapping[str, Statistic], weights: np.ndarray
-) -> tuple[dict[str, Estimate], dict[str, np.ndarray]]:
-    """Return the value and interval of each metric, and its draws (B,)."""
+def estimates_of(statistics: Mapping[str, Statistic], weights: np.ndarray) -> Estimates:
+    """Return the value and interval of each metric for draws of videos (B, C)."""
     ones = np.ones((1, weights.shape[1]))
     draws = {name: statistic(weights) for name, statistic in statistics.items()}
-    estimates = {
+    values = {
         name: Estimate(float(statistic(ones)[0]), *interval_of(draws[name]))
         for name, statistic in statistics.items()
     }
-    return estimates, draws
+    return Estimates(values, draws)
 
 
-def differences_of(
-    first: tuple[Mapping[str, Estimate], Mapping[str, np.ndarray]],
-    second: tuple[Mapping[str, Estimate], Mapping[str, np.ndarray]],
-) -> dict[str, Estimate]:
-    """Return ``second`` minus ``first`` for the metrics that both have; arguments as returned by
-    :func:`estimates_of` for the same weights."""
-    return {
-        name: Estimate(
-            second[0][name].value - first[0][name].value,
-            *interval_of(second[1][name] - first[1][name]),
-        )
-        for name in first[0].keys() & second[0].keys()
-    }
+def differences_of(first: Estimates, second: Estimates) -> dict[str, Estimate]:
+    """Return ``second`` minus ``first`` for the metrics that both have, from the same draws."""
+    found = {}
+    for name in first.values.keys() & second.values.keys():
+        ends = float('nan'), float('nan')
+        if name in first.draws and name in second.draws:
+            ends = interval_of(second.draws[name] - first.draws[name])
+        found[name] = Estimate(second.values[name].value - first.values[name].value, *ends)
+    return found

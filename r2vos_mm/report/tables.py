@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from .runs import Run
 from .statistics import (
     Estimate,
+    Estimates,
     cluster_pairs,
     differences_of,
     estimates_of,
@@ -63,37 +64,47 @@ def measure(runs: Sequence[Run], pairs: Sequence[list[PairScores]]) -> Measured:
     """Compute the metrics of runs on common pairs, with intervals from the same draws."""
     clusters, size = cluster_pairs(pairs[0])
     weights, measured = bootstrap_weights(size), Measured()
-    first: dict[str, Any] = {}
+    first: dict[str, Estimates] = {}
     for number, (run, own) in enumerate(zip(runs, pairs)):
         eval_set = eval_set_of(run, own)
         known = as_dictionary(metric_values(eval_set))
-        measured.values.append({name: f'{value:.4f}' for name, value in known.items()})
-        states, found = GATES.items() if run.has_verdict else [('', '')], {}
-        for prefix, state in states:
+        measured.values.append({name: _value_text(value) for name, value in known.items()})
+        measured.estimates.append({})
+        for prefix, state in GATES.items() if run.has_verdict else [('', '')]:
             masks = eval_set.before_gate() if prefix else eval_set
-            result = estimates_of(statistics_of(list(masks.pairs), clusters, size), weights)
-            result = (_with_values(result[0], known, prefix), result[1])
-            found[prefix] = result[0]
-            cells = [value_cell(name, result[0].get(name, UNKNOWN)) for name in METRICS]
-            measured.rows.append(Row(number, run.name, state, cells))
-            if number == 0:
-                first[prefix] = result
+            found = estimates_of(statistics_of(list(masks.pairs), clusters, size), weights)
+            found.values.update(_values_without_draws(found, known, prefix))
+            measured.estimates[-1][prefix] = found.values
+            measured.rows.append(_row(value_cell, number, run, state, found.values))
+            if number:
+                changed = differences_of(first.get(prefix, first['']), found)
+                measured.differences.append(_row(difference_cell, number, run, state, changed))
             else:
-                against = first.get(prefix, first[''])
-                changed = differences_of(against, result)
-                cells = [difference_cell(n, changed.get(n, UNKNOWN)) for n in METRICS]
-                measured.differences.append(Row(number, run.name, state, cells))
-        measured.estimates.append(found)
+                first[prefix] = found
     return measured
 
 
-def _with_values(
-    estimates: Mapping[str, Estimate], known: Mapping[str, float], prefix: str
+def _value_text(value: float) -> str:
+    return '–' if np.isnan(value) else f'{value:.4f}'
+
+
+def _row(
+    cell: Callable[[str, Estimate], Cell],
+    number: int,
+    run: Run,
+    state: str,
+    estimates: Mapping[str, Estimate],
+) -> Row:
+    cells = [cell(name, estimates.get(name, UNKNOWN)) for name in METRICS]
+    return Row(number, run.name, state, cells)
+
+
+def _values_without_draws(
+    estimates: Estimates, known: Mapping[str, float], prefix: str
 ) -> dict[str, Estimate]:
-    """Add values without an interval where there is no estimate."""
-    plain = {name: known.get(prefix + name, known.get(name)) for name in METRICS}
-    found = {n: Estimate(v, *UNKNOWN[1:]) for n, v in plain.items() if v is not None}
-    return found | dict(estimates)
+    """Return values, without an interval, of the metrics that have no estimate."""
+    plain = {name: known.get(prefix + name) for name in METRICS if name not in estimates.values}
+    return {n: Estimate(v, *UNKNOWN[1:]) for n, v in plain.items() if v is not None}
 
 
 def eval_set_of(run: Run, pairs: Sequence[PairScores]) -> EvalSet:

@@ -107,11 +107,14 @@ def test_estimates_and_differences():
 
     weights = bootstrap_weights(2)
     a, b = (estimates_of(metric(*pair), weights) for pair in ((10, 30), (20, 50)))
-    assert a[0]['M'] == (20, 10, 30)
+    assert a.values['M'] == (20, 10, 30)
     found = differences_of(a, b)['M']
     assert found == (15, 10, 20)
     assert found.excludes_zero
     assert not differences_of(a, a)['M'].excludes_zero
+    without_draws = differences_of(a._replace(draws={}), b)['M']
+    assert without_draws.value == 15
+    assert not without_draws.excludes_zero
 
 
 def test_auroc_counts_ties_half():

@@ -76,6 +76,18 @@ def test_without_verdict_there_is_one_row():
     assert dict(zip(METRICS, cells))['cgF1'].value == '100.0'
 
 
+def test_negatives_without_positive_have_r_but_no_interval():
+    """All negatives are silent; one is of a video without the positive pair."""
+    pairs = scored(dict(a=40, b=10))
+    lost = PairScores(**vars(pairs[0]) | dict(pair_id='x/0/n0', video='x'))
+    pairs = [*pairs[1:], lost]
+    found = measure([Run(name, Path(), pairs) for name in 'AB'], [pairs, pairs])
+    cells = dict(zip(METRICS, found.rows[0].cells))
+    assert cells['R'] == ('100.0', '', False)
+    assert cells['J'].interval
+    assert dict(zip(METRICS, found.differences[0].cells))['R'] == ('+0.0', '', False)
+
+
 def test_lines_of_texts():
     columns = [dict(a='1', b='2'), dict(b='2', c='3')]
     assert table_of(columns) == [
