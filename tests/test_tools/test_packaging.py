@@ -140,6 +140,8 @@ class TestWheel:
             '.mim/configs/checkpoints/r2vos_tiny_refshapes.pth',
             '.mim/tools/train.py',
             'py.typed',
+            'report/static/report.css',
+            'report/static/report.html',
             'compat/__init__.py',
             'engine/hooks/__init__.py',
             'utils/ref_youtube_vos_valid_202.txt',
