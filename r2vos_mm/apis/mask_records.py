@@ -238,7 +238,7 @@ def write_coco_rle(path: PathLike, records: Iterable[MaskRecord]) -> None:
 
     Records are taken one by one, so that those of many videos need not be in memory together.
     """
-    is_lines = str(path).lower().endswith('.jsonl')
+    is_lines = _is_lines(path)
     with atomic_path(path) as temporary, temporary.open('w', encoding='utf-8') as file:
         if not is_lines:
             file.write('[')

@@ -166,8 +166,9 @@ def export_model(
     if not hasattr(torch.export, 'Dim') or not hasattr(torch.export.Dim, 'DYNAMIC'):
         raise UsageError(f'export needs PyTorch 2.6 or later, this is {torch.__version__}')
     frames, num_frames, text = _split(inputs)
-    free = {name: {1: torch.export.Dim.DYNAMIC} for name, x in text.items() if _has_words(name)}
-    shapes = None, None, {name: free.get(name) for name in text}
+    words = {1: torch.export.Dim.DYNAMIC}  # their number is free
+    fixed = ('sentence', 'class_weights')
+    shapes = None, None, {name: None if name in fixed else words for name in text}
     with torch.no_grad():
         options = dict(dynamic_shapes=shapes, strict=False)
         program = torch.export.export(network, (frames, num_frames, text), **options)
@@ -271,10 +272,6 @@ def _filled_up(frames: Tensor, length: int) -> Tensor:
 def _split(inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     text = {k: v for k, v in inputs.items() if k not in ('frames', 'num_frames')}
     return inputs['frames'], inputs['num_frames'], text
-
-
-def _has_words(name: str) -> bool:
-    return name not in ('sentence', 'class_weights')
 
 
 def _description(network: WindowNetwork, inputs: Mapping[str, Tensor]) -> dict[str, Any]:

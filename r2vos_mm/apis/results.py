@@ -347,9 +347,7 @@ def _save_masks(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
 
 
 def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_: Any) -> Path:
-    folders = [
-        f'masks/{name}' if has_masks else None for name in exporters.folder_names(result.texts)
-    ]
+    folders = [f'masks/{name}' if has_masks else None for name in mask_folders(result)]
     write_json(folder / 'result.json', as_record(result, folders), indent=None)
     return folder / 'result.json'
 

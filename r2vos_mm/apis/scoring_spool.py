@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipInfo
 
-from r2vos_mm.evaluation.mask_files import GroundTruth, MaskFiles, MevisGroundTruth, VideoTask
+from r2vos_mm.evaluation.mask_files import FileGroundTruth, GroundTruth, MaskFiles, VideoTask
 from r2vos_mm.evaluation.metrics.pair_scores import ObjectScores, PairScores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
@@ -37,7 +37,8 @@ class ScoringSpool:
     ) -> None:
         self.predictions, self.truth, self.options = predictions, truth, options
         cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-        where = str(predictions.path.resolve()), str(_path_of(truth).resolve())
+        source = truth if isinstance(truth, FileGroundTruth) else truth.files
+        where = str(predictions.path.resolve()), str(source.path.resolve())
         where += (part,) if part else ()
         self.path = cache / 'r2vos_mm' / 'scoring' / f'{_digest(where)[:16]}.jsonl'
         self._found, self._keys = self._read(), {}
@@ -78,7 +79,7 @@ class ScoringSpool:
         folders = {task.video, *(pair.folder for pair in task.pairs)}
         folders |= {f'anno_{k}/{task.video}' for k in range(NUM_EXPRESSION_SETS)}
         files = [_stamps(self.predictions, folder) for folder in sorted(folders)]
-        if isinstance(self.truth, MevisGroundTruth):
+        if isinstance(self.truth, FileGroundTruth):
             files.append([_stamp(self.truth.path)])
         else:
             folders = self.truth.folders(task)
@@ -88,10 +89,6 @@ class ScoringSpool:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(repr(value).encode('utf-8', 'replace')).hexdigest()
-
-
-def _path_of(truth: GroundTruth) -> Path:
-    return truth.path if isinstance(truth, MevisGroundTruth) else truth.files.path
 
 
 def _stamps(masks: MaskFiles, folder: str) -> list[Any]:

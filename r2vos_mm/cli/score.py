@@ -50,9 +50,9 @@ from r2vos_mm.apis.scoring import (
 from r2vos_mm.apis.scoring_spool import ScoringSpool
 from r2vos_mm.evaluation.mask_files import (
     ANNOTATIONS,
+    FileGroundTruth,
     GroundTruth,
     MaskFiles,
-    MevisGroundTruth,
     VideoTask,
     open_masks,
 )
@@ -254,7 +254,7 @@ def score_masks(
     videos = [task.video for task in tasks]
     tasks = checked(args.part.of, tasks) if args.part else tasks
     masks = open_predictions(pred, gt, expected_folders(tasks, name))
-    has_files = not isinstance(truth, MevisGroundTruth)
+    has_files = not isinstance(truth, FileGroundTruth)
     if has_files and masks.top().resolve() == truth.files.top().resolve():
         raise UsageError(f'PRED and GT both lead to {masks.top()}: give the predictions as PRED')
     outcome = score_all(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args)

@@ -189,7 +189,8 @@ def write_r2_davis(
     write_json(data_root / f'pairs/{pairs.content["name"]}.json', pairs.content)
     if davis is None:
         return None
-    images, masks = (_folder_of(davis, part) for part in ('JPEGImages', 'Annotations'))
+    parts = (davis / 'JPEGImages', davis / 'Annotations')
+    images, masks = (p / '480p' if (p / '480p').is_dir() else p for p in parts)
     videos, missing = {}, []
     for name in sorted(CATEGORIES.keys() & expressions.keys()):
         if not (images / name).is_dir() or not (masks / name).is_dir():
@@ -216,11 +217,6 @@ def _masks_sha256(masks: Path, frames: Mapping[str, list[str]]) -> str:
             ids = read_label_png(masks / name / f'{frame}.png')
             digest.update(f'{name}/{frame}\t{hashlib.sha256(ids).hexdigest()}\n'.encode())
     return digest.hexdigest()
-
-
-def _folder_of(davis: Path, part: str) -> Path:
-    """Return the folder of frames or masks, with or without the size in its path."""
-    return next((p for p in (davis / part / '480p',) if p.is_dir()), davis / part)
 
 
 def _source(expressions: Mapping[str, Any], problems: ProblemList) -> PairSource:

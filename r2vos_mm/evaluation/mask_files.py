@@ -399,14 +399,15 @@ class ObjectFolderGroundTruth:
         return [folder for folder in folders if self.files.has_folder(folder)]
 
 
-class MevisGroundTruth:
-    """``mask_dict.json`` of MeViS: one run-length code per frame for each object.
-
-    The file is read once and shared with processes that are forked afterwards.
-    """
+class FileGroundTruth:
+    """Annotation in one file, which is read once and shared with processes forked afterwards."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+
+class MevisGroundTruth(FileGroundTruth):
+    """``mask_dict.json`` of MeViS: one run-length code per frame for each object."""
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
@@ -434,14 +435,8 @@ class MevisGroundTruth:
         return codes
 
 
-class VevalGroundTruth:
-    """Tracks of a SA-Co/VEval file, by their ids.
-
-    The file is read once and shared with processes that are forked afterwards.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+class VevalGroundTruth(FileGroundTruth):
+    """Tracks of a SA-Co/VEval file, by their ids."""
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """Return the masks (H, W) bool of the pairs' objects in one frame, by track id."""

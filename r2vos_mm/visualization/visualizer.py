@@ -71,13 +71,7 @@ class ReferringVisualizer(Visualizer):
     ) -> Iterator[np.ndarray]:
         """Yield one image (h, w, 3) uint8 RGB per frame, with one cell per pair."""
         views = self.pair_views(data_sample, **options)
-        return self.draw_views(frames, views, **_labels(data_sample))
-
-    def draw_views(
-        self, frames: Iterable[np.ndarray], views: Sequence[PairView], **labels: Any
-    ) -> Iterator[np.ndarray]:
-        """Yield one image per frame, with one cell per view; ``labels`` as of ``video_grid``."""
-        return video_grid(frames, views, style=self.style, **labels)
+        return video_grid(frames, views, style=self.style, **_labels(data_sample))
 
     def show_video(self, images: Iterable[np.ndarray], *, title: str, fps: float) -> None:
         """Show RGB images (h, w, 3) uint8 in a window, one after the other.

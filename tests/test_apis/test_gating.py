@@ -19,6 +19,8 @@ from r2vos_mm.apis.gating import (
 )
 from r2vos_mm.apis.mask_records import mask_records, write_coco_rle
 from r2vos_mm.apis.scoring import Reading, find_ground_truth
+from r2vos_mm.cli import score as score_command
+from r2vos_mm.cli.command import run_command
 from r2vos_mm.evaluation.mask_files import PairTask, VideoTask
 from r2vos_mm.evaluation.metrics.metric_values import metric_values
 from r2vos_mm.evaluation.metrics.scores_csv import write_pairs
@@ -127,6 +129,18 @@ def test_the_annotation_may_be_of_veval(tmp_path: Path, scored) -> None:
     assert sets[0] == sets[1]
     with pytest.raises(ValueError, match='has its own expressions'):
         find_ground_truth(path, tmp_path / 'meta_expressions.json', None)
+
+
+def test_score_takes_an_annotation_of_veval(tmp_path: Path) -> None:
+    """J of the positives: both frames right; one of two empty; the first where nothing is."""
+    masks = {'left': [LEFT, LEFT], 'right': [RIGHT, RIGHT], 'late': [EMPTY, LEFT]}
+    rows = [row for row in pair_rows() if row['label']]
+    tracks = {row['pair_id']: [[code(mask) for mask in masks[row['exp']]]] for row in rows}
+    gt, report = write_veval(tmp_path, tracks), tmp_path / 'report.json'
+    options = ['--processes', '1', '--json', str(report)]
+    assert run_command(score_command, [str(write_samwise(tmp_path)), str(gt), *options]) == 0
+    values = {entry['key']: entry['value'] for entry in json.loads(report.read_text())['figures']}
+    assert values['J'] == pytest.approx(100 * (1 + 0.5 + 0.5) / 3)
 
 
 def test_presence_scores_equal_those_of_the_owners_code(tmp_path: Path) -> None:

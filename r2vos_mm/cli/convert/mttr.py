@@ -7,16 +7,11 @@ Every tensor is converted in both directions: tensors that are unexpected, missi
 shape stop the conversion. Files are loaded without executing code.
 """
 
-import argparse
+from functools import partial
 
-from .conversion import add_released, run_released
+from .conversion import add_released as add_arguments
+from .conversion import run_released
 
+__all__ = ['add_arguments', 'run']
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add_released(parser)
-
-
-def run(args: argparse.Namespace) -> None:
-    """Convert."""
-    run_released('MTTR', args)
+run = partial(run_released, 'MTTR')

@@ -9,16 +9,11 @@ converting back, it is loaded from the source that the config names. Files are l
 executing code.
 """
 
-import argparse
+from functools import partial
 
-from .conversion import add_released, run_released
+from .conversion import add_released as add_arguments
+from .conversion import run_released
 
+__all__ = ['add_arguments', 'run']
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    add_released(parser)
-
-
-def run(args: argparse.Namespace) -> None:
-    """Convert."""
-    run_released('R2VOS', args)
+run = partial(run_released, 'R2VOS')
