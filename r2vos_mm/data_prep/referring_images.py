@@ -122,8 +122,8 @@ def make_referring_images(
         options: how many expressions, of what.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing or not understood, or no object can be
-            named.
+        FileNotFoundError, ValueError: a file is missing or not understood, no object can be named,
+            or ``out`` has other instances or images.
     """
     files = ReferringFiles()
     images = read_instances(data_root / ann_file, files.problems)
@@ -141,11 +141,15 @@ def make_referring_images(
 
 
 def _write(files: ReferringFiles, instances: Path, images: Path, out: Path) -> None:
+    links = {(out / name).with_name(INSTANCES): instances for name in (REFERENCES, GENERALISED)}
+    links[out / images.name] = images
+    for target, source in links.items():
+        if target.exists() and not target.samefile(source):
+            raise ValueError(f'{target} exists and is not {source}: choose another folder --out')
     with atomic_path(out / REFERENCES) as path:
         path.write_bytes(pickle.dumps(files.references, protocol=2))
     write_json(out / GENERALISED, files.generalised)
-    links = {(out / name).with_name(INSTANCES): instances for name in (REFERENCES, GENERALISED)}
-    for target, source in {**links, out / images.name: images}.items():
+    for target, source in links.items():
         if not target.exists():
             make_link(target, source.resolve())
 
@@ -157,7 +161,7 @@ def _add(
     categories: Sequence[str],
     options: ImageOptions,
 ) -> None:
-    """Add the references of an image; all draws depend on the seed and its name only."""
+    """Add the references of an image, by draws that depend on seed, name and categories only."""
     if not found:
         return
     digest = hashlib.sha256(path.name.encode()).digest()

@@ -139,6 +139,11 @@ def test_mistakes(data: Path, tmp_path: Path) -> None:
         ImageOptions(holdout=1.0)
     with pytest.raises(ValueError, match='no object that an expression could name'):
         make_referring_images(data, tmp_path / 'out', options=ImageOptions(min_area=0.9))
+    (tmp_path / 'taken/refcoco').mkdir(parents=True)
+    (tmp_path / 'taken/refcoco/instances.json').write_text('{}')
+    with pytest.raises(ValueError, match='refcoco/instances.json exists and is not'):
+        make_referring_images(data, tmp_path / 'taken')
+    assert not (tmp_path / 'taken' / REFERENCES).exists()
     (data / 'images/000.png').unlink()
     files = make_referring_images(data, tmp_path / 'out')
     assert [row.where for row in files.problems.rows] == ['000.png']
