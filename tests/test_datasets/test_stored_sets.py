@@ -19,6 +19,7 @@ from mmengine.dataset import pseudo_collate
 from public_sets import (  # noqa: F401, a fixture
     fake_h5py,
     write_a2d,
+    write_grefcoco,
     write_jhmdb,
     write_mevis,
     write_refcoco,
@@ -61,6 +62,7 @@ SETS: dict[str, tuple[Callable[[Path], object], dict]] = {
     'A2DSentencesDataset': (write_a2d, dict(clip_length=3, pipeline=DECODE)),
     'JHMDBSentencesDataset': (write_jhmdb, dict(clip_length=2)),
     'RefCOCODataset': (write_refcoco, dict(ann_file='refcoco/refs(unc).p')),
+    'GRefCOCODataset': (write_grefcoco, dict(clip_length=1)),
     'LongRVOSDataset': (write_long_rvos, dict(split='valid', test_mode=True)),
     'YoURVOSDataset': (write_yourvos, dict(split='test', test_mode=True)),
     'VEvalDataset': (write_veval, dict(ann_file='veval.json', test_mode=True)),

@@ -37,6 +37,11 @@ MISTAKES = [
     ('train.py', (TOY, *TOY_RUN, '--cfg-options', 'train_dataloader.batch_size=0'), 'batch_size'),
     ('train.py', (TOY, *TOY_RUN, '--cfg-options', 'train_cfg.max_iters=x'), 'IterBasedTrainLoop'),
     ('train.py', (TOY, *TOY_RUN, '--cfg-options', 'load_from=3'), 'load_from'),
+    (
+        'train.py',
+        (TOY, *TOY_RUN, '--cfg-options', 'val_dataloader.dataset.backend_args.secret=x'),
+        'val_dataloader.dataset.backend_args.secret: credentials',
+    ),
     ('test.py', (CONFIG, '{none}'), '{none}'),
     ('test.py', (CONFIG, '{tmp}'), '{tmp} is not a file'),
     ('test.py', (TOY, '{text}', *TOY_RUN), '{text}'),

@@ -80,10 +80,13 @@ def measure(
     from r2vos_mm.registry import DATASETS
 
     sets, speeds, first = {}, {}, None
+    config = dict(type='R2VOSDataset', split=split, clip_length=frames, pipeline=LOAD)
     for name, (data_root, backend_args) in places.items():
+        own = dict(config, data_root=data_root, backend_args=backend_args)
+        if not sets:
+            DATASETS.build(own)  # imports
         start = time.perf_counter()
-        config = dict(type='R2VOSDataset', split=split, clip_length=frames, pipeline=LOAD)
-        sets[name] = DATASETS.build(dict(config, data_root=data_root, backend_args=backend_args))
+        sets[name] = DATASETS.build(own)
         speeds[name] = Speed(time.perf_counter() - start)
         inputs = sets[name][0]['inputs']
         first = inputs if first is None else first
