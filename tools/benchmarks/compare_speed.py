@@ -142,14 +142,23 @@ def prepare_expressions(spec: dict) -> Callable[[], None]:
     texts = [
         f'object number {i} on the left of the other one' for i in range(spec['numbers']['texts'])
     ]
-    return lambda: segment_video(model, spec['frames'], texts, precision='float32') and None
+
+    def run() -> None:
+        segment_video(model, spec['frames'], texts, precision='float32')
+
+    return run
 
 
 def prepare_train(spec: dict) -> Callable[[], None]:
     """Prepare one training step."""
     from benchmark_model import train_step
 
-    return train_step(*_model(spec))
+    step = train_step(*_model(spec))
+
+    def run() -> None:  # without the losses
+        step()
+
+    return run
 
 
 def prepare_load(spec: dict) -> Callable[[], None]:
@@ -202,7 +211,11 @@ def prepare_score_folder(spec: dict) -> Callable[[], None]:
     command = [sys.executable, 'tools/analysis_tools/evaluate_masks.py', 'osvos', 'gt']
     command[2:] = [str(Path(spec['masks'], name)) for name in command[2:]]
     command += ['--protocol', 'davis_semi', '--processes', '1']
-    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL) and None
+
+    def run() -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    return run
 
 
 def prepare_product(spec: dict) -> Callable[[], None]:
@@ -415,11 +428,13 @@ def compare(
         }
         runs: dict[str, list[Run]] = {name: [] for name in workers}
         speeds = []
+        order = list(workers)
         for _ in range(rounds):
             if product is not None:
                 speeds.append(PRODUCT_FLOPS / product.run().cpu)
-            for name, worker in workers.items():
-                runs[name].append(worker.run())
+            for name in order:
+                runs[name].append(workers[name].run())
+            order.reverse()  # the load may grow or fall during a round
     speed = statistics.median(speeds) if speeds else None
     return [
         _comparison(_title(work, name), runs['base'], runs[name], first['base'], first[name], speed)
