@@ -34,6 +34,7 @@ from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.storage import StoredPath, _backends
+from r2vos_mm.utils.storage_faults import StorageError
 
 LOAD = [
     dict(
@@ -183,6 +184,21 @@ def test_transforms_take_a_backend(root: Path) -> None:
     results = LoadMasks(backend_args=backend_args).transform(results)
     expected = LoadMasks().transform(expected)
     assert np.array_equal(results['gt_seg_map'], expected['gt_seg_map'])
+
+
+def test_a_store_without_answer_is_no_damaged_file(root: Path, monkeypatch) -> None:
+    """Another item would be drawn for a missing frame, not for one out of reach."""
+    address, backend_args = as_memory(root)
+    options = dict(type='R2VOSDataset', pipeline=LOAD, data_root=address)
+    dataset = DATASETS.build(dict(options, backend_args=backend_args | dict(retries=0)))
+    memory = type(fsspec.filesystem('memory'))
+
+    def cut(*args: object, **options: object) -> None:
+        raise ConnectionResetError('cut')
+
+    monkeypatch.setattr(memory, 'cat_file', cut)
+    with pytest.raises(StorageError, match='memory://bucket/train/.* cannot be reached: .*cut'):
+        dataset[0]
 
 
 def test_archives_of_other_kinds(root: Path, tmp_path: Path) -> None:
