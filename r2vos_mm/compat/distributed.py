@@ -1,10 +1,14 @@
 """Run several processes on a machine without a GPU, and tell when one of them is lost.
 
-Reason: with the launcher ``pytorch`` MMEngine's Runner calls ``torch.cuda.set_device`` and wraps
-the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It keeps a process group that is
-already initialised, and takes the arguments of the wrapper from the config.
+Reason: with the launchers ``pytorch`` and ``slurm`` MMEngine's Runner calls
+``torch.cuda.set_device`` and wraps the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It
+keeps a process group that is already initialised, and takes the arguments of the wrapper from the
+config. Under Slurm it uses port 29500 for every job, unless ``MASTER_PORT`` is set: two jobs on one
+machine would meet.
 """
 
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +18,7 @@ from torch import distributed
 
 from r2vos_mm.utils.cli import UsageError, UserError
 
+_FIRST_PORT, _PORTS = 20000, 10000
 _BACKEND_ERROR = getattr(distributed, 'DistError', distributed.DistBackendError)  # from 2.2 on
 
 
@@ -39,15 +44,19 @@ def lost_processes() -> Iterator[None]:
 def prepare_cpu_processes(cfg: Config) -> None:
     """Initialise a gloo process group and set the model wrapper in ``cfg`` if there is no GPU.
 
-    Does nothing on a machine with a GPU or when ``cfg.launcher`` is ``'none'``.
+    Does nothing on a machine with a GPU, but for a job's own port under Slurm, or when
+    ``cfg.launcher`` is ``'none'``.
 
     Raises:
-        UsageError: a launcher other than ``'pytorch'`` on a machine without a GPU.
+        UsageError: the launcher ``'mpi'`` on a machine without a GPU, or ``'slurm'`` outside of a
+            job.
     """
     launcher = cfg.get('launcher', 'none')
+    if launcher == 'slurm':
+        _join_slurm_step()
     if launcher == 'none' or torch.cuda.is_available():
         return
-    if launcher != 'pytorch':
+    if launcher not in ('pytorch', 'slurm'):
         raise UsageError(
             f'launcher {launcher!r} needs a GPU, and none is visible; use tools/dist_train.sh or '
             'tools/dist_test.sh (launcher "pytorch") for several processes on CPUs'
@@ -62,3 +71,29 @@ def prepare_cpu_processes(cfg: Config) -> None:
         **cfg.get('model_wrapper_cfg', {}),
         'device_ids': None,
     }
+
+
+def _join_slurm_step() -> None:
+    """Set the variables of PyTorch's rendezvous from those that ``srun`` sets.
+
+    ``MASTER_ADDR`` and ``MASTER_PORT`` are kept if they are set.
+
+    Raises:
+        UsageError: ``srun`` has not started this process.
+    """
+    try:
+        job, rank, local = (int(os.environ[f'SLURM_{x}']) for x in ('JOB_ID', 'PROCID', 'LOCALID'))
+        nodes, tasks = os.environ['SLURM_NODELIST'], os.environ['SLURM_NTASKS']
+    except KeyError as error:
+        raise UsageError(
+            f"launcher 'slurm' needs srun to start the processes, and {error.args[0]} is not set; "
+            'use tools/slurm_train.sh or tools/slurm_test.sh'
+        ) from None
+    if 'MASTER_ADDR' not in os.environ:
+        hosts = subprocess.run(
+            ['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True
+        )
+        os.environ['MASTER_ADDR'] = hosts.stdout.split()[0]
+    # Below the ports that Linux gives to outgoing connections.
+    os.environ.setdefault('MASTER_PORT', str(_FIRST_PORT + job % _PORTS))
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(local), WORLD_SIZE=tasks)

@@ -3,22 +3,37 @@
 ``python -m r2vos_mm.compat.distributed_launch [options of torchrun] SCRIPT [arguments]``
 
 Reason: at every error of a process, ``torchrun`` prints a table and a traceback of its own, and it
-exits with status 1. The processes have told the error themselves.
+exits with status 1. The processes have told the error themselves. SIGUSR1 and SIGUSR2, which
+schedulers can be told to send, would end it and not reach the processes, which are in sessions of
+their own.
 """
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 
+_PASSED_ON = ('SIGUSR1', 'SIGUSR2')
+
+
+def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
+    """Let ``torchrun`` send a signal to all processes, wait for them, and end, as for SIGTERM."""
+    raise SignalException(f'process {os.getpid()} got signal {number}', signal.Signals(number))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the processes; return the exit status of the first that failed, or 128 + a signal."""
     logging.disable(logging.ERROR)
+    for name in _PASSED_ON:
+        signal.signal(getattr(signal, name), _pass_on)
     try:
         run.run(run.parse_args(arguments))
     except ChildFailedError as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from .parts import Part
-from .signals import interrupted_by_signals
+from .signals import interrupted_by_signals, is_rank_0
 
 T = TypeVar('T')
 
@@ -83,7 +83,7 @@ def _end_stopped(number: int) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for process in multiprocessing.active_children():
         process.terminate()
-    if os.environ.get('RANK', '0') == '0':
+    if is_rank_0():
         print('stopped', file=sys.stderr)
     sys.exit(128 + number)
 

@@ -75,7 +75,7 @@ def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
     """
 
     def end(number: int) -> None:
-        if os.environ.get('RANK', '0') == '0':  # a launcher also stops the others
+        if is_rank_0():  # a launcher also stops the others
             print(last_words(), file=sys.stderr, flush=True)
         # Without the usual end, which waits for loader workers and other ranks.
         os._exit(128 + number)
@@ -87,6 +87,11 @@ def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
             if received:
                 end(received[0])
             raise
+
+
+def is_rank_0() -> bool:
+    """Return whether the launcher calls this process the first, or there is no launcher."""
+    return os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0'
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,11 @@ class ToyMetric(BaseMetric):
 
 @HOOKS.register_module()
 class ToyHook(Hook):
-    """Writes the exact losses to ``losses.jsonl`` and kills the process when told to.
+    """Writes the exact losses to ``losses.jsonl`` and kills the last process when told to.
 
-    The environment variable TOY_KILL_AT names the iteration after which SIGKILL is sent.
+    The environment variable TOY_KILL_AT names the iteration after which SIGKILL, or the signal
+    TOY_SIGNAL, is sent, unless the launcher has started the process again. TOY_SECONDS slows each
+    iteration down.
     """
 
     def after_train_iter(
@@ -83,5 +86,8 @@ class ToyHook(Hook):
         }
         with Path(runner.work_dir, 'losses.jsonl').open('a') as file:
             file.write(json.dumps(record) + '\n')
-        if runner.iter + 1 == int(os.environ.get('TOY_KILL_AT', 0)):
-            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(os.environ.get('TOY_SECONDS', 0)))
+        is_victim = runner.rank == runner.world_size - 1
+        is_victim &= os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') == '0'
+        if is_victim and runner.iter + 1 == int(os.environ.get('TOY_KILL_AT', 0)):
+            os.kill(os.getpid(), signal.Signals[os.environ.get('TOY_SIGNAL', 'SIGKILL')])
