@@ -20,7 +20,6 @@ from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-
 _PASSED_ON = ('SIGUSR1', 'SIGUSR2')
 
 

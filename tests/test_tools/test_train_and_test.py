@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from run_states import differences, last_state
 
 from r2vos_mm.cli import train
 from r2vos_mm.engine import load_config
@@ -64,6 +66,30 @@ class TestTwoProcesses:
         resumed = (tmp_path / 'losses.jsonl').read_text().splitlines()
         assert sorted(resumed) == sorted(x for x in lines if json.loads(x)['iter'] > 9)
 
+    @pytest.mark.parametrize('number', ['SIGKILL', 'SIGTERM'])
+    def test_restart(self, trained: Path, tmp_path: Path, number: str) -> None:
+        """The last process receives a signal; the launcher starts both again, which resume."""
+        result = run(
+            'env', 'MAX_RESTARTS=1', 'TOY_KILL_AT=8', f'TOY_SIGNAL={number}',
+            'bash', 'tools/dist_train.sh', CONFIG, '2', '--work-dir', str(tmp_path),
+            '--amp', '--seed', '3', '--auto-scale-lr', '--resume',
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert differences(last_state(trained, 12), last_state(tmp_path, 12)) == []
+
+    def test_two_nodes(self, trained: Path, tmp_path: Path) -> None:
+        """Two launchers of one process each, with an elastic rendezvous, equal one of two."""
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            endpoint = f'127.0.0.1:{free.getsockname()[1]}'
+        settings = dict(NNODES='2:2', RDZV_BACKEND='c10d', RDZV_ENDPOINT=endpoint)
+        command = ['bash', 'tools/dist_train.sh', CONFIG, '1', '--work-dir', str(tmp_path)]
+        command += ['--amp', '--seed', '3', '--auto-scale-lr']
+        environment = {**ENVIRONMENT, **settings}
+        nodes = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(2)]
+        assert [node.wait(300) for node in nodes] == [0, 0]
+        assert differences(last_state(trained, 12), last_state(tmp_path, 12)) == []
+
     def test_testing(self, trained: Path, tmp_path: Path) -> None:
         out = tmp_path / 'metrics.json'
         result = run(
@@ -105,6 +131,16 @@ def test_several_machines_need_a_port() -> None:
     result = run('env', 'NNODES=2', 'bash', 'tools/dist_train.sh', CONFIG, '1')
     assert result.returncode == 2
     assert 'set PORT' in result.stderr
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [(['NNODES=1:4'], 'needs RDZV_BACKEND=c10d'), (['RDZV_BACKEND=c10d'], 'needs RDZV_ENDPOINT')],
+)
+def test_elastic_rendezvous_needs_settings(settings: list[str], message: str) -> None:
+    result = run('env', *settings, 'bash', 'tools/dist_train.sh', CONFIG, '1')
+    assert result.returncode == 2
+    assert message in result.stderr
 
 
 def training_config(monkeypatch: pytest.MonkeyPatch, *options: str) -> Config:
