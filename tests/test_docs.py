@@ -24,11 +24,14 @@ PAGES = sorted(
 TREES = ('configs', 'docs', 'r2vos_mm', 'tests', 'tools')
 # Files that a reader writes, and names that stand for any file.
 READERS_FILES = {'my_videos.py', 'my_parts.py', 'my_config.py', 'setup.py', 'pyproject.toml'}
+READERS_FILES |= {'ten_clips.py'}
 PLACEHOLDER = re.compile(r'\bNAME\b|nowhere')
 # Classes that configs take from MMEngine, MMCV, MMDetection, MMSegmentation and PyTorch.
 OTHER_LIBRARIES = {
     'ConcatDataset',
+    'CosineAnnealingLR',
     'DeformableDetrTransformerEncoder',
+    'IterBasedTrainLoop',
     'LocalVisBackend',
     'PhotoMetricDistortion',
     'Pretrained',
@@ -175,6 +178,8 @@ def commands(code: str) -> Iterator[tuple[str, list[str]]]:
         options = re.findall(r'(?<=\s)--[a-z][\w-]*', line.partition('#')[0])
         if script:
             yield script[0], options
+        elif command and command[1].startswith('--print-completion'):
+            yield 'r2vos_mm/cli/main.py', ['--print-completion']
         elif command and command[1] not in ('--help', '--version'):
             name = command_in(command[1].split())
             assert name is not None, line

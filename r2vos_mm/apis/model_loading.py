@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from torch import nn
+from torch import Tensor, nn
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, load_checkpoint
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
@@ -76,7 +76,7 @@ def init_model(
     device = checked_device(device)
     if checkpoint is None and isinstance(config, (str, Path)) and is_pretrained(config):
         return _saved_model(Path(config), cfg_options).to(device)
-    content = None if checkpoint is None else _read(checkpoint)
+    content = None if checkpoint is None else read_any(checkpoint)
     released = recognise(find_state(content).weights)
     if config is None:
         config = _config_of(released, checkpoint)
@@ -84,7 +84,7 @@ def init_model(
     if released is not None:
         model = _released_model(config, released, source=str(checkpoint))
     else:
-        _take_language_model(config, content)
+        take_language_model(config, content)
         _take_calibration(config, content, cfg_options, source=str(checkpoint))
         with as_usage_error('model'):
             model = MODELS.build(config.model)
@@ -111,8 +111,13 @@ def checked_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
-def _read(checkpoint: PathLike) -> Mapping[str, Any]:
-    """Read a checkpoint; released ones hold the arguments of their training script."""
+def read_any(checkpoint: PathLike) -> Mapping[str, Any]:
+    """Read a checkpoint; released ones hold the arguments of their training script.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointReadError: it is damaged, no checkpoint, or needs unpickling.
+    """
     with admitted_classes([argparse.Namespace]):
         content = load_checkpoint(str(checkpoint))
     if not isinstance(content, Mapping):
@@ -196,18 +201,40 @@ def _released_model(
 
     The text encoder in ``config`` gets the language model of the file.
     """
+    model, weights, tokenizer = fitted(config, released, source=source)
+    model.load_state_dict(weights, strict=False)
+    model.text_encoder.tokenizer = tokenizer
+    return model
+
+
+class Fitted(NamedTuple):
+    """Result of :func:`fitted`."""
+
+    model: ReferringVideoSegmentor  # with random weights, and without its tokenizer
+    weights: dict[str, Tensor]  # of the whole model
+    tokenizer: object
+
+
+def fitted(config: Config, released: ReleasedCheckpoint, *, source: str) -> Fitted:
+    """Build the model of a config, and convert the weights of a released checkpoint for it.
+
+    The text encoder in ``config`` gets the language model of the file.
+
+    Raises:
+        UsageError: the model cannot be built.
+        CheckpointMismatchError: the weights are those of another model; names its config.
+        OSError: the tokenizer cannot be loaded.
+    """
     weights = released.released.to_ours(dict(released.state), source=source).weights
     with as_usage_error('model'):
         model = model_like(config.model, weights)
     fit = compare_weights(model, weights, source=source, hooks=False)
     fit.require(advice=_advice(config, released))
-    model.load_state_dict(weights, strict=False)
     encoder = config.model.text_encoder
     encoder.language_model = roberta_config(weights)
-    model.text_encoder.tokenizer = _exact_tokenizer(
-        encoder.get('tokenizer') or encoder.name_or_path, model.text_encoder.language_model.config
-    )
-    return model
+    name = encoder.get('tokenizer') or encoder.name_or_path
+    tokenizer = _exact_tokenizer(name, model.text_encoder.language_model.config)
+    return Fitted(model, weights, tokenizer)
 
 
 def _advice(config: Config, released: ReleasedCheckpoint) -> str:
@@ -236,7 +263,7 @@ def _exact_tokenizer(name: str, config: Any) -> object:
     return tokenizer
 
 
-def _take_language_model(config: Config, content: Mapping[str, Any] | None) -> None:
+def take_language_model(config: Config, content: Mapping[str, Any] | None) -> None:
     """Let the text encoder be built as a converted checkpoint describes its language model."""
     found = ((content or {}).get('meta') or {}).get('language_model')
     encoder = config.model.get('text_encoder')

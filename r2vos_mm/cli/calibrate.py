@@ -98,7 +98,7 @@ def calibrate(args: argparse.Namespace) -> Calibration | None:
 
 def test_logits(cfg: Config, args: argparse.Namespace) -> list[PairLogit]:
     """Return the logits of the pairs of DATA, by testing the checkpoint on it."""
-    from r2vos_mm.engine import build_runner
+    from r2vos_mm.apis.released_runs import build_released_runner
     from r2vos_mm.engine.verdict_logits import VerdictLogits
 
     dataset = cfg.test_dataloader.dataset
@@ -112,7 +112,7 @@ def test_logits(cfg: Config, args: argparse.Namespace) -> list[PairLogit]:
     else:
         dataset.pairs_file = str(args.data.resolve())
     cfg.load_from, cfg.resume = args.checkpoint, False
-    runner = build_runner(cfg, training=False)
+    runner = build_released_runner(cfg, training=False)
     collected = VerdictLogits()
     collected.dataset_meta = runner.test_dataloader.dataset.metainfo
     runner.test_evaluator.metrics[:] = [collected]
@@ -198,12 +198,14 @@ def store(calibration: Calibration, source: str, target: Path) -> None:
     """Write the checkpoint with the calibration, atomically; a compressed one stays compressed."""
     import torch
 
-    from r2vos_mm.compat.checkpoint import load_checkpoint, to_plain
+    from r2vos_mm.apis.model_loading import read_any
+    from r2vos_mm.apis.released_runs import converted
+    from r2vos_mm.compat.checkpoint import to_plain
     from r2vos_mm.converters.publish import compressed, is_compressed
     from r2vos_mm.engine.calibration import add_calibration
     from r2vos_mm.utils.files import write_atomically
 
-    content = add_calibration(load_checkpoint(source), calibration)
+    content = add_calibration(converted(read_any(source)), calibration)
     buffer = io.BytesIO()
     torch.save(to_plain(content), buffer)
     archive = buffer.getvalue()

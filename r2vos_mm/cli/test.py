@@ -140,12 +140,13 @@ def run_test(args: argparse.Namespace) -> None:
     """Test and write the files of ``--out``."""
     from mmengine.dist import is_main_process
 
-    from r2vos_mm.engine import DumpPredictions, build_runner, load_config
+    from r2vos_mm.apis.released_runs import build_released_runner
+    from r2vos_mm.engine import DumpPredictions, load_config
     from r2vos_mm.utils.files import write_json
 
     cfg = load_config(args)
     apply_test_options(cfg, args)
-    runner = build_runner(cfg, training=False)
+    runner = build_released_runner(cfg, training=False)
     for path in (path for path in args.out if path.endswith('.pkl')):
         runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=path))
     metrics = runner.test()

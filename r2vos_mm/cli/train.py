@@ -91,8 +91,9 @@ def use_mixed_precision(cfg: 'Config') -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train in the work folder, which is locked for the time."""
+    from r2vos_mm.apis.released_runs import build_released_runner
     from r2vos_mm.compat.distributed import lost_processes
-    from r2vos_mm.engine import build_runner, load_config
+    from r2vos_mm.engine import load_config
     from r2vos_mm.engine.work_folder import last_words, locked_work_folder
     from r2vos_mm.utils.logging import quiet
     from r2vos_mm.utils.processes import loader_workers
@@ -103,4 +104,4 @@ def run(args: argparse.Namespace) -> None:
         stops = ended_by_signals(lambda: last_words(cfg))
         with stops, locked_work_folder(cfg), loader_workers(), lost_processes():
             apply_training_options(cfg, args)
-            build_runner(cfg, training=True).train()
+            build_released_runner(cfg, training=True).train()
