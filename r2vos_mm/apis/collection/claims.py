@@ -82,6 +82,12 @@ class Claims:
             return False
         return time.monotonic() - since[1] > self.lost_seconds
 
+    def remove_lost(self) -> None:
+        """Remove the claims of dead processes of this machine."""
+        for name in self.names():
+            if self.is_free(name):
+                self._path(name).unlink(missing_ok=True)
+
     def _take(self, name: str) -> Claim | None:
         path, claim = self._path(name), Claim(self._path(name), self._token)
         if write_if_absent(claim.content(), path):

@@ -171,11 +171,17 @@ class CollectionFolder:
                 lines = (json.dumps(row, ensure_ascii=False) + '\n' for row in failures)
                 write_atomically(''.join(lines), self.folder / FAILURES)
                 write_json(self.folder / SUMMARY, summary)
-                remove_temporaries(self.folder / ROWS)
-        for name in ('claims', 'parts'):
-            with contextlib.suppress(OSError):  # not empty, or removed by another process
-                (self.folder / name).rmdir()
+        if summary['videos'] == len(self.jobs):
+            self._clean()
         return summary
+
+    def _clean(self) -> None:
+        """Remove what dead processes left, and the folders that are only needed before the end."""
+        self.claims.remove_lost()
+        for name in (ROWS, 'claims', 'parts'):
+            with contextlib.suppress(OSError):  # not empty, or removed by another process
+                remove_temporaries(self.folder / name)
+                (self.folder / name).rmdir()
 
     def _is_done(self, unit: Unit, done: set[str]) -> bool:
         return unit.name in done or Unit(unit.task).name in done
