@@ -10,8 +10,8 @@ import pytest
 from tiny_sets import write_frame, write_json, write_set
 
 from r2vos_mm.datasets import R2VOSDataset, r2vos_dataset
+from r2vos_mm.datasets.benchmarks.r2vos_dataset import with_objects
 from r2vos_mm.datasets.io.annotations import read_categories
-from r2vos_mm.datasets.r2vos_dataset import with_objects
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import read_expressions

@@ -18,10 +18,10 @@ from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_text, stems
 from r2vos_mm.utils.storage import as_source, as_text
 
+from ..io.annotations import read_rows
+from ..io.mask_sources import checked_size
+from ..records import Expression, VideoRecord
 from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
-from .io.annotations import read_rows
-from .io.mask_sources import checked_size
-from .records import Expression, VideoRecord
 
 CLIP_FOLDERS = ('Release/clips320H', 'Release/CLIPS320')
 VIDEO_SET = 'Release/videoset.csv'

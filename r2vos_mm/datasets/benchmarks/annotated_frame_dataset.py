@@ -9,9 +9,9 @@ from typing import Any
 
 from r2vos_mm.utils.data_issues import ProblemList
 
-from .base_referring_dataset import BaseReferringDataset
-from .io.mask_sources import CodedMasks, TargetMasks
-from .records import Expression, VideoRecord
+from ..base_referring_dataset import BaseReferringDataset
+from ..io.mask_sources import CodedMasks, TargetMasks
+from ..records import Expression, VideoRecord
 
 UNSEEN = CodedMasks({}, 'a frame without annotation')
 

@@ -12,7 +12,7 @@ from public_sets import fake_h5py, square, write_a2d  # noqa: F401  (a fixture)
 from tiny_sets import write_json
 
 from r2vos_mm.datasets import A2DSentencesDataset, DataFileError
-from r2vos_mm.datasets.a2d_sentences_dataset import InstanceFile
+from r2vos_mm.datasets.benchmarks.a2d_sentences_dataset import InstanceFile
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [
@@ -202,7 +202,7 @@ def test_reference_data(test_data: Path) -> None:
 
 
 def test_the_official_file_of_sentences(test_data: Path, tmp_path: Path) -> None:
-    from r2vos_mm.datasets.a2d_sentences_dataset import MISSED, QUERIES, read_queries
+    from r2vos_mm.datasets.benchmarks.a2d_sentences_dataset import MISSED, QUERIES, read_queries
     from r2vos_mm.utils.data_issues import ProblemList
 
     source = test_data / 'data/a2d_jhmdb_sentences'

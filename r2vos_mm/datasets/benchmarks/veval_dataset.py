@@ -17,9 +17,9 @@ from r2vos_mm.utils.veval_file import (
     video_name,
 )
 
-from .base_referring_dataset import BaseReferringDataset
-from .io.mask_codes import JOINT, MaskCodes
-from .records import Expression, Pair, VideoRecord
+from ..base_referring_dataset import BaseReferringDataset
+from ..io.mask_codes import JOINT, MaskCodes
+from ..records import Expression, Pair, VideoRecord
 
 
 @DATASETS.register_module()

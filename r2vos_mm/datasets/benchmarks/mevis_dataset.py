@@ -9,10 +9,10 @@ from r2vos_mm.utils.data_issues import ProblemList, shown
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.masks_io import read_mask_dict
 
-from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import ExpressionTarget, LayoutReader
-from .io.mask_codes import JOINT, MaskCodes
-from .records import VideoRecord
+from ..base_referring_dataset import BaseReferringDataset
+from ..io.annotations import ExpressionTarget, LayoutReader
+from ..io.mask_codes import JOINT, MaskCodes
+from ..records import VideoRecord
 
 MASK_FILE = 'mask_dict.json'
 

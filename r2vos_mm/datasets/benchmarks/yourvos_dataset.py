@@ -9,10 +9,10 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import read_text
 
-from .io.annotations import LayoutReader
-from .io.mask_sources import PngMasks
+from ..io.annotations import LayoutReader
+from ..io.mask_sources import PngMasks
+from ..records import VideoRecord
 from .r2vos_dataset import R2VOSDataset
-from .records import VideoRecord
 
 Spans = Mapping[str, Sequence[tuple[int, int]]]
 _ROW = re.compile(r'([^,]+),([^,:]+):((?:\d+,\d+;?)*)')

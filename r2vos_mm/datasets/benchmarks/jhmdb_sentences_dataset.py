@@ -13,10 +13,10 @@ from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.storage import as_source
 
+from ..io.annotations import read_rows
+from ..io.mask_sources import checked_size
+from ..records import Expression
 from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
-from .io.annotations import read_rows
-from .io.mask_sources import checked_size
-from .records import Expression
 
 FRAMES, MASKS, MASK_FILE = 'Rename_Images', 'puppet_mask', 'puppet_mask.mat'
 PERSON = '1'

@@ -9,7 +9,7 @@ from scipy.io import savemat
 from tiny_sets import write_json
 
 from r2vos_mm.datasets import DataFileError, JHMDBSentencesDataset
-from r2vos_mm.datasets.jhmdb_sentences_dataset import PuppetMask
+from r2vos_mm.datasets.benchmarks.jhmdb_sentences_dataset import PuppetMask
 from r2vos_mm.registry import DATASETS
 
 PIPELINE = [

@@ -7,8 +7,8 @@ from typing import Any
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 
+from ..records import Expression, VideoRecord
 from .r2vos_dataset import R2VOSDataset
-from .records import Expression, VideoRecord
 
 
 @DATASETS.register_module()

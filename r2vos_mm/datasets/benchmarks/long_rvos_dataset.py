@@ -6,10 +6,10 @@ from typing import Any
 
 from r2vos_mm.registry import DATASETS
 
-from .io.annotations import LayoutReader
-from .io.mask_sources import ObjectPngMasks
+from ..io.annotations import LayoutReader
+from ..io.mask_sources import ObjectPngMasks
+from ..records import VideoRecord
 from .r2vos_dataset import R2VOSDataset
-from .records import VideoRecord
 
 
 class _ObjectFolderReader(LayoutReader):

@@ -14,11 +14,11 @@ from robust_sets import FRAMES, write_long_rvos, write_ref_sav, write_veval, wri
 from samples import evaluate
 from tiny_sets import write_json
 
-from r2vos_mm.datasets.yourvos_dataset import read_spans
+from r2vos_mm.datasets.benchmarks.yourvos_dataset import read_spans
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.structures import ReferringDataSample
 
-CONFIGS = Path(__file__).parents[2] / 'configs/_base_/datasets'
+CONFIGS = Path(__file__).parents[3] / 'configs/_base_/datasets'
 PIPELINE = [
     dict(
         type='TransformBroadcaster',

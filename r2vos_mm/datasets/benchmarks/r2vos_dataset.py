@@ -9,9 +9,9 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
 
-from .base_referring_dataset import BaseReferringDataset
-from .io.annotations import LayoutReader, objects_by_sentence, read_categories
-from .records import Pair, VideoRecord
+from ..base_referring_dataset import BaseReferringDataset
+from ..io.annotations import LayoutReader, objects_by_sentence, read_categories
+from ..records import Pair, VideoRecord
 
 
 @DATASETS.register_module()

@@ -1,0 +1,1 @@
+"""Read the benchmarks, each in the form that its owners publish."""
