@@ -202,7 +202,8 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 def state():
     return dict(
-        loaders=dict(CheckpointLoader._schemes),
+        # but the prefix of this package's own checkpoints
+        loaders={k: v for k, v in CheckpointLoader._schemes.items() if 'r2vos_' not in k},
         loggers=(MMLogger.filter, MMLogger.__init__, logging.Logger.filter),
         root=(logging.root.level, list(logging.root.handlers), list(logging.root.filters)),
         transformers=transformers.logging.get_verbosity(),

@@ -23,7 +23,6 @@ from r2vos_mm.utils.shared_list import SharedList
 from r2vos_mm.utils.storage import StoredPath, as_text, storage_path
 
 from .frame_sampling import anchor_frames
-from .io.mask_codes import MaskCodes
 from .io.mask_sources import PngMasks
 from .records import Clip, Pair, VideoRecord, is_held_out, read_pairs, targets_of
 from .samplers import EpochIndex
@@ -90,7 +89,6 @@ class BaseReferringDataset(BaseDataset):
     """
 
     ANN_FILE = ''
-    mask_codes: MaskCodes | None = None  # of data sets that keep all masks in one file
 
     def __init__(
         self,
@@ -214,8 +212,6 @@ class BaseReferringDataset(BaseDataset):
         self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
         """Return what the pipeline gets about the masks of targets; nothing if there are none."""
-        if self.mask_codes is not None:
-            return self.mask_codes.keys_of_clip(video.video_id, frames, targets)
         if video.mask_dir is None:
             return {}
         return dict(target_masks=[PngMasks(video.mask_dir / f'{frame}.png') for frame in frames])

@@ -18,12 +18,12 @@ from r2vos_mm.utils.veval_file import (
 )
 
 from ..base_referring_dataset import BaseReferringDataset
-from ..io.mask_codes import JOINT, MaskCodes
+from ..io.mask_codes import JOINT, CodedDataset, MaskCodes
 from ..records import Expression, Pair, VideoRecord
 
 
 @DATASETS.register_module()
-class VEvalDataset(BaseReferringDataset):
+class VEvalDataset(CodedDataset, BaseReferringDataset):
     """Pairs of a SA-Co/VEval file: positive ones with masks, negative ones about nothing.
 
     ::

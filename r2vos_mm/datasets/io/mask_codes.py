@@ -5,6 +5,7 @@ from typing import Any
 
 from r2vos_mm.utils.shared_list import SharedList
 
+from ..records import VideoRecord
 from .mask_sources import CodedMasks
 
 JOINT = '+'
@@ -51,9 +52,17 @@ class MaskCodes:
             clip.append(CodedMasks(codes, f'{self._where}, video {video_id}, frame {frame}'))
         return clip
 
-    def keys_of_clip(
-        self, video_id: str, frames: Sequence[str], targets: tuple[str, ...]
+
+class CodedDataset:
+    """Mixin of the data sets whose ``mask_codes`` hold the masks of all their videos."""
+
+    mask_codes: MaskCodes | None = None
+
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
-        """Return what the pipeline gets about the masks of targets in T frames."""
-        masks = self.of_clip(video_id, frames, targets)
+        """Return what the pipeline gets about the masks of targets; nothing if there are none."""
+        if self.mask_codes is None:
+            return {}
+        masks = self.mask_codes.of_clip(video.video_id, frames, targets)
         return dict(targets=[targets] * len(frames), target_masks=masks)
