@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_sets import write_frame, write_json, write_set
 
-from r2vos_mm.datasets import R2VOSDataset, r2vos_dataset
+from r2vos_mm.datasets import R2VOSDataset
+from r2vos_mm.datasets.benchmarks import r2vos_dataset
 from r2vos_mm.datasets.benchmarks.r2vos_dataset import with_objects
 from r2vos_mm.datasets.io.annotations import read_categories
 from r2vos_mm.registry import DATASETS
