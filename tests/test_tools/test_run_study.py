@@ -232,10 +232,11 @@ def test_report_states_seeds_commits_and_what_is_missing(tmp_path: Path) -> None
     assert (tmp_path / 'study.png').stat().st_size > 10_000
 
 
-def test_the_published_study_is_in_this_form() -> None:
+@pytest.mark.parametrize('name', ['refshapes', 'refshapes_negatives'])
+def test_the_published_study_is_in_this_form(name: str) -> None:
     """The tables in docs/ follow from their runs."""
-    study = run_study.read_study(CONFIGS / 'study.py')
-    published = read_json(ROOT / 'docs' / 'studies' / 'refshapes' / 'study.json')
+    study = run_study.read_study(CONFIGS.parent / name / 'study.py')
+    published = read_json(ROOT / 'docs' / 'studies' / name / 'study.json')
     for table, content in zip(study['tables'], published['tables']):
         lines = run_study.lines_of(table, published['runs'])
         for line, expected in zip(lines, content['lines'], strict=True):

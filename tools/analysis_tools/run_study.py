@@ -20,6 +20,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -306,7 +307,9 @@ def summary(record: Mapping[str, Any]) -> list[str]:
     budgets, machines = set(), set()
     for run in record['runs']:
         length = f'{run["max_iters"]} iterations' if run['max_iters'] else 'by epochs'
-        budgets.add(f'{length} of {run["clips_per_iter"]} clips in {run["processes"]} processes')
+        count = run['processes']
+        processes = '1 process' if count == 1 else f'{count} processes'
+        budgets.add(f'{length} of {run["clips_per_iter"]} clips in {processes}')
         versions = [f'{name} {x}' for name, x in run['versions'].items() if name != 'device']
         machines.add(f'{run["versions"]["device"]} ({", ".join(versions)})')
     paragraphs = [
@@ -340,7 +343,7 @@ def draw(study: Mapping[str, Any], records: Sequence[Mapping], path: Path) -> No
                 axes.bar([x for x, _ in bars], means, 0.38, color=colour, alpha=0.5, label=label)
                 for x, values in bars:
                     axes.plot([x] * len(values), values, '.', color='0.15', markersize=5)
-            labels = [row['label'].replace(' without ', '\nwithout ') for row in table['rows']]
+            labels = [textwrap.fill(row['label'], 20) for row in table['rows']]
             axes.set_xticks(range(len(labels)), labels, fontsize=8)
             axes.set_title(table['title'], fontsize=10)
             axes.set_ylabel(f'{column} (percent)', fontsize=9)
