@@ -35,12 +35,12 @@ from typing import Any
 # A worker runs in a checkout that lacks most of this one's modules: nothing of the package here.
 
 ROOT = Path(__file__).resolve().parents[2]
-PAPER = ('configs/r2vos/r2vos_r50_8xb1-6e_ref-ytvos.py', 'configs/r2vos_r50.py')
+PAPER = ('r2vos/r2vos_r50_8xb1-6e_ref-ytvos.py', 'r2vos_r50.py')
 RELEASED = (
-    'configs/r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py',
-    'configs/released/r2vos_r50.py',
+    'r2vos/released/r2vos-released_r50_8xb1-6e_ref-ytvos.py',
+    'released/r2vos_r50.py',
 )
-SMALL = ('configs/r2vos_tiny_refshapes.py',)
+SMALL = ('r2vos_tiny_refshapes.py',)
 ENCODER = ['model.neck.encoder.num_cp=4']
 ALL = [*ENCODER, 'model.neck.pyramid.with_cp=True', 'model.backbone.with_cp=True']
 
@@ -103,9 +103,9 @@ def _model(spec: dict) -> tuple[Any, Any, argparse.Namespace]:
     from benchmark_model import build
 
     has_lists = Path('r2vos_mm/utils/cli.py').is_file()
-    config = next(name for name in spec['configs'] if Path(name).is_file())
+    config = next(path for name in spec['configs'] if (path := Path('configs', name)).is_file())
     args = argparse.Namespace(
-        config=config,
+        config=str(config),
         cfg_options=spec['options'] if has_lists else None,
         random_text_encoder=True,
         device='cpu',
@@ -171,7 +171,7 @@ def prepare_load(spec: dict) -> Callable[[], None]:
     from r2vos_mm.registry import DATASETS
 
     cv2.setNumThreads(1)
-    config = next(name for name in spec['configs'] if Path(name).is_file())
+    config = next(path for name in spec['configs'] if (path := Path('configs', name)).is_file())
     init_default_scope('r2vos_mm')
     options = Config.fromfile(config).train_dataloader.dataset
     options.update(data_root=spec['data'], video_subset=None)
