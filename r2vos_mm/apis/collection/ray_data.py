@@ -92,7 +92,9 @@ def run_on_ray(
     gpus = 1 if ray.cluster_resources().get('GPU') else 0
     # The folder has no tasks before the first actor has planned them.
     tickets = sum(1 for _ in units_of(folder.tasks)) or len(folder.jobs)
-    done = ray.data.range(tickets, override_num_blocks=tickets).map_batches(
+    # Items need no task that reads them, for which actors on all CPUs leave none.
+    items = ray.data.from_items(list(range(tickets)), override_num_blocks=tickets)
+    done = items.map_batches(
         _UnitDoer, fn_constructor_args=[run], batch_size=1, concurrency=actors, num_gpus=gpus
     )
     done.materialize()
@@ -106,11 +108,10 @@ class _UnitDoer:
         self.worker = run.worker()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return dict(unit=[self.worker.run_next() or '' for _ in batch['id']])
+        return dict(unit=[self.worker.run_next() or '' for _ in batch['item']])
 
 
 def _jobs(batch: dict[str, Any]) -> list[Job]:
-    columns = [batch[name] for name in ('id', 'video', 'expressions')]
     columns = [batch[name] for name in ('id', 'video', 'expressions')]
     spans = batch.get('span', [None] * len(columns[0]))
     return [
