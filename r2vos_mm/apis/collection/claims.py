@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,10 @@ class Claims:
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[Claim | None]:
         """Give the claim of a name, or None if another process has it; release it at the end."""
-        claim = self._take(name)
+        try:
+            claim = self._take(name)
+        except FileNotFoundError:  # another process, which saw that all is done, removed the folder
+            claim = None
         if claim is None:
             yield None
             return
@@ -87,6 +90,14 @@ class Claims:
         for name in self.names():
             if self.is_free(name):
                 self._path(name).unlink(missing_ok=True)
+
+    def remove_of(self, pids: Container[int]) -> None:
+        """Remove the claims of processes of this machine, which have ended, by their numbers."""
+        for path in map(self._path, self.names()):
+            with contextlib.suppress(FileNotFoundError):
+                owner = _read(path).get('owner', {})
+                if owner.get('machine') == machine() and owner.get('pid') in pids:
+                    path.unlink()
 
     def _take(self, name: str) -> Claim | None:
         path, claim = self._path(name), Claim(self._path(name), self._token)
@@ -173,9 +184,14 @@ def _runs(owner: dict[str, Any]) -> bool:
 
 
 def _start(pid: int) -> str | None:
-    """Return when a process started, None if unknown: numbers of processes are used again."""
+    """Return when a process started, None if unknown: numbers of processes are used again.
+
+    It is 'ended' for a process whose parent has not asked how it ended. Those whose parent is dead
+    may stay so for ever in containers, whose first process often does not ask.
+    """
     with contextlib.suppress(OSError, IndexError):
-        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        return 'ended' if fields[0] in 'ZX' else fields[19]
     return None
 
 

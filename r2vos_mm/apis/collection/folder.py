@@ -118,6 +118,11 @@ class CollectionFolder:
         paths = [*(self.folder / ROWS).glob('[!.]*.jsonl'), *self._parts().glob('[!.]*.json')]
         return {path.stem for path in paths}
 
+    def num_left(self) -> int:
+        """Return the number of units that are not done."""
+        done = self.done()
+        return sum(not self._is_done(unit, done) for unit in units_of(self.tasks))
+
     def done_now(self, unit: Unit) -> set[str]:
         """Return the names of the unit and its shard as far as they are done."""
         files = (self._part(unit.name), self._rows(unit.task.shard))
@@ -127,11 +132,20 @@ class CollectionFolder:
         """Write what was found in a span."""
         write_json(self._part(unit.name), content, indent=None)
 
-    def read_parts(self, task: Task) -> list[dict[str, Any]]:
-        """Return what was found in the spans of a task."""
+    def read_parts(self, task: Task) -> list[dict[str, Any]] | None:
+        """Return what was found in the spans of a task, None if another process just joined them.
+
+        Raises:
+            FileNotFoundError: a part is missing, and the task is not done.
+        """
         # The logits of models without a verdict are -Infinity.
         names = Unit(task).needs()
-        return [read_json(self._part(name), allow_nan=True) for name in names]
+        try:
+            return [read_json(self._part(name), allow_nan=True) for name in names]
+        except FileNotFoundError:
+            if not self._rows(task.shard).is_file():
+                raise
+            return None
 
     def write_shard(
         self,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from r2vos_mm.utils.cli import UserError
 
 from .manifest import Job
-from .plan import units_of
 from .work import CollectionRun, VideoError, Worker
 
 if TYPE_CHECKING:
@@ -90,15 +89,18 @@ def run_on_ray(
         ray.init(ignore_reinit_error=True, log_to_driver=show_progress)
     ray.data.DataContext.get_current().enable_progress_bars = False
     gpus = 1 if ray.cluster_resources().get('GPU') else 0
-    # The folder has no tasks before the first actor has planned them.
-    tickets = sum(1 for _ in units_of(folder.tasks)) or len(folder.jobs)
-    # Items need no task that reads them, for which actors on all CPUs leave none.
-    items = ray.data.from_items(list(range(tickets)), override_num_blocks=tickets)
-    done = items.map_batches(
-        _UnitDoer, fn_constructor_args=[run], batch_size=1, concurrency=actors, num_gpus=gpus
-    )
-    done.materialize()
-    folder.load()
+    # The folder has no tasks before the first actor has planned them. Spans of long videos are
+    # more units than there are videos: these are left for another round.
+    tickets = len(folder.jobs)
+    while tickets:
+        # Items need no task that reads them, for which actors on all CPUs leave none.
+        items = ray.data.from_items(list(range(tickets)), override_num_blocks=tickets)
+        done = items.map_batches(
+            _UnitDoer, fn_constructor_args=[run], batch_size=1, concurrency=actors, num_gpus=gpus
+        )
+        done.materialize()
+        folder.load()
+        tickets = folder.num_left()
 
 
 class _UnitDoer:
@@ -114,9 +116,11 @@ class _UnitDoer:
 def _jobs(batch: dict[str, Any]) -> list[Job]:
     columns = [batch[name] for name in ('id', 'video', 'expressions')]
     spans = batch.get('span', [None] * len(columns[0]))
+    # Ray gives NaN where all spans of a block are null.
+    ranges = [tuple(map(int, span)) if hasattr(span, '__len__') else None for span in spans]
     return [
-        Job(str(name), str(video), tuple(map(str, texts)), None if span is None else tuple(span))
-        for name, video, texts, span in zip(*columns, spans)
+        Job(str(name), str(video), tuple(map(str, texts)), span)
+        for name, video, texts, span in zip(*columns, ranges)
     ]
 
 

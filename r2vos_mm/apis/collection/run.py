@@ -241,10 +241,13 @@ def _run_processes(
         if progress is not None:
             progress.look()
     finally:
+        stopped = [worker.pid for worker in workers if worker.is_alive()]
         for worker in workers:
             worker.kill()
         for worker in workers:
             worker.join()
+        # Not the fault of their videos: the next run must not count them as deaths at these.
+        folder.claims.remove_of(stopped)
     folder.load()
 
 

@@ -115,6 +115,8 @@ class Worker:
     def _do_shard(self, unit: Unit, claim: Claim) -> None:
         start, rows, failures = time.monotonic(), [], []
         parts = self.folder.read_parts(unit.task)
+        if parts is None:
+            return
         for index in unit.task.jobs:
             job = self.folder.jobs[index]
             try:

@@ -81,3 +81,43 @@ def test_a_claim_of_another_is_not_removed(tmp_path: Path) -> None:
     with Claims(tmp_path).claim('a') as claim:
         of_dead_process(tmp_path, 'a')
     assert claim.path.is_file()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tells that a process has ended')
+def test_ended_process_that_nobody_waits_for(tmp_path: Path) -> None:
+    """It keeps its number and time of start, for ever if its parent never asks how it ended."""
+    child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)
+    started = module._start(child.pid)
+    path = of_dead_process(tmp_path, 'a')
+    content = json.loads(path.read_text())
+    content['owner'] |= dict(pid=child.pid, started=started)
+    path.write_text(json.dumps(content))
+    claims = Claims(tmp_path)
+    assert not claims.is_free('a')
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert claims.is_free('a')
+    child.wait()
+
+
+def test_claims_of_stopped_processes_are_removed(tmp_path: Path) -> None:
+    """Of this machine only."""
+    pids = [json.loads(of_dead_process(tmp_path, n).read_text())['owner']['pid'] for n in 'ab']
+    path = of_dead_process(tmp_path, 'c')
+    content = json.loads(path.read_text())
+    content['owner'] |= dict(pid=pids[0], machine='another')
+    path.write_text(json.dumps(content))
+    claims = Claims(tmp_path)
+    claims.remove_of([pids[0]])
+    assert claims.names() == {'b', 'c'}
+
+
+def test_a_folder_that_is_removed_gives_no_claim(tmp_path: Path, monkeypatch) -> None:
+    """As by a process that cleans up while this one wants to write the summary."""
+
+    def removed(*_: object) -> bool:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(module, 'write_if_absent', removed)
+    with Claims(tmp_path).claim('summary') as claim:
+        assert claim is None

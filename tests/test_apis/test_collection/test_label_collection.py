@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,36 @@ def test_video_that_kills_processes_fails(tmp_path: Path) -> None:
     assert label(manifest, build=Deadly)['failed'] == 1
     failures = (tmp_path / 'out' / 'failures.jsonl').read_text()
     assert json.loads(failures)['error'] == '5 processes died while they segmented it'
+
+
+class Endless(FakeLabeller):
+    """A model that never finishes the first video, and fails at the others."""
+
+    def label_span(self, job: Job, *arguments: Any) -> dict[str, Any]:
+        begun = Path(job.path).with_suffix('.begun')
+        while job.id != '0' and not begun.with_name('0.begun').exists():
+            time.sleep(0.01)
+        begun.touch()
+        time.sleep(60 if job.id == '0' else 0)
+        return super().label_span(job, *arguments)
+
+
+def test_workers_that_the_run_stops_do_not_count_as_deaths(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, [3, 'broken', 'broken'])
+    with pytest.raises(TooManyFailuresError):
+        label(manifest, build=Endless, processes=2, max_failures=0)
+    assert (tmp_path / '0.begun').exists()
+    assert list(tmp_path.glob('out/claims/*.json')) == []
+
+
+def test_parts_that_another_process_joined(tmp_path: Path) -> None:
+    """Between the look at what is done and the reading."""
+    folder = CollectionFolder(tmp_path, [Job('a', 'a', ('x',))])
+    task = Task(0, [0], 8, [(0, 4), (4, None)])
+    with pytest.raises(FileNotFoundError):
+        folder.read_parts(task)
+    folder.write_shard(task, [], [], 0)
+    assert folder.read_parts(task) is None
 
 
 def test_unit_of_a_living_process_is_left_to_it(tmp_path: Path) -> None:
