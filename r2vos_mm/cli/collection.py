@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.utils.cli import UsageError, cfg_options, check_writable, messages_on_stderr, positive
+from r2vos_mm.utils.cli import (
+    UsageError,
+    cfg_options,
+    check_writable,
+    messages_on_stderr,
+    not_negative,
+    positive,
+)
 
 from .model_options import choose_model
 
@@ -44,7 +51,9 @@ def add_collection_options(parser: argparse.ArgumentParser) -> None:
         '--shard-frames', type=positive(int), help='frames of a file of rows (default: 2000)'
     )
     group.add_argument(
-        '--max-failures', type=int, help='number of failed videos that ends the run (default: none)'
+        '--max-failures',
+        type=not_negative,
+        help='end the run when more videos than this have failed (default: no limit)',
     )
 
 

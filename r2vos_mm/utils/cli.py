@@ -205,6 +205,14 @@ def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
     return parse
 
 
+def not_negative(text: str) -> int:
+    """Parse a whole number from 0 up, as a type of options."""
+    with suppress(ValueError):
+        if (value := int(text)) >= 0:
+            return value
+    raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0 up')
+
+
 def probability(text: str) -> float:
     """Parse a number from 0 to 1, as a type of options."""
     with suppress(ValueError):

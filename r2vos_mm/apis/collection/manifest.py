@@ -76,6 +76,8 @@ def read_manifest(path: PathLike, texts: Sequence[str] = ()) -> list[Job]:
         with path.open(encoding='utf-8-sig', newline='') as file:
             rows = _csv_rows(file) if path.suffix.lower() == '.csv' else _json_rows(file)
             return _jobs(path, rows, texts)
+    except csv.Error as error:
+        raise UsageError(f'{path} is not a table in CSV ({error})') from error
     except UnicodeDecodeError as error:
         raise UsageError(f'{path} is not in UTF-8: save it as UTF-8') from error
     except OSError as error:
@@ -185,6 +187,9 @@ def _folder_jobs(folder: Path, texts: Sequence[str]) -> list[Job]:
     names = sorted(str(path.relative_to(folder)) for path in _videos(folder))
     if not names:
         raise UsageError(f'{folder} has neither video files nor folders of images')
+    for name in names:
+        if not is_text(name):
+            raise UsageError(f'{folder}: the name {name!r} is not in UTF-8: rename the file')
     return [Job(name, name, tuple(texts), folder=str(folder)) for name in names]
 
 

@@ -83,8 +83,19 @@ def test_files_that_are_no_manifests(tmp_path: Path) -> None:
     (tmp_path / 'utf16.jsonl').write_bytes('{"id": "ä"}'.encode('utf-16'))
     with pytest.raises(UsageError, match='not in UTF-8'):
         read_manifest(tmp_path / 'utf16.jsonl')
+    with pytest.raises(UsageError, match='is not a table in CSV .field larger'):
+        read_manifest(written(tmp_path, 'id,video', f'a,{"b" * 2**18}', name='long.csv'), ['a'])
     with pytest.raises(UsageError, match='line 2: start, end and frames are numbers'):
         read_manifest(written(tmp_path, 'id,video,start', 'a,b,x', name='x.csv'), ['a'])
+
+
+def test_names_that_rows_cannot_hold(tmp_path: Path) -> None:
+    try:
+        (tmp_path / 'd\udce9j\udce0.mp4').write_text('')
+    except (OSError, UnicodeError):
+        pytest.skip('this file system takes names in UTF-8 only')
+    with pytest.raises(UsageError, match='is not in UTF-8: rename the file'):
+        read_manifest(tmp_path, ['a dog'])
 
 
 def test_rows_of_failures_are_a_manifest(tmp_path: Path) -> None:
