@@ -60,7 +60,7 @@ def read_part(path: Path) -> ScoredPart:
             [object_from_json(row) for row in content['objects']],
             *([Problem(**item) for item in head.get(name, ())] for name in _PROBLEMS),
         )
-        part = Part(head['index'], head['count'])
+        part = Part.parse(f'{head["index"]}/{head["count"]}')
         return ScoredPart(path, part, list(head['videos']), dict(head['settings']), outcome)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(

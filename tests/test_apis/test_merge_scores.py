@@ -180,6 +180,8 @@ class TestRefused:
         whole = str(root / 'whole.json')
         assert f'{whole} is not the report of a part' in refused('--merge', whole)
         assert 'does not exist' in refused('--merge', str(root / 'none.json'))
+        one, _ = parts(root)
+        assert "'0/0' is not a part" in refused('--merge', changed(one, index=0, count=0))
 
     def test_options(self, root, refused, capsys):
         assert "'3/2' is not a part such as 2/4" in refused(*inputs(root), '--part', '3/2')
