@@ -262,7 +262,7 @@ class LmdbFilesBackend(_KeyedBackend, LmdbBackend):
         self._client = None
         _module('lmdb', 'lmdb')
         if not Path(db_path, 'data.mdb').is_file():
-            raise FileNotFoundError(f'{db_path} is no LMDB database, which has a file data.mdb')
+            raise FileNotFoundError(f'{db_path} is not an LMDB database, which has a file data.mdb')
         super().__init__(db_path, **{'max_readers': 512, **kwargs})
 
     def _begin(self) -> Any:

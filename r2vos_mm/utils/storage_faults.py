@@ -15,7 +15,10 @@ from .cli import UsageError, UserError, one_line
 Result = TypeVar('Result')
 
 RETRIES, WAIT, LONGEST_WAIT = 3, 0.5, 10.0
-_SECRET_NAME = re.compile(r'secret|passw|token|credential|access_?key|signature|^key$|^auth', re.I)
+_SECRET_NAME = re.compile(
+    r'secret|passw|token|credential|access_?key|signature|connection_?string|(^|[_-])key$|^auth',
+    re.I,
+)
 _USER_IN_ADDRESS = re.compile(r'://[^/@\s]+:[^/@\s]+@')
 _QUERY = re.compile(r'(://[^\s?]+)\?[^\s)\'"]+')
 _NOT_FOUND, _REFUSED, _WORTH_RETRYING = (404, 410), (401, 403), (408, 425, 429)
@@ -25,7 +28,7 @@ _LASTING = (PermissionError, ImportError, NotImplementedError, TypeError, ValueE
 class StorageError(UserError, RuntimeError):
     """A storage backend does not answer or refuses; the message names the object.
 
-    It is no property of the file: a training ends with it, and does not draw another item.
+    The file itself is not at fault: a training ends with it, and does not draw another item.
     """
 
 
@@ -49,7 +52,7 @@ def with_retries(
         except UserError:
             raise
         except zipfile.BadZipFile as error:
-            raise OSError(f'{address}: {one_line(error)}') from error
+            raise OSError(without_secrets(f'{address}: {one_line(error)}')) from error
         except Exception as error:  # each backend has errors of its own
             if _status(error) in _NOT_FOUND or isinstance(error, FileNotFoundError):
                 raise missing(address) from error
@@ -69,7 +72,7 @@ def refuse_secrets(settings: Any, where: str = '') -> None:
             place = f'{where}.{name}' if where else str(name)
             if 'backend_args' in place.split('.')[:-1] and _SECRET_NAME.search(str(name)):
                 raise UsageError(
-                    f'{place}: credentials do not belong into settings, which are written to logs '
+                    f'{place}: credentials do not belong in settings, which are written to logs '
                     'and work folders; set them in the environment, such as AWS_ACCESS_KEY_ID and '
                     'AWS_SECRET_ACCESS_KEY'
                 )
@@ -111,7 +114,8 @@ def _may_pass(error: Exception) -> bool:
 
 
 def missing(address: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, 'there is no such object', address)
+    """Return the error of an object that is not there."""
+    return FileNotFoundError(errno.ENOENT, 'there is no such object', without_secrets(address))
 
 
 def _message(address: str, error: Exception, attempts: int) -> str:

@@ -14,7 +14,7 @@ from r2vos_mm.utils import storage
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import read_bytes, read_text, stems
 from r2vos_mm.utils.storage import StoredPath, as_path, local_file, storage_path
-from r2vos_mm.utils.storage_faults import StorageError, refuse_secrets, without_secrets
+from r2vos_mm.utils.storage_faults import StorageError, missing, refuse_secrets, without_secrets
 
 QUICK = dict(retries=2, wait=0.0, timeout=0.4)
 MEMORY = dict(backend='fsspec', protocol='memory')
@@ -68,7 +68,7 @@ class TestPaths:
             (dict(backend='none'), "there is no backend 'none'"),
             (dict(backend='fsspec', protocol='none'), 'none'),
             (dict(backend='fsspec'), "argument: 'protocol'"),
-            (dict(backend='lmdb_files', db_path='/none'), 'no LMDB database|not installed'),
+            (dict(backend='lmdb_files', db_path='/none'), 'not an LMDB database|not installed'),
         ):
             with pytest.raises((UsageError, StorageError), match=message):
                 StoredPath('a', backend_args).read_bytes()
@@ -76,7 +76,8 @@ class TestPaths:
 
 class TestSecrets:
     @pytest.mark.parametrize(
-        'name', ['secret', 'key', 'aws_secret_access_key', 'token', 'password']
+        'name',
+        ['secret', 'key', 'aws_secret_access_key', 'token', 'password', 'account_key', 'X-Api-Key'],
     )
     def test_settings_with_secrets_are_refused(self, name: str) -> None:
         nested = dict(backend='fsspec', client_kwargs={name: 'abc'})
@@ -101,6 +102,7 @@ class TestSecrets:
         monkeypatch.setenv('MY_SECRET', SECRET)
         text = f'https://a:b@c/d?X-Amz-Signature=123 failed, {SECRET}'
         assert without_secrets(text) == 'https://...@c/d?... failed, ***'
+        assert missing('https://c/d?X-Amz-Signature=123').filename == 'https://c/d?...'
 
 
 class Faults:
