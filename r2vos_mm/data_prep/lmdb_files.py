@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from r2vos_mm.utils.cli import UsageError, progress
+from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.files import is_side_file
 
 FORMAT = 'r2vos-lmdb/1'
@@ -93,13 +94,13 @@ def check_lmdb(path: Path) -> Summary:
     try:
         with lmdb.open(str(path), readonly=True, lock=False) as database, database.begin() as view:
             stated = json.loads(view.get(INFO_KEY) or b'{}')
+            if stated.get('format') != FORMAT:
+                raise UsageError(f'{path} was not written by r2vos data lmdb: it has no summary')
             for key, content in view.cursor():
                 if key != INFO_KEY:
                     counter.add(key.decode(), content)
     except lmdb.Error as error:
         raise UsageError(f'{path} is not an LMDB database that can be read ({error})') from error
-    if stated.get('format') != FORMAT:
-        raise UsageError(f'{path} was not written by r2vos data lmdb: it has no summary')
     found = counter.summary()
     if found._asdict() != {name: stated.get(name) for name in Summary._fields}:
         raise UsageError(
@@ -115,7 +116,10 @@ def _names(folder: Path) -> list[str]:
     found = sorted(_walk(folder), key=os.fsencode)
     if not found:
         raise UsageError(f'{folder} has no files')
-    long = [name for name in found if len(name.encode('utf-8', 'surrogateescape')) > _MAX_KEY]
+    strange = [name for name in found if not is_text(name)]
+    if strange:
+        raise UsageError(f'{folder}: the name {strange[0]!r} is not in UTF-8: rename the file')
+    long = [name for name in found if len(name.encode()) > _MAX_KEY]
     if long:
         raise UsageError(f'{folder}: the path {long[0][:80]}... is longer than {_MAX_KEY} bytes')
     return found

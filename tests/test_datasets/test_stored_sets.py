@@ -248,6 +248,20 @@ def test_a_database_is_counted_and_hashed(root: Path, tmp_path: Path) -> None:
         check_lmdb(out)
 
 
+def test_databases_of_others_and_names_in_other_encodings(tmp_path: Path) -> None:
+    lmdb = pytest.importorskip('lmdb', reason='lmdb is not installed: r2vos_mm[lmdb]')
+    from r2vos_mm.data_prep.lmdb_files import check_lmdb, write_lmdb
+
+    with lmdb.open(str(tmp_path / 'other')) as database, database.begin(write=True) as change:
+        change.put(b'\xe9', b'not a path')
+    with pytest.raises(UsageError, match='was not written by r2vos data lmdb'):
+        check_lmdb(tmp_path / 'other')
+    (tmp_path / 'set').mkdir()
+    (tmp_path / 'set' / 'd\udce9j\udce0.jpg').write_bytes(b'')
+    with pytest.raises(UsageError, match='is not in UTF-8: rename the file'):
+        write_lmdb(tmp_path / 'set', tmp_path / 'out', shown=False)
+
+
 def test_folders_of_keys(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
         for name in ('b/1.jpg', 'b/2/x', 'b/2/y', 'b.txt', 'b0', 'c'):
