@@ -353,14 +353,20 @@ def _zip_members(file: BinaryIO) -> tuple[zipfile.ZipFile, dict[str, zipfile.Zip
 
 def _tar_members(path: str, file: BinaryIO) -> dict[str, tuple[int, int]]:
     file.seek(0)
+    found: dict[str, tuple[int, int]] = {}
     try:
         with tarfile.open(fileobj=file, mode='r:') as archive:
-            return {m.name: (m.offset_data, m.size) for m in archive if m.isfile()}
+            for member in archive:
+                if member.isfile():
+                    found[member.name] = member.offset_data, member.size
+                elif member.islnk() and member.linkname in found:  # a second name of a file
+                    found[member.name] = found[member.linkname]
     except tarfile.TarError as error:
         raise ValueError(
             f'{path} is neither a zip nor an uncompressed tar ({error}): unpack it, or pack it '
             'again without compression'
         ) from error
+    return found
 
 
 def _open_archive(path: str, storage: Mapping[str, Any] | None) -> BinaryIO:

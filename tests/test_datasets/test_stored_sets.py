@@ -262,6 +262,18 @@ def test_databases_of_others_and_names_in_other_encodings(tmp_path: Path) -> Non
         write_lmdb(tmp_path / 'set', tmp_path / 'out', shown=False)
 
 
+def test_hard_links_in_a_tar(tmp_path: Path) -> None:
+    """tar stores the second name of a file as a link to the first."""
+    (tmp_path / 'a.txt').write_bytes(b'123')
+    (tmp_path / 'b.txt').hardlink_to(tmp_path / 'a.txt')
+    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        for name in ('a.txt', 'b.txt'):
+            archive.add(tmp_path / name, name)
+    top = StoredPath('', dict(backend='archive', path=str(tmp_path / 'a.tar')))
+    assert top.names() == ['a.txt', 'b.txt']
+    assert (top / 'b.txt').read_bytes() == b'123'
+
+
 def test_folders_of_keys(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
         for name in ('b/1.jpg', 'b/2/x', 'b/2/y', 'b.txt', 'b0', 'c'):
