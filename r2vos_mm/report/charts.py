@@ -170,5 +170,7 @@ def bars(
 def _bar(axis: Axis, value: tuple[float, float, float], y: float, run: int, name: str) -> Bar:
     start, end = sorted((axis(0), axis(value[0])))
     ends = [None if np.isnan(limit) else axis(limit) for limit in value[1:]]
-    title = f'{name}: {value[0]:.1f} [{value[1]:.1f}, {value[2]:.1f}]'
+    title = f'{name}: {value[0]:.1f}'
+    if None not in ends:
+        title += f' [{value[1]:.1f}, {value[2]:.1f}]'
     return Bar(start, round(end - start, 2), round(y, 2), *ends, run, title)

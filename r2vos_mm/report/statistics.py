@@ -184,14 +184,18 @@ def auroc_statistic(
 
 
 def estimates_of(statistics: Mapping[str, Statistic], weights: np.ndarray) -> Estimates:
-    """Return the value and interval of each metric for draws of videos (B, C)."""
+    """Return the value and interval of each metric for draws of videos (B, C).
+
+    One video has no intervals: all draws are the same, which says nothing about other videos.
+    """
     ones = np.ones((1, weights.shape[1]))
+    values = {name: float(statistic(ones)[0]) for name, statistic in statistics.items()}
+    if weights.shape[1] < 2:
+        nan = float('nan')
+        return Estimates({name: Estimate(value, nan, nan) for name, value in values.items()}, {})
     draws = {name: statistic(weights) for name, statistic in statistics.items()}
-    values = {
-        name: Estimate(float(statistic(ones)[0]), *interval_of(draws[name]))
-        for name, statistic in statistics.items()
-    }
-    return Estimates(values, draws)
+    ends = {name: interval_of(of_draws) for name, of_draws in draws.items()}
+    return Estimates({name: Estimate(value, *ends[name]) for name, value in values.items()}, draws)
 
 
 def differences_of(first: Estimates, second: Estimates) -> dict[str, Estimate]:

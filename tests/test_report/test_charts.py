@@ -44,6 +44,6 @@ def test_bars():
     chart = bars('title', 'R', ['one', 'two'], values, ['A', 'B'])
     first, second = chart.bars
     assert first == (154.67, 126.66, 19, 256.0, 306.67, 0, 'A: 50.0 [40.0, 60.0]')
-    assert second[:5] == (129.33, 25.34, 35, None, None)
+    assert second == (129.33, 25.34, 35, None, None, 1, 'B: -10.0')
     assert [name for _, name in chart.rows] == ['one', 'two']
     assert chart.rows[0][0] == 19 + 16

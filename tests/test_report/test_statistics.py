@@ -126,3 +126,16 @@ def test_auroc_counts_ties_half():
     assert statistic(np.array([[1, 1], [1, 0], [2, 1]])) == pytest.approx(
         [0.75, np.nan, (2 * 0.5 + 1) / 3], nan_ok=True
     )
+
+
+def test_one_video_has_no_interval():
+    """All draws of one video are the same: an interval of width 0 would star every difference."""
+    pairs = four_videos()
+    weights = bootstrap_weights(1)
+    first, second = (
+        estimates_of(statistics_of(own, *cluster_pairs(own)), weights)
+        for own in (pairs[:2], [pair for pair in pairs if pair.video == 'v1'])
+    )
+    found = differences_of(first, second)['J']
+    assert found.value == pytest.approx(60 - 90)
+    assert np.isnan(found.low) and not found.excludes_zero
