@@ -138,4 +138,5 @@ def test_one_video_has_no_interval():
     )
     found = differences_of(first, second)['J']
     assert found.value == pytest.approx(60 - 90)
-    assert np.isnan(found.low) and not found.excludes_zero
+    assert np.isnan(found.low)
+    assert not found.excludes_zero
