@@ -108,9 +108,12 @@ def read_held_out(path: Path) -> set[str]:
     """
     content = _content(path)
     if isinstance(content, dict):
-        return {Path(image['file_name']).stem for image in content['images']}
+        names = [image.get('file_name') for image in content['images']]
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f'{path} has images without file_name, which could not be excluded')
+        return {Path(name).stem for name in names}
     return {
-        Path(IMAGE_NAME.format(int(ref['image_id']))).stem
+        Path(_image_name(ref['image_id'], path)).stem
         for ref in content
         if ref['split'] in EVALUATION_SPLITS
     }
@@ -149,6 +152,7 @@ def _is_reference(ref: Any) -> bool:
     if not isinstance(ref, dict) or not ref.keys() >= _REF_KEYS:
         return False
     numbers = ref['ann_id'] if isinstance(ref['ann_id'], (list, tuple)) else [ref['ann_id']]
+    numbers = [ref['image_id'], *numbers]
     return all(isinstance(number, (int, str, type(None))) for number in numbers) and all(
         isinstance(sentence, dict) for sentence in ref.get('sentences') or ()
     )
@@ -156,10 +160,18 @@ def _is_reference(ref: Any) -> bool:
 
 def _checked_coco(content: Any, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), list) for key in ('images', 'annotations')
+        isinstance(content.get(key), list) and all(isinstance(x, dict) for x in content[key])
+        for key in ('images', 'annotations')
     ):
         raise ValueError(f"{path} has no lists 'images' and 'annotations': expected COCO's form")
     return content
+
+
+def _image_name(number: int | str | None, path: Path) -> str:
+    """Return the name that COCO gives the image of a number."""
+    if not str(number).isdecimal():
+        raise ValueError(f'{path}: image_id {number!r} is not a number, and no file_name is listed')
+    return IMAGE_NAME.format(int(number))
 
 
 def _reference_rows(references: Sequence[dict], path: Path, split: str) -> Iterator[_Row]:
@@ -175,16 +187,17 @@ def _reference_rows(references: Sequence[dict], path: Path, split: str) -> Itera
     names = {item['id']: item['name'] for item in coco.get('categories', ())}
     annotations, by_image = {}, defaultdict(dict)
     for item in coco['annotations']:
-        if item['image_id'] in wanted:
-            annotations[item['id']] = item
-            by_image[item['image_id']][str(item['id'])] = names.get(item['category_id'], '')
+        image_id, ann_id = item.get('image_id'), item.get('id')
+        if image_id in wanted:
+            annotations[ann_id] = item
+            by_image[image_id][str(ann_id)] = names.get(item.get('category_id'), '')
     for ref in refs:
         number, listed = ref['image_id'], ref['ann_id']
         is_generalised = isinstance(listed, (list, tuple)) or 'no_target' in ref
         found = _objects(ref, annotations)
         file_name = files.get(number)
         if not is_plain_name(file_name):
-            file_name = IMAGE_NAME.format(int(number))
+            file_name = _image_name(number, path)
         for exp_id, text in _sentences(ref):
             yield _Row(file_name, exp_id, text, found, by_image[number], is_generalised)
 
@@ -204,8 +217,9 @@ def _sentences(ref: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     prefix = str(ref.get('ref_id', f'image{ref["image_id"]}'))
     for index, listed in enumerate(ref.get('sentences') or [{}]):
         number = listed.get('sent_id')
-        text = listed.get('raw') or listed.get('sent') or ''
-        yield str(number) if number is not None else f'{prefix}_{index}', text
+        text = listed.get('raw') or listed.get('sent')
+        exp_id = str(number) if number is not None else f'{prefix}_{index}'
+        yield exp_id, text if isinstance(text, str) else ''
 
 
 def _converted_rows(content: Mapping[str, Any], problems: ProblemList) -> Iterator[_Row]:

@@ -179,6 +179,47 @@ def test_plain_data_of_another_form(root: Path) -> None:
         build(root, FORMS[1])
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(image_id=[5]), 'is not a list of references with ann_id'),
+        (dict(image_id='x'), r"refs\(unc\)\.p: image_id 'x' is not a number, and no file_name"),
+    ],
+)
+def test_numbers_of_images_that_cannot_be_used(root: Path, change: dict, message: str) -> None:
+    references = read_plain_pickle(root / FORMS[0])
+    references[0] |= change
+    (root / FORMS[0]).write_bytes(pickle.dumps(references))
+    with pytest.raises(ValueError, match=message):
+        build(root, split=references[0]['split'])
+
+
+def test_texts_that_are_numbers_are_reported(root: Path, warnings_logged: Callable) -> None:
+    references = read_plain_pickle(root / FORMS[0])
+    for reference in references:
+        reference['sentences'][0] |= dict(raw=5)
+    (root / FORMS[0]).write_bytes(pickle.dumps(references))
+    build(root)
+    assert 'sentence is empty' in warnings_logged()[0]
+
+
+def test_instances_of_another_form(root: Path) -> None:
+    path = root / 'refcoco/instances.json'
+    instances = json.loads(path.read_text())
+    del instances['annotations'][0]['category_id']
+    write_json(path, instances | dict(annotations=[dict(id=99), *instances['annotations']]))
+    assert len(build(root)) == 4
+    write_json(path, instances | dict(images=[1]))
+    with pytest.raises(ValueError, match="has no lists 'images' and 'annotations'"):
+        build(root)
+
+
+def test_images_without_names_cannot_be_held_out(root: Path) -> None:
+    write_json(root / 'held.json', dict(images=[dict(id=1)], annotations=[]))
+    with pytest.raises(ValueError, match='held.json has images without file_name'):
+        build(root, held_out_by=['held.json'])
+
+
 def test_reference_data(test_data: Path) -> None:
     dataset = build(
         test_data / 'data/fixtures/coco', 'refcoco/instances_refcoco_val.json', test_mode=True
