@@ -390,7 +390,7 @@ class TestSetsWithReaders:
         assert tallies(report)['val annotation files'] == (1, 0, 0, 0)
         assert tallies(report)['val videos'] == (2, 0, 0, 0)
         assert tallies(report)['testA annotation files'] == (0, 1, 0, 0)
-        assert 'refcoco/instances.json does not exist' in problems_of(report)[-1]
+        assert 'refcoco/refs(unc).p does not exist' in problems_of(report)[-1]
 
     @pytest.mark.parametrize('form', ['.json', '.p'])
     def test_grefcoco(self, tmp_path: Path, form: str) -> None:

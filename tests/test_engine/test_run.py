@@ -16,7 +16,8 @@ from r2vos_mm.utils.weights import WeightsError
 def built(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """Configs of the Runners that would have been built."""
     configs: list[Config] = []
-    monkeypatch.setattr(Runner, 'from_cfg', configs.append)
+    runner = SimpleNamespace(logger=logging.getLogger())
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: configs.append(cfg) or runner)
     return configs
 
 

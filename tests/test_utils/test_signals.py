@@ -88,9 +88,9 @@ def test_workers_end_by_their_parent_and_by_no_other_process() -> None:
     process, worker = started(
         'from r2vos_mm.utils.processes import loader_workers\n'
         'with loader_workers():\n    pid = os.fork()\n'
-        'if pid:\n    print(pid, flush=True); sys.stdin.readline()\n'
+        'if pid:\n    sys.stdin.readline()\n'
         '    os.kill(pid, signal.SIGTERM); print(os.waitpid(pid, 0)[1], flush=True)\n'
-        'else:\n    time.sleep(60)',
+        'else:\n    print(os.getpid(), flush=True); time.sleep(60)',
         stdin=subprocess.PIPE,
     )
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
