@@ -98,7 +98,8 @@ class _SumOfRows(torch.autograd.Function):
         table, *inputs = context.saved_tensors
         of_table, of_shares = torch.zeros_like(table), []
         for index, share, some in zip(*(x.split(128) for x in (*inputs, gradient)), strict=True):
-            of_shares.append((F.embedding(index, table) @ some[..., None]).squeeze(-1))
+            with torch.autocast(gradient.device.type, enabled=False):
+                of_shares.append((F.embedding(index, table) @ some[..., None]).squeeze(-1))
             rows = (share[..., None] * some[:, None]).flatten(0, 1)
             places = index.flatten().long()[:, None].expand_as(rows)
             of_table.scatter_add_(0, places, rows)

@@ -10,6 +10,7 @@ from r2vos_mm.models.layers.deformable_attention import DeformableAttention
 from r2vos_mm.models.layers.deformable_sampling import (
     KERNELS,
     Kernel,
+    _SumOfRows,
     gather_corners,
     multi_scale_deformable_attention,
     sample_and_sum,
@@ -219,3 +220,14 @@ def test_tables_that_float32_cannot_count_are_not_gathered():
     small, large = (torch.empty(1, 1, 1).expand(1, cells, 8)[..., None] for cells in (9, 1 << 20))
     assert layer._can_gather(small)
     assert not layer._can_gather(large)
+
+
+def test_gradients_of_summed_rows_are_exact_under_autocast() -> None:
+    """d/d share_k of the sum over (share_k row_k) · g is row_k · g, in float32."""
+    torch.manual_seed(0)
+    table, index = torch.randn(20, 8), torch.randint(20, (5, 4))
+    share = torch.rand(5, 4, requires_grad=True)
+    gradient = torch.randn(5, 8)
+    with torch.autocast('cpu', torch.bfloat16):
+        _SumOfRows.apply(table, index, share).backward(gradient)
+    torch.testing.assert_close(share.grad, (table[index] * gradient[:, None]).sum(-1))
