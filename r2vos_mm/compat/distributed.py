@@ -4,7 +4,8 @@ Reason: with the launchers ``pytorch`` and ``slurm`` MMEngine's Runner calls
 ``torch.cuda.set_device`` and wraps the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It
 keeps a process group that is already initialised, and takes the arguments of the wrapper from the
 config. Under Slurm it uses port 29500 for every job, unless ``MASTER_PORT`` is set: two jobs on one
-machine would meet.
+machine would meet. After a restart by ``torchrun``, processes would find addresses of those that
+ended.
 """
 
 import os
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 import torch
 from mmengine.config import Config
 from torch import distributed
+from torch.distributed.rendezvous import rendezvous
 
 from r2vos_mm.utils.cli import UsageError, UserError
 
@@ -44,8 +46,8 @@ def lost_processes() -> Iterator[None]:
 def prepare_cpu_processes(cfg: Config) -> None:
     """Initialise a gloo process group and set the model wrapper in ``cfg`` if there is no GPU.
 
-    Does nothing on a machine with a GPU, but for a job's own port under Slurm, or when
-    ``cfg.launcher`` is ``'none'``.
+    Does nothing on a machine with a GPU, but for a job's own port under Slurm and a group that
+    ``torchrun`` has restarted, or when ``cfg.launcher`` is ``'none'``.
 
     Raises:
         UsageError: the launcher ``'mpi'`` on a machine without a GPU, or ``'slurm'`` outside of a
@@ -54,6 +56,8 @@ def prepare_cpu_processes(cfg: Config) -> None:
     launcher = cfg.get('launcher', 'none')
     if launcher == 'slurm':
         _join_slurm_step()
+    if launcher == 'pytorch' and int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):
+        _join_restarted_group(cfg)
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher not in ('pytorch', 'slurm'):
@@ -71,6 +75,25 @@ def prepare_cpu_processes(cfg: Config) -> None:
         **cfg.get('model_wrapper_cfg', {}),
         'device_ids': None,
     }
+
+
+def _join_restarted_group(cfg: Config) -> None:
+    """Initialise the process group of a restart under names of its own.
+
+    The static rendezvous of ``torchrun`` keeps one store for all restarts. Under the same names a
+    process may read the address that one of the ended processes left there, and wait for it.
+    """
+    if distributed.is_initialized():
+        return
+    backend = 'gloo'
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+        backend = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('backend', 'nccl')
+    store, rank, world_size = next(rendezvous('env://', timeout=distributed.default_pg_timeout))
+    restart = f'restart_{os.environ["TORCHELASTIC_RESTART_COUNT"]}'
+    distributed.init_process_group(
+        backend, store=distributed.PrefixStore(restart, store), rank=rank, world_size=world_size
+    )
 
 
 def _join_slurm_step() -> None:

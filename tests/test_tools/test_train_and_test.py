@@ -66,13 +66,11 @@ class TestTwoProcesses:
         resumed = (tmp_path / 'losses.jsonl').read_text().splitlines()
         assert sorted(resumed) == sorted(x for x in lines if json.loads(x)['iter'] > 9)
 
-    def test_restart(self, trained: Path, tmp_path: Path) -> None:
-        """The last process is killed; the launcher starts both again, which resume.
-
-        More than one restart is granted: on a busy machine gloo may not connect at once.
-        """
+    @pytest.mark.parametrize('number', ['SIGKILL', 'SIGTERM'])
+    def test_restart(self, trained: Path, tmp_path: Path, number: str) -> None:
+        """The last process receives a signal; the launcher starts both again, which resume."""
         result = run(
-            'env', 'MAX_RESTARTS=3', 'TOY_KILL_AT=8', 'TOY_SIGNAL=SIGKILL',
+            'env', 'MAX_RESTARTS=1', 'TOY_KILL_AT=8', f'TOY_SIGNAL={number}',
             'bash', 'tools/dist_train.sh', CONFIG, '2', '--work-dir', str(tmp_path),
             '--amp', '--seed', '3', '--auto-scale-lr', '--resume',
         )  # fmt: skip
