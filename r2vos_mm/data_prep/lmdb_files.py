@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from r2vos_mm.utils.cli import UsageError, progress
 from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.files import is_side_file
+from r2vos_mm.utils.lazy import import_extra
+from r2vos_mm.utils.storage_backends import LMDB_INFO
 
 FORMAT = 'r2vos-lmdb/1'
-INFO_KEY = b'\xff'  # no path begins with this byte
 _MAX_KEY, _PAGE, _AT_ONCE = 511, 4096, 1000
 
 
@@ -31,14 +30,6 @@ class Summary(NamedTuple):
     files: int
     bytes: int
     sha256: str
-
-
-def lmdb_module() -> ModuleType:
-    """Return lmdb, or raise ImportError with what to install."""
-    try:
-        return importlib.import_module('lmdb')
-    except ImportError as error:
-        raise ImportError("lmdb is not installed: pip install 'r2vos_mm[lmdb]'") from error
 
 
 def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
@@ -56,7 +47,7 @@ def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
         UsageError: there is no file, ``out`` exists, or a path is longer than LMDB's keys.
         ImportError: lmdb is not installed.
     """
-    lmdb, names = lmdb_module(), _names(folder)
+    lmdb, names = import_extra('lmdb', 'lmdb'), _names(folder)
     if out.exists():
         raise UsageError(f'{out} exists: remove it, or choose another name')
     draft = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
@@ -75,7 +66,7 @@ def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
             summary = counter.summary()
             info = dict(format=FORMAT, **summary._asdict())
             with database.begin(write=True) as transaction:
-                transaction.put(INFO_KEY, json.dumps(info).encode(), append=True)
+                transaction.put(LMDB_INFO, json.dumps(info).encode(), append=True)
             database.sync(True)
         (draft / 'lock.mdb').unlink(missing_ok=True)
         os.replace(draft, out)
@@ -90,14 +81,14 @@ def check_lmdb(path: Path) -> Summary:
     Raises:
         UsageError: it is none of :func:`write_lmdb`, or differs from what was written.
     """
-    lmdb, counter = lmdb_module(), _Counter()
+    lmdb, counter = import_extra('lmdb', 'lmdb'), _Counter()
     try:
         with lmdb.open(str(path), readonly=True, lock=False) as database, database.begin() as view:
-            stated = json.loads(view.get(INFO_KEY) or b'{}')
+            stated = json.loads(view.get(LMDB_INFO) or b'{}')
             if stated.get('format') != FORMAT:
                 raise UsageError(f'{path} was not written by r2vos data lmdb: it has no summary')
             for key, content in view.cursor():
-                if key != INFO_KEY:
+                if key != LMDB_INFO:
                     counter.add(key.decode(), content)
     except lmdb.Error as error:
         raise UsageError(f'{path} is not an LMDB database that can be read ({error})') from error

@@ -1,4 +1,4 @@
-"""Resolve the public names of a package when they are first used.
+"""Import names of a package, and packages of its extras, when they are first used.
 
 A package ``__init__`` that imports its modules makes every user of one light function pay for
 torch. With :func:`attach` the modules are imported on first access.
@@ -7,6 +7,7 @@ torch. With :func:`attach` the modules are imported on first access.
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 ROOMS = (
@@ -67,3 +68,15 @@ def load_all(package: str) -> None:
     module = importlib.import_module(package)
     for name in getattr(module, '__all__', ()):
         getattr(module, name)
+
+
+def import_extra(name: str, extra: str) -> ModuleType:
+    """Import a package that an extra of this one installs.
+
+    Raises:
+        ImportError: it is not installed; says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{name} is not installed: pip install 'r2vos_mm[{extra}]'") from error

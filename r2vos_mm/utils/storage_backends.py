@@ -19,6 +19,7 @@ from urllib.request import urlopen
 from mmengine.fileio import FileClient, HTTPBackend, LmdbBackend, register_backend
 from mmengine.fileio.backends import BaseStorageBackend
 
+from .lazy import import_extra
 from .storage_faults import RETRIES, WAIT, with_retries
 
 TIMEOUT = 20.0
@@ -90,14 +91,14 @@ class FsspecBackend(_Backend):
         return self._opened[1]
 
     def _open(self) -> Any:
-        fsspec, options = _module('fsspec', 's3'), dict(self.options)
+        fsspec, options = import_extra('fsspec', 's3'), dict(self.options)
         try:
             if self.protocol in _S3:
                 limits = dict(connect_timeout=self.timeout, read_timeout=self.timeout)
                 limits['retries'] = dict(total_max_attempts=1)
                 options['config_kwargs'] = limits | options.get('config_kwargs', {})
             elif self.protocol in _HTTP:
-                aiohttp = _module('aiohttp', 's3')
+                aiohttp = import_extra('aiohttp', 's3')
                 limit = dict(sock_connect=self.timeout, sock_read=self.timeout)
                 limit = dict(timeout=aiohttp.ClientTimeout(total=None, **limit), trust_env=True)
                 options['client_kwargs'] = limit | options.get('client_kwargs', {})
@@ -260,7 +261,7 @@ class LmdbFilesBackend(_KeyedBackend, LmdbBackend):
 
     def __init__(self, db_path: str, **kwargs: Any) -> None:
         self._client = None
-        _module('lmdb', 'lmdb')
+        import_extra('lmdb', 'lmdb')
         if not Path(db_path, 'data.mdb').is_file():
             raise FileNotFoundError(f'{db_path} is not an LMDB database, which has a file data.mdb')
         super().__init__(db_path, **{'max_readers': 512, **kwargs})
@@ -382,10 +383,3 @@ def _key(path: str) -> bytes:
 
 def _prefix(folder: str) -> bytes:
     return _key(f'{folder}/') if str(folder) else b''
-
-
-def _module(name: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(f"{name} is not installed: pip install 'r2vos_mm[{extra}]'") from error

@@ -40,7 +40,7 @@ class CollectionFolder:
     * ``claims/``: see :class:`.claims.Claims`;
     * ``failures.jsonl`` and ``summary.json``, at the end.
 
-    All files are complete or absent, and each has one content whoever writes it.
+    A file is either complete or absent. Its content does not depend on the process that writes it.
 
     Args:
         folder: made if it does not exist.
