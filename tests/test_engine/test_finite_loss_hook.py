@@ -36,7 +36,7 @@ def test_a_run_stops_with_iteration_and_name(
     assert all(weight.isfinite().all() for weight in runner.model.parameters())
 
 
-def test_other_values_and_gradients_are_not_checked(
+def test_other_values_are_not_checked(
     make_runner: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = make_runner()
@@ -57,3 +57,18 @@ def test_weights_are_checked_before_they_are_saved(
     with pytest.raises(NonFiniteError, match=r'iteration 6: the weights layers.0.weight are not'):
         runner.train()
     assert not (tmp_path / 'run' / 'iter_6.pth').exists()
+
+
+def test_an_infinite_norm_of_gradients_is_a_warning(make_runner: Callable[..., Runner]) -> None:
+    """Norm (sum of squares)^(1/2) of gradients of 1e30 in float32: inf, and 1e30 / inf = 0."""
+    runner = make_runner(**{'optim_wrapper.clip_grad': dict(max_norm=1.0)})
+    runner.model.layers[0].weight.register_hook(
+        lambda gradient: torch.full_like(gradient, 1e30) if runner.iter == 2 else gradient
+    )
+    warnings = []
+    runner.logger.warning = warnings.append
+    runner.train()
+    assert [text for text in warnings if 'gradients' in text] == [
+        'iteration 3: the norm of the gradients is inf, so clipping removed them and the model '
+        'learned nothing from this iteration'
+    ]

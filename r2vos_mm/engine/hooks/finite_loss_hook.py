@@ -28,7 +28,8 @@ class FiniteLossHook(Hook):
     """Stop all ranks at the first loss that is infinite or NaN on one of them.
 
     The losses are checked before the backward pass, so neither the weights nor a checkpoint take
-    harm. Gradients are not checked: with dynamic loss scaling, infinite ones are normal.
+    harm. If the norm of clipped gradients is not finite, a warning is logged, except with dynamic
+    loss scaling, where such norms are normal.
 
     Raises:
         NonFiniteError: on rank 0; the other ranks exit with its status.
@@ -45,6 +46,16 @@ class FiniteLossHook(Hook):
             return total, named
 
         model.parse_losses = parse_checked
+
+    def after_train_iter(self, runner: Runner, *_: object, **__: object) -> None:
+        """Warn if the norm of the gradients, by which they were divided, is not finite."""
+        norms = runner.message_hub.log_scalars.get('train/grad_norm')
+        scaled = hasattr(runner.optim_wrapper, 'loss_scaler')
+        if norms is not None and not scaled and not math.isfinite(norms.current()):
+            runner.logger.warning(
+                f'iteration {runner.iter + 1}: the norm of the gradients is {norms.current()}, so '
+                'clipping removed them and the model learned nothing from this iteration'
+            )
 
     def after_train(self, runner: Runner) -> None:
         """Leave the model as it was."""

@@ -1,5 +1,6 @@
 """Mix neighbouring frames, for backbones that see one frame at a time."""
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -49,10 +50,22 @@ class TemporalMixing(BaseModule):
         for index, (first, last) in enumerate(zip(self.inputs, self.outputs, strict=True)):
             volume = levels[index].transpose(1, 2)
             if paddings is None:
-                update = last(F.relu(first(volume)))
+                update = _convolve(last, F.relu(_convolve(first, volume)))
             else:
                 padding = paddings[index][:, None]
-                hidden = F.relu(first(volume.masked_fill(padding, 0)))
-                update = last(hidden.masked_fill(padding, 0))
-            mixed.append(levels[index] + update.transpose(1, 2))
+                hidden = F.relu(_convolve(first, volume.masked_fill(padding, 0)))
+                update = _convolve(last, hidden.masked_fill(padding, 0))
+            mixed.append(levels[index] + update.transpose(1, 2).to(levels[index].dtype))
         return mixed
+
+
+def _convolve(convolution: nn.Conv3d, volume: Tensor) -> Tensor:
+    """Apply ``convolution`` to ``volume`` (B, C, T, h, w), in training on a CPU in float32.
+
+    On CPUs with AMX, the weights' gradients of bfloat16 Conv3d are NaN or huge for some sizes,
+    such as 128 to 64 channels at 28x48 (PyTorch 2.13).
+    """
+    if volume.device.type != 'cpu' or not torch.is_grad_enabled():
+        return convolution(volume)
+    with torch.autocast('cpu', enabled=False):
+        return convolution(volume.float())

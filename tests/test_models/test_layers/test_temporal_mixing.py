@@ -66,3 +66,18 @@ def test_padding_does_not_leak() -> None:
     (alone,) = module([small], [padding[..., :4, :5]])
     (together,) = module([padded], [padding])
     torch.testing.assert_close(together[..., :4, :5], alone)
+
+
+def test_gradients_under_bfloat16_are_those_of_float32() -> None:
+    """oneDNN's bfloat16 gradient of these weights is NaN or about 1e38 on CPUs with AMX."""
+    module = trained(TemporalMixing(channels=128, num_levels=1, hidden=64))
+    clip = torch.randn(1, 3, 128, 28, 48, generator=torch.Generator().manual_seed(0))
+
+    def gradient(enabled: bool) -> torch.Tensor:
+        module.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            (result,) = module([clip], None)
+        result.square().mean().backward()
+        return module.inputs[0].weight.grad.clone()
+
+    torch.testing.assert_close(gradient(True), gradient(False), rtol=0, atol=1e-6)
