@@ -26,7 +26,7 @@ tables = [
             dict(label='backbone trained', config='r2vos_unfrozen.py'),
             dict(label='ReferFormer', config='referformer.py'),
             dict(label='MTTR', config='mttr.py'),
-            dict(label='model of RefShapes, fine-tuned', config='r2vos_refshapes_tuned.py'),
+            dict(label='model of RefShapes, fine-tuned', config='r2vos_shapes_tuned.py'),
         ],
     ),
 ]
