@@ -63,6 +63,7 @@ def test_three_numbers(tmp_path, capsys):
             'shuffled',
             'other_videos',
             'changed_colours',
+            '--by-words',
             '--every',
             '2',
             '--cfg-options',
@@ -76,6 +77,7 @@ def test_three_numbers(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert 'J of 8 positive pairs in 2 videos, masks before the gate' in printed
     assert f'{figures["right"]:.1f}' in printed
+    assert 'right, with a colour' in printed
     assert figures['kinds']['other_videos']['count'] == 16  # 4 objects, 4 expressions each
     rows = (tmp_path / 'answers.csv').read_text().splitlines()
     assert len(rows) == 1 + sum(row['count'] for row in figures['kinds'].values())
@@ -216,3 +218,18 @@ def test_as_many_videos_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sanity, 'positive_pairs', lambda *_: [])
     assert sanity.fitting_videos(None, [None], max_seconds=20) == 9
     assert sanity.fitting_videos(None, [None], max_seconds=1) == 3
+
+
+def test_rows_by_what_expressions_name() -> None:
+    """One expression may name several things; 'something' and wrong expressions do not count."""
+    texts = {'a red car moving left': 0.2, 'a Black swan': 0.6, 'a dog looking for something': 0.4}
+    asked = [('right', text, j) for text, j in texts.items()]
+    asked += [('right', 'a boy with something', 1.0), ('shuffled', 'a red bus', 0.9)]
+    answers = [sanity.Answer('v', kind, text, text, j, j, 0.0, 0.0) for kind, text, j in asked]
+    rows = sanity.rows_by_words(answers)
+    assert {name: (row.count, round(row.j, 6)) for name, row in rows.items()} == {
+        'colour': (2, 40.0),  # (0.2 + 0.6) / 2
+        'relation': (1, 20.0),
+        'action': (2, 30.0),  # (0.2 + 0.4) / 2
+        'neither': (1, 100.0),
+    }

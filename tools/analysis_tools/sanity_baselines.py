@@ -15,6 +15,9 @@ test set:
 * ``changed_colours``: three versions of each expression that names a colour, with another colour;
   compared with these expressions only.
 
+``--by-words`` also lists the right sentences that name a colour, a place or relation, or an action
+(a word in "-ing"), and those that name none of them. A sentence may name several.
+
 For a model that uses the expressions, the first number is well above the others. For a model
 that ignores them, they are equal. All masks are taken before the gate, so a wrong expression gives
 the wrong object instead of an empty mask. AUROC tells how well the verdict separates the right
@@ -26,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -48,12 +52,18 @@ RIGHT, SHUFFLED, BLOB = 'right', 'shuffled', 'blob'
 OTHER_VIDEOS, CHANGED_COLOURS = 'other_videos', 'changed_colours'
 KINDS = (SHUFFLED, OTHER_VIDEOS, CHANGED_COLOURS)
 NUM_COLOURS = 3  # versions of an expression
+COLOUR, RELATION, ACTION, NEITHER = 'colour', 'relation', 'action', 'neither'
+_ACTION = re.compile(r'\b(?!(?:some|any|no|every)thing\b)\w{2,}ing\b')
 _TITLES = {
     RIGHT: 'right sentences',
     SHUFFLED: 'shuffled sentences',
     OTHER_VIDEOS: "other videos' sentences",
     CHANGED_COLOURS: 'changed colours',
     BLOB: 'centre blob',
+    COLOUR: 'right, with a colour',
+    RELATION: 'right, with a place or relation',
+    ACTION: 'right, with an action',
+    NEITHER: 'right, with none of these',
 }
 
 
@@ -100,6 +110,7 @@ class Baselines:
         right, shuffled: mean J in percent with correct expressions and those of other objects.
         blob: mean J in percent of the centre blob.
         kinds: a :class:`Row` for each kind of expression.
+        words: a :class:`Row` for the right expressions that name a colour, relation or action.
         num_videos: videos that were used.
         num_pairs: positive pairs of these videos.
         seconds_per_video: wall-clock time of loading, segmenting and scoring one video.
@@ -109,6 +120,7 @@ class Baselines:
     shuffled: float
     blob: float
     kinds: dict[str, Row]
+    words: dict[str, Row]
     num_videos: int
     num_pairs: int
     seconds_per_video: float
@@ -276,6 +288,29 @@ def score_video(
     return answers, truths
 
 
+def named(text: str) -> set[str]:
+    """Return what an expression names: a colour, relation or action, or neither."""
+    from r2vos_mm.datasets.pairs.words import COLOURS, RELATIONS, has_words
+
+    text = text.lower()
+    found = {
+        COLOUR: any(has_words(text, word) for word in (*COLOURS, 'silver')),
+        RELATION: any(has_words(text, word) for words in RELATIONS for word in words),
+        ACTION: _ACTION.search(text),
+    }
+    return {name for name, is_named in found.items() if is_named} or {NEITHER}
+
+
+def rows_by_words(answers: Sequence[Answer]) -> dict[str, Row]:
+    """Return the means of the right expressions by what they name."""
+    right = [(x, named(x.text)) for x in answers if x.kind == RIGHT]
+    members = {
+        name: [x for x, names in right if name in names]
+        for name in (COLOUR, RELATION, ACTION, NEITHER)
+    }
+    return {name: table_row(some, RIGHT) for name, some in members.items() if some}
+
+
 def table_row(answers: Sequence[Answer], kind: str) -> Row:
     """Return the means of the answers of a kind."""
     from r2vos_mm.evaluation.functional.verdict import auroc
@@ -368,6 +403,7 @@ def measure(
         shuffled=rows[SHUFFLED].j if SHUFFLED in rows else float('nan'),
         blob=100 * blob_score(truths),
         kinds=rows,
+        words=rows_by_words(answers),
         num_videos=len(items),
         num_pairs=len(subjects),
         seconds_per_video=(time.monotonic() - start) / len(items),
@@ -391,20 +427,23 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=[SHUFFLED],
         help='wrong expressions (default: %(default)s)',
     )
+    parser.add_argument(
+        '--by-words', action='store_true', help='list the right sentences by what they name'
+    )
     parser.add_argument('--every', type=positive(int), default=1, help='take every n-th frame')
     parser.add_argument('--csv', type=Path, help='file for one row per expression and video')
     return parser.parse_args(arguments)
 
 
-def print_table(baselines: Baselines) -> None:
-    """Print all three."""
+def print_table(baselines: Baselines, *, by_words: bool) -> None:
+    """Print a row for each kind of expression, and for each of ``baselines.words`` if asked."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table('')
     for name in ('expressions', 'J', 'J&F', 'AUROC', 'AUROC of words'):
         table.add_column(name, justify='right')
-    for kind, row in baselines.kinds.items():
+    for kind, row in (baselines.kinds | (baselines.words if by_words else {})).items():
         numbers = (row.j, row.j_and_f, row.auroc, row.auroc_words)
         digits = (1, 1, 3, 3)
         cells = ['-' if np.isnan(x) else f'{x:.{d}f}' for x, d in zip(numbers, digits)]
@@ -446,7 +485,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 num_videos = min(num_videos, fitting)
             options = dict(kinds=args.kinds, every=args.every, seed=args.seed)
             baselines, answers = measure(model, dataset, num_videos=num_videos, **options)
-        print_table(baselines)
+        print_table(baselines, by_words=args.by_words)
         if args.csv:
             write_csv(args.csv, answers)
         if args.out:
