@@ -60,6 +60,11 @@ MISTAKES = [
     ('analysis_tools/benchmark_dataloader.py', ('{none}',), '{none}'),
     ('analysis_tools/benchmark_mask_predictors.py', ('--device', 'cuda:99'), 'cuda:99'),
     ('analysis_tools/benchmark_metrics.py', ('{none}',), '{none}'),
+    (
+        'analysis_tools/compare_models.py',
+        ('--ask', '{none}', 'a cat', '--model', 'a', 'r2vos_tiny', '-', '--out', '{tmp}/a.jpg'),
+        '--ask: there is no video {none}',
+    ),
     ('benchmarks/compare_speed.py', ('--base', '{none}'), '--base {none} is not a checkout'),
     ('benchmarks/gpu_check.py', ('--cpu', '--clips', '{none}'), '{none}'),
     ('analysis_tools/benchmark_model.py', ('{none}',), '{none}'),
