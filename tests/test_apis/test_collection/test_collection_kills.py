@@ -14,62 +14,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from fake_collection import FakeLabeller
+from small_collection import BROKEN, CONFIG_OPTIONS, failures_of, rows_of, write_manifest
 
 from r2vos_mm.apis.collection.run import label_collection
 
 ROOT = Path(__file__).parents[3]
 FAKE = ROOT / 'tests' / 'fixtures' / 'fake_collection.py'
 EVERYTHING = os.environ.get('R2VOS_KILL_SWEEP') == 'all'
-BROKEN, LONG = (7, 20, 33), (5, 28)
-CONFIG = 'configs/r2vos_tiny_refshapes.py'
-RESIZE = 'test_dataloader.dataset.pipeline.0.transforms.1.scale'
 PATIENCE = 240
-
-
-def length(number: int) -> int:
-    """Frames of a video: 1 to 30, and more in two."""
-    return 110 + number if number in LONG else 1 + 7 * number % 30
-
-
-def write_manifest(folder: Path, *, is_fake: bool) -> Path:
-    """Write 40 videos of unequal length, three of them broken, and their manifest."""
-    lines = []
-    for number in range(40):
-        name = f'{number:02d}.{"txt" if is_fake else "avi"}'
-        row = dict(id=f'v{number}', video=name, expressions=['a red square', 'A Dog'][: number % 3])
-        if is_fake:
-            row['frames'] = length(number)
-            (folder / name).write_text('no' if number in BROKEN else str(length(number)))
-        elif number in BROKEN:
-            (folder / name).write_bytes(b'\0' * 99)
-        else:
-            write_video(folder / name, length(number))
-        lines.append(json.dumps({**row, 'expressions': row['expressions'] or ['the ring']}) + '\n')
-    path = folder / 'jobs.jsonl'
-    path.write_text(''.join(lines))
-    return path
-
-
-def write_video(path: Path, frames: int) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 6, (64, 48))
-    for t in range(frames):
-        frame = np.full((48, 64, 3), 30 + t % 60, np.uint8)
-        frame[10:30, t % 44 : t % 44 + 20] = (30, 30, 220)
-        writer.write(frame)
-    writer.release()
-
-
-def rows_of(folder: Path) -> list[str]:
-    paths = (folder / 'shards').glob('*.jsonl')
-    return sorted(line for path in paths for line in path.read_text().splitlines())
-
-
-def failures_of(folder: Path) -> list[str]:
-    return sorted((folder / 'failures.jsonl').read_text().splitlines())
 
 
 def num_done(out: Path) -> int:
@@ -144,12 +98,14 @@ def test_kills_of_a_model(tmp_path: Path) -> None:
     line = [sys.executable, '-m', 'r2vos_mm.cli', 'predict', '--manifest', str(manifest)]
     line += ['--model', 'r2vos_tiny', '--device', 'cpu', '--max-frames', '40']
     line += ['--frames-per-pass', '8', '--out']
-    end = ['--cfg-options', f'{RESIZE}=(64,64)']
     one = subprocess.run(
-        [*line, str(tmp_path / 'unbroken'), *end], capture_output=True, text=True, env=environment()
+        [*line, str(tmp_path / 'unbroken'), *CONFIG_OPTIONS],
+        capture_output=True,
+        text=True,
+        env=environment(),
     )
     assert one.returncode == 0, one.stderr[-2000:]
-    two = [*line, str(tmp_path / 'out'), '--processes', '2', *end]
+    two = [*line, str(tmp_path / 'out'), '--processes', '2', *CONFIG_OPTIONS]
     kills = list(kill_and_restart(two, tmp_path / 'out', random.Random(0)))
     print(f'killed {kills.count("one")} workers and {kills.count("all")} runs')
     check(tmp_path / 'out', tmp_path / 'unbroken')
