@@ -10,6 +10,7 @@ from typing import Any
 
 from r2vos_mm.utils.cli import (
     UsageError,
+    UserError,
     cfg_options,
     check_writable,
     messages_on_stderr,
@@ -33,14 +34,12 @@ def add_collection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--engine',
         choices=('local', 'torchrun', 'slurm', 'ray'),
-        default='local',
-        help='what starts the processes (default: %(default)s)',
+        help='what starts the processes (default: local)',
     )
     group.add_argument(
         '--processes',
         type=positive(int),
-        default=1,
-        help='processes of local, actors of ray (default: %(default)s)',
+        help='processes of local, actors of ray (default: 1)',
     )
     group.add_argument(
         '--max-frames',
@@ -62,10 +61,14 @@ def label(args: argparse.Namespace) -> None:
 
     Raises:
         UsageError: an option, the manifest or the model cannot be used.
+        UserError: no video could be segmented.
         TooManyFailuresError: more videos failed than ``--max-failures``.
     """
     from r2vos_mm.apis.collection import label_collection
 
+    _refuse(args, 'save', 'fps', because='does not apply to --manifest')
+    if args.engine in ('torchrun', 'slurm'):
+        _refuse(args, 'processes', because=f'does not apply to --engine {args.engine}')
     if args.out_dir is None:
         raise UsageError('--manifest needs --out, the folder of the collection')
     check_writable(args.out_dir, what='--out-dir', is_folder=True)
@@ -80,8 +83,8 @@ def label(args: argparse.Namespace) -> None:
             args.config,
             args.checkpoint,
             texts=[text for text in (args.video, *args.texts) if text is not None],
-            engine=args.engine,
-            processes=args.processes,
+            engine=args.engine or 'local',
+            processes=args.processes or 1,
             max_failures=args.max_failures,
             device=args.device,
             dtype=args.precision,
@@ -90,6 +93,20 @@ def label(args: argparse.Namespace) -> None:
             **limits,
         )
     print(json.dumps(summary) if args.json else _line(summary, args.out_dir))
+    if summary['failed'] == summary['in_manifest']:
+        raise UserError(f'no video could be segmented: see {args.out_dir / "failures.jsonl"}')
+
+
+def refuse_collection_options(args: argparse.Namespace) -> None:
+    """Raise UsageError if an option is given that needs ``--manifest``."""
+    names = ('engine', 'processes', 'max_frames', 'shard_frames', 'max_failures')
+    _refuse(args, *names, because='needs --manifest')
+
+
+def _refuse(args: argparse.Namespace, *names: str, because: str) -> None:
+    for name in names:
+        if getattr(args, name) is not None:
+            raise UsageError(f'--{name.replace("_", "-")} {because}')
 
 
 def _line(summary: dict[str, Any], folder: Path) -> str:

@@ -34,7 +34,7 @@ from r2vos_mm.utils.cli import (
     positive,
 )
 
-from .collection import add_collection_options, label
+from .collection import add_collection_options, label, refuse_collection_options
 from .model_options import add_model_options, add_run_options, choose_model
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--save',
         nargs='+',
         type=kind,
-        default=SAVED,
         metavar='KIND',
         help=f'what to write, of {", ".join(KINDS)} (default: {" ".join(SAVED)})',
     )
@@ -111,6 +110,8 @@ def run(args: argparse.Namespace) -> None:
     if args.manifest is not None:
         label(args)
         return
+    refuse_collection_options(args)
+    args.save = args.save or SAVED
     if not args.texts:
         raise UsageError('give a video and expressions, or --manifest (see r2vos predict --help)')
     with messages_on_stderr(args.json):

@@ -123,14 +123,15 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     """Give a temporary path to write to, and move it to ``path`` if the block succeeds.
 
     Folders are made as needed. The temporary path is beside ``path`` and keeps its suffix, by which
-    libraries choose formats. It is removed if the block raises.
+    libraries choose formats. It is removed if the block raises. No other process has its name, not
+    even one of another machine that shares the disk.
 
     Raises:
         DiskFullError: the disk or the quota is full; ``path`` is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    temporary = _temporary(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -143,6 +144,11 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    token = secrets.token_hex(4)  # process ids of machines may be equal
+    return path.with_name(f'.{path.stem}.{token}.{os.getpid()}.tmp{path.suffix}')
 
 
 def _mount_point(path: Path) -> Path:
@@ -179,14 +185,26 @@ def remove_own_folder(folder: PathLike, *patterns: str) -> None:
 
 
 def process_is_alive(pid: int) -> bool:
-    """Return whether a process of this machine runs."""
+    """Return whether a process of this machine runs.
+
+    One that has ended, but whose parent has not asked how, does not run. If the parent is dead, it
+    may stay so for ever in containers, whose first process often does not ask.
+    """
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass
-    return True
+    return (process_fields(pid) or 'R')[0] not in 'ZX'
+
+
+def process_fields(pid: int) -> list[str]:
+    """Return what Linux tells of a process after its name, state first; empty if unknown."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except OSError:
+        return []
 
 
 def write_atomically(data: bytes | str, path: PathLike) -> None:
@@ -205,8 +223,7 @@ def write_if_absent(data: str, path: PathLike) -> bool:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    token = secrets.token_hex(8)  # process ids of machines may be equal
-    temporary = path.with_name(f'.{path.stem}.{token}.{os.getpid()}.tmp{path.suffix}')
+    temporary = _temporary(path)
     try:
         temporary.write_text(data, encoding='utf-8')
         os.link(temporary, path)

@@ -54,10 +54,17 @@ def _end_after(parent: int) -> None:
     os._exit(1)
 
 
-def start_worker(parent: int | None = None) -> None:
-    """Initialise a worker of a pool: it ends with its parent, which alone handles Ctrl-C."""
+def start_worker(parent: int | None = None, *, ignores_sigterm: bool = False) -> None:
+    """Initialise a worker of a pool: it ends with its parent, which alone handles Ctrl-C.
+
+    Args:
+        parent: see :func:`die_with_parent`.
+        ignores_sigterm: leave SIGTERM, which schedulers send to all processes, to the parent, too;
+            the parent ends this process by SIGKILL.
+    """
     die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, *[signal.SIGTERM] * ignores_sigterm):
+        signal.signal(number, signal.SIG_IGN)
 
 
 # What each process works on, by process number modulo the number of slots; forks share it.

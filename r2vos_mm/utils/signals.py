@@ -21,6 +21,7 @@ _PATIENCE = 10.0
 # What a launcher or scheduler may send to all processes of a training, loader workers included.
 _LEFT_TO_PARENT = ('SIGTERM', 'SIGUSR1', 'SIGUSR2')
 _noting: set[int] = set()
+_listeners: list[Callable[[], object]] = []
 
 
 @contextmanager
@@ -61,6 +62,46 @@ def interrupted_by_signals(
         for number, handler in before.items():
             if not received:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def told_of_signals(listener: Callable[[], object]) -> Iterator[None]:
+    """Call ``listener`` when the first signal comes that ends a block of this module.
+
+    A thread calls it at once, while the main thread may be blocked until the process is killed.
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
+def left_at_sigterm() -> Iterator[None]:
+    """Leave the block as by Ctrl-C when SIGTERM comes, and then end this process by it.
+
+    This does nothing where SIGTERM is handled already, and outside of the main thread.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        with _watched(partial(_end_in_time, end=lambda number: None, patience=None)):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if received:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
@@ -143,6 +184,8 @@ def _end_in_time(reader: int, *, end: Callable[[int], object], patience: float |
             os.close(reader)
             return
         seen += [number for number in numbers if number in _ENDING and number not in _noting]
+        for listener in _listeners[:] if seen else ():
+            listener()
     end(seen[0])
 
 

@@ -20,6 +20,7 @@ _SECRET_NAME = re.compile(
     re.I,
 )
 _USER_IN_ADDRESS = re.compile(r'://[^/@\s]+:[^/@\s]+@')
+_LOGIN_IN_ADDRESS = re.compile(r'://[^/?#\s]*@')
 _QUERY = re.compile(r'(://[^\s?]+)\?[^\s)\'"]+')
 _NOT_FOUND, _REFUSED, _WORTH_RETRYING = (404, 410), (401, 403), (408, 425, 429)
 _LASTING = (PermissionError, ImportError, NotImplementedError, TypeError, ValueError, LookupError)
@@ -88,15 +89,22 @@ def refuse_secrets(settings: Any, where: str = '') -> None:
 
 
 def without_secrets(text: str) -> str:
-    """Return a message without passwords and queries of addresses, and secrets of the environment.
+    """Return a message without logins and queries of addresses, and secrets of the environment.
 
     The query of a signed address lets anybody read the object.
     """
-    text = _QUERY.sub(r'\1?...', _USER_IN_ADDRESS.sub('://...@', text))
+    text = _QUERY.sub(r'\1?...', _LOGIN_IN_ADDRESS.sub('://...@', text))
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET_NAME.search(name):
             text = text.replace(value, '***')
     return text
+
+
+def public_address(address: str) -> str:
+    """Return an address without login, query and fragment, which may be secrets; paths stay."""
+    if '://' not in address:
+        return address
+    return re.split(r'[?#]', _LOGIN_IN_ADDRESS.sub('://', address), maxsplit=1)[0]
 
 
 def _status(error: BaseException) -> int | None:

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def submit(slurm: Callable[..., str], folder: Path, *options: str, **variables: 
 
 def wait_for_end(slurm: Callable[..., str], job: str) -> str:
     """Wait until a job has ended; return what Slurm says of it."""
-    wait_until(lambda: not slurm('squeue', '-h', '-j', job, '-t', 'PD,R,CG').strip(), 'the end')
+    ends = re.compile('JobState=(COMPLETED|FAILED|CANCELLED|TIMEOUT) ')
+    wait_until(lambda: ends.search(slurm('scontrol', 'show', 'job', job)) is not None, 'the end')
     return slurm('scontrol', 'show', 'job', job)
 
 
@@ -113,9 +115,9 @@ def test_a_job_that_requeues_itself_after_the_signal(
 
 
 def test_a_job_at_its_time_limit(slurm: Callable[..., str], unbroken: dict, tmp_path: Path) -> None:
-    """Steps of 6 seconds take longer than the limit of a minute; the signal comes before."""
-    options = ('--time=1', '--signal=TERM@20')
-    job = submit(slurm, tmp_path / 'run', *options, TOY_SECONDS='6')
+    """Twelve steps of 9 seconds take longer than it; the signal comes up to 90 seconds before."""
+    options = ('--time=2', '--signal=TERM@30')
+    job = submit(slurm, tmp_path / 'run', *options, TOY_SECONDS='9')
     check_end(slurm, job, tmp_path / 'run', unbroken)
 
 

@@ -98,3 +98,45 @@ def test_workers_end_by_their_parent_and_by_no_other_process() -> None:
     time.sleep(0.3)
     assert is_alive(int(worker))
     assert process.communicate('\n', timeout=10)[0] == '0\n'
+
+
+def test_a_listener_is_told_while_the_process_is_blocked() -> None:
+    """Once or more; it is not called after its block."""
+    process, _ = started(
+        'import ctypes\nlibrary, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)\n'
+        'with ended_by_signals(lambda: "stopped"):\n'
+        '    with told_of_signals(lambda: print("late", flush=True)): pass\n'
+        '    with told_of_signals(lambda: print("told", flush=True)):\n'
+        '        print("ready", flush=True)\n'
+        '        library.pthread_mutex_lock(lock); library.pthread_mutex_lock(lock)'
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == 'told\n'
+    process.kill()
+    assert 'late' not in process.communicate(timeout=5)[0]
+
+
+def test_sigterm_ends_a_process_after_its_block() -> None:
+    process, _ = started(
+        'try:\n    with left_at_sigterm():\n'
+        '        try:\n            print("ready", flush=True); time.sleep(60)\n'
+        '        finally:\n            print("left", flush=True)\n'
+        'finally:\n    print("never", flush=True)'
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10) == ('left\n', '')
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_other_handlers_of_sigterm_stay() -> None:
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        with signals.left_at_sigterm():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert received == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with signals.left_at_sigterm():
+        assert callable(signal.getsignal(signal.SIGTERM))
+    assert signal.getsignal(signal.SIGTERM) == before == signal.SIG_DFL

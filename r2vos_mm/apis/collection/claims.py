@@ -13,7 +13,8 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.utils.files import process_is_alive, write_if_absent
+from r2vos_mm.utils.files import atomic_path, process_fields, process_is_alive, write_if_absent
+from r2vos_mm.utils.signals import told_of_signals
 
 BEAT_SECONDS = 15.0
 LOST_SECONDS = 180.0  # more than the time for which network file systems cache attributes
@@ -63,7 +64,8 @@ class Claims:
         beat = threading.Thread(target=self._renew, args=(claim.path, stop), daemon=True)
         beat.start()
         try:
-            yield claim
+            with told_of_signals(claim.expect_end):
+                yield claim
         finally:
             stop.set()
             beat.join()
@@ -122,6 +124,8 @@ class Claims:
 class Claim:
     """A claim that this process holds, and the items at which processes before it died.
 
+    Processes that a signal such as SIGTERM ended, as at a preemption, are not counted.
+
     Args:
         path: its file.
         token: what tells this process from others.
@@ -131,12 +135,20 @@ class Claim:
         self.path, self.token = path, token
         self.item: str | None = None
         self._deaths: dict[str, int] = {}
+        self._lock, self._is_ending, self._is_released = threading.Lock(), False, False
 
     def start(self, item: str) -> int:
         """Note the item that is worked on; return how many processes died while they did."""
         self.item = item
         self.write()
         return self._deaths.get(item, 0)
+
+    def expect_end(self) -> None:
+        """Note that this process has been told to end, which is not the fault of its item."""
+        self._is_ending = True
+        with contextlib.suppress(OSError):
+            if self.is_own():
+                self.write()
 
     def inherit(self, content: dict[str, Any]) -> None:
         """Take over the content of the claim of a dead process."""
@@ -148,14 +160,15 @@ class Claim:
         """Return the content of the file."""
         owner = dict(machine=machine(), pid=os.getpid(), started=_start(os.getpid()))
         owner['token'] = self.token
-        return json.dumps(dict(owner=owner, item=self.item, deaths=self._deaths))
+        item = None if self._is_ending else self.item
+        return json.dumps(dict(owner=owner, item=item, deaths=self._deaths))
 
     def write(self) -> None:
         """Write the file, in place of that of another process if there is one."""
-        self.path.parent.mkdir(exist_ok=True)
-        temporary = self.path.with_name(f'.{self.path.stem}.{self.token}.{os.getpid()}.tmp')
-        temporary.write_text(self.content(), encoding='utf-8')
-        os.replace(temporary, self.path)
+        with self._lock:
+            if not self._is_released:
+                with atomic_path(self.path) as temporary:
+                    temporary.write_text(self.content(), encoding='utf-8')
 
     def is_own(self) -> bool:
         """Return whether the file is of this process."""
@@ -165,8 +178,10 @@ class Claim:
 
     def release(self) -> None:
         """Remove the file."""
-        if self.is_own():
-            self.path.unlink(missing_ok=True)
+        with self._lock:
+            self._is_released = True
+            if self.is_own():
+                self.path.unlink(missing_ok=True)
 
 
 def machine() -> str:
@@ -184,15 +199,9 @@ def _runs(owner: dict[str, Any]) -> bool:
 
 
 def _start(pid: int) -> str | None:
-    """Return when a process started, None if unknown: numbers of processes are used again.
-
-    It is 'ended' for a process whose parent has not asked how it ended. Those whose parent is dead
-    may stay so for ever in containers, whose first process often does not ask.
-    """
-    with contextlib.suppress(OSError, IndexError):
-        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-        return 'ended' if fields[0] in 'ZX' else fields[19]
-    return None
+    """Return when a process started, None if unknown: numbers of processes are used again."""
+    fields = process_fields(pid)
+    return fields[19] if len(fields) > 19 else None
 
 
 def _read(path: Path) -> dict[str, Any]:

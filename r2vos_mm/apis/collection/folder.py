@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class CollectionFolder:
         self.folder, self.jobs = Path(folder), jobs
         self.claims = Claims(self.folder / 'claims', **claims)
         self.tasks: list[Task] = []
-        self._open: list[Unit] = []
+        self._open: deque[Unit] = deque()
         self._failed: dict[str, int] = {}
         for name in (ROWS, 'parts'):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,8 @@ class CollectionFolder:
         _check(self.folder, content, json.loads(json.dumps(settings)))
         spans = ([*task[:3], [tuple(span) for span in task[3]]] for task in content['tasks'])
         self.tasks = [Task(*task) for task in spans]
-        self._open = list(units_of(self.tasks))
+        done = self.done()
+        self._open = deque(unit for unit in units_of(self.tasks) if not _is_among(unit, done))
 
     def is_begun(self) -> bool:
         """Return whether settings and tasks are written."""
@@ -95,23 +97,26 @@ class CollectionFolder:
         While others do all that is left, this waits: it may have to take over what they leave.
         """
         wait = _WAIT_SECONDS
-        while True:
-            done = self.done()
-            self._open = [u for u in self._open if not self._is_done(u, done)]
-            if not self._open:
-                yield None
-                return
-            claimed = self.claims.names()
-            for unit in self._open:
-                is_ready = done.issuperset(unit.needs())
-                if not is_ready or (unit.name in claimed and not self.claims.is_free(unit.name)):
+        while self._open:
+            claimed, passed = self.claims.names(), []
+            # Each unit is looked at until it is done, and those that others do at each call.
+            while self._open:
+                unit = self._open.popleft()
+                if self.is_done(unit):
+                    continue
+                passed.append(unit)
+                is_taken = unit.name in claimed and not self.claims.is_free(unit.name)
+                if is_taken or not all(self._part(name).is_file() for name in unit.needs()):
                     continue
                 with self.claims.claim(unit.name) as claim:
-                    if claim is not None and not self._is_done(unit, self.done_now(unit)):
+                    if claim is not None and not self.is_done(unit):
+                        self._open.extendleft(reversed(passed))
                         yield unit, claim
                         return
+            self._open.extend(passed)
             time.sleep(wait)
             wait = min(1.5 * wait, _LONGEST_WAIT)
+        yield None
 
     def done(self) -> set[str]:
         """Return the names of all units that are done."""
@@ -121,12 +126,12 @@ class CollectionFolder:
     def num_left(self) -> int:
         """Return the number of units that are not done."""
         done = self.done()
-        return sum(not self._is_done(unit, done) for unit in units_of(self.tasks))
+        return sum(not _is_among(unit, done) for unit in units_of(self.tasks))
 
-    def done_now(self, unit: Unit) -> set[str]:
-        """Return the names of the unit and its shard as far as they are done."""
-        files = (self._part(unit.name), self._rows(unit.task.shard))
-        return {path.stem for path in files if path.is_file()}
+    def is_done(self, unit: Unit) -> bool:
+        """Return whether a unit is done, or its whole shard, whose parts are removed."""
+        is_part = unit.span is not None and self._part(unit.name).is_file()
+        return is_part or self._rows(unit.task.shard).is_file()
 
     def write_part(self, unit: Unit, content: dict[str, Any]) -> None:
         """Write what was found in a span."""
@@ -161,12 +166,17 @@ class CollectionFolder:
         write_json(path.with_suffix('.json'), dict(counts=counts, failures=failures), indent=None)
         lines = (json.dumps(r, ensure_ascii=False, separators=(',', ':')) + '\n' for r in rows)
         write_atomically(''.join(lines), path)
+        self._failed[path.stem] = len(failures)
         for name in Unit(task).needs():
             self._part(name).unlink(missing_ok=True)
 
-    def num_failed(self) -> int:
-        """Return the number of failures in finished shards."""
-        for path in (self.folder / ROWS).glob('[!.]*.jsonl'):
+    def num_failed(self, *, of_others: bool = True) -> int:
+        """Return the number of failures in finished shards.
+
+        Args:
+            of_others: look for shards that other processes have finished since the last call.
+        """
+        for path in (self.folder / ROWS).glob('[!.]*.jsonl') if of_others else ():
             if path.stem not in self._failed:
                 content = read_json(path.with_suffix('.json'))
                 self._failed[path.stem] = content['counts']['failed']
@@ -197,9 +207,6 @@ class CollectionFolder:
                 remove_temporaries(self.folder / name)
                 (self.folder / name).rmdir()
 
-    def _is_done(self, unit: Unit, done: set[str]) -> bool:
-        return unit.name in done or Unit(unit.task).name in done
-
     def _rows(self, shard: int) -> Path:
         return self.folder / ROWS / f'{shard:06d}.jsonl'
 
@@ -208,6 +215,29 @@ class CollectionFolder:
 
     def _part(self, name: str) -> Path:
         return self._parts() / f'{name}.json'
+
+
+class Seldom:
+    """Tell when to look at a folder again: so seldom that looks take a small share of the time."""
+
+    def __init__(self, share: float = 0.05) -> None:
+        self._share, self._due = share, 0.0
+
+    def is_due(self) -> bool:
+        """Return whether to look now."""
+        return time.monotonic() >= self._due
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[None]:
+        """Measure the look that the block takes."""
+        start = time.monotonic()
+        yield
+        now = time.monotonic()
+        self._due = now + (now - start) / self._share
+
+
+def _is_among(unit: Unit, done: set[str]) -> bool:
+    return unit.name in done or Unit(unit.task).name in done
 
 
 def _counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -111,9 +111,9 @@ class VideoLabeller:
         """
         filled = [(span, part) for span, part in zip(spans, parts, strict=True) if part]
         if not filled:
-            raise DataFileError(f'{job.video} has no frame in {list(spans[0])}: check its span')
+            raise DataFileError(f'{job.shown} has no frame in {list(spans[0])}: check its span')
         if len({tuple(part['size']) for _, part in filled}) > 1:
-            raise DataFileError(f'{job.video} has frames of several sizes: one video has one size')
+            raise DataFileError(f'{job.shown} has frames of several sizes: one video has one size')
         windows = [_evidence(window) for _, part in filled for window in part['windows']]
         evidence, config = sum(windows[1:], start=windows[0]), self.model.test_cfg
         queries = evidence.best_queries().tolist()
@@ -125,7 +125,7 @@ class VideoLabeller:
         found = consensus >= config.gate_threshold
         records = mask_records(
             [_Codes(parts, p) for p in range(len(queries))],
-            video=job.video,
+            video=job.shown,
             texts=checked_sentences(job.texts),
             frames=[name for part in parts for name in part['frames']],
             size=parts[0]['size'],

@@ -15,6 +15,7 @@ from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.files import PathLike, check_regular, is_side_file
 from r2vos_mm.utils.images import IMAGE_SUFFIXES
+from r2vos_mm.utils.storage_faults import public_address
 
 Span = tuple[int, int | None]  # first frame and that after the last, None for the end
 
@@ -47,9 +48,14 @@ class Job(NamedTuple):
         # Not a Path, which drops './': the names '0' and '-' alone are a camera and standard input.
         return self.video if '://' in self.video else os.path.join(self.folder or '.', self.video)
 
+    @property
+    def shown(self) -> str:
+        """The video as it is written: an address has no login and no query, which may be secret."""
+        return public_address(self.video)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the row of a manifest in any folder."""
-        video = self.video if '://' in self.video else str(Path(self.path).absolute())
+        """Return the row of a manifest in any folder; see :attr:`shown`."""
+        video = self.shown if '://' in self.video else str(Path(self.path).absolute())
         row = dict(id=self.id, video=video, expressions=list(self.texts))
         return row if self.span is None else {**row, 'span': list(self.span)}
 
@@ -85,10 +91,13 @@ def read_manifest(path: PathLike, texts: Sequence[str] = ()) -> list[Job]:
 
 
 def digest(jobs: Iterable[Job]) -> str:
-    """Return a hash of all that rows depend on, whatever the folder of the manifest."""
+    """Return a hash of all that rows depend on, whatever the folder of the manifest.
+
+    Addresses that are signed again are the same.
+    """
     state = hashlib.sha256()
     for job in jobs:
-        state.update(repr((job.id, job.video, job.texts, job.span)).encode())
+        state.update(repr((job.id, job.shown, job.texts, job.span)).encode())
     return state.hexdigest()
 
 

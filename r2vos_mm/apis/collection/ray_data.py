@@ -62,7 +62,7 @@ class BatchLabeller:
         try:
             return [{**row, 'error': None} for row in self.worker.rows_of(job)]
         except VideoError as error:
-            return [dict(id=job.id, video=job.video, error=str(error))]
+            return [dict(id=job.id, video=job.shown, error=str(error))]
 
 
 def schema() -> pyarrow.Schema:

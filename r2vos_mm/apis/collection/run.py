@@ -18,8 +18,10 @@ from r2vos_mm.engine.model_index import DEFAULT_MODEL
 from r2vos_mm.utils.cli import Progress, UsageError, UserError, check_writable, user_message
 from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.processes import start_worker
+from r2vos_mm.utils.signals import left_at_sigterm
+from r2vos_mm.utils.storage_faults import without_secrets
 
-from .folder import CollectionFolder
+from .folder import CollectionFolder, Seldom
 from .plan import MAX_FRAMES, SHARD_FRAMES, Unit
 from .work import CollectionRun, Labeller, TooManyFailuresError
 
@@ -91,22 +93,8 @@ def label_collection(
     limits = dict(max_frames=max_frames, shard_frames=shard_frames, max_failures=max_failures)
     run = CollectionRun(Path(manifest), Path(out_dir), build, texts, **limits)
     check_writable(out_dir, what='out_dir', is_folder=True)
-    folder = run.folder()
-    try:
-        if engine == 'ray':
-            from .ray_data import run_on_ray
-
-            run_on_ray(run, folder, actors=processes, show_progress=show_progress)
-        elif engine == 'local' and processes > 1:
-            _run_processes(run, folder, processes, show_progress=show_progress)
-        else:
-            rank = _rank(engine)
-            folder = _run_here(run, show_progress=show_progress and rank == 0)
-    except TooManyFailuresError:
-        folder.load()
-        folder.finish()
-        raise
-    return folder.finish()
+    with left_at_sigterm():
+        return _run(run, engine, processes, show_progress=show_progress)
 
 
 class CollectionProgress(Progress):
@@ -156,6 +144,25 @@ class CollectionProgress(Progress):
         )
 
 
+def _run(run: CollectionRun, engine: str, processes: int, *, show_progress: bool) -> dict[str, Any]:
+    folder = run.folder()
+    try:
+        if engine == 'ray':
+            from .ray_data import run_on_ray
+
+            run_on_ray(run, folder, actors=processes, show_progress=show_progress)
+        elif engine == 'local' and processes > 1:
+            _Processes(run, folder, processes, show_progress=show_progress).work()
+        else:
+            rank = _rank(engine)
+            folder = _run_here(run, show_progress=show_progress and rank == 0)
+    except TooManyFailuresError:
+        folder.load()
+        folder.finish()
+        raise
+    return folder.finish()
+
+
 def _rank(engine: str) -> int:
     """Return the number of this process among those of the launcher."""
     if engine == 'local':
@@ -179,11 +186,13 @@ def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
     if not active:
         yield
         return
-    progress, stop = CollectionProgress(folder), threading.Event()
+    progress, stop, seldom = CollectionProgress(folder), threading.Event(), Seldom()
 
     def watch() -> None:
         while not stop.wait(_LOOK_SECONDS):
-            progress.look()
+            if seldom.is_due():
+                with seldom.look():
+                    progress.look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -195,65 +204,92 @@ def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
         progress.look()
 
 
-def _run_processes(
-    run: CollectionRun, folder: CollectionFolder, count: int, *, show_progress: bool
-) -> None:
-    """Run workers in processes of this machine; start one again that died.
+class _Processes:
+    """Workers in processes of this machine; one that dies is started again.
 
-    Raises:
-        UserError: what a worker raised, or workers die without finishing anything.
+    Args:
+        run: what each of them is given.
+        folder: its folder.
+        count: number of processes.
+        show_progress: whether to show the progress of all of them.
     """
-    context = multiprocessing.get_context('spawn')
-    errors = context.SimpleQueue()
 
-    def start(number: int) -> Any:
-        process = context.Process(target=_work, args=(run, number, count, errors, os.getpid()))
+    def __init__(
+        self, run: CollectionRun, folder: CollectionFolder, count: int, *, show_progress: bool
+    ) -> None:
+        self.run, self.folder, self.count, self.show_progress = run, folder, count, show_progress
+        self._context = multiprocessing.get_context('spawn')
+        self._errors = self._context.SimpleQueue()
+        self._is_new, self._progress = not folder.is_begun(), None
+        self._num_done = self._deaths = 0
+        self._seldom = Seldom()
+
+    def work(self) -> None:
+        """Run until all is done.
+
+        Raises:
+            UserError: what a worker raised, or workers die without finishing anything.
+        """
+        self._look()
+        workers = [self._start(number) for number in range(self.count)]
+        is_done = False
+        try:
+            while any(worker.is_alive() for worker in workers) or not is_done:
+                time.sleep(_LOOK_SECONDS)
+                if self._seldom.is_due() or self._deaths > _MAX_DEATHS:
+                    self._look()
+                self._raise_errors()
+                is_done |= any(worker.exitcode == 0 for worker in workers)
+                for number, worker in enumerate(workers):
+                    if worker.exitcode and not is_done:
+                        self._deaths, workers[number] = self._deaths + 1, self._start(number)
+            self._look()
+        finally:
+            self._stop(workers)
+        self.folder.load()
+
+    def _start(self, number: int) -> Any:
+        arguments = (self.run, number, self.count, self._errors, os.getpid())
+        process = self._context.Process(target=_work, args=arguments)
         process.start()
         return process
 
-    is_new, progress, num_done, deaths, is_done = not folder.is_begun(), None, 0, 0, False
-    if show_progress and not is_new:
-        folder.load()
-        progress = CollectionProgress(folder)
-    workers = [start(number) for number in range(count)]
-    try:
-        while any(worker.is_alive() for worker in workers) or not is_done:
-            time.sleep(_LOOK_SECONDS)
-            if not errors.empty():
-                kind, message = errors.get()
-                raise kind(message)
-            if progress is None and show_progress and folder.is_begun():
-                folder.load()
-                progress = CollectionProgress(folder, is_new=is_new)
-            if progress is not None:
-                progress.look()
-            if (now := len(folder.done())) > num_done:
-                num_done, deaths = now, 0
-            is_done |= any(worker.exitcode == 0 for worker in workers)
-            for number, worker in enumerate(workers):
-                if worker.exitcode and not is_done:
-                    deaths, workers[number] = deaths + 1, start(number)
-            if deaths > _MAX_DEATHS:
-                raise UserError(
-                    f'{deaths} processes died one after the other. The system may have run out of '
-                    'memory: try fewer processes, and see the kernel log (dmesg)'
-                )
-        if progress is not None:
-            progress.look()
-    finally:
+    def _look(self) -> None:
+        """Look at what is done, and show it."""
+        if not self.folder.is_begun():
+            return
+        with self._seldom.look():
+            if (now := len(self.folder.done())) > self._num_done:
+                self._num_done, self._deaths = now, 0
+            if self._progress is None and self.show_progress:
+                self.folder.load()
+                self._progress = CollectionProgress(self.folder, is_new=self._is_new)
+            if self._progress is not None:
+                self._progress.look()
+
+    def _raise_errors(self) -> None:
+        if not self._errors.empty():
+            kind, message = self._errors.get()
+            raise kind(message)
+        if self._deaths > _MAX_DEATHS:
+            raise UserError(
+                f'{self._deaths} processes died one after the other. The system may have run out '
+                'of memory: try fewer processes, and see the kernel log (dmesg)'
+            )
+
+    def _stop(self, workers: Sequence[Any]) -> None:
         stopped = [worker.pid for worker in workers if worker.is_alive()]
         for worker in workers:
             worker.kill()
         for worker in workers:
             worker.join()
         # Not the fault of their videos: the next run must not count them as deaths at these.
-        folder.claims.remove_of(stopped)
-    folder.load()
+        self.folder.claims.remove_of(stopped)
 
 
 def _work(run: CollectionRun, number: int, count: int, errors: Any, parent: int) -> None:
-    """Work in a process of :func:`_run_processes`."""
-    start_worker(parent)
+    """Work in a process of :class:`_Processes`."""
+    start_worker(parent, ignores_sigterm=True)
     os.environ['LOCAL_RANK'] = str(number)
     if 'torch' in sys.modules and 'OMP_NUM_THREADS' not in os.environ:
         sys.modules['torch'].set_num_threads(max(1, (os.cpu_count() or 1) // count))
@@ -263,7 +299,8 @@ def _work(run: CollectionRun, number: int, count: int, errors: Any, parent: int)
         errors.put((TooManyFailuresError, str(error)))
     except Exception as error:
         message = user_message(error)
-        errors.put((UserError, message) if message else (RuntimeError, traceback.format_exc()))
+        message, kind = (message, UserError) if message else (traceback.format_exc(), RuntimeError)
+        errors.put((kind, without_secrets(message)))
     else:
         return
     sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 from r2vos_mm.utils.cli import UserError, one_line, user_message
 from r2vos_mm.utils.files import DiskFullError
+from r2vos_mm.utils.storage_faults import without_secrets
 
 from .claims import Claim
-from .folder import CollectionFolder
+from .folder import CollectionFolder, Seldom
 from .manifest import Job, Span, digest, read_manifest
 from .plan import MAX_FRAMES, SHARD_FRAMES, Unit, plan_tasks
 
@@ -67,7 +69,7 @@ class Worker:
         self, folder: CollectionFolder, labeller: Labeller, max_failures: int | None = None
     ) -> None:
         self.folder, self.labeller, self.max_failures = folder, labeller, max_failures
-        self._faults = 0
+        self._faults, self._seldom = 0, Seldom()
 
     def run(self) -> None:
         """Do units until all are done.
@@ -147,14 +149,17 @@ class Worker:
             self._faults = self._faults + 1 if reason is None else 0
             if self._faults >= _MAX_FAULTS:
                 raise
-            raise VideoError(reason or f'{type(error).__name__}: {one_line(error)}') from error
+            reason = reason or f'{type(error).__name__}: {one_line(error)}'
+            raise VideoError(without_secrets(reason)) from error
         self._faults = 0
         return result
 
     def _check_failures(self) -> None:
         if self.max_failures is None:
             return
-        failed = self.folder.num_failed()
+        is_due = self._seldom.is_due()
+        with self._seldom.look() if is_due else nullcontext():
+            failed = self.folder.num_failed(of_others=is_due)
         if failed > self.max_failures:
             raise TooManyFailuresError(
                 f'{failed} videos failed, more than the {self.max_failures} allowed: see '

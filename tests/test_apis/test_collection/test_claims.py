@@ -121,3 +121,18 @@ def test_a_folder_that_is_removed_gives_no_claim(tmp_path: Path, monkeypatch) ->
     monkeypatch.setattr(module, 'write_if_absent', removed)
     with Claims(tmp_path).claim('summary') as claim:
         assert claim is None
+
+
+def test_told_to_end(tmp_path: Path) -> None:
+    """The item is not noted any more, so its next owner counts no death; deaths of before stay."""
+    of_dead_process(tmp_path, 'a')
+    claims = Claims(tmp_path)
+    with claims.claim('a') as claim:
+        claim.start('other')
+        claim.expect_end()
+        assert claim.start('clip') == 2
+        left = json.loads(claim.path.read_text())
+        assert (left['item'], left['deaths']) == (None, {'clip': 2})
+    claim.expect_end()
+    claim.write()
+    assert claims.names() == set()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from fake_collection import FAKE_FILE, FakeLabeller
+from small_collection import rows_of
 
 from r2vos_mm.apis.collection.folder import CollectionFolder
 from r2vos_mm.apis.collection.manifest import Job
@@ -18,6 +20,7 @@ from r2vos_mm.apis.collection.plan import Task
 from r2vos_mm.apis.collection.run import label_collection
 from r2vos_mm.apis.collection.work import TooManyFailuresError
 from r2vos_mm.utils.cli import UsageError, UserError
+from r2vos_mm.utils.data_issues import DataFileError
 
 BUILD = partial(FakeLabeller, seconds=0)
 
@@ -145,6 +148,30 @@ def test_video_that_kills_processes_fails(tmp_path: Path) -> None:
     assert json.loads(failures)['error'] == '5 processes died while they segmented it'
 
 
+@pytest.mark.parametrize('processes', [1, 2])
+def test_preemptions_are_not_the_fault_of_a_video(tmp_path: Path, processes: int) -> None:
+    """A scheduler sends SIGTERM to all processes, six times while they work on one video."""
+    manifest = write_manifest(tmp_path, [3])
+    for number in range(6):
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            label(manifest, build=Endless, processes=processes)
+            os._exit(0)
+        wait_for(tmp_path / '0.begun')
+        os.killpg(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM, number
+        (tmp_path / '0.begun').unlink()
+    assert label(manifest)['failed'] == 0
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end, f'{path} does not appear'
+        time.sleep(0.01)
+
+
 class Endless(FakeLabeller):
     """A model that never finishes the first video, and fails at the others."""
 
@@ -199,6 +226,50 @@ def test_progress_counts_all_processes(tmp_path: Path) -> None:
     assert last.startswith('3/3 videos, 1 failed, ')
     assert last.endswith(' s left')
     assert ' videos/s, ' in last
+
+
+def test_torchrun(tmp_path: Path) -> None:
+    """Two real processes give the rows of one; both end well."""
+    manifest = write_manifest(tmp_path, [3, 'broken', 5, 40, 17, 50])
+    label(manifest)
+    line = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=0']
+    line += [str(FAKE_FILE), str(manifest), str(tmp_path / 'two'), '1', 'torchrun']
+    root = FAKE_FILE.parents[2]
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(root), str(FAKE_FILE.parent)])}
+    result = subprocess.run(line, capture_output=True, text=True, env=env)
+    assert result.returncode == 0, result.stderr
+    assert rows_of(tmp_path / 'two') == rows_of(tmp_path / 'out')
+
+
+def test_units_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is listed at the start and at the end, not for each of 40 units."""
+    looks, done = [], CollectionFolder.done
+    monkeypatch.setattr(CollectionFolder, 'done', lambda self: looks.append(1) or done(self))
+    assert label(write_manifest(tmp_path, [3] * 40))['shards'] == 40
+    assert len(looks) == 2
+
+
+def test_secrets_of_addresses_are_not_written(tmp_path: Path) -> None:
+    """Nor in messages; a manifest that is signed again continues."""
+    address = 'https://user:p@ssword@host/a.mp4?X-Amz-Signature=secret#secret'
+    row = dict(id='a', video=address, expressions=['x'])
+    manifest = tmp_path / 'jobs.jsonl'
+    manifest.write_text(json.dumps(row))
+
+    class Refused(FakeLabeller):
+        def label_span(self, job: Job, *_: object) -> dict[str, Any]:
+            raise DataFileError(f'{job.path} cannot be read')
+
+    assert label(manifest, build=Refused)['failed'] == 1
+    written = [path.read_text() for path in (tmp_path / 'out').rglob('*') if path.is_file()]
+    assert len(written) == 5
+    for text in written:
+        assert not any(word in text for word in ('user', 'ssword', 'secret', 'Signature'))
+    [failure] = map(json.loads, (tmp_path / 'out' / 'failures.jsonl').read_text().splitlines())
+    assert failure['video'] == 'https://host/a.mp4'
+    assert failure['error'] == 'https://...@host/a.mp4?... cannot be read'
+    manifest.write_text(json.dumps(row).replace('secret', 'other'))
+    assert label(manifest)['failed'] == 1
 
 
 @pytest.mark.parametrize(('engine', 'name'), [('torchrun', 'RANK'), ('slurm', 'SLURM_PROCID')])

@@ -125,6 +125,14 @@ def test_span_of_a_job(model: nn.Module, video: Path) -> None:
         assert row['consensus'] == record.consensus
 
 
+def test_rows_have_no_secrets_of_addresses(video: Path) -> None:
+    labeller = VideoLabeller(toy_model('r2vos_tiny'), frames_per_pass=WINDOW)
+    job = Job('a', f'file://user:secret@localhost{video}?signature=secret', ('x',))
+    [row] = rows_of(labeller, job, [(0, None)])
+    assert row['video'] == f'file://localhost{video}'
+    assert 'secret' not in json.dumps(row)
+
+
 def test_video_without_frames(video: Path) -> None:
     labeller = VideoLabeller(toy_model('r2vos_tiny'), frames_per_pass=WINDOW)
     job = Job('a', str(video), ('x',), (30, 40))
