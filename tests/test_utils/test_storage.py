@@ -14,7 +14,13 @@ from r2vos_mm.utils import storage
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import read_bytes, read_text, stems
 from r2vos_mm.utils.storage import StoredPath, as_path, local_file, storage_path
-from r2vos_mm.utils.storage_faults import StorageError, missing, refuse_secrets, without_secrets
+from r2vos_mm.utils.storage_faults import (
+    StorageError,
+    missing,
+    public_address,
+    refuse_secrets,
+    without_secrets,
+)
 
 QUICK = dict(retries=2, wait=0.0, timeout=0.4)
 MEMORY = dict(backend='fsspec', protocol='memory')
@@ -102,7 +108,19 @@ class TestSecrets:
         monkeypatch.setenv('MY_SECRET', SECRET)
         text = f'https://a:b@c/d?X-Amz-Signature=123 failed, {SECRET}'
         assert without_secrets(text) == 'https://...@c/d?... failed, ***'
+        assert without_secrets('https://to@ken@c/d') == 'https://...@c/d'
         assert missing('https://c/d?X-Amz-Signature=123').filename == 'https://c/d?...'
+
+    @pytest.mark.parametrize(
+        ('address', 'shown'),
+        [
+            ('https://a:b@c:80/d@e.mp4?f=/g@h#i', 'https://c:80/d@e.mp4'),
+            ('https://to@ken@c/d', 'https://c/d'),
+            ('videos/what?.mp4', 'videos/what?.mp4'),
+        ],
+    )
+    def test_public_address(self, address: str, shown: str) -> None:
+        assert public_address(address) == shown
 
 
 class Faults:
