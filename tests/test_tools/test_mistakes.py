@@ -90,6 +90,7 @@ MISTAKES = [
         '{none}',
     ),
     ('dataset_converters/veval.py', ('read', '{none}', '--out', '{tmp}/a.json'), '{none}'),
+    ('benchmarks/scaling.py', ('{none}', '--plot', '{tmp}/a.png'), 'numbers {none}'),
     ('benchmarks/storage.py', ('{none}',), '{none} is not a folder'),
     ('benchmarks/score_caricatures.py', ('{none}',), '{none}'),
     ('dataset_converters/check.py', ('mevis', '--data-root', '{none}'), '{none}'),

@@ -202,6 +202,8 @@ class CollectionFolder:
     def _clean(self) -> None:
         """Remove what dead processes left, and the folders that are only needed before the end."""
         self.claims.remove_lost()
+        for path in self._parts().glob('[!.]*.json'):  # of a process that died after its shard
+            path.unlink(missing_ok=True)
         for name in (ROWS, 'claims', 'parts'):
             with contextlib.suppress(OSError):  # not empty, or removed by another process
                 remove_temporaries(self.folder / name)

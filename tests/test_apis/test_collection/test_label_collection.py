@@ -202,6 +202,16 @@ def test_parts_that_another_process_joined(tmp_path: Path) -> None:
     assert folder.read_parts(task) is None
 
 
+def test_parts_that_a_dead_process_left_are_removed(tmp_path: Path) -> None:
+    """It died between the shard and the end of its parts."""
+    manifest = write_manifest(tmp_path, [40])
+    label(manifest, max_frames=4)
+    (tmp_path / 'out' / 'parts').mkdir()
+    (tmp_path / 'out' / 'parts' / '000000.0003.json').write_text('{}')
+    label(manifest, max_frames=4)
+    assert not (tmp_path / 'out' / 'parts').exists()
+
+
 def test_unit_of_a_living_process_is_left_to_it(tmp_path: Path) -> None:
     """Another process gets the next one."""
     folders = [CollectionFolder(tmp_path, [Job(n, n, ('x',), frames=3) for n in 'ab'])]
