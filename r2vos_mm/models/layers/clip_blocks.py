@@ -11,6 +11,7 @@ from r2vos_mm.structures import TextFeatures
 from .attention import MultiheadAttention, attend_few_queries
 from .maps import flatten_padding, resize_padding, to_maps, to_tokens
 from .positions import word_positions
+from .relu_dropout import ReluDropout
 
 
 class ResidualFFN(nn.Module):
@@ -22,8 +23,8 @@ class ResidualFFN(nn.Module):
         self.update_norm = nn.LayerNorm(channels)
         self.ffn = nn.Sequential(
             nn.Linear(channels, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            ReluDropout(dropout),
+            nn.Identity(),  # in the place of dropout, as checkpoints have numbers of layers
             nn.Linear(hidden, channels),
             nn.Dropout(dropout),
         )

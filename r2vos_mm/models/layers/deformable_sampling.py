@@ -1,11 +1,12 @@
 """Sum weighted samples of several maps, with the first kernel that takes the inputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmcv.ops import multi_scale_deform_attn
@@ -47,63 +48,96 @@ def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
     return total.view(batch, heads * channels, -1).transpose(1, 2)
 
 
-def gather_and_sum(
-    value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor, *, with_cp: bool = False
-) -> Tensor:
-    """Do what :func:`sample_and_sum` does in a fifth of its time without gradients, on a CPU.
+def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Do what :func:`sample_and_sum` does in less time and memory, on a CPU in float32.
 
     A query is the sum of the four cells around each of its samples, a bag of weighted rows of the
-    values. The batch is computed element by element, which ``with_cp`` also recomputes one by one.
+    values. Only the inputs are kept for the backward pass.
     """
     layout = _layout(tuple(shapes), value.shape[2], weights.shape[-1], value.device)
     if torch.is_grad_enabled():
         # Rounded as by grid_sample: slopes jump at cells, on which all samples lie at first.
         locations = (2 * locations - 1 + 1) / 2
-    elements = zip(value, locations.flatten(2), weights.flatten(2), strict=True)
-    return torch.stack([recompute(_gather, x, shapes, layout, when=with_cp) for x in elements])
+    return _GatherAndSum.apply(value, locations.flatten(2), weights.flatten(2), shapes, layout)
 
 
-def _gather(inputs: Sequence[Tensor], shapes: Shapes, layout: '_Layout') -> Tensor:
-    """Sum the cells of one element of the batch, some queries at a time without gradients.
+class _GatherAndSum(torch.autograd.Function):
+    """Sum the cells around samples, some queries at a time, which fit into the cache of a core.
 
-    What these take fits into the cache of a core.
-    """
-    rows, *samples = inputs
-    table, queries = _with_borders(rows, shapes), 512
-    if torch.is_grad_enabled():
-        queries = max(len(samples[0]), 1)
-    summed = []
-    for some in zip(*(x.split(queries) for x in samples), strict=True):
-        index, share = layout.corners(*some)
-        summed.append(_SumOfRows.apply(table, index, share))
-    return torch.cat(summed).view(-1, rows[0].numel())
-
-
-class _SumOfRows(torch.autograd.Function):
-    """Sum weighted rows of a table; the backward pass of ``embedding_bag`` takes more of all.
-
-    It copies the gradient for each row of each bag at once and sorts the rows.
+    The backward pass of ``embedding_bag`` would copy the gradient for each row of each bag.
     """
 
     @staticmethod
-    def forward(context: Any, table: Tensor, index: Tensor, share: Tensor) -> Tensor:
-        """(R, D) table, (N, K) rows of it and their shares -> (N, D)."""
-        context.save_for_backward(table, index, share)
-        return F.embedding_bag(index, table, per_sample_weights=share, mode='sum')
+    def forward(
+        context: Any,
+        value: Tensor,
+        locations: Tensor,
+        weights: Tensor,
+        shapes: Shapes,
+        layout: '_Layout',
+    ) -> Tensor:
+        """(B, S, H, D), (B, Q, N * 2) and (B, Q, N), see :class:`_Layout`, -> (B, Q, H * D)."""
+        context.save_for_backward(value, locations, weights)
+        context.shapes, context.layout = shapes, layout
+        summed = []
+        for rows, *samples in zip(value, locations, weights, strict=True):
+            table = _with_borders(rows, shapes)
+            for some in _parts(*samples):
+                index, share = layout.corners(*some)
+                bags = F.embedding_bag(index, table, per_sample_weights=share, mode='sum')
+                summed.append(bags.view(len(some[0]), -1))
+        return torch.cat(summed).view(*weights.shape[:2], -1)
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
-        """Return the gradients of the table and the shares, some bags at a time."""
-        table, *inputs = context.saved_tensors
-        of_table, of_shares = torch.zeros_like(table), []
-        for index, share, some in zip(*(x.split(128) for x in (*inputs, gradient)), strict=True):
-            with torch.autocast(gradient.device.type, enabled=False):
-                of_shares.append((F.embedding(index, table) @ some[..., None]).squeeze(-1))
-            rows = (share[..., None] * some[:, None]).flatten(0, 1)
-            places = index.flatten().long()[:, None].expand_as(rows)
-            of_table.scatter_add_(0, places, rows)
-        return of_table, None, torch.cat(of_shares)
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of values, locations and weights."""
+        shapes, elements = context.shapes, zip(*context.saved_tensors, gradient, strict=True)
+        with torch.autocast(gradient.device.type, enabled=False):
+            found = [_gradients(*element, shapes, context.layout) for element in elements]
+        return (*(torch.stack(x) for x in zip(*found, strict=True)), None, None)
+
+
+def _gradients(
+    rows: Tensor,
+    locations: Tensor,
+    weights: Tensor,
+    gradient: Tensor,
+    shapes: Shapes,
+    layout: '_Layout',
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of one element's rows, locations and weights."""
+    table, gradient = _with_borders(rows, shapes), gradient.contiguous()
+    of_locations, of_weights, indices, shares = [], [], [], []
+    for *samples, some in _parts(locations, weights, gradient):
+        index, share = layout.corners(*samples)
+        bags = zip(index.split(64), some.view(len(index), -1, 1).split(64), strict=True)
+        of_shares = torch.cat([F.embedding(x, table) @ y for x, y in bags]).squeeze(-1)
+        of_location, of_weight = layout.gradients(*samples, of_shares)
+        of_locations.append(of_location)
+        of_weights.append(of_weight)
+        indices.append(index)
+        shares.append(share)
+    of_table = _sum_by_row(torch.cat(indices), torch.cat(shares), gradient, len(table))
+    of_rows = _without_borders(of_table, rows, shapes)
+    return of_rows, torch.cat(of_locations), torch.cat(of_weights)
+
+
+def _sum_by_row(index: Tensor, share: Tensor, gradient: Tensor, num_rows: int) -> Tensor:
+    """Add the gradient of each bag to its rows: (N, K) rows and shares -> (num_rows, D).
+
+    SciPy's sparse product takes a seventh of the time of ``scatter_add`` in one thread.
+    """
+    from scipy.sparse import csc_array
+
+    ends = np.arange(0, index.numel() + 1, index.shape[1], dtype=np.int32)
+    shares = share.flatten().numpy(), index.flatten().numpy(), ends
+    matrix = csc_array(shares, shape=(num_rows, len(index)))
+    return torch.from_numpy(matrix @ gradient.view(len(index), -1).numpy())
+
+
+def _parts(*samples: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(x.split(512) for x in samples), strict=True)
 
 
 def _with_borders(rows: Tensor, shapes: Shapes) -> Tensor:
@@ -115,6 +149,14 @@ def _with_borders(rows: Tensor, shapes: Shapes) -> Tensor:
     levels = [x.unflatten(0, shape) for x, shape in zip(levels, shapes, strict=True)]
     bordered = torch.cat([F.pad(x, (0, 0, 1, 2, 1, 2)).flatten(0, 1) for x in levels])
     return bordered.view(-1, rows.shape[-1])
+
+
+def _without_borders(table: Tensor, rows: Tensor, shapes: Shapes) -> Tensor:
+    """Undo :func:`_with_borders`."""
+    bordered = [(h + 3, w + 3) for h, w in shapes]
+    levels = table.view(-1, rows[0].numel()).split([h * w for h, w in bordered])
+    levels = [x.unflatten(0, shape) for x, shape in zip(levels, bordered, strict=True)]
+    return torch.cat([x[1:-2, 1:-2].flatten(0, 1) for x in levels]).view_as(rows)
 
 
 @dataclass(frozen=True)
@@ -140,19 +182,44 @@ class _Layout:
         Returns:
             Two tensors (Q * heads, 4 * levels * points).
         """
-        places = (locations * self.extents - 0.5).clamp(min=-1)
-        places = torch.minimum(places, self.extents)
-        low = places.detach().floor()
-        x, y = low.unflatten(-1, (-1, 2)).unbind(-1)
-        cell = torch.addcmul(self.first + self.heads * x, y, self.pitch).int()
+        low, x, y = self._split(locations)
+        column, line = low.unflatten(-1, (-1, 2)).unbind(-1)
+        cell = torch.addcmul(self.first + self.heads * column, line, self.pitch).int()
         below = cell + self.pitch.int()
-        x, y = (places - low).unflatten(-1, (-1, 2)).unbind(-1)
         lower = weights * y
         upper = weights - lower
         upper_right, lower_right = upper * x, lower * x
         rows = cell, cell + self.heads, below, below + self.heads
         shares = upper - upper_right, upper_right, lower - lower_right, lower_right
         return self._by_head(rows), self._by_head(shares)
+
+    def gradients(
+        self, locations: Tensor, weights: Tensor, of_shares: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the gradients of locations and weights from that of the shares.
+
+        Arguments and results have the shapes of the arguments and results of :meth:`corners`.
+        """
+        _, x, y = self._split(locations)
+        corners = of_shares.unflatten(-1, (4, -1)).unbind(1)
+        upper_left, upper_right, lower_left, lower_right = (z.reshape_as(weights) for z in corners)
+        upper, lower = (
+            torch.lerp(upper_left, upper_right, x),
+            torch.lerp(lower_left, lower_right, x),
+        )
+        of_x = torch.lerp(upper_right - upper_left, lower_right - lower_left, y)
+        slopes = torch.stack([of_x, lower - upper], -1).mul_(weights[..., None]).flatten(-2)
+        # Beyond the last cell of a map, all rows are zeros; before the first one, some are not.
+        slopes *= (locations * self.extents >= -0.5) * self.extents
+        return slopes, torch.lerp(upper, lower, y)
+
+    def _split(self, locations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the first cells (Q, N * 2) and the shares of the next ones in x and y (Q, N)."""
+        places = (locations * self.extents - 0.5).clamp_(min=-1)
+        places = torch.minimum(places, self.extents)
+        low = places.floor()
+        x, y = (places - low).unflatten(-1, (-1, 2)).unbind(-1)
+        return low, x, y
 
     def _by_head(self, corners: Sequence[Tensor]) -> Tensor:
         parts = [x.reshape(len(x) * self.heads, -1) for x in corners]
@@ -282,16 +349,15 @@ def multi_scale_deformable_attention(
     Arguments and result are those of :func:`sample_and_sum`; locations outside of a map sample
     zeros. Compiled models use PyTorch, whose operators the compiler can fuse, and so do all with
     the environment variable ``R2VOS_NO_KERNELS=1``; exported models use :func:`gather_corners`.
-    ``with_cp`` recomputes the samples of PyTorch in the backward pass; kernels keep none.
+    ``with_cp`` recomputes the samples of ``grid_sample`` in the backward pass; others keep none.
     """
     name, inputs = _choose(value, locations, weights), (value, shapes, locations, weights)
     if is_exporting():
         return gather_corners(*inputs)
     if name != 'PyTorch':
         return KERNELS[name].run(*inputs)
-    # Its backward pass takes longer, so that it pays where the forward pass counts more.
-    if (with_cp or not torch.is_grad_enabled()) and _can_gather(value, locations, weights):
-        return gather_and_sum(*inputs, with_cp=with_cp)
+    if _can_gather(value, locations, weights):
+        return gather_and_sum(*inputs)
     return recompute(KERNELS[name].run, *inputs, when=with_cp)
 
 

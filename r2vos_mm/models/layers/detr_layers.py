@@ -1,19 +1,20 @@
 """Define MMDetection's transformers of DETR and Deformable DETR with our attention."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmdet.models import layers as mmdet
 from mmengine.model import BaseModule, ModuleList
-from torch import Tensor
+from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 
 from .attention import attend_few_queries
 from .deformable_attention import DeformableAttention
 from .recompute import recompute
+from .relu_dropout import ReluDropout
 
 
 class AttentionWithoutWeights(MultiheadAttention):
@@ -63,6 +64,16 @@ class AttentionWithoutWeights(MultiheadAttention):
         return self.attn.out_proj(mixed)
 
 
+class FeedForward(FFN):
+    """MMCV's feed-forward network with ReLU and dropout in one step, see :class:`ReluDropout`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for hidden in self.layers[:-2]:
+            if isinstance(hidden[1], nn.ReLU):
+                hidden[1], hidden[2] = ReluDropout(hidden[2].p), nn.Identity()
+
+
 class _OwnAttention(BaseModule):
     """Base of MMDetection's layers that builds the attention classes of ``attention``.
 
@@ -76,7 +87,7 @@ class _OwnAttention(BaseModule):
         for name, kind in self.attention.items():
             setattr(self, name, kind(**getattr(self, f'{name}_cfg')))
         self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
+        self.ffn = FeedForward(**self.ffn_cfg)
         norms = range(len(self.attention) + 1)
         self.norms = ModuleList(build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in norms)
 

@@ -10,7 +10,6 @@ from r2vos_mm.models.layers.deformable_attention import DeformableAttention
 from r2vos_mm.models.layers.deformable_sampling import (
     KERNELS,
     Kernel,
-    _SumOfRows,
     gather_corners,
     multi_scale_deformable_attention,
     sample_and_sum,
@@ -197,23 +196,18 @@ def test_cores_and_their_gradients_equal_mmcvs(core, queries):
         torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_calls_without_gradients_or_with_recomputation_gather(monkeypatch):
-    called, gather = [], layer.gather_and_sum
-    monkeypatch.setattr(
-        layer, 'gather_and_sum', lambda *x, **y: called.append(y) or gather(*x, **y)
-    )
+def test_float32_is_gathered_and_keeps_only_inputs():
     inputs = (
         torch.rand(1, 6, 1, 2, requires_grad=True),
         [(2, 3)],
         torch.rand(1, 4, 1, 1, 2, 2),
         torch.rand(1, 4, 1, 1, 2),
     )
-    layer.multi_scale_deformable_attention(*inputs)
-    assert not called
-    with torch.no_grad():
-        layer.multi_scale_deformable_attention(*inputs)
-    layer.multi_scale_deformable_attention(*inputs, with_cp=True)
-    assert called == [dict(with_cp=False), dict(with_cp=True)]
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.shape) or x, lambda x: x):
+        output = layer.multi_scale_deformable_attention(*inputs)
+    assert kept == [(1, 6, 1, 2), (1, 4, 4), (1, 4, 2)]
+    assert 'GatherAndSum' in output.grad_fn.name()
 
 
 def test_tables_that_float32_cannot_count_are_not_gathered():
@@ -222,12 +216,10 @@ def test_tables_that_float32_cannot_count_are_not_gathered():
     assert not layer._can_gather(large)
 
 
-def test_gradients_of_summed_rows_are_exact_under_autocast() -> None:
-    """d/d share_k of the sum over (share_k row_k) · g is row_k · g, in float32."""
-    torch.manual_seed(0)
-    table, index = torch.randn(20, 8), torch.randint(20, (5, 4))
-    share = torch.rand(5, 4, requires_grad=True)
-    gradient = torch.randn(5, 8)
+def test_gradients_stay_in_float32_under_autocast():
+    weights, slope = torch.rand(1, 9, 2, 1, 3, requires_grad=True), torch.randn(1, 9, 8)
+    inputs = torch.randn(1, 6, 2, 4), [(2, 3)], torch.rand(1, 9, 2, 1, 3, 2), weights
+    (expected,) = torch.autograd.grad(layer.sample_and_sum(*inputs), weights, slope)
     with torch.autocast('cpu', torch.bfloat16):
-        _SumOfRows.apply(table, index, share).backward(gradient)
-    torch.testing.assert_close(share.grad, (table[index] * gradient[:, None]).sum(-1))
+        (found,) = torch.autograd.grad(layer.gather_and_sum(*inputs), weights, slope)
+    torch.testing.assert_close(found, expected)
