@@ -243,7 +243,7 @@ class VideoSegmentation(ResultExports):
             self.rows(),
             texts=self.texts,
             frame_names=self.frame_names,
-            summary=as_record(self, mask_folders(self)),
+            summary=as_record(self, ''),
         )
 
     def summary(self, *, width: int = 120) -> str:
@@ -290,13 +290,12 @@ def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
     )
 
 
-def mask_folders(result: VideoSegmentation) -> list[str]:
-    """Return the name of each expression's folder of masks."""
-    return exporters.folder_names(result.texts)
+def as_record(result: VideoSegmentation, mask_prefix: str | None) -> dict[str, Any]:
+    """Return the content of ``result.json``: everything but the masks, and their folders.
 
-
-def as_record(result: VideoSegmentation, mask_folders: Sequence[str | None]) -> dict[str, Any]:
-    """Return the content of ``result.json``: everything but the masks, and their folders."""
+    ``mask_prefix`` is what stands before the names of the folders; None if there are none.
+    """
+    folders = exporters.folder_names(result.texts)
     return dict(
         video=result.video,
         size=list(result.masks.shape[-2:]),
@@ -311,7 +310,7 @@ def as_record(result: VideoSegmentation, mask_folders: Sequence[str | None]) -> 
                 score=_rounded(result.scores[p].mean()),
                 scores=_rounded(result.scores[p]),
                 boxes=_rounded(result.boxes[p], 2),
-                masks=mask_folders[p],
+                masks=None if mask_prefix is None else f'{mask_prefix}{folders[p]}',
             )
             for p, text in enumerate(result.texts)
         ],
@@ -347,8 +346,8 @@ def _save_masks(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
 
 
 def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_: Any) -> Path:
-    folders = [f'masks/{name}' if has_masks else None for name in mask_folders(result)]
-    write_json(folder / 'result.json', as_record(result, folders), indent=None)
+    record = as_record(result, 'masks/' if has_masks else None)
+    write_json(folder / 'result.json', record, indent=None)
     return folder / 'result.json'
 
 

@@ -16,7 +16,6 @@ r2vos predict and init_model use what the checkpoint holds, r2vos test only with
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -124,28 +123,20 @@ def csv_logits(path: Path, test_cfg: dict[str, Any]) -> list[PairLogit]:
     """Return the logits of the pairs in a CSV, which was written at the config's temperature.
 
     Raises:
-        UsageError: it is no such CSV, or has no consensus.
+        ValueError: it is no such CSV, or has no consensus.
     """
+    import numpy as np
     from scipy.special import logit
 
     from r2vos_mm.engine.verdict_logits import PairLogit
     from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 
-    try:
-        pairs = read_pairs(path)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    pairs = read_pairs(path)
     if any(pair.consensus is None for pair in pairs):
         raise UsageError(f'{path} has pairs without consensus: the model gives no verdicts')
-    return [
-        PairLogit(
-            pair.pair_id,
-            test_cfg['temperature']
-            * float(logit(min(max(pair.consensus, 1 - _LARGEST), _LARGEST))),
-            pair.is_negative,
-        )
-        for pair in pairs
-    ]
+    consensus = np.clip([pair.consensus for pair in pairs], 1 - _LARGEST, _LARGEST)
+    logits = test_cfg['temperature'] * logit(consensus)
+    return [PairLogit(p.pair_id, float(z), p.is_negative) for p, z in zip(pairs, logits)]
 
 
 def fit(
@@ -196,19 +187,15 @@ def fit(
 
 def store(calibration: Calibration, source: str, target: Path) -> None:
     """Write the checkpoint with the calibration, atomically; a compressed one stays compressed."""
-    import torch
-
     from r2vos_mm.apis.model_loading import read_any
     from r2vos_mm.apis.released_runs import converted
     from r2vos_mm.compat.checkpoint import to_plain
-    from r2vos_mm.converters.publish import compressed, is_compressed
+    from r2vos_mm.converters.publish import archived, compressed, is_compressed
     from r2vos_mm.engine.calibration import add_calibration
     from r2vos_mm.utils.files import write_atomically
 
     content = add_calibration(converted(read_any(source)), calibration)
-    buffer = io.BytesIO()
-    torch.save(to_plain(content), buffer)
-    archive = buffer.getvalue()
+    archive = archived(to_plain(content))
     write_atomically(compressed(archive) if is_compressed(source) else archive, target)
 
 

@@ -92,10 +92,7 @@ def run(args: argparse.Namespace) -> None:
     check_outputs(args, 'csv', 'json')
     check_options(args)
     check_writable(args.out, what='--out', is_folder=True)
-    try:
-        eval_set, given = gate_masks(args)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    eval_set, given = gate_masks(args)
     for problem in (*given.unscored, *given.unread, *given.problems)[:NUM_SHOWN]:
         print(problem)
     values = metric_values(eval_set)

@@ -22,9 +22,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.results import KINDS
+from r2vos_mm.apis.results import KINDS, as_record
 from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
@@ -86,27 +86,19 @@ def checked_input(video: str, texts: Sequence[str]) -> list[FrameStream]:
     """Check expressions and videos, and return the videos, opened.
 
     Raises:
-        UsageError, FileNotFoundError: one of them cannot be used.
+        DataFileError, FileNotFoundError, ValueError: one of them cannot be used.
     """
     from r2vos_mm.apis.inference import checked_sentences
-    from r2vos_mm.datasets import DataFileError
     from r2vos_mm.datasets.io.sources import open_frames, open_sources
 
-    try:
-        checked_sentences(texts)
-        sources = open_sources(video)
-        # One video is read before the model is loaded; of several, each when its turn comes.
-        return [open_frames(sources[0])] if len(sources) == 1 else sources
-    except (DataFileError, ValueError) as error:
-        raise UsageError(str(error)) from error
+    checked_sentences(texts)
+    sources = open_sources(video)
+    # One video is read before the model is loaded; of several, each when its turn comes.
+    return [open_frames(sources[0])] if len(sources) == 1 else sources
 
 
 def run(args: argparse.Namespace) -> None:
-    """Segment, write the files and print the results.
-
-    Raises:
-        UsageError: an option, a video or the model cannot be used.
-    """
+    """Segment, write the files and print the results."""
     if args.manifest is not None:
         label(args)
         return
@@ -115,25 +107,25 @@ def run(args: argparse.Namespace) -> None:
     if not args.texts:
         raise UsageError('give a video and expressions, or --manifest (see r2vos predict --help)')
     with messages_on_stderr(args.json):
-        results, folder = segment(args)
-        for result, target in zip(results, folders_of(results, folder)):
+        results, folders = segment(args)
+        for result, target in zip(results, folders):
             names = [path.name for path in result.save(target, what=args.save, fps=args.fps)]
             if not args.json:
                 print_table(result)
                 print(f'{target}: {", ".join(names)}')
     if args.json:
         for result in results:
-            print(json.dumps(record_of(result, has_masks='masks' in args.save)))
+            print(json.dumps(as_record(result, 'masks/' if 'masks' in args.save else None)))
 
 
-def segment(args: argparse.Namespace) -> tuple[list[VideoSegmentation], Path]:
-    """Segment the videos; return the results and the folder for their files.
+def segment(args: argparse.Namespace) -> tuple[list[VideoSegmentation], list[Path]]:
+    """Segment the videos; return the results and a folder for the files of each.
 
     Raises:
-        UsageError: an option, a video or the model cannot be used.
+        UserError, FileNotFoundError, ValueError: an option, a video or the model cannot be used.
     """
     from r2vos_mm.apis import R2VOSInferencer
-    from r2vos_mm.datasets import DataFileError
+    from r2vos_mm.apis.inferencer import result_folders
 
     note = choose_model(args, args.video)
     sources = checked_input(args.video, args.texts)
@@ -151,25 +143,8 @@ def segment(args: argparse.Namespace) -> tuple[list[VideoSegmentation], Path]:
         cfg_options=cfg_options(args.cfg_options),
     )
     options = dict(texts=args.texts, frames_per_pass=args.frames_per_pass)
-    try:
-        return segmenter(sources, **options)['predictions'], folder
-    except DataFileError as error:
-        raise UsageError(str(error)) from error
-
-
-def folders_of(results: Sequence[VideoSegmentation], folder: Path) -> list[Path]:
-    """Return a folder per result: ``folder`` itself if there is one."""
-    from r2vos_mm.apis.inferencer import result_folders
-
-    return result_folders(folder, [result.video for result in results])
-
-
-def record_of(result: VideoSegmentation, *, has_masks: bool) -> dict[str, Any]:
-    """Return the content of ``result.json``."""
-    from r2vos_mm.apis.results import as_record, mask_folders
-
-    folders = [f'masks/{name}' if has_masks else None for name in mask_folders(result)]
-    return as_record(result, folders)
+    results = segmenter(sources, **options)['predictions']
+    return results, result_folders(folder, [result.video for result in results])
 
 
 def print_table(result: VideoSegmentation) -> None:

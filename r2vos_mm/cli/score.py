@@ -24,12 +24,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from r2vos_mm import __version__
 from r2vos_mm.apis.coco_results import extra_values, score_results
@@ -65,7 +65,6 @@ from r2vos_mm.utils.cli import Progress, UsageError, add_part_option, check_outp
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
-Result = TypeVar('Result')
 COCO_PROTOCOLS = ('a2d', 'refcoco')
 # Protocols with their own input files, which cannot be combined with others.
 FOLDER_SCORERS: dict[str, VideoScorer] = {
@@ -190,7 +189,7 @@ def merge(args: argparse.Namespace) -> Counts:
     """Merge the scores of parts; print and write what one scoring of the whole would."""
     if args.paths or args.part:
         raise UsageError('--merge takes reports only, without PRED, GT and --part')
-    merged = checked(merge_parts, args.merge)
+    merged = merge_parts(args.merge)
     outcome, settings = merged.outcome, merged.settings
     args.missing_is_empty = settings.get('missing_is_empty', False)
     report(outcome, args)
@@ -217,12 +216,12 @@ def compare(args: argparse.Namespace) -> Counts:
             outcome, _ = score_masks(path, args.paths[0], args)
             report(outcome, args)
         else:
-            outcome.pairs = checked(read_pairs, path)
+            outcome.pairs = read_pairs(path)
         sides.append(outcome.pairs)
         num_unread += sum(not pair.is_read for pair in outcome.pairs)
         num_unscored += len(outcome.unscored)
         num_problems += len(outcome.problems)
-    differences = checked(compare_scores, *sides)
+    differences = compare_scores(*sides)
     print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
     return Counts(num_unread, num_unscored, num_problems)
@@ -241,18 +240,18 @@ def score_masks(
     if protocols & set(COCO_PROTOCOLS):
         if args.part:
             raise UsageError(f'--part: {name} is scored from two files in one go')
-        outcome, masks = checked(score_results, pred, gt, args.missing_is_empty)
+        outcome, masks = score_results(pred, gt, args.missing_is_empty)
         return outcome, extra_values(outcome.pairs, masks, name)
     if (pred / 'mask_dict.json').is_file():
         raise UsageError(f'{pred} holds the annotation of MeViS: are PRED and GT swapped?')
     if args.threshold is not None and name in FOLDER_SCORERS:
         raise UsageError(f'--threshold is for masks of foreground, not for the ids of {name}')
     if name in FOLDER_SCORERS:
-        truth, tasks = checked(find_folders, gt)
+        truth, tasks = find_folders(gt)
     else:
-        truth, tasks = checked(find_ground_truth, gt, args.expressions, args.pairs)
+        truth, tasks = find_ground_truth(gt, args.expressions, args.pairs)
     videos = [task.video for task in tasks]
-    tasks = checked(args.part.of, tasks) if args.part else tasks
+    tasks = args.part.of(tasks) if args.part else tasks
     masks = open_predictions(pred, gt, expected_folders(tasks, name))
     has_files = not isinstance(truth, FileGroundTruth)
     if has_files and masks.top().resolve() == truth.files.top().resolve():
@@ -274,9 +273,9 @@ def expected_folders(tasks: list[VideoTask], protocol: str) -> list[list[str]]:
 
 def open_predictions(pred: Path, gt: Path, choices: list[list[str]]) -> MaskFiles:
     """Return the predictions, with the folder that holds the expected ones."""
-    masks = checked(open_masks, pred)
+    masks = open_masks(pred)
     errors: list[str] = []
-    for candidate in (masks, checked(open_masks, gt)) if gt.is_dir() else (masks,):
+    for candidate in (masks, open_masks(gt)) if gt.is_dir() else (masks,):
         for expected in choices:
             try:
                 candidate.find_root(expected)
@@ -375,11 +374,3 @@ def report(outcome: Outcome, args: argparse.Namespace) -> None:
             print(f'  {problem}')
         if len(problems) > NUM_SHOWN:
             print(f'  ... and {len(problems) - NUM_SHOWN} more; --missing FILE lists all')
-
-
-def checked(function: Callable[..., Result], *args: Any) -> Result:
-    """Call ``function`` and convert its ValueErrors to UsageErrors."""
-    try:
-        return function(*args)
-    except ValueError as error:
-        raise UsageError(str(error)) from error

@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from r2vos_mm.apis.build_model import build_model
 from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.utils.cli import add_cfg_options, positive
 
 from .model_options import add_model_options, add_run_options, choose_model
-
-if TYPE_CHECKING:
-    from r2vos_mm.serve import Limits
 
 _MB = 2**20
 
@@ -52,17 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
-def limits_of(args: argparse.Namespace) -> Limits:
-    """Return the limits that options set."""
-    from r2vos_mm.serve import Limits
-
-    return Limits(
-        upload_bytes=args.max_upload_mb * _MB,
-        total_bytes=args.max_total_mb * _MB,
-        frames=args.max_frames,
-    )
-
-
 def run(args: argparse.Namespace) -> None:
     """Build the model and serve the page until Ctrl-C."""
     from r2vos_mm.serve.server import check_installed, listening_socket
@@ -70,14 +55,15 @@ def run(args: argparse.Namespace) -> None:
     check_installed()
     listening_socket(args.host, args.port).close()  # better told before the model is loaded
     note = choose_model(args)
-    from r2vos_mm.serve import ClipStore, find_samples, segment_clip, serve
+    from r2vos_mm.serve import ClipStore, Limits, find_samples, segment_clip, serve
 
     model = build_model(args)
     options = dict(frames_per_pass=args.frames_per_pass, precision=args.precision)
+    sizes = dict(upload_bytes=args.max_upload_mb * _MB, total_bytes=args.max_total_mb * _MB)
+    limits = Limits(**sizes, frames=args.max_frames)
+    samples = find_samples(content_root() / 'configs' / 'samples', args.config)
     serve(
-        ClipStore(
-            limits_of(args), find_samples(content_root() / 'configs' / 'samples', args.config)
-        ),
+        ClipStore(limits, samples),
         lambda clip, texts, on_progress: segment_clip(model, clip, texts, on_progress, **options),
         dict(model=Path(args.config).stem, note=note),
         host=args.host,

@@ -21,12 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2vos_mm.apis.build_model import build_model
-from r2vos_mm.utils.cli import (
-    UsageError,
-    add_cfg_options,
-    check_writable,
-    messages_on_stderr,
-)
+from r2vos_mm.utils.cli import add_cfg_options, check_writable, messages_on_stderr
 
 from .model_options import add_model_options, add_run_options, choose_model
 
@@ -76,22 +71,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def open_parts(args: argparse.Namespace) -> Iterator[StreamPart]:
-    """Build the model and open the stream.
-
-    Raises:
-        UsageError: an option, the source or the model cannot be used.
-    """
+    """Build the model and open the stream."""
     from r2vos_mm.apis.inference import checked_sentences
     from r2vos_mm.apis.streaming import stream_video
-    from r2vos_mm.datasets import DataFileError
     from r2vos_mm.datasets.io.sources import open_stream
 
     note = choose_model(args, args.source)
-    try:
-        checked_sentences(args.texts)
-        source = open_stream(args.source)
-    except (DataFileError, ValueError) as error:
-        raise UsageError(str(error)) from error
+    checked_sentences(args.texts)
+    source = open_stream(args.source)
     if args.out_dir is not None:
         check_writable(args.out_dir, what='--out-dir', is_folder=True)
     if note is not None:

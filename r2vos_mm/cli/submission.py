@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 
 from r2vos_mm.evaluation.submission import LAYOUTS, SubmissionWriter, check_submission
-from r2vos_mm.utils.cli import UsageError, check_outputs
+from r2vos_mm.utils.cli import check_outputs
 from r2vos_mm.utils.files import write_json
 
 
@@ -44,17 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print all problems; the exit status is 1 if there are any."""
     check_outputs(args, 'remaining')
-    try:
-        files = {'expressions': args.expressions, 'videos': args.videos}
-        writer = SubmissionWriter(layout=args.layout, path=args.zip, **files)
-        if args.remaining:
-            write_remaining(writer, args.remaining)
-            return
-        if args.finish:
-            writer.finish()
-        report = check_submission(args.zip, writer.layout, writer.expressions, images=args.images)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    files = {'expressions': args.expressions, 'videos': args.videos}
+    writer = SubmissionWriter(layout=args.layout, path=args.zip, **files)
+    if args.remaining:
+        write_remaining(writer, args.remaining)
+        return
+    if args.finish:
+        writer.finish()
+    report = check_submission(args.zip, writer.layout, writer.expressions, images=args.images)
     print(f'{args.zip}: {report}')
     if not report.is_valid:
         raise SystemExit(1)

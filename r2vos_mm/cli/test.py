@@ -52,7 +52,7 @@ def apply_test_options(cfg: 'Config', args: argparse.Namespace) -> None:
     """Apply the options of the command line to ``cfg``.
 
     Raises:
-        UsageError: The checkpoint does not exist, ``--out`` has an unknown extension, or the test
+        UsageError: the checkpoint does not exist, ``--out`` has an unknown suffix, or the test
             cannot be done in parts.
     """
     cfg.load_from = existing_file(args.checkpoint, what='Checkpoint')
@@ -82,7 +82,7 @@ def write_scores(cfg: 'Config', path: str) -> None:
     """Let the metric write its scores per pair.
 
     Raises:
-        UsageError: The config has no ``JFRMetric``.
+        UsageError: the config has no ``JFRMetric``.
     """
     metrics = jfr_metrics(cfg)
     if not metrics:
@@ -101,7 +101,7 @@ def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:
     """Use the calibration in the checkpoint.
 
     Raises:
-        UsageError: It holds none.
+        UsageError: it holds none.
     """
     from r2vos_mm.compat.checkpoint import load_checkpoint
     from r2vos_mm.engine.calibration import read_calibration, use_calibration
@@ -119,7 +119,7 @@ def test_only_part(cfg: 'Config', args: argparse.Namespace) -> None:
     """Test the videos of ``--part``, in a work folder of its own.
 
     Raises:
-        UsageError: There are no scores to merge, or several data sets.
+        UsageError: there are no scores to merge, or several data sets.
     """
     from r2vos_mm.utils.files import file_sha256
 
@@ -136,30 +136,24 @@ def test_only_part(cfg: 'Config', args: argparse.Namespace) -> None:
     metrics[0].update(csv_path=None, json_path=json_path, scored_with=scored_with)
 
 
-def run_test(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Test and write the files of ``--out``."""
     from mmengine.dist import is_main_process
 
     from r2vos_mm.apis.released_runs import build_released_runner
+    from r2vos_mm.compat.distributed import lost_processes
     from r2vos_mm.engine import DumpPredictions, load_config
     from r2vos_mm.utils.files import write_json
-
-    cfg = load_config(args)
-    apply_test_options(cfg, args)
-    runner = build_released_runner(cfg, training=False)
-    for path in (path for path in args.out if path.endswith('.pkl')):
-        runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=path))
-    metrics = runner.test()
-    if is_main_process():
-        for path in (path for path in args.out if path.endswith('.json')):
-            write_json(path, {key: float(value) for key, value in metrics.items()}, indent=2)
-
-
-def run(args: argparse.Namespace) -> None:
-    """Test, and report processes that are lost."""
-    from r2vos_mm.compat.distributed import lost_processes
     from r2vos_mm.utils.logging import quiet
     from r2vos_mm.utils.processes import loader_workers
 
     with quiet(), loader_workers(), lost_processes():
-        run_test(args)
+        cfg = load_config(args)
+        apply_test_options(cfg, args)
+        runner = build_released_runner(cfg, training=False)
+        for path in (path for path in args.out if path.endswith('.pkl')):
+            runner.test_evaluator.metrics.append(DumpPredictions(out_file_path=path))
+        metrics = runner.test()
+        if is_main_process():
+            for path in (path for path in args.out if path.endswith('.json')):
+                write_json(path, {key: float(value) for key, value in metrics.items()}, indent=2)

@@ -46,7 +46,7 @@ def apply_training_options(cfg: 'Config', args: argparse.Namespace) -> None:
     """Apply the options of the command line to ``cfg``.
 
     Raises:
-        UsageError: An option does not apply to the config, or a file does not exist.
+        UsageError: an option does not apply to the config, or a file does not exist.
     """
     from r2vos_mm.engine.work_folder import choose_start
 
@@ -73,7 +73,7 @@ def use_mixed_precision(cfg: 'Config') -> None:
     GPUs without native bfloat16 use float16 with loss scaling, other devices use float32.
 
     Raises:
-        UsageError: The config has a custom optimizer wrapper.
+        UsageError: the config has a custom optimizer wrapper.
     """
     import torch
 

@@ -28,6 +28,13 @@ def published(checkpoint: Mapping[str, Any], *, dtype: torch.dtype) -> dict[str,
     return dict(state_dict=weights, meta=dict(kept, r2vos_mm=__version__))
 
 
+def archived(content: Mapping[str, Any]) -> bytes:
+    """Return the file that ``torch.save`` writes."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
 def compressed(archive: bytes) -> bytes:
     """Compress the members of a file written by ``torch.save``.
 

@@ -1,5 +1,6 @@
 """Collect problems with the files of a dataset and report them together."""
 
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -93,4 +94,12 @@ class ProblemList:
         if collected is not None:
             collected += self.rows
         elif self.rows:
-            warn(f'{len(self.rows)} problem(s) in {self.source}; the rest is used:\n{self.table()}')
+            warn(self._text())
+
+    def show(self) -> None:
+        """Print the table on stderr if there are problems."""
+        if self.rows:
+            print(self._text(), file=sys.stderr)
+
+    def _text(self) -> str:
+        return f'{len(self.rows)} problem(s) in {self.source}; the rest is used:\n{self.table()}'

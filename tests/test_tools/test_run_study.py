@@ -159,7 +159,7 @@ def test_the_seed_reaches_sampler_and_items(study: Path) -> None:
 
 def test_mistakes_are_named(study: Path) -> None:
     found = run_study.read_study(study)
-    for labels in (['With cycle'], ['with_cycle']):
+    for labels in (['With cycle'], ['with_cycle'], ['with_cycle.py']):
         assert run_study.chosen_names(found, labels) == {'with_cycle'}
     assert run_study.chosen_names(found, None) == {'with_cycle', 'broken'}
     with pytest.raises(UsageError, match=r"no rows \['nobody'\]"):

@@ -110,17 +110,22 @@ def read_study(path: Path) -> dict[str, Any]:
 
 
 def chosen_names(study: Mapping[str, Any], labels: Sequence[str] | None) -> set[str]:
-    """Return the names of the configs selected by labels or config names; None selects all.
+    """Return the names of the selected configs.
+
+    Args:
+        study: what :func:`read_study` returns.
+        labels: labels, names of configs or names of their files; None selects all.
 
     Raises:
         UsageError: A label is in no table.
     """
     names = {row['label']: row['config'].stem for row in study['rows']}
     names |= {name: name for name in names.values()}
-    unknown = sorted(set(labels or ()) - names.keys())
+    files = {f'{name}.py': name for name in names.values()}
+    unknown = sorted(set(labels or ()) - names.keys() - files.keys())
     if unknown:
         raise UsageError(f'the study has no rows {unknown}; it has {", ".join(names)}')
-    return {names[label] for label in (names if labels is None else labels)}
+    return {(names | files)[label] for label in (names if labels is None else labels)}
 
 
 def plan_run(study: Mapping[str, Any], path: Path, seed: int, args: argparse.Namespace) -> Run:
@@ -386,7 +391,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, required=True, help='folder of the study')
     parser.add_argument('--seeds', type=int, nargs='+', help='(default: those of the study file)')
     parser.add_argument(
-        '--only', nargs='+', metavar='LABEL', help='train only these rows (labels or config names)'
+        '--only',
+        nargs='+',
+        metavar='LABEL',
+        help='train only these rows: labels, or names of configs with or without .py',
     )
     parser.add_argument('--processes', type=int, help='processes per run (default: study file)')
     parser.add_argument('--data-root', help='folder of the data set (default: as in the configs)')

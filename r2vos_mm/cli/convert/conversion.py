@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,13 +79,10 @@ def write_converted(args: argparse.Namespace, convert: Callable[[Mapping], Conve
         raise UsageError(f'{args.target} exists; choose another target or add --overwrite')
     check_writable(args.target, what='target')
 
-    import torch
-
+    from r2vos_mm.converters.publish import archived
     from r2vos_mm.engine import read_config
 
     converted = convert(read_config(args.config, needs=['model']).model.to_dict())
     print(converted.report)
-    buffer = io.BytesIO()
-    torch.save(converted.content, buffer)
-    write_atomically(buffer.getvalue(), args.target)
+    write_atomically(archived(converted.content), args.target)
     print(f'Wrote {args.target}.')

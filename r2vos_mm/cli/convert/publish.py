@@ -8,7 +8,6 @@ It is loaded like any other checkpoint.
 """
 
 import argparse
-import io
 from pathlib import Path
 
 from r2vos_mm.utils.cli import UsageError, check_writable
@@ -27,14 +26,13 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from r2vos_mm.compat.checkpoint import read_checkpoint
-    from r2vos_mm.converters.publish import compressed, published
+    from r2vos_mm.converters.publish import archived, compressed, published
 
     check_writable(args.target, what='TARGET')
     checkpoint = read_checkpoint(args.source)
     if 'state_dict' not in checkpoint:
         raise UsageError(f'{args.source} does not contain a state_dict: use a training checkpoint')
-    buffer = io.BytesIO()
-    torch.save(published(checkpoint, dtype=getattr(torch, args.precision)), buffer)
-    content = compressed(buffer.getvalue())
+    content = published(checkpoint, dtype=getattr(torch, args.precision))
+    content = compressed(archived(content))
     write_atomically(content, args.target)
     print(f'wrote {args.target}: {len(content) / 1e6:.1f} MB')

@@ -13,24 +13,15 @@ but do not count.
 import argparse
 import os
 import sys
-from pathlib import Path
 
-from r2vos_mm.data_prep.known_sets import KNOWN_SETS
 from r2vos_mm.utils.cli import UsageError
 
-OTHER = 'other'
+from .named_set import add_named_set, named_set
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument(
-        'name',
-        choices=[*KNOWN_SETS, OTHER],
-        help=f'data set; {OTHER}: your own data in the layout of Refer-YouTube-VOS',
-    )
-    parser.add_argument(
-        '--data-root', type=Path, metavar='FOLDER', help='its folder (default: data/<name>)'
-    )
+    add_named_set(parser)
     opened = parser.add_mutually_exclusive_group()
     opened.add_argument('--full', action='store_true', help='decode all frames and masks')
     opened.add_argument(
@@ -53,10 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Check the data set and print the result; return 1 if something is missing or broken."""
     if args.sample < 0 or args.workers < 1:
         raise UsageError('--sample must be at least 0 and --workers at least 1')
-    if args.name == OTHER and args.data_root is None:
-        raise UsageError(f'{OTHER} needs --data-root')
-    known = KNOWN_SETS.get(args.name)
-    data_root = args.data_root or Path('data') / known.folder
+    known, data_root = named_set(args)
     if not data_root.is_dir():
         where = f'; download it from {known.page}' if known else ''
         raise UsageError(f'{data_root} is not a folder{where}')
@@ -72,10 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if report.is_sound:
         return 0
     print(
-        f'error: {data_root} has things that are missing or broken, listed above: '
+        f'error: files of {data_root} are missing or broken, see above: '
         f'{f"download them again from {known.page}" if known else "correct or restore them"}, see '
         'docs/datasets.md',
         file=sys.stderr,
     )
     return 1
-

@@ -9,7 +9,6 @@ docs/referring_images.md.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from r2vos_mm.utils.cli import check_writable
@@ -48,9 +47,5 @@ def run(args: argparse.Namespace) -> None:
         image_folder=args.image_folder,
         options=ImageOptions(holdout=args.holdout, seed=args.seed),
     )
-    if files.problems.rows:
-        print(
-            f'{len(files.problems.rows)} problem(s); the rest is used:\n{files.problems.table()}',
-            file=sys.stderr,
-        )
+    files.problems.show()
     print(files.summary())

@@ -7,7 +7,6 @@ in data/mine/train/JPEGImages and data/mine/train/Annotations. See docs/own_vide
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from r2vos_mm.utils.cli import check_writable
@@ -28,11 +27,7 @@ def run(args: argparse.Namespace) -> None:
 
     files = make_meta(args.table, args.data_root, split=args.split)
     paths = files.save(args.data_root, args.split)
-    if files.problems.rows:
-        print(
-            f'{len(files.problems.rows)} problem(s); the rest is used:\n{files.problems.table()}',
-            file=sys.stderr,
-        )
+    files.problems.show()
     print(files.summary())
     for path in paths:
         print(f'wrote {path}')

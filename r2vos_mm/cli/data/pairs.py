@@ -12,10 +12,9 @@ See docs/datasets.md and docs/referring_images.md.
 """
 
 import argparse
-import math
 import statistics
-import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from r2vos_mm.data_prep.r2_pairs import KINDS, R2Pairs, build_r2_pairs
@@ -30,15 +29,12 @@ from .negatives import add_negative_options, read_exclude
 
 def fraction(text: str) -> float:
     """Parse a number between 0 and 1, both excluded."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(
-            f'{text} is not a number between 0 and 1, e.g. 0.05 for five percent'
-        )
-    return value
+    with suppress(ValueError):
+        if 0 < (value := float(text)) < 1:
+            return value
+    raise argparse.ArgumentTypeError(
+        f'{text} is not a number between 0 and 1, e.g. 0.05 for five percent'
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,10 +150,5 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.out, pairs.content)
     if args.meta_expressions_out:
         write_json(args.meta_expressions_out, pairs.meta_expressions)
-    if pairs.problems.rows:
-        print(
-            f'{len(pairs.problems.rows)} problem(s) in the files; everything else is used:\n'
-            f'{pairs.problems.table()}',
-            file=sys.stderr,
-        )
+    pairs.problems.show()
     print(summary(pairs))

@@ -41,8 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from r2vos_mm.data_prep.prepare import prepare
 
     report = prepare(args.name, args.download_dir, data_root, progress=not args.quiet)
-    if report.problems.rows:
-        print(report.problems.table(), file=sys.stderr)
+    report.problems.show()
     print(
         f'{data_root}: {report.written} files unpacked, {report.linked} linked, '
         f'{report.already} already there'
@@ -54,4 +53,3 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if report.missing else 0
-

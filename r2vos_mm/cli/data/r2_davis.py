@@ -9,7 +9,6 @@ docs/datasets.md.
 """
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,7 @@ def run(args: argparse.Namespace) -> None:
     )
     masks = write_r2_davis(pairs, expressions, args.data_root, args.davis)
     problems.rows += pairs.problems.rows
-    if problems.rows:
-        print(f'{len(problems.rows)} problem(s):\n{problems.table()}', file=sys.stderr)
+    problems.show()
     counts = ', '.join(f'{count} {kind}' for kind, count in pairs.content['counts'].items())
     print(f'{args.data_root}: {counts}\npairs_sha256 {pairs.sha256}')
     if masks:

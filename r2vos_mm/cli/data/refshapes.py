@@ -2,6 +2,8 @@
 
     r2vos data refshapes data/refshapes
     r2vos data refshapes data/tiny --train 20 --valid 5 --size 64
+
+The defaults take about a minute on two cores.
 """
 
 import argparse
@@ -11,7 +13,7 @@ from r2vos_mm.utils.cli import UsageError, check_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments; the defaults take about a minute on two cores."""
+    """Add the arguments."""
     parser.add_argument('root', nargs='?', default='data/refshapes', help='folder to write to')
     parser.add_argument('--train', type=int, default=1500, help='videos for training (0: none)')
     parser.add_argument('--valid', type=int, default=100, help='videos for validation (0: none)')
@@ -50,9 +52,7 @@ def run(args: argparse.Namespace) -> None:
     """Generate the data set and print its content."""
     if len(args.size) > 2:
         raise UsageError('--size takes one or two numbers')
-    splits = {
-        name: count for name, count in (('train', args.train), ('valid', args.valid)) if count
-    }
+    splits = {name: getattr(args, name) for name in ('train', 'valid') if getattr(args, name)}
     start = time.perf_counter()
     check_writable(args.root, what='root', is_folder=True)
 

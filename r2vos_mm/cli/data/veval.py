@@ -13,26 +13,18 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from r2vos_mm.data_prep.known_sets import KNOWN_SETS
 from r2vos_mm.utils.cli import UsageError, check_outputs
 from r2vos_mm.utils.files import write_json
 
-OTHER = 'other'
+from .named_set import add_named_set, named_set
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of both directions."""
     actions = parser.add_subparsers(dest='action', required=True, metavar='{write,read}')
     write = actions.add_parser('write', help='data set to SA-Co/VEval')
-    write.add_argument(
-        'name',
-        choices=[*KNOWN_SETS, OTHER],
-        help=f'data set; {OTHER}: your own data in the layout of Refer-YouTube-VOS',
-    )
+    add_named_set(write)
     write.add_argument('--split', default='valid', help='its part (default: %(default)s)')
-    write.add_argument(
-        '--data-root', type=Path, metavar='FOLDER', help='its folder (default: data/<name>)'
-    )
     write.add_argument(
         '--pairs', type=Path, metavar='FILE', help='pairs file (default: all expressions)'
     )
@@ -48,14 +40,11 @@ def write_veval(args: argparse.Namespace) -> str:
     from r2vos_mm.data_prep.veval import build_veval
     from r2vos_mm.utils.veval_file import write_veval_file
 
-    known = KNOWN_SETS.get(args.name)
-    if known is None and args.data_root is None:
-        raise UsageError(f'{OTHER} needs --data-root')
+    known, data_root = named_set(args)
     readers = known.readers if known else {}
     if readers and args.split not in readers:
         raise UsageError(f'{args.name} has no split {args.split}, only {", ".join(readers)}')
     reader = readers.get(args.split, dict(type='R2VOSDataset', split=args.split))
-    data_root = args.data_root or Path('data') / known.folder
     content = build_veval(reader, data_root, pairs_file=args.pairs)
     write_veval_file(args.out, content)
     positives = sum(pair['num_masklets'] > 0 for pair in content.pairs)
