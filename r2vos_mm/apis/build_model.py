@@ -56,8 +56,7 @@ def build_model(args: argparse.Namespace) -> ReferringVideoSegmentor:
         config_file(args.config)
         existing_file(args.checkpoint, what='Checkpoint')
 
-    from .model_loading import init_model
-    from .model_sources import resolve_model
+    from .model_loading import init_model, resolve_model
 
     source = resolve_model(args.config, args.checkpoint)
     options = cfg_options(args.cfg_options)

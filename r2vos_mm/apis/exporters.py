@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.files import PathLike, atomic_path, read_json
+from r2vos_mm.utils.lazy import import_extra
 from r2vos_mm.utils.masks_io import compressed_rle
 from r2vos_mm.utils.veval_file import (
     EXTRA,
@@ -313,21 +313,11 @@ def detections(
     of its mask.
 
     Raises:
-        UserError: supervision is not installed.
+        MissingExtraError: supervision is not installed.
     """
-    supervision = _supervision()
+    supervision = import_extra('supervision', 'supervision')
     rows = [row_of(masks, p) for p in range(len(texts))]
     return (_detections(supervision, rows, texts, scores[:, t], t) for t in range(scores.shape[1]))
-
-
-def _supervision() -> Any:
-    try:
-        import supervision
-    except ImportError as error:
-        raise UserError(
-            "supervision is not installed: pip install 'r2vos_mm[supervision]'"
-        ) from error
-    return supervision
 
 
 def _detections(

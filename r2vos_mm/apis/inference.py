@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,6 @@ from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 
 from .result_reading import result_of
 from .results import VideoSegmentation
-from .stage_clock import StageClock
 
 # For configs whose frames_per_pass is None: whole videos at once may exceed the memory.
 DEFAULT_FRAMES_PER_PASS = 36
@@ -42,6 +42,24 @@ _NOT_PER_FRAME = (
     'PackReferringInputs',
     'PackTargetInputs',
 )
+
+
+class StageClock:
+    """A clock that is read at the end of each stage.
+
+    Attributes:
+        seconds: total seconds of ``decode``, ``preprocess``, ``model`` and ``postprocess``.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(('decode', 'preprocess', 'model', 'postprocess'), 0.0)
+        self._last = time.perf_counter()
+
+    def end(self, stage: str) -> None:
+        """Add the time since the last reading to a stage."""
+        now = time.perf_counter()
+        self.seconds[stage] += now - self._last
+        self._last = now
 
 
 @quiet()

@@ -36,8 +36,7 @@ from .inference import (
     model_precision,
     segment_video,
 )
-from .model_loading import init_model
-from .model_sources import listed_names, resolve_model
+from .model_loading import init_model, listed_names, resolve_model
 from .opened_video import OpenedVideo, open_video
 from .results import DEFAULT_FPS, VideoSegmentation, check_names
 from .streaming import StreamPart, stream_video
@@ -235,7 +234,11 @@ class R2VOSInferencer(BaseInferencer):
         self, inputs: Sequence[FrameSource], *, threshold: float | None = None, **options: Any
     ) -> list[VideoSegmentation]:
         """Segment some videos; see :meth:`__call__`."""
-        results = [self._segment(source, **options) for source in inputs]
+        options |= dict(compress=True, precision=self.dtype)
+        results = [
+            segment_video(self.model, source, on_progress=self._progress_of(source), **options)
+            for source in inputs
+        ]
         if threshold is None:
             return results
         return [result.with_threshold(threshold) for result in results]
@@ -284,25 +287,6 @@ class R2VOSInferencer(BaseInferencer):
         if scope not in (None, _SCOPE):
             return BaseInferencer.list_models(scope, patterns)
         return [name for name in listed_names() if re.match(patterns, name)]
-
-    def _segment(
-        self,
-        source: FrameSource,
-        *,
-        texts: str | Sequence[str],
-        frames_per_pass: int | None,
-        cut_as_stream: bool,
-    ) -> VideoSegmentation:
-        return segment_video(
-            self.model,
-            source,
-            texts,
-            frames_per_pass=frames_per_pass,
-            cut_as_stream=cut_as_stream,
-            compress=True,
-            precision=self.dtype,
-            on_progress=self._progress_of(source),
-        )
 
     def _progress_of(self, source: FrameSource) -> Callable[[int, int], None] | None:
         """Return what is called after each window; log what is missing from a damaged video."""

@@ -20,8 +20,9 @@ from r2vos_mm.datasets.io.sources import open_frames
 from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.structures import TextFeatures
-from r2vos_mm.utils.cli import UsageError, one_line
+from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import PathLike, atomic_path
+from r2vos_mm.utils.lazy import import_extra
 
 from .inference import FrameTransform
 
@@ -161,7 +162,8 @@ def export_model(
     free. The thresholds and the shapes are stored with the file, as JSON under ``r2vos_mm``.
 
     Raises:
-        UsageError: PyTorch is too old, or packages are missing.
+        UsageError: PyTorch is too old.
+        MissingExtraError: packages for ONNX are missing.
     """
     if not hasattr(torch.export, 'Dim') or not hasattr(torch.export.Dim, 'DYNAMIC'):
         raise UsageError(f'export needs PyTorch 2.6 or later, this is {torch.__version__}')
@@ -184,7 +186,8 @@ def load_export(path: PathLike) -> Function:
     """Return a function from the inputs of an exported file to its outputs, on the CPU.
 
     Raises:
-        UsageError: the format is unknown, or a package is missing.
+        UsageError: the format is unknown.
+        MissingExtraError: the runtime of ONNX is missing.
     """
     path = Path(path)
     if path.suffix == FORMATS['onnx']:
@@ -286,7 +289,7 @@ def _description(network: WindowNetwork, inputs: Mapping[str, Tensor]) -> dict[s
 def _save_onnx(
     program: torch.export.ExportedProgram, path: Path, inputs: list[str], description: str
 ) -> None:
-    _import('onnxscript')
+    import_extra('onnxscript', 'export')
     outputs = list(program.call_spec.out_spec.context)
     onnx = torch.onnx.export(
         program,
@@ -301,7 +304,7 @@ def _save_onnx(
 
 
 def _load_onnx(path: Path) -> Function:
-    runtime = _import('onnxruntime')
+    runtime = import_extra('onnxruntime', 'export')
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
@@ -312,16 +315,6 @@ def _load_onnx(path: Path) -> Function:
         return dict(zip(names, map(torch.from_numpy, session.run(names, arrays)), strict=True))
 
     return run
-
-
-def _import(name: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError as error:
-        raise UsageError(
-            f'ONNX files need the package {name} (pip install "r2vos_mm[export]"): '
-            f'{one_line(error)}'
-        ) from error
 
 
 def _timed(times: dict[str, list[float]], name: str, function: Function, inputs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Build a model from a config and a checkpoint, in this package's format or as released."""
+"""Find config and weights of a model, in this package's format or as released, and build it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, lo
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
 from r2vos_mm.engine.calibration import read_calibration, use_calibration
 from r2vos_mm.engine.config import read_config
-from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file, find_model
+from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file, find_model, listed_models
 from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.backbones import find_state
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -278,3 +278,51 @@ def _take_calibration(
     calibration = read_calibration(content or {})
     if calibration is not None:
         use_calibration(config, calibration, options or {}, source=source)
+
+
+class ModelSource(NamedTuple):
+    """What :func:`init_model` takes."""
+
+    config: PathLike | Config
+    weights: PathLike | None
+
+
+def resolve_model(model: PathLike | Config, weights: PathLike | None = None) -> ModelSource:
+    """Return config and weights of a model.
+
+    Args:
+        model: name or alias of the model index, config or its file, or folder of
+            ``save_pretrained``.
+        weights: file or address; None takes those of the model index or of the folder, or none.
+
+    Raises:
+        UsageError: a listed model has no weights, or a folder is not of ``save_pretrained``.
+    """
+    if isinstance(model, Config) or Path(model).is_file():
+        return ModelSource(model, weights)
+    if Path(model).is_dir():
+        return _saved_source(Path(model), weights)
+    listed = find_model(str(model))
+    if listed is None:
+        return ModelSource(model, weights)
+    if weights is None and listed.weights is None:
+        raise UsageError(
+            f'{listed.name} is listed without weights: give weights=FILE, see docs/model_zoo.md'
+        )
+    return ModelSource(listed.config, weights or listed.weights)
+
+
+def listed_names() -> list[str]:
+    """Return names and aliases of the models in the model index."""
+    return [name for listed in listed_models() for name in (listed.name, *listed.aliases)]
+
+
+def _saved_source(folder: Path, weights: PathLike | None) -> ModelSource:
+    if not is_pretrained(folder):
+        raise UsageError(
+            f'{folder} is a folder, but not of save_pretrained: give a config, a checkpoint or a '
+            'name of R2VOSInferencer.list_models()'
+        )
+    if weights is not None:
+        raise UsageError(f'{folder} has weights of its own: leave weights={weights} out')
+    return ModelSource(folder, None)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from r2vos_mm.utils.files import write_json
+from r2vos_mm.utils.files import PathLike, write_json
 from r2vos_mm.utils.masks_io import encode_rle
+from r2vos_mm.utils.veval_file import VevalFile, write_veval_file
 
 from . import exporters
-from .result_exports import ResultExports
+from .mask_records import MaskRecord, mask_records, write_coco_rle
 
 if TYPE_CHECKING:
+    import supervision
     from rich.table import Table
 
     from r2vos_mm.datasets.io.frames import FrameSource
@@ -68,8 +70,11 @@ class FrameMasks(Sequence):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VideoSegmentation(ResultExports):
+class VideoSegmentation:
     """Masks, scores and verdicts of P expressions in a video of T frames.
+
+    Methods that export masks take those after the verdict, decoded one at a time. Files are written
+    atomically, and folders made as needed.
 
     Attributes:
         video: name of the video.
@@ -236,6 +241,79 @@ class VideoSegmentation(ResultExports):
         options = dict(has_masks='masks' in what, fps=fps, style=style)
         return [_WRITERS[name](self, Path(folder), **options) for name in dict.fromkeys(what)]
 
+    def records(self) -> list[MaskRecord]:
+        """Return run-length codes, scores and verdict of each expression."""
+        return mask_records(
+            self.rows(),
+            video=self.video,
+            texts=self.texts,
+            frames=self.frame_names,
+            size=self.masks.shape[-2:],
+            found=self.found,
+            consensus=self.consensus if self.judged else None,
+            scores=self.scores,
+        )
+
+    def to_coco_rle(self, path: PathLike | None = None) -> list[dict[str, Any]]:
+        """Return one dict per expression, see :mod:`.mask_records`; write them to ``path``.
+
+        The file has JSON Lines for the suffix ``.jsonl``, else JSON.
+        """
+        records = self.records()
+        if path is not None:
+            write_coco_rle(path, records)
+        return [record.as_dict() for record in records]
+
+    def to_youtube_vis(self, path: PathLike | None = None) -> dict[str, Any]:
+        """Return, and write to ``path``, YouTube-VIS JSON: one track per expression found."""
+        return _written(exporters.youtube_vis(self.records()), path)
+
+    def to_veval(self, path: PathLike | None = None) -> dict[str, Any]:
+        """Return, and write to ``path``, SA-Co/VEval JSON: also the expressions not found."""
+        return _written(exporters.veval(self.records()), path)
+
+    def to_labels(self, path: PathLike | None = None) -> np.ndarray:
+        """Return (T, H0, W0): p + 1 where expression p has its mask, see :func:`.label_maps`.
+
+        A ``.npy`` file at ``path`` is written frame by frame; the result is read from it on access.
+        """
+        shape, kind = self.masks.shape[1:], exporters.label_type(len(self.texts))
+        labels = exporters.label_maps(self.rows(), num_frames=shape[0], scores=self.scores)
+        if path is None:
+            return np.fromiter(labels, dtype=np.dtype((kind, shape[1:])), count=shape[0])
+        exporters.save_labels(path, labels, shape=shape, dtype=kind)
+        return np.load(path, mmap_mode='r')
+
+    def to_supervision(self) -> Iterator[supervision.Detections]:
+        """Yield the ``Detections`` of each frame, see :func:`.detections`.
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+        """
+        return exporters.detections(self.rows(), texts=self.texts, scores=self.scores)
+
+    def save_cutouts(self, folder: PathLike) -> list[Path]:
+        """Write ``<n>_<expression>/<frame>.png`` (RGBA) of the expressions that are found.
+
+        Returns:
+            The folder of each.
+
+        Raises:
+            ValueError: the frames cannot be read again.
+        """
+        return exporters.save_cutouts(
+            folder,
+            self.readable_source(),
+            self.rows(),
+            texts=self.texts,
+            frame_names=self.frame_names,
+            found=self.found,
+        )
+
+    def rows(self) -> list[Any]:
+        """Return the masks of each expression, which are decoded one at a time."""
+        return [self.frame_masks(p) for p in range(len(self.texts))]
+
     def save_zip(self, path: str | Path) -> Path:
         """Write a zip of ``<n>_<expression>/<frame>.png`` (255 = object) and ``result.json``."""
         return exporters.save_zip(
@@ -253,6 +331,12 @@ class VideoSegmentation(ResultExports):
         file = io.StringIO()
         Console(file=file, width=width).print(summary_table(self))
         return file.getvalue().rstrip('\n')
+
+
+def _written(content: VevalFile, path: PathLike | None) -> dict[str, Any]:
+    if path is not None:
+        write_veval_file(path, content)
+    return content.content()
 
 
 def joined_ranges(windows: Sequence[Range], found: Sequence[bool]) -> list[Range]:
@@ -305,11 +389,11 @@ def as_record(result: VideoSegmentation, mask_prefix: str | None) -> dict[str, A
             dict(
                 sentence=text,
                 found=bool(result.found[p]),
-                consensus=_rounded(result.consensus[p]) if result.judged else None,
+                consensus=rounded(result.consensus[p]) if result.judged else None,
                 windows_found=[list(frames) for frames in result.windows_found[p]],
-                score=_rounded(result.scores[p].mean()),
-                scores=_rounded(result.scores[p]),
-                boxes=_rounded(result.boxes[p], 2),
+                score=rounded(result.scores[p].mean()),
+                scores=rounded(result.scores[p]),
+                boxes=rounded(result.boxes[p], 2),
                 masks=None if mask_prefix is None else f'{mask_prefix}{folders[p]}',
             )
             for p, text in enumerate(result.texts)
@@ -317,7 +401,8 @@ def as_record(result: VideoSegmentation, mask_prefix: str | None) -> dict[str, A
     )
 
 
-def _rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
+def rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
+    """Return numbers in a form for JSON."""
     return np.asarray(values, np.float64).round(digits).tolist()
 
 

@@ -18,11 +18,17 @@ from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import Evidence, VideoPredictions, read_window
 from r2vos_mm.utils.logging import quiet, warn
 
-from .inference import ModelInput, autocast, checked_length, checked_sentences, model_precision
+from .inference import (
+    ModelInput,
+    StageClock,
+    autocast,
+    checked_length,
+    checked_sentences,
+    model_precision,
+)
 from .mask_records import MaskRecord
 from .result_reading import read_masks
 from .results import Range, VideoSegmentation, joined_ranges
-from .stage_clock import StageClock
 from .stream_windows import NumberedFrame, WindowsAhead, WindowsOnDemand
 
 _WINDOWS_KEPT = 1000

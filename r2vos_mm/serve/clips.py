@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from r2vos_mm.apis.results import DEFAULT_FPS
 from r2vos_mm.datasets.io.frames import FolderFrames, FrameSource, VideoFrames
 from r2vos_mm.datasets.io.videos import VIDEO_SUFFIXES
 from r2vos_mm.engine.model_index import find_model
@@ -28,7 +29,6 @@ PREFIX = 'r2vos-serve-'
 LONGEST_NAME = 80  # characters of a title
 LONGER_SIDE = 960  # pixels of the pictures that the page shows
 JPEG_QUALITY = 88
-DEFAULT_FPS = 6.0  # of clips that state none
 
 _FOLDER = re.compile(re.escape(PREFIX) + r'(\d+)-')
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from r2vos_mm.apis import VideoSegmentation
+from r2vos_mm.apis.results import DEFAULT_FPS
 from r2vos_mm.visualization import Style, overlay_masks, write_video
 
-DEFAULT_FPS = 6.0
 # Colours of the expressions, those of static/style.css.
 COLOURS = (
     (0x26, 0x84, 0xFF),

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from r2vos_mm.apis import VideoSegmentation, segment_video
+from r2vos_mm.apis.results import rounded
 
 if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -52,8 +51,3 @@ def page_record(result: VideoSegmentation) -> dict[str, Any]:
         judged=result.judged,
         gate_threshold=result.gate_threshold,
     )
-
-
-def rounded(values: np.ndarray | np.floating, digits: int = 4) -> float | list:
-    """Return numbers in a form for JSON."""
-    return np.asarray(values, np.float64).round(digits).tolist()

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.lazy import import_extra
 
 from .clips import ClipStore
 from .jobs import Segment
@@ -18,16 +19,11 @@ from .jobs import Segment
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-INSTALL = 'the web page needs packages that are not installed: pip install "r2vos_mm[web]"'
-
 
 def check_installed() -> None:
-    """Raise UsageError if the packages of the extra ``web`` are missing."""
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UsageError(f'{INSTALL} ({error.name} is missing)') from error
+    """Raise MissingExtraError if a package of the extra ``web`` is missing."""
+    for name in ('starlette', 'uvicorn'):
+        import_extra(name, 'web')
 
 
 def serve(
@@ -50,13 +46,22 @@ def serve(
         open_browser: open the page in the default browser.
 
     Raises:
-        UsageError: the packages of the extra ``web`` are missing, or the address is in use.
+        MissingExtraError: a package of the extra ``web`` is missing.
+        UsageError: the address is in use.
     """
     try:
         check_installed()
-        listener = listening_socket(host, port)
-        _warn_of_visitors(host)
-        app = _build(store, segment, about, host=host, hosts=hosts)
+        from .app import build_app
+
+        listener, is_local = listening_socket(host, port), is_loopback(host)
+        if not is_local:
+            print(
+                f'warning: --host {host}: everybody who reaches this machine can use the page, '
+                'upload videos and see them; there is no password',
+                file=sys.stderr,
+            )
+        names = [*hosts, host]
+        app = build_app(store, segment, about, hosts=names, loopback_only=is_local)
         address = page_address(host, listener.getsockname()[1])
         print(f'{address}  (Ctrl-C ends it)', flush=True)
         if open_browser:
@@ -64,20 +69,6 @@ def serve(
         run_app(app, listener)
     finally:
         store.close()
-
-
-def _build(
-    store: ClipStore,
-    segment: Segment,
-    about: Mapping[str, Any] | None,
-    *,
-    host: str,
-    hosts: Collection[str],
-) -> Starlette:
-    from .app import build_app
-
-    names = [*hosts, host]
-    return build_app(store, segment, about, hosts=names, loopback_only=is_loopback(host))
 
 
 def run_app(app: Starlette, listener: socket.socket) -> None:
@@ -95,15 +86,6 @@ def run_app(app: Starlette, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _warn_of_visitors(host: str) -> None:
-    if not is_loopback(host):
-        print(
-            f'warning: --host {host}: everybody who reaches this machine can use the page, upload '
-            'videos and see them; there is no password',
-            file=sys.stderr,
-        )
-
-
 def listening_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address.
 
@@ -113,25 +95,13 @@ def listening_socket(host: str, port: int) -> socket.socket:
     if not 0 <= port < 2**16:
         raise UsageError(f'cannot listen at port {port}: ports are numbers from 0 to {2**16 - 1}')
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = found[0]
+        is_v6 = family == socket.AF_INET6
+        return socket.create_server(address, family=family, dualstack_ipv6=is_v6)
     except (OSError, OverflowError, UnicodeError) as error:
-        raise _cannot_listen(host, port, error) from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen()
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise _cannot_listen(host, port, error) from error
-    return listener
-
-
-def _cannot_listen(host: str, port: int, error: Exception) -> UsageError:
-    reason = getattr(error, 'strerror', None) or error
-    return UsageError(f'cannot listen at {host}, port {port}: {reason}; try --port 0')
+        reason = getattr(error, 'strerror', None) or error
+        raise UsageError(f'cannot listen at {host}, port {port}: {reason}; try --port 0') from error
 
 
 def is_loopback(host: str) -> bool:

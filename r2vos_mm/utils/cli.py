@@ -47,6 +47,10 @@ class UsageError(UserError, ValueError):
     """A mistake in the command line or in a config."""
 
 
+class MissingExtraError(UserError, ImportError):
+    """A package that an extra of this one installs is missing."""
+
+
 @contextmanager
 def short_errors(debug: bool = False) -> Iterator[None]:
     """End a tool on an error or signal with one line; ``debug`` also prints the traceback.

@@ -74,9 +74,12 @@ def import_extra(name: str, extra: str) -> ModuleType:
     """Import a package that an extra of this one installs.
 
     Raises:
-        ImportError: it is not installed; says how to install it.
+        MissingExtraError: it is not installed, or cannot be imported; says how to install it.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"{name} is not installed: pip install 'r2vos_mm[{extra}]'") from error
+        from .cli import MissingExtraError
+
+        what = f"{name} is not installed: pip install 'r2vos_mm[{extra}]'"
+        raise MissingExtraError(f'{what} ({error})') from error

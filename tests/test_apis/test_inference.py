@@ -1,13 +1,15 @@
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from clocks import clock_like
 from mmengine.dataset import Compose
 
-from r2vos_mm.apis import CompressedMasks, FrameSource, init_model, segment_video
+from r2vos_mm.apis import CompressedMasks, FrameSource, inference, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import Clip, Pair
 from r2vos_mm.models.utils import PredictConfig, choose_queries
@@ -238,3 +240,12 @@ class TestInitModel:
     def test_missing_files(self, config, checkpoint, message):
         with pytest.raises(FileNotFoundError, match=message):
             init_model(config, checkpoint, device='cpu')
+
+
+def test_time_since_the_last_reading(monkeypatch):
+    times = chain([10.0, 11.0, 13.0, 17.0])
+    monkeypatch.setattr(inference, 'time', clock_like(perf_counter=lambda: next(times)))
+    clock = inference.StageClock()
+    for stage in ('decode', 'model', 'decode'):
+        clock.end(stage)
+    assert clock.seconds == dict(decode=5.0, preprocess=0.0, model=2.0, postprocess=0.0)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from r2vos_mm.serve.server import check_installed, is_loopback, listening_socket, page_address
-from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.cli import MissingExtraError, UsageError
 
 
 def test_free_ports_and_ports_in_use():
@@ -31,5 +31,5 @@ def test_which_addresses_are_loopback():
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'starlette', None)
-    with pytest.raises(UsageError, match=r'pip install "r2vos_mm\[web\]"'):
+    with pytest.raises(MissingExtraError, match=r"pip install 'r2vos_mm\[web\]'"):
         check_installed()

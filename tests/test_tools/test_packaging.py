@@ -224,7 +224,7 @@ print(r2vos_mm.__file__)
             "print(float(model.state_dict()['neck.level_embed'].double().sum()))\n"
             'from mmengine.infer import BaseInferencer\n'
             'from r2vos_mm.apis import R2VOSInferencer\n'
-            'from r2vos_mm.apis.model_sources import resolve_model\n'
+            'from r2vos_mm.apis.model_loading import resolve_model\n'
             "print(R2VOSInferencer.list_models(patterns='r2vos_tiny$'))\n"
             "print(resolve_model('r2vos_tiny').weights)\n"
             "print(len(BaseInferencer.list_models('r2vos_mm')))\n"

@@ -9,6 +9,7 @@ import pytest
 
 import r2vos_mm.datasets
 from r2vos_mm.utils import lazy
+from r2vos_mm.utils.cli import MissingExtraError
 
 PACKAGE = Path(r2vos_mm.__file__).parent
 
@@ -19,6 +20,13 @@ def test_names_are_resolved_once() -> None:
     assert get('read_json') is get('read_json')
     with pytest.raises(AttributeError, match=r"'r2vos_mm\.utils' has no attribute 'other'"):
         get('other')
+
+
+def test_a_missing_extra_is_named() -> None:
+    with pytest.raises(
+        MissingExtraError, match=r"^nowhere is not installed: .*'r2vos_mm\[export\]'"
+    ):
+        lazy.import_extra('nowhere', 'export')
 
 
 def test_import_of_the_package_is_light() -> None:

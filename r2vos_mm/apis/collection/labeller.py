@@ -28,8 +28,7 @@ from ..inference import (
     model_precision,
 )
 from ..mask_records import mask_records
-from ..model_loading import init_model
-from ..model_sources import resolve_model
+from ..model_loading import init_model, resolve_model
 from ..result_reading import read_masks
 from ..results import joined_ranges
 from ..stream_windows import WindowsAhead

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from r2vos_mm.utils.cli import UserError
+from r2vos_mm.utils.lazy import import_extra
 
 from .manifest import Job
 from .work import CollectionRun, VideoError, Worker
@@ -31,7 +30,7 @@ class BatchLabeller:
         model, weights, **options: see :class:`.labeller.VideoLabeller`.
 
     Raises:
-        UserError: Ray is not installed.
+        MissingExtraError: Ray is not installed.
 
     Examples:
         >>> ds = ray.data.read_json('jobs.jsonl')  # doctest: +SKIP
@@ -48,7 +47,7 @@ class BatchLabeller:
     def __init__(self, model: Any, weights: Any = None, **options: Any) -> None:
         from .labeller import VideoLabeller
 
-        import_ray()
+        import_extra('ray.data', 'ray')
         self.worker = Worker(None, VideoLabeller(model, weights, **options))
 
     def __call__(self, batch: dict[str, Any]) -> pyarrow.Table:
@@ -84,17 +83,17 @@ def run_on_ray(
 
     Ray starts lost actors again; what they had claimed is taken over.
     """
-    ray = import_ray()
+    ray, data = import_extra('ray', 'ray'), import_extra('ray.data', 'ray')
     if not ray.is_initialized():
         ray.init(ignore_reinit_error=True, log_to_driver=show_progress)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    data.DataContext.get_current().enable_progress_bars = False
     gpus = 1 if ray.cluster_resources().get('GPU') else 0
     # The folder has no tasks before the first actor has planned them. Spans of long videos are
     # more units than there are videos: these are left for another round.
     tickets = len(folder.jobs)
     while tickets:
         # Items need no task that reads them, for which actors on all CPUs leave none.
-        items = ray.data.from_items(list(range(tickets)), override_num_blocks=tickets)
+        items = data.from_items(list(range(tickets)), override_num_blocks=tickets)
         done = items.map_batches(
             _UnitDoer, fn_constructor_args=[run], batch_size=1, concurrency=actors, num_gpus=gpus
         )
@@ -122,16 +121,3 @@ def _jobs(batch: dict[str, Any]) -> list[Job]:
         Job(str(name), str(video), tuple(map(str, texts)), span)
         for name, video, texts, span in zip(*columns, ranges)
     ]
-
-
-def import_ray() -> ModuleType:
-    """Return the module ``ray`` with its part ``ray.data``.
-
-    Raises:
-        UserError: Ray is not installed.
-    """
-    try:
-        import ray.data
-    except ImportError as error:
-        raise UserError('Ray is not installed: pip install "r2vos_mm[ray]"') from error
-    return ray

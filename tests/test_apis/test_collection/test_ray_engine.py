@@ -1,5 +1,6 @@
 """The engine of Ray with a stand-in for Ray, and what Ray's batches look like."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,8 +36,9 @@ def test_long_videos_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         DataContext=SimpleNamespace(get_current=lambda: context),
         from_items=lambda items, **_: Rows(len(items)),
     )
-    ray = SimpleNamespace(is_initialized=lambda: True, cluster_resources=dict, data=data)
-    monkeypatch.setattr(ray_data, 'import_ray', lambda: ray)
+    ray = SimpleNamespace(is_initialized=lambda: True, cluster_resources=dict)
+    monkeypatch.setitem(sys.modules, 'ray', ray)
+    monkeypatch.setitem(sys.modules, 'ray.data', data)
     build = partial(FakeLabeller, seconds=0)
     summary = label(write_manifest(tmp_path, [40]), build=build, max_frames=4, engine='ray')
     assert (summary['videos'], summary['frames']) == (1, 40)

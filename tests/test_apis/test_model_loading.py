@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from r2vos_mm.apis.model_sources import listed_names, resolve_model
+from r2vos_mm.apis.model_loading import listed_names, resolve_model
 from r2vos_mm.utils.cli import UsageError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
