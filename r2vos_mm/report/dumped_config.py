@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r2vos_mm.utils.files import read_text
+from r2vos_mm.utils.settings import read_settings
 
 # Where a run writes to, which changes no result.
 OUTPUT_KEYS = ('work_dir', 'csv_path', 'json_path')
@@ -41,35 +41,15 @@ class DifferentSetting(NamedTuple):
 
 
 def read_dumped_config(path: Path) -> dict[str, Any]:
-    """Return the settings of a config as MMEngine dumps it: literals and calls of ``dict``.
-
-    Nothing in the file is run.
+    """Return the settings of a config as MMEngine dumps it; nothing in the file is run.
 
     Raises:
-        FileNotFoundError, ValueError: the file does not exist, or is another kind of Python.
+        FileNotFoundError, ValueError: the file does not exist, or has no settings.
     """
-    settings = {}
-    try:
-        for node in ast.parse(read_text(path)).body:
-            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
-                raise ValueError(f'line {node.lineno} is not a setting')
-            settings[node.targets[0].id] = _value(node.value)
-    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f'{path} is not a config that a run has written: {error}') from error
+    settings = read_settings(read_text(path))
+    if not settings:
+        raise ValueError(f'{path} is not a config that a run has written')
     return settings
-
-
-def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call):
-        if not isinstance(node.func, ast.Name) or node.func.id != 'dict':
-            raise ValueError(f'line {node.lineno} has a call')
-        parts = [_value(part) for part in node.args]
-        return dict(*parts) | {keyword.arg: _value(keyword.value) for keyword in node.keywords}
-    if isinstance(node, ast.Dict):
-        return {_value(key): _value(value) for key, value in zip(node.keys, node.values)}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_value(item) for item in node.elts]
-    return ast.literal_eval(node)
 
 
 def config_sha256(config: Mapping[str, Any]) -> str:
