@@ -23,6 +23,7 @@ from r2vos_mm.datasets.io.sources import (
     open_sources,
     open_stream,
 )
+from r2vos_mm.engine.model_index import listed_names
 from r2vos_mm.registry import INFERENCERS, VISUALIZERS
 from r2vos_mm.structures import ReferringDataSample
 from r2vos_mm.utils.cli import Progress, check_writable
@@ -36,7 +37,7 @@ from .inference import (
     model_precision,
     segment_video,
 )
-from .model_loading import init_model, listed_names, resolve_model
+from .model_loading import init_model, resolve_model
 from .opened_video import OpenedVideo, open_video
 from .results import DEFAULT_FPS, VideoSegmentation, check_names
 from .streaming import StreamPart, stream_video

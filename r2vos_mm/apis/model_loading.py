@@ -17,7 +17,7 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, lo
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
 from r2vos_mm.engine.calibration import read_calibration, use_calibration
 from r2vos_mm.engine.config import read_config
-from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file, find_model, listed_models
+from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file, find_model
 from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.models.backbones import find_state
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -310,11 +310,6 @@ def resolve_model(model: PathLike | Config, weights: PathLike | None = None) -> 
             f'{listed.name} is listed without weights: give weights=FILE, see docs/model_zoo.md'
         )
     return ModelSource(listed.config, weights or listed.weights)
-
-
-def listed_names() -> list[str]:
-    """Return names and aliases of the models in the model index."""
-    return [name for listed in listed_models() for name in (listed.name, *listed.aliases)]
 
 
 def _saved_source(folder: Path, weights: PathLike | None) -> ModelSource:

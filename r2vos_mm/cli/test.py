@@ -12,6 +12,7 @@ from r2vos_mm.utils.cli import (
     check_writable,
     existing_file,
 )
+from r2vos_mm.utils.settings import jfr_settings
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -84,17 +85,10 @@ def write_scores(cfg: 'Config', path: str) -> None:
     Raises:
         UsageError: the config has no ``JFRMetric``.
     """
-    metrics = jfr_metrics(cfg)
+    metrics = jfr_settings(cfg.get('test_evaluator'))
     if not metrics:
         raise UsageError(f'--out {path}: the test_evaluator of the config has no JFRMetric')
     metrics[0].csv_path = path
-
-
-def jfr_metrics(cfg: 'Config') -> list[dict]:
-    """Return the settings of each ``JFRMetric`` of the test."""
-    evaluator = cfg.get('test_evaluator')
-    metrics = evaluator if isinstance(evaluator, list) else [evaluator]
-    return [metric for metric in metrics if metric and metric.get('type') == 'JFRMetric']
 
 
 def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:
@@ -123,7 +117,7 @@ def test_only_part(cfg: 'Config', args: argparse.Namespace) -> None:
     """
     from r2vos_mm.utils.files import file_sha256
 
-    metrics, dataset = jfr_metrics(cfg), cfg.test_dataloader.dataset
+    metrics, dataset = jfr_settings(cfg.get('test_evaluator')), cfg.test_dataloader.dataset
     if len(metrics) != 1 or metrics[0].get('submission') or metrics[0].get('format_only'):
         raise UsageError('--part needs one JFRMetric without submission as test_evaluator')
     if 'datasets' in dataset or 'dataset' in dataset:

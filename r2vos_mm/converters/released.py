@@ -199,10 +199,6 @@ R2VOS = ReleasedFormat('R2-VOS', R2VOS_TABLE)
 REFERFORMER = ReleasedFormat('ReferFormer', REFERFORMER_TABLE)
 MTTR = ReleasedFormat('MTTR', MTTR_TABLE, backbone='backbone.', container='model_state_dict')
 
-from_released, to_released = R2VOS.to_ours, R2VOS.to_released
-from_referformer, to_referformer = REFERFORMER.to_ours, REFERFORMER.to_released
-from_mttr, to_mttr = MTTR.to_ours, MTTR.to_released
-
 
 def _split(
     state: dict[str, Tensor], backbone: str, aliases: tuple[str, ...] = ()

@@ -2,21 +2,13 @@
 
 from r2vos_mm.utils import lazy
 
+from . import hooks
+
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
         'dump': ['DumpPredictions'],
-        'hooks': [
-            'ExactResumeHook',
-            'FiniteLossHook',
-            'PreemptionHook',
-            'ProgressLoggerHook',
-            'ReferringVisualizationHook',
-            'ResumedSettingsHook',
-            'SafeCheckpointHook',
-            'SpoolHook',
-            'TimeLimitHook',
-        ],
+        'hooks': hooks.__all__,
         'loops': ['AutocastTestLoop', 'AutocastValLoop', 'EpochCountedTrainLoop'],
         'optim_wrappers': ['AutocastOptimWrapper'],
         'config': ['read_config'],

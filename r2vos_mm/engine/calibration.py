@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from r2vos_mm.utils.logging import log, warn
+from r2vos_mm.utils.settings import jfr_settings
 
 META_KEY = 'calibration'
 _SETTINGS = ('temperature', 'gate_threshold')
@@ -80,10 +81,9 @@ def use_calibration(
 
 
 def _follow(cfg: Any, threshold: float) -> None:
-    for part in (cfg.get('val_evaluator'), cfg.get('test_evaluator')):
-        for metric in part if isinstance(part, (list, tuple)) else [part]:
-            if metric and 'JFRMetric' in str(metric.get('type')):
-                metric['gate_threshold'] = threshold
+    for name in ('val_evaluator', 'test_evaluator'):
+        for metric in jfr_settings(cfg.get(name)):
+            metric['gate_threshold'] = threshold
     visualizer = cfg.get('visualizer')
     if visualizer and 'threshold' in visualizer:
         visualizer['threshold'] = threshold

@@ -1,4 +1,4 @@
-"""Training counted in epochs; validation and test in mixed precision."""
+"""Count training in epochs, and evaluate in mixed precision."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Find configs and weights by the names and aliases in the metafiles of the package."""
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 import r2vos_mm
-from r2vos_mm.utils.cli import UsageError, existing_file
+from r2vos_mm.utils.cli import UsageError, did_you_mean, existing_file
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.tar', '.bin')
 _PREFIX = 'r2vos_mm::'
@@ -107,6 +106,11 @@ def listed_models() -> tuple[ListedModel, ...]:
     )
 
 
+def listed_names() -> list[str]:
+    """Return names and aliases of all listed models."""
+    return [name for model in listed_models() for name in (model.name, *model.aliases)]
+
+
 def find_model(name: str) -> ListedModel | None:
     """Return the model of a name or alias, in small or capital letters; None if it is not listed.
 
@@ -152,36 +156,27 @@ def config_file(config: str | Path) -> Path:
     if short.is_file():
         return short
     if len(path.parts) == 1 and not path.suffix and not path.exists():
-        raise UsageError(f'Config {config} is no file and no listed model{_suggestion(text)}')
+        hint = did_you_mean(text, listed_names(), count=3, cutoff=0.6)
+        raise UsageError(f'Config {config} is no file and no listed model{hint}')
     return Path(existing_file(path, what='Config'))
-
-
-def _suggestion(name: str) -> str:
-    known = [alias for model in listed_models() for alias in (model.name, *model.aliases)]
-    close = difflib.get_close_matches(name, known, n=3)
-    return f'; did you mean {" or ".join(close)}?' if close else ''
 
 
 def _listed(model: Mapping[str, Any], root: Path) -> ListedModel:
     [result] = model['Results']
-    weights = model.get('Weights')
+    weights, aliases = model.get('Weights'), model.get('Alias', [])
     if weights is not None and '://' not in weights:
         weights = str(root / weights)
     return ListedModel(
         name=model['Name'],
         config=root / model['Config'],
         method=model['In Collection'],
-        aliases=tuple(_texts(model.get('Alias', ()))),
+        aliases=(aliases,) if isinstance(aliases, str) else tuple(aliases),
         weights=weights,
         released=model.get('Converted From', {}).get('Weights'),
         training_data=model['Metadata']['Training Data'],
         metrics=dict(result['Metrics']),
         dataset=result['Dataset'],
     )
-
-
-def _texts(value: str | list[str]) -> Iterator[str]:
-    yield from [value] if isinstance(value, str) else value
 
 
 def _read_yaml(path: Path) -> Any:

@@ -1,19 +1,19 @@
-"""Optimizer wrapper for mixed precision with bfloat16."""
+"""Train in mixed precision with bfloat16."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import nn
 
 from r2vos_mm.registry import OPTIM_WRAPPERS
+from r2vos_mm.utils.logging import log, warn
 from r2vos_mm.utils.precision import PRECISIONS, log_precision, resolve_precision
 
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """Mixed precision with bfloat16, on CPUs as on GPUs.
+    """Optimizer wrapper for mixed precision with bfloat16, on CPUs as on GPUs.
 
     MMEngine's ``AmpOptimWrapper`` asserts a GPU, because it scales losses as float16 needs.
     bfloat16 has the exponent range of float32 and needs no scaling, so the forward pass runs under
@@ -51,14 +51,10 @@ class AutocastOptimWrapper(OptimWrapper):
         if saved == self.precision.name:
             return
         if self.dtype == 'auto':
-            print_log(f'The checkpoint was trained in {saved}, which is kept', logger='current')
+            log(f'The checkpoint was trained in {saved}, which is kept')
             self._set_precision(saved)
         else:
-            print_log(
-                f'The checkpoint was trained in {saved}; the config asks for {self.dtype}',
-                logger='current',
-                level=30,
-            )
+            warn(f'The checkpoint was trained in {saved}; the config asks for {self.dtype}')
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

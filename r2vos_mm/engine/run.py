@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -27,6 +26,7 @@ from r2vos_mm.utils.weights import fetch_pretrained
 from r2vos_mm.version import __version__
 
 from .config import read_config
+from .hooks.finite_loss_hook import unwrapped
 from .unread_settings import check_custom_keys, check_settings
 
 _LOAD_FROM = 'load_from (--cfg-options load_from=None starts without it):'
@@ -108,7 +108,7 @@ def _compile(runner: Runner, options: dict[str, Any]) -> None:
 
     The frames of training batches have many sizes, each of which would be compiled anew.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     if not hasattr(model, 'compile_evaluation'):
         raise UsageError(
             f'compile is set, but {type(model).__name__} cannot be compiled; remove it'

@@ -1,6 +1,5 @@
 """Find settings of a config that nothing reads, and suggest what was meant."""
 
-import difflib
 import functools
 import inspect
 import re
@@ -18,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from r2vos_mm import registry
 from r2vos_mm.registry import children
-from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.cli import UsageError, did_you_mean
 from r2vos_mm.utils.logging import warn
 
 # Keys at the top of a config that are read, besides the arguments of the Runner.
@@ -130,7 +129,7 @@ def check_custom_keys(custom_keys: Mapping[str, Any], parameters: Collection[str
         if not any(key in name for name in parameters):
             warn(
                 f'optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its name, '
-                f'so it has no effect{_did_you_mean(key, parts)}'
+                f'so it has no effect{did_you_mean(key, parts)}'
             )
 
 
@@ -169,11 +168,11 @@ def _unread(value: Any, path: tuple[str, ...], parts: Registry | None) -> Iterat
                 hint = parts._suggestion(kind) if hasattr(parts, '_suggestion') else ''
                 yield f'{where}.type: no {parts.name} is named {kind!r}{hint}'
         elif path[0] == 'default_hooks' and len(path) == 2:
-            yield f'{where}: it has no type{_did_you_mean(path[1], _DEFAULT_HOOKS)}'
+            yield f'{where}: it has no type{did_you_mean(path[1], _DEFAULT_HOOKS)}'
         elif len(path) < 5 and path[0] != 'model':
             names = _untyped(key, value, path)
         for name in value if names is not None else ():
-            hint = _did_you_mean(name, names)
+            hint = did_you_mean(name, names)
             if name not in names and (hint or not is_open):
                 yield f'{where}.{name}: {owner} has no such option{hint}'
     for name, child in children(value):
@@ -238,7 +237,7 @@ def _arguments(part: Any) -> tuple[set[str], bool]:
 def _misnamed_hooks(cfg: Config) -> Iterator[str]:
     """Yield a line for each default hook whose name is nearly that of another: both would run."""
     for name in set(cfg.get('default_hooks') or ()) - set(_DEFAULT_HOOKS):
-        hint = _did_you_mean(name, _DEFAULT_HOOKS)
+        hint = did_you_mean(name, _DEFAULT_HOOKS)
         if hint:
             yield f'default_hooks.{name}: there is no such default hook{hint}'
 
@@ -260,15 +259,10 @@ def _meant(name: str, cfg: Config) -> str:
     """Suggest settings of a similar name at the top, or of the same name further down."""
     below = [path for path in _paths(cfg.to_dict(), ()) if path.rpartition('.')[2] == name]
     inside = [path for path in below if path.partition('.')[0] in _top_keys()]
-    return f'; did you mean {inside[0]}?' if inside else _did_you_mean(name, _top_keys())
+    return f'; did you mean {inside[0]}?' if inside else did_you_mean(name, _top_keys())
 
 
 def _paths(value: Any, path: tuple[str, ...]) -> Iterator[str]:
     for name, child in children(value):
         yield '.'.join((*path, name))
         yield from _paths(child, (*path, name))
-
-
-def _did_you_mean(name: str, names: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.7)
-    return f'; did you mean {close[0]}?' if close else ''

@@ -13,6 +13,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.data_issues import shown
 from r2vos_mm.utils.files import PathLike, file_sha256, read_text
+from r2vos_mm.utils.settings import jfr_settings
 
 from .dumped_config import config_sha256, read_dumped_config
 
@@ -111,9 +112,7 @@ def read_run(path: PathLike, *, name: str = '', masks: PathLike | None = None) -
 
 def metric_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the settings of ``JFRMetric`` in a config; empty without one."""
-    metrics = config.get('test_evaluator') or {}
-    metrics = metrics if isinstance(metrics, list) else [metrics]
-    return next((m for m in metrics if str(m.get('type')).endswith('JFRMetric')), {})
+    return next(iter(jfr_settings(config.get('test_evaluator'))), {})
 
 
 def _dumped_configs(folder: Path) -> list[tuple[Path, dict[str, Any] | str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 import logging
 import math
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -278,6 +279,12 @@ def add_part_option(parser: argparse.ArgumentParser, *, help_text: str) -> None:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     parser.add_argument('--part', type=part, metavar='I/N', help=help_text)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, count: int = 1, cutoff: float = 0.7) -> str:
+    """Return a half sentence that suggests similar names, '' without any."""
+    close = difflib.get_close_matches(name, sorted(known), n=count, cutoff=cutoff)
+    return f'; did you mean {" or ".join(close)}?' if close else ''
 
 
 def existing_file(path: str | Path, *, what: str) -> str:

@@ -39,6 +39,12 @@ def _value(node: ast.expr) -> Any:
         return ast.unparse(node)
 
 
+def jfr_settings(evaluator: Any) -> list[dict[str, Any]]:
+    """Return the settings of each ``JFRMetric`` in an evaluator of a config, such as the test's."""
+    metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
+    return [metric for metric in metrics if metric and 'JFRMetric' in str(metric.get('type'))]
+
+
 def changed_settings(old: Any, new: Any, name: str = '') -> list[ChangedSetting]:
     """Return the settings that differ, in the order of their names."""
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):

@@ -15,7 +15,7 @@ from mttr_model import mttr_model
 from released_fixtures import LOSS, MASKS, OUTPUT, compare_gradients
 from torch import Tensor, nn
 
-from r2vos_mm.converters import to_mttr
+from r2vos_mm.converters import MTTR
 from r2vos_mm.models.utils import choose_queries
 from r2vos_mm.structures import InstanceTargets, PairTargets, QueryPredictions
 
@@ -72,7 +72,7 @@ def check_train(fixture: dict, name: str) -> Report:
     # keys: their gradient is rounding noise of the whole one, against which it is measured.
     whole = sum(norm**2 for norm in fixture['grad_norms'].values()) ** 0.5
     shares = {name: norm / whole for name, norm in fixture['grad_norms'].items()}
-    compare_gradients(report, model, total / whole, shares, restore=to_mttr)
+    compare_gradients(report, model, total / whole, shares, restore=MTTR.to_released)
     return report
 
 

@@ -20,7 +20,7 @@ from released_fixtures import (
 )
 from torch import Tensor, nn
 
-from r2vos_mm.converters import to_referformer
+from r2vos_mm.converters import REFERFORMER
 from r2vos_mm.models.utils import choose_queries
 from r2vos_mm.structures import QueryPredictions
 
@@ -79,7 +79,7 @@ def check_train(fixture: dict, name: str) -> Report:
         )
     losses = mask_losses(model, layers, targets)
     compare_losses(report, losses, fixture)
-    compare_gradients(report, model, sum(losses.values()), norms, restore=to_referformer)
+    compare_gradients(report, model, sum(losses.values()), norms, restore=REFERFORMER.to_released)
     return report
 
 

@@ -15,7 +15,7 @@ from comparisons import Report
 from released_model import released_model
 from torch import Tensor, nn
 
-from r2vos_mm.converters import Conversion, to_released
+from r2vos_mm.converters import R2VOS, Conversion
 from r2vos_mm.structures import CycleOutput, PairTargets, QueryPredictions
 
 OUTPUT, MASKS, LOSS, DISTANCE, GRADIENT = 1e-5, 1e-3, 1e-4, 1e-3, 5e-3
@@ -333,7 +333,7 @@ def compare_gradients(
     total: Tensor,
     expected: dict[str, float],
     *,
-    restore: Callable[[dict[str, Tensor]], Conversion] = to_released,
+    restore: Callable[[dict[str, Tensor]], Conversion] = R2VOS.to_released,
 ) -> None:
     """Norms of all gradients under released names, of the same set of parameters."""
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from r2vos_mm.apis.model_loading import listed_names, resolve_model
+from r2vos_mm.apis.model_loading import resolve_model
+from r2vos_mm.engine.model_index import listed_names
 from r2vos_mm.utils.cli import UsageError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -20,7 +20,7 @@ from tokenizers_of_bytes import SIZE, write_byte_tokenizer
 
 from r2vos_mm.apis import R2VOSInferencer, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
-from r2vos_mm.converters import to_referformer, to_released
+from r2vos_mm.converters import R2VOS, REFERFORMER
 from r2vos_mm.engine.model_index import config_file
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError, tensors_of
@@ -55,7 +55,7 @@ def r2vos(folder) -> SimpleNamespace:
 @pytest.fixture(scope='module')
 def referformer(folder) -> SimpleNamespace:
     name = 'referformer/referformer_r50_8xb1-6e_ref-ytvos.py'
-    return save_toy(folder / 'referformer', name, restore=to_referformer)
+    return save_toy(folder / 'referformer', name, restore=REFERFORMER.to_released)
 
 
 @pytest.mark.parametrize('method', ['r2vos', 'referformer'])
@@ -211,7 +211,7 @@ def test_full_size_files_run_without_a_config(test_data, tmp_path, frames, names
 def test_outputs_are_those_of_the_released_model(test_data, tmp_path):
     """The reference numbers' model, whose language model has two layers, from a released file."""
     fixture = torch.load(test_data / 'golden/r2vos_eval.pt', weights_only=True)
-    names = to_released(tensors_of(released_model())).weights
+    names = R2VOS.to_released(tensors_of(released_model())).weights
     weights = {name: fill(name, tuple(tensor.shape)) for name, tensor in names.items()}
     file = write_released(weights, tmp_path / 'released.pth')
     tokenizer = write_byte_tokenizer(tmp_path / 'tokenizer', size=ROBERTA['vocab_size'])

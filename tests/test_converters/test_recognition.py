@@ -7,7 +7,7 @@ import released_extracts
 import torch
 from torch import Tensor
 
-from r2vos_mm.converters import from_released, recognise
+from r2vos_mm.converters import R2VOS, recognise
 from r2vos_mm.engine.model_index import find_model
 
 Shapes = dict[str, tuple[int, ...]]
@@ -70,5 +70,5 @@ def test_depth_of_resnets():
 
 def test_others_are_not_recognised():
     names = released_extracts.load_extract()['names']
-    assert recognise(from_released(empty(names)).weights) is None
+    assert recognise(R2VOS.to_ours(empty(names)).weights) is None
     assert recognise({}) is None

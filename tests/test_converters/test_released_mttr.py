@@ -13,11 +13,9 @@ from toy_models import CONFIGS
 from r2vos_mm.converters import (
     MTTR,
     files,
-    from_mttr,
     load_converted,
     model_like,
     read_released_checkpoint,
-    to_mttr,
     window_positions,
 )
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
@@ -41,7 +39,7 @@ def test_names_are_those_of_the_reference_data(test_data, names):
 
 def test_all_474_tensors_survive_both_directions(names):
     assert len(names) == 474
-    converted = from_mttr(empty(names) | {POSITIONS: torch.arange(514)[None]})
+    converted = MTTR.to_ours(empty(names) | {POSITIONS: torch.arange(514)[None]})
     # relative positions of ten attention blocks
     implied = [name for name in names if name.endswith('relative_position_index')]
     assert len(implied) == 10
@@ -49,7 +47,7 @@ def test_all_474_tensors_survive_both_directions(names):
     assert not converted.unknown
     assert not converted.aliases
     assert len(converted.weights) == 474 - 10
-    back = to_mttr(converted.weights).weights
+    back = MTTR.to_released(converted.weights).weights
     assert {name: tuple(tensor.shape) for name, tensor in back.items()} == {
         name: shape for name, shape in names.items() if name not in implied
     }
@@ -79,7 +77,7 @@ def test_relative_positions_of_a_window_of_seven_by_seven():
 def test_the_file_is_laid_out_as_the_public_one(names, tmp_path, monkeypatch):
     monkeypatch.setattr(files, 'model_like', lambda config, weights: None)
     monkeypatch.setattr(files, 'load_converted', lambda *args, **kwargs: None)
-    ours = from_mttr(
+    ours = MTTR.to_ours(
         {
             name: torch.zeros(shape)
             for name, shape in names.items()
@@ -99,7 +97,7 @@ def test_weights_fit_the_config_completely(names):
         CONFIGS / 'mttr/mttr_video-swin-t_4xb1-30e_ref-ytvos-12f.py'
     ).model.to_dict()
     # a language model of one layer, as the names tell its size
-    weights = from_mttr(
+    weights = MTTR.to_ours(
         empty(
             {name: shape for name, shape in names.items() if not re.search(r'layer\.[1-9]', name)}
         )
@@ -127,7 +125,7 @@ def test_norms_and_layers_keep_their_order():
             name: torch.full((4,), float(index)),
             'backbone.patch_embed.proj.weight': torch.zeros(4, 3, 1, 4, 4),
         }
-        converted = from_mttr(state).weights
+        converted = MTTR.to_ours(state).weights
         assert (converted[f'mask_head.decoder.layers.1.norms.{index}.weight'] == index).all()
 
 
@@ -141,12 +139,12 @@ def test_norms_and_layers_keep_their_order():
 )
 def test_unknown_tensors_are_refused(names, name, message):
     with pytest.raises(CheckpointMismatchError, match=re.escape(message)):
-        from_mttr(empty(names) | {name: torch.zeros(1)}, source='file.pth')
+        MTTR.to_ours(empty(names) | {name: torch.zeros(1)}, source='file.pth')
 
 
 def test_foreign_weights_are_refused():
     with pytest.raises(CheckpointMismatchError, match=r'file\.pth is no released MTTR checkpoint'):
-        from_mttr(dict(conv=torch.zeros(3)), source='file.pth')
+        MTTR.to_ours(dict(conv=torch.zeros(3)), source='file.pth')
 
 
 def test_file_of_the_training_script_is_read(tmp_path):

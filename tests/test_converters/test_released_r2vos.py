@@ -13,12 +13,11 @@ from toy_models import CONFIGS
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import (
-    from_released,
+    R2VOS,
     load_converted,
     model_like,
     read_released_checkpoint,
     restore_swin,
-    to_released,
 )
 from r2vos_mm.models.backbones import convert_swin, convert_video_swin
 from r2vos_mm.registry import MODELS
@@ -58,11 +57,11 @@ def test_names_are_those_of_the_reference_data(test_data, names):
 def test_referformer_differs_in_its_pixel_decoder_only(test_data, names, backbone, config):
     """ReferFormer's names, with every backbone; each tensor that is known fits the config."""
     given = released_shapes(test_data / f'golden/rf_{backbone}.names.txt')
-    converted = from_released(empty(given), partial=True)
+    converted = R2VOS.to_ours(empty(given), partial=True)
     assert all(re.match(r'pixel_decoder\.cross_attn_\d\.', name) for name in converted.unknown)
     assert all(name.endswith('relative_position_index') for name in converted.implied)
     assert len(converted.aliases) == 24
-    back = to_released(converted.weights)
+    back = R2VOS.to_released(converted.weights)
     kept = given.keys() - set(converted.unknown) - set(converted.implied)
     assert {n: tuple(t.shape) for n, t in back.weights.items()} == {n: given[n] for n in kept}
     name = f'r2vos-released_{config}_8xb1-6e_ref-ytvos.py'
@@ -83,24 +82,24 @@ def test_referformer_differs_in_its_pixel_decoder_only(test_data, names, backbon
 def test_all_745_tensors_survive_both_directions(names):
     assert len(names) == 745
     state = empty(names) | {POSITIONS: torch.arange(514)[None]}
-    converted = from_released(state)
+    converted = R2VOS.to_ours(state)
     assert converted.implied == (POSITIONS,)
     assert len(converted.aliases) == 24
     assert not converted.unknown
     # 4 fused attentions of three parts, weight and bias; 1 fused projection of two
     assert len(converted.weights) == 745 - 24 + 4 * 2 * 2 + 2
-    back = to_released(converted.weights)
+    back = R2VOS.to_released(converted.weights)
     assert {name: tuple(tensor.shape) for name, tensor in back.weights.items()} == names
 
 
 def test_values_survive_both_directions(weights):
-    back = to_released(from_released(weights).weights).weights
+    back = R2VOS.to_released(R2VOS.to_ours(weights).weights).weights
     assert back.keys() == weights.keys()
     assert all(torch.equal(back[name], weights[name]) for name in weights)
 
 
 def test_fused_projections_are_split_in_order(weights):
-    converted = from_released(weights).weights
+    converted = R2VOS.to_ours(weights).weights
     fused = weights['fusion_module.multihead_attn.in_proj_weight']
     for row, part in enumerate(('query', 'key', 'value')):
         assert torch.equal(
@@ -114,7 +113,7 @@ def test_fused_projections_are_split_in_order(weights):
 
 def test_instance_decoder_norms_are_reordered(weights):
     """The released norm1 follows the cross-attention, which comes second."""
-    converted = from_released(weights).weights
+    converted = R2VOS.to_ours(weights).weights
     released, ours = 'transformer.decoder.layers.1', 'mask_head.decoder.layers.1'
     for index, number in enumerate((2, 1, 3)):
         assert torch.equal(
@@ -146,26 +145,26 @@ def test_file_of_the_training_script_is_read(weights, tmp_path):
 )
 def test_tampered_weights_are_refused(weights, change, message):
     with pytest.raises(CheckpointMismatchError, match=re.escape(message)):
-        from_released(weights | change, source='file.pth')
+        R2VOS.to_ours(weights | change, source='file.pth')
 
 
 def test_foreign_weights_are_refused():
     with pytest.raises(CheckpointMismatchError, match=r'file\.pth is no released R2-VOS'):
-        from_released(dict(conv=torch.zeros(3)), source='file.pth')
+        R2VOS.to_ours(dict(conv=torch.zeros(3)), source='file.pth')
     with pytest.raises(CheckpointMismatchError, match='no counterpart in the released model'):
-        to_released({'mask_head.mask_predictor.weights.0.bias': torch.zeros(256)})
+        R2VOS.to_released({'mask_head.mask_predictor.weights.0.bias': torch.zeros(256)})
 
 
 def test_incomplete_stack_is_refused(weights):
-    converted = from_released(weights).weights
+    converted = R2VOS.to_ours(weights).weights
     del converted['neck.fusion.attention.key_proj.bias']
     with pytest.raises(CheckpointMismatchError, match='in_proj_bias needs 3 parts, 2 were given'):
-        to_released(converted)
+        R2VOS.to_released(converted)
 
 
 def test_missing_and_misshaped_tensors_are_refused(weights, tmp_path):
     config = Config.fromfile(small_config(tmp_path)).model.to_dict()
-    converted = from_released(weights).weights
+    converted = R2VOS.to_ours(weights).weights
     model = model_like(config, converted)
     assert load_converted(model, converted, source='file.pth').fits
     name = 'mask_head.query_position.weight'
@@ -193,7 +192,7 @@ def test_missing_and_misshaped_tensors_are_refused(weights, tmp_path):
 
 def test_converted_weights_pass_the_check_of_tests_and_replace_a_language_model(weights, tmp_path):
     """A frozen language model is not saved by default; a checkpoint may bring one all the same."""
-    converted = from_released(weights).weights
+    converted = R2VOS.to_ours(weights).weights
     model = model_like(Config.fromfile(small_config(tmp_path)).model.to_dict(), converted)
     assert compare_weights(model, dict(state_dict=converted)).fits
     name = 'text_encoder.language_model.pooler.dense.bias'

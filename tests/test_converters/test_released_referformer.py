@@ -15,13 +15,7 @@ from scripts import exit_status, load_script
 from torch import Tensor
 from toy_models import CONFIGS
 
-from r2vos_mm.converters import (
-    from_referformer,
-    from_released,
-    load_converted,
-    model_like,
-    to_referformer,
-)
+from r2vos_mm.converters import R2VOS, REFERFORMER, load_converted, model_like
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
@@ -35,7 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A config and a released checkpoint that belongs to it."""
     folder = tmp_path_factory.mktemp('released')
     config = small_config(folder, 'referformer/referformer_r50_8xb1-6e_ref-ytvos.py')
-    write_released(released_weights(config, restore=to_referformer), folder / 'released.pth')
+    write_released(
+        released_weights(config, restore=REFERFORMER.to_released), folder / 'released.pth'
+    )
     return folder
 
 
@@ -69,11 +65,11 @@ def shapes_of_config(backbone: str) -> Shapes:
 
 def check_names(given: Shapes, backbone: str) -> None:
     """All names are known, lead back, and fill the config of that backbone."""
-    converted = from_referformer(empty(given))
+    converted = REFERFORMER.to_ours(empty(given))
     assert not converted.unknown
     assert all(name.endswith('relative_position_index') for name in converted.implied)
     assert len(converted.aliases) == 24
-    back = to_referformer(converted.weights)
+    back = REFERFORMER.to_released(converted.weights)
     kept = given.keys() - set(converted.implied)
     assert {n: tuple(t.shape) for n, t in back.weights.items()} == {n: given[n] for n in kept}
     found = {
@@ -98,16 +94,16 @@ def test_all_names_of_the_reference_data(test_data, backbone):
 
 
 def test_values_survive_both_directions(weights):
-    converted = from_referformer(weights | {POSITIONS: torch.arange(12)[None]})
+    converted = REFERFORMER.to_ours(weights | {POSITIONS: torch.arange(12)[None]})
     assert converted.implied == (POSITIONS,)
-    back = to_referformer(converted.weights).weights
+    back = REFERFORMER.to_released(converted.weights).weights
     assert back.keys() == weights.keys()
     assert all(torch.equal(back[name], weights[name]) for name in weights)
 
 
 def test_levels_are_counted_from_the_coarsest(weights):
     """The released model counts from stride 4 (1) to stride 32 (4)."""
-    converted = from_referformer(weights).weights
+    converted = REFERFORMER.to_ours(weights).weights
     for number, block in (
         (4, 'grounding.block'),
         (3, 'pyramid.blocks.0'),
@@ -140,7 +136,7 @@ def test_levels_are_counted_from_the_coarsest(weights):
 
 
 def test_fused_projections_are_split_in_order(weights):
-    converted = from_referformer(weights).weights
+    converted = REFERFORMER.to_ours(weights).weights
     for theirs, ours in (('self_attn', 'vision_attention'), ('multihead_attn', 'text_attention')):
         fused = weights[f'{BLOCK}.{theirs}.in_proj_weight']
         for row, part in enumerate(('query', 'key', 'value')):
@@ -164,19 +160,19 @@ def test_fused_projections_are_split_in_order(weights):
 )
 def test_tampered_weights_are_refused(weights, change, message):
     with pytest.raises(CheckpointMismatchError, match=re.escape(message)):
-        from_referformer(weights | change, source='file.pth')
+        REFERFORMER.to_ours(weights | change, source='file.pth')
 
 
 def test_other_methods_are_told_apart(weights):
     with pytest.raises(CheckpointMismatchError, match=r'released ReferFormer checkpoint'):
-        from_referformer(dict(conv=torch.zeros(3)), source='file.pth')
+        REFERFORMER.to_ours(dict(conv=torch.zeros(3)), source='file.pth')
     with pytest.raises(CheckpointMismatchError, match=r'cross_attn_\d.* is no tensor of that'):
-        from_released(weights, source='file.pth')
+        R2VOS.to_ours(weights, source='file.pth')
 
 
 def test_missing_and_misshaped_tensors_are_refused(folder, weights):
     config = Config.fromfile(folder / 'small.py').model.to_dict()
-    converted = from_referformer(weights).weights
+    converted = REFERFORMER.to_ours(weights).weights
     model = model_like(config, converted)
     assert load_converted(model, converted, source='file.pth').fits
     name = 'neck.pyramid.blocks.0.vision_norm.bias'
@@ -249,7 +245,7 @@ def test_tool_takes_a_missing_language_model_from_its_source(
     from r2vos_mm.models import text_encoders
 
     language = 'text_encoder.language_model.'
-    converted = from_referformer(weights).weights
+    converted = REFERFORMER.to_ours(weights).weights
     model = model_like(Config.fromfile(folder / 'small.py').model.to_dict(), converted)
     load_converted(model, converted, source='the test')
     source = model.text_encoder.language_model

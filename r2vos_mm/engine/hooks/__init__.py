@@ -1,23 +1,18 @@
 """Hook into the Runner: checkpoints, exact resume, preemption, logs, time limit, visualization."""
 
-from .checkpoint_hook import SafeCheckpointHook
-from .exact_resume_hook import ExactResumeHook
-from .finite_loss_hook import FiniteLossHook
-from .preemption_hook import PreemptionHook
-from .progress_logger_hook import ProgressLoggerHook
-from .resumed_settings_hook import ResumedSettingsHook
-from .spool_hook import SpoolHook
-from .time_limit_hook import TimeLimitHook
-from .visualization_hook import ReferringVisualizationHook
+from r2vos_mm.utils import lazy
 
-__all__ = [
-    'ExactResumeHook',
-    'FiniteLossHook',
-    'PreemptionHook',
-    'ProgressLoggerHook',
-    'ReferringVisualizationHook',
-    'ResumedSettingsHook',
-    'SafeCheckpointHook',
-    'SpoolHook',
-    'TimeLimitHook',
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        'checkpoint_hook': ['SafeCheckpointHook'],
+        'exact_resume_hook': ['ExactResumeHook'],
+        'finite_loss_hook': ['FiniteLossHook'],
+        'preemption_hook': ['PreemptionHook'],
+        'progress_logger_hook': ['ProgressLoggerHook'],
+        'resumed_settings_hook': ['ResumedSettingsHook'],
+        'spool_hook': ['SpoolHook'],
+        'time_limit_hook': ['TimeLimitHook'],
+        'visualization_hook': ['ReferringVisualizationHook'],
+    },
+)

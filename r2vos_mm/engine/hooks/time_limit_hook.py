@@ -63,13 +63,7 @@ class TimeLimitHook(Hook):
             raise TypeError('TimeLimitHook needs an IterBasedTrainLoop')
         self._start = time.monotonic()
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, *_: object, **__: object) -> None:
         """Make this iteration the last one when time is up; fit the schedule when it is due."""
         if self.fit_schedule:
             self._measure_and_fit(runner, batch_idx + 1)

@@ -81,14 +81,9 @@ class ReferringVisualizationHook(Hook):
             raise ValueError(
                 f"ReferringVisualizationHook.suffix is '.mp4' or '.gif', got {suffix!r}"
             )
-        self.draw = draw
-        self.out_dir = out_dir
-        self.max_videos = max_videos
-        self.interval = interval
-        self.columns = columns
-        self.sheet_rows = sheet_rows
-        self.suffix = suffix
-        self.fps = fps
+        self.draw, self.out_dir, self.suffix, self.fps = draw, out_dir, suffix, fps
+        self.max_videos, self.interval = max_videos, interval
+        self.columns, self.sheet_rows = columns, sheet_rows
         self._drawn = 0
         self._rows: list[ClipView] = []
 

@@ -94,7 +94,8 @@ def write_results(
 ) -> None:
     """Write the scores of pairs and objects as CSV, and a report as JSON, where paths are given.
 
-    ``part`` is for :func:`write_report`.
+    The report has the values with their protocols and all scores; NaN is written as null. ``part``
+    says which part of a data set was scored, and how: :mod:`r2vos_mm.apis.merge_scores`.
     """
     if csv_path is not None:
         write_pairs(csv_path, eval_set.pairs)
@@ -102,29 +103,20 @@ def write_results(
         if eval_set.objects:
             write_objects(csv_path.with_suffix('.objects.csv'), eval_set.objects)
     if json_path is not None:
-        write_report(json_path, eval_set, values, bound_th=bound_th, part=part)
+        content = _report(eval_set, values, {} if part is None else {'part': part}, bound_th)
+        write_json(json_path, _without_nan(content))
         log(f'Metric values with their protocols: {json_path}')
 
 
-def write_report(
-    path: Path,
-    eval_set: EvalSet,
-    values: Sequence[MetricValue],
-    *,
-    bound_th: float,
-    part: Mapping[str, Any] | None = None,
-) -> None:
-    """Write values with their protocols and all scores as JSON, atomically.
-
-    NaN is written as null. ``part`` says which part of a data set was scored, and how:
-    :mod:`r2vos_mm.apis.merge_scores`.
-    """
+def _report(
+    eval_set: EvalSet, values: Sequence[MetricValue], part: Mapping[str, Any], bound_th: float
+) -> dict[str, Any]:
     figures = [entry._asdict() | {'value': float(entry.value)} for entry in values]
     summaries = {name: {'summary': protocol_named(name).summary} for name in eval_set.protocols}
-    content = {
+    return {
         'format': 'r2vos-report/1',
         'version': __version__,
-        **({} if part is None else {'part': part}),
+        **part,
         'masks': 'bool, size of the annotation',
         'bound_th': bound_th,
         'protocols': {n: summaries[n] | _counts(eval_set, n) for n in eval_set.protocols},
@@ -136,7 +128,6 @@ def write_report(
         'rows': [pair_record(pair) for pair in eval_set.pairs],
         'objects': [object_record(entry) for entry in eval_set.objects],
     }
-    write_json(path, _without_nan(content))
 
 
 def scored_pairs_sha256(pairs: Sequence[PairScores]) -> str:
