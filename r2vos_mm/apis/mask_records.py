@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -208,7 +208,9 @@ class JsonLinesWriter:
 
     def __init__(self, path: PathLike) -> None:
         self._is_stdout = str(path) == '-'
-        self._file = sys.stdout if self._is_stdout else _opened(Path(path))
+        if not self._is_stdout:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._file = sys.stdout if self._is_stdout else open(path, 'w', encoding='utf-8')  # noqa: SIM115
 
     def write(self, records: Iterable[MaskRecord]) -> None:
         """Write records and flush them."""
@@ -222,11 +224,6 @@ class JsonLinesWriter:
     def __exit__(self, *error: object) -> None:
         if not self._is_stdout:
             self._file.close()
-
-
-def _opened(path: Path) -> IO[str]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open('w', encoding='utf-8')
 
 
 def _line(record: MaskRecord) -> str:

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from torch import Tensor, nn
+from torch import Tensor
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, load_checkpoint
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
@@ -80,18 +80,23 @@ def init_model(
     released = recognise(find_state(content).weights)
     if config is None:
         config = _config_of(released, checkpoint)
-    config = _ready_config(config, cfg_options)
+    config, source = _ready_config(config, cfg_options), str(checkpoint)
     if released is not None:
-        model = _released_model(config, released, source=str(checkpoint))
+        model, weights, tokenizer = fitted(config, released, source=source)
+        model.load_state_dict(weights, strict=False)
+        model.text_encoder.tokenizer = tokenizer
     else:
         take_language_model(config, content)
-        _take_calibration(config, content, cfg_options, source=str(checkpoint))
+        calibration = read_calibration(content or {})
+        if calibration is not None:
+            use_calibration(config, calibration, cfg_options or {}, source=source)
         with as_usage_error('model'):
             model = MODELS.build(config.model)
         if content is None:
             print_log('init_model got no checkpoint: the weights are random', level=30)
         else:
-            _load(model, content, source=str(checkpoint))
+            check_weights(model, content, source=source, strict=True)
+            model.load_state_dict(weights_of(content), strict=False)
     model.cfg, model.card = config, _card(config, checkpoint, released)
     return model.to(device).eval()
 
@@ -126,11 +131,6 @@ def read_any(checkpoint: PathLike) -> Mapping[str, Any]:
             'holds a mapping with a state_dict'
         )
     return content
-
-
-def _load(model: nn.Module, content: Mapping[str, Any], *, source: str) -> None:
-    check_weights(model, content, source=source, strict=True)
-    model.load_state_dict(weights_of(content), strict=False)
 
 
 def _saved_model(folder: Path, options: Mapping | None) -> ReferringVideoSegmentor:
@@ -192,19 +192,6 @@ def _ready_config(config: PathLike | Config, options: Mapping | None) -> Config:
     init_default_scope(config.get('default_scope', 'r2vos_mm'))
     check_settings(config, only=['model'])
     return config
-
-
-def _released_model(
-    config: Config, released: ReleasedCheckpoint, *, source: str
-) -> ReferringVideoSegmentor:
-    """Build the model of a config, and fill all of it from a released checkpoint.
-
-    The text encoder in ``config`` gets the language model of the file.
-    """
-    model, weights, tokenizer = fitted(config, released, source=source)
-    model.load_state_dict(weights, strict=False)
-    model.text_encoder.tokenizer = tokenizer
-    return model
 
 
 class Fitted(NamedTuple):
@@ -269,15 +256,6 @@ def take_language_model(config: Config, content: Mapping[str, Any] | None) -> No
     encoder = config.model.get('text_encoder')
     if found and encoder is not None and not encoder.get('language_model'):
         encoder.language_model = found
-
-
-def _take_calibration(
-    config: Config, content: Mapping[str, Any] | None, options: Mapping | None, *, source: str
-) -> None:
-    """Use the temperature and threshold of the verdict that a checkpoint holds."""
-    calibration = read_calibration(content or {})
-    if calibration is not None:
-        use_calibration(config, calibration, options or {}, source=source)
 
 
 class ModelSource(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,31 +25,18 @@ if TYPE_CHECKING:
     from r2vos_mm.datasets.io.frames import FrameSource
     from r2vos_mm.visualization import PairView, Style
 
+    from .compressed_masks import CompressedMasks
+
 DEFAULT_FPS = 6.0  # of drawn videos whose frame rate is unknown
 
 
 Range = tuple[int, int]  # numbers of the first frame and of that after the last
 
 
-class MaskSequence(Protocol):
-    """Masks (P, T, H0, W0) that are decoded on access, such as :class:`.CompressedMasks`."""
-
-    shape: tuple[int, int, int, int]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: Any) -> np.ndarray: ...
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
-
-    def where(self, kept: np.ndarray) -> MaskSequence:
-        """Return the masks of which ``kept`` (P,) bool is True, the others empty."""
-
-
 class FrameMasks(Sequence):
     """The masks (T, H0, W0) of expression ``p``, each taken from all masks on access."""
 
-    def __init__(self, masks: np.ndarray | MaskSequence, p: int) -> None:
+    def __init__(self, masks: np.ndarray | CompressedMasks, p: int) -> None:
         self.masks, self.p = masks, p
         self.shape = masks.shape[1:]
 
@@ -81,7 +68,7 @@ class VideoSegmentation:
         frame_names: T names.
         texts: P expressions as the model reads them (lower case, single spaces).
         ungated_masks: (P, T, H0, W0) bool, masks before the verdict: an array, or a
-            :class:`MaskSequence`, which is indexed like one.
+            :class:`.CompressedMasks`, which is indexed like one.
         scores: (P, T) float32 in [0, 1] of the chosen query.
         boxes: (P, T, 4) float32, x1, y1, x2, y2 in pixels of the video.
         consensus: (P,) float32, probability that the expression belongs to the video; 1 for models
@@ -99,7 +86,7 @@ class VideoSegmentation:
     video: str
     frame_names: list[str]
     texts: list[str]
-    ungated_masks: np.ndarray | MaskSequence
+    ungated_masks: np.ndarray | CompressedMasks
     scores: np.ndarray
     boxes: np.ndarray
     consensus: np.ndarray
@@ -135,7 +122,7 @@ class VideoSegmentation:
         return [joined_ranges(self.windows, row) for row in found]
 
     @cached_property
-    def masks(self) -> np.ndarray | MaskSequence:
+    def masks(self) -> np.ndarray | CompressedMasks:
         """Masks (P, T, H0, W0) bool, empty if the verdict is 'not in the video'."""
         if self.found.all():
             return self.ungated_masks
@@ -367,13 +354,6 @@ def _verdict(result: VideoSegmentation, p: int) -> str:
     return f'{"" if result.found[p] else "not "}in the video ({result.consensus[p]:.2f})'
 
 
-def write_masks(result: VideoSegmentation, folder: Path) -> list[Path]:
-    """Write one folder per expression and one PNG per frame, 255 = object; return the folders."""
-    return exporters.save_masks(
-        folder, result.rows(), texts=result.texts, frame_names=result.frame_names
-    )
-
-
 def as_record(result: VideoSegmentation, mask_prefix: str | None) -> dict[str, Any]:
     """Return the content of ``result.json``: everything but the masks, and their folders.
 
@@ -426,8 +406,9 @@ def summary_table(result: VideoSegmentation) -> Table:
 
 
 def _save_masks(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
-    write_masks(result, folder / 'masks')
-    return folder / 'masks'
+    target, names = folder / 'masks', result.frame_names
+    exporters.save_masks(target, result.rows(), texts=result.texts, frame_names=names)
+    return target
 
 
 def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_: Any) -> Path:

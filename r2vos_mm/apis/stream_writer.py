@@ -9,7 +9,6 @@ from typing import Any
 from r2vos_mm.utils.files import PathLike, write_json
 
 from .mask_records import JsonLinesWriter
-from .results import write_masks
 from .streaming import StreamPart
 
 KINDS = ('masks', 'jsonl', 'verdict')
@@ -63,7 +62,7 @@ class StreamWriter:
             DiskFullError: the disk is full; names the file.
         """
         if 'masks' in self.what:
-            write_masks(part, self.folder / 'masks')
+            part.save(self.folder, what=['masks'])
         if self._lines is not None:
             self._lines.write(part.records())
         if 'verdict' in self.what:

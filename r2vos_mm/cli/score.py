@@ -29,7 +29,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from r2vos_mm import __version__
 from r2vos_mm.apis.coco_results import extra_values, score_results
@@ -65,6 +65,8 @@ from r2vos_mm.utils.cli import Progress, UsageError, add_part_option, check_outp
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
+# Unread predictions, videos without usable annotation, other problems.
+Problems = tuple[list, list, list]
 COCO_PROTOCOLS = ('a2d', 'refcoco')
 # Protocols with their own input files, which cannot be combined with others.
 FOLDER_SCORERS: dict[str, VideoScorer] = {
@@ -127,27 +129,19 @@ def run(args: argparse.Namespace) -> None:
     """Score or compare; exit with another status than 0 if files were not read."""
     check_outputs(args, 'csv', 'json', 'missing')
     task = compare if args.compare else merge if args.merge else evaluate
-    counts = task(args)
-    if counts.unscored:
-        print(f'error: the annotation of {counts.unscored} videos was not read', file=sys.stderr)
+    unread, unscored, problems = map(len, task(args))
+    if unscored:
+        print(f'error: the annotation of {unscored} videos was not read', file=sys.stderr)
         raise SystemExit(2)
-    if counts.unread and not args.missing_is_empty:
-        print(f'error: {counts.unread} predictions were not read', file=sys.stderr)
+    if unread and not args.missing_is_empty:
+        print(f'error: {unread} predictions were not read', file=sys.stderr)
         raise SystemExit(2)
-    if counts.problems and args.strict:
-        print(f'error: {counts.problems} problems with --strict', file=sys.stderr)
+    if problems and args.strict:
+        print(f'error: {problems} problems with --strict', file=sys.stderr)
         raise SystemExit(1)
 
 
-class Counts(NamedTuple):
-    """Numbers of unread predictions, of videos without usable annotation, of other problems."""
-
-    unread: int
-    unscored: int
-    problems: int
-
-
-def evaluate(args: argparse.Namespace) -> Counts:
+def evaluate(args: argparse.Namespace) -> Problems:
     """Score one method, list problems, print and write the metrics."""
     if len(args.paths) != 2:
         raise UsageError('PRED and GT are required')
@@ -169,12 +163,7 @@ def evaluate(args: argparse.Namespace) -> Counts:
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH, part=part)
     if args.csv:
         partial_csv(args).unlink(missing_ok=True)
-    return counts_of(outcome)
-
-
-def counts_of(outcome: Outcome) -> Counts:
-    """Return the numbers of problems of an outcome."""
-    return Counts(len(outcome.unread), len(outcome.unscored), len(outcome.problems))
+    return outcome.unread, outcome.unscored, outcome.problems
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -185,7 +174,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return settings | dict(gate_threshold=0.5, bound_th=BOUND_TH, of_masks=True)
 
 
-def merge(args: argparse.Namespace) -> Counts:
+def merge(args: argparse.Namespace) -> Problems:
     """Merge the scores of parts; print and write what one scoring of the whole would."""
     if args.paths or args.part:
         raise UsageError('--merge takes reports only, without PRED, GT and --part')
@@ -197,10 +186,10 @@ def merge(args: argparse.Namespace) -> Counts:
     values = shown_values(eval_set, settings)
     print(format_table(eval_set, values))
     write_results(eval_set, values, args.csv, args.json, bound_th=settings['bound_th'])
-    return counts_of(outcome)
+    return outcome.unread, outcome.unscored, outcome.problems
 
 
-def compare(args: argparse.Namespace) -> Counts:
+def compare(args: argparse.Namespace) -> Problems:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
     if args.part:
         raise UsageError('--compare takes no --part: merge the parts of each method first')
@@ -209,7 +198,7 @@ def compare(args: argparse.Namespace) -> Counts:
     if args.compare[0].resolve() == args.compare[1].resolve():
         print('A and B are the same path')
     sides: list[list[PairScores]] = []
-    num_unread = num_unscored = num_problems = 0
+    unread, unscored, problems = [], [], []
     for path in args.compare:
         outcome = Outcome()
         if args.paths:
@@ -218,13 +207,13 @@ def compare(args: argparse.Namespace) -> Counts:
         else:
             outcome.pairs = read_pairs(path)
         sides.append(outcome.pairs)
-        num_unread += sum(not pair.is_read for pair in outcome.pairs)
-        num_unscored += len(outcome.unscored)
-        num_problems += len(outcome.problems)
+        unread += [pair for pair in outcome.pairs if not pair.is_read]
+        unscored += outcome.unscored
+        problems += outcome.problems
     differences = compare_scores(*sides)
     print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
-    return Counts(num_unread, num_unscored, num_problems)
+    return unread, unscored, problems
 
 
 def score_masks(

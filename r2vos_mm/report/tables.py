@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -75,10 +75,11 @@ def measure(runs: Sequence[Run], pairs: Sequence[list[PairScores]]) -> Measured:
             found = estimates_of(statistics_of(list(masks.pairs), clusters, size), weights)
             found.values.update(_values_without_draws(found, known, prefix))
             measured.estimates[-1][prefix] = found.values
-            measured.rows.append(_row(value_cell, number, run, state, found.values))
+            head = number, run.name, state
+            measured.rows.append(_row(head, found.values))
             if number:
                 changed = differences_of(first.get(prefix, first['']), found)
-                measured.differences.append(_row(difference_cell, number, run, state, changed))
+                measured.differences.append(_row(head, changed, is_difference=True))
             else:
                 first[prefix] = found
     return measured
@@ -89,14 +90,10 @@ def _value_text(value: float) -> str:
 
 
 def _row(
-    cell: Callable[[str, Estimate], Cell],
-    number: int,
-    run: Run,
-    state: str,
-    estimates: Mapping[str, Estimate],
+    head: tuple[int, str, str], estimates: Mapping[str, Estimate], *, is_difference: bool = False
 ) -> Row:
-    cells = [cell(name, estimates.get(name, UNKNOWN)) for name in METRICS]
-    return Row(number, run.name, state, cells)
+    options = dict(is_difference=is_difference)
+    return Row(*head, [cell_of(name, estimates.get(name, UNKNOWN), **options) for name in METRICS])
 
 
 def _values_without_draws(
@@ -118,30 +115,14 @@ def eval_set_of(run: Run, pairs: Sequence[PairScores]) -> EvalSet:
     )
 
 
-def value_cell(name: str, entry: Estimate) -> Cell:
-    """Return a metric and its interval as text."""
+def cell_of(name: str, entry: Estimate, *, is_difference: bool = False) -> Cell:
+    """Return a metric, or a difference of it, and its interval as text."""
     if not entry.is_known:
         return Cell('–')
-    form = '.3f' if name in _UNIT_METRICS else '.1f'
-    return Cell(_text(entry.value, form), _interval(entry, form))
-
-
-def difference_cell(name: str, entry: Estimate) -> Cell:
-    """Return a difference and its interval as text."""
-    if not entry.is_known:
-        return Cell('–')
-    form = '+.3f' if name in _UNIT_METRICS else '+.1f'
-    return Cell(_text(entry.value, form), _interval(entry, form), entry.excludes_zero)
-
-
-def _interval(entry: Estimate, form: str) -> str:
-    if np.isnan(entry.low):
-        return ''
-    return f'{_text(entry.low, form)} to {_text(entry.high, form)}'
-
-
-def _text(value: float, form: str) -> str:
-    return f'{value:{form}}'.replace('-', '−')
+    form = ('+' if is_difference else '') + ('.3f' if name in _UNIT_METRICS else '.1f')
+    value, low, high = (f'{number:{form}}'.replace('-', '−') for number in entry)
+    interval = '' if np.isnan(entry.low) else f'{low} to {high}'
+    return Cell(value, interval, is_difference and entry.excludes_zero)
 
 
 def kinds_in(pairs: Iterable[PairScores]) -> list[str]:
@@ -159,7 +140,7 @@ def kind_rows(
         for number, run in enumerate(runs):
             of_run, found = measured.values[number], measured.estimates[number]
             cells = [
-                value_cell('R', found[prefix].get(f'R/{kind}', UNKNOWN))
+                cell_of('R', found[prefix].get(f'R/{kind}', UNKNOWN))
                 if prefix in found
                 else Cell('–')
                 for prefix in GATES

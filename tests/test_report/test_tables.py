@@ -13,11 +13,10 @@ from r2vos_mm.report.tables import (
     METRICS,
     UNKNOWN,
     Cell,
-    difference_cell,
+    cell_of,
     kind_rows,
     measure,
     table_of,
-    value_cell,
 )
 
 EMPTY, FULL = np.zeros((1, 20, 50), dtype=bool), block(10, 40)
@@ -34,15 +33,15 @@ def scored(columns: dict[str, int], consensus: float = 0.9) -> list[PairScores]:
 
 
 def test_cells():
-    assert value_cell('J', Estimate(12.34, 1.0, 23.0)) == ('12.3', '1.0 to 23.0', False)
-    assert value_cell('R', Estimate(-2.5, float('nan'), float('nan'))) == ('−2.5', '', False)
-    assert value_cell('J', UNKNOWN) == difference_cell('J', UNKNOWN) == Cell('–')
-    assert difference_cell('IL_MCC', Estimate(-0.2, -0.3, -0.1)) == (
+    assert cell_of('J', Estimate(12.34, 1.0, 23.0)) == ('12.3', '1.0 to 23.0', False)
+    assert cell_of('R', Estimate(-2.5, float('nan'), float('nan'))) == ('−2.5', '', False)
+    assert cell_of('J', UNKNOWN) == cell_of('J', UNKNOWN, is_difference=True) == Cell('–')
+    assert cell_of('IL_MCC', Estimate(-0.2, -0.3, -0.1), is_difference=True) == (
         '−0.200',
         '−0.300 to −0.100',
         True,
     )
-    assert difference_cell('J', Estimate(1, -1, 3)) == ('+1.0', '−1.0 to +3.0', False)
+    assert cell_of('J', Estimate(1, -1, 3), is_difference=True) == ('+1.0', '−1.0 to +3.0', False)
 
 
 def test_two_runs():
