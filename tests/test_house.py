@@ -49,9 +49,13 @@ def exports(package: str) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom):
             names |= {alias.name: base_of(node, package) for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith('attach'):
-            for module, listed in ast.literal_eval(node.args[1]).items():
+            for key, listed in zip(node.args[1].keys, node.args[1].values):
+                module = ast.literal_eval(key)
                 own = module if module.startswith(f'{PACKAGE}.') else f'{package}.{module}'
-                names |= dict.fromkeys(listed, own)
+                if isinstance(listed, ast.Attribute):  # such as hooks.__all__
+                    names |= exports(own)
+                else:
+                    names |= dict.fromkeys(ast.literal_eval(listed), own)
     return names
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from r2vos_mm.apis.collection.manifest import read_manifest
 from r2vos_mm.utils.cli import check_writable, parser_of, positive, short_errors
+from r2vos_mm.utils.lazy import import_extra
 
 
 def label(args: argparse.Namespace) -> None:
@@ -19,11 +20,11 @@ def label(args: argparse.Namespace) -> None:
     check_writable(args.out, what='out', is_folder=True)
     rows = [job.as_dict() for job in read_manifest(args.manifest)]
 
-    from r2vos_mm.apis.collection.ray_data import BatchLabeller, import_ray
+    from r2vos_mm.apis.collection.ray_data import BatchLabeller
 
-    ray = import_ray()
+    data = import_extra('ray.data', 'ray')
     # One video per block: of a lost actor, only what it worked on is done again.
-    videos = ray.data.from_items(rows, override_num_blocks=len(rows))
+    videos = data.from_items(rows, override_num_blocks=len(rows))
     labels = videos.map_batches(
         BatchLabeller,
         fn_constructor_args=[args.model, args.weights],

@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to masks of any video."""
+"""Segment videos with a model, and export, collect and score masks."""
 
 from r2vos_mm.utils import lazy
 

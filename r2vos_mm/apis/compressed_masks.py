@@ -167,7 +167,7 @@ class CompressedMasks:
         has_arrays = any(isinstance(k, np.ndarray) for k in lead)
         mixed = has_arrays and not all(isinstance(k, slice) for k in pixels)
         if taken > 4 or axes > 2 or mixed:
-            raise IndexError(f'compressed masks {self.shape} cannot be indexed so: {_ADVICE}')
+            raise IndexError(f'compressed masks {self.shape} cannot be indexed this way: {_ADVICE}')
         return lead, pixels
 
     def _decode(self, code: Code) -> np.ndarray:

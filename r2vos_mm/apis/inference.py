@@ -110,7 +110,7 @@ def segment_video(
         ValueError: no expression or an empty one, wrong arrays, frames_per_pass or precision.
     """
     clock = StageClock()
-    texts = checked_sentences(texts if sentences is None else sentences)
+    texts = checked_texts(texts if sentences is None else sentences)
     frames_per_pass = window if frames_per_pass is None else frames_per_pass
     source = opened_source(frames)
     size = next(iter(source)).shape[:2]
@@ -144,22 +144,22 @@ def checked_length(model: ReferringVideoSegmentor, frames_per_pass: int | None) 
     return frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
 
 
-def checked_sentences(sentences: str | Sequence[str] | None) -> list[str]:
+def checked_texts(texts: str | Sequence[str] | None) -> list[str]:
     """Return expressions in the form that training uses.
 
     Raises:
         ValueError: there is none, or one has no text; names it.
     """
-    given = [sentences] if isinstance(sentences, str) else list(sentences or ())
+    given = [texts] if isinstance(texts, str) else list(texts or ())
     if not given:
-        raise ValueError('there are no sentences: give at least one')
-    for position, sentence in enumerate(given):
-        if not is_text(sentence):
+        raise ValueError('there are no expressions: give at least one')
+    for position, text in enumerate(given):
+        if not is_text(text):
             raise ValueError(
-                f'sentence {position} of {len(given)} is {sentence!r}: give it text without half '
-                'characters (lone surrogates)'
+                f'expression {position} of {len(given)} is {text!r}: give text without lone '
+                'surrogates'
             )
-    return [normalise_text(sentence) for sentence in given]
+    return [normalise_text(text) for text in given]
 
 
 def model_precision(model: ReferringVideoSegmentor, requested: str | None = 'auto') -> Precision:

@@ -1,4 +1,4 @@
-"""Segment videos of any kind with one object, by the contract of MMEngine's inferencers."""
+"""Segment videos of any kind with one object that follows MMEngine's inferencers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from r2vos_mm.utils.logging import warn
 from .inference import (
     DEFAULT_FRAMES_PER_PASS,
     FrameTransform,
-    checked_sentences,
+    checked_texts,
     model_precision,
     segment_video,
 )
@@ -145,7 +145,7 @@ class R2VOSInferencer(BaseInferencer):
             FileNotFoundError, DataFileError: see :func:`.sources.open_source`.
             UsageError: ``out_dir`` cannot be written, or no window be opened.
         """
-        checked_sentences(texts)
+        checked_texts(texts)
         save = [save] if isinstance(save, str) else save
         if out_dir:
             check_names(save)

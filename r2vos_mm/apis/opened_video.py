@@ -1,4 +1,4 @@
-"""Open a video once, and segment what expressions that come later name in it."""
+"""Open a video once, and segment it for expressions that are given later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import TensorSpool, WindowFeatures, split_windows
 from r2vos_mm.utils.logging import quiet
 
-from .inference import autocast, checked_length, checked_sentences, model_windows, opened_source
+from .inference import autocast, checked_length, checked_texts, model_windows, opened_source
 from .result_reading import result_of
 from .results import VideoSegmentation
 
@@ -72,7 +72,7 @@ class OpenedVideo:
         Raises:
             ValueError: no expression or an empty one, or the video was closed.
         """
-        texts = checked_sentences(texts)
+        texts = checked_texts(texts)
         if not len(self._features):
             raise ValueError(f'{self.source.title} was closed: open the video again')
         windows = self._windows()

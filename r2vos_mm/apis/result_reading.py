@@ -1,4 +1,4 @@
-"""Make results of what a model predicts for a video or a part of it."""
+"""Build results from what a model predicts for a video or a part of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take windows of frames from a source, when they are asked for or ahead in a thread."""
+"""Read windows of frames from a source, on demand or ahead in a thread."""
 
 from __future__ import annotations
 

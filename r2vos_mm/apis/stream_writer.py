@@ -1,4 +1,4 @@
-"""Write the masks and verdicts of a stream while its parts come."""
+"""Write the masks and verdicts of a stream as its parts arrive."""
 
 from __future__ import annotations
 

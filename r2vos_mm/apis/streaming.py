@@ -23,7 +23,7 @@ from .inference import (
     StageClock,
     autocast,
     checked_length,
-    checked_sentences,
+    checked_texts,
     model_precision,
 )
 from .mask_records import MaskRecord
@@ -135,7 +135,7 @@ def stream_video(
         raise ValueError(f'threshold is a probability, got {threshold}')
     model_precision(model, precision)
     options = dict(threshold=threshold, compress=compress, precision=precision)
-    stream = _Stream(model, checked_sentences(texts), frames_per_pass, **options)
+    stream = _Stream(model, checked_texts(texts), frames_per_pass, **options)
     return stream.parts(open_stream(frames), latest_only=latest_only)
 
 

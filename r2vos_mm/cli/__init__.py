@@ -1,1 +1,1 @@
-"""The command ``r2vos``: one module per sub-command; the scripts under ``tools`` call them, too."""
+"""Provide the command ``r2vos``: one module per sub-command, which ``tools`` also call."""

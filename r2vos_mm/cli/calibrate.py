@@ -4,13 +4,13 @@
     r2vos calibrate CONFIG CHECKPOINT data/refshapes --out calibrated.pth
     r2vos calibrate CONFIG CHECKPOINT pairs.csv
 
-The consensus of an expression is shown as a probability. With the fitted temperature it is one, for
-data with the same share of positive pairs as DATA: a file of positive and negative pairs, a data
-set whose pairs the config names, or the CSV of an earlier test of the checkpoint (csv_path of
-JFRMetric), which needs no model. Use other data than you test on. The threshold is the one with
-the highest balanced accuracy.
+The fitted temperature makes the consensus of an expression a probability, for data with the same
+share of positive pairs as DATA: a file of positive and negative pairs, a data set whose pairs the
+config names, or the CSV of an earlier test of the checkpoint (csv_path of JFRMetric), which needs
+no model. Calibrate on other data than you test on. The threshold is the one with the highest
+balanced accuracy.
 
-r2vos predict and init_model use what the checkpoint holds, r2vos test only with --calibrated.
+r2vos predict and init_model use the stored calibration, r2vos test only with --calibrated.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def add_collection_options(parser: argparse.ArgumentParser) -> None:
         help='frames above which a video is split between processes (default: 3600)',
     )
     group.add_argument(
-        '--shard-frames', type=positive(int), help='frames of a file of rows (default: 2000)'
+        '--shard-frames', type=positive(int), help='frames per file of rows (default: 2000)'
     )
     group.add_argument(
         '--max-failures',

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     if args.video is not None:
         existing_file(args.video, what='--video')
 
-    from r2vos_mm.apis.inference import checked_sentences
+    from r2vos_mm.apis.inference import checked_texts
     from r2vos_mm.apis.model_export import (
         EXAMPLE_TEXTS,
         WindowNetwork,
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     model = build_model(args)
     network = WindowNetwork(model, text=args.text)
     frames = read_window(model.cfg, args.video, args.frames, size=args.size)
-    texts = checked_sentences(args.texts or EXAMPLE_TEXTS[:1])
+    texts = checked_texts(args.texts or EXAMPLE_TEXTS[:1])
     examples = export_examples(network, frames, args.frames, texts)
     export_model(network, examples[0].inputs, args.out, format=kind)
     print(f'wrote {args.out}: {args.out.stat().st_size / 1e6:.1f} MB')

@@ -133,9 +133,9 @@ def check_options(args: argparse.Namespace) -> None:
 def check_folder(out: Path, pred: Path) -> None:
     """Raise UsageError if the gated masks would replace the given ones, or mix with others."""
     if out.resolve() == pred.resolve():
-        raise UsageError(f'--out is {out}, which holds the masks as given: take another folder')
+        raise UsageError(f'--out is {out}, which holds the given masks: choose another folder')
     if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f'--out: {out} is not empty: take another folder')
+        raise UsageError(f'--out: {out} is not empty: choose another folder')
 
 
 def verdicts(args: argparse.Namespace, tasks: list) -> tuple[dict[str, float], float]:

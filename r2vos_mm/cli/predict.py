@@ -88,10 +88,10 @@ def checked_input(video: str, texts: Sequence[str]) -> list[FrameStream]:
     Raises:
         DataFileError, FileNotFoundError, ValueError: one of them cannot be used.
     """
-    from r2vos_mm.apis.inference import checked_sentences
+    from r2vos_mm.apis.inference import checked_texts
     from r2vos_mm.datasets.io.sources import open_frames, open_sources
 
-    checked_sentences(texts)
+    checked_texts(texts)
     sources = open_sources(video)
     # One video is read before the model is loaded; of several, each when its turn comes.
     return [open_frames(sources[0])] if len(sources) == 1 else sources

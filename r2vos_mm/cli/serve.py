@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     from r2vos_mm.serve.server import check_installed, listening_socket
 
     check_installed()
-    listening_socket(args.host, args.port).close()  # better told before the model is loaded
+    listening_socket(args.host, args.port).close()  # fail before the model is loaded
     note = choose_model(args)
     from r2vos_mm.serve import ClipStore, Limits, find_samples, segment_clip, serve
 

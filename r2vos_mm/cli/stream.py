@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> None:
 
 def open_parts(args: argparse.Namespace) -> Iterator[StreamPart]:
     """Build the model and open the stream."""
-    from r2vos_mm.apis.inference import checked_sentences
+    from r2vos_mm.apis.inference import checked_texts
     from r2vos_mm.apis.streaming import stream_video
     from r2vos_mm.datasets.io.sources import open_stream
 
     note = choose_model(args, args.source)
-    checked_sentences(args.texts)
+    checked_texts(args.texts)
     source = open_stream(args.source)
     if args.out_dir is not None:
         check_writable(args.out_dir, what='--out-dir', is_folder=True)

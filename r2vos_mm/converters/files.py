@@ -27,7 +27,7 @@ from .released import (
 
 
 class ConvertedFile(NamedTuple):
-    """Content of a checkpoint file, and lines that tell how each tensor was used."""
+    """Content of a checkpoint file, and lines that state how each tensor was used."""
 
     content: dict[str, Any]
     report: str

@@ -1,4 +1,4 @@
-"""Tell the configuration of a RoBERTa from the shapes of its weights."""
+"""Infer the configuration of a RoBERTa from the shapes of its weights."""
 
 from collections.abc import Mapping
 from typing import Any

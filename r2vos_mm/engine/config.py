@@ -1,4 +1,4 @@
-"""Read configs: the one way in for files and for ``--cfg-options``."""
+"""Read config files, and apply ``--cfg-options`` to them."""
 
 import itertools
 import traceback
@@ -80,7 +80,7 @@ class _SafeYaml(YamlHandler):
 
 
 def _count_nodes(node: Any, known: dict[int, int]) -> int:
-    """Number of nodes with all aliases expanded; each is counted once."""
+    """Return the number of nodes with all aliases expanded; each alias is computed once."""
     if id(node) not in known:
         children: Iterable = node.values() if isinstance(node, dict) else node
         nested = isinstance(node, (dict, list))

@@ -1,4 +1,4 @@
-"""Read the checkpoints of this package where MMEngine gets their paths from the metafiles."""
+"""Read the checkpoints of this package by the paths that MMEngine takes from its metafiles."""
 
 from pathlib import Path
 from typing import Any

@@ -69,7 +69,7 @@ def names_of(function: Any) -> set[str]:
 
 @functools.cache
 def _tables() -> dict[str, Collection[str]]:
-    """Keys that are read of dicts without a type, by the key of the dict."""
+    """Return the keys that are read from dicts without a type, by the key of the dict."""
     return {
         'train_dataloader': names_of(DataLoader) | {'num_batch_per_epoch'},
         'val_dataloader': names_of(DataLoader) | {'num_batch_per_epoch'},
@@ -134,7 +134,7 @@ def check_custom_keys(custom_keys: Mapping[str, Any], parameters: Collection[str
 
 
 def _ineffective(cfg: Config) -> Iterator[str]:
-    """Settings of the wrong type, or with which nothing would be trained."""
+    """Yield settings of the wrong type, or with which nothing would be trained."""
     for key in _DICTS & set(cfg):
         if not isinstance(cfg[key], (dict, type(None))):
             yield f'{key}={cfg[key]!r}: must be a dict'
@@ -243,7 +243,7 @@ def _misnamed_hooks(cfg: Config) -> Iterator[str]:
 
 
 def _unused_variables(cfg: Config) -> Iterator[str]:
-    """Keys at the top of the file itself, without its bases, that are not used in it either."""
+    """Yield keys at the top of the file, not of its bases, that are not used in it either."""
     if cfg.filename is None:
         return
     text = Path(cfg.filename).read_text(encoding='utf-8')

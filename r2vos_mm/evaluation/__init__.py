@@ -1,4 +1,4 @@
-"""Metrics, as functions on arrays (all of :mod:`.functional`) and as a metric for the Runner."""
+"""Compute metrics: functions on arrays (all of :mod:`.functional`) and a metric for the Runner."""
 
 from r2vos_mm.utils import lazy
 

@@ -148,7 +148,7 @@ class FrameSource:
         data_root: folder of the data in place of the config's.
 
     Raises:
-        ValueError: the data set cannot be built; tells why.
+        ValueError: the data set cannot be built; the message has the reason.
     """
 
     def __init__(self, config: Mapping[str, Any], data_root: Path | None = None) -> None:

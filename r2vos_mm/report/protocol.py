@@ -1,4 +1,4 @@
-"""Find the pairs that runs share, and what in their protocols makes numbers incomparable."""
+"""Find the pairs that runs share, and differences of protocol that make numbers incomparable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compute the metrics of runs on common pairs, and lay them out as tables of texts."""
+"""Compute the metrics of runs on common pairs, and lay them out as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuse requests of other web sites, and keep the page from loading anything of them."""
+"""Refuse requests from other web sites, and keep the page from loading their content."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def _cell_size(shape: tuple[int, int], columns: int, style: Style) -> tuple[int,
 def _row_headers(
     views: Sequence[PairView], columns: int, width: int, title: str, style: Style
 ) -> list[np.ndarray]:
-    """Header bands of the cells, those of a row equally high."""
+    """Return the header bands of the cells, those of a row equally high."""
     bands = [header_band(view, width, title=title, style=style) for view in views]
     heights = [max(map(len, bands[i : i + columns])) for i in range(0, len(bands), columns)]
     missing = [heights[i // columns] - len(band) for i, band in enumerate(bands)]
@@ -285,7 +285,7 @@ def attention_sheet(
 
 
 def _heat_title(name: str, low: float, high: float, width: int, style: Style) -> np.ndarray:
-    """The name of a map, then its colour bar between the values at its ends."""
+    """Draw the name of a map, then its colour bar between the values at its ends."""
     font, paper = style.font(12), style.paper
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (line_height(font) + 4, 1))
     bar = overlay_heat(np.zeros((*ramp.shape, 3), np.uint8), ramp, low=0, high=1, opacity=1)

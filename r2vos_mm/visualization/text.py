@@ -1,4 +1,4 @@
-"""Draw Unicode text on numpy images with PIL, since cv2.putText is limited to ASCII."""
+"""Draw Unicode text on NumPy images with PIL, since cv2.putText is limited to ASCII."""
 
 import unicodedata
 from bisect import bisect_right

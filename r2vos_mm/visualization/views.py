@@ -1,4 +1,4 @@
-"""Take the values to draw out of data samples, as numpy arrays."""
+"""Extract the values to draw from data samples, as NumPy arrays."""
 
 from __future__ import annotations
 

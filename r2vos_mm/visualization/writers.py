@@ -154,7 +154,7 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> tuple[in
 
 
 def _shared_palette(images: list[Image.Image]) -> Image.Image:
-    """256 colours for all frames, from a few of them."""
+    """Return 256 colours for all frames, from a few of them."""
     # Maximum coverage keeps the few pixels of a contour's colour, which median cut averages away;
     # the k-means steps then bring the error below median cut's.
     step = max(1, len(images) // 8)

@@ -92,7 +92,7 @@ def test_speed(model, frames):
 @pytest.mark.parametrize(
     ('sentences', 'options', 'message'),
     [
-        ([], {}, 'there are no sentences'),
+        ([], {}, 'there are no expressions'),
         (['a ball', ' '], {}, "sentence 1 of 2 is ' '"),
         (['a ball', None], {}, 'sentence 1 of 2 is None'),
         ('a ball', dict(window=0), 'frames_per_pass is at least 1'),

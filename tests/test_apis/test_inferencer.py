@@ -196,7 +196,7 @@ class TestFiles:
 @pytest.mark.parametrize(
     ('options', 'error', 'message'),
     [
-        (dict(texts=[]), ValueError, 'there are no sentences'),
+        (dict(texts=[]), ValueError, 'there are no expressions'),
         (dict(texts='a', out_dir='{tmp}', save='gif'), ValueError, "save 'gif' is unknown"),
         (dict(texts='a', out_dir='{tmp}/clip/8.png'), UsageError, 'is not a folder'),
         (dict(texts='a', vid_stride=0), ValueError, 'stride of frames is at least 1'),

@@ -22,7 +22,7 @@ def test_numbers_are_printed(folder: Path, capsys: pytest.CaptureFixture) -> Non
     assert written[0] == f'{out} written: 1 files, 3 bytes'
     assert main(['data', 'lmdb', '--check', str(out)]) == 0
     checked = capsys.readouterr().out.splitlines()
-    assert checked == [f'{out} is as it was written: 1 files, 3 bytes', written[1]]
+    assert checked == [f'{out} is intact: 1 files, 3 bytes', written[1]]
 
 
 @pytest.mark.parametrize(('arguments', 'named'), [

@@ -55,7 +55,7 @@ def test_standard_input(tmp_path: Path) -> None:
     ('arguments', 'message'),
     [
         (('nowhere.mp4', 'a dog'), 'nowhere.mp4 does not exist'),
-        (('{sample}', ' '), 'sentence 0 of 1'),
+        (('{sample}', ' '), 'expression 0 of 1'),
         (('{sample}', 'a dog', '--out', '{sample}'), 'is not a folder'),
         (('{sample}', 'a dog', '--frames-per-pass', '0'), '--frames-per-pass must be at least 1'),
     ],

@@ -83,7 +83,7 @@ def test_writes_overlay_masks_and_json(video, checkpoint, tmp_path, capsys):
     ('arguments', 'message'),
     [
         (['nowhere.mp4', 'a ball'], 'error: nowhere.mp4 does not exist'),
-        (['{video}', ' '], "error: sentence 0 of 1 is ' '"),
+        (['{video}', ' '], "error: expression 0 of 1 is ' '"),
         (['{video}', 'a ball', '--window', '0'], 'error: --frames-per-pass must be at least 1'),
         (['{empty}', 'a ball'], 'has no frames'),
         (['{video}', 'a ball', '--out-dir', '{video}'], 'ball.mp4 is not a folder'),

@@ -1,4 +1,4 @@
-"""Keep the results of a collection in a folder, so that any process can go on with it."""
+"""Keep the results of a collection in a folder, so that any process can continue it."""
 
 from __future__ import annotations
 

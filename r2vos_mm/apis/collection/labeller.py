@@ -24,7 +24,7 @@ from ..inference import (
     ModelInput,
     autocast,
     checked_length,
-    checked_sentences,
+    checked_texts,
     model_precision,
 )
 from ..mask_records import mask_records
@@ -93,7 +93,7 @@ class VideoLabeller:
         Raises:
             FileNotFoundError, DataFileError, ValueError: see :func:`.sources.open_source`.
         """
-        texts, source = checked_sentences(job.texts), open_stream(job.path)
+        texts, source = checked_texts(job.texts), open_stream(job.path)
         if source.is_live:
             raise ValueError(f'{source.title} has no end: segment it with r2vos stream')
         frames = _FramesBetween(source, *span)
@@ -125,7 +125,7 @@ class VideoLabeller:
         records = mask_records(
             [_Codes(parts, p) for p in range(len(queries))],
             video=job.shown,
-            texts=checked_sentences(job.texts),
+            texts=checked_texts(job.texts),
             frames=[name for part in parts for name in part['frames']],
             size=parts[0]['size'],
             found=found,

@@ -1,1 +1,1 @@
-"""Sub-commands ``r2vos convert``: convert and publish checkpoints."""
+"""Convert and publish checkpoints: the sub-commands ``r2vos convert``."""

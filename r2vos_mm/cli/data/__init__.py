@@ -1,1 +1,1 @@
-"""Sub-commands ``r2vos data``: prepare, check and generate data sets."""
+"""Prepare, check and generate data sets: the sub-commands ``r2vos data``."""

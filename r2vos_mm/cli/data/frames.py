@@ -2,8 +2,8 @@
 
     r2vos data frames clips/*.mp4 --out data/mine/train/JPEGImages
 
-Frames are named by their number in the video, so masks of some frames can be matched. Of a damaged
-video, the frames before the damage are written, and the exit status is 1.
+Frames are named by their number in the video, so that masks of some frames can be matched. If a
+video is damaged, the frames before the damage are written, and the exit status is 1.
 """
 
 import argparse

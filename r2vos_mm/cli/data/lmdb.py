@@ -29,6 +29,6 @@ def run(args: argparse.Namespace) -> None:
     if len(args.paths) != 2 - args.check:
         raise UsageError('give FOLDER and OUT, or with --check a database')
     summary = check_lmdb(*args.paths) if args.check else write_lmdb(*args.paths)
-    done = 'is as it was written' if args.check else 'written'
+    done = 'is intact' if args.check else 'written'
     print(f'{args.paths[-1]} {done}: {summary.files:,} files, {summary.bytes:,} bytes')
     print(f'SHA-256 {summary.sha256}')

@@ -6,7 +6,7 @@
     r2vos data veval read veval.json --out pairs.json
 
 write stores the pairs, the names of the frames and, if they are public, the masks of a data set.
-read returns the pairs, whole if write made the file, for pairs_file of VEvalDataset.
+read writes a pairs file for pairs_file of VEvalDataset; of a file that write made, nothing is lost.
 """
 
 import argparse

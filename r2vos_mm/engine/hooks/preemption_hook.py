@@ -1,4 +1,4 @@
-"""Save a checkpoint and leave when a scheduler takes the machine away."""
+"""Save a checkpoint and exit when a scheduler preempts the job."""
 
 import signal
 from collections.abc import Sequence

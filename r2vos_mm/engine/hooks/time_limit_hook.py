@@ -1,4 +1,4 @@
-"""End training at a wall-clock time, with a schedule that fits."""
+"""End training at a wall-clock limit, with a schedule that fits into it."""
 
 import time
 from copy import deepcopy

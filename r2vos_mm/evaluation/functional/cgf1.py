@@ -1,9 +1,9 @@
 """Compute the presence scores of SAM 3: IL_MCC, IL_FPR, pmF1 and cgF1.
 
-They ask two questions of pairs of a video and a text. Is the text answered where its object is
-there, and only there ("image level", IL)? How good are the masks where the object is there
-(positive micro F1)? cgF1 ("classification-gated F1") is the product, so that neither silence nor an
-answer to everything earns anything: both have an IL_MCC of 0.
+They measure two things on pairs of a video and a text: whether masks are predicted exactly where
+the object is present ("image level", IL), and how good they are where it is (positive micro F1).
+cgF1 ("classification-gated F1") is the product of both, so that a model that answers nothing or
+everything scores 0: its IL_MCC is 0.
 
 Source: Carion et al., "SAM 3: Segment Anything with Concepts", 2025, and the evaluation code of
 SA-Co, whose epsilons are kept. There, several masks of a text are matched first; here each text has

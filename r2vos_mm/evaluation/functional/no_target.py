@@ -1,4 +1,4 @@
-"""Score expressions without a target: N-acc, T-acc, gIoU and cIoU of GRES, and S of Ref-AVS.
+"""Score expressions that have no target: N-acc, T-acc, gIoU and cIoU of GRES, and S of Ref-AVS.
 
 GRES: Liu et al., "GRES: Generalized Referring Expression Segmentation", CVPR 2023, Sec. 3. A sample
 may be an image or a whole video: a video counts as "nothing predicted" when no frame has

@@ -1,4 +1,4 @@
-"""Measure whether a model finds out in which frames the object is present.
+"""Measure whether a model detects in which frames the object is present.
 
 tIoU and vIoU are those of spatio-temporal grounding (Zhang et al., "Where Does It Exist", CVPR
 2020), taken over the *set* of frames with foreground, so that an object may leave and come back.

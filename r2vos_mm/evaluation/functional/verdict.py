@@ -1,4 +1,4 @@
-"""Measure the verdict whether an expression belongs to a video: its ranking, and a gate on it.
+"""Measure verdicts on whether an expression belongs to a video: their ranking, and a gate.
 
 Scores are those of the class to find, larger = more likely. With the consensus as score, aligned
 pairs are the class to find; with ``1 - consensus``, misaligned ones: AUROC is the same, AP and
