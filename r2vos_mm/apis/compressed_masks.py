@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,33 @@ from pycocotools import mask as coco_mask
 
 from r2vos_mm.utils.masks_io import encode_rle
 
-from .results import FrameMasks
-
 # Run-length code, or packed bits (H * W / 8 values) of a mask for which they are smaller.
 Code = bytes | np.ndarray
 
 _ADVICE = 'index rows and frames, then the decoded masks; np.asarray decodes all of them'
+
+
+class FrameMasks(Sequence):
+    """The masks (T, H0, W0) of expression ``p``, each taken from all masks on access."""
+
+    def __init__(self, masks: np.ndarray | CompressedMasks, p: int) -> None:
+        self.masks, self.p = masks, p
+        self.shape = masks.shape[1:]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int | Sequence[int]) -> np.ndarray:
+        if isinstance(index, (int, np.integer)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f'frame {index} of {len(self)}')
+            return self.masks[self.p, index]
+        return np.stack([self.masks[self.p, frame] for frame in index])
+
+    def rle(self, index: int) -> dict[str, Any]:
+        """Return the COCO run-length code of a frame; compressed masks are not decoded for it."""
+        code_of = getattr(self.masks, 'rle', None)
+        return code_of(self.p, index) if code_of else encode_rle(self[index])
 
 
 class CompressedMasks:

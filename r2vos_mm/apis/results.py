@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2vos_mm.utils.files import PathLike, write_json
-from r2vos_mm.utils.masks_io import encode_rle
 from r2vos_mm.utils.veval_file import VevalFile, write_veval_file
 
 from . import exporters
+from .compressed_masks import CompressedMasks, FrameMasks
 from .mask_records import MaskRecord, mask_records, write_coco_rle
 
 if TYPE_CHECKING:
@@ -25,35 +25,10 @@ if TYPE_CHECKING:
     from r2vos_mm.datasets.io.frames import FrameSource
     from r2vos_mm.visualization import PairView, Style
 
-    from .compressed_masks import CompressedMasks
-
 DEFAULT_FPS = 6.0  # of drawn videos whose frame rate is unknown
 
 
 Range = tuple[int, int]  # numbers of the first frame and of that after the last
-
-
-class FrameMasks(Sequence):
-    """The masks (T, H0, W0) of expression ``p``, each taken from all masks on access."""
-
-    def __init__(self, masks: np.ndarray | CompressedMasks, p: int) -> None:
-        self.masks, self.p = masks, p
-        self.shape = masks.shape[1:]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: int | Sequence[int]) -> np.ndarray:
-        if isinstance(index, (int, np.integer)):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f'frame {index} of {len(self)}')
-            return self.masks[self.p, index]
-        return np.stack([self.masks[self.p, frame] for frame in index])
-
-    def rle(self, index: int) -> dict[str, Any]:
-        """Return the COCO run-length code of a frame; compressed masks are not decoded for it."""
-        code_of = getattr(self.masks, 'rle', None)
-        return code_of(self.p, index) if code_of else encode_rle(self[index])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
