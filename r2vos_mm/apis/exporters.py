@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import supervision
 
 _VERDICT = ('index', 'score', 'consensus', 'found', 'scores')
+_MIN_SCORE = 0.5
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal masks give equal files
 
 
@@ -93,15 +94,14 @@ def read_veval(path: PathLike) -> list[MaskRecord]:
     return [_record_of(content, pair, content.masklets(pair), str(path)) for pair in content.pairs]
 
 
-def read_veval_results(
-    path: PathLike, veval_path: PathLike, *, min_score: float = 0.5
-) -> list[MaskRecord]:
+def read_veval_results(path: PathLike, veval_path: PathLike) -> list[MaskRecord]:
     """Return one record per pair from tracks of a model in the form that YouTube-VIS scores.
+
+    Tracks with a score below 0.5 do not count, as in the scores of SA-Co.
 
     Args:
         path: JSON list of ``{video_id, category_id, score, segmentations}``.
         veval_path: the SA-Co/VEval file with the pairs, whose ids the results use.
-        min_score: tracks below it do not count; 0.5 is that of the SA-Co scores.
 
     Raises:
         FileNotFoundError, ValueError, DataFileError: as :func:`read_veval`, of both files.
@@ -114,7 +114,7 @@ def read_veval_results(
     for number, track in enumerate(tracks):
         if problem := _result_problem(track, lengths):
             raise ValueError(f'{path}: track {number} {problem}')
-    kept = [track for track in tracks if track['score'] >= min_score]
+    kept = [track for track in tracks if track['score'] >= _MIN_SCORE]
     predicted = replace(content, annotations=kept)
     pairs = [{key: pair[key] for key in pair if key != EXTRA} for pair in content.pairs]
     return [_record_of(predicted, pair, predicted.masklets(pair), str(path)) for pair in pairs]

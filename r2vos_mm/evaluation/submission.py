@@ -66,13 +66,6 @@ LAYOUTS = {
 }
 
 
-def layout_named(name: str) -> Layout:
-    """Return the layout of a name; for an unknown one a ValueError lists all."""
-    if name not in LAYOUTS:
-        raise ValueError(f'unknown layout {name!r}; there are {", ".join(LAYOUTS)}')
-    return LAYOUTS[name]
-
-
 def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict]:
     """Return the videos of a ``meta_expressions.json`` that a server scores.
 
@@ -126,7 +119,9 @@ class SubmissionWriter:
     ) -> None:
         if masks not in ('gated', 'ungated'):
             raise ValueError(f"masks must be 'gated' or 'ungated', got {masks!r}")
-        self.layout, self.path, self.masks = layout_named(layout), Path(path), masks
+        if layout not in LAYOUTS:
+            raise ValueError(f'unknown layout {layout!r}; there are {", ".join(LAYOUTS)}')
+        self.layout, self.path, self.masks = LAYOUTS[layout], Path(path), masks
         self.parts = self.path.with_name(f'{self.path.name}.parts')
         self.expressions = scored_expressions(Path(expressions), videos and Path(videos))
 

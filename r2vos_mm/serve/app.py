@@ -26,7 +26,7 @@ from r2vos_mm.apis.exporters import slug
 from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.visualization.writers import h264_library
 
-from .clips import Clip, ClipStore, Limits, RefusedError, title_of
+from .clips import Clip, ClipStore, RefusedError, title_of
 from .downloads import DOWNLOADS
 from .guard import Guard
 from .jobs import DONE, FINAL, Job, JobQueue, Segment
@@ -56,11 +56,6 @@ class Page:
     _one_upload: asyncio.Lock = field(default_factory=asyncio.Lock)
     _one_download: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def limits(self) -> Limits:
-        """Return the limits of the store."""
-        return self.store.limits
-
     def routes(self) -> list[Route | Mount]:
         """Return all addresses."""
         return [
@@ -85,7 +80,7 @@ class Page:
 
     async def tell_about(self, request: Request) -> Response:
         """Send the model's description, the limits and the samples."""
-        limits = self.limits
+        limits = self.store.limits
         bounds = dict(
             upload_bytes=limits.upload_bytes,
             frames=limits.frames,
@@ -112,7 +107,7 @@ class Page:
         return JSONResponse(clip_record(clip), 201)
 
     async def _receive(self, request: Request, path: Path) -> None:
-        limit = self.limits.upload_bytes
+        limit = self.store.limits.upload_bytes
         message = f'the file is larger than {limit / 2**20:g} MB: cut the clip, or make it smaller'
         stated = request.headers.get('content-length', '')
         if stated.isdecimal() and int(stated) > limit:
@@ -159,7 +154,7 @@ class Page:
         Raises:
             RefusedError: they are none, too many, empty or too long.
         """
-        limits = self.limits
+        limits = self.store.limits
         if not isinstance(texts, list) or not texts or not all(map(is_text, texts)):
             raise RefusedError('describe at least one object, in words')
         if len(texts) > limits.texts:

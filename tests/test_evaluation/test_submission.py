@@ -17,9 +17,9 @@ from samples import sample_of
 
 from r2vos_mm.evaluation import JFRMetric
 from r2vos_mm.evaluation.submission import (
+    LAYOUTS,
     SubmissionWriter,
     check_submission,
-    layout_named,
     scored_expressions,
 )
 from r2vos_mm.structures import ReferringDataSample
@@ -217,7 +217,7 @@ class TestCheck:
     def test_wrong_images(self, zip_path, expressions, tmp_path, mask, mode, message):
         save(tmp_path / 'x.png', mask, mode)
         self.spoil(zip_path, 'a/1/00000.png', (tmp_path / 'x.png').read_bytes())
-        report = check_submission(zip_path, layout_named('mevis'), scored_expressions(expressions))
+        report = check_submission(zip_path, LAYOUTS['mevis'], scored_expressions(expressions))
         (line,) = report.broken
         assert re.fullmatch(rf'a/1/00000.png \(.*{message}.*\)', line)
 
@@ -227,7 +227,7 @@ class TestCheck:
         self.spoil(zip_path, 'a/1/00000.png', content[:50])
         self.spoil(zip_path, 'a/readme.txt', b'')
         self.spoil(zip_path, '__MACOSX/a/._x.png', b'')
-        report = check_submission(zip_path, layout_named('mevis'), scored_expressions(expressions))
+        report = check_submission(zip_path, LAYOUTS['mevis'], scored_expressions(expressions))
         assert len(report.broken) == 1
         assert report.extra == ['a/readme.txt']
         assert '1 extra: a/readme.txt; 1 broken: a/1/00000.png' in str(report)
@@ -258,13 +258,13 @@ class TestCheck:
             Image.new('RGB', (width, 20)).save(folder / '00005.jpg')
         entries = scored_expressions(expressions)
         images = tmp_path / 'JPEGImages'
-        report = check_submission(zip_path, layout_named('mevis'), entries, images=images)
+        report = check_submission(zip_path, LAYOUTS['mevis'], entries, images=images)
         assert [line[:13] for line in report.broken] == ['b/0/00000.png', 'b/0/00005.png']
 
     def test_a_cut_zip(self, zip_path, expressions):
         zip_path.write_bytes(zip_path.read_bytes()[:-30])
         with pytest.raises(ValueError, match='not a complete zip'):
-            check_submission(zip_path, layout_named('mevis'), scored_expressions(expressions))
+            check_submission(zip_path, LAYOUTS['mevis'], scored_expressions(expressions))
 
     def test_tool(self, zip_path, expressions, capsys):
         options = ['--expressions', str(expressions), '--layout']
@@ -299,7 +299,7 @@ def test_files_of_refer_youtube_vos(test_data: Path):
     folder = test_data / 'data' / 'refer_youtube_vos_valid'
     entries = scored_expressions(folder / 'meta_expressions.json', folder / 'valid_202_ids.txt')
     assert len(entries) == 202
-    assert len(layout_named('ref_youtube_vos').expected_files(entries)) == 22046
+    assert len(LAYOUTS['ref_youtube_vos'].expected_files(entries)) == 22046
     # Without a list of ids the package knows them
     assert scored_expressions(folder / 'meta_expressions.json') == entries
 
@@ -307,4 +307,4 @@ def test_files_of_refer_youtube_vos(test_data: Path):
 def test_files_of_ref_davis(test_data: Path):
     entries = scored_expressions(test_data / 'data' / 'refdavis17_val' / 'meta_expressions.json')
     # Four maps for each of the 1,999 frames
-    assert len(layout_named('ref_davis17').expected_files(entries)) == 4 * 1999
+    assert len(LAYOUTS['ref_davis17'].expected_files(entries)) == 4 * 1999
