@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from r2vos_mm.compat.checkpoint import admitted_classes
 from r2vos_mm.models.backbones import BackboneWeights, convert_swin, convert_video_swin, read_state
 from r2vos_mm.models.backbones.windows import relative_position_index
-from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compare_weights, shorten
+from r2vos_mm.utils.data_issues import shown
+from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compare_weights
 
 from .names import MTTR_TABLE, R2VOS_TABLE, REFERFORMER_TABLE, NameTable
 
@@ -167,7 +168,7 @@ class ReleasedFormat:
     def _raise_for(self, problems: list[str], source: str) -> None:
         if problems:
             raise CheckpointMismatchError(
-                f'{source} does not fit in {len(problems)} places: {shorten(problems, 3, "; ")}. '
+                f'{source} does not fit in {len(problems)} places: {shown(problems, 3, "; ")}. '
                 f'Give an unchanged checkpoint of the released {self.method} model.'
             )
 

@@ -15,20 +15,23 @@ from r2vos_mm.datasets.io.mask_sources import PngMasks, checked_size, unpack_bit
 from r2vos_mm.datasets.io.videos import decode_frames
 from r2vos_mm.datasets.records import VideoRecord
 from r2vos_mm.registry import DATASETS
-from r2vos_mm.utils.data_issues import DataFileError, Problem, ProblemList, collected_problems
+from r2vos_mm.utils.data_issues import (
+    DataFileError,
+    Problem,
+    ProblemList,
+    collected_problems,
+    shown,
+)
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import is_side_file, read_json, stems
 from r2vos_mm.utils.images import image_size, read_image
 from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
-from r2vos_mm.utils.state_dict import shorten
 
 from .known_sets import KnownSet
 
 # Rows of the table by the first word of a consequence, which names what was skipped.
 _ROWS = dict(sentence='sentences', frame='frames', masks='masks', categories='categories')
 _ROWS |= dict.fromkeys(('video', 'image', 'folder'), 'videos')
-
-
 STATES = ('ok', 'missing', 'broken', 'unused')
 
 
@@ -71,9 +74,9 @@ def check_set(
         data_root: folder of the set.
         known: its splits, and numbers to compare with; None for your own set in the layout of
             Refer-YouTube-VOS.
-        sample: frames to decode per split, evenly spread; None: all. Sizes are read from the
-            headers of all files, unless it is 0. If all are decoded, the objects of all sentences
-            are searched for in the masks.
+        sample: frames to decode per split, evenly spread; None: all, and the objects of all
+            sentences are searched for in the masks. Unless it is 0, the headers of all files are
+            read for sizes.
         workers: threads that open files.
     """
     report = CheckReport(ProblemList(str(data_root), max_rows=sys.maxsize))
@@ -263,12 +266,7 @@ class _SplitCheck:
     def _open(
         self, record: VideoRecord, frame: str, whole: bool
     ) -> tuple[tuple[int, int] | None, str, str | None, set[str]]:
-        """Read a frame and its masks whole, or only their headers.
-
-        Returns:
-            The frame's size; what is wrong with it, and with its masks, None if there are none; the
-            objects in them.
-        """
+        """Read a frame and its masks, or their headers: its size, both problems, the objects."""
         size = None
         try:
             size = self._frame_size(record, frame, whole)
@@ -356,8 +354,8 @@ class _SplitCheck:
         for record in records:
             found = sizes[record.video_id].items()
             if len(found) > 1:
-                shown = (f'{h}x{w} ({shorten(frames, 3)})' for (h, w), frames in found)
-                what = f'has frames of several sizes (height x width): {"; ".join(shown)}'
+                sizes_of = (f'{h}x{w} ({shown(frames, 3)})' for (h, w), frames in found)
+                what = f'has frames of several sizes (height x width): {"; ".join(sizes_of)}'
                 self.note(record.video_id, what, 'cannot be tested: write its frames at one size')
 
     def _look_for_objects(

@@ -30,10 +30,7 @@ from .samplers import EpochIndex
 
 @contextmanager
 def seeded_globals(seed: int) -> Iterator[None]:
-    """Seed the global generators of ``random`` and NumPy within the block, and restore them.
-
-    Image transforms of MMCV and MMDetection draw from these.
-    """
+    """Seed the generators of ``random`` and NumPy, which MMCV's transforms use, in the block."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -54,23 +51,19 @@ class BaseReferringDataset(BaseDataset):
     expression's object is visible in no frame, or a file is broken, another item is drawn, at most
     ``max_refetch`` times; then a clip without the object is accepted.
 
-    Testing: an item is a video with all its frames and all its pairs: its own expressions, or the
-    pairs of a pairs file.
-
-    The pipeline gets lists over the T frames, as ``TransformBroadcaster`` needs them: ``img_path``,
-    ``clip`` (T times the same :class:`Clip`) and, with ground truth, ``target_masks``.
+    Testing: an item is a video with all its frames and pairs. The pipeline gets lists over the T
+    frames, as ``TransformBroadcaster`` needs them: ``img_path``, ``clip`` (T times the same
+    :class:`Clip`) and, with ground truth, ``target_masks``.
 
     Args:
         split: part of the data set, such as ``'train'``.
         ann_file: annotations, relative to ``data_root``. Defaults to the class's ``ANN_FILE``.
         clip_length: frames T of a training clip.
-        frame_sampling: config of the rule that chooses them; by default
-            :class:`~r2vos_mm.datasets.frame_sampling.AnchoredFrames`.
+        frame_sampling: config of the rule that chooses them; ``AnchoredFrames`` by default.
         positives_per_clip: maximum number of different expressions of the video per training clip.
         negatives: config of a :class:`~r2vos_mm.datasets.negatives.NegativeSource`, or None.
-        video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a fixed
-            split of the videos by the hash of their ids; None keeps all. ``start`` moves the
-            hold-out, for cross-validation.
+        video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a split by
+            the hash of the ids; ``start`` moves the hold-out, for cross-validation. None keeps all.
         pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.pairs_file`), relative to
             ``data_root``; videos without a pair are skipped. None: each video's expressions.
         part: for testing, the part of the videos to use, such as ``'2/4'``; the scores of all parts
@@ -89,6 +82,7 @@ class BaseReferringDataset(BaseDataset):
     """
 
     ANN_FILE = ''
+    MASKS_ARE_OPTIONAL = False  # a frame without a PNG of masks shows no object
 
     def __init__(
         self,
@@ -112,9 +106,8 @@ class BaseReferringDataset(BaseDataset):
     ) -> None:
         if clip_length < 1 or positives_per_clip < 1 or max_refetch < 0:
             raise ValueError(
-                'clip_length and positives_per_clip must be at least 1 and '
-                f'max_refetch at least 0, got {clip_length}, {positives_per_clip} and '
-                f'{max_refetch}'
+                'clip_length and positives_per_clip must be at least 1 and max_refetch at least 0, '
+                f'got {clip_length}, {positives_per_clip} and {max_refetch}'
             )
         if pairs_file is not None and not test_mode:
             raise ValueError(
@@ -171,7 +164,7 @@ class BaseReferringDataset(BaseDataset):
     def test_pairs(self, video: VideoRecord) -> list[Pair]:
         """Return the pairs of a video in testing: those of the pairs file, or its own expressions.
 
-        Expressions about nothing in the video come last, as negative pairs.
+        Expressions about nothing in the video are negative pairs and come last.
         """
         if self.pairs_file is not None:
             return self._pairs[video.video_id]
@@ -214,7 +207,8 @@ class BaseReferringDataset(BaseDataset):
         """Return what the pipeline gets about the masks of targets; nothing if there are none."""
         if video.mask_dir is None:
             return {}
-        return dict(target_masks=[PngMasks(video.mask_dir / f'{frame}.png') for frame in frames])
+        paths = (video.mask_dir / f'{frame}.png' for frame in frames)
+        return dict(target_masks=[PngMasks(path, self.MASKS_ARE_OPTIONAL) for path in paths])
 
     def load_data_list(self) -> list[dict]:
         """Return one item per (video, expression, anchor) in training, one per video in testing.
@@ -362,7 +356,7 @@ class BaseReferringDataset(BaseDataset):
         return [video for video in videos if self._pairs[video.video_id]]
 
     def _own_part(self, videos: Sequence[VideoRecord]) -> list[VideoRecord]:
-        """Return the videos of this part; note all of them for those who merge the parts."""
+        """Return the videos of this part; the metainfo lists all of them, to merge the parts."""
         names = [video.video_id for video in videos]
         self._metainfo['part'] = dict(self.part._asdict(), videos=names)
         return self.part.of(videos)

@@ -8,10 +8,7 @@ NEIGHBOUR_DISTANCE = 3
 
 
 def anchor_frames(length: int, clip_length: int) -> range:
-    """Return the anchors of one expression in an epoch: frames 0, T, 2T, ... of ``length``.
-
-    An epoch counts (video, expression, anchor) items, as ReferFormer's training set does.
-    """
+    """Return the anchors of one expression in an epoch, as ReferFormer's: frames 0, T, 2T, ..."""
     return range(0, length, clip_length)
 
 

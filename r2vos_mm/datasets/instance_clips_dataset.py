@@ -58,9 +58,7 @@ class InstanceClipsDataset(BaseReferringDataset):
     :mod:`~r2vos_mm.datasets.pairs.descriptions`. Positive expressions are true of one object and
     false of all others, negative ones are false of all, by measurement with a margin: they rely on
     complete annotations of the listed categories. Everything is a function of (``seed``, epoch,
-    index). In testing, the clips and pairs are those of epoch 0.
-
-    The frames have ``frame_size``; the pipeline needs no loading and no resize.
+    index); testing shows epoch 0. The pipeline needs no loading and no resize.
 
     Args:
         data_root: folder of annotations and images.
@@ -327,9 +325,9 @@ class InstanceClipsDataset(BaseReferringDataset):
 
 
 def still_scene(found: Sequence[Mapping[str, Any]], min_area: float) -> list[Instance]:
-    """Return the objects of an image, without colours, by what :func:`read_instances` returned.
+    """Return the objects of an image of :func:`read_instances`, without colours, numbered from 1.
 
-    Their ids are their numbers from 1. Those of at most ``min_area`` of the image are not clear.
+    Those of at most ``min_area`` of the image are not clear.
     """
     return [
         Instance(

@@ -83,10 +83,8 @@ class NegativeSource(metaclass=ABCMeta):
         return None
 
     def _weighted_order(self, rng: np.random.Generator) -> list[str]:
-        """Return all kinds, drawn by share without replacement; later ones replace earlier ones.
-
-        The smallest of exponential variables with rates p_i is the i-th with probability p_i.
-        """
+        """Return all kinds, drawn by share without replacement; later ones replace earlier ones."""
+        # The smallest of exponential variables with rates p_i is the i-th with probability p_i.
         waits = rng.exponential(size=len(self.kinds)) / self.probabilities
         return [self.kinds[i] for i in np.argsort(waits)]
 
@@ -115,9 +113,8 @@ class TrainNegatives(NegativeSource):
         unknown = set(self.kinds) - {'other_video', NO_TARGET, *self._GROUPS}
         if unknown:
             raise ValueError(
-                f'TrainNegatives knows other_video, attribute, relation and '
-                f'{NO_TARGET}, not {sorted(unknown)}; other kinds need '
-                'PairsFileNegatives'
+                f'TrainNegatives knows other_video, attribute, relation and {NO_TARGET}, not '
+                f'{sorted(unknown)}; other kinds need PairsFileNegatives'
             )
 
     def prepare(self, videos: Sequence[VideoRecord], data_root: Path) -> None:
@@ -224,10 +221,7 @@ def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression)
 
 
 def _is_only_one_of_its_category(video: VideoRecord, obj_id: str) -> bool:
-    """Return whether an object is the only annotated one of its category.
-
-    Where categories are unknown, whether all sentences are about it.
-    """
+    """Return whether an object has a category of its own, or else all sentences are about it."""
     category = video.categories.get(obj_id)
     if category is None:
         return len({expression.obj_id for expression in video.expressions}) == 1

@@ -60,10 +60,7 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class Pair:
-    """One expression shown with one video.
-
-    A negative pair has no object; its ``exp_id`` names the origin of its text.
-    """
+    """One expression shown with one video; if negative, ``exp_id`` names the origin of its text."""
 
     text: str
     pair_id: str

@@ -64,7 +64,7 @@ class ClipSampler(Sampler):
     :meth:`skip` gets the same items as an uninterrupted one.
 
     Args:
-        dataset: the dataset (or a wrapper of datasets).
+        dataset: the dataset, or a wrapper of datasets.
         shuffle: permute every epoch; otherwise keep the order of the dataset.
         seed: seed of the permutations. Defaults to one random seed for all processes.
     """
@@ -82,9 +82,8 @@ class ClipSampler(Sampler):
         """Start iterators created from now on after the first ``num_samples`` items.
 
         Args:
-            num_samples: items of *this* process that training has used: iterations times the batch
-                size per process, counted from the beginning of training, not from the last
-                ``skip``.
+            num_samples: items that *this* process has used since the beginning of training:
+                iterations times the batch size per process.
         """
         if num_samples < 0:
             raise ValueError(f'num_samples must not be negative, got {num_samples}')

@@ -58,10 +58,9 @@ def short_errors(debug: bool = False) -> Iterator[None]:
 
     Exit status: 2 after an error (or that of the error), 130 after Ctrl-C, 143 after SIGTERM; a
     second signal ends the process at once. The log file of a run also gets the traceback. The
-    process group, if there is one, is left at the end: a process that exits with a live group of
-    gloo may abort while its threads are torn down.
+    process group, if there is one, is left at the end: gloo may abort a process that exits with it.
     """
-    for stream in (sys.stdout, sys.stderr):  # whatever users type can be printed
+    for stream in (sys.stdout, sys.stderr):  # so that any text can be printed
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors='backslashreplace')
     received: list[int] = []
@@ -123,10 +122,10 @@ def _write_to_log(error: Exception) -> None:
 
 
 def user_message(error: BaseException) -> str | None:
-    """Return one line about an error that the user can mend, or None for faults of the program.
+    """Return one line about an error that the user can fix, or None for faults of the program.
 
-    The user can mend what this package raises on purpose, what the system says about files and
-    memory, and what a part of a config says about its settings while it is built.
+    Users can fix what this package raises on purpose, errors of the system about files and memory,
+    and wrong settings of a part that is built from a config.
     """
     chain = [error]
     while following := chain[-1].__cause__ or (
@@ -321,8 +320,7 @@ def check_outputs(args: argparse.Namespace, *names: str, folders: Sequence[str] 
 def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> None:
     """Raise UsageError if a file, or a folder of files, cannot be written at ``path``.
 
-    Nothing is left behind: a temporary file is made in ``path`` or in the nearest folder above it
-    that exists.
+    It is tried with a temporary file in ``path`` or in the nearest existing folder above it.
     """
     path = Path(path)
     if path.exists() and path.is_dir() != is_folder:
@@ -339,16 +337,13 @@ def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> N
 
 @contextmanager
 def messages_on_stderr(active: bool = True) -> Iterator[None]:
-    """Write logs and all else that is printed inside the block to stderr, to keep stdout for JSON.
-
-    A logger that exists before keeps its stream.
-    """
+    """Print to stderr inside the block, to keep stdout for JSON; existing loggers are unchanged."""
     with redirect_stdout(sys.stderr) if active else nullcontext():
         yield
 
 
 def say_once(line: str) -> None:
-    """Print a line on stderr; of the processes of one launcher that say the same, one does."""
+    """Print a line on stderr, once for all processes of one launcher that print the same."""
     error_file = os.environ.get('TORCHELASTIC_ERROR_FILE')  # in a folder of this process
     if error_file:
         said = Path(error_file).parents[1] / hashlib.sha256(line.encode()).hexdigest()
@@ -378,7 +373,7 @@ class Progress:
         self._write(0)
 
     def update(self, done: int) -> None:
-        """Tell that ``done`` steps are done."""
+        """Report that ``done`` steps are done."""
         now = time.monotonic()
         is_due = now - self._shown >= _SECONDS_BETWEEN_LINES or done in (1, self.total)
         if is_due or sys.stderr.isatty():
@@ -388,12 +383,11 @@ class Progress:
     def _write(self, done: int) -> None:
         spent = time.monotonic() - self._start
         left = f'{spent / done * (self.total - done):.0f} s left' if done else 'starting'
-        self._show(f'{done}/{self.total} {self.what}, {spent:.0f} s, {left}', done >= self.total)
-
-    def _show(self, text: str, is_last: bool) -> None:
-        on_terminal = sys.stderr.isatty() and not is_last
-        lead = '\r\033[K' if sys.stderr.isatty() else ''
-        print(lead + text, end='' if on_terminal else '\n', file=sys.stderr, flush=True)
+        on_terminal = sys.stderr.isatty()
+        lead = '\r\033[K' if on_terminal else ''
+        end = '' if on_terminal and done < self.total else '\n'
+        text = f'{lead}{done}/{self.total} {self.what}, {spent:.0f} s, {left}'
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def progress(items: Sequence[T], what: str) -> Iterator[T]:

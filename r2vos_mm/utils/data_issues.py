@@ -37,10 +37,14 @@ class Problem:
         return f'{self.where}: {self.what} -> {self.consequence}'
 
 
-def shown(names: Collection[Any]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = f' and {len(names) - NUM_SHOWN} more' if len(names) > NUM_SHOWN else ''
-    return ', '.join(map(str, list(names)[:NUM_SHOWN])) + more
+def shown(names: Collection[Any], count: int = NUM_SHOWN, separator: str = ', ') -> str:
+    """Return the first names and how many more there are.
+
+    >>> shown(['a', 'b', 'c'], 2)
+    'a, b and 1 more'
+    """
+    more = f' and {len(names) - count} more' if len(names) > count else ''
+    return separator.join(map(str, list(names)[:count])) + more
 
 
 _collected: ContextVar[list[Problem] | None] = ContextVar('collected', default=None)

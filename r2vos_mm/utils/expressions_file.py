@@ -67,8 +67,7 @@ def frame_order(name: str) -> tuple[int, str]:
 def read_expressions(path: Path) -> dict[str, dict]:
     """Return ``videos`` of a ``meta_expressions.json``: {video: {"expressions": .., "frames": ..}}.
 
-    The owners' first release, which lists expressions by object, is converted to the form of the
-    challenge.
+    The first release, which lists expressions by object, is converted to the form of the challenge.
 
     Raises:
         FileNotFoundError: the file does not exist.

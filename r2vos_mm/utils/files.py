@@ -1,4 +1,4 @@
-"""Read files within limits, write any file atomically, and tell side files of systems."""
+"""Read files within limits, write them atomically, and recognize files of operating systems."""
 
 import contextlib
 import errno
@@ -33,7 +33,6 @@ _SIDE_FILES |= {'icon\r', 'system volume information'}
 def is_side_file(name: PathLike) -> bool:
     """Whether an operating system made the file or folder, or a folder around it.
 
-    These are ``__MACOSX/``, ``._*``, ``.DS_Store``, ``Thumbs.db``, ``desktop.ini`` and the like.
     ``name`` is relative to the folder or archive that is read, and may have backslashes.
     """
     parts = os.fspath(name).replace('\\', '/').lower().split('/')
@@ -41,7 +40,7 @@ def is_side_file(name: PathLike) -> bool:
 
 
 def visible_names(folder: PathLike) -> list[str]:
-    """Return the names in a folder but hidden ones and side files of operating systems."""
+    """Return the names in a folder except hidden ones and those of :func:`is_side_file`."""
     names = folder.names() if isinstance(folder, StoredPath) else os.listdir(folder)
     return [name for name in names if name[0] != '.' and not is_side_file(name)]
 
@@ -55,7 +54,7 @@ def stems(folder: PathLike, suffix: str) -> set[str]:
 def in_any_case(path: PathLike) -> Path | StoredPath:
     """Return ``path``, or the existing file whose suffix means the same: ``.JPG``, ``.jpeg``.
 
-    For a path of a storage backend, :func:`read_bytes` looks for the others if it is missing.
+    For paths of a storage backend, :func:`read_bytes` does this when the file is missing.
     """
     return path if isinstance(path, StoredPath) else _existing_form(Path(path))
 
@@ -103,10 +102,7 @@ def _read_stored(path: StoredPath) -> bytes:
 
 
 def check_regular(path: PathLike) -> None:
-    """Raise OSError if ``path`` is missing, or neither a regular file nor a folder.
-
-    A path of a storage backend is not looked at before it is read.
-    """
+    """Raise OSError if a local path is missing, or neither a regular file nor a folder."""
     if isinstance(path, StoredPath):
         return
     mode = os.stat(path).st_mode
@@ -218,8 +214,7 @@ def write_atomically(data: bytes | str, path: PathLike) -> None:
 def write_if_absent(data: str, path: PathLike) -> bool:
     """Write a text file unless it exists, atomically; return whether it was written.
 
-    Of several processes, also of different machines that share a file system with hard links, one
-    writes it.
+    Only one of several processes writes it, also on machines that share a file system with links.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Decode image files within limits, turned as their EXIF orientation says."""
+"""Decode image files within limits, turned upright by their EXIF orientation."""
 
 import io
 import os
@@ -42,7 +42,7 @@ def read_image(
         DataFileError: the file is missing, no image, truncated, animated or too large.
     """
     with _frame_errors(path):
-        content = _content(path)
+        content = read_data_file(path, 'frame')
         with open_image(content) as header:
             reduction = 1
             if largest_scale is not None and content.startswith(_JPEG_START):
@@ -57,7 +57,7 @@ def image_size(path: PathLike) -> tuple[int, int]:
         check_regular(path)
         with path.open('rb') as file, open_image(file) as header:
             # The EXIF data of a PNG may come after its pixels.
-            content = _content(path) if header.format == 'PNG' else b''
+            content = read_data_file(path, 'frame') if header.format == 'PNG' else b''
             return _upright_size(header, content)
 
 
@@ -166,12 +166,18 @@ def _frame_errors(path: PathLike) -> Iterator[None]:
         ) from error
 
 
-def _content(path: PathLike) -> bytes:
+def read_data_file(path: PathLike, kind: str) -> bytes:
+    """Return the content of a file of a frame, whose suffix may be in any case.
+
+    Raises:
+        DataFileError: it cannot be read; the message calls it a ``kind``, such as a mask.
+    """
     try:
         return read_bytes(in_any_case(path))
     except OSError as error:
         raise DataFileError(
-            f'cannot read {path} ({error}): put the frame there, or take it from the list of frames'
+            f'cannot read {path} ({error}): put the {kind} there, or take the frame from the list '
+            'of frames'
         ) from error
 
 
@@ -190,7 +196,7 @@ def _orientation(image: Image.Image, content: bytes) -> int:
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return an image as its EXIF orientation wants to have it shown."""
+    """Return an image turned upright by its EXIF orientation."""
     if orientation > 4:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -211,7 +217,7 @@ def on_black(image: Image.Image) -> Image.Image:
 
 
 def _is_whole(content: bytes) -> bool:
-    """Return whether a file has the end that its format asks for; True for other formats."""
+    """Return whether a file has the end that its format requires; True for other formats."""
     if content.startswith(_JPEG_START):
         return content.endswith(_JPEG_END) or content.find(_JPEG_END, _scan_start(content)) >= 0
     if content.startswith(_PNG_START):

@@ -64,7 +64,7 @@ def register_all_modules(init_default_scope: bool = True) -> None:
 
 
 def load_all(package: str) -> None:
-    """Import whatever provides the public names of ``package``."""
+    """Import the modules that provide the public names of ``package``."""
     module = importlib.import_module(package)
     for name in getattr(module, '__all__', ()):
         getattr(module, name)

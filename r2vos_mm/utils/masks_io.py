@@ -14,8 +14,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from .data_issues import DataFileError
-from .files import atomic_path, in_any_case, read_bytes, read_json
-from .images import MAX_PIXELS, check_png, open_image
+from .files import atomic_path, read_json
+from .images import MAX_PIXELS, check_png, open_image, read_data_file
 
 _LABEL_MODES = ('P', 'L', '1')
 FAR = 16  # sides of the image
@@ -70,14 +70,7 @@ def read_label_png(path: str | Path) -> np.ndarray:
     Raises:
         DataFileError: the file cannot be read, see also :func:`decode_label_png`.
     """
-    try:
-        content = read_bytes(in_any_case(path))
-    except OSError as error:
-        raise DataFileError(
-            f'cannot read {path} ({error}): put the mask there, or take the frame from the list '
-            'of frames'
-        ) from error
-    return decode_label_png(content, str(path))
+    return decode_label_png(read_data_file(path, 'mask'), str(path))
 
 
 def write_label_png(labels: np.ndarray, path: str | Path, *, palette: bool = True) -> None:
@@ -112,8 +105,7 @@ def decode_rle(code: Any, where: str, size: tuple[int, int] | None = None) -> np
     Raises:
         DataFileError: it is not such a code, or of another size.
     """
-    code = compressed_rle(code, where, size)
-    return coco_mask.decode(code).astype(bool)
+    return coco_mask.decode(compressed_rle(code, where, size)).astype(bool)
 
 
 def compressed_rle(code: Any, where: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
@@ -141,10 +133,8 @@ def _check_size(found: tuple[int, int], size: tuple[int, int] | None, where: str
 
 
 def _num_pixels(counts: str | bytes) -> int:
-    """Return the sum of compressed counts, which pycocotools does not compare with the size.
-
-    Each is written as the difference to the one before the last, in groups of five bits.
-    """
+    """Return the sum of compressed counts, which pycocotools does not compare with the size."""
+    # Each count is written as the difference to the one before the last, in groups of five bits.
     text = counts if isinstance(counts, bytes) else counts.encode('ascii')
     bits = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero(bits & 32 == 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def release_free_memory() -> None:
-    """Return what is free between small objects that remain, where the C library can (glibc).
+    """Return free memory between remaining objects to the system, where the C library is glibc.
 
     Long loops over large arrays that keep a few small objects each would otherwise grow the heap.
     """

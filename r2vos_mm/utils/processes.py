@@ -22,21 +22,18 @@ T = TypeVar('T')
 R = TypeVar('R')
 
 _PR_SET_PDEATHSIG = 1
-# Processes started before their parent ends are looked at this often where prctl does not exist.
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_LOOKS = 1.0  # at the parent, where prctl does not exist
 _SECONDS_TO_DIE = 1.0
 
 
 def die_with_parent(parent: int | None = None) -> None:
     """End this process when its parent ends, also by SIGKILL; call it in the child, early.
 
-    It can be the ``initializer`` of a process pool. On Linux the kernel sends SIGKILL when the
-    *thread* that started this process ends; that thread must outlive its children. Elsewhere a
-    thread of this process looks at the parent once per second.
+    On Linux the kernel sends SIGKILL when the *thread* that started this process ends; that thread
+    must outlive its children. Elsewhere a thread of this process checks the parent once per second.
 
     Args:
-        parent: number of the parent process, which may have ended before this call. Defaults to
-            the present one.
+        parent: id of the parent process, which may have ended already. Defaults to the present one.
     """
     parent, started_by = parent or os.getppid(), multiprocessing.parent_process()
     if sys.platform == 'linux':
@@ -113,13 +110,10 @@ def _failure_of_workers(error: Exception) -> re.Match | None:
 
 @contextmanager
 def loader_workers() -> Iterator[None]:
-    """Processes forked inside the block are workers of this one, as those of a ``DataLoader``.
-
-    They end with this process and leave Ctrl-C to it.
+    """End workers that a ``DataLoader`` forks inside the block with this process, not by Ctrl-C.
 
     Raises:
-        UserError: a worker of a ``DataLoader`` died; the message names the item of
-            :func:`note_work`.
+        UserError: a worker of a ``DataLoader`` died; names the item of :func:`note_work`.
     """
     before, _forks['are_workers'] = _forks['are_workers'], True
     try:
@@ -145,10 +139,8 @@ def loader_workers() -> Iterator[None]:
 def one_opencv_thread() -> Iterator[None]:
     """Use no threads of OpenCV inside the block; processes forked inside inherit that.
 
-    Threads do not survive a fork, but OpenCV's pool still counts on them: in a process forked after
-    OpenCV worked in parallel, the next call that touches the pool never returns,
-    ``cv2.setNumThreads`` included. The pool must be shut down before the fork. Where OpenCV is not
-    loaded there is none.
+    OpenCV's pool of threads does not survive a fork: in the new process, the next call that touches
+    it never returns, ``cv2.setNumThreads`` included. So it is shut down before the fork.
     """
     cv2 = sys.modules.get('cv2')
     if cv2 is None:
@@ -172,14 +164,13 @@ def map_in_processes(
 ) -> Iterator[R]:
     """Yield ``function(item)`` of all items, computed in ``workers`` processes.
 
-    With ``workers <= 1`` this process computes them. The workers are forked where that exists, so
-    that they share the memory of this process, and end with the iterator, with an error, and with
-    this process.
+    The workers are forked where that exists, so that they share the memory of this process, and
+    end with the iterator, with an error, and with this process.
 
     Args:
         function: picklable; its errors are raised here.
         items: picklable.
-        workers: number of processes.
+        workers: number of processes; with 1 or less this process computes them.
         name: name of an item, for error messages.
         in_order: whether to yield in the order of ``items`` or as results are ready.
 

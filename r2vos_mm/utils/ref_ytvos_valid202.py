@@ -8,7 +8,7 @@ from collections.abc import Collection
 from importlib import resources
 from pathlib import Path
 
-from .data_issues import ProblemList
+from .data_issues import ProblemList, shown
 from .expressions_file import read_expressions
 from .files import visible_names
 
@@ -25,10 +25,7 @@ def bundled_ids() -> frozenset[str]:
 def scored_videos(
     listed: Collection[str], data_root: Path, split: str, problems: ProblemList
 ) -> set[str]:
-    """Return the listed videos of a split of a data set that are scored.
-
-    All of them, except in the validation list of Refer-YouTube-VOS: see :func:`scored_ids`.
-    """
+    """Return the scored videos of a split: all, except in ``valid``, see :func:`scored_ids`."""
     if split != 'valid':
         return set(listed)
     frame_root = data_root / split / 'JPEGImages'
@@ -76,7 +73,6 @@ def _note_difference(
         if ids:
             problems.add(
                 'the scored videos',
-                f'{len(ids)} of {len(known)} are {what}: '
-                f'{", ".join(ids[:5])}{", ..." if len(ids) > 5 else ""}',
+                f'{len(ids)} of {len(known)} are {what}: {shown(ids)}',
                 'numbers are not comparable with published ones',
             )

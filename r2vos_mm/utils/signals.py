@@ -31,16 +31,16 @@ def interrupted_by_signals(
     """Raise KeyboardInterrupt in the block at the first SIGINT or SIGTERM.
 
     The block is left when the running operator is done. Outside of the main thread this does
-    nothing. The handlers of before are restored unless a signal has come.
+    nothing. The previous handlers are restored unless a signal has come.
 
     Args:
-        end: is called with the number of the first signal when a second one comes, also if the main
+        end: called with the number of the first signal when a second one comes, also if the main
             thread is blocked in compiled code. It must not return.
         patience: seconds after the first signal when ``end`` is called without a second one.
 
     Yields:
-        The numbers of the signals received so far, to be read after an error: libraries may raise
-        errors of their own when they are interrupted.
+        The numbers of the signals received so far: libraries that are interrupted may raise errors
+        of their own.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -160,10 +160,7 @@ def noted_signals(numbers: Iterable[int]) -> Iterator[list[int]]:
 
 @contextmanager
 def _watched(watch: Callable[[int], None]) -> Iterator[None]:
-    """Let a thread see signals as they arrive: the main thread does between operators only.
-
-    ``watch`` reads the numbers of the signals from a pipe until that is closed.
-    """
+    """Let a thread read the numbers of signals from a pipe; the main thread waits for operators."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -207,13 +204,10 @@ def _reset_forked_processes() -> None:
 
 
 def leave_signals_to(parent: int) -> None:
-    """Let this process ignore Ctrl-C and the signals of schedulers; call it after a fork, early.
+    """Ignore Ctrl-C and the signals of schedulers in this process; call it after a fork, early.
 
     Launchers and schedulers signal all processes of a run. A worker that ended at once would end
-    the run before its last checkpoint. SIGTERM of the parent itself still ends this process.
-
-    Args:
-        parent: number of the parent process.
+    the run before its last checkpoint. SIGTERM of the process ``parent`` still ends this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(signal, 'sigwaitinfo'):  # macOS: no way to see who sent a signal

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .cli import UserError
+from .data_issues import shown
 
 # Containers and names of checkpoints of the public codes.
 _RELEASED = re.compile(r'(model|model_state_dict)$|backbone\.0\.body\.|transformer\.(de|en)coder\.')
@@ -56,7 +57,7 @@ class FitReport:
             'unknown to the model': self.unexpected_keys,
             'of another shape': [' '.join(item) for item in self.reshaped_keys.items()],
         }
-        problems = [f'{len(n)} {kind}: {shorten(n)}' for kind, n in kinds.items() if n]
+        problems = [f'{len(n)} {kind}: {shown(n)}' for kind, n in kinds.items() if n]
         return '; '.join([f'{len(self.weights)} weights fit', *problems])
 
     def describe(self) -> str:
@@ -91,7 +92,7 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Return parameters and saved buffers by name.
 
     Parameters that a model leaves out of its state dict, such as those of a frozen language model,
-    are included: a checkpoint can hold them all the same.
+    are included, since a checkpoint can hold them.
     """
     return dict(model.named_parameters()) | model.state_dict()
 
@@ -146,17 +147,6 @@ def check_weights(
     if strict or not report.weights:
         report.require()
     return report
-
-
-def shorten(names: Iterable[str], count: int = 5, separator: str = ', ') -> str:
-    """Return the first names and how many more there are.
-
-    >>> shorten(['a', 'b', 'c'], 2)
-    'a, b, and 1 more'
-    """
-    names = list(names)
-    more = f'{separator}and {len(names) - count} more' if len(names) > count else ''
-    return separator.join(names[:count]) + more
 
 
 def _difference(value: object, wanted: Tensor) -> str:

@@ -148,10 +148,7 @@ class StoredPath(str):
 
 
 def storage_path(path: str | os.PathLike[str], backend_args: BackendArgs) -> Path | StoredPath:
-    """Return a local path, or with ``backend_args`` a path of that backend.
-
-    A path of a backend stays what it is.
-    """
+    """Return a local path, or with ``backend_args`` a path of that backend, unless it is one."""
     if isinstance(path, StoredPath):
         return path
     if backend_args is None or backend_args.get('backend') == 'local':

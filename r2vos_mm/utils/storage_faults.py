@@ -1,4 +1,4 @@
-"""Try operations of storage backends again, and tell faults in one line without secrets."""
+"""Retry operations of storage backends, and report faults in one line without secrets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ _LASTING = (PermissionError, ImportError, NotImplementedError, TypeError, ValueE
 
 
 class StorageError(UserError, RuntimeError):
-    """A storage backend does not answer or refuses; the message names the object.
-
-    The file itself is not at fault: a training ends with it, and does not draw another item.
-    """
+    """A storage backend does not answer or refuses; a training then does not draw another item."""
 
 
 def with_retries(
@@ -64,9 +61,9 @@ def with_retries(
 
 
 def refuse_secrets(settings: Any, where: str = '') -> None:
-    """Raise UsageError for passwords and keys in settings, which logs and work folders show.
+    """Raise UsageError for keys in ``backend_args`` and passwords in addresses of settings.
 
-    Looked at are the names in ``backend_args``, and addresses with a password, anywhere.
+    Settings are written to logs and work folders.
     """
     if isinstance(settings, Mapping):
         for name, value in settings.items():
@@ -89,9 +86,9 @@ def refuse_secrets(settings: Any, where: str = '') -> None:
 
 
 def without_secrets(text: str) -> str:
-    """Return a message without logins and queries of addresses, and secrets of the environment.
+    """Return a message without secrets of addresses and of the environment.
 
-    The query of a signed address lets anybody read the object.
+    Queries are removed, too: that of a signed address lets anybody read the object.
     """
     text = _QUERY.sub(r'\1?...', _LOGIN_IN_ADDRESS.sub('://...@', text))
     for name, value in os.environ.items():

@@ -14,9 +14,8 @@
                          "noun_phrase": "a red bus", "num_masklets": 0}]}
 
 A pair with ``num_masklets`` 0 is a negative. The tracks of a pair are the annotations of its video
-and category; without ``video_np_pairs`` the file is an ordinary one of YouTube-VIS. What this
-package adds to a pair, such as its row of a pairs file, is under its key ``r2vos``, and what it
-adds to the file is under the file's.
+and category; without ``video_np_pairs`` it is a YouTube-VIS file. What this package adds to a pair
+or to the file, such as rows of a pairs file, is under the key ``r2vos``.
 
 Source: the data format published with SAM 3 (SA-Co/VEval), and that of YouTube-VIS.
 """
@@ -26,7 +25,7 @@ from __future__ import annotations
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -41,6 +40,7 @@ from .pairs_file import FORMAT, NO_TARGET, POSITIVE
 from .storage import as_path
 
 EXTRA = 'r2vos'
+Problem = Callable[[dict[str, Any]], str | None]  # what is wrong with an entry
 _PARTS = dict(
     videos='videos', pairs='video_np_pairs', annotations='annotations', categories='categories'
 )
@@ -113,9 +113,7 @@ def track_of(
 
     Args:
         codes: compressed run-length codes of T frames with text ``counts``, or None.
-        track_id: ``id`` of the annotation.
-        video_id: ``id`` of its video.
-        category_id: ``id`` of its category.
+        track_id, video_id, category_id: ``id`` of the annotation, its video and its category.
     """
     areas = [int(coco_mask.area(code)) if code else 0 for code in codes]
     shown = [code if area else None for code, area in zip(codes, areas)]
@@ -143,8 +141,7 @@ def read_veval_file(path: PathLike, problems: ProblemList | None = None) -> Veva
 
     Args:
         path: the file.
-        problems: list to which entries that cannot be used are added, and which are then left
-            out; None raises for them instead.
+        problems: list for entries that cannot be used and are skipped; None raises for them.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -153,18 +150,17 @@ def read_veval_file(path: PathLike, problems: ProblemList | None = None) -> Veva
     content = read_json(path)
     _check_form(path, content)
     entries = {name: content.get(key) or [] for name, key in _PARTS.items()}
-    check = _EntryCheck(as_path(path), problems)
-    videos = check.usable('videos', entries['videos'], _video_problem)
+
+    def usable(name: str, problem_of: Problem) -> list[dict]:
+        return _usable(entries[name], _PARTS[name], as_path(path), problem_of, problems)
+
+    videos = usable('videos', _video_problem)
     lengths = {video['id']: len(video['file_names']) for video in videos}
-    tracks = check.usable(
-        'annotations', entries['annotations'], lambda track: _track_problem(track, lengths)
-    )
+    tracks = usable('annotations', lambda track: _track_problem(track, lengths))
     counts = Counter((track['video_id'], track['category_id']) for track in tracks)
     has_tracks = bool(entries['annotations'])
-    pairs = check.usable(
-        'video_np_pairs',
-        entries['pairs'],
-        lambda pair: _pair_problem(pair, lengths, counts if has_tracks else None),
+    pairs = usable(
+        'pairs', lambda pair: _pair_problem(pair, lengths, counts if has_tracks else None)
     )
     others = {key: content[key] for key in content if key not in _PARTS.values()}
     return VevalFile(videos, pairs, tracks, entries['categories'], others)
@@ -183,23 +179,20 @@ def _check_form(path: PathLike, content: Any) -> None:
         )
 
 
-class _EntryCheck:
-    """Keep the usable entries of a list of a file, each id once."""
-
-    def __init__(self, path: Path, problems: ProblemList | None) -> None:
-        self.path, self.problems = path, problems
-
-    def usable(self, key: str, entries: list[Any], problem_of: Any) -> list[dict[str, Any]]:
-        usable: dict[Any, dict[str, Any]] = {}
-        for number, entry in enumerate(entries):
-            problem = _id_problem(entry, usable) or problem_of(entry)
-            if problem is None:
-                usable[entry['id']] = entry
-            elif self.problems is None:
-                raise ValueError(f'{self.path}: {key}[{number}] {problem}')
-            else:
-                self.problems.add(f'{self.path.name}: {key}[{number}]', problem, 'skipped')
-        return list(usable.values())
+def _usable(
+    entries: list[Any], key: str, path: Path, problem_of: Problem, problems: ProblemList | None
+) -> list[dict[str, Any]]:
+    """Return the usable entries of the list ``key`` of a file, each id once."""
+    usable: dict[Any, dict[str, Any]] = {}
+    for number, entry in enumerate(entries):
+        problem = _id_problem(entry, usable) or problem_of(entry)
+        if problem is None:
+            usable[entry['id']] = entry
+        elif problems is None:
+            raise ValueError(f'{path}: {key}[{number}] {problem}')
+        else:
+            problems.add(f'{path.name}: {key}[{number}]', problem, 'skipped')
+    return list(usable.values())
 
 
 def _id_problem(entry: Any, known: Mapping[Any, Any]) -> str | None:
@@ -298,8 +291,7 @@ def veval_from_pairs(
 class VevalBuilder:
     """Build a SA-Co/VEval file pair by pair.
 
-    Expressions become categories. Pairs of one video with the same text get categories of their
-    own, so that each keeps its tracks.
+    Each expression becomes a category; pairs of one video with the same text get different ones.
     """
 
     def __init__(self) -> None:

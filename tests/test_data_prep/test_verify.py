@@ -129,7 +129,7 @@ def test_frames_of_several_sizes(tiny_set: Path, sample: int | None) -> None:
     assert tallies(report) == SOUND | {'train videos': (2, 0, 1, 0)}
     assert problems_of(report) == [
         'v0: has frames of several sizes (height x width): '
-        '24x32 (00000, 00010, 00015, and 2 more); 12x16 (00005)'
+        '24x32 (00000, 00010, 00015 and 2 more); 12x16 (00005)'
     ]
 
 

@@ -33,7 +33,7 @@ def test_report(model: nn.Module) -> None:
 
 def test_long_lists_are_cut(model: nn.Module) -> None:
     weights = {**model.state_dict(), **{f'extra{i}': torch.zeros(1) for i in range(9)}}
-    assert str(compare_weights(model, weights)).endswith('extra4, and 4 more')
+    assert str(compare_weights(model, weights)).endswith('extra4 and 4 more')
 
 
 def test_batch_counter_may_be_missing(model: nn.Module) -> None:

@@ -1,13 +1,11 @@
 """Load A2D-Sentences: actors and actions in videos, a few annotated frames each."""
 
 import csv
-import importlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_text, stems
+from r2vos_mm.utils.lazy import import_extra
 from r2vos_mm.utils.storage import as_source, as_text
 
 from ..io.annotations import read_rows
@@ -55,11 +54,9 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         <data_root>/text_annotations/a2d_annotation_with_instances/<video>/<frame>.h5
         <data_root>/a2d_sentences_single_frame_<split>_annotations.json   optional
 
-    MTTR's list in the last file is used if it exists. Otherwise it is made by MTTR's rule: every
-    frame file of a video that lists the expression's instance.
-
-    Expressions are named ``i_<instance>``: joined to the record's name by '_' they are the image
-    ids of the benchmark's result files. Masks need h5py.
+    The last file, MTTR's list, is optional: without it the list is made by MTTR's rule, every frame
+    file of a video that lists the expression's instance. Expressions are named ``i_<instance>``:
+    joined to the record's name by '_' they are the image ids of the benchmark's result files.
 
     Args:
         split: ``'train'`` or ``'test'``.
@@ -76,7 +73,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
     def __init__(self, *, split: str = 'train', **kwargs: Any) -> None:
         if split not in SUBSETS:
             raise ValueError(f'A2D-Sentences has the splits {", ".join(SUBSETS)}, not {split!r}')
-        h5py_module()  # before an epoch begins, not in a worker
+        import_extra('h5py', 'a2d')  # before an epoch begins, not in a worker
         super().__init__(split=split, **kwargs)
 
     def listed(self, problems: ProblemList) -> Iterable[AnnotatedExpression]:
@@ -136,9 +133,9 @@ class InstanceFile(FrameMasks):
         return checked_size(masks[instances.index(target)] > 0, height, width, str(self.path))
 
     def _read(self, *names: str) -> list[np.ndarray]:
-        """Return arrays of the file; broken and missing content becomes a ``DataFileError``."""
+        """Return arrays of the file; raise DataFileError for broken and missing content."""
         try:
-            with h5py_module().File(as_source(self.path), 'r') as file:
+            with import_extra('h5py', 'a2d').File(as_source(self.path), 'r') as file:
                 return [np.asarray(file[name]) for name in names]
         except (OSError, KeyError) as error:
             raise DataFileError(
@@ -148,21 +145,6 @@ class InstanceFile(FrameMasks):
 
 def _names(numbers: np.ndarray) -> list[str]:
     return [str(int(number)) for number in numbers.ravel()]
-
-
-def h5py_module() -> ModuleType:
-    """Return h5py.
-
-    Raises:
-        ImportError: it is not installed.
-    """
-    try:
-        return importlib.import_module('h5py')
-    except ImportError as error:
-        raise ImportError(
-            'the masks of A2D-Sentences are h5 files: pip install h5py, or '
-            "pip install 'r2vos_mm[a2d]'"
-        ) from error
 
 
 def clip_folder(root: Path) -> Path:
@@ -198,7 +180,7 @@ def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int
 def read_queries(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
     """Return {video: [(instance, query)]} of ``a2d_annotation.txt`` without the missed videos.
 
-    Rows whose instance is not a number are skipped, such as one row of the owners' file.
+    Rows whose instance is not a number are skipped; the owners' file has one.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -250,5 +232,5 @@ def _parse(row: Any) -> Entry | None:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Return the numbered rows of a file of comma-separated values."""
+    """Return the numbered rows of a CSV file."""
     return enumerate(csv.reader(io.StringIO(read_text(path), newline='')), start=1)

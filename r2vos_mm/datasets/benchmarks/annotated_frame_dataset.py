@@ -70,10 +70,9 @@ class AnnotatedFrameDataset(BaseReferringDataset):
     in the benchmarks' result files.
 
     Args:
-        clip_length: frames T around the annotated one. With one, every frame of a sample is
-            annotated.
+        clip_length: frames T around the annotated one.
         with_instances: load the masks of all objects of the frame, not only of those of the item's
-            expressions (``PackReferringInputs`` has an option of that name).
+            expressions, for the option of ``PackReferringInputs`` of that name.
         window: former name of ``clip_length``.
         **kwargs: see :class:`BaseReferringDataset`.
     """

@@ -52,7 +52,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
         return read_rows(self.ann_path, self._parse, LIST_FORM, problems)
 
     def _parse(self, row: Any) -> AnnotatedExpression | None:
-        """Return a row; only the last parts of its paths, below the usual folders, count."""
+        """Return a row; only the last parts of its paths count."""
         video, frame_path, _, total, query = row
         *_, action, folder, name = PurePosixPath(frame_path).parts
         frame, total, root = int(PurePosixPath(name).stem), int(total), self.root
@@ -85,14 +85,12 @@ class PuppetMask(FrameMasks):
     def read(self, target: str, height: int, width: int) -> np.ndarray:
         """See the base class; the file may have fewer masks than there are frames."""
         try:
-            masks = np.asarray(
-                loadmat(as_source(self.path), variable_names=['part_mask'])['part_mask']
-            )
+            content = loadmat(as_source(self.path), variable_names=['part_mask'])
+            masks = np.atleast_3d(content['part_mask'])  # a single mask has no last axis
         except Exception as error:  # a broken file can raise almost anything
             raise DataFileError(
                 f'{self.path} cannot be read as part_mask (H, W, T) ({error}): download it again'
             ) from error
-        masks = np.atleast_3d(masks)  # a single mask has no last axis
         if self.index >= masks.shape[2]:
             raise DataFileError(
                 f'{self.path} has {masks.shape[2]} masks, none for frame '

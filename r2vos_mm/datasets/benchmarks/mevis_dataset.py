@@ -30,15 +30,12 @@ class MeViSDataset(CodedDataset, BaseReferringDataset):
     The target of an expression is the union of its annotations; ``obj_ids`` of the samples are
     their numbers joined by '+', as '12+14'. An expression without annotation (in version 2) is
     about nothing in the video: a negative pair of kind ``no_target`` in testing, and in training
-    what ``TrainNegatives`` with a share of ``no_target`` draws.
-
-    Positive pairs of a ``pairs_file`` have the target of the video's own expression of that
-    number, whatever object the file names.
+    what ``TrainNegatives`` with a share of ``no_target`` draws. Positive pairs of a ``pairs_file``
+    have the target of the video's own expression of that number, whatever object the file names.
 
     Args:
         split: ``'train'``, ``'valid_u'``, ``'valid'`` (without masks) or another folder.
-        ann_file: expressions, relative to ``data_root``. Defaults to
-            ``<split>/meta_expressions.json``.
+        ann_file: expressions in ``data_root``. Defaults to ``<split>/meta_expressions.json``.
         **kwargs: see :class:`BaseReferringDataset`.
     """
 
@@ -74,9 +71,7 @@ class RefSAVDataset(MeViSDataset):
         <data_root>/mask_dict.json
         <data_root>/JPEGImages/<video>/<frame>.jpg
 
-    Args:
-        split: ``'valid'``.
-        **kwargs: see :class:`MeViSDataset`.
+    Arguments are those of :class:`MeViSDataset`; ``split`` is ``'valid'``.
     """
 
     METAINFO = dict(dataset_name='ref_sav')
@@ -85,10 +80,7 @@ class RefSAVDataset(MeViSDataset):
 
 
 def existing_json(path: Path) -> Path:
-    """Return the path of a file; FileNotFoundError names the JSON files beside it if there are any.
-
-    The names of files changed between releases.
-    """
+    """Return the path of a file; FileNotFoundError names those of other releases beside it."""
     others = sorted(p.name for p in path.parent.glob('*.json')) if not path.is_file() else ()
     if others:
         what = f'{path} does not exist, but {path.parent.name} has {shown(others)}'
@@ -102,13 +94,7 @@ def frames_of(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _MeViSReader(LayoutReader):
-    """Reads the layout of Refer-YouTube-VOS with lists of objects as targets.
-
-    Args:
-        folder, problems: see :class:`LayoutReader`, whose ``split_dir`` is the folder.
-        masks: the codes, None where they are not public.
-        need_targets: skip expressions without a target (training).
-    """
+    """Reads the layout of Refer-YouTube-VOS with lists of objects; ``need_targets`` in training."""
 
     def __init__(
         self, folder: Path, problems: ProblemList, *, masks: MaskCodes | None, need_targets: bool

@@ -26,8 +26,7 @@ class R2VOSDataset(BaseReferringDataset):
         split: ``'train'``, ``'valid'`` or another folder of the layout.
         ann_file: expressions, relative to ``data_root``. Defaults to
             ``meta_expressions/<split>/meta_expressions.json``.
-        mask_folder: folder of the masks, relative to ``data_root``. Defaults to
-            ``<split>/Annotations``.
+        mask_folder: folder of the masks in ``data_root``. Defaults to ``<split>/Annotations``.
         objects_file: the owners' first release, relative to ``data_root``, which has object and
             category of expressions that lack them.
         **kwargs: see :class:`BaseReferringDataset`.
@@ -83,8 +82,7 @@ def with_objects(
 ) -> dict[str, Any]:
     """Return entries of the challenge form with the objects of the same expressions in ``known``.
 
-    Expressions are the same if video, number and text are. Those that have an object keep it; those
-    that ``known`` lacks stay without.
+    Expressions are the same if video, number and text are. Those that have an object keep it.
 
     >>> entries = {'v': {'expressions': {'0': {'exp': 'a dog'}}, 'frames': ['00000']}}
     >>> known = {'v': {'expressions': {'0': {'exp': 'a dog', 'obj_id': '2'}}}}

@@ -28,9 +28,7 @@ class RefCOCODataset(BaseReferringDataset):
     An item is an image and an expression. With ``clip_length`` T the clip is T times the image,
     from which a transform such as ``JitterFrame`` makes a video. Objects annotated as a crowd and
     polygons without area are skipped. Images may have other names, which ``instances.json`` lists.
-
-    The three sets share images across their splits: training images of one set are validation
-    images of another. ``held_out_by`` excludes those.
+    Training images of one set are validation images of another; ``held_out_by`` excludes those.
 
     Args:
         data_root: COCO's folder.
@@ -91,10 +89,8 @@ class RefCOCODataset(BaseReferringDataset):
     ) -> dict[str, Any]:
         """See the base class."""
         codes = self._codes[self._rows[video.video_id]]
-        masks = CodedMasks(
-            {target: codes[target] for target in targets if target},
-            f'{self.ann_file}, image {video.video_id}',
-        )
+        shown = {target: codes[target] for target in targets if target}
+        masks = CodedMasks(shown, f'{self.ann_file}, image {video.video_id}')
         return dict(targets=[targets] * len(frames), target_masks=[masks] * len(frames))
 
 

@@ -10,8 +10,6 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import read_text
 
 from ..io.annotations import LayoutReader
-from ..io.mask_sources import PngMasks
-from ..records import VideoRecord
 from .r2vos_dataset import R2VOSDataset
 
 Spans = Mapping[str, Sequence[tuple[int, int]]]
@@ -40,9 +38,8 @@ class YoURVOSDataset(R2VOSDataset):
 
         <data_root>/<spans_file>      <video>,<expression>:<first>,<last>;<first>,<last>;...
 
-    The numbers are those of frames, which are named by them, every fifth of the video. A frame
-    without a mask that is in no span of its video shows none of the objects; without the file, all
-    frames need a mask.
+    The numbers are names of frames, every fifth of the video. A frame without a mask that is in no
+    span of its video shows none of the objects; without the file, all frames need a mask.
 
     Args:
         spans_file: times of the objects, relative to ``data_root``.
@@ -50,6 +47,7 @@ class YoURVOSDataset(R2VOSDataset):
     """
 
     METAINFO = dict(dataset_name='yourvos')
+    MASKS_ARE_OPTIONAL = True
 
     def __init__(self, *, spans_file: str = 'spans.txt', **kwargs: Any) -> None:
         self.spans_file = spans_file
@@ -59,15 +57,6 @@ class YoURVOSDataset(R2VOSDataset):
         """See the base class."""
         path = self.root / self.spans_file
         return _SpanReader(spans=read_spans(path) if path.is_file() else {}, **options)
-
-    def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """See the base class."""
-        if video.mask_dir is None:
-            return {}
-        paths = (video.mask_dir / f'{frame}.png' for frame in frames)
-        return dict(target_masks=[PngMasks(path, is_optional=True) for path in paths])
 
 
 def read_spans(path: Path) -> dict[str, list[tuple[int, int]]]:

@@ -40,10 +40,10 @@ def read_rows(
 
     Args:
         path: the file.
-        parse: converts a row; rows for which it returns None are added to ``problems``, and so are
-            those for which it raises AttributeError, TypeError or ValueError.
+        parse: converts a row; if it returns None, or raises AttributeError, TypeError or
+            ValueError, the row is added to ``problems``.
         form: what a row looks like, for messages.
-        problems: where to add the other rows.
+        problems: where to add rows that cannot be used.
 
     Raises:
         FileNotFoundError, ValueError: the file does not exist, or is not a list.
@@ -64,10 +64,7 @@ def read_rows(
 
 
 def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, str]]:
-    """Return the categories {video: {object id: category}} of a ``meta.json``.
-
-    Only negative pairs need them, so a missing file is no problem: the result is empty.
-    """
+    """Return {video: {object id: category}} of a ``meta.json``; empty if there is no such file."""
     if not path.is_file():
         return {}
     content = read_json(path)
@@ -204,16 +201,13 @@ class LayoutReader:
         return None
 
     def _mask_dir(self, video_id: str, listed: list) -> Path | None:
-        """Return the folder of the video's masks; None if it has none, or those of first frames.
-
-        The challenge publishes the masks of the frames in which objects appear first. For testing
-        they are no ground truth, and the frames without a mask are needed.
-        """
+        """Return the folder of the video's masks; None if it has none, or those of first frames."""
         folder = self.mask_root / video_id
         if not folder.is_dir():
             return None
         names = {n for n in listed if is_plain_name(n) and self.needs_mask(video_id, n)}
         with_mask = names & stems(folder, '.png')
+        # The challenge's masks of the frames in which objects appear first are no ground truth.
         if not self.need_masks and 2 * len(with_mask) < len(names):
             what = f'{len(with_mask)} of {len(names)} frames have a mask'
             self.problems.add(video_id, what, 'masks unused')
@@ -253,8 +247,7 @@ class LayoutReader:
                 continue
             text, text_type = normalise_text(entry['exp']), entry.get('type')
             text_type = text_type if isinstance(text_type, str) else ''
-            about = target.obj_id, target.is_absent, text_type
-            expressions.append(Expression(exp_id, text, *about))
+            expressions.append(Expression(exp_id, text, target.obj_id, target.is_absent, text_type))
         return expressions
 
     def _with_objects(self, video_id: str, expressions: list[Expression]) -> list[Expression]:

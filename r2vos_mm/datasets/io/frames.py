@@ -110,26 +110,32 @@ class _StridedFrames(_StridedStream, FrameSource):
 
 
 class FileFrames(FrameSource):
-    """Image files as the frames of one video; they are numbered if two have the same name.
+    """Image files as the frames of one video, numbered if two have the same name; read on access.
 
     Args:
         paths: T image files.
         title: name of the video.
     """
 
-    def __init__(self, paths: Sequence[PathLike], title: str) -> None:
+    def __init__(self, paths: Sequence[PathLike], title: str = 'video') -> None:
         self.paths, self.title = [Path(path) for path in paths], title
         self.names = [path.stem for path in self.paths]
         if len(set(self.names)) < len(self.names):
             self.names = _numbers(len(self.paths))
 
+    def __getitem__(self, index: int) -> np.ndarray:
+        return _to_rgb(read_image(self.paths[index])[0])
+
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
-        return (_to_rgb(read_image(path)[0]) for path in self.paths)
+        return map(self.__getitem__, range(len(self)))
 
     def where(self, index: int) -> str:
         """See the base class."""
         return str(self.paths[index])
+
+
+ImageFrames = FileFrames  # former name
 
 
 class FolderFrames(FileFrames):
@@ -147,16 +153,14 @@ class FolderFrames(FileFrames):
         images = [n for n in visible_names(folder) if Path(n).suffix.lower() in IMAGE_SUFFIXES]
         paths = [folder / name for name in sorted(images, key=natural_key)]
         if not paths:
+            kinds = ', '.join(IMAGE_SUFFIXES)
             raise DataFileError(
-                f'folder {folder} has no frames: put images there '
-                f'({", ".join(IMAGE_SUFFIXES)}), or name the folder that has them'
+                f'folder {folder} has no frames: put images ({kinds}) there, or name another folder'
             )
         name, count = Counter(path.stem for path in paths).most_common(1)[0]
         if count > 1:
-            raise DataFileError(
-                f'folder {folder} has two images named {name!r}: keep frames and '
-                'masks in different folders'
-            )
+            what = f'folder {folder} has two images named {name!r}'
+            raise DataFileError(f'{what}: keep frames and masks in different folders')
         super().__init__(paths, folder.resolve().name)
 
 
@@ -233,7 +237,7 @@ class VideoFrames(FrameSource):
         max_frames: number of frames above which the file is refused; None takes any.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it, or it has too many; tells the cause.
+        DataFileError: neither reader gets a frame out of it, or it has too many; says why.
     """
 
     def __init__(self, path: PathLike, max_frames: int | None = None) -> None:
@@ -247,22 +251,6 @@ class VideoFrames(FrameSource):
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
         return (_to_rgb(frame) for _, frame in self._read(self.path))
-
-
-class ImageFrames(Sequence):
-    """Image files as a sequence of RGB arrays (H, W, 3) uint8, read on access.
-
-    An index raises DataFileError if the file is missing, no image or truncated.
-    """
-
-    def __init__(self, paths: Sequence[PathLike]) -> None:
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return _to_rgb(read_image(self.paths[index])[0])
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

@@ -1,8 +1,8 @@
 """Read the masks of a clip's objects from PNGs, run-length codes or polygons, frame by frame.
 
-A frame's masks travel through the image transforms as one label map, of which there are two kinds.
-A PNG is a map of object ids as it is. Where expressions are about several objects, or objects
-overlap, the map has one bit for each *target*, which is what an expression is about.
+A frame's masks pass through the image transforms as one label map. That of a PNG has object ids.
+Where expressions are about several objects, or objects overlap, the map has one bit for each
+*target*, which is what an expression is about.
 """
 
 from abc import ABCMeta, abstractmethod
@@ -46,10 +46,7 @@ class TargetMasks(metaclass=ABCMeta):
 
 @dataclass(frozen=True)
 class PngMasks(TargetMasks):
-    """A palette or grey PNG whose pixels are object ids; its label map holds ids, not bits.
-
-    With ``is_optional``, no object is visible where the file does not exist.
-    """
+    """A palette or grey PNG of object ids; if ``is_optional``, a missing file shows no object."""
 
     path: Path | StoredPath
     is_optional: bool = False
@@ -124,11 +121,7 @@ def decode_code(code: Any, height: int, width: int, where: str) -> np.ndarray:
 
 
 def checked_size(mask: np.ndarray, height: int, width: int, where: str) -> np.ndarray:
-    """Return the mask if it fits the frame.
-
-    Raises:
-        DataFileError: it does not.
-    """
+    """Return the mask if it fits the frame; else raise DataFileError."""
     if mask.shape != (height, width):
         raise DataFileError(
             f'{where} has a mask of size {mask.shape}, its frame {(height, width)} (height, width):'

@@ -45,7 +45,7 @@ class ReferredImage:
 
 
 class _Row(NamedTuple):
-    """An expression, its image, its objects with their annotations, and the image's categories."""
+    """An expression, its image, its objects with annotations, and the categories of the image."""
 
     file_name: str
     exp_id: str
@@ -132,11 +132,7 @@ def is_refer_file(path: Path) -> bool:
 
 
 def _content(path: Path) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return references, or the content of a file in COCO's form.
-
-    Raises:
-        FileNotFoundError, ValueError: the file is missing, or neither.
-    """
+    """Return references, or the content of a file in COCO's form."""
     is_json = path.suffix == '.json'
     content = read_json(path) if is_json else read_plain_pickle(path)
     if is_json and isinstance(content, dict):

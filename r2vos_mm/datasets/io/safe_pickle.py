@@ -1,10 +1,11 @@
 """Read pickles of plain data without running anything else that they contain."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.utils.files import check_regular
+from r2vos_mm.utils.files import read_bytes
 from r2vos_mm.utils.storage_faults import StorageError
 
 
@@ -25,13 +26,11 @@ def read_plain_pickle(path: Path) -> Any:
         ValueError: it is not a pickle of plain data; nothing in it was run.
     """
     try:
-        check_regular(path)
-        with path.open('rb') as file:
-            return _PlainUnpickler(file, encoding='latin1').load()
+        return _PlainUnpickler(io.BytesIO(read_bytes(path)), encoding='latin1').load()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f'{path} does not exist. Check data_root and ann_file of the '
-            'dataset, or prepare the data as docs/datasets.md says'
+            f'{path} does not exist. Check data_root and ann_file of the dataset, or prepare the '
+            'data as docs/datasets.md says'
         ) from None
     except StorageError:
         raise

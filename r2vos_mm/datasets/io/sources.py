@@ -1,4 +1,4 @@
-"""Open whatever holds the frames of a video, by its kind."""
+"""Open the frames of a video: folders, files, addresses, cameras, pipes, arrays, iterables."""
 
 import glob
 import sys
@@ -101,10 +101,7 @@ def open_source(frames: FrameInput) -> FrameStream:
 
 
 def open_stream(frames: FrameInput) -> FrameStream:
-    """Open the frames of one video to read them once: those of a video file are not counted first.
-
-    Arguments and errors are those of :func:`open_source`.
-    """
+    """Open the frames of one video to read them once, as :func:`open_source`, without counting."""
     if isinstance(frames, (str, Path)):
         path = Path(frames).expanduser()
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -113,10 +110,7 @@ def open_stream(frames: FrameInput) -> FrameStream:
 
 
 def stated_length(name: str) -> int | None:
-    """Return the number of frames of a folder, or that a video file states; nothing is decoded.
-
-    It is None if it is unknown, as of an address or a file that cannot be read.
-    """
+    """Return the number of frames of a folder, or that a video file states; None if unknown."""
     try:
         if '://' in name:
             return None

@@ -1,6 +1,5 @@
 """Read frames that come once and in unknown number: cameras, networks, pipes and generators."""
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,9 +13,10 @@ from r2vos_mm.utils.files import PathLike
 
 from .frames import FrameStream, VideoFrames, rgb_frames
 from .image_pipe import STARTS, ImagePipe
-from .videos import stated_rate, stream_video_file
+from .videos import open_capture, stated_rate, stream_video_file
 
 _TIMEOUT = 10_000  # milliseconds to connect, and to wait for a frame
+_LIMITS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
 
 
 class IteratorFrames(FrameStream):
@@ -33,7 +33,7 @@ class IteratorFrames(FrameStream):
 class PipedFrames(FrameStream):
     """Frames of a binary file without a name, such as standard input.
 
-    These are JPEG, PNG or PPM images that follow each other (``ffmpeg -i clip.mp4 -f image2pipe -c
+    These are JPEG, PNG or PPM images one after the other (``ffmpeg -i clip.mp4 -f image2pipe -c
     mjpeg -``), decoded as they come; or a video file, which is copied to a temporary file first.
 
     Args:
@@ -65,10 +65,9 @@ class PipedFrames(FrameStream):
 
 
 class FileStream(FrameStream):
-    """The frames of a video file in the order of decoding, without counting them first.
+    """The frames of a video file, without counting them first as :class:`.frames.VideoFrames` does.
 
-    :class:`.frames.VideoFrames` decodes a file once to count its frames; here, the first frame of a
-    long file is there at once, and what is missing from a damaged one is told at the end.
+    What is missing from a damaged file is reported at the end.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -96,7 +95,14 @@ class LiveFrames(FrameStream):
         is_camera = isinstance(address, int)
         self.title = f'camera_{address}' if is_camera else 'stream'
         self._name = f'camera {address}' if is_camera else str(address)
-        self._capture = _open_capture(address)
+        limits = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+            _TIMEOUT,
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+            _TIMEOUT,
+        ]
+        options = () if is_camera else (cv2.CAP_FFMPEG, limits)
+        self._capture = open_capture(address, *options)
         if not self._capture.isOpened():
             hint = 'is it connected, and free?' if is_camera else 'check address and network'
             raise DataFileError(f'{self._name} cannot be opened: {hint}')
@@ -116,16 +122,3 @@ class LiveFrames(FrameStream):
     def where(self, index: int) -> str:
         """See the base class."""
         return f'frame {index} of {self._name}'
-
-
-def _open_capture(address: int | str) -> cv2.VideoCapture:
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        if isinstance(address, int):
-            return cv2.VideoCapture(address)
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT]
-        limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
-        return cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
-    finally:
-        cv2.utils.logging.setLogLevel(level)

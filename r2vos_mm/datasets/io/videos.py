@@ -1,6 +1,5 @@
-"""Decode video files upright with OpenCV, PyAV or decord, and tell why one cannot be read."""
+"""Decode video files upright with OpenCV, PyAV or decord, and explain why one cannot be read."""
 
-import importlib
 import os
 import struct
 from collections import defaultdict
@@ -11,7 +10,7 @@ from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import check_regular
 from r2vos_mm.utils.images import MAX_PIXELS
+from r2vos_mm.utils.lazy import import_extra
 from r2vos_mm.utils.logging import warn
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.gif', '.mpg', '.mpeg', '.ts')
@@ -65,32 +65,20 @@ class VideoScan:
 
 
 class _Header(NamedTuple):
-    """What a file states; zeros where OpenCV cannot open it.
-
-    Attributes:
-        frames, fps, pixels, codec: number of frames, their rate and size, code of four letters.
-        turn: clockwise angle in degrees by which frames are shown.
-        has_alpha: whether its pixels have transparency.
-        index: that of an mp4 or mov file, empty if it is missing; None for other files.
-        has_video: whether the index has a video track.
-        mirror: axis along which turned frames are mirrored, None if they are not.
-        seconds: duration of what is shown.
-        is_trimmed: whether the edit list of an mp4 file shows less than it contains.
-        is_stream: whether it is an MPEG transport stream.
-    """
+    """What a file states; zeros where OpenCV cannot open it."""
 
     frames: int
     fps: float
-    pixels: int
-    turn: float
-    codec: str
+    pixels: int  # of a frame
+    turn: float  # clockwise angle in degrees by which frames are shown
+    codec: str  # code of four letters
     has_alpha: bool
-    index: bytes | None
-    has_video: bool
-    mirror: int | None
-    seconds: float
-    is_trimmed: bool
-    is_stream: bool
+    index: bytes | None  # that of an mp4 or mov file, empty if it is missing; None for others
+    has_video: bool  # whether the index has a video track
+    mirror: int | None  # axis along which turned frames are mirrored
+    seconds: float  # duration of what is shown
+    is_trimmed: bool  # whether the edit list of an mp4 file shows less than it contains
+    is_stream: bool  # whether it is an MPEG transport stream
 
 
 def decode_frames(
@@ -140,7 +128,7 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
         max_frames: number of frames after which decoding stops with an error.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it, or it has too many; tells the cause.
+        DataFileError: neither reader gets a frame out of it, or it has too many; says why.
     """
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
@@ -161,7 +149,7 @@ def stream_video_file(path: Path) -> Iterator[np.ndarray]:
     What is missing from a damaged file is logged as a warning at the end.
 
     Raises:
-        DataFileError: neither OpenCV nor PyAV gets a frame out of it; tells the cause.
+        DataFileError: neither OpenCV nor PyAV gets a frame out of it; says why.
     """
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
@@ -272,13 +260,7 @@ _READERS: dict[str, Reader] = dict(opencv=_read_opencv, av=_read_av, decord=_rea
 
 
 def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"backend='{name}' needs a package that is not installed: pip install {name}, or use "
-            "backend='opencv'"
-        ) from error
+    return import_extra(name, dict(av='video').get(name, name))
 
 
 def _is_installed(name: str) -> bool:
@@ -311,15 +293,19 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _capture(path: Path) -> cv2.VideoCapture:
-    # FFmpeg's messages about broken frames; what matters of them is in the errors and warnings.
+def open_capture(source: int | str, *options: Any) -> cv2.VideoCapture:
+    """Open a camera, file or address with OpenCV, without the messages of OpenCV and FFmpeg."""
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        # FFmpeg alone: others take an image for the first one of a numbered series.
-        return cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        return cv2.VideoCapture(source, *options)
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def _capture(path: Path) -> cv2.VideoCapture:
+    # FFmpeg alone: others take an image for the first one of a numbered series.
+    return open_capture(str(path.absolute()), cv2.CAP_FFMPEG)
 
 
 def _header(path: Path) -> _Header:
@@ -435,10 +421,7 @@ def _mirror(header: bytes) -> int | None:
 
 
 def _shortage(path: Path, count: int, last_time: float) -> str | None:
-    """Return what is missing if the video ends before its stated end, None if it does not.
-
-    ``count`` frames were read, the last of which is at ``last_time`` in seconds.
-    """
+    """Return what is missing if ``count`` frames end before the stated end; None if they do not."""
     header = _header(path)
     expected = min(header.frames, round(header.seconds * header.fps))
     # The number is an estimate in many containers, but the end is known then.

@@ -279,11 +279,8 @@ def phrase(
     >>> phrase(Description('dog', (claim,)), rng)
     'a dog to the left of a bench'
     """
-    noun, before, after = (
-        _pick(nouns.get(description.category, (description.category,)), rng),
-        [],
-        [],
-    )
+    noun = _pick(nouns.get(description.category, (description.category,)), rng)
+    before, after = [], []
     for claim in description.claims:
         if claim.kind == 'possession' and rng.random() < 0.5 and claim.other in _PEOPLE_WITH:
             noun = _pick(_PEOPLE_WITH[claim.other], rng)
@@ -392,7 +389,7 @@ def _claims(kind: str, scene: Scene, index: int | None = None) -> list[Claim]:
 def _with_second_claim(
     found: Description, scene: Scene, index: int, rng: np.random.Generator
 ) -> Description:
-    """Return the description, sometimes with one more claim of another kind that is true, too."""
+    """Return the description, sometimes with a second claim of another kind that is also true."""
     if rng.random() >= SECOND_CLAIM:
         return found
     used = {claim.kind for claim in found.claims}

@@ -57,9 +57,6 @@ _IRREGULAR = dict(
     wallaby='wallabies', woman='women',
 )
 _UNCHANGED = ('aircraft', 'broccoli', 'deer', 'elk', 'fish', 'moose', 'scissors', 'sheep', 'skis')
-# fmt: on
-
-# fmt: off
 COLOURS = (
     'red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'black', 'white',
     'grey', 'gray',
@@ -157,8 +154,7 @@ def noun_uses(text: str) -> list[NounUse]:
 def replace_noun(text: str, use: NounUse, noun: str) -> str:
     """Return the expression with ``use`` replaced by another noun of the list.
 
-    A plural stays a plural, and an article before the noun is adapted, so that it does not reveal
-    the change.
+    A plural stays a plural, and an article before the noun is adapted.
 
     >>> text = 'two Dogs next to a dog'
     >>> [replace_noun(text, use, 'elephant') for use in noun_uses(text)]

@@ -8,9 +8,8 @@ A pipeline works on lists over frames::
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs')
 
-The masks of all objects travel as one label map per frame, ``gt_seg_map``: image transforms crop,
-flip and resize it like any segmentation map, and none of them can drop or reorder an object, since
-pairs find their object by its id or bit.
+The masks of all objects are one label map per frame, ``gt_seg_map``, which image transforms crop,
+flip and resize like any segmentation map; pairs find their object by its id or bit.
 """
 
 from r2vos_mm.utils import lazy

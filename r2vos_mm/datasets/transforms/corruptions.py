@@ -123,11 +123,7 @@ def _misspell(words: list[str], count: int, rng: np.random.Generator) -> list[st
 
 
 def _misspelt(word: str, rng: np.random.Generator) -> str:
-    """Return a word with one wrong letter; words of one letter get another one.
-
-    A letter is dropped, doubled, swapped with the next one or replaced by a neighbour on the
-    keyboard.
-    """
+    """Return a word with a letter dropped, doubled, swapped, or replaced by one beside its key."""
     at, kind = int(rng.integers(len(word))), int(rng.integers(4))
     head, letter, tail = word[:at], word[at], word[at + 1 :]
     if kind == 0 and len(word) > 1:

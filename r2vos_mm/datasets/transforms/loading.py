@@ -18,10 +18,7 @@ from ..io.videos import decode_frames, reader_named
 
 
 def at_decoded_size(label_map: np.ndarray, results: dict) -> np.ndarray:
-    """Return a map (H, W) or (H, W, planes) at the size at which its frame was decoded.
-
-    After a resize of the frame (there is a key ``scale``) the map stays as it is.
-    """
+    """Return a map (H, W[, planes]) at the decoded size of its frame, unless that was resized."""
     height, width = results.get('img_shape', label_map.shape[:2])
     if 'scale' in results or label_map.shape[:2] == (height, width):
         return label_map
@@ -36,11 +33,11 @@ class LoadVideoFrame(BaseTransform):
     ``ori_shape`` of the file, both (H, W).
 
     Args:
-        largest_scale: (long side, short side) in pixels. The largest scale to which a later
+        largest_scale: (long side, short side) in pixels, the largest scale to which a later
             transform resizes, keeping the ratio of the sides. A JPEG of at least twice that is
-            decoded at 1/2, 1/4 or 1/8 of its size, which takes a third of the time. The decoder
-            averages over pixels where a later ``Resize`` would skip some, so the result differs
-            slightly: by 2 of 255 levels on average (tested). None decodes all files at full size.
+            decoded at 1/2, 1/4 or 1/8 of its size in a third of the time. The decoder averages
+            over pixels that a later ``Resize`` would skip, so results differ by 2 of 255 levels on
+            average (tested). None decodes all files at full size.
         backend_args: where the file is, as in MMEngine's ``get_file_backend``. A data set with
             ``backend_args`` gives paths that say so themselves.
 
@@ -110,9 +107,8 @@ def _local_video(path: Path | StoredPath) -> Iterator[Path]:
         with local_file(path) as video:
             yield video
     except FileNotFoundError as error:
-        raise DataFileError(
-            f'cannot read {path} ({error.strerror}): put the video there'
-        ) from error
+        what = f'cannot read {path} ({error.strerror})'
+        raise DataFileError(f'{what}: put the video there') from error
     except DataFileError as error:
         if not isinstance(path, StoredPath):
             raise
@@ -157,9 +153,8 @@ class LoadMasks(BaseTransform):
 class SubsampleSegMap(BaseTransform):
     """Keep one label of every ``stride`` x ``stride`` block of ``gt_seg_map``, the middle one.
 
-    A segmentation head of MMSegmentation enlarges its logits to the size of the labels before the
-    loss. With a hundred classes that costs more than the backbone; subsampled labels lose nothing
-    that logits of a coarser stride could show.
+    Heads of MMSegmentation enlarge their logits to the size of the labels before the loss, which
+    with a hundred classes costs more than the backbone.
 
     Required and modified key: ``gt_seg_map``, (H, W) to (H/stride, W/stride).
 

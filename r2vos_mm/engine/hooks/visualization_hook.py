@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from r2vos_mm.datasets.io.frames import ImageFrames
+from r2vos_mm.datasets.io.frames import FileFrames
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.structures import ReferringDataSample
 from r2vos_mm.utils.data_issues import DataFileError
@@ -164,7 +164,7 @@ def sample_frames(
     """
     paths = sample.get('frame_paths')
     if paths and Path(paths[0]).is_file():
-        return ImageFrames(paths)
+        return FileFrames(paths)
     inputs = (data_batch or {}).get('inputs')
     clip = inputs[position] if inputs is not None else None
     if not isinstance(clip, torch.Tensor) or clip.dtype != torch.uint8:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from r2vos_mm.apis import open_frames
 from r2vos_mm.datasets import DataFileError
-from r2vos_mm.datasets.io.frames import ImageFrames, natural_key
+from r2vos_mm.datasets.io.frames import FileFrames, natural_key
 from r2vos_mm.visualization import write_video
 
 
@@ -24,7 +24,7 @@ def test_folder_in_natural_order(folder, frames):
 def test_image_files_are_read_on_access(folder, frames, tmp_path):
     (tmp_path / 'bad.png').write_text('no image')
     paths = [*open_frames(folder).paths, tmp_path / 'bad.png', tmp_path / 'none.png']
-    images = ImageFrames(paths)
+    images = FileFrames(paths)
     assert len(images) == 7
     np.testing.assert_array_equal(images[3], frames[3])
     for index in (5, 6):

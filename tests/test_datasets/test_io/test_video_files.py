@@ -58,7 +58,7 @@ def test_backends_by_name(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         DecodeVideoFrames(backend='ffmpeg')
     for name in ('av', 'decord'):
         monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(ImportError, match=f"backend='{name}' needs .* pip install {name}"):
+        with pytest.raises(ImportError, match=f'{name} is not installed: pip install'):
             decode_frames(video, [0], backend=name)
 
 
