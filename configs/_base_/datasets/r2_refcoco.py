@@ -5,8 +5,5 @@ _base_ = './refcoco.py'
 pairs_file = 'pairs/refcoco-val-easy-n1.json'
 val_dataloader = dict(dataset=dict(pairs_file=pairs_file))
 test_dataloader = dict(dataset=dict(pairs_file=pairs_file))
-val_evaluator = dict(
-    protocols=['refcoco', 'per_expression'],
-    groups=['quality', 'robustness', 'cgf1', 'verdict', 'no_target', 'boxes'],
-)
-test_evaluator = val_evaluator
+val_evaluator = _base_.pairs_evaluator
+test_evaluator = _base_.pairs_evaluator

@@ -1,6 +1,6 @@
 # MTTR with the backbone, temporal mixing, text encoder, channels and numbers of layers of
 # r2vos_tiny.py. Temporal context comes from the mixing, in the original from the backbone.
-_base_ = './r2vos_tiny.py'
+_base_ = ['./r2vos_tiny.py', './mttr_losses.py']
 channels = 128
 mask_channels = 8
 attention = dict(
@@ -46,25 +46,7 @@ model = dict(
             return_intermediate=True,
             layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
         ),
-        matcher=dict(
-            type='SequenceMatcher',
-            costs=[
-                dict(type='mmdet.ClassificationCost', weight=2.0),
-                dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
-            ],
-        ),
-        loss_referred=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0),
-        loss_mask=dict(
-            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0
-        ),
-        loss_dice=dict(
-            type='mmdet.DiceLoss',
-            use_sigmoid=True,
-            activate=True,
-            naive_dice=True,
-            eps=1.0,
-            loss_weight=5.0,
-        ),
+        **_base_.mttr_losses,
     ),
     test_cfg=dict(mask_reader=dict(type='InputSizeMaskReader')),
 )

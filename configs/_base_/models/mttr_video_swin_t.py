@@ -1,5 +1,6 @@
 # MTTR, Video-Swin-T: one encoder for the cells (stride 16) and words of a frame, 50 queries, one
 # per instance of the clip. The data config sets the number of frames per clip.
+_base_ = './mttr_losses.py'
 channels = 256
 mask_channels = 8
 attention = dict(
@@ -61,25 +62,7 @@ model = dict(
             return_intermediate=True,
             layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
         ),
-        matcher=dict(
-            type='SequenceMatcher',
-            costs=[
-                dict(type='mmdet.ClassificationCost', weight=2.0),
-                dict(type='mmdet.DiceCost', pred_act=True, eps=1.0, weight=5.0),
-            ],
-        ),
-        loss_referred=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0),
-        loss_mask=dict(
-            type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0
-        ),
-        loss_dice=dict(
-            type='mmdet.DiceLoss',
-            use_sigmoid=True,
-            activate=True,
-            naive_dice=True,
-            eps=1.0,
-            loss_weight=5.0,
-        ),
+        **_base_.mttr_losses,
     ),
     # all frames of a video in one forward pass
     test_cfg=dict(
