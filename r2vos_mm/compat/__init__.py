@@ -1,1 +1,1 @@
-"""Shims for versions of the ecosystem; each module states which trouble it removes."""
+"""Work around incompatible versions of the ecosystem; each module states the reason."""

@@ -75,10 +75,7 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
 
 
 def _check_archive(path: Path) -> None:
-    """Raise CheckpointReadError for checksums that differ, and for sizes that are no model's.
-
-    ``torch.load`` verifies no checksum: with a flipped bit it returns changed weights.
-    """
+    """Raise CheckpointReadError for bad checksums, which ``torch.load`` ignores, and bad sizes."""
     with zipfile.ZipFile(path) as archive:
         members, size = archive.infolist(), path.stat().st_size
         expanded = sum(member.file_size for member in members)

@@ -1,4 +1,4 @@
-"""Run several processes on a machine without a GPU, and tell when one of them is lost.
+"""Run several processes on a machine without a GPU, and report when one of them is lost.
 
 Reason: with the launchers ``pytorch`` and ``slurm`` MMEngine's Runner calls
 ``torch.cuda.set_device`` and wraps the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It
@@ -26,7 +26,7 @@ _BACKEND_ERROR = getattr(distributed, 'DistError', distributed.DistBackendError)
 
 @contextmanager
 def lost_processes() -> Iterator[None]:
-    """Tell in one line that another process of the group has ended.
+    """Report in one line that another process of the group has ended.
 
     Raises:
         UserError: in place of the error of the backend.
@@ -78,17 +78,14 @@ def prepare_cpu_processes(cfg: Config) -> None:
 
 
 def _join_restarted_group(cfg: Config) -> None:
-    """Initialise the process group of a restart under names of its own.
-
-    The static rendezvous of ``torchrun`` keeps one store for all restarts. Under the same names a
-    process may read the address that one of the ended processes left there, and wait for it.
-    """
+    """Initialise the process group of a restart under names of its own."""
     if distributed.is_initialized():
         return
     backend = 'gloo'
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
         backend = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('backend', 'nccl')
+    # All restarts share this store, where a process may find the address of one that has ended.
     store, rank, world_size = next(rendezvous('env://', timeout=distributed.default_pg_timeout))
     restart = f'restart_{os.environ["TORCHELASTIC_RESTART_COUNT"]}'
     distributed.init_process_group(
@@ -97,13 +94,7 @@ def _join_restarted_group(cfg: Config) -> None:
 
 
 def _join_slurm_step() -> None:
-    """Set the variables of PyTorch's rendezvous from those that ``srun`` sets.
-
-    ``MASTER_ADDR`` and ``MASTER_PORT`` are kept if they are set.
-
-    Raises:
-        UsageError: ``srun`` has not started this process.
-    """
+    """Set the variables of PyTorch's rendezvous that are missing from those that ``srun`` sets."""
     try:
         job, rank, local = (int(os.environ[f'SLURM_{x}']) for x in ('JOB_ID', 'PROCID', 'LOCALID'))
         nodes, tasks = os.environ['SLURM_NODELIST'], os.environ['SLURM_NTASKS']

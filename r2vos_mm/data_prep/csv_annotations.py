@@ -7,8 +7,7 @@ The table is a CSV file with a header line; ``category`` is optional::
     bear,1,bear,the animal walking to the left
     bear,2,dog,
 
-A row without a sentence gives the category of an object that no sentence is about, which negative
-pairs need.
+A row without a sentence gives the category of an object for negative pairs.
 """
 
 import csv

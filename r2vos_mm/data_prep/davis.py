@@ -23,9 +23,8 @@ Sentences = dict[str, dict[int, str]]
 def convert_davis(data_root: Path, problems: ProblemList) -> None:
     """Write sentences and categories, and link frames and masks, of both splits.
 
-    ``DAVIS`` and ``davis_text_annotations`` stay in ``data_root``, where scoring on
-    ``Annotations_unsupervised`` finds the masks; the layout is written beside them. Objects that
-    one of the files does not describe are added to ``problems``.
+    The layout is written beside ``DAVIS`` and ``davis_text_annotations`` in ``data_root``. Objects
+    that one of the files does not describe are added to ``problems``.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing, or a line cannot be parsed.
@@ -80,8 +79,7 @@ def expressions_of(
 ) -> dict[str, dict[str, str]]:
     """Return the expressions of a video: number 4 o + k is file k's for its object o = 0, 1, ...
 
-    The objects are those that any of the files describes. The number of a sentence that a file
-    lacks remains unused, so that the other numbers do not change.
+    Objects are those that any file describes; the number of a missing sentence remains unused.
     """
     objects = sorted({number for sentences in texts for number in sentences.get(video, {})})
     expressions = {}

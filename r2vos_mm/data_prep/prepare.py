@@ -1,9 +1,8 @@
 """Unpack official downloads into the layout of a data set.
 
-Archives are recognized by their content, because their names changed over the years. Members are
-not written under their own names: each wanted one has a place in the layout. Only plain files with
-such a place are written, so an archive cannot write elsewhere. The headers of an archive are judged
-before anything is unpacked, those of a tar file, which has no list, one by one.
+Archives are recognized by their content, because their names changed over the years. Only plain
+files that have a place in the layout are written, so an archive cannot write elsewhere. The headers
+of a zip file are checked before anything is unpacked, those of a tar file one by one.
 """
 
 import lzma
@@ -39,7 +38,7 @@ _MAX_PADDING = 64 * _CHUNK
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may contain; the public sets stay far below, MeViS with a file of 500 MB.
+    """What an archive may contain; the public sets contain far less.
 
     Attributes:
         per_file, total: bytes that a file, and all of them, unpack to.
@@ -139,13 +138,9 @@ class _Member(NamedTuple):
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A header without endless names, which tarfile reads into memory.
+    """A header without endless names, which tarfile reads into memory."""
 
-    Attributes:
-        end: why the last header that was read ended the archive; tarfile takes any for the end.
-    """
-
-    end: tarfile.HeaderError | None = None
+    end: tarfile.HeaderError | None = None  # what ended the archive: tarfile accepts any error
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
@@ -179,11 +174,7 @@ def _open(path: Path) -> zipfile.ZipFile | tarfile.TarFile:
 def _members(
     archive: zipfile.ZipFile | tarfile.TarFile, path: Path, limits: Limits
 ) -> Iterator[_Member]:
-    """Yield the files of an archive whose headers are within the limits.
-
-    Raises:
-        ValueError: it is damaged, or exceeds the limits.
-    """
+    """Yield the files of an archive, or raise ValueError if it is damaged or exceeds the limits."""
     try:
         if isinstance(archive, zipfile.ZipFile):
             yield from list(_checked(_zip_members(archive), path, limits))
@@ -287,11 +278,7 @@ def _unpack(
 
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file atomically.
-
-    Raises:
-        OSError: the disk is full or cannot be written; the message names the file.
-    """
+    """Write a file atomically; errors of the disk name the file."""
     try:
         with atomic_path(target) as draft, draft.open('wb') as sink:
             sink.writelines(chunks)
@@ -305,11 +292,7 @@ def _write(target: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _chunks(member: _Member, path: Path) -> Iterator[bytes]:
-    """Yield the content of a member.
-
-    Raises:
-        ValueError: the archive is damaged.
-    """
+    """Yield the content of a member; raise ValueError if the archive is damaged."""
     try:
         with member.open() as source:
             yield from iter(partial(source.read, _CHUNK), b'')

@@ -14,7 +14,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from r2vos_mm.utils.masks_io import read_label_png
 from r2vos_mm.utils.pairs_file import FORMAT, POSITIVE, pairs_sha256
 
 from .davis import make_link
-from .r2_pairs import DEFAULT_SEED, Candidates, Shown, pair_row
+from .r2_pairs import DEFAULT_SEED, Candidates, R2Pairs, Shown, pair_row
 from .r2_pairs_source import PairSource, SourceExpression, SourceVideo
 
 NAME = 'r2-davis'
@@ -81,31 +80,13 @@ _OTHER_MOTIONS_OF_CARS = ('flying', 'rolling over', 'sinking', 'burning')
 # fmt: on
 
 
-@dataclass(frozen=True)
-class R2Davis:
-    """Result of :func:`build_r2_davis`.
-
-    Attributes:
-        content: the pairs file.
-        problems: what the expressions lack.
-    """
-
-    content: dict[str, Any]
-    problems: ProblemList
-
-    @property
-    def sha256(self) -> str:
-        """See :func:`~r2vos_mm.utils.pairs_file.pairs_sha256`."""
-        return self.content['pairs_sha256']
-
-
 def build_r2_davis(
     expressions: Mapping[str, Any],
     *,
     negatives_per_kind: int = 1,
     seed: str = DEFAULT_SEED,
     exclude: frozenset[str] = frozenset(),
-) -> R2Davis:
+) -> R2Pairs:
     """Build the pairs; see the module for the rules.
 
     The j-th negative of an expression of kind k = 0, 1, 2 has the rank 3 j + k, so the pairs of
@@ -142,7 +123,7 @@ def build_r2_davis(
         pairs_sha256=pairs_sha256(rows),
         pairs=rows,
     )
-    return R2Davis(content, problems)
+    return R2Pairs(content, problems)
 
 
 def _rows(
@@ -169,7 +150,7 @@ def _rows(
 
 
 def write_r2_davis(
-    pairs: R2Davis, expressions: Mapping[str, Any], data_root: Path, davis: Path | None
+    pairs: R2Pairs, expressions: Mapping[str, Any], data_root: Path, davis: Path | None
 ) -> str | None:
     """Write the pairs file, and with ``davis`` the expressions and links to frames and masks.
 
@@ -180,8 +161,8 @@ def write_r2_davis(
             semi-supervised task), or these without ``480p``; None: pairs only.
 
     Returns:
-        SHA-256 of the linked masks of the positive videos; None without ``davis``. It is that of
-        one line ``<video>/<frame>\\t<SHA-256 of the object ids>`` per mask.
+        SHA-256 of lines ``<video>/<frame>\\t<SHA-256 of the object ids>`` for the linked masks of
+        the positive videos; None without ``davis``.
 
     Raises:
         FileNotFoundError: ``davis`` has none of the videos.

@@ -1,16 +1,16 @@
 """Build pairs of videos and expressions that measure robustness, the same on every machine.
 
 The pairs of the original R2-YouTube-VOS were never published, only that they are "unpaired video
-and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` defines a rule instead. Nothing is drawn:
-candidates are ordered by a hash of the seed, the expression and the candidate. So the pairs do not
-depend on a generator, a library or the order of the files, the negatives for n = 1 are among those
-for n = 3, and an additional video changes only the pairs that show it.
+and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` orders candidates by a hash of the seed, the
+expression and the candidate instead. So the pairs depend on no generator, library or order of the
+files, the negatives for n = 1 are among those for n = 3, and an additional video changes only the
+pairs that show it.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -46,18 +46,18 @@ _ATTRIBUTE_WORDS = frozenset(word for group in ATTRIBUTES for word in group)
 
 @dataclass(frozen=True)
 class R2Pairs:
-    """Result of :func:`build_r2_pairs`.
+    """Pairs that were built.
 
     Attributes:
         content: the pairs file (``r2-pairs/1``).
-        meta_expressions: the expressions file of Refer-YouTube-VOS with the negatives added, for
-            inference scripts that cannot read pairs files.
         problems: what the input lacks.
+        meta_expressions: the expressions file of Refer-YouTube-VOS with the negatives added, for
+            inference scripts that cannot read pairs files; empty for R2-DAVIS.
     """
 
     content: dict[str, Any]
-    meta_expressions: dict[str, Any]
     problems: ProblemList
+    meta_expressions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -136,7 +136,7 @@ def build_r2_pairs(
         pairs_sha256=pairs_sha256(rows),
         pairs=rows,
     )
-    return R2Pairs(content, _meta_expressions(source, rows), source.problems)
+    return R2Pairs(content, source.problems, _meta_expressions(source, rows))
 
 
 def _params(
@@ -222,10 +222,7 @@ def pair_row(own: SourceExpression, shown: Shown, kind: str, rank: int = 0) -> d
 
 
 class Candidates:
-    """Finds the candidates for the negative pairs of an expression; the best come first.
-
-    There is one method for each kind.
-    """
+    """Finds candidates for negative pairs, one method per kind; the best come first."""
 
     def __init__(self, source: PairSource, seed: str) -> None:
         self.videos, self.seed = source.videos, seed
@@ -319,10 +316,7 @@ def _source_hashes(
 
 
 def _meta_expressions(source: PairSource, rows: list[dict]) -> dict[str, Any]:
-    """Return the expressions file with an additional expression for each negative pair.
-
-    A video's own expression about nothing (MeViS) appears under its new number only.
-    """
+    """Return the expressions file with an additional expression for each negative pair."""
     videos = {
         video.video_id: dict(video.entry, expressions=dict(video.entry['expressions']))
         for video in source.videos.values()
@@ -330,7 +324,7 @@ def _meta_expressions(source: PairSource, rows: list[dict]) -> dict[str, Any]:
     for row in rows:
         if row['label'] == 0:
             exp_id = f'{row["exp_video"]}_{row["exp_id"]}_n{row["rank"]}'
-            if row['kind'] == NO_TARGET:
+            if row['kind'] == NO_TARGET:  # appears under its new number only
                 del videos[row['video']]['expressions'][row['exp_id']]
             videos[row['video']]['expressions'][exp_id] = dict(exp=row['exp'], label=0)
     return dict(videos=videos)

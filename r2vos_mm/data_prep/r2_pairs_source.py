@@ -42,9 +42,8 @@ class SourceExpression:
 class SourceVideo:
     """A video: its expressions by number, and the categories of *all* its annotated objects.
 
-    ``categories`` is empty where unknown; then nothing is known to be absent either. ``absent``
-    are expressions about nothing in the video (MeViS). ``entry`` is the video's entry of the
-    expressions file, in the challenge form.
+    ``categories`` is empty where unknown. ``absent`` are expressions about nothing in the video
+    (MeViS), ``entry`` is its entry of the expressions file in the challenge form.
     """
 
     video_id: str
@@ -79,9 +78,8 @@ def read_source(
     """Read expressions, and their categories from another file or, if None, from the same.
 
     An expression without object gets that of the same expression in the categories file, if this
-    is the owners' first release. If the files have no categories, the nouns of a video's
-    expressions are used instead. ``video_ids`` are the videos to use; None takes all.
-    ``split`` chooses among the references of RefCOCO.
+    is the owners' first release. Without categories, the nouns of a video's expressions are used.
+    ``video_ids`` are the videos to use; None takes all. ``split`` is that of RefCOCO's references.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing or not understood, or no expression is
@@ -109,7 +107,7 @@ def read_source(
 
 
 def _read_images(path: Path, split: str, video_ids: Collection[str] | None) -> PairSource:
-    """Return the images of RefCOCO or gRefCOCO; without categories, by nouns of the expressions."""
+    """Return the images of RefCOCO or gRefCOCO."""
     problems = ProblemList(str(path))
     images = read_images(path, split, problems)
     chosen = sorted(images if video_ids is None else images.keys() & set(video_ids))

@@ -111,8 +111,8 @@ def make_referring_images(
     """Write :data:`REFERENCES` and :data:`GENERALISED` below ``out``, with what they need.
 
     Expressions come from :mod:`~r2vos_mm.datasets.pairs.descriptions`: each is true of its objects
-    and false of all others, by measurement, which relies on complete annotations. Links to the
-    instances are made beside the references, and one to the images unless ``out`` has them.
+    and false of all others, by measurement, which relies on complete annotations. Instances are
+    linked beside the references, and images into ``out`` unless it has them.
 
     Args:
         data_root: folder of annotations and images.

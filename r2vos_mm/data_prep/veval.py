@@ -22,10 +22,9 @@ def build_veval(
 ) -> VevalFile:
     """Return the SA-Co/VEval form of a data set; its file names are ``<video>/<frame>.jpg``.
 
-    Each object of an expression becomes a track. Without public masks the file has none. The rows
-    of a pairs file are kept whole, so that :func:`~r2vos_mm.utils.veval_file.pairs_of` returns it;
-    without one, the pairs are the expressions of the data set. ``reader`` is the config of the
-    data set class.
+    Each object of an expression becomes a track; without public masks there are none. ``reader`` is
+    the config of the data set class. The pairs are its expressions, or the rows of a pairs file,
+    which :func:`~r2vos_mm.utils.veval_file.pairs_of` restores.
 
     Raises:
         DataFileError: a frame or mask cannot be read.
@@ -42,9 +41,8 @@ def build_veval(
     }
     content = _own_pairs(dataset, shown) if pairs_file is None else read_json(pairs_file)
     if pairs_file is not None:
-        unusable = [
-            row['pair_id'] for row in read_pair_rows(pairs_file) if row['pair_id'] not in shown
-        ]
+        names = [row['pair_id'] for row in read_pair_rows(pairs_file)]
+        unusable = [name for name in names if name not in shown]
         if unusable:
             what = f'{len(unusable)} of its pairs, such as {unusable[0]!r}'
             raise ValueError(f'{pairs_file}: the data in {data_root} cannot show {what}')

@@ -1,13 +1,13 @@
 """Establish what is true in a RefShapes world, with margins.
 
-Every statement about an object is *certain*, *impossible*, or in between: a borderline case, which
-counts as neither true nor false. Sets of objects are bit masks (bit i = object i). Each statement
-has two: the objects of which it is certain, and those of which it is possible. A sentence may be
-used for an object only if it is the only certain *and* the only possible one, and as a negative
-only if it is possible for none.
+Every statement about an object is *certain*, *impossible*, or a borderline case, which counts as
+neither true nor false. Sets of objects are bit masks (bit i = object i). Each statement has two:
+the objects of which it is certain, and those of which it is possible. A sentence may be used for an
+object only if it is the only certain *and* the only possible one, and as a negative only if it is
+possible for none.
 
-Lengths are fractions of the frame's shorter side unless a comment says otherwise. They are
-measured over the frames in which the object is visible.
+Lengths are fractions of the frame's shorter side unless a comment says otherwise, and are measured
+over the frames in which the object is visible.
 """
 
 from collections.abc import Iterable
@@ -103,10 +103,7 @@ def _circling(path: np.ndarray) -> Answer:
 
 
 def _motions(path: np.ndarray, inside: np.ndarray) -> dict[str, Answer] | None:
-    """Judge the motions of an object; None if it is visible in fewer than two frames.
-
-    ``path`` (S, 2) has the positions where it is visible, ``inside`` (T,) covers all frames.
-    """
+    """Judge the motions of an object by its path (S, 2) where visible; None if S is below 2."""
     if len(path) < 2:
         return None
     circling = _circling(path)
@@ -133,11 +130,8 @@ def _positions(seen: Observation) -> dict[str, Verdict]:
 
 
 def _in_front(seen: Observation, x: int, y: int, passing: bool) -> Answer:
-    """Judge "x hides a part of y"; ``passing``: and not all the time.
-
-    A single frame shows no passing: there it is neither certain nor ruled out.
-    """
-    if passing and seen.inside.shape[1] < 2:
+    """Judge "x hides a part of y"; ``passing``: and not all the time."""
+    if passing and seen.inside.shape[1] < 2:  # a single frame cannot show it
         return False, True
     both = (seen.inside[x] > 0) & (seen.inside[y] > 0)
     if seen.depth[x] <= seen.depth[y] or not both.any():

@@ -225,10 +225,7 @@ def _pattern(size: tuple[int, int], rng: Generator) -> np.ndarray:
 
 
 def _draw_background(size: tuple[int, int], rng: Generator) -> np.ndarray:
-    """Draw a muted gradient (H, W, 3) float32 in [0, 1] with a faint texture.
-
-    It is less saturated and darker than any object, so that no object colour occurs in it.
-    """
+    """Draw a faintly textured gradient (H, W, 3) float32 in [0, 1] without colours of objects."""
     hue = rng.uniform()
     values = rng.uniform(0.24, 0.42), rng.uniform(0.42, 0.66)
     start, end = (_rgb(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.1, 0.38), v) for v in values)

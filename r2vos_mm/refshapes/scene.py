@@ -84,17 +84,14 @@ def _observe(world: World) -> tuple[np.ndarray, Observation]:
 def _draw_visible_world(
     params: SceneParams, rng: Generator
 ) -> tuple[World, np.ndarray, Observation]:
-    """Draw a world each of whose objects is visible in half of the frames, and observe it.
-
-    Crowded parameters may not permit any. Objects that are hidden are then removed, which only
-    uncovers others; a single object is always visible.
-    """
+    """Draw a world each of whose objects is visible in half of the frames, and observe it."""
     for _ in range(MAX_DRAWS):
         world = draw_world(params.size, params.length, params.num_objects, rng)
         ids, seen = _observe(world)
         shown = (seen.visible >= max(MIN_VISIBLE_AREA * world.scale**2, 1.0)).mean(1) >= 0.5
         if shown.all():
             return world, ids, seen
+    # Crowded parameters permit none: remove hidden objects, which only uncovers others.
     if not shown.any():
         shown[np.argmax(seen.depth)] = True
     world = replace(world, objects=tuple(compress(world.objects, shown)))

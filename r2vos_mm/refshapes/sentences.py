@@ -6,8 +6,8 @@ sentence names, and that it is true of no object of another video.
 
 There are three kinds of negatives. ``other_video``: a sentence of another video. ``attribute``: the
 video's own sentence with one attribute word changed. ``relation``: with its motion, position or
-relation changed. The last two keep the form of true sentences, so that they cannot be recognized
-from the text alone; a sentence about appearance therefore has no ``relation`` negative.
+relation changed. The last two cannot be recognized from the text alone, because they keep the form
+of true sentences; so a sentence about appearance has no ``relation`` negative.
 """
 
 import hashlib
@@ -232,11 +232,7 @@ def _sha256(text: str, num_bytes: int) -> int:
 
 
 def _attribute_changes(sentence: Sentence, facts: Facts) -> dict[Sentence, float]:
-    """Return false sentences with one attribute word changed, with weights.
-
-    Each attribute has the same share, however many words it has. A word that is true of another
-    object of the video makes the negative harder and is preferred.
-    """
+    """Return false sentences with one attribute word changed, with weights equal per attribute."""
     options: dict[str, dict[Sentence, float]] = {}
     for part in ('subject', 'anchor'):
         phrase = getattr(sentence, part) or Phrase()
@@ -244,6 +240,7 @@ def _attribute_changes(sentence: Sentence, facts: Facts) -> dict[Sentence, float
             for word in ATTRIBUTES[field]:
                 changed = replace(sentence, **{part: replace(phrase, **{field: word})})
                 if word != old and is_absent(changed, facts):
+                    # A word that is true of another object makes the negative harder.
                     weight = 3.0 if facts.attributes[field, word] else 1.0
                     options.setdefault(field, {})[changed] = weight
     return {
@@ -267,12 +264,7 @@ def _relation_changes(sentence: Sentence, facts: Facts) -> dict[Sentence, float]
 def _other_videos(
     sentence: Sentence, key: str, video: str, facts: Mapping[str, Facts], count: int
 ) -> Iterator[str]:
-    """Yield up to ``count`` other videos for which a sentence is false.
-
-    Candidate k = 0, 1, ... is number SHA-256("<key>|<k>") modulo the number of videos, so that the
-    choice depends neither on the order of work nor on the version of a random generator. After as
-    many draws as there are videos, the others follow in their order.
-    """
+    """Yield up to ``count`` other videos for which a sentence is false, drawn by SHA-256."""
     videos, tried = list(facts), {video}
     drawn = (videos[_sha256(f'{key}|{k}', 8) % len(videos)] for k in range(len(videos)))
     for candidate in chain(drawn, videos):

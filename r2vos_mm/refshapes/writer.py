@@ -134,10 +134,7 @@ def _pairs_of(
 def _pairs_content(
     split: str, records: list[_Record], params: Mapping[str, Any], expressions_sha256: str
 ) -> dict[str, Any]:
-    """Return the content of a pairs file.
-
-    The counts are per kind; ``short`` are those missing from the wanted negatives per expression.
-    """
+    """Return the content of a pairs file; ``short`` counts the negatives that are missing."""
     seed, wanted = params['seed'], params['negatives_per_kind']
     facts = {record.video: record.facts for record in records}
     pairs = [pair for record in records for pair in _pairs_of(record, facts, seed, wanted)]
@@ -186,11 +183,7 @@ def _write_split(
 
 
 def _read_mark(root: Path) -> dict[str, Any] | None:
-    """Return the content of ``refshapes.json``, None if there is no such file.
-
-    Raises:
-        FileExistsError: it is not a file of :func:`make_refshapes`.
-    """
+    """Return the content of ``refshapes.json``, None if missing; FileExistsError for another's."""
     if not (root / MARK).exists():
         return None
     state = read_json(root / MARK)
@@ -226,11 +219,7 @@ def _is_own(path: Path, videos: set[str], frames: set[str]) -> bool:
 
 
 def _clear(root: Path, params: Mapping[str, Any]) -> None:
-    """Remove an earlier RefShapes set and nothing else.
-
-    Raises:
-        FileExistsError: in its place are other files, or links; nothing is removed then.
-    """
+    """Remove an earlier RefShapes set; nothing, but FileExistsError, if there are other files."""
     found, frames = [], set(_frame_names(params['length']))
     for split, number in params['splits'].items():
         videos = set(_video_ids(params['seed'], split, number))
@@ -257,11 +246,7 @@ def _clear(root: Path, params: Mapping[str, Any]) -> None:
 
 
 def _finished_counts(root: Path, wanted: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    """Return the counts of a finished set with the same parameters, None to generate it.
-
-    Raises:
-        FileExistsError: there is something else.
-    """
+    """Return the counts of a finished set of the same parameters; None if it must be generated."""
     state = _read_mark(root)
     known = state['params']['splits'] if state else ()
     for split in wanted['params']['splits']:
