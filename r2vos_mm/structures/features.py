@@ -152,9 +152,7 @@ class ClipFeatures(Features):
     # (B, T, C, h, w) positions of the cells of ``finest``, where the neck needs them (ReferFormer)
     finest_position: Tensor | None = None
     classes: ClassScores | None = None  # what a classifier says about the clips, if there is one
-    finest_is_convolved: bool = (
-        False  # whether ``finest`` is what :meth:`GroundingNeck.share` gives
-    )
+    finest_is_convolved: bool = False  # whether ``finest`` is of :meth:`GroundingNeck.share`
 
 
 @dataclass

@@ -36,11 +36,7 @@ _SURPLUS = re.compile(r'(norm\d|norm|fc|head)\..*')
 
 
 class BackboneWeights(NamedTuple):
-    """Weights taken out of a file, by name, and the names in the file that were left out.
-
-    Left out are entries that are not tensors, buffers that the architecture implies, classifiers,
-    and other modules.
-    """
+    """Weights taken out of a file, by name, and the names in the file that were left out."""
 
     weights: dict[str, Tensor]
     ignored: tuple[str, ...] = ()
@@ -94,9 +90,8 @@ def _trunk(
         known = anchor == _RESNET or _TRUNK.match(name)
         if key.startswith(prefix) and known and not name.endswith(implied):
             weights[name] = tensor
-    return BackboneWeights(
-        weights, tuple(k for k in state if k.removeprefix(prefix) not in weights)
-    )
+    ignored = tuple(key for key in state if key.removeprefix(prefix) not in weights)
+    return BackboneWeights(weights, ignored)
 
 
 def convert_video_swin(
@@ -156,7 +151,7 @@ def load_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
 
 
 def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
-    """Return the weights of a published checkpoint that belong into a backbone.
+    """Return the weights of a published checkpoint that belong to a backbone.
 
     Norms on the returned maps may be missing in the file, and the file may hold such norms, a
     classifier, or later stages that the backbone does not build. Any other difference is an error.
@@ -185,7 +180,7 @@ def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
         unexpected_keys=[n for n in report.unexpected_keys if not is_surplus(n)],
     ).require(
         advice='Give a checkpoint of this backbone, or set its sizes (depth, embed_dims, depths, '
-        'num_heads, window_size) to those of the checkpoint.',
+        'num_heads, window_size) to those of the checkpoint.'
     )
     return report
 

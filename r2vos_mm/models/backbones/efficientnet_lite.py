@@ -61,8 +61,7 @@ _RENAMED = (
 def imagenet_classes() -> tuple[str, ...]:
     """Return the 1,000 names of ImageNet-1k in the order of the classifiers.
 
-    They are those of ``torchvision/models/_meta.py`` (torchvision 0.28, BSD-3-Clause), whose words
-    come from WordNet.
+    Source: ``torchvision/models/_meta.py`` (torchvision 0.28, BSD-3-Clause), words of WordNet.
     """
     text = resources.files('r2vos_mm.utils').joinpath('imagenet_classes.txt').read_text()
     return tuple(text.splitlines())
@@ -154,8 +153,7 @@ class EfficientNetLite(BaseModule):
     def class_logits(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the logits (N, K, h, w) of ImageNet's classes in each cell of stride 32.
 
-        Their mean over the cells is the classifier's answer for the frame: it is linear in the
-        features that it averages.
+        Their mean over the cells is the classifier's answer for the frame.
 
         Args:
             maps: result of :meth:`forward`, the map of stride 32 among them.
@@ -220,11 +218,7 @@ def _scaled_stages(width: float, depth: float) -> list[tuple[int, int, int, int,
 
 
 def _round_to_8(channels: float) -> int:
-    """Return the nearest multiple of 8 that is not more than 10 % below.
-
-    >>> [_round_to_8(1.1 * channels) for channels in (16, 24, 40, 80)]
-    [16, 24, 48, 88]
-    """
+    """Return the nearest multiple of 8 that is not more than 10 % below."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
@@ -252,11 +246,7 @@ def _blocks(stages: Sequence[tuple[int, int, int, int, int]]) -> list[InvertedRe
 
 
 def _new_name(name: str) -> str:
-    """Return the name in this model of a published tensor.
-
-    >>> _new_name('_blocks.3._bn1.weight'), _new_name('_bn1.weight')
-    ('blocks.3.depthwise_conv.bn.weight', 'head.bn.weight')
-    """
+    """Return the name in this model of a published tensor."""
     for pattern, new in _RENAMED:
         name = re.sub(pattern, new, name)
     return name
@@ -271,12 +261,10 @@ def _drop_recoverable_weights(
 
 
 def _accept_recoverable_weights(module: EfficientNetLite, result: FitReport) -> None:
-    """Take weights that the source provides off the problems of loading a checkpoint.
-
-    Their names are not in the state dict, so those of buffers would count as unexpected.
-    """
+    """Remove weights that the source provides from the problems of loading a checkpoint."""
     if not module.frozen:
         return
+    # Their names are not in the state dict, so those of buffers would count as unexpected.
     own = {*dict(module.named_parameters()), *dict(module.named_buffers())}
     for names in (result.missing_keys if module._has_source else [], result.unexpected_keys):
         names[:] = [name for name in names if name.removeprefix('backbone.') not in own]

@@ -16,7 +16,7 @@ class TransformersBackbone(BaseModule):
     """A backbone of ``transformers.AutoBackbone``, frame by frame.
 
     Frames are resized to whole patches, and with ``strides`` the maps to those strides, so that
-    plain vision transformers, whose maps all have the stride of the patches, can replace a pyramid.
+    plain vision transformers can replace a pyramid.
 
     Args:
         config: a name on the hub or a local folder, whose weights are loaded; or the arguments of

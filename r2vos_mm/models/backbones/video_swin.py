@@ -76,10 +76,7 @@ class PatchMerging(nn.Module):
 
 
 class WindowAttention(nn.Module):
-    """Multi-head self-attention inside windows with a learned bias per 3-D offset.
-
-    ``window_size``, the configured window, determines the size of the table of biases.
-    """
+    """Multi-head self-attention inside windows with a learned bias per 3-D offset."""
 
     def __init__(
         self, channels: int, num_heads: int, window_size: Size3D, *, qkv_bias: bool = True
@@ -120,13 +117,11 @@ class WindowAttention(nn.Module):
 def _attend(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor, layout: ShiftedLayout | None
 ) -> Tensor:
-    """Attend with one call per distinct mask.
-
-    A mask that is broadcast over its windows is not written out per window, which would take
-    215 MB in each shifted block of the first stage (5x360x640, Swin-T, float32).
-    """
+    """Attend with one call per distinct mask."""
     if layout is None:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
+    # Masks are broadcast over their windows: written out, those of a shifted block of the first
+    # stage would take 215 MB (5x360x640, Swin-T, float32).
     sizes = [size * len(query) // layout.order.numel() for size in layout.group_sizes]
     masks = (bias + FORBIDDEN_LOGIT * group.to(bias.dtype) for group in layout.forbidden)
     parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), masks)
@@ -222,9 +217,9 @@ class VideoSwinTransformer(BaseModule):
     """Video Swin Transformer over whole clips, with maps of strides 4, 8, 16 and 32.
 
     Frames see each other within windows of 8 frames; time is never down-sampled. Clips can have any
-    number and size of frames: maps are padded inside to whole windows, and a window is clipped to a
-    smaller map. Attention sees the padding, as in the released models, so the same clip in a larger
-    padded batch gives slightly different maps.
+    number and size of frames: maps are padded to whole windows, and a window is clipped to a
+    smaller map. Attention sees the padding, as in the released models, so a clip in a larger padded
+    batch gives slightly different maps.
 
     Parameters have the names of the R2-VOS, ReferFormer and MTTR checkpoints.
     ``init_cfg=dict(type='Pretrained', checkpoint=...)`` loads those and the public Kinetics-400
@@ -241,8 +236,7 @@ class VideoSwinTransformer(BaseModule):
         drop_path_rate: drop-path probability of the last block; it grows linearly from 0.
         out_indices: stages whose maps are returned. Stages after the last one are not built, but
             still count in the growth of drop path (MTTR uses the first three of four).
-        out_norm: config of a norm on each returned map, such as ``dict(type='LN')``; None for none,
-            as in the released models.
+        out_norm: config of a norm on each returned map, such as ``dict(type='LN')``, or None.
         frozen_stages: -1 freezes nothing, 0 the patch embedding, i also the first i stages with the
             patch merging after them.
         with_cp: recompute blocks in the backward pass to save memory.

@@ -50,8 +50,8 @@ class WindowGrid:
 class ShiftedLayout:
     """Windows of a shifted grid, grouped by their mask.
 
-    A roll brings cells from opposite borders into the last window of an axis. All windows that
-    are last along the same set of axes share one mask, so G windows need at most 8 masks.
+    Windows that are last along the same axes, where a roll brings cells of opposite borders, share
+    one mask, so G windows need at most 8 masks.
     """
 
     order: Tensor  # (G,) window indices, sorted by group
@@ -114,9 +114,8 @@ def place_frames(grid: WindowGrid, window: int, num_frames: Tensor) -> PaddedFra
 def partition(maps: Tensor, grid: WindowGrid, padded: PaddedFrames | None = None) -> Tensor:
     """Cut maps into windows, after zero-padding and rolling according to the grid.
 
-    ``padded`` places the frames of a padded clip, whose other frames must be zero.
-
-    (B, T, h, w, C) -> (G, B, M, C), the G windows counted time first, columns last.
+    (B, T, h, w, C) -> (G, B, M, C), the G windows counted time first, columns last. ``padded``
+    places the frames of a padded clip, whose other frames must be zero.
     """
     pad_t, pad_h, pad_w = grid.padding
     if any(grid.padding):
@@ -169,11 +168,7 @@ def relative_position_index(window_size: Size3D, tokens: int, device: torch.devi
 
 @cache_tensors(maxsize=CACHED_LAYOUTS)
 def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
-    """Group the windows of a shifted grid by their mask.
-
-    Tokens see each other if they are on the same side of every border that the roll brought into
-    their window.
-    """
+    """Group the windows of a shifted grid by their mask, which separates rolled borders."""
     with torch.inference_mode(False):
         places = product(*map(range, grid.counts))
         last = [tuple(map(eq, place, (n - 1 for n in grid.counts))) for place in places]

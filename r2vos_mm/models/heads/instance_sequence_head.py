@@ -131,16 +131,13 @@ class InstanceSequenceHead(BaseModule):
     def _referred_loss(
         self, scores: Tensor, matches: list[SequenceMatch], targets: list[InstanceTargets]
     ) -> Tensor:
-        """Cross entropy of all queries in all frames, per frame.
-
-        The query of the referred instance has full weight in every frame, also where its label is
-        'other' because the instance is not visible.
-        """
+        """Cross entropy of all queries in all frames, per frame."""
         labels = torch.zeros_like(scores)
         weights = torch.full_like(scores, self.other_weight)
         for row, (match, target) in enumerate(zip(matches, targets, strict=True)):
             visible = target.labels(referred=1, other=0)[match.instances]  # (K, T)
             labels[row, :, match.queries] = visible.T.to(labels)
+            # Also in frames where the instance is not visible.
             weights[row, :, match.queries[target.referred[match.instances]]] = 1
         frames = scores.shape[:2].numel()
         return self.losses['referred'](*flat(scores, labels, weights), avg_factor=frames)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import CycleOutput
+from r2vos_mm.utils.expressions_file import normalise_text
 
 from ..layers.gather import gather_rows
 from ..layers.initialization import xavier_matrices
@@ -213,5 +214,4 @@ def _gather(
 
 def _sentence_id(sentence: str) -> int:
     """Hash an expression to the same number in every process (unlike Python's hash)."""
-    text = ' '.join(sentence.lower().split())
-    return int.from_bytes(hashlib.md5(text.encode()).digest()[:7], 'big')
+    return int.from_bytes(hashlib.md5(normalise_text(sentence).encode()).digest()[:7], 'big')

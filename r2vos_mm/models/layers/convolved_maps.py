@@ -39,11 +39,7 @@ class ConvolvedMaps:
 
 
 def combine_channels(weights: Tensor, features: Tensor | ConvolvedMaps) -> Tensor:
-    """Combine the channels of (P, T, C, h, w) features with weights (P, T, N, C).
-
-    Returns:
-        (P, T, N, h, w).
-    """
+    """Combine (P, T, C, h, w) features with weights (P, T, N, C) of channels to (P, T, N, h, w)."""
     if isinstance(features, ConvolvedMaps):
         if 4 * weights.shape[2] <= weights.shape[3]:
             return features.combine(weights)

@@ -37,10 +37,9 @@ class SentenceWordPooling(nn.Module):
 
 @MODELS.register_module()
 class BatchWordPooling(nn.Module):
-    """Pool all expressions over the longest of the batch, padding included.
+    """Pool all expressions over the longest of the batch, padding included (released code).
 
-    This is what the released code does. With one expression per batch, as in its training and
-    tests, it equals :class:`SentenceWordPooling`.
+    With one expression per batch, as there, it equals :class:`SentenceWordPooling`.
     """
 
     def forward(self, words: Tensor, padding: Tensor, num_bins: int) -> Tensor:

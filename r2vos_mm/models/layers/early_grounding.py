@@ -28,8 +28,7 @@ class _Grounding(BaseModule):
 class EarlyGrounding(_Grounding):
     """The early grounding module: f_early = ReLU(GN(conv3x3(v' + r))) (R2-VOS supplementary, C).
 
-    Group normalisation includes padded cells, so a clip padded in a batch gives slightly different
-    features than the same clip alone.
+    Group normalisation includes padded cells, so padding a clip changes its features slightly.
 
     Args:
         channels: C.

@@ -12,8 +12,7 @@ def gather_rows(rows: Tensor) -> Tensor:
     If every process computes the same scalar L from the result and calls backward, distributed
     data parallel training, which averages gradients over the W processes, gives the gradient of L
     as one process with all rows would: each process differentiates its own rows only, and their
-    gradient is multiplied by W here. A gather with a summing backward pass gives the same, but its
-    communication could interleave with DDP's own.
+    gradient is multiplied by W here, without communication that could interleave with DDP's.
 
     Every process must call it the same number of times; numbers of rows may differ and may be 0.
 

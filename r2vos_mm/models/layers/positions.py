@@ -3,10 +3,14 @@
 import math
 
 import torch
-from mmdet.models.layers import SinePositionalEncoding
+from mmdet.models.layers import SinePositionalEncoding, SinePositionalEncoding3D
 from torch import Tensor
 
 from r2vos_mm.registry import MODELS
+
+# MMDetection builds it by class, not by registry name; a config must be able to name it.
+if 'SinePositionalEncoding3D' not in MODELS:
+    MODELS.register_module(module=SinePositionalEncoding3D)
 
 
 @MODELS.register_module()

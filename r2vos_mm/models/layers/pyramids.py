@@ -51,8 +51,8 @@ def top_down(
 ) -> Tensor:
     """Apply x <- layer(lateral + up(x)) with nearest upsampling.
 
-    From the coarsest map (M, C, h, w) through laterals (M, C_i, h_i, w_i), coarsest first, each
-    with its layer. ``with_cp`` recomputes the steps in the backward pass.
+    From the coarsest map (M, C, h, w) through laterals (M, C_i, h_i, w_i), coarsest first;
+    ``with_cp`` recomputes the steps in the backward pass.
     """
 
     def step(features: Tensor, lateral: Tensor, layer: nn.Module) -> Tensor:

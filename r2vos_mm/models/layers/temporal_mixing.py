@@ -12,10 +12,9 @@ from r2vos_mm.registry import MODELS
 class TemporalMixing(BaseModule):
     """x <- x + W_2 * ReLU(W_1 * x) per level, both 3x3x3 convolutions over time and space.
 
-    A frame-wise backbone cannot see motion, and attention over frames compares appearance only.
-    Runs once per clip, whatever the number of expressions. The last convolution starts at zero, so
-    a model trained without the mixing gives the same results when it is added. Padded cells are
-    zero before both convolutions, like cells outside the frame.
+    It lets models with a frame-wise backbone see motion, and runs once per clip. The last
+    convolution starts at zero, so a model trained without the mixing gives the same results when it
+    is added. Padded cells are zero before both convolutions, like cells outside the frame.
 
     Args:
         channels: C of every level.

@@ -31,9 +31,8 @@ class WordMaps(BaseModule):
 
     Args:
         temperature: sharpness of the weights.
-        center: log probability that counts as undecided: the number is relative to it, so it is
-            the logit of a verdict that needs no training. -6.5 separates best on 100 images of
-            COCO with EfficientNet-Lite2.
+        center: log probability that counts as undecided, to which the number is relative. -6.5
+            separates best on 100 images of COCO with EfficientNet-Lite2.
         map_scale: divisor of the map.
         sentence_encoder: config of a text encoder with ``sentence_vectors``; None for the model's.
     """

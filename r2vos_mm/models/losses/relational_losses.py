@@ -32,9 +32,9 @@ class PairGeometry(NamedTuple):
 def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
     """Compute distances and unit directions between all pairs of points (M, C), in float32.
 
-    Two points closer than the share ``coincidence`` of the largest distance count as one: the same
-    expression encoded twice differs by rounding only, and without the threshold this noise would be
-    scaled to a unit direction. At coinciding points gradients are zero, never NaN.
+    Two points closer than the share ``coincidence`` of the largest distance count as one: rounding
+    errors of the same expression would otherwise be scaled to a unit direction. At coinciding
+    points gradients are zero, never NaN.
     """
     differences = points[:, None] - points[None]
     squares = differences.square().sum(dim=-1)

@@ -39,9 +39,9 @@ class TransformerTextEncoder(BaseModule):
         channels: C of the projected features.
         frozen: keep the language model fixed (main training) or train it (pre-training).
         dropout: dropout after the projection.
-        noise: in training, standard deviation of Gaussian noise that is added to each component of
-            the unit sentence vector; word features get the same noise relative to their norm, and
-            all keep their norm. Models of few expressions learn them by heart without it.
+        noise: in training, standard deviation of Gaussian noise on each component of the unit
+            sentence vector and, relative to their norm, of word features; all keep their norm. It
+            keeps models from memorizing few expressions.
         cache_size: number of cached expressions.
         language_model: replaces that of ``name_or_path``: a configuration of transformers with its
             ``model_type``, whose weights are random until a checkpoint is loaded, or a model.

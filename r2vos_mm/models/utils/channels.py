@@ -22,10 +22,7 @@ def check_channels(backbone: nn.Module, neck: nn.Module) -> None:
 
 
 def out_channels(backbone: nn.Module) -> list[int] | None:
-    """Return the channels of the backbone's maps, finest first; None if it does not show them.
-
-    They are read from ``out_channels``, or from the maps of one small frame.
-    """
+    """Return the channels of the backbone's maps, finest first; None if they cannot be found."""
     declared = getattr(backbone, 'out_channels', None)
     if isinstance(declared, (list, tuple)):
         return list(declared)

@@ -15,8 +15,8 @@ from .windows import VideoPredictions
 class Evidence:
     """Sums over the windows of a video for P expressions and N queries.
 
-    They take the same memory for any number of windows. In float64, sums of the float32 values of
-    a video are all but exact: a stream and a call that keeps all windows get the same.
+    They take the same memory for any number of windows. Sums in float64 are so exact that a stream
+    and a call that keeps all windows get the same.
     """
 
     num_frames: int

@@ -66,11 +66,7 @@ class PredictConfig:
 
     @classmethod
     def from_config(cls, config: dict[str, Any] | None) -> PredictConfig:
-        """Build from ``test_cfg``; old names of settings are accepted with a warning.
-
-        An old name overrides the new one: configs of this package use the new names only, so an
-        old one comes from the user.
-        """
+        """Build from ``test_cfg``; old names of settings override new ones, with a warning."""
         settings = dict(config or {})
         for old, new in _RENAMED.items():
             if old in settings:

@@ -195,10 +195,7 @@ def all_tensors(model: nn.Module) -> dict[str, Tensor]:
 def _config_to_save(
     model: PretrainedMixin, left_out: Mapping[str, Tensor]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the config without what belongs to a machine, and the sources of parts left out.
-
-    Parts whose weights are saved do not name a source any more.
-    """
+    """Return the config without settings of a machine, and the sources of parts left out."""
     config = {name: x for name, x in model.cfg.to_dict().items() if name not in _NOT_SAVED}
     parts, sources = config['model'], {}
     for name in ('backbone', 'text_encoder'):

@@ -24,8 +24,8 @@ class TensorSpool:
     """A list of objects that hold tensors, such as :class:`Features`, in order of appending.
 
     Tensors beyond the limit are written to a temporary file without a name, which the system
-    removes when the process ends in whatever way. It lies in the folder of ``TMPDIR``, by default
-    in ``/var/tmp``: ``/tmp`` is in memory on some systems. Iteration reads one object at a time.
+    removes when the process ends. It is in the folder ``TMPDIR``, by default ``/var/tmp``, because
+    ``/tmp`` is in memory on some systems. Iteration reads one object at a time.
 
     Args:
         max_bytes: limit of the tensors in memory.
