@@ -57,8 +57,7 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointReadError: the file is damaged, expands to far more than its size, or needs
-            Python classes to be unpickled.
+        CheckpointReadError: the file is damaged, expands too much, or needs Python classes.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -98,14 +97,12 @@ def _read_error(path: Path, error: Exception) -> CheckpointReadError:
     if unsafe is not None:
         return CheckpointReadError(
             f'Checkpoint {path} holds an object of class {unsafe.group(1)}; only tensors and '
-            'plain containers are read, since unpickling objects can run code. If you trust where '
-            'the file comes from, make a plain copy of it: '
-            f'python -m r2vos_mm.compat.resave {path} COPY.pth'
+            'plain containers are read, since unpickling objects can run code. If you trust its '
+            f'source, make a plain copy: python -m r2vos_mm.compat.resave {path} COPY.pth'
         )
     return CheckpointReadError(
         f'Checkpoint {path} ({path.stat().st_size} bytes) cannot be read: it is damaged, cut off '
-        f'or no checkpoint ({type(error).__name__}). Copy or download it again, or take an '
-        'earlier one.'
+        f'or no checkpoint ({type(error).__name__}). Copy it again, or take an earlier one.'
     )
 
 
@@ -120,8 +117,7 @@ def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:
     """Read a checkpoint without running code from it: a path, or an address that MMEngine can load.
 
     Raises:
-        FileNotFoundError, CheckpointReadError: as :func:`read_checkpoint`; also if it cannot be
-            downloaded.
+        FileNotFoundError, CheckpointReadError: it cannot be downloaded or read.
     """
     with safe_loaders():
         return CheckpointLoader.load_checkpoint(source, map_location, logger='silent')
@@ -136,8 +132,7 @@ def load_from_storage(
     """Read an object of a storage backend, by default of fsspec.
 
     Raises:
-        FileNotFoundError, CheckpointReadError, StorageError: it is missing, damaged, or out of
-            reach.
+        FileNotFoundError, CheckpointReadError, StorageError: missing, damaged, or out of reach.
     """
     with local_file(storage_path(filename, backend_args or default_backend(filename))) as path:
         try:
@@ -190,12 +185,10 @@ def save_plain(content: Any, path: str | Path) -> None:
 def to_plain(value: Any, where: str = 'checkpoint') -> Any:
     """Copy ``value`` as tensors, built-in containers and built-in scalars.
 
-    NumPy scalars and arrays, paths, configs and other mappings and sequences are converted, tensors
-    are kept.
+    Tensors are kept; NumPy values, paths, configs, other mappings and sequences are converted.
 
     Raises:
-        CheckpointContentError: an object in ``value`` has no plain form; names it and its place in
-            ``where``.
+        CheckpointContentError: an object has no plain form; names its place in ``where``.
     """
     if isinstance(value, torch.Tensor) or type(value) in _EXACT_TYPES:
         return value
@@ -223,8 +216,7 @@ def to_plain(value: Any, where: str = 'checkpoint') -> Any:
 def pack_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``MessageHub.state_dict()`` in a plain form: log histories become tensors.
 
-    Runtime information without a plain form is skipped with a warning: hooks may store any object
-    there, and training does not depend on it.
+    Runtime information without a plain form is skipped with a warning; training does not need it.
     """
     info = {}
     for key, value in state['runtime_info'].items():

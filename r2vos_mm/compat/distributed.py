@@ -4,8 +4,7 @@ Reason: with the launchers ``pytorch`` and ``slurm`` MMEngine's Runner calls
 ``torch.cuda.set_device`` and wraps the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It
 keeps a process group that is already initialised, and takes the arguments of the wrapper from the
 config. Under Slurm it uses port 29500 for every job, unless ``MASTER_PORT`` is set: two jobs on one
-machine would meet. After a restart by ``torchrun``, processes would find addresses of those that
-ended.
+machine would meet. Restarts by ``torchrun`` would find addresses of processes that ended.
 """
 
 import os
@@ -50,8 +49,7 @@ def prepare_cpu_processes(cfg: Config) -> None:
     ``torchrun`` has restarted, or when ``cfg.launcher`` is ``'none'``.
 
     Raises:
-        UsageError: the launcher ``'mpi'`` on a machine without a GPU, or ``'slurm'`` outside of a
-            job.
+        UsageError: launcher ``'mpi'`` without a GPU, or ``'slurm'`` outside of a job.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'slurm':

@@ -4,8 +4,7 @@
 
 Reason: at every error of a process, ``torchrun`` prints a table and a traceback of its own, and it
 exits with status 1. The processes have told the error themselves. SIGUSR1 and SIGUSR2, which
-schedulers can be told to send, would end it and not reach the processes, which are in sessions of
-their own.
+schedulers may send, would end it and not reach the processes, which have their own sessions.
 """
 
 import logging

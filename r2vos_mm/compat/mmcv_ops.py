@@ -99,8 +99,3 @@ def sigmoid_focal_loss(
     if reduction == 'mean':
         return loss.sum() / max(input.size(0), 1)
     return loss.sum() if reduction == 'sum' else loss
-
-
-def has_compiled_ops() -> bool:
-    """Return whether MMCV's compiled operators are installed and used."""
-    return not isinstance(importlib.import_module('mmcv._ext'), PlaceholderExtension)

@@ -107,8 +107,7 @@ class _VideoFiles(NamedTuple):
 def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFiles:
     """Read the table and every mask.
 
-    Where a video has masks, frames without one are skipped; videos without any mask are kept for
-    testing without ground truth.
+    Frames without a mask are skipped, unless the whole video has none (for testing).
 
     Raises:
         FileNotFoundError: the table or ``<data_root>/<split>/JPEGImages`` is missing.

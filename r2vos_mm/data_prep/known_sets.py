@@ -40,11 +40,9 @@ class KnownSet:
     Attributes:
         folder: its usual folder below ``data``.
         page: where its owners offer it.
-        counts: {split: {'videos' | 'sentences' | 'frames': number}}; several numbers if there are
-            several releases.
+        counts: {split: {'videos' | 'sentences' | 'frames': number, or a tuple of releases}}.
         parts: what the downloads contain.
-        readers: {split: config of the data set class that reads it}, empty for sets in the layout
-            of Refer-YouTube-VOS.
+        readers: {split: config of its data set class}, empty for the layout of Refer-YouTube-VOS.
         mask_files: {split: file with its masks}, for masks that are optional for testing.
         is_in_parts: whether a copy with some of the splits is complete.
     """

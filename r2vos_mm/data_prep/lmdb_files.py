@@ -23,8 +23,7 @@ _MAX_KEY, _PAGE, _AT_ONCE = 511, 4096, 1000
 class Summary(NamedTuple):
     """What a database holds: numbers of files and bytes, and a hash of all names and contents.
 
-    ``sha256`` is that of the lines ``<SHA-256 of the file>  <name>``, sorted by the bytes of the
-    names, as of ``sha256sum``.
+    ``sha256`` is that of the lines ``<SHA-256 of the file>  <name>`` of ``sha256sum``, by name.
     """
 
     files: int
@@ -35,8 +34,7 @@ class Summary(NamedTuple):
 def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
     """Pack all files of a folder but those that operating systems add.
 
-    The key of a file is its path within the folder. The database is written beside ``out`` and
-    moved there when it is complete.
+    Keys are paths within the folder. The database is moved to ``out`` when it is complete.
 
     Args:
         folder: the folder, such as the ``data_root`` of a data set. Links are followed.

@@ -241,10 +241,7 @@ def _wanted(
 
 
 def _unpack(
-    path: Path,
-    wanted: Iterable[tuple[_Member, str, str]],
-    data_root: Path,
-    report: PrepareReport,
+    path: Path, wanted: Iterable[tuple[_Member, str, str]], data_root: Path, report: PrepareReport
 ) -> None:
     """Write members to their places."""
     if path.suffix.lower() == '.zip':
@@ -286,8 +283,7 @@ def _write(target: Path, chunks: Iterable[bytes]) -> None:
         raise
     except OSError as error:
         raise OSError(
-            f'{target} cannot be written ({error.strerror}): choose a --data-root on a disk where '
-            'you may write'
+            f'{target} cannot be written ({error.strerror}): choose a writable --data-root'
         ) from error
 
 

@@ -89,16 +89,13 @@ def build_r2_davis(
 ) -> R2Pairs:
     """Build the pairs; see the module for the rules.
 
-    The j-th negative of an expression of kind k = 0, 1, 2 has the rank 3 j + k, so the pairs of
-    fewer negatives are among those of more.
+    The j-th negative of kind k has the rank 3 j + k, so larger sets contain the smaller ones.
 
     Args:
         expressions: entries of the videos of Ref-DAVIS17's validation, with ``exp`` and ``obj_id``.
-        negatives_per_kind: negatives of each kind per expression; fewer where an expression has no
-            word to change, which the file lists under ``short``.
+        negatives_per_kind: per expression; fewer without a word to change (listed as ``short``).
         seed: text that goes into the hashes.
-        exclude: ids of negative pairs that were inspected and found true; the next candidates
-            take their places under their own ranks.
+        exclude: ids of pairs found to be true; the next candidates take their places.
 
     Raises:
         ValueError: there are no expressions of the 20 videos.

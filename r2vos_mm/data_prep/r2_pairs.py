@@ -3,8 +3,7 @@
 The pairs of the original R2-YouTube-VOS were never published, only that they are "unpaired video
 and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` orders candidates by a hash of the seed, the
 expression and the candidate instead. So the pairs depend on no generator, library or order of the
-files, the negatives for n = 1 are among those for n = 3, and an additional video changes only the
-pairs that show it.
+files, the negatives for n = 3 include those for n = 1, and new videos change only their pairs.
 """
 
 import hashlib
@@ -60,11 +59,6 @@ class R2Pairs:
     meta_expressions: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Numbers of positive and negative pairs, of expressions short of negatives, of videos."""
-        return self.content['counts']
-
-    @property
     def sha256(self) -> str:
         """See :func:`~r2vos_mm.utils.pairs_file.pairs_sha256`."""
         return self.content['pairs_sha256']
@@ -92,23 +86,19 @@ def build_r2_pairs(
 ) -> R2Pairs:
     """Pair every expression with its own video, and build negative pairs for it.
 
-    Expressions about nothing in their video (MeViS, version 2) become additional negative pairs of
-    kind ``no_target`` with it.
+    Expressions about nothing in their video (MeViS 2) become negative pairs ``no_target`` with it.
 
     Args:
         expressions: file of expressions, in any form of :mod:`~r2vos_mm.data_prep.r2_pairs_source`.
-        categories: file of categories. If neither file has any, the nouns of the expressions are
-            used (``lexical``).
+        categories: file of categories; if neither file has any, nouns are used (``lexical``).
         video_ids: the videos to use. None: all.
-        negatives_per_positive: negatives of each expression; fewer where there are no more
-            candidates, which the file lists under ``short``.
+        negatives_per_positive: per expression; fewer without candidates (listed as ``short``).
         kind: ``easy``, ``swap`` or ``hard``, see the methods of :class:`Candidates`.
         seed: text that goes into the hash.
         exclude: ids of negative pairs that were inspected and found true. The next candidate
             takes their place, under its own rank: the id of a pair always means the same pair.
         name: defaults to ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
-        dataset, split: origin of the expressions; default to those of :func:`origin_of`;
-            references, as of RefCOCO, need the split.
+        dataset, split: origin; by default of :func:`origin_of`. RefCOCO's references need split.
 
     Raises:
         FileNotFoundError, ValueError: a file or an argument cannot be used.

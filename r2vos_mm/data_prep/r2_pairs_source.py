@@ -82,8 +82,7 @@ def read_source(
     ``video_ids`` are the videos to use; None takes all. ``split`` is that of RefCOCO's references.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing or not understood, or no expression is
-            usable.
+        FileNotFoundError, ValueError: a file is missing, or nothing in it is usable.
     """
     if is_refer_file(expressions):
         return _read_images(expressions, split or '', video_ids)
@@ -100,8 +99,7 @@ def read_source(
         raise ValueError(f'{expressions} has no usable sentence ({found or "no video"})')
     if categories is not None and not any(map(reader.annotated.get, videos)):
         raise ValueError(
-            f'{categories} has no category of any video of {expressions}. Is it the '
-            'file of another part?'
+            f'{categories} has no category of any video of {expressions}: is it of another part?'
         )
     return PairSource(videos, reader.is_lexical, problems)
 

@@ -122,8 +122,7 @@ def make_referring_images(
         options: how many expressions, of what.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing or not understood, no object can be named,
-            or ``out`` has other instances or images.
+        FileNotFoundError, ValueError: a file cannot be used, or ``out`` has other ones.
     """
     files = ReferringFiles()
     images = read_instances(data_root / ann_file, files.problems)

@@ -72,11 +72,9 @@ def check_set(
 
     Args:
         data_root: folder of the set.
-        known: its splits, and numbers to compare with; None for your own set in the layout of
-            Refer-YouTube-VOS.
+        known: its splits and published numbers; None for your own set in the usual layout.
         sample: frames to decode per split, evenly spread; None: all, and the objects of all
-            sentences are searched for in the masks. Unless it is 0, the headers of all files are
-            read for sizes.
+            sentences are searched for in the masks. Unless it is 0, the sizes of all are read.
         workers: threads that open files.
     """
     report = CheckReport(ProblemList(str(data_root), max_rows=sys.maxsize))

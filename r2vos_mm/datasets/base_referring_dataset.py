@@ -76,9 +76,8 @@ class BaseReferringDataset(BaseDataset):
         data_root, test_mode, **kwargs: see :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: a file of the data set, or its pairs file, is missing or not
-            understood; ValueError also if a pairs file is given for training, or no video is
-            usable. This holds for all data sets.
+        FileNotFoundError, ValueError: a file is missing or not understood, a pairs file is given
+            for training, or no video is usable. This holds for all data sets.
     """
 
     ANN_FILE = ''
@@ -175,8 +174,7 @@ class BaseReferringDataset(BaseDataset):
         """Return the pair to use for one of the pairs file; None, with a problem, if unusable.
 
         A positive pair gets the target of the video's own expression of that number: an object of
-        a pairs file is one number, while a target may be several, or a code. An expression about
-        nothing in the video makes a negative pair.
+        a pairs file is one number, a target may be several. One about nothing makes a negative.
         """
         if pair.is_negative:
             return pair
@@ -241,8 +239,7 @@ class BaseReferringDataset(BaseDataset):
         """Return the item as packed by the pipeline: ``inputs`` and ``data_samples``.
 
         Raises:
-            DataFileError: a file is broken; in training, files of ``max_refetch + 1`` items in a
-                row are.
+            DataFileError: a file is broken; in training, in ``max_refetch + 1`` items in a row.
         """
         if not self._fully_initialized:
             self.full_init()

@@ -21,8 +21,7 @@ def sample_frame_indices(
     {1, 2, 3} the clip has ``anchor``, ``anchor - r1`` and ``anchor + r2``; the other
     ``clip_length - 3`` frames are drawn without replacement outside that span. Where the original
     repeats frames (at the ends of a video) or fails (clips longer than the video), more frames are
-    drawn from outside the span, then from inside it; frames repeat, as evenly as possible, only if
-    the video has fewer than ``clip_length``.
+    drawn from outside the span, then inside it; only videos shorter than the clip repeat frames.
 
     Args:
         length: number of frames n of the video, at least 1.
@@ -38,8 +37,7 @@ def sample_frame_indices(
     """
     if length < 1 or clip_length < 1 or not 0 <= anchor < length:
         raise ValueError(
-            f'cannot sample {clip_length} frames around frame {anchor} of a video '
-            f'with {length} frames'
+            f'cannot sample {clip_length} frames around frame {anchor} of a video of {length}'
         )
     if length <= clip_length:
         return sorted(i % length for i in range(clip_length))

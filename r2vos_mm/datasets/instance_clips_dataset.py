@@ -73,13 +73,11 @@ class InstanceClipsDataset(BaseReferringDataset):
         cut_outs: probabilities of 0, 1, 2, ... pasted cut-outs.
         camera: options of :func:`~r2vos_mm.datasets.pseudo_video.camera_path`.
         min_area: smallest share of the frame of an object that is referred to.
-        nouns: {category: nouns} in addition to those for COCO's categories; a category without
-            nouns is called by its name.
+        nouns: {category: nouns} besides COCO's; other categories are called by their names.
         **kwargs: see :class:`BaseReferringDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: a file of the data set is missing or not understood, or an
-            option is out of range.
+        FileNotFoundError, ValueError: a file cannot be used, or an option is out of range.
     """
 
     METAINFO = dict(dataset_name='instance_clips')

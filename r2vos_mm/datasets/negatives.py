@@ -40,8 +40,7 @@ class NegativeSource(metaclass=ABCMeta):
 
     Args:
         per_clip: number of negative pairs of a clip; fewer if no more can be found.
-        shares: relative frequency of each kind, e.g. ``dict(other_video=.5, attribute=.5)``. A kind
-            that has no pair for a video is replaced by the others.
+        shares: relative frequency of each kind; others replace one that has no pair for a video.
     """
 
     def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
@@ -98,11 +97,9 @@ class TrainNegatives(NegativeSource):
     """Make negatives from the expressions and categories of the training set.
 
     * ``other_video``: an expression of another video whose category (or group) is not annotated in
-      this one, see :mod:`~r2vos_mm.datasets.pairs.categories`. Without categories, an expression
-      that shares no content word with this video's.
-    * ``attribute``, ``relation``: an expression of this video with one word changed, only if its
-      object is the only annotated one of its category, and to a word that no expression of the
-      video contains.
+      this one (:mod:`.pairs.categories`); without categories, one that shares no content word.
+    * ``attribute``, ``relation``: an expression about the only object of its category, with one
+      word changed to one that no expression of the video contains.
     * ``no_target``: an expression that the data marks as being about nothing in this video.
     """
 
@@ -177,8 +174,7 @@ class PairsFileNegatives(NegativeSource):
         """Read the file.
 
         Raises:
-            FileNotFoundError, ValueError: the file cannot be used, or has no negative pair of the
-                wanted kinds for these videos.
+            FileNotFoundError, ValueError: the file has no usable negative pair of these kinds.
         """
         super().prepare(videos, data_root)
         path = data_root / self.pairs_file

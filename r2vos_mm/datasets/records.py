@@ -112,8 +112,7 @@ class Clip:
 def is_held_out(video_id: str, fraction: float, start: float = 0.0) -> bool:
     """Return whether a video belongs to the hold-out: by SHA-256 of its id, the same everywhere.
 
-    The hash, as a number in [0, 1), must be in [start, start + fraction): with start 0, f, 2f, ...
-    every video is held out once.
+    The hash is in [start, start + fraction): starts 0, f, 2f, ... hold out every video once.
     """
     number = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], 'big')
     return start * 2**64 <= number < (start + fraction) * 2**64

@@ -20,15 +20,13 @@ class RefShapesFrames(BaseSegDataset):
     """Semantic segmentation of RefShapes: background and every combination of some attributes.
 
     It replaces ImageNet for backbones that are used on RefShapes only: they learn to distinguish
-    objects before expressions name them. Reads the frames and masks of the set and the attributes
-    of its objects (``worlds``), but no expressions.
+    objects before expressions name them. Reads frames, masks and attributes (``worlds``).
 
     Args:
         data_root: folder of the set.
         split: ``'train'`` or ``'valid'``.
         attributes: attributes that define a class, of ``size`` (2 values), ``texture`` (3),
-            ``colour`` and ``shape`` (6). The classes are the background and all combinations, the
-            last attribute changing fastest.
+            ``colour``, ``shape`` (6). Of the classes' attributes, the last changes fastest.
         **kwargs: see ``mmseg.BaseSegDataset``.
     """
 

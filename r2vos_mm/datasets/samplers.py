@@ -19,8 +19,7 @@ class EpochIndex(int):
 
     Attributes:
         epoch: epoch of the draw, from 0.
-        origin: the index that the sampler drew, before any wrapper changed it. The random draws of
-            an item depend on (seed, epoch, origin).
+        origin: the drawn index, before any wrapper; random draws depend on (seed, epoch, origin).
 
     >>> index = EpochIndex(7, epoch=2)
     >>> inner = index - 5
@@ -60,8 +59,7 @@ class ClipSampler(Sampler):
     """Endless stream of :class:`EpochIndex`, for iteration-based training.
 
     Epochs follow each other without a gap; of W processes, process r takes positions r, r + W,
-    r + 2W, ... Item and epoch are a pure function of the position, so a resumed run that calls
-    :meth:`skip` gets the same items as an uninterrupted one.
+    r + 2W, ... They determine item and epoch, so a run resumed by :meth:`skip` gets the same items.
 
     Args:
         dataset: the dataset, or a wrapper of datasets.
@@ -82,8 +80,7 @@ class ClipSampler(Sampler):
         """Start iterators created from now on after the first ``num_samples`` items.
 
         Args:
-            num_samples: items that *this* process has used since the beginning of training:
-                iterations times the batch size per process.
+            num_samples: items that *this* process has used in training so far.
         """
         if num_samples < 0:
             raise ValueError(f'num_samples must not be negative, got {num_samples}')
@@ -101,9 +98,6 @@ class ClipSampler(Sampler):
     def __len__(self) -> int:
         """Return the items of one epoch for this process, rounded up, as ``len(dataloader)``."""
         return -(-self.size // self.world_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Do nothing: the stream counts its epochs itself."""
 
 
 @DATA_SAMPLERS.register_module()

@@ -18,8 +18,7 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
     """Normalise clips, pad them bottom and right to one size and stack them.
 
     Padding is added after the normalisation and is zero, as in ReferFormer. In training the
-    ground-truth masks are padded too; in testing they keep the size of the files, and the ground
-    truth stays on the CPU, where the evaluation reads it.
+    ground-truth masks are padded too; in testing they keep their size and stay on the CPU.
 
     Args:
         mean: RGB means of 0-255 images. Defaults to ImageNet's.

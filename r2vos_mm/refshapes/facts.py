@@ -3,8 +3,7 @@
 Every statement about an object is *certain*, *impossible*, or a borderline case, which counts as
 neither true nor false. Sets of objects are bit masks (bit i = object i). Each statement has two:
 the objects of which it is certain, and those of which it is possible. A sentence may be used for an
-object only if it is the only certain *and* the only possible one, and as a negative only if it is
-possible for none.
+object only if it alone is certain and possible, and as a negative only if none is possible.
 
 Lengths are fractions of the frame's shorter side unless a comment says otherwise, and are measured
 over the frames in which the object is visible.

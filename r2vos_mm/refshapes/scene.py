@@ -1,7 +1,6 @@
 """Build a RefShapes video: world, pixels, facts and sentences.
 
-``build_scene`` is a pure function of (seed, split, index) and the parameters. The data set is
-therefore the same for any number of workers.
+``build_scene`` depends on (seed, split, index) and the parameters only, not on workers.
 """
 
 import zlib

@@ -103,8 +103,7 @@ class Sentence:
         kind: 'appearance', or a key of ``CLAUSES``.
         word: the statement, a key of ``CLAUSES[kind]``.
         anchor: what a relation refers to.
-        form: numbers of the order of adjectives and of the wording, which do not change the
-            meaning.
+        form: numbers of the order of adjectives and the wording, of the same meaning.
     """
 
     subject: Phrase
@@ -281,8 +280,7 @@ def draw_negatives(
 ) -> list[tuple[str, str, str]]:
     """Draw (kind, video shown, text) of at most ``count`` negatives of each kind for a sentence.
 
-    All choices derive from the SHA-256 of ``key``, which identifies the sentence. It is about
-    ``video``, one of those that ``facts`` describes.
+    All choices derive from the SHA-256 of ``key``. The sentence is about ``video`` of ``facts``.
     """
     others = _other_videos(sentence, key, video, facts, count)
     found = [('other_video', other, sentence.text()) for other in others]

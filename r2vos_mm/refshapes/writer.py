@@ -196,8 +196,7 @@ def _read_mark(root: Path) -> dict[str, Any] | None:
         is_own = False
     if not is_own:
         raise FileExistsError(
-            f'{root / MARK} is not a file of make_refshapes, so nothing there is touched; choose '
-            'another folder'
+            f'{root / MARK} is not of make_refshapes, so nothing is touched; choose another folder'
         )
     return state
 
@@ -261,8 +260,7 @@ def _finished_counts(root: Path, wanted: dict[str, Any], overwrite: bool) -> dic
         if {key: state.get(key) for key in wanted} != wanted:
             raise FileExistsError(
                 f'{root} holds RefShapes {state.get("version")} made with {state["params"]}, not '
-                f'with {wanted["params"]}; choose another folder or overwrite it (overwrite=True, '
-                '--overwrite)'
+                f'with {wanted["params"]}; choose another folder, or overwrite=True (--overwrite)'
             )
         if state.get('complete') and 'counts' in state:
             return state['counts']
@@ -294,8 +292,7 @@ def make_refshapes(
         workers: processes; 1 works in this one.
         overwrite: replace a RefShapes set generated with other parameters.
         progress: show a progress bar.
-        scene_params: size, length, num_objects and sentences_per_object, see
-            :class:`.scene.SceneParams`.
+        scene_params: those of :class:`.scene.SceneParams`.
 
     Raises:
         FileExistsError: ``root`` holds a set with other parameters, or other data.

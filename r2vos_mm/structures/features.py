@@ -1,7 +1,6 @@
 """Define the features that the parts of the model exchange.
 
-Letters: B clips, T frames, P pairs, N queries, L words, C channels, h x w cells of a level, S cells
-of all encoded levels.
+Letters: B clips, T frames, P pairs, N queries, L words, C channels, h x w cells, S of all levels.
 """
 
 from __future__ import annotations

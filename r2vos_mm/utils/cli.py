@@ -290,8 +290,7 @@ def existing_file(path: str | Path, *, what: str) -> str:
     """Return ``path`` if it names a file or a URL.
 
     Raises:
-        UsageError: it names nothing, and the message lists files of the same kind beside it; or it
-            names a folder or a pipe.
+        UsageError: it names no file; the message lists files of the same kind beside it.
     """
     if '://' in str(path) or Path(path).is_file():
         return str(path)
@@ -359,8 +358,7 @@ def say_once(line: str) -> None:
 class Progress:
     """Progress of a slow loop on stderr, with the time left.
 
-    On a terminal one line is redrawn; elsewhere a line is written at the start, after the first
-    step, and then about every ten seconds.
+    On a terminal one line is redrawn; elsewhere one is written about every ten seconds.
 
     Args:
         total: number of steps.

@@ -90,8 +90,7 @@ def read_expressions(path: Path) -> dict[str, dict]:
 def from_object_form(entry: dict) -> dict:
     """Convert a video's entry of the first release, by object, to the form of the challenge.
 
-    The challenge numbers the full-video expressions object by object, and the frames of the video
-    are those of its objects.
+    The challenge numbers expressions object by object; frames of a video are those of its objects.
 
     >>> from_object_form({'objects': {'1': {'expressions': ['a dog'], 'frames': ['00000']}}})
     {'expressions': {'0': {'exp': 'a dog', 'obj_id': '1'}}, 'frames': ['00000']}

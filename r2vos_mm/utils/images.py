@@ -88,8 +88,7 @@ def decode_image(content: bytes, *, reduction: int = 1) -> np.ndarray:
 
     Args:
         content: bytes of the file.
-        reduction: 1, 2, 4 or 8: factor by which each side is reduced, rounded up, if OpenCV
-            decodes the file; Pillow decodes at full size.
+        reduction: factor of each side, 1, 2, 4 or 8, rounded up; Pillow decodes at full size.
 
     Raises:
         OSError: the content is no image, incomplete, animated or too large.
@@ -176,8 +175,7 @@ def read_data_file(path: PathLike, kind: str) -> bytes:
         return read_bytes(in_any_case(path))
     except OSError as error:
         raise DataFileError(
-            f'cannot read {path} ({error}): put the {kind} there, or take the frame from the list '
-            'of frames'
+            f'cannot read {path} ({error}): put the {kind} there, or remove it from the list'
         ) from error
 
 

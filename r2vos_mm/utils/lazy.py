@@ -28,8 +28,7 @@ def attach(
 
     Args:
         package: Name of the package, its ``__name__``.
-        modules: Public names of each module, which is named relative to the package unless its
-            name begins with that of the top package.
+        modules: Public names of each module; an absolute name begins with the top package.
 
     >>> __getattr__, __dir__, __all__ = attach(__name__, {'records': ['Clip', 'Pair']})
     """

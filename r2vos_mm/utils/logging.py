@@ -42,8 +42,7 @@ def warn(message: str) -> None:
 def quiet() -> Iterator[None]:
     """Hide messages of the ecosystem about its own internals inside the block, by their text.
 
-    Transformers draws a progress bar while reading a few hundred tensors; set
-    ``HF_HUB_DISABLE_PROGRESS_BARS=0`` to see its bars.
+    Set ``HF_HUB_DISABLE_PROGRESS_BARS=0`` to see the progress bars of transformers.
     """
     from unittest.mock import patch  # imports asyncio
 

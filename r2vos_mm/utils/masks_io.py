@@ -26,8 +26,7 @@ MIN_POLYGON = 6  # coordinates of three points
 def davis_palette() -> tuple[int, ...]:
     """Return the 256 colours of DAVIS and Pascal VOC masks as 768 integers.
 
-    The bits of an id go to red, green and blue in turn, the lowest id bits to the highest colour
-    bits.
+    The bits of an id, from the lowest, go to red, green and blue in turn, highest bits first.
     """
     ids, palette = np.arange(256), np.zeros((256, 3), dtype=int)
     for bit in range(8):

@@ -1,7 +1,6 @@
 """Choose the scored videos of the validation list of Refer-YouTube-VOS.
 
-The list names 507 videos. 202 are scored; the other 305 were the test split, and the file that
-listed them was removed from the official download.
+The list names 507 videos, of which 202 are scored. The official list of the others was removed.
 """
 
 from collections.abc import Collection

@@ -39,8 +39,7 @@ def interrupted_by_signals(
         patience: seconds after the first signal when ``end`` is called without a second one.
 
     Yields:
-        The numbers of the signals received so far: libraries that are interrupted may raise errors
-        of their own.
+        The numbers of the signals so far; interrupted libraries may raise errors of their own.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -108,8 +107,7 @@ def left_at_sigterm() -> Iterator[None]:
 def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
     """End this process at Ctrl-C or SIGTERM, with one line on stderr and status 130 or 143.
 
-    The block is left where the running operator ends, which may take ``_PATIENCE`` seconds; a
-    second signal ends the process at once.
+    The block is left after the running operator, within ``_PATIENCE`` s, or by a second signal.
 
     Args:
         last_words: gives the line; of several ranks, rank 0 prints it.

@@ -91,8 +91,7 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Return parameters and saved buffers by name.
 
-    Parameters that a model leaves out of its state dict, such as those of a frozen language model,
-    are included, since a checkpoint can hold them.
+    Parameters that a model leaves out of its state dict are included: checkpoints may hold them.
     """
     return dict(model.named_parameters()) | model.state_dict()
 

@@ -62,8 +62,7 @@ class FsspecBackend(_Backend):
         protocol: name of the file system, such as ``'s3'``, ``'http'`` or ``'memory'``.
         timeout: seconds to wait for a connection and for each part of an answer (S3, HTTP).
         retries, wait: see :class:`r2vos_mm.utils.storage.StoredPath`.
-        **options: arguments of the file system, such as ``endpoint_url`` of S3. Credentials come
-            from the environment.
+        **options: such as ``endpoint_url`` of S3; credentials come from the environment.
 
     Raises:
         ImportError: what the protocol needs is not installed.
@@ -296,8 +295,7 @@ class ArchiveBackend(_KeyedBackend):
         storage: arguments of :class:`FsspecBackend` if ``path`` is an address.
 
     Raises:
-        FileNotFoundError, ValueError: it does not exist, is no archive, or a compressed tar, of
-            which single files cannot be read.
+        FileNotFoundError, ValueError: it does not exist, or is no zip or uncompressed tar.
     """
 
     def __init__(self, path: str, *, storage: Mapping[str, Any] | None = None) -> None:

@@ -29,13 +29,11 @@ def local_weights(address: str | Path, *, folder: str | Path | None = None) -> P
     In distributed runs the first process downloads while the others wait, so all must call this.
 
     Args:
-        address: a path, which is returned as it is, or an ``http(s)://`` address, to which
-            ``#sha256=HEX`` may add the hash of the file.
+        address: a path, returned as it is, or an address with an optional ``#sha256=HEX``.
         folder: where downloads are kept; the cache of ``torch.hub`` by default.
 
     Raises:
-        WeightsError: the address cannot be reached, serves a web page instead of a file, or a file
-            whose SHA-256 is not the one in its name or address.
+        WeightsError: the address serves no file, or one whose SHA-256 is not the stated one.
     """
     if not str(address).startswith(ADDRESSES):
         return Path(address).expanduser()
@@ -86,9 +84,8 @@ def _check_download(file: Path, address: str, name: str, hint: str) -> None:
     if not digest.startswith(expected):
         origin = 'as given' if hint else 'by its name'
         raise WeightsError(
-            f'{address} is damaged: {origin} the SHA-256 begins with '
-            f'{expected[:16]}, that of the file with {digest[:16]}. Try again later, '
-            f'and remove {file} if it exists.'
+            f'{address} is damaged: {origin} the SHA-256 begins with {expected[:16]}, that of the '
+            f'file with {digest[:16]}. Try again later, and remove {file} if it exists.'
         )
 
 

@@ -16,7 +16,8 @@ from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
-from r2vos_mm.compat.mmcv_ops import has_compiled_ops, sigmoid_focal_loss
+from r2vos_mm.compat.mmcv_ops import sigmoid_focal_loss
+from r2vos_mm.utils.kernels import has_compiled_mmcv
 
 SENTENCES = ['a dog', 'the man who is on the left side', 'a small white boat', 'something']
 PRESETS = ['r2vos_r50.py', 'r2vos_released.py']
@@ -205,7 +206,7 @@ def test_compiled_parts_equal_eager_ones(model):
 
 @pytest.mark.cuda
 @pytest.mark.skipif(
-    not (has_compiled_ops() and torch.cuda.is_available()),
+    not (has_compiled_mmcv() and torch.cuda.is_available()),
     reason='needs MMCV with compiled operators and a GPU, the only device they have kernels for',
 )
 def test_compiled_operators_equal_pytorch_path():

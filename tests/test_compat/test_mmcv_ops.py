@@ -13,8 +13,9 @@ from torch import nn
 import r2vos_mm
 from r2vos_mm.compat import import_hooks, mmcv_ops
 from r2vos_mm.compat.mmcv_ops import MissingOp, MissingOpError, PlaceholderExtension
+from r2vos_mm.utils.kernels import has_compiled_mmcv
 
-needs_lite = pytest.mark.skipif(mmcv_ops.has_compiled_ops(), reason='MMCV has compiled operators')
+needs_lite = pytest.mark.skipif(has_compiled_mmcv(), reason='MMCV has compiled operators')
 
 
 def test_missing_op_names_itself_and_the_remedy() -> None:

@@ -32,7 +32,7 @@ def test_refcoco(tmp_path: Path) -> None:
     ]
     assert pairs.content['name'] == 'r2-refcoco-train2-easy-n1'
     assert pairs.content['params']['categories'] == 'annotated'
-    assert pairs.counts['short'] == 4
+    assert pairs.content['counts']['short'] == 4
     with pytest.raises(ValueError, match="has no split ''; it has train, val"):
         build_r2_pairs(path)
 

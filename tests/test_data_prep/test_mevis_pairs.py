@@ -125,7 +125,7 @@ def test_built_pairs_are_scored(test_data: Path, tmp_path: Path) -> None:
     root = test_data / 'data/fixtures/mevis'
     built = build_r2_pairs(root / 'valid_u/meta_expressions.json')
     # No noun in a sentence with a target; one sentence of each video is about nothing.
-    assert built.counts == dict(positive=4, negative=2, short=4, videos=2)
+    assert built.content['counts'] == dict(positive=4, negative=2, short=4, videos=2)
     assert built.content['name'] == 'r2-mevis-valid_u2-easy-lexical-n1'
     path = write_json(tmp_path / 'p.json', built.content)
     dataset = MeViSDataset(

@@ -160,7 +160,7 @@ class TestEasy:
 
 def test_swap_names_what_the_video_has_not(tiny_set: Path) -> None:
     pairs = build(tiny_set, kind='swap', negatives_per_positive=3)
-    assert pairs.counts == dict(positive=5, negative=15, short=0, videos=3)
+    assert pairs.content['counts'] == dict(positive=5, negative=15, short=0, videos=3)
     assert all(row['video'] == row['exp_video'] for row in rows_of(pairs))
     texts = {row['pair_id']: row['exp'] for row in rows_of(pairs)}
     for pair_id, exp in texts.items():
@@ -278,7 +278,7 @@ class TestSources:
             (row['pair_id'], row['video'], row['exp'], row['obj_id'], row['kind'])
             for row in rows_of(pairs)
         ] == [('v/1/no_target', 'v', 'a cat', '', 'no_target')]
-        assert pairs.counts == dict(positive=1, negative=1, short=1, videos=1)
+        assert pairs.content['counts'] == dict(positive=1, negative=1, short=1, videos=1)
         assert rows_of(build_r2_pairs(path, exclude=['v/1/no_target'])) == []
 
     def test_nouns_of_sentences_about_nothing_are_not_in_the_video(self, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ class TestSources:
 
     def test_chosen_videos(self, tiny_set: Path) -> None:
         pairs = build(tiny_set, video_ids=['v2', 'v0', 'gone'])
-        assert pairs.counts['videos'] == 2
+        assert pairs.content['counts']['videos'] == 2
         assert 'v1' not in shown(pairs).values()
         assert [row.where for row in pairs.problems.rows] == ['gone']
 
@@ -418,7 +418,9 @@ class TestKnownSets:
             video_ids=ids,
             negatives_per_positive=wanted,
         )
-        assert pairs.counts == dict(positive=834, negative=negatives, short=0, videos=202)
+        assert pairs.content['counts'] == dict(
+            positive=834, negative=negatives, short=0, videos=202
+        )
         assert pairs.sha256 == sha256
         hashes = pairs.content['source']
         assert hashes['expressions_sha256'].startswith('87f3d85c')
@@ -447,7 +449,9 @@ class TestKnownSets:
             categories=root / 'valid/meta.json',
             negatives_per_positive=wanted,
         )
-        assert pairs.counts == dict(positive=32, negative=negatives, short=short, videos=8)
+        assert pairs.content['counts'] == dict(
+            positive=32, negative=negatives, short=short, videos=8
+        )
         assert pairs.sha256.startswith(sha256)
 
     def test_mini_rytvos_is_scored(self, test_data: Path, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def chosen_videos(args: argparse.Namespace) -> list[str] | None:
 
 def summary(pairs: R2Pairs) -> str:
     """Describe the pairs in a few lines."""
-    counts, rows = pairs.counts, pairs.content['pairs']
+    counts, rows = pairs.content['counts'], pairs.content['pairs']
     uses = Counter(row['video'] for row in rows if row['label'] == 0)
     lines = [
         f'{pairs.content["name"]}: ' + ', '.join(f'{value} {key}' for key, value in counts.items())

@@ -157,8 +157,7 @@ def clip_folder(root: Path) -> Path:
         if (root / name).is_dir():
             return root / name
     raise FileNotFoundError(
-        f'{root} has no folder {" or ".join(CLIP_FOLDERS)}: unpack the videos '
-        'of A2D there, see docs/datasets.md'
+        f'{root} has no folder {" or ".join(CLIP_FOLDERS)}: unpack the videos (docs/datasets.md)'
     )
 
 

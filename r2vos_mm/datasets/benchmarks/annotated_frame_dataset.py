@@ -66,8 +66,7 @@ class AnnotatedFrameDataset(BaseReferringDataset):
 
     An item is a clip in testing, and a clip and an expression in training. Only the annotated frame
     has masks; the metainfo ``annotated_frames`` of the samples marks it. A clip that is cut off at
-    the end of the video repeats frames in training. Records are named ``v_<video>_f_<frame>``, as
-    in the benchmarks' result files.
+    the end of the video repeats frames in training. Records are named ``v_<video>_f_<frame>``.
 
     Args:
         clip_length: frames T around the annotated one.

@@ -35,8 +35,7 @@ class LongRVOSDataset(R2VOSDataset):
         <data_root>/<split>/Annotations/<video>/<object>/<frame>.png   above 0 is the object
 
     An object without a folder is not visible in any frame. The ``type`` of an expression (static,
-    dynamic or hybrid) is kept; metrics are also reported for each. Arguments are those of
-    :class:`R2VOSDataset`.
+    dynamic or hybrid) is kept for metrics of each. Arguments: see :class:`R2VOSDataset`.
     """
 
     METAINFO = dict(dataset_name='long_rvos')

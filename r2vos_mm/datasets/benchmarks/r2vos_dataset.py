@@ -27,8 +27,7 @@ class R2VOSDataset(BaseReferringDataset):
         ann_file: expressions, relative to ``data_root``. Defaults to
             ``meta_expressions/<split>/meta_expressions.json``.
         mask_folder: folder of the masks in ``data_root``. Defaults to ``<split>/Annotations``.
-        objects_file: the owners' first release, relative to ``data_root``, which has object and
-            category of expressions that lack them.
+        objects_file: the owners' first release, to add missing objects and categories.
         **kwargs: see :class:`BaseReferringDataset`.
     """
 

@@ -32,10 +32,8 @@ class RefDAVIS17Dataset(R2VOSDataset):
     ) -> None:
         self.annotators = frozenset(annotators)
         if not self.annotators or not self.annotators <= set(range(NUM_EXPRESSION_SETS)):
-            raise ValueError(
-                f'annotators of Ref-DAVIS17 are 0 to {NUM_EXPRESSION_SETS - 1}, got '
-                f'{list(annotators)}'
-            )
+            last = NUM_EXPRESSION_SETS - 1
+            raise ValueError(f'annotators of Ref-DAVIS17 are 0 to {last}, got {list(annotators)}')
         super().__init__(**kwargs)
 
     def load_videos(self) -> list[VideoRecord]:

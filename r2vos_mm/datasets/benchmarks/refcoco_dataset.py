@@ -33,11 +33,9 @@ class RefCOCODataset(BaseReferringDataset):
     Args:
         data_root: COCO's folder.
         ann_file: ``<set>/refs(...).p`` or ``<set>/instances_<set>_<split>.json``.
-        split: split of a file of references, which holds all: ``'train'``, ``'val'``, ``'testA'``,
-            ``'testB'`` or ``'test'``.
+        split: ``'train'``, ``'val'``, ``'testA'``, ``'testB'`` or ``'test'`` of the references.
         image_folder: folder of the images in ``data_root``.
-        held_out_by: annotation files whose images are excluded: of a file of references those of
-            all splits but ``train``, of ReferFormer's form all.
+        held_out_by: annotation files to exclude: their evaluation splits, or all without splits.
         **kwargs: see :class:`BaseReferringDataset`.
     """
 
@@ -66,8 +64,7 @@ class RefCOCODataset(BaseReferringDataset):
         folder = root / self.image_folder
         if not folder.is_dir():
             raise FileNotFoundError(
-                f'{folder} is not a folder: put the images of COCO train2014 '
-                'there, or set image_folder'
+                f'{folder} is not a folder: put COCO train2014 there, or set image_folder'
             )
         suffixes = {Path(image.file_name).suffix for image in images.values()}
         found = {suffix: stems(folder, suffix) for suffix in suffixes}

@@ -9,13 +9,7 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import stems
-from r2vos_mm.utils.veval_file import (
-    VevalFile,
-    frame_names,
-    pairs_of,
-    read_veval_file,
-    video_name,
-)
+from r2vos_mm.utils.veval_file import VevalFile, frame_names, pairs_of, read_veval_file, video_name
 
 from ..base_referring_dataset import BaseReferringDataset
 from ..io.mask_codes import JOINT, CodedDataset, MaskCodes

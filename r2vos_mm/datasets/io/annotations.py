@@ -8,8 +8,7 @@
     <data_root>/<split>/meta.json                            optional: categories of the objects
 
 Videos, frames and expressions that cannot be used are skipped and added to a
-:class:`~r2vos_mm.utils.data_issues.ProblemList`; only a file that is not understood at all is an
-error.
+:class:`~r2vos_mm.utils.data_issues.ProblemList`; only a file of another form is an error.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -40,8 +39,7 @@ def read_rows(
 
     Args:
         path: the file.
-        parse: converts a row; if it returns None, or raises AttributeError, TypeError or
-            ValueError, the row is added to ``problems``.
+        parse: converts a row; None, AttributeError, TypeError and ValueError mark unusable ones.
         form: what a row looks like, for messages.
         problems: where to add rows that cannot be used.
 

@@ -229,8 +229,7 @@ def _array_of(tensor: Any) -> np.ndarray:
 class VideoFrames(FrameSource):
     """A video file (mp4, avi, gif, ...), read by OpenCV, or by PyAV if OpenCV cannot.
 
-    The file is decoded once to count the frames: containers often state a wrong number. ``fps`` is
-    the mean rate if it varies.
+    It is decoded once to count the frames, which files may misstate; a varying ``fps`` is averaged.
 
     Args:
         path: the file.

@@ -39,8 +39,7 @@ def open_frames(frames: FrameInput) -> FrameSource:
     """Open the frames of a video whose end is known.
 
     Args:
-        frames: what :func:`open_source` takes, but a camera or a network stream. The frames of
-            standard input and of generators are read into memory.
+        frames: as of :func:`open_source`, but not live; pipes and generators are read as a whole.
 
     Raises:
         ValueError: the frames have no end.
@@ -62,8 +61,7 @@ def open_source(frames: FrameInput) -> FrameStream:
 
             * folder of images, in natural order; image; video file; glob pattern of images;
             * ``http://`` or ``https://`` address of an image or a video, which is downloaded;
-            * ``rtsp://`` or another address of a network stream; number of a camera, ``0`` or
-              ``'0'``;
+            * ``rtsp://`` or another network stream; number of a camera, ``0`` or ``'0'``;
             * ``'-'``: standard input, see :class:`.streams.PipedFrames`; or a binary file;
             * PIL image; array (H0, W0, 3) or (T, H0, W0, 3) of uint8 RGB; tensor (3, H0, W0) or
               (T, 3, H0, W0) of uint8 or of floats in [0, 1];
@@ -126,12 +124,10 @@ def open_sources(inputs: FrameInput) -> list[FrameStream]:
     """Open one or several videos.
 
     Args:
-        inputs: what :func:`open_source` takes; or a list, or a glob pattern, of videos. A list of
-            images is one video.
+        inputs: as of :func:`open_source`; or a list of videos, or a pattern that matches several.
 
     Raises:
-        FileNotFoundError, DataFileError, ValueError: see :func:`open_source`; or images and videos
-            are mixed.
+        FileNotFoundError, DataFileError, ValueError: as there; or images and videos are mixed.
     """
     is_name = isinstance(inputs, (str, Path))
     items = _matches(str(inputs)) if is_name and _is_pattern(str(inputs)) else inputs
@@ -198,8 +194,7 @@ def _open_list(frames: Sequence[Any]) -> FrameSource:
     for index, frame in enumerate(frames):
         if not _is_image(frame) or '://' in str(frame):
             raise ValueError(
-                f'frame {index} of {len(frames)} is {str(frame)!r}: a list holds the image files '
-                'of one video'
+                f'frame {index} of {len(frames)} is {str(frame)!r}: list the images of one video'
             )
     if not all(names):
         raise ValueError('a list holds files or images, not both')

@@ -249,8 +249,7 @@ def draw_absent(
 
     Args:
         kind: ``absent``, a category that is not there; ``other_picture``, what names an object of
-            ``other``; or ``side``, ``colour``, ``relation``, ``possession`` or ``motion``, a wrong
-            claim of that kind about a category that is there.
+            ``other``; or a wrong ``side``, ``colour``, ``relation``, ``possession`` or ``motion``.
         scene: the objects.
         rng: source of all draws.
         categories: names to draw categories from, each as often as it should come.
@@ -406,11 +405,7 @@ def _with_second_claim(
 
 
 def _candidate(
-    kind: str,
-    scene: Scene,
-    rng: np.random.Generator,
-    categories: Sequence[str],
-    other: Scene,
+    kind: str, scene: Scene, rng: np.random.Generator, categories: Sequence[str], other: Scene
 ) -> Description | None:
     if kind == 'other_picture':
         clear = [i for i, x in enumerate(other) if x.is_clear]

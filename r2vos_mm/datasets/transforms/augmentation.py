@@ -33,8 +33,7 @@ class SwapLeftRight(BaseTransform):
 
     Negative expressions are swapped, too: they stay false.
 
-    Required keys: ``clip``; ``flip`` and ``flip_direction`` if a flip took place (lists over the
-    frames). Modified keys: ``clip``.
+    Required keys: ``clip`` (modified); ``flip`` and ``flip_direction`` after a flip (lists).
     """
 
     def transform(self, results: dict) -> dict:
@@ -50,8 +49,7 @@ class ClipPhotoMetricDistortion(PhotoMetricDistortion):
     """MMDetection's ``PhotoMetricDistortion`` without the random swap of channels, for bytes.
 
     Swapped channels would turn red into blue, and an expression with 'red' would become false. The
-    image is uint8 again afterwards. See the parent for the arguments; a ``hue_delta`` of 18 degrees
-    keeps the names of the basic colours.
+    image is uint8 again afterwards. A ``hue_delta`` of 18 degrees keeps the names of basic colours.
     """
 
     # A list of its own: that of the parent would name the overridden method twice.
@@ -83,8 +81,7 @@ class JitterFrame(BaseTransform):
 
     A clip of T times the same image becomes a video if a broadcaster draws anew for every frame
     (``share_random_params=False``). The ranges are those with which ReferFormer makes clips of
-    RefCOCO's images for joint training. Rotations are small and nothing is mirrored, so that the
-    expressions stay true.
+    RefCOCO's images for joint training. Expressions stay true: nothing is mirrored or turned far.
 
     Required keys: ``img`` (H, W, 3) uint8 BGR, optionally ``gt_seg_map`` (H, W) or (H, W, planes)
     uint8. Pixels from outside the image are black, and background in the map.

@@ -1,8 +1,7 @@
 """Corrupt frames and expressions in five severities, to measure robustness.
 
 Corruptions are the same in every run: random numbers depend on a seed and on what is corrupted, not
-on the order of the items. The severities of frames are those of Hendrycks and Dietterich, ICLR
-2019, Appendix B (ImageNet-C).
+on the order of the items. Severities of frames: ImageNet-C (Hendrycks and Dietterich, ICLR 2019).
 """
 
 import hashlib
@@ -145,8 +144,7 @@ def corrupt_text(text: str, *, kind: str, severity: int, seed: int = 0) -> str:
 
     Args:
         text: the expression.
-        kind: ``'drop'`` drops words, but not all; ``'swap'`` swaps words with the next one;
-            ``'typos'`` misspells words.
+        kind: ``'drop'`` (some words), ``'swap'`` (with the next word) or ``'typos'``.
         severity: 1 to 5.
         seed: the draws depend only on it, the kind, the severity and the text.
 
@@ -168,8 +166,7 @@ class _Corruption(BaseTransform):
     def __init__(self, *, kind: str, severity: int, seed: int = 0) -> None:
         if kind not in self.kinds or severity not in SEVERITIES:
             raise ValueError(
-                f'kind is one of {", ".join(self.kinds)} and severity 1 to 5, got {kind!r} and '
-                f'{severity!r}'
+                f'kind is one of {", ".join(self.kinds)}, severity 1 to 5, not {kind} {severity}'
             )
         self.kind, self.severity, self.seed = kind, severity, seed
 
@@ -181,8 +178,7 @@ class CorruptFrames(_Corruption):
     It comes outside the broadcasters, after the resize: severities are for the size that the model
     sees. Only noise differs from frame to frame; fog is the same field in all frames.
 
-    Required keys, lists over the frames: ``img`` (H, W, 3) uint8 BGR, ``clip``. Modified keys:
-    ``img``.
+    Required keys, lists over the frames: ``img`` (H, W, 3) uint8 BGR (modified), ``clip``.
 
     Args:
         kind: ``'noise'``, ``'blur'``, ``'jpeg'``, ``'brightness'``, ``'contrast'`` or ``'fog'``.

@@ -70,10 +70,8 @@ class PackReferringInputs(BaseTransform):
     Args:
         void_id: object id of pixels that scoring ignores, which go to ``gt_void`` of the sample,
             such as 255 for ``Annotations_unsupervised`` of DAVIS. Needs object ids.
-        with_foreground: add ``gt_foreground``, the pixels of any annotated object, which the
-            robustness of VISA needs. Needs object ids.
-        with_instances: add ``gt_instances``, the masks of every annotated object, for methods that
-            learn from all of them (MTTR).
+        with_foreground: add ``gt_foreground``, pixels of any object, for VISA. Needs object ids.
+        with_instances: add ``gt_instances``, the masks of every annotated object (for MTTR).
 
     Raises:
         DataFileError: the frames of the clip differ in size.

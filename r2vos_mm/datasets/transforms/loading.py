@@ -38,8 +38,7 @@ class LoadVideoFrame(BaseTransform):
             decoded at 1/2, 1/4 or 1/8 of its size in a third of the time. The decoder averages
             over pixels that a later ``Resize`` would skip, so results differ by 2 of 255 levels on
             average (tested). None decodes all files at full size.
-        backend_args: where the file is, as in MMEngine's ``get_file_backend``. A data set with
-            ``backend_args`` gives paths that say so themselves.
+        backend_args: as in MMEngine's ``get_file_backend``, unless the paths have their own.
 
     Raises:
         DataFileError: the file is missing, no image or truncated.
@@ -153,8 +152,7 @@ class LoadMasks(BaseTransform):
 class SubsampleSegMap(BaseTransform):
     """Keep one label of every ``stride`` x ``stride`` block of ``gt_seg_map``, the middle one.
 
-    Heads of MMSegmentation enlarge their logits to the size of the labels before the loss, which
-    with a hundred classes costs more than the backbone.
+    Losses of MMSegmentation's heads at the size of the labels would cost more than the backbone.
 
     Required and modified key: ``gt_seg_map``, (H, W) to (H/stride, W/stride).
 

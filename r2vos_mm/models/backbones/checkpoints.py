@@ -123,8 +123,7 @@ def convert_swin(state: dict[str, Tensor], *, source: str = 'the state dict') ->
     """Bring a 2-D Swin, ReferFormer's or ImageNet's, to the names of ``mmdet.SwinTransformer``.
 
     MMDetection's own mapping renames attention and MLP and reorders patch merging, where it stacks
-    the channels of the four neighbours in the order of ``nn.Unfold``. Arguments and errors as for
-    :func:`convert_video_swin`.
+    the channels of the neighbours in the order of ``nn.Unfold``. See :func:`convert_video_swin`.
     """
     from mmdet.models.backbones.swin import swin_converter
 
@@ -154,11 +153,10 @@ def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
     """Return the weights of a published checkpoint that belong to a backbone.
 
     Norms on the returned maps may be missing in the file, and the file may hold such norms, a
-    classifier, or later stages that the backbone does not build. Any other difference is an error.
+    classifier, or later stages. Any other difference is an error.
 
     Args:
-        backbone: ``VideoSwinTransformer``, ``mmdet.SwinTransformer`` or ``mmdet.ResNet`` of the
-            size that the file was trained with; it is not changed.
+        backbone: ``VideoSwinTransformer``, ``mmdet.SwinTransformer`` or ``mmdet.ResNet``.
         source: Path or address.
 
     Raises:

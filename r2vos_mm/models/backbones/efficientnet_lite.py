@@ -75,8 +75,7 @@ class EfficientNetLite(BaseModule):
     which :class:`~r2vos_mm.models.word_maps.WordMaps` turns into evidence for an expression.
 
     Input is (RGB - 127) / 128: set ``mean=[127] * 3, std=[128] * 3`` in the data preprocessor.
-    Checkpoints do not contain the weights of a frozen backbone that ``weights`` provides, unless
-    another checkpoint has replaced them.
+    Checkpoints leave out frozen weights that ``weights`` provides, unless others were loaded.
 
     Args:
         size: ``lite0``, ``lite1`` or ``lite2``.

@@ -15,14 +15,12 @@ from r2vos_mm.utils.hf_config import plain_config
 class TransformersBackbone(BaseModule):
     """A backbone of ``transformers.AutoBackbone``, frame by frame.
 
-    Frames are resized to whole patches, and with ``strides`` the maps to those strides, so that
-    plain vision transformers can replace a pyramid.
+    Frames are resized to whole patches and maps to ``strides``, so plain ViTs can replace pyramids.
 
     Args:
         config: a name on the hub or a local folder, whose weights are loaded; or the arguments of
             the model's config with its ``model_type``, for random weights without a download.
-        out_indices: maps to return, counted as transformers does: 0 is the stem, i the output of
-            the i-th stage or layer.
+        out_indices: maps to return: 0 is the stem, i the output of the i-th stage or layer.
         strides: stride of each returned map in pixels; None keeps the model's own.
         frozen: keep the weights fixed and the model in evaluation mode.
         init_cfg: initialisation of MMEngine, such as ``Pretrained`` with a local checkpoint.
@@ -114,7 +112,6 @@ def _load(config: str | dict, out_indices: list[int]) -> nn.Module:
         return kind.from_pretrained(config, config=settings).float()
     except (OSError, ValueError) as error:
         raise OSError(
-            f'backbone {config!r} cannot be loaded from a folder or the hub: download its folder '
-            '(config.json, model.safetensors) elsewhere and set model.backbone.config to it. '
-            f'Cause: {error}'
+            f'backbone {config!r} cannot be loaded ({error}): download its folder (config.json, '
+            'model.safetensors) elsewhere and set model.backbone.config to it'
         ) from error

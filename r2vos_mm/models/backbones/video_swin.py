@@ -218,12 +218,10 @@ class VideoSwinTransformer(BaseModule):
 
     Frames see each other within windows of 8 frames; time is never down-sampled. Clips can have any
     number and size of frames: maps are padded to whole windows, and a window is clipped to a
-    smaller map. Attention sees the padding, as in the released models, so a clip in a larger padded
-    batch gives slightly different maps.
+    smaller map. As in the released models, attention sees the padding of a batch.
 
     Parameters have the names of the R2-VOS, ReferFormer and MTTR checkpoints.
-    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` loads those and the public Kinetics-400
-    checkpoints (:mod:`.checkpoints`).
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` loads those and public Kinetics-400 ones.
 
     Args:
         in_channels: channels of a frame.
@@ -237,8 +235,7 @@ class VideoSwinTransformer(BaseModule):
         out_indices: stages whose maps are returned. Stages after the last one are not built, but
             still count in the growth of drop path (MTTR uses the first three of four).
         out_norm: config of a norm on each returned map, such as ``dict(type='LN')``, or None.
-        frozen_stages: -1 freezes nothing, 0 the patch embedding, i also the first i stages with the
-            patch merging after them.
+        frozen_stages: -1 freezes nothing, 0 the patch embedding, i also i stages and merging.
         with_cp: recompute blocks in the backward pass to save memory.
         init_cfg: initialisation; a ``Pretrained`` one names a checkpoint.
 
@@ -305,8 +302,7 @@ class VideoSwinTransformer(BaseModule):
         if clips.ndim != 5 or clips.shape[2] != self.in_channels:
             raise ValueError(
                 f'VideoSwinTransformer takes clips (B, T, {self.in_channels}, H, W) but got a '
-                f'tensor of shape {tuple(clips.shape)}; keep the time axis, e.g. frames[None] for '
-                'one clip.'
+                f'tensor of shape {tuple(clips.shape)}; keep the time axis, e.g. frames[None]'
             )
         outputs = []
         maps = self.patch_embed(clips)
@@ -380,14 +376,8 @@ def _check_sizes(
     elif len(window_size) != 3 or min(window_size) < 1:
         problem = f'window_size={tuple(window_size)} must be three positive numbers'
     elif not out_indices or list(out_indices) != [i for i in range(stages) if i in out_indices]:
-        problem = (
-            f'out_indices={tuple(out_indices)} must be increasing stage numbers between 0 and '
-            f'{stages - 1}'
-        )
+        problem = f'out_indices={tuple(out_indices)} must increase within 0 to {stages - 1}'
     elif not -1 <= frozen_stages <= built:
-        problem = (
-            f'frozen_stages={frozen_stages} must lie between -1 and {built}, the number of stages '
-            'built'
-        )
+        problem = f'frozen_stages={frozen_stages} must be from -1 to {built}, all that are built'
     if problem is not None:
         raise ValueError(f'VideoSwinTransformer: {problem}')

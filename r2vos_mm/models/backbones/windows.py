@@ -50,8 +50,7 @@ class WindowGrid:
 class ShiftedLayout:
     """Windows of a shifted grid, grouped by their mask.
 
-    Windows that are last along the same axes, where a roll brings cells of opposite borders, share
-    one mask, so G windows need at most 8 masks.
+    Windows that are last along the same axes share one mask, so G windows need at most 8.
     """
 
     order: Tensor  # (G,) window indices, sorted by group
@@ -152,8 +151,7 @@ def relative_position_index(window_size: Size3D, tokens: int, device: torch.devi
     The table has one row per offset, (2wt-1)(2wh-1)(2ww-1) in all, time offsets slowest. Offsets
     are counted within the *configured* window, and a clipped window takes the top-left block. This
     is exact if only time is clipped. If rows or columns are clipped too (maps of fewer than 7 rows
-    or columns, unlike 360 pixel videos), tokens get the offsets of others; the released models were
-    trained this way, so their weights need it.
+    or columns), tokens get the offsets of others, with which the released models were trained.
     """
     # A tensor made under inference mode could not be saved for the backward pass of a later step.
     with torch.inference_mode(False):

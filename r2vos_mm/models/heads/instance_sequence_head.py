@@ -93,8 +93,7 @@ class InstanceSequenceHead(BaseModule):
         if targets.instances is None:
             raise ValueError(
                 'InstanceSequenceHead learns from all instances of a clip, but the samples have '
-                'no gt_instances: set with_instances=True of PackReferringInputs in the training '
-                'pipeline'
+                'no gt_instances: set with_instances=True of PackReferringInputs for training'
             )
         count = sum(target.valid.numel() for target in targets.instances)
         normaliser = mean_count(torch.tensor(count, device=targets.valid.device))

@@ -49,8 +49,7 @@ class DynamicMaskPredictor(BaseModule):
     The inputs of the convolutions (C + 2 -> D -> D -> 1, ReLU between) are the mask features and
     the position of a cell relative to the query's reference point, in pixels. The first one is
     linear, so the features enter by one product with the weights of all queries and the coordinates
-    by one term per row and one per column. The form with grouped convolutions repeats the features
-    for every query; this one does not.
+    by one term per row and one per column. Unlike grouped convolutions, this repeats no features.
 
     Args:
         channels: C of embeddings and mask features.

@@ -29,8 +29,7 @@ class ReferringMaskHead(BaseModule):
         channels: C.
         num_queries: N.
         mask_stride: stride of the mask features; targets are sub-sampled to it.
-        absent_frame_weight: weight of the box losses in frames without the object, whose target
-            is an empty box (1 in the released code).
+        absent_frame_weight: weight of box losses in frames without the object (released code: 1).
         mixes_reconstruction: whether the query includes e'; False for models without a cycle.
     """
 

@@ -26,8 +26,7 @@ MIN_RELATED_SENTENCES = 3
 def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> ConfigType:
     """Return the config of the paper's D_e (R2-VOS supplementary): post-norm, then a layer norm.
 
-    It has one attention head per 32 channels. The result holds arguments of mmdet's
-    ``DetrTransformerDecoder``.
+    One attention head per 32 channels; arguments of mmdet's ``DetrTransformerDecoder``.
     """
     attention = dict(embed_dims=channels, num_heads=max(1, channels // 32), attn_drop=0.1)
     attention['dropout_layer'] = dict(type='Dropout', drop_prob=0.1)
@@ -54,8 +53,7 @@ class RelationalCycleHead(BaseModule):
     The decoder D_e attends from one learned token to the grounded features of all frames and gives
     e'; the alignment discriminator H takes [e; e'] and gives the logit of *mis*alignment. The
     relational losses match pairwise relations of e' to those of e over the positive pairs; H learns
-    to separate positive from negative pairs (R2-VOS supplementary, losses and Sec. C). There is no
-    point-wise loss ``e' = e``.
+    to separate positive from negative pairs (R2-VOS supplementary, losses and Sec. C).
 
     All losses are over the pairs of all processes: their value is the same on each process, and
     after gradients are averaged, W processes equal one with the same global batch.
@@ -71,8 +69,7 @@ class RelationalCycleHead(BaseModule):
         sees_words: whether H also takes the evidence of the model's word maps.
         prior_weight: share of that evidence, a logit, in the verdict: it is subtracted from the
             logit of H, which then learns what the evidence does not show.
-        loss_contrastive: loss on e' and e of the negative pairs, such as the released code's
-            ``'CycleContrastiveLoss'``; None for no such loss.
+        loss_contrastive: loss on e' and e of negative pairs, such as ``'CycleContrastiveLoss'``.
         init_cfg: MMEngine initialisation config.
     """
 
@@ -164,8 +161,7 @@ class RelationalCycleHead(BaseModule):
         Returns:
             ``loss_cycle_dist`` and ``loss_cycle_angle`` over the positive pairs, 0 with fewer than
             three different expressions among them; ``loss_align`` over all pairs;
-            ``loss_cycle_contrastive`` over the negative pairs if configured. A loss of 0 is still
-            connected to the parameters, so that none is unused.
+            ``loss_cycle_contrastive`` over the negative pairs if configured. Zeros stay connected.
 
         Raises:
             ValueError: the numbers of pairs disagree.

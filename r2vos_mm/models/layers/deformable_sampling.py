@@ -53,12 +53,24 @@ def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
 
     A query is the sum of the four cells around each of its samples, a bag of weighted rows of the
     values. Only the inputs are kept for the backward pass.
+
+    Raises:
+        ValueError: a location is NaN.
     """
     layout = _layout(tuple(shapes), value.shape[2], weights.shape[-1], value.device)
     if torch.is_grad_enabled():
         # Rounded as by grid_sample: slopes jump at cells, on which all samples lie at first.
         locations = (2 * locations - 1 + 1) / 2
-    return _GatherAndSum.apply(value, locations.flatten(2), weights.flatten(2), shapes, layout)
+    inputs = value, locations.flatten(2), weights.flatten(2), shapes, layout
+    try:
+        return _GatherAndSum.apply(*inputs)
+    except RuntimeError as error:
+        if not locations.isnan().any():
+            raise
+        raise ValueError(
+            'a sampling location of deformable attention is NaN, so the model has diverged before '
+            'it: check its weights and inputs, or lower the learning rate'
+        ) from error
 
 
 class _GatherAndSum(torch.autograd.Function):

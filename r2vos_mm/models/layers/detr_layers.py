@@ -116,8 +116,7 @@ class _DeformableDecoderLayer(_OwnAttention, mmdet.DeformableDetrTransformerDeco
 class _OwnLayers(BaseModule):
     """Base of MMDetection's transformers that builds layers of the class ``layer``.
 
-    The first ``num_cp`` layers of an encoder are recomputed in the backward pass, by PyTorch in
-    place of fairscale.
+    The first ``num_cp`` layers of an encoder are recomputed, by PyTorch in place of fairscale.
     """
 
     layer: ClassVar[type]

@@ -13,8 +13,7 @@ def pool_words(words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
     """Average the words (P, L, C) of each expression into K bins (P, K, C), without the padding.
 
     The bins are those of adaptive average pooling over the expression's own length n: bin k covers
-    words floor(k*n/K) to ceil((k+1)*n/K). Padding (P, L) is True where there is no word, at the
-    end.
+    words floor(k*n/K) to ceil((k+1)*n/K). Padding (P, L) is True after the last word.
     """
     length = (~padding).sum(1)[:, None]
     bins = torch.arange(num_bins, device=words.device)[None]
@@ -59,8 +58,7 @@ class DynamicFilter(BaseModule):
         channels: C.
         num_filters: K (L_theta in Table B).
         num_groups: groups of the normalisations.
-        word_pooling: config of the pooling of words into K bins; :class:`SentenceWordPooling` by
-            default.
+        word_pooling: config of the pooling into K bins; :class:`SentenceWordPooling` by default.
     """
 
     def __init__(

@@ -196,8 +196,7 @@ class CrossModalPyramid(TopDownPyramid):
 class SpatialDecoder(BaseModule):
     """Top-down path that halves its channels (MTTR, Sec. 3.4: FPN-like spatial decoder).
 
-    Each layer is a 3x3 convolution with group norm and ReLU. With C channels and two laterals they
-    run C, C/2, C/4, C/8, M.
+    3x3 convolutions with group norm and ReLU, of C, C/2, C/4, C/8, M channels for two laterals.
 
     Args:
         lateral_channels: channels of the backbone maps that are added, coarsest first.

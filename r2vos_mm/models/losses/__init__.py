@@ -1,11 +1,7 @@
 """Losses that MMDetection does not have; configs name the others as ``mmdet.…``."""
 
 from .box_losses import TubeGIoULoss, aligned_giou
-from .relational_losses import (
-    CycleContrastiveLoss,
-    RelationalAngleLoss,
-    RelationalDistanceLoss,
-)
+from .relational_losses import CycleContrastiveLoss, RelationalAngleLoss, RelationalDistanceLoss
 
 __all__ = [
     'CycleContrastiveLoss',

@@ -13,8 +13,7 @@ def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
 
     :math:`\frac{I+\epsilon}{U+\epsilon}-\frac{E-U+\epsilon}{E+\epsilon}` with I, U, E the areas of
     intersection, union and enclosing box (released code; the epsilon of mmdet is elsewhere and
-    gives other values for empty boxes). It is finite for two empty boxes: 1 - 1 = 0 where they
-    coincide. ``eps`` is in units of the boxes' area.
+    gives other values for empty boxes), finite for two empty ones. ``eps`` is an area.
     """
     (low, high), (other_low, other_high) = boxes.split(2, dim=-1), others.split(2, dim=-1)
     inner = torch.minimum(high, other_high) - torch.maximum(low, other_low)
@@ -29,8 +28,7 @@ def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
 class TubeGIoULoss(nn.Module):
     """1 - GIoU of the boxes of a tube with their targets.
 
-    Unlike ``mmdet.GIoULoss`` it takes relative centre boxes, as the L1 loss does, with any leading
-    axes.
+    Unlike ``mmdet.GIoULoss`` it takes relative centre boxes with any leading axes.
 
     Args:
         eps: see :func:`aligned_giou`.

@@ -33,8 +33,7 @@ def pair_geometry(points: Tensor, *, coincidence: float) -> PairGeometry:
     """Compute distances and unit directions between all pairs of points (M, C), in float32.
 
     Two points closer than the share ``coincidence`` of the largest distance count as one: rounding
-    errors of the same expression would otherwise be scaled to a unit direction. At coinciding
-    points gradients are zero, never NaN.
+    errors would otherwise be scaled to unit directions. At coinciding points gradients are zero.
     """
     differences = points[:, None] - points[None]
     squares = differences.square().sum(dim=-1)

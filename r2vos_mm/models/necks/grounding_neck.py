@@ -24,8 +24,7 @@ class GroundingNeck(BaseModule):
 
     Args:
         in_channels: channels of the backbone maps, strides 4, 8, 16, 32.
-        input_proj: config of the module that maps the stride 8-32 maps to the encoder's levels;
-            its ``in_channels`` are ``in_channels`` without the first.
+        input_proj: config of the module from maps of strides 8-32 to the encoder's levels.
         fusion: config of the input-side fusion.
         encoder: config of the deformable encoder.
         grounding: config of the early grounding module.
@@ -37,8 +36,7 @@ class GroundingNeck(BaseModule):
         grounding_level: encoder level that is grounded (2 = stride 32 where level 0 is stride 8).
         num_groups: groups of the stride-4 lateral's normalisation.
         temporal_mixing: config of a module that mixes neighbouring frames of the projected
-            levels, (levels, paddings) -> levels; None if the backbone sees clips, or motion does
-            not matter.
+            levels, (levels, paddings) -> levels; None if the backbone sees clips.
         word_input: config of a :class:`WordMapProjection`, through which the encoder and all that
             follows see the evidence of the model's word maps; None if the neck does not use it.
     """
@@ -101,8 +99,7 @@ class GroundingNeck(BaseModule):
         Args:
             maps: backbone maps, strides 4-32, each (B*T, C_i, h_i, w_i).
             padding: (B, T, H, W) bool, True in padded pixels.
-            has_padding: False if ``padding`` is known to be False everywhere; no attention mask
-                is made then.
+            has_padding: False if ``padding`` is False everywhere; no attention mask is made then.
         """
         frames = padding.shape[:2]
         levels = [x.unflatten(0, frames) for x in self.input_proj(tuple(maps[1:]))]
@@ -144,8 +141,7 @@ class GroundingNeck(BaseModule):
     def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
         """Return (P, T, C, H/4, W/4) features, of which masks are linear combinations.
 
-        The last convolution is left to the mask predictor, which can fold it into the coefficients
-        of the masks.
+        The mask predictor can fold the last convolution into the coefficients of the masks.
         """
         finer = range(self.grounding_level - 1, -1, -1)
         levels = [grounded.memory.level(index) for index in finer]
@@ -211,8 +207,7 @@ class ReferFormerNeck(GroundingNeck):
 
     The pixel decoder is ``grounding`` (a :class:`CrossModalGrounding`: its coarsest level, at the
     encoder level ``grounding_level``) and ``pyramid`` (a :class:`CrossModalPyramid`: all finer
-    levels). Its stride-4 level reads the backbone, not the encoder, so its self-attention sees no
-    text and runs once per clip.
+    levels). Its stride-4 level reads the backbone, so its self-attention runs once per clip.
 
     Args: as :class:`GroundingNeck`; ``grounding_position`` serves all levels of the pixel decoder.
     """

@@ -120,8 +120,7 @@ class MultimodalTransformerNeck(BaseModule):
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
         """(P, T, h, w) similarity of the encoded words to the encoded cells.
 
-        Softmax over the clip's cells of their scaled dot product with the words, averaged over
-        the words.
+        Softmax over the clip's cells of scaled dot products with the words, averaged over these.
         """
         size, tokens = grounded.early.shape[-2:], grounded.memory.tokens
         cells, words = tokens[:, :, : size.numel()], tokens[:, :, size.numel() :].mean(1)

@@ -60,20 +60,17 @@ class VideoPredictionMixin:
     ) -> InstanceData:
         """Segment one video that arrives window by window, such as from a decoder.
 
-        Backbone features are kept for one window only. What grows with the video is the result;
-        for the queries' masks see :class:`CollectedVideo`.
+        Backbone features are kept for one window only; for masks see :class:`CollectedVideo`.
 
         Args:
             windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all, or
                 :class:`Window` objects, which also choose the frames to predict.
             sentences: P expressions.
             ori_shape: (H0, W0) of the masks.
-            frames_per_pass: length of the windows with ``test_cfg.pad_windows``; None for
-                ``test_cfg.frames_per_pass``.
+            frames_per_pass: replaces that of ``test_cfg`` as the length of padded windows.
 
         Returns:
-            P rows, see :func:`choose_queries`; ``grounding_attention`` and ``early_features`` if
-            asked for.
+            P rows of :func:`choose_queries`, with attention and features on demand.
         """
         extract = partial(self.extract_window, frames_per_pass=frames_per_pass)
         with self.collect(map(extract, windows), sentences) as video:
@@ -137,8 +134,7 @@ class VideoPredictionMixin:
 
         One graph serves all expressions, the other ``test_cfg.pairs_per_pass`` of them. Each shape
         of windows is compiled when it first occurs; ``test_cfg.pad_windows`` gives windows one
-        length. Numbers of words, and of expressions above one, share a graph. Training is not
-        compiled.
+        length. Numbers of words, and of expressions above one, share a graph.
 
         Args:
             options: arguments of ``torch.compile``.

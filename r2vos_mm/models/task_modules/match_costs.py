@@ -60,8 +60,7 @@ class TubeL1Cost:
 
     Args:
         weight: factor of the cost.
-        absent_frame_weight: weight of frames without the object, whose target box is all zeros (1.0
-            in the released code).
+        absent_frame_weight: weight of frames without the object (1.0 in the released code).
     """
 
     weight: float = 1.0

@@ -29,12 +29,10 @@ class _Matcher:
 class TubeMatcher(_Matcher):
     """Choose for each pair the query with the least cost over all frames together.
 
-    There is one target per pair, so the assignment is an arg-min. A pair whose object is never
-    visible is matched by its (empty) masks alone.
+    There is one target per pair; if its object is never visible, its (empty) masks count alone.
 
     Args:
-        costs: configs of the costs to sum, each of which maps (:class:`QueryPredictions`,
-            :class:`PairTargets`) to (P, N).
+        costs: configs of costs of (:class:`QueryPredictions`, :class:`PairTargets`), (P, N) each.
 
     Raises:
         ValueError: no cost is given.
@@ -76,8 +74,7 @@ class SequenceMatcher(_Matcher):
     """Hungarian matching of queries with all instances of a clip (MTTR, Sec. 3.3).
 
     The cost of a pair of query and instance is the mean over frames of a sum of image costs. Masks
-    are compared at the size of the targets, frame by frame, so that only N full-size masks are in
-    memory at a time.
+    are compared at the size of the targets, N at a time.
 
     Args:
         costs: configs of costs with the interface of ``mmdet.DiceCost``. Predictions have

@@ -32,21 +32,17 @@ class TransformerTextEncoder(BaseModule):
     models have no pooler), and all weights once a checkpoint has replaced them.
 
     Args:
-        name_or_path: a local folder, ``package:NAME`` for the model folder that an installed
-            Python package carries, or a name on the hub.
-        pooling: sentence embedding: ``pooler`` (the model's own pooled output, as in the paper) or
-            ``mean`` (over the words, sentence-transformers).
+        name_or_path: a local folder, a name on the hub, or ``package:NAME`` for an installed one.
+        pooling: sentence embedding: the model's ``pooler``, as in the paper, or ``mean`` of words.
         channels: C of the projected features.
         frozen: keep the language model fixed (main training) or train it (pre-training).
         dropout: dropout after the projection.
         noise: in training, standard deviation of Gaussian noise on each component of the unit
-            sentence vector and, relative to their norm, of word features; all keep their norm. It
-            keeps models from memorizing few expressions.
+            sentence vector and, relative to their norm, word features; it prevents memorization.
         cache_size: number of cached expressions.
         language_model: replaces that of ``name_or_path``: a configuration of transformers with its
             ``model_type``, whose weights are random until a checkpoint is loaded, or a model.
-        tokenizer: where the tokenizer comes from, in the forms of ``name_or_path``, which is the
-            default; or an object. A model needs one.
+        tokenizer: a source like ``name_or_path``, its default, or an object; a model needs one.
 
     Raises:
         OSError: the language model or its tokenizer cannot be loaded.

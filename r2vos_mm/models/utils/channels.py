@@ -80,8 +80,7 @@ def check_negatives(model: nn.Module) -> None:
     """
     if model.negatives_train not in ('verdict', 'scores', 'masks'):
         raise ValueError(
-            f'model.negatives_train={model.negatives_train!r} is unknown; choose verdict, scores '
-            'or masks'
+            f'model.negatives_train={model.negatives_train!r} must be verdict, scores or masks'
         )
     if model.negatives_train != 'verdict' and not hasattr(model.mask_head, 'loss_of_negatives'):
         raise ValueError(

@@ -20,8 +20,7 @@ class CollectedVideo:
     """The predictions of P pairs for the windows of one video, in order.
 
     The masks of all queries are kept at the stride of the mask features, in memory up to
-    ``config.mask_memory`` and on disk beyond it: the query is chosen by its scores in all windows,
-    so none can be dropped before the end.
+    ``config.mask_memory``, then on disk: the query is chosen by its scores in all windows.
 
     Args:
         config: settings of prediction.
@@ -61,8 +60,7 @@ class CollectedVideo:
             queries: (P,) queries to read; None takes the best ones by the evidence of all windows.
 
         Yields:
-            P rows as of :func:`read_queries`, with ``grounding_attention`` and ``early_features``
-            if asked for.
+            P rows of :func:`read_queries`, and what was asked for of attention and features.
         """
         best = self.evidence.best_queries() if queries is None else queries
         for part in self._parts:

@@ -15,8 +15,7 @@ from .windows import VideoPredictions
 class Evidence:
     """Sums over the windows of a video for P expressions and N queries.
 
-    They take the same memory for any number of windows. Sums in float64 are so exact that a stream
-    and a call that keeps all windows get the same.
+    Their size does not grow with the video; in float64, streams and calls get equal results.
     """
 
     num_frames: int

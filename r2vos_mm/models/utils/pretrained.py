@@ -46,22 +46,16 @@ class PretrainedMixin:
     card: Mapping[str, Any] | None = None
 
     def save_pretrained(
-        self,
-        folder: PathLike,
-        *,
-        trained_only: bool = False,
-        card: Mapping[str, Any] | None = None,
+        self, folder: PathLike, *, trained_only: bool = False, card: Mapping[str, Any] | None = None
     ) -> None:
         """Write ``model.safetensors``, ``config.json``, ``tokenizer/`` and a card ``README.md``.
 
-        The folder is all that :meth:`from_pretrained`, ``init_model`` and ``R2VOSInferencer`` need.
-        An existing card is kept.
+        It is all that :meth:`from_pretrained` and ``init_model`` need. An existing card is kept.
 
         Args:
             folder: made if it does not exist.
             trained_only: leave out frozen parts that come from a Python package, folder or hub, and
-                the tokenizer of a language model that is left out. Loading takes them from there
-                again and compares their hash.
+                the tokenizer of a language model that is left out. Loading compares their hash.
             card: facts for the model card, added to :attr:`card`.
 
         Raises:
@@ -92,8 +86,10 @@ class PretrainedMixin:
         folder.mkdir(parents=True, exist_ok=True)
         if has_tokenizer:
             _save_tokenizer(self.text_encoder.tokenizer, folder / TOKENIZER)
+        # Copies: safetensors refuses tensors that share memory.
+        copies = {name: x.detach().cpu().contiguous().clone() for name, x in weights.items()}
         with atomic_path(folder / WEIGHTS) as temporary:
-            save_file(_unshared(weights), temporary, metadata={'format': 'pt'})
+            save_file(copies, temporary, metadata={'format': 'pt'})
         write_json(folder / CONFIG, content)
         if not (folder / CARD).exists():
             write_atomically(readme, folder / CARD)
@@ -112,8 +108,7 @@ class PretrainedMixin:
 
         Raises:
             UsageError: the folder is not of :meth:`save_pretrained`, or its config names code.
-            CheckpointMismatchError: weights do not fit the config, or those of a source that were
-                left out have changed.
+            CheckpointMismatchError: weights, or those of a source that were left out, do not fit.
             OSError, WeightsError: a source of weights that were left out is missing.
         """
         folder = local_folder(folder)
@@ -218,18 +213,6 @@ def _save_tokenizer(tokenizer: object, folder: Path) -> None:
             'model.text_encoder.tokenizer to one of transformers'
         )
     tokenizer.save_pretrained(str(folder))
-
-
-def _unshared(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copy tensors that share memory, which safetensors refuses."""
-    seen: set[int] = set()
-    plain = {}
-    for name, tensor in weights.items():
-        tensor = tensor.detach().cpu().contiguous()
-        place = tensor.untyped_storage().data_ptr()
-        plain[name] = tensor.clone() if place in seen else tensor
-        seen.add(place)
-    return plain
 
 
 def _digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -210,6 +210,18 @@ def test_float32_is_gathered_and_keeps_only_inputs():
     assert 'GatherAndSum' in output.grad_fn.name()
 
 
+@pytest.mark.parametrize('needs_gradient', [True, False])
+def test_a_location_that_is_nan_is_named(needs_gradient: bool) -> None:
+    value, weights = torch.rand(1, 13, 2, 4), torch.rand(1, 5, 2, 2, 3)
+    locations = torch.rand(1, 5, 2, 2, 3, 2)
+    locations[0, 3, 1, 0, 2, 0] = torch.nan
+    with (
+        torch.set_grad_enabled(needs_gradient),
+        pytest.raises(ValueError, match='location of deformable attention is NaN'),
+    ):
+        layer.gather_and_sum(value, [(3, 4), (1, 1)], locations, weights)
+
+
 def test_tables_that_float32_cannot_count_are_not_gathered():
     small, large = (torch.empty(1, 1, 1).expand(1, cells, 8)[..., None] for cells in (9, 1 << 20))
     assert layer._can_gather(small)
