@@ -196,7 +196,7 @@ def _read_mark(root: Path) -> dict[str, Any] | None:
         is_own = False
     if not is_own:
         raise FileExistsError(
-            f'{root / MARK} is not of make_refshapes, so nothing is touched; choose another folder'
+            f'{root / MARK} is not a file of make_refshapes, so it is kept: choose another folder'
         )
     return state
 
