@@ -447,7 +447,7 @@ def draw(estimates: dict[str, list[Estimate]], path: Path) -> None:
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=9, loc='best')
-    left.set(xlim=(0.7, 30_000), ylim=(first[-1].total / 8, first[0].total * 3))
+    left.set(xlim=(0.7, 70_000), ylim=(first[-1].total / 8, first[0].total * 3))
     left.legend(fontsize=9, loc='lower left')
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
