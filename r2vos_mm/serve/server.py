@@ -97,10 +97,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, address = found[0]
-        is_v6 = family == socket.AF_INET6
-        return socket.create_server(address, family=family, dualstack_ipv6=is_v6)
+        is_dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        return socket.create_server(address, family=family, dualstack_ipv6=is_dual)
     except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, 'strerror', None) or error
+        reason = str(getattr(error, 'strerror', None) or error)
+        reason = reason.partition(' (while attempting')[0]  # the message names the address
         raise UsageError(f'cannot listen at {host}, port {port}: {reason}; try --port 0') from error
 
 
