@@ -23,7 +23,7 @@ _MAX_KEY, _PAGE, _AT_ONCE = 511, 4096, 1000
 class Summary(NamedTuple):
     """What a database holds: numbers of files and bytes, and a hash of all names and contents.
 
-    ``sha256`` is that of the lines ``<SHA-256 of the file>  <name>`` of ``sha256sum``, by name.
+    ``sha256`` is that of the lines ``<SHA-256 of the file>  <name>``, sorted by name.
     """
 
     files: int

@@ -98,7 +98,7 @@ def build_r2_pairs(
         exclude: ids of negative pairs that were inspected and found true. The next candidate
             takes their place, under its own rank: the id of a pair always means the same pair.
         name: defaults to ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
-        dataset, split: origin; by default of :func:`origin_of`. RefCOCO's references need split.
+        dataset, split: origin; by default that of :func:`origin_of`. RefCOCO needs the split.
 
     Raises:
         FileNotFoundError, ValueError: a file or an argument cannot be used.

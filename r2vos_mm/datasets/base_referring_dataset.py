@@ -174,7 +174,8 @@ class BaseReferringDataset(BaseDataset):
         """Return the pair to use for one of the pairs file; None, with a problem, if unusable.
 
         A positive pair gets the target of the video's own expression of that number: an object of
-        a pairs file is one number, a target may be several. One about nothing makes a negative.
+        a pairs file is one number, while a target may be several, or a code. An expression about
+        nothing in the video makes a negative pair.
         """
         if pair.is_negative:
             return pair

@@ -319,7 +319,7 @@ def check_outputs(args: argparse.Namespace, *names: str, folders: Sequence[str] 
 def check_writable(path: str | Path, *, what: str, is_folder: bool = False) -> None:
     """Raise UsageError if a file, or a folder of files, cannot be written at ``path``.
 
-    It is tried with a temporary file in ``path`` or in the nearest existing folder above it.
+    A temporary file is written to ``path`` or to the nearest existing folder above it.
     """
     path = Path(path)
     if path.exists() and path.is_dir() != is_folder:

@@ -110,7 +110,7 @@ def _failure_of_workers(error: Exception) -> re.Match | None:
 
 @contextmanager
 def loader_workers() -> Iterator[None]:
-    """End workers that a ``DataLoader`` forks inside the block with this process, not by Ctrl-C.
+    """Let workers that a ``DataLoader`` forks in the block end with this process, not by Ctrl-C.
 
     Raises:
         UserError: a worker of a ``DataLoader`` died; names the item of :func:`note_work`.

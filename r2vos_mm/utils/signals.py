@@ -107,7 +107,8 @@ def left_at_sigterm() -> Iterator[None]:
 def ended_by_signals(last_words: Callable[[], str]) -> Iterator[None]:
     """End this process at Ctrl-C or SIGTERM, with one line on stderr and status 130 or 143.
 
-    The block is left after the running operator, within ``_PATIENCE`` s, or by a second signal.
+    The block is left when the running operator ends. A second signal, or ``_PATIENCE`` seconds,
+    end the process at once.
 
     Args:
         last_words: gives the line; of several ranks, rank 0 prints it.

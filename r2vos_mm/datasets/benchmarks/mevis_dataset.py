@@ -80,7 +80,7 @@ class RefSAVDataset(MeViSDataset):
 
 
 def existing_json(path: Path) -> Path:
-    """Return the path of a file; FileNotFoundError names those of other releases beside it."""
+    """Return the path of a file; FileNotFoundError names the JSON files beside it."""
     others = sorted(p.name for p in path.parent.glob('*.json')) if not path.is_file() else ()
     if others:
         what = f'{path} does not exist, but {path.parent.name} has {shown(others)}'

@@ -35,7 +35,7 @@ class RefCOCODataset(BaseReferringDataset):
         ann_file: ``<set>/refs(...).p`` or ``<set>/instances_<set>_<split>.json``.
         split: ``'train'``, ``'val'``, ``'testA'``, ``'testB'`` or ``'test'`` of the references.
         image_folder: folder of the images in ``data_root``.
-        held_out_by: annotation files to exclude: their evaluation splits, or all without splits.
+        held_out_by: annotation files whose images are excluded; of references, not ``train``.
         **kwargs: see :class:`BaseReferringDataset`.
     """
 

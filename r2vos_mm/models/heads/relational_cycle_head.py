@@ -161,7 +161,8 @@ class RelationalCycleHead(BaseModule):
         Returns:
             ``loss_cycle_dist`` and ``loss_cycle_angle`` over the positive pairs, 0 with fewer than
             three different expressions among them; ``loss_align`` over all pairs;
-            ``loss_cycle_contrastive`` over the negative pairs if configured. Zeros stay connected.
+            ``loss_cycle_contrastive`` over the negative pairs if configured. A loss of 0 is still
+            connected to the parameters, so that none is unused.
 
         Raises:
             ValueError: the numbers of pairs disagree.

@@ -43,7 +43,7 @@ class ReferringVideoSegmentor(VideoPredictionMixin, PretrainedMixin, BaseModel):
         text_encoder: expressions to :class:`TextFeatures`.
         neck: maps and text to memory, f_early and mask features.
         mask_head: instance queries, their losses and masks.
-        cycle_head: reconstruction of the sentence embedding and the verdict; None: consensus 1.
+        cycle_head: reconstruction of the sentence embedding and verdict; None for consensus 1.
         word_maps: evidence from the classes of a backbone that classifies, see :class:`WordMaps`;
             the neck sees it with ``neck.word_input``, the verdict with ``cycle_head.sees_words``
             or ``cycle_head.prior_weight``, or alone with ``test_cfg.verdict='words'``.

@@ -70,7 +70,8 @@ class VideoPredictionMixin:
             frames_per_pass: replaces that of ``test_cfg`` as the length of padded windows.
 
         Returns:
-            P rows of :func:`choose_queries`, with attention and features on demand.
+            P rows, see :func:`choose_queries`; ``grounding_attention`` and ``early_features`` if
+            asked for.
         """
         extract = partial(self.extract_window, frames_per_pass=frames_per_pass)
         with self.collect(map(extract, windows), sentences) as video:

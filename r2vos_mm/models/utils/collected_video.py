@@ -60,7 +60,8 @@ class CollectedVideo:
             queries: (P,) queries to read; None takes the best ones by the evidence of all windows.
 
         Yields:
-            P rows of :func:`read_queries`, and what was asked for of attention and features.
+            P rows as of :func:`read_queries`, with ``grounding_attention`` and ``early_features``
+            if asked for.
         """
         best = self.evidence.best_queries() if queries is None else queries
         for part in self._parts:
