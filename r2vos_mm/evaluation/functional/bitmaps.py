@@ -55,15 +55,17 @@ def dilate(bitmap: np.ndarray, radius: int) -> np.ndarray:
     """
     height = bitmap.shape[-1]
     # Empty rows after each image keep images apart, so that all rows move in one operation.
-    widened = np.zeros((*bitmap.shape[:-1], height + radius), dtype=WORD)
-    widened[..., :height] = bitmap
-    dilated = np.zeros_like(widened)
+    # One array, as each of four would be mapped into memory anew in every call.
+    buffers = np.empty((4, *bitmap.shape[:-1], height + radius), dtype=WORD)
+    dilated, widened, wider, scratch = buffers
+    dilated[...], widened[..., :height], widened[..., height:] = 0, bitmap, 0
     flat, half_width = dilated.reshape(-1), 0
     for target, dys in _bars_of_disk(radius):
         while half_width < target:
             # Bars of 2 * half_width + 1 pixels leave no gap when moved by at most their own length.
             step = min(target - half_width, 2 * half_width + 1, WORD_BITS - 1)
-            widened = _widen(widened, step)
+            _widen(widened, step, out=wider, scratch=scratch)
+            widened, wider = wider, widened
             half_width += step
         bars = widened.reshape(-1)
         for dy in dys:
@@ -82,14 +84,12 @@ def _bars_of_disk(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
     return tuple((half_width, tuple(dys)) for half_width, dys in rows.items())
 
 
-def _widen(bitmap: np.ndarray, pixels: int) -> np.ndarray:
-    """Return the union of the bitmap and itself moved left and right by 1 <= ``pixels`` < 64."""
+def _widen(bitmap: np.ndarray, pixels: int, *, out: np.ndarray, scratch: np.ndarray) -> None:
+    """Write to ``out`` the union of the bitmap and itself moved both ways by 1 to 63 pixels."""
     near, far = WORD.type(pixels), WORD.type(WORD_BITS - pixels)
-    widened = bitmap << near
-    scratch = bitmap >> near
-    widened |= scratch
-    widened |= bitmap
+    np.left_shift(bitmap, near, out=out)
+    out |= np.right_shift(bitmap, near, out=scratch)
+    out |= bitmap
     if len(bitmap) > 1:
-        widened[1:] |= np.right_shift(bitmap[:-1], far, out=scratch[1:])
-        widened[:-1] |= np.left_shift(bitmap[1:], far, out=scratch[1:])
-    return widened
+        out[1:] |= np.right_shift(bitmap[:-1], far, out=scratch[1:])
+        out[:-1] |= np.left_shift(bitmap[1:], far, out=scratch[1:])

@@ -160,9 +160,26 @@ def _contour(boundaries: np.ndarray, radius: int) -> np.ndarray:
     has_none = ~num_pixels.any(axis=0)
     if not num_pixels.all(axis=0).any():
         return has_none.astype(np.float64)
-    matched = bitmaps.count(bitmaps.dilate(boundaries, radius)[:, ::-1] & boundaries)
+    near = boundaries[_near_both(boundaries, radius)]
+    matched = bitmaps.count(bitmaps.dilate(near, radius)[:, ::-1] & near)
     precision, recall = _ratio(matched, num_pixels, if_none=0.0)
     return has_none + _ratio(2 * precision * recall, precision + recall, if_none=0.0)
+
+
+def _near_both(boundaries: np.ndarray, radius: int) -> tuple[slice, ...]:
+    """Return the index of the words and rows in which pixels of both boundaries can match.
+
+    They are near the boxes of both, which matters where one mask has parts far from the other.
+    """
+    filled = np.bitwise_or.reduce(boundaries, axis=2)  # (K, 2, H)
+    words = _overlap(filled.any(axis=2).T, -(-radius // bitmaps.WORD_BITS))
+    return words, slice(None), slice(None), _overlap(filled.any(axis=0), radius)
+
+
+def _overlap(filled: np.ndarray, reach: int) -> slice:
+    """Return where the ranges of True of two rows (2, N) overlap, with a margin of ``reach``."""
+    (first, last), (other_first, other_last) = (np.flatnonzero(row)[[0, -1]] for row in filled)
+    return slice(max(first, other_first, reach) - reach, min(last, other_last) + reach + 1)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, if_none: float) -> np.ndarray:

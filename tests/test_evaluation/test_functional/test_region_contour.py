@@ -119,6 +119,15 @@ class TestContourAccuracy:
         pred, gt = mask_of((8, 8), (3, 3)), mask_of((8, 8), (3, column))
         assert contour_accuracy(pred, gt) == [expected]
 
+    @pytest.mark.parametrize('far', [(470, 800), (5, 800), (470, 5)])
+    def test_pixels_far_from_all_others(self, far):
+        near = (200, 300)
+        gt = mask_of((480, 854), near)
+        assert contour_accuracy(mask_of((480, 854), far), gt) == [0.0]
+        # Pr = 1 / 2, Re = 1
+        both = mask_of((480, 854), far, near)
+        assert contour_accuracy(both, gt) == [pytest.approx(2 / 3)]
+
     def test_pixel_against_bar(self):
         # Pr = 1, Re = 6 / 10: 2 * 0.6 / 1.6 = 0.75
         bar = mask_of((8, 8), (3, 3), (3, 4), (3, 5), (3, 6))
