@@ -52,8 +52,8 @@ model = dict(
             type='DeformableDetrTransformerEncoder',
             num_layers=4,
             # Layers that are recomputed in the backward pass. With 4, a frame of 360 x 640 pixels
-            # keeps 0.4 GiB for it in place of 1.4, for up to 1.2 x the time. With with_cp=True in
-            # backbone and pyramid, too, it keeps 0.26, for up to 1.3 x (docs/training.md).
+            # keeps 0.38 GiB for it in place of 0.76, for 1.16 x the time. With with_cp=True in
+            # backbone and pyramid, too, it keeps 0.24, for 1.36 x (docs/training.md).
             num_cp=0,
             layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn),
         ),
