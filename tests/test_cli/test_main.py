@@ -140,7 +140,7 @@ def test_tools_call_the_commands() -> None:
     """No tool has logic of its own where there is a command."""
     called = set()
     for path in TOOLS.rglob('*.py'):
-        if 'r2vos_mm.cli' in (text := path.read_text()):
+        if 'r2vos_mm.cli.command' in (text := path.read_text()):
             called.add(path.name)
             assert text.count('\ndef ') == 1
     assert {'train.py', 'test.py', 'demo.py', 'evaluate_masks.py', 'prepare.py'} <= called
