@@ -283,7 +283,7 @@ def _write(target: Path, chunks: Iterable[bytes]) -> None:
         raise
     except OSError as error:
         raise OSError(
-            f'{target} cannot be written ({error.strerror}): choose a writable --data-root'
+            f'{target} cannot be written ({error.strerror}): set --data-root to where you may write'
         ) from error
 
 

@@ -37,7 +37,7 @@ def sample_frame_indices(
     """
     if length < 1 or clip_length < 1 or not 0 <= anchor < length:
         raise ValueError(
-            f'cannot sample {clip_length} frames around frame {anchor} of a video of {length}'
+            f'cannot sample {clip_length} frames around {anchor} of a video with {length} frames'
         )
     if length <= clip_length:
         return sorted(i % length for i in range(clip_length))
