@@ -166,7 +166,8 @@ class _Corruption(BaseTransform):
     def __init__(self, *, kind: str, severity: int, seed: int = 0) -> None:
         if kind not in self.kinds or severity not in SEVERITIES:
             raise ValueError(
-                f'kind is one of {", ".join(self.kinds)}, severity 1 to 5, not {kind} {severity}'
+                f'kind is one of {", ".join(self.kinds)} and severity 1 to 5, got {kind!r} and '
+                f'{severity!r}'
             )
         self.kind, self.severity, self.seed = kind, severity, seed
 
