@@ -102,7 +102,8 @@ def _read_error(path: Path, error: Exception) -> CheckpointReadError:
         )
     return CheckpointReadError(
         f'Checkpoint {path} ({path.stat().st_size} bytes) cannot be read: it is damaged, cut off '
-        f'or no checkpoint ({type(error).__name__}). Copy it again, or take an earlier one.'
+        f'or no checkpoint ({type(error).__name__}). Copy or download it again, or take an '
+        'earlier one.'
     )
 
 

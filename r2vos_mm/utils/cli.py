@@ -381,11 +381,12 @@ class Progress:
     def _write(self, done: int) -> None:
         spent = time.monotonic() - self._start
         left = f'{spent / done * (self.total - done):.0f} s left' if done else 'starting'
-        on_terminal = sys.stderr.isatty()
-        lead = '\r\033[K' if on_terminal else ''
-        end = '' if on_terminal and done < self.total else '\n'
-        text = f'{lead}{done}/{self.total} {self.what}, {spent:.0f} s, {left}'
-        print(text, end=end, file=sys.stderr, flush=True)
+        self._show(f'{done}/{self.total} {self.what}, {spent:.0f} s, {left}', done >= self.total)
+
+    def _show(self, text: str, is_last: bool) -> None:
+        on_terminal = sys.stderr.isatty() and not is_last
+        lead = '\r\033[K' if sys.stderr.isatty() else ''
+        print(lead + text, end='' if on_terminal else '\n', file=sys.stderr, flush=True)
 
 
 def progress(items: Sequence[T], what: str) -> Iterator[T]:

@@ -52,5 +52,5 @@ def test_mistakes():
         open_video(model, 'nowhere.mp4')
     with pytest.raises(ValueError, match='frames_per_pass is at least 1'):
         open_video(model, FRAMES, frames_per_pass=0)
-    with open_video(model, FRAMES) as video, pytest.raises(ValueError, match='no sentences'):
+    with open_video(model, FRAMES) as video, pytest.raises(ValueError, match='no expressions'):
         video.ask([])

@@ -23,6 +23,7 @@ NAMES = sorted(
 WITHOUT_INPUT = {
     'analysis_tools/benchmark_dataloader.py',
     'analysis_tools/benchmark_mask_predictors.py',
+    'benchmarks/scaling.py',
     'dataset_converters/make_refshapes.py',
 }
 FILES = {

@@ -111,7 +111,7 @@ def test_a_listener_is_told_while_the_process_is_blocked() -> None:
         '        library.pthread_mutex_lock(lock); library.pthread_mutex_lock(lock)'
     )
     process.send_signal(signal.SIGTERM)
-    assert process.stdout.readline() == 'told\n'
+    assert process.stdout.readline().strip() == 'told'
     process.kill()
     assert 'late' not in process.communicate(timeout=5)[0]
 

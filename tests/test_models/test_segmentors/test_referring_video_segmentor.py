@@ -114,7 +114,7 @@ def test_losses_of_negatives_are_added_to_those_of_positives(model, negatives_tr
 
 def test_unknown_targets_of_negatives(model):
     model.negatives_train = 'all'
-    with pytest.raises(ValueError, match='choose verdict, scores or masks'):
+    with pytest.raises(ValueError, match="'all' must be verdict, scores or masks"):
         check_negatives(model)
     model.negatives_train, model.mask_head = 'scores', torch.nn.Identity()
     with pytest.raises(ValueError, match='Identity does not learn from negative pairs'):
