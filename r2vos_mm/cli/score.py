@@ -29,7 +29,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from r2vos_mm import __version__
 from r2vos_mm.apis.coco_results import extra_values, score_results
@@ -65,8 +65,6 @@ from r2vos_mm.utils.cli import Progress, UsageError, add_part_option, check_outp
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
-# Unread predictions, videos without usable annotation, other problems.
-Problems = tuple[list, list, list]
 COCO_PROTOCOLS = ('a2d', 'refcoco')
 # Protocols with their own input files, which cannot be combined with others.
 FOLDER_SCORERS: dict[str, VideoScorer] = {
@@ -74,6 +72,14 @@ FOLDER_SCORERS: dict[str, VideoScorer] = {
     'davis_semi': score_semi_supervised,
 }
 NUM_SHOWN = 20
+
+
+class Unusable(NamedTuple):
+    """Predictions that were not read, videos without usable annotation, and other problems."""
+
+    unread: list
+    unscored: list
+    problems: list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,19 +135,21 @@ def run(args: argparse.Namespace) -> None:
     """Score or compare; exit with another status than 0 if files were not read."""
     check_outputs(args, 'csv', 'json', 'missing')
     task = compare if args.compare else merge if args.merge else evaluate
-    unread, unscored, problems = map(len, task(args))
-    if unscored:
-        print(f'error: the annotation of {unscored} videos was not read', file=sys.stderr)
+    found = task(args)
+    if found.unscored:
+        print(
+            f'error: the annotation of {len(found.unscored)} videos was not read', file=sys.stderr
+        )
         raise SystemExit(2)
-    if unread and not args.missing_is_empty:
-        print(f'error: {unread} predictions were not read', file=sys.stderr)
+    if found.unread and not args.missing_is_empty:
+        print(f'error: {len(found.unread)} predictions were not read', file=sys.stderr)
         raise SystemExit(2)
-    if problems and args.strict:
-        print(f'error: {problems} problems with --strict', file=sys.stderr)
+    if found.problems and args.strict:
+        print(f'error: {len(found.problems)} problems with --strict', file=sys.stderr)
         raise SystemExit(1)
 
 
-def evaluate(args: argparse.Namespace) -> Problems:
+def evaluate(args: argparse.Namespace) -> Unusable:
     """Score one method, list problems, print and write the metrics."""
     if len(args.paths) != 2:
         raise UsageError('PRED and GT are required')
@@ -163,7 +171,7 @@ def evaluate(args: argparse.Namespace) -> Problems:
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH, part=part)
     if args.csv:
         partial_csv(args).unlink(missing_ok=True)
-    return outcome.unread, outcome.unscored, outcome.problems
+    return Unusable(outcome.unread, outcome.unscored, outcome.problems)
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return settings | dict(gate_threshold=0.5, bound_th=BOUND_TH, of_masks=True)
 
 
-def merge(args: argparse.Namespace) -> Problems:
+def merge(args: argparse.Namespace) -> Unusable:
     """Merge the scores of parts; print and write what one scoring of the whole would."""
     if args.paths or args.part:
         raise UsageError('--merge takes reports only, without PRED, GT and --part')
@@ -186,10 +194,10 @@ def merge(args: argparse.Namespace) -> Problems:
     values = shown_values(eval_set, settings)
     print(format_table(eval_set, values))
     write_results(eval_set, values, args.csv, args.json, bound_th=settings['bound_th'])
-    return outcome.unread, outcome.unscored, outcome.problems
+    return Unusable(outcome.unread, outcome.unscored, outcome.problems)
 
 
-def compare(args: argparse.Namespace) -> Problems:
+def compare(args: argparse.Namespace) -> Unusable:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
     if args.part:
         raise UsageError('--compare takes no --part: merge the parts of each method first')
@@ -213,7 +221,7 @@ def compare(args: argparse.Namespace) -> Problems:
     differences = compare_scores(*sides)
     print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
-    return unread, unscored, problems
+    return Unusable(unread, unscored, problems)
 
 
 def score_masks(

@@ -381,9 +381,11 @@ class Progress:
     def _write(self, done: int) -> None:
         spent = time.monotonic() - self._start
         left = f'{spent / done * (self.total - done):.0f} s left' if done else 'starting'
-        self._show(f'{done}/{self.total} {self.what}, {spent:.0f} s, {left}', done >= self.total)
+        text = f'{done}/{self.total} {self.what}, {spent:.0f} s, {left}'
+        self.show_line(text, is_last=done >= self.total)
 
-    def _show(self, text: str, is_last: bool) -> None:
+    def show_line(self, text: str, *, is_last: bool) -> None:
+        """Write a line on stderr; on a terminal, in place of the one before."""
         on_terminal = sys.stderr.isatty() and not is_last
         lead = '\r\033[K' if sys.stderr.isatty() else ''
         print(lead + text, end='' if on_terminal else '\n', file=sys.stderr, flush=True)

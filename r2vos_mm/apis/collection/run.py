@@ -138,7 +138,7 @@ class CollectionProgress(Progress):
         if frames and spent:
             seconds = (self._all_frames - self._frames) * spent / frames
             left = f'{videos / spent:.2f} videos/s, {seconds:.0f} s left'
-        self._show(
+        self.show_line(
             f'{self._videos}/{self.total} videos, {failed} failed, {spent:.0f} s, {left}',
             is_last=self._videos >= self.total,
         )
