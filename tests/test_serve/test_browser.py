@@ -77,6 +77,18 @@ def page(browser, address) -> Iterator:
     assert not [text for text in problems if 'status of 4' not in text and 'blob:' not in text]
 
 
+def wait_for_frame(page) -> None:
+    """Wait until a frame is drawn; the canvas is of one colour before."""
+    page.wait_for_function(
+        """() => {
+            const { width, height } = document.getElementById('canvas');
+            const context = document.getElementById('canvas').getContext('2d');
+            const { data } = context.getImageData(0, 0, width, height);
+            return data.some((value, at) => value !== data[at % 4]);
+        }"""
+    )
+
+
 def pixels(page) -> np.ndarray:
     """Colours (h, w, 3) of the canvas, at a quarter of its size."""
     values = page.evaluate(
@@ -192,6 +204,7 @@ def test_downloads_open(page, tmp_path):
 def test_effects_and_keys(page):
     page.click('.sample')
     page.wait_for_selector('#suggestion-list button')
+    wait_for_frame(page)
     before = pixels(page)
     page.click(f'#suggestion-list button:has-text("{PRESENT}")')
     page.click('#run')

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from scripts import is_alive
@@ -128,6 +129,15 @@ def test_sigterm_ends_a_process_after_its_block() -> None:
     assert process.returncode == -signal.SIGTERM
 
 
+@pytest.fixture
+def default_sigterm() -> Iterator[None]:
+    """Set the default handler, which a training that ended by an error has not restored."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures('default_sigterm')
 def test_other_handlers_of_sigterm_stay() -> None:
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
