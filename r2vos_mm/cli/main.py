@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from r2vos_mm.utils.cli import UsageError, parser_of
+from r2vos_mm.utils.cli import parser_of, short_errors
 from r2vos_mm.version import __version__
 
 from .command import Command, run_command
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = command_in(words)
     if name is None:
-        return _explain(words)
+        with short_errors():
+            return _explain(words)
     rest = words[len(name.split()) :]
     return run_command(module_of(name), rest, prog=f'{PROG} {name}')
 
@@ -107,8 +108,5 @@ class _PrintCompletion(argparse.Action):
         from .completion import completion_script
 
         commands = {name: module_of(name) for name in COMMANDS}
-        try:
-            print(completion_script(commands, prog=PROG, shell=str(values[1])))
-        except UsageError as error:
-            parser.error(str(error))
+        print(completion_script(commands, prog=PROG, shell=str(values[1])))
         parser.exit()

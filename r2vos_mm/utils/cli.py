@@ -10,6 +10,7 @@ import math
 import multiprocessing
 import os
 import re
+import select
 import signal
 import sys
 import tempfile
@@ -28,6 +29,7 @@ T = TypeVar('T')
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _SECONDS_BETWEEN_LINES = 10.0
 _LONGEST_MESSAGE = 2000
+_CLOSED_OUTPUT = 141  # 128 + SIGPIPE, as a shell reports it
 _PACKAGE = str(Path(__file__).parents[1])
 # MMEngine builds every part of a config in this function.
 _BUILDER = 'build_from_cfg'
@@ -56,9 +58,10 @@ class MissingExtraError(UserError, ImportError):
 def short_errors(debug: bool = False) -> Iterator[None]:
     """End a tool on an error or signal with one line; ``debug`` also prints the traceback.
 
-    Exit status: 2 after an error (or that of the error), 130 after Ctrl-C, 143 after SIGTERM; a
-    second signal ends the process at once. The log file of a run also gets the traceback. The
-    process group, if there is one, is left at the end: gloo may abort a process that exits with it.
+    Exit status: 2 after an error (or that of the error), 130 after Ctrl-C, 143 after SIGTERM, 141
+    if the reader of the output has ended (as in ``| head``); a second signal ends the process at
+    once. The log file of a run also gets the traceback. The process group, if there is one, is left
+    at the end: gloo may abort a process that exits with it.
     """
     for stream in (sys.stdout, sys.stderr):  # so that any text can be printed
         with suppress(AttributeError, ValueError):
@@ -67,11 +70,14 @@ def short_errors(debug: bool = False) -> Iterator[None]:
     try:
         with interrupted_by_signals(lambda number: os._exit(128 + number)) as received:
             yield
+            sys.stdout.flush()
     except KeyboardInterrupt:
         _end_stopped(received[0] if received else signal.SIGINT)
     except Exception as error:
         if received:  # libraries may raise errors of their own when they are interrupted
             _end_stopped(received[0])
+        if isinstance(error, BrokenPipeError) and _output_is_closed():
+            sys.exit(_CLOSED_OUTPUT)
         _end_with_error(error, debug=debug)
     finally:
         with suppress(KeyError, AttributeError):  # PyTorch is not, or not completely, imported
@@ -90,6 +96,21 @@ def _end_stopped(number: int) -> NoReturn:
     if is_rank_0():
         print('stopped', file=sys.stderr)
     sys.exit(128 + number)
+
+
+def _output_is_closed() -> bool:
+    """Return whether the reader of the output has ended; discard what is printed from then on."""
+    closed = [file for file in (1, 2) if _has_no_reader(file)]  # standard output and error
+    for file in closed:  # else the interpreter fails when it flushes them at exit
+        with open(os.devnull, 'w') as nowhere:
+            os.dup2(nowhere.fileno(), file)
+    return bool(closed)
+
+
+def _has_no_reader(file: int) -> bool:
+    poll = select.poll()
+    poll.register(file, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _end_with_error(error: Exception, *, debug: bool) -> NoReturn:

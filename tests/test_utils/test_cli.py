@@ -183,6 +183,24 @@ def test_a_second_signal_ends_a_blocked_tool() -> None:
         assert process.wait(5) == 130
 
 
+@pytest.mark.parametrize(
+    ('work', 'status', 'message'),
+    [
+        ("print('row\\n' * 100_000)", 141, ''),
+        ("print('a row that fits into the buffer')", 141, ''),
+        ("raise BrokenPipeError('of a decoder')", 2, 'error: of a decoder\n'),
+    ],
+)
+def test_output_that_nobody_reads_ends_a_tool(work: str, status: int, message: str) -> None:
+    """As in ``r2vos models | head -1``; pipes to other programs are another matter."""
+    with started('pass', during=f'import sys; sys.stdin.readline(); {work}') as process:
+        if status == 141:
+            process.stdout.close()
+        process.stdin.close()
+        assert process.stderr.read() == message
+        assert process.wait(5) == status
+
+
 def test_signals_of_workers_are_not_those_of_the_tool() -> None:
     code = (
         'import os, signal, time\nfrom r2vos_mm.utils.cli import short_errors\n'
@@ -202,7 +220,7 @@ def test_signals_of_workers_are_not_those_of_the_tool() -> None:
 def started(end: str, *, during: str = 'time.sleep(30)') -> subprocess.Popen:
     """Return a process that waits in the block of a tool, and does ``end`` when it leaves it."""
     command = [sys.executable, '-c', SLOW.format(end=end, during=during)]
-    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True)
+    process = subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True)
     assert process.stdout.readline() == 'ready\n'
     return process
 
