@@ -16,7 +16,7 @@ import numpy as np
 
 from r2vos_mm.evaluation.mask_files import GroundTruth, MaskFiles, VideoTask, open_masks
 from r2vos_mm.evaluation.metrics.metric_values import EvalSet
-from r2vos_mm.evaluation.metrics.pair_scores import PairScores
+from r2vos_mm.evaluation.metrics.pair_scores import PairScores, emptied
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.data_issues import DataFileError, shown
 from r2vos_mm.utils.expressions_file import normalise_text
@@ -239,40 +239,27 @@ def score_gated(
         ValueError: a pair has no consensus, or no video could be scored.
     """
     check_consensus(consensus, tasks)
-    reading = reading or Reading()
+    reading, given = reading or Reading(), Outcome()
+    scorer = partial(score_expressions, reading=reading)
+    for outcome in score_videos(scorer, tasks, masks, truth, processes=processes):
+        given.add(outcome)
+    given.sort()
+    scored = {pair.video for pair in given.pairs}
+    if not scored:
+        raise ValueError('no video could be scored')
     found = {pair_id: value >= gate_threshold for pair_id, value in consensus.items()}
-    before = _scores(tasks, masks, truth, reading, processes)
-    scored = {pair.video for pair in before.pairs}
     for task in tasks:
         if task.video in scored:
             size, threshold = truth.shape(task), reading.threshold
             write_gated(task, masks, size, folder, found=found, threshold=threshold)
-    if not scored:
-        raise ValueError('no video could be scored')
-    left = [task for task in tasks if task.video in scored]
-    after = _scores(left, MaskFiles(folder), truth, reading._replace(threshold=None), processes)
-    given = {pair.pair_id: pair for pair in before.pairs}
-    pairs = [_joined(pair, given[pair.pair_id], consensus[pair.pair_id]) for pair in after.pairs]
-    pairs.sort(key=lambda pair: pair.pair_id)
+    known = [replace(pair, consensus=consensus[pair.pair_id]) for pair in given.pairs]
+    pairs = [pair if found[pair.pair_id] else _rejected(pair) for pair in known]
     groups = GROUPS_OF_NEGATIVES if any(pair.is_negative for pair in pairs) else ()
-    return EvalSet(pairs, groups=('quality', *groups), gate_threshold=gate_threshold), before
+    return EvalSet(pairs, groups=('quality', *groups), gate_threshold=gate_threshold), given
 
 
-def _scores(
-    tasks: Sequence[VideoTask],
-    masks: MaskFiles,
-    truth: GroundTruth,
-    reading: Reading,
-    processes: int,
-) -> Outcome:
-    joined, scorer = Outcome(), partial(score_expressions, reading=reading)
-    for outcome in score_videos(scorer, tasks, masks, truth, processes=processes):
-        joined.add(outcome)
-    return joined
-
-
-def _joined(gated: PairScores, given: PairScores, consensus: float) -> PairScores:
-    """Return the scores after the gate, with those before it where it changed them."""
-    is_same = gated.areas == given.areas or not given.is_read
-    given = replace(given, consensus=consensus)
-    return replace(gated, consensus=consensus, before_gate=None if is_same else given)
+def _rejected(given: PairScores) -> PairScores:
+    """Return the scores with empty masks; those of a pair that was not read stay unknown."""
+    if not given.is_read or not given.area:
+        return given
+    return replace(emptied(given), before_gate=given)
