@@ -24,12 +24,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from r2vos_mm import __version__
 from r2vos_mm.apis.coco_results import extra_values, score_results
@@ -62,6 +62,7 @@ from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
 from r2vos_mm.evaluation.metrics.report import format_table, write_results
 from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
 from r2vos_mm.utils.cli import Progress, UsageError, add_part_option, check_outputs
+from r2vos_mm.utils.data_issues import Problem
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
@@ -72,14 +73,6 @@ FOLDER_SCORERS: dict[str, VideoScorer] = {
     'davis_semi': score_semi_supervised,
 }
 NUM_SHOWN = 20
-
-
-class Unusable(NamedTuple):
-    """Predictions that were not read, videos without usable annotation, and other problems."""
-
-    unread: list
-    unscored: list
-    problems: list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,29 +142,19 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def evaluate(args: argparse.Namespace) -> Unusable:
+def evaluate(args: argparse.Namespace) -> Outcome:
     """Score one method, list problems, print and write the metrics."""
     if len(args.paths) != 2:
         raise UsageError('PRED and GT are required')
     if args.part and not args.json:
         raise UsageError('--part needs --json FILE, which --merge reads')
     outcome, extra = score_masks(*args.paths, args)
-    report(outcome, args)
     settings = settings_of(args)
-    if not args.part and not outcome.pairs and not outcome.objects:
-        raise UsageError('no video could be scored')
-    eval_set = eval_set_of(outcome, settings)
-    values = shown_values(eval_set, settings)
-    # The mAP of the predicted mask alone is not of interest if all masks of a sample are available.
-    values = [entry for entry in values if not (extra and entry.key == 'mAP_top1')] + extra
-    print(format_table(eval_set, values))
-    for entry in extra:
-        print(f'  {entry.key:20}{entry.value:>8.2f}')
     part = args.part and part_content(args.part, outcome.videos, settings, outcome)
-    write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH, part=part)
+    show(outcome, settings, args, extra=extra, part=part)
     if args.csv:
         partial_csv(args).unlink(missing_ok=True)
-    return Unusable(outcome.unread, outcome.unscored, outcome.problems)
+    return outcome
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -182,22 +165,45 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return settings | dict(gate_threshold=0.5, bound_th=BOUND_TH, of_masks=True)
 
 
-def merge(args: argparse.Namespace) -> Unusable:
+def merge(args: argparse.Namespace) -> Outcome:
     """Merge the scores of parts; print and write what one scoring of the whole would."""
     if args.paths or args.part:
         raise UsageError('--merge takes reports only, without PRED, GT and --part')
     merged = merge_parts(args.merge)
-    outcome, settings = merged.outcome, merged.settings
-    args.missing_is_empty = settings.get('missing_is_empty', False)
+    args.missing_is_empty = merged.settings.get('missing_is_empty', False)
+    show(merged.outcome, merged.settings, args)
+    return merged.outcome
+
+
+def show(
+    outcome: Outcome,
+    settings: Mapping[str, Any],
+    args: argparse.Namespace,
+    *,
+    extra: Sequence[MetricValue] = (),
+    part: Mapping[str, Any] | None = None,
+) -> None:
+    """List problems, and print and write the metrics; ``extra`` are those of COCO results.
+
+    Raises:
+        UsageError: nothing could be scored, unless it is a part of something.
+    """
     report(outcome, args)
+    if not part and not outcome.pairs and not outcome.objects:
+        raise UsageError('no video could be scored')
     eval_set = eval_set_of(outcome, settings)
-    values = shown_values(eval_set, settings)
+    values = metric_values(eval_set)
+    if settings['of_masks']:  # which have no gate
+        values = [entry for entry in values if not entry.key.startswith('ungated/')]
+    # The mAP of the predicted mask alone is not of interest if all masks of a sample are available.
+    values = [entry for entry in values if not (extra and entry.key == 'mAP_top1')] + [*extra]
     print(format_table(eval_set, values))
-    write_results(eval_set, values, args.csv, args.json, bound_th=settings['bound_th'])
-    return Unusable(outcome.unread, outcome.unscored, outcome.problems)
+    for entry in extra:
+        print(f'  {entry.key:20}{entry.value:>8.2f}')
+    write_results(eval_set, values, args.csv, args.json, bound_th=settings['bound_th'], part=part)
 
 
-def compare(args: argparse.Namespace) -> Unusable:
+def compare(args: argparse.Namespace) -> Outcome:
     """Print two methods side by side, each a CSV of scores or, if GT is given, predictions."""
     if args.part:
         raise UsageError('--compare takes no --part: merge the parts of each method first')
@@ -206,7 +212,7 @@ def compare(args: argparse.Namespace) -> Unusable:
     if args.compare[0].resolve() == args.compare[1].resolve():
         print('A and B are the same path')
     sides: list[list[PairScores]] = []
-    unread, unscored, problems = [], [], []
+    both = Outcome()
     for path in args.compare:
         outcome = Outcome()
         if args.paths:
@@ -215,13 +221,14 @@ def compare(args: argparse.Namespace) -> Unusable:
         else:
             outcome.pairs = read_pairs(path)
         sides.append(outcome.pairs)
-        unread += [pair for pair in outcome.pairs if not pair.is_read]
-        unscored += outcome.unscored
-        problems += outcome.problems
+        unread = [pair.pair_id for pair in outcome.pairs if not pair.is_read]
+        both.unread += [Problem(pair_id, 'not read', 'not compared') for pair_id in unread]
+        both.unscored += outcome.unscored
+        both.problems += outcome.problems
     differences = compare_scores(*sides)
     print('all frames of a pair, mean over pairs; bootstrap over videos')
     print(format_comparison(differences, tuple(path.stem or str(path) for path in args.compare)))
-    return Unusable(unread, unscored, problems)
+    return both
 
 
 def score_masks(
@@ -327,14 +334,6 @@ def kept(outcomes: Iterator[Outcome], spool: ScoringSpool) -> Iterator[Outcome]:
 def partial_csv(args: argparse.Namespace) -> Path | None:
     """Return the CSV for the scores of finished videos, None for comparisons."""
     return args.csv.with_suffix('.partial.csv') if args.csv and not args.compare else None
-
-
-def shown_values(eval_set: EvalSet, settings: Mapping[str, Any]) -> list[MetricValue]:
-    """Return the values to show; mask files have no gate."""
-    values = metric_values(eval_set)
-    if not settings['of_masks']:
-        return values
-    return [entry for entry in values if not entry.key.startswith('ungated/')]
 
 
 def eval_set_of(outcome: Outcome, settings: Mapping[str, Any]) -> EvalSet:
