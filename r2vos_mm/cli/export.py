@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.build_model import build_model
 from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
@@ -23,6 +22,8 @@ from r2vos_mm.utils.cli import (
     existing_file,
     positive,
 )
+
+from .model_options import build_model
 
 if TYPE_CHECKING:  # heavy imports come after the arguments are parsed
     from r2vos_mm.apis.model_export import Comparison

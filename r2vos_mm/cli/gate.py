@@ -26,7 +26,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.build_model import add_device_options
 from r2vos_mm.utils.cli import (
     Progress,
     UsageError,
@@ -34,6 +33,8 @@ from r2vos_mm.utils.cli import (
     check_outputs,
     probability,
 )
+
+from .model_options import add_device_options, build_model
 
 if TYPE_CHECKING:
     from r2vos_mm.apis.scoring import Outcome
@@ -146,7 +147,6 @@ def verdicts(args: argparse.Namespace, tasks: list) -> tuple[dict[str, float], f
         threshold = args.gate_threshold
         consensus = csv_consensus(args.consensus)
         return consensus, DEFAULT_THRESHOLD if threshold is None else threshold
-    from r2vos_mm.apis.build_model import build_model
 
     if args.gate_threshold is not None:
         args.cfg_options.append(f'model.test_cfg.gate_threshold={args.gate_threshold}')

@@ -1,12 +1,13 @@
-"""Parse the options that choose a model, for commands that segment videos."""
+"""Parse the options that choose a model, for commands that run it on videos, and build it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.build_model import add_device_options, holds_weights
 from r2vos_mm.engine.model_index import (
+    CHECKPOINT_SUFFIXES,
     DEFAULT_MODEL,
     SHAPES_MODEL,
     config_file,
@@ -14,7 +15,18 @@ from r2vos_mm.engine.model_index import (
     is_of_refshapes,
     shipped_weights,
 )
-from r2vos_mm.utils.cli import UsageError, existing_file, probability
+from r2vos_mm.utils.cli import (
+    UsageError,
+    add_cfg_options,
+    cfg_options,
+    existing_file,
+    parser_of,
+    probability,
+)
+from r2vos_mm.utils.precision import PRECISIONS
+
+if TYPE_CHECKING:
+    from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +62,35 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help='frames per forward pass; fewer need less memory',
     )
     add_device_options(parser)
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device`` and ``--precision``."""
+    parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:1 (default: %(default)s)')
+    parser.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        default='auto',
+        help='auto: bfloat16 where the config has mixed precision and the device computes it '
+        'natively (default: %(default)s)',
+    )
+
+
+def model_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of config, checkpoint, number of videos, device, output and overrides."""
+    parser = parser_of(description)
+    parser.add_argument('config', help='config file, or name of a listed model')
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument(
+        '--num-videos',
+        type=int,
+        default=20,
+        help='videos, spread over the test set (default: %(default)s)',
+    )
+    add_device_options(parser)
+    parser.add_argument('--out', type=Path, help='JSON file for the results')
+    add_cfg_options(parser)
+    return parser
 
 
 def choose_model(args: argparse.Namespace, video: str | None = None) -> str | None:
@@ -88,3 +129,28 @@ def _note(config: Path, video: str | None) -> str | None:
             fits = model is SHAPES_MODEL and video is not None and is_of_refshapes(video)
             return None if fits else model.note
     return None
+
+
+def build_model(args: argparse.Namespace) -> ReferringVideoSegmentor:
+    """Return the model that the arguments of :func:`model_parser` name, ready to test.
+
+    Raises:
+        UsageError: fewer than one video, or a file is missing.
+        CheckpointReadError, CheckpointMismatchError: the checkpoint does not fit the config.
+    """
+    if getattr(args, 'num_videos', 1) < 1:
+        raise UsageError('--num-videos is at least 1')
+    if not holds_weights(args.config):
+        config_file(args.config)
+        existing_file(args.checkpoint, what='Checkpoint')
+
+    from r2vos_mm.apis.model_loading import init_model, resolve_model
+
+    source = resolve_model(args.config, args.checkpoint)
+    options = cfg_options(args.cfg_options)
+    return init_model(source.config, source.weights, device=args.device, cfg_options=options)
+
+
+def holds_weights(model: str | Path) -> bool:
+    """Return whether a model is named by a checkpoint or by a folder of ``save_pretrained``."""
+    return Path(model).is_dir() or Path(model).suffix in CHECKPOINT_SUFFIXES

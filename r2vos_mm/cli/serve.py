@@ -12,11 +12,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from r2vos_mm.apis.build_model import build_model
 from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.utils.cli import add_cfg_options, positive
 
-from .model_options import add_model_options, add_run_options, choose_model
+from .model_options import add_model_options, add_run_options, build_model, choose_model
 
 _MB = 2**20
 

@@ -20,10 +20,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.build_model import build_model
 from r2vos_mm.utils.cli import add_cfg_options, check_writable, messages_on_stderr
 
-from .model_options import add_model_options, add_run_options, choose_model
+from .model_options import add_model_options, add_run_options, build_model, choose_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2vos_mm.apis.build_model import add_device_options
+from r2vos_mm.cli.model_options import add_device_options
 from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,

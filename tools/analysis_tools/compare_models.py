@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.build_model import add_device_options
+from r2vos_mm.cli.model_options import add_device_options
 from r2vos_mm.utils.cli import UsageError, check_writable, parser_of, progress, short_errors
 
 if TYPE_CHECKING:

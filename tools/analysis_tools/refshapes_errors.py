@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2vos_mm.apis.build_model import build_model, model_parser
+from r2vos_mm.cli.model_options import build_model, model_parser
 from r2vos_mm.utils.cli import UsageError, check_outputs, progress, short_errors
 from r2vos_mm.utils.files import read_json, write_json
 

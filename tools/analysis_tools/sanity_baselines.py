@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2vos_mm.apis.build_model import build_model, model_parser
+from r2vos_mm.cli.model_options import build_model, model_parser
 from r2vos_mm.utils.cli import UsageError, check_outputs, positive, progress, short_errors
 from r2vos_mm.utils.files import atomic_path, write_json
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from r2vos_mm.apis.build_model import build_model, model_parser
+from r2vos_mm.cli.model_options import build_model, model_parser
 from r2vos_mm.utils.cli import UsageError, cfg_options
 
 
