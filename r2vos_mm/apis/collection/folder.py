@@ -73,8 +73,8 @@ class CollectionFolder:
             time.sleep(0 if path.is_file() else _WAIT_SECONDS)
         self.load(settings)
 
-    def load(self, settings: dict[str, Any] | None = None) -> None:
-        """Read the tasks; compare settings if they are given.
+    def load(self, settings: dict[str, Any] | None = None) -> set[str]:
+        """Read the tasks and return the names of units that are done; compare settings if given.
 
         Raises:
             UsageError: see :meth:`begin`.
@@ -85,6 +85,7 @@ class CollectionFolder:
         self.tasks = [Task(*task) for task in spans]
         done = self.done()
         self._open = deque(unit for unit in units_of(self.tasks) if not _is_among(unit, done))
+        return done
 
     def is_begun(self) -> bool:
         """Return whether settings and tasks are written."""
@@ -184,7 +185,7 @@ class CollectionFolder:
 
     def finish(self) -> dict[str, Any]:
         """Write ``failures.jsonl`` and ``summary.json`` of what is done; return the summary."""
-        done = self.done()
+        done = self.load()
         shards = [self._rows(task.shard) for task in self.tasks if Unit(task).name in done]
         contents = [read_json(path.with_suffix('.json')) for path in shards]
         summary = _summary([content['counts'] for content in contents], self.jobs)

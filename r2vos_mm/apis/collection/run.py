@@ -145,19 +145,18 @@ class CollectionProgress(Progress):
 
 
 def _run(run: CollectionRun, engine: str, processes: int, *, show_progress: bool) -> dict[str, Any]:
-    folder = run.folder()
+    folder, is_first = run.folder(), _rank(engine) == 0
     try:
-        if engine == 'ray':
-            from .ray_data import run_on_ray
+        with _shown(folder, show_progress and is_first and engine != 'ray'):
+            if engine == 'ray':
+                from .ray_data import run_on_ray
 
-            run_on_ray(run, folder, actors=processes, show_progress=show_progress)
-        elif engine == 'local' and processes > 1:
-            _Processes(run, folder, processes, show_progress=show_progress).work()
-        else:
-            rank = _rank(engine)
-            folder = _run_here(run, show_progress=show_progress and rank == 0)
+                run_on_ray(run, folder, actors=processes, show_progress=show_progress)
+            elif engine == 'local' and processes > 1:
+                _Processes(run, folder, processes).work()
+            else:
+                run.worker().run()
     except TooManyFailuresError:
-        folder.load()
         folder.finish()
         raise
     return folder.finish()
@@ -165,19 +164,12 @@ def _run(run: CollectionRun, engine: str, processes: int, *, show_progress: bool
 
 def _rank(engine: str) -> int:
     """Return the number of this process among those of the launcher."""
-    if engine == 'local':
+    if engine not in _RANKS:
         return 0
     name, launcher = _RANKS[engine]
     if name not in os.environ:
         raise UsageError(f'engine {engine} needs {name} in the environment: start it by {launcher}')
     return int(os.environ[name])
-
-
-def _run_here(run: CollectionRun, *, show_progress: bool) -> CollectionFolder:
-    worker = run.worker()
-    with _shown(worker.folder, show_progress):
-        worker.run()
-    return worker.folder
 
 
 @contextmanager
@@ -186,12 +178,19 @@ def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
     if not active:
         yield
         return
-    progress, stop, seldom = CollectionProgress(folder), threading.Event(), Seldom()
+    is_new, stop = not folder.is_begun(), threading.Event()
+    if not is_new:
+        folder.load()  # raises here, not in the thread, what is wrong with it
 
     def watch() -> None:
-        while not stop.wait(_LOOK_SECONDS):
-            if seldom.is_due():
+        progress, seldom, is_last = None, Seldom(), False
+        while not is_last:
+            is_last = stop.wait(_LOOK_SECONDS)
+            if folder.is_begun() and (is_last or seldom.is_due()):
                 with seldom.look():
+                    if progress is None:
+                        folder.load()
+                        progress = CollectionProgress(folder, is_new=is_new)
                     progress.look()
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -201,7 +200,6 @@ def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        progress.look()
 
 
 class _Processes:
@@ -211,16 +209,12 @@ class _Processes:
         run: what each of them is given.
         folder: its folder.
         count: number of processes.
-        show_progress: whether to show the progress of all of them.
     """
 
-    def __init__(
-        self, run: CollectionRun, folder: CollectionFolder, count: int, *, show_progress: bool
-    ) -> None:
-        self.run, self.folder, self.count, self.show_progress = run, folder, count, show_progress
+    def __init__(self, run: CollectionRun, folder: CollectionFolder, count: int) -> None:
+        self.run, self.folder, self.count = run, folder, count
         self._context = multiprocessing.get_context('spawn')
         self._errors = self._context.SimpleQueue()
-        self._is_new, self._progress = not folder.is_begun(), None
         self._num_done = self._deaths = 0
         self._seldom = Seldom()
 
@@ -230,23 +224,20 @@ class _Processes:
         Raises:
             UserError: what a worker raised, or workers die without finishing anything.
         """
-        self._look()
         workers = [self._start(number) for number in range(self.count)]
         is_done = False
         try:
             while any(worker.is_alive() for worker in workers) or not is_done:
                 time.sleep(_LOOK_SECONDS)
                 if self._seldom.is_due() or self._deaths > _MAX_DEATHS:
-                    self._look()
+                    self._forgive_deaths()
                 self._raise_errors()
                 is_done |= any(worker.exitcode == 0 for worker in workers)
                 for number, worker in enumerate(workers):
                     if worker.exitcode and not is_done:
                         self._deaths, workers[number] = self._deaths + 1, self._start(number)
-            self._look()
         finally:
             self._stop(workers)
-        self.folder.load()
 
     def _start(self, number: int) -> Any:
         arguments = (self.run, number, self.count, self._errors, os.getpid())
@@ -254,18 +245,11 @@ class _Processes:
         process.start()
         return process
 
-    def _look(self) -> None:
-        """Look at what is done, and show it."""
-        if not self.folder.is_begun():
-            return
+    def _forgive_deaths(self) -> None:
+        """Count deaths anew when more is done than at the last look."""
         with self._seldom.look():
             if (now := len(self.folder.done())) > self._num_done:
                 self._num_done, self._deaths = now, 0
-            if self._progress is None and self.show_progress:
-                self.folder.load()
-                self._progress = CollectionProgress(self.folder, is_new=self._is_new)
-            if self._progress is not None:
-                self._progress.look()
 
     def _raise_errors(self) -> None:
         if not self._errors.empty():
