@@ -18,7 +18,7 @@ from r2vos_mm.datasets import normalise_text
 from r2vos_mm.datasets.io.frames import FrameSource
 from r2vos_mm.datasets.io.sources import FrameInput, open_frames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.models.utils import split_windows
+from r2vos_mm.models.utils import WindowFeatures, split_windows
 from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
@@ -115,10 +115,8 @@ def segment_video(
     source = opened_source(frames)
     size = next(iter(source)).shape[:2]
     clock.end('decode')
-    length = checked_length(model, frames_per_pass)
-    cuts = split_windows(len(source), length, full=cut_as_stream)
-    windows = model_windows(model, source, cuts, on_progress=on_progress, clock=clock)
-    features = (model.extract_window(x, frames_per_pass=length) for x in windows)
+    options = dict(cut_as_stream=cut_as_stream, on_progress=on_progress, clock=clock)
+    features = features_of(model, source, checked_length(model, frames_per_pass), **options)
     with autocast(model, precision), model.collect(features, texts) as video:
         result = result_of(video, source, texts, size, compress=compress)
     clock.end('postprocess')  # masks are read after the last window
@@ -237,49 +235,53 @@ def _type_name(step: Mapping) -> str:
     return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
 
 
-def model_windows(
+def features_of(
     model: ReferringVideoSegmentor,
     source: FrameSource,
-    cuts: Sequence[slice],
+    frames_per_pass: int,
     *,
+    cut_as_stream: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     clock: StageClock | None = None,
-) -> Iterator[Tensor]:
-    """Yield windows (T_i, 3, H, W) of the frames in each cut, normalised, on the model's device.
+) -> Iterator[WindowFeatures]:
+    """Yield what a model computes of each window of a video without the text.
 
-    ``on_progress`` is called with (frames done, T) after each window, ``clock`` measures stages.
+    ``clock`` measures stages, other arguments are those of :func:`segment_video`.
     """
-    clock = clock or StageClock()
-    frames, to_input = iter(source), ModelInput(model)
+    clock, frames = clock or StageClock(), iter(source)
+    reader = WindowReader(model, frames_per_pass)
     clock.end('model')  # the expressions
-    for part in cuts:
+    for part in split_windows(len(source), frames_per_pass, full=cut_as_stream):
         images = []
         for _ in range(part.start, part.stop):
             frame = next(frames)
             clock.end('decode')
-            images.append(to_input.resize(frame))
+            images.append(reader.resize(frame))
             clock.end('preprocess')
-        window = to_input.stack(images)
-        clock.end('preprocess')
-        yield window
+        yield reader.features(images)
         clock.end('model')
         if on_progress is not None:
             on_progress(part.stop, len(source))
 
 
-class ModelInput:
-    """Turn frames into the input of a model.
+class WindowReader:
+    """Compute what a model does of windows of frames without the text.
+
+    Attributes:
+        resize: transforms one frame, see :class:`FrameTransform`.
 
     Raises:
         ValueError: see :class:`FrameTransform`.
     """
 
-    def __init__(self, model: ReferringVideoSegmentor) -> None:
-        self.model, self.resize = model, FrameTransform(model.cfg)
+    def __init__(self, model: ReferringVideoSegmentor, frames_per_pass: int) -> None:
+        self.model, self.frames_per_pass = model, frames_per_pass
+        self.resize = FrameTransform(model.cfg)
 
-    def stack(self, images: Sequence[Tensor]) -> Tensor:
-        """Return a window (T, 3, H, W), normalised and on the model's device, of resized images."""
+    def features(self, images: Sequence[Tensor]) -> WindowFeatures:
+        """Return the features of a window of resized images, T times (3, H, W) uint8."""
         clip = torch.stack(list(images))
         height, width = clip.shape[-2:]
         batch = self.model.data_preprocessor(dict(inputs=[clip]), False)
-        return batch['inputs'][0][..., :height, :width]
+        window = batch['inputs'][0][..., :height, :width]
+        return self.model.extract_window(window, frames_per_pass=self.frames_per_pass)

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from r2vos_mm.datasets.io.frames import FrameSource
 from r2vos_mm.datasets.io.sources import FrameInput
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.models.utils import TensorSpool, WindowFeatures, split_windows
+from r2vos_mm.models.utils import TensorSpool
 from r2vos_mm.utils.logging import quiet
 
-from .inference import autocast, checked_length, checked_texts, model_windows, opened_source
+from .inference import autocast, checked_length, checked_texts, features_of, opened_source
 from .result_reading import result_of
 from .results import VideoSegmentation
 
 MEMORY = 1024.0  # megabytes
 
 
+@dataclass(eq=False)
 class OpenedVideo:
     """A video whose features are computed once; made by :func:`open_video`.
 
     Attributes:
+        model: what computed the features.
         source: its frames.
         size: (H0, W0).
+        features: one entry per window, on the CPU.
+        compress, precision: see :func:`segment_video`.
     """
 
-    def __init__(
-        self,
-        model: ReferringVideoSegmentor,
-        source: FrameSource,
-        *,
-        compress: bool,
-        precision: str,
-        memory: float,
-    ) -> None:
-        self.model, self.source = model, source
-        self.compress, self.precision = compress, precision
-        self.size = next(iter(source)).shape[:2]
-        self._features = TensorSpool(memory * 1e6)
+    model: ReferringVideoSegmentor
+    source: FrameSource
+    size: tuple[int, int]
+    features: TensorSpool
+    compress: bool
+    precision: str
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -50,22 +48,6 @@ class OpenedVideo:
         self.close()
 
     @quiet()
-    def read(
-        self,
-        frames_per_pass: int,
-        *,
-        cut_as_stream: bool = False,
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Compute the features of all windows."""
-        cuts = split_windows(len(self.source), frames_per_pass, full=cut_as_stream)
-        windows = model_windows(self.model, self.source, cuts, on_progress=on_progress)
-        with autocast(self.model, self.precision):
-            for window in windows:
-                features = self.model.extract_window(window, frames_per_pass=frames_per_pass)
-                self._features.append(features._replace(clips=features.clips.to('cpu')))
-
-    @quiet()
     def ask(self, texts: str | Sequence[str]) -> VideoSegmentation:
         """Segment the objects that one or P expressions name, as :func:`segment_video` does.
 
@@ -73,22 +55,19 @@ class OpenedVideo:
             ValueError: no expression or an empty one, or the video was closed.
         """
         texts = checked_texts(texts)
-        if not len(self._features):
+        if not len(self.features):
             raise ValueError(f'{self.source.title} was closed: open the video again')
-        windows = self._windows()
+        device = next(self.model.parameters()).device
+        windows = (window._replace(clips=window.clips.to(device)) for window in self.features)
         with autocast(self.model, self.precision), self.model.collect(windows, texts) as video:
             return result_of(video, self.source, texts, self.size, compress=self.compress)
 
     def close(self) -> None:
         """Drop the features, and their temporary file if there is one."""
-        self._features.close()
-
-    def _windows(self) -> Iterator[WindowFeatures]:
-        device = next(self.model.parameters()).device
-        for window in self._features:
-            yield window._replace(clips=window.clips.to(device))
+        self.features.close()
 
 
+@quiet()
 def open_video(
     model: ReferringVideoSegmentor,
     frames: FrameInput,
@@ -117,13 +96,14 @@ def open_video(
         FileNotFoundError, DataFileError, ValueError: see :func:`segment_video`.
         DiskFullError: there is no space left for the temporary file.
     """
-    length = checked_length(model, frames_per_pass)
-    settings = dict(compress=compress, precision=precision, memory=memory)
-    video = OpenedVideo(model, opened_source(frames), **settings)
+    length, source = checked_length(model, frames_per_pass), opened_source(frames)
+    size, features = next(iter(source)).shape[:2], TensorSpool(memory * 1e6)
     options = dict(cut_as_stream=cut_as_stream, on_progress=on_progress)
     try:
-        video.read(length, **options)
+        with autocast(model, precision):
+            for window in features_of(model, source, length, **options):
+                features.append(window._replace(clips=window.clips.to('cpu')))
     except BaseException:
-        video.close()
+        features.close()
         raise
-    return video
+    return OpenedVideo(model, source, size, features, compress, precision)

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from r2vos_mm.datasets.io.frames import ArrayFrames, FrameSource, FrameStream
 from r2vos_mm.datasets.io.sources import FrameInput, open_stream
 from r2vos_mm.datasets.io.streams import IteratorFrames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.models.utils import Evidence, VideoPredictions, read_window
+from r2vos_mm.models.utils import Evidence, read_window
 from r2vos_mm.utils.logging import quiet, warn
 
 from .inference import (
-    ModelInput,
     StageClock,
+    WindowReader,
     autocast,
     checked_length,
     checked_texts,
@@ -152,19 +151,19 @@ class _Stream:
         compress: bool,
         precision: str,
     ) -> None:
-        self.model, self.texts, self.frames_per_pass = model, texts, frames_per_pass
+        self.model, self.texts = model, texts
         self.config, self.precision, self.compress = model.test_cfg, precision, compress
         self.threshold = self.config.gate_threshold if threshold is None else threshold
-        self.to_input = ModelInput(model)
+        self.reader = WindowReader(model, frames_per_pass)
         self.text = self.evidence = None
         self._windows: deque[tuple[Range, np.ndarray]] = deque(maxlen=_WINDOWS_KEPT)
 
     def parts(self, source: FrameStream, *, latest_only: bool) -> Iterator[StreamPart]:
         """Yield the parts of a source."""
         if isinstance(source, (ArrayFrames, IteratorFrames)) and not latest_only:
-            windows = WindowsOnDemand(source, self.frames_per_pass)
+            windows = WindowsOnDemand(source, self.reader.frames_per_pass)
         else:
-            windows = WindowsAhead(source, self.frames_per_pass, latest_only=latest_only)
+            windows = WindowsAhead(source, self.reader.frames_per_pass, latest_only=latest_only)
         with windows:
             clock = StageClock()
             for window in windows:
@@ -183,15 +182,18 @@ class _Stream:
         """Segment the next window and take it into account."""
         numbers, frames = zip(*window, strict=True)
         shape = (len(self.texts), *np.shape(frames)[:3])
-        clip = self.to_input.stack([self.to_input.resize(frame) for frame in frames])
+        images = [self.reader.resize(frame) for frame in frames]
         clock.end('preprocess')
         with autocast(self.model, self.precision):
-            predictions = self._predict(clip)
+            if self.text is None:
+                self.text = self.model.encode_text(self.texts)
+            features = self.reader.features(images)
+            predictions = self.model.predict_features(features, self.text)
             alone = Evidence.of(predictions)
             self.evidence = alone if self.evidence is None else self.evidence + alone
             clock.end('model')
             best = self.evidence.best_queries()
-            options = dict(config=self.config, input_size=tuple(clip.shape[-2:]))
+            options = dict(config=self.config, input_size=features.input_size)
             read = read_window(predictions, best, shape[2:], **options)
             masks, pairs = read_masks(read, shape, compress=self.compress)
         verdicts = self._verdicts(alone, (numbers[0], numbers[-1] + 1))
@@ -211,13 +213,6 @@ class _Stream:
             windows_seen=self.evidence.num_windows,
             **verdicts,
         )
-
-    def _predict(self, clip: Tensor) -> VideoPredictions:
-        """Predict all expressions for a window (T, 3, H, W)."""
-        if self.text is None:
-            self.text = self.model.encode_text(self.texts)
-        features = self.model.extract_window(clip, frames_per_pass=self.frames_per_pass)
-        return self.model.predict_features(features, self.text)
 
     def _verdicts(self, alone: Evidence, span: Range) -> dict[str, Any]:
         """Return what a part tells of the verdict so far and of its window alone."""

@@ -21,7 +21,7 @@ from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.logging import quiet
 
 from ..inference import (
-    ModelInput,
+    WindowReader,
     autocast,
     checked_length,
     checked_texts,
@@ -141,10 +141,9 @@ class VideoLabeller:
         ]
 
     def _features(self, windows: WindowsAhead) -> Iterator[WindowFeatures]:
-        to_input = ModelInput(self.model)
+        reader = WindowReader(self.model, self.frames_per_pass)
         for window in windows:
-            clip = to_input.stack([to_input.resize(frame) for _, frame in window])
-            yield self.model.extract_window(clip, frames_per_pass=self.frames_per_pass)
+            yield reader.features([reader.resize(frame) for _, frame in window])
 
     def _part(
         self,
