@@ -190,6 +190,12 @@ def autocast(
     return chosen.autocast(device)
 
 
+def test_pipeline(cfg: Config) -> list[Mapping] | None:
+    """Return the transforms of a config's test data set, or else its ``test_pipeline``."""
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    return dataset.get('pipeline') or cfg.get('test_pipeline')
+
+
 class FrameTransform:
     """Apply what the config's test pipeline does to the image of each frame, commonly a resize.
 
@@ -201,8 +207,7 @@ class FrameTransform:
     """
 
     def __init__(self, cfg: Config) -> None:
-        dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-        pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
+        pipeline = test_pipeline(cfg)
         if not pipeline:
             raise ValueError(
                 f'config {cfg.filename} has neither test_dataloader.dataset.pipeline '

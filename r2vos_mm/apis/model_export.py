@@ -59,40 +59,18 @@ class WindowNetwork(nn.Module):
         self.model, self.text = model.eval(), text
 
     def forward(
-        self, frames: Tensor, num_frames: Tensor, text: dict[str, Tensor]
+        self, frames: Tensor, num_frames: Tensor | None, text: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """Predict P expressions for a window.
 
         Args:
             frames: (T, 3, H, W) uint8 RGB, of the size that the test pipeline gives.
             num_frames: () int64, frames of the window before those that fill it up to T, whose
-                predictions have no meaning.
+                predictions have no meaning; None if all are of the window.
             text: ``input_ids`` and ``attention_mask`` (P, L) int64; or ``words`` (P, L, C),
                 ``sentence`` (P, C), ``padding`` (P, L) bool and, for models with word maps,
                 ``class_weights`` (P, K).
         """
-        return self._predict(frames, num_frames, text)
-
-    def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the outputs, computed from the window's own frames only."""
-        frames, num_frames, text = _split(inputs)
-        return self._predict(frames[: int(num_frames)], None, text)
-
-    def inputs(self, frames: Tensor, num_frames: int, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Return frames, their number and P expressions by the names of exported inputs."""
-        window = dict(frames=frames, num_frames=torch.tensor(num_frames))
-        if self.text == 'tokens':
-            tokens = self.model.text_encoder.tokenize(list(texts))
-            return window | {name: tokens[name] for name in ('input_ids', 'attention_mask')}
-        with torch.no_grad():
-            text = self.model.encode_text(list(texts))
-        names = ('words', 'sentence', 'padding', 'class_weights')
-        text = {name: getattr(text, name) for name in names}
-        return window | {name: value.detach() for name, value in text.items() if value is not None}
-
-    def _predict(
-        self, frames: Tensor, num_frames: Tensor | None, text: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
         model, processor = self.model, self.model.data_preprocessor
         if self.text == 'tokens':
             features = model.text_encoder.encode_tokens(dict(text))
@@ -108,6 +86,23 @@ class WindowNetwork(nn.Module):
         elif cycle is not None:
             outputs['misalignment_logit'] = cycle.misalignment_logit
         return {name: value for name, value in outputs.items() if value is not None}
+
+    def reference(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the outputs, computed from the window's own frames only."""
+        frames, num_frames, text = _split(inputs)
+        return self(frames[: int(num_frames)], None, text)
+
+    def inputs(self, frames: Tensor, num_frames: int, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Return frames, their number and P expressions by the names of exported inputs."""
+        window = dict(frames=frames, num_frames=torch.tensor(num_frames))
+        if self.text == 'tokens':
+            tokens = self.model.text_encoder.tokenize(list(texts))
+            return window | {name: tokens[name] for name in ('input_ids', 'attention_mask')}
+        with torch.no_grad():
+            text = self.model.encode_text(list(texts))
+        names = ('words', 'sentence', 'padding', 'class_weights')
+        text = {name: getattr(text, name) for name in names}
+        return window | {name: value.detach() for name, value in text.items() if value is not None}
 
 
 class Example(NamedTuple):

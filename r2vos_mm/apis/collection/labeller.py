@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice, pairwise
@@ -26,6 +27,7 @@ from ..inference import (
     checked_length,
     checked_texts,
     model_precision,
+    test_pipeline,
 )
 from ..mask_records import mask_records
 from ..model_loading import init_model, resolve_model
@@ -212,36 +214,23 @@ def weights_digest(model: torch.nn.Module) -> str:
 
 def _plain(config: Config) -> dict[str, Any]:
     """Return what results depend on in a config: the model, and the transforms of frames."""
-    content = config.to_dict()
-    dataset = (content.get('test_dataloader') or {}).get('dataset') or {}
-    pipeline = dataset.get('pipeline') or content.get('test_pipeline')
-    return dict(model=_texts(content.get('model', {})), pipeline=_texts(pipeline))
-
-
-def _texts(value: Any) -> Any:
-    """Return a value that JSON has a form for."""
-    if isinstance(value, dict):
-        return {str(key): _texts(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_texts(item) for item in value]
-    value = getattr(value, '__name__', value)
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _as_json(window: Evidence) -> dict[str, Any]:
-    words = None if window.words is None else window.words.tolist()
-    return dict(
-        num_frames=window.num_frames,
-        num_windows=window.num_windows,
-        scores=window.scores.tolist(),
-        logits=window.logits.tolist(),
-        words=words,
+    used = dict(model=config.get('model', {}), pipeline=test_pipeline(config))
+    return json.loads(
+        json.dumps(used, default=lambda value: getattr(value, '__name__', str(value)))
     )
 
 
-def _evidence(content: dict[str, Any]) -> Evidence:
-    sums = {
-        name: None if content[name] is None else torch.tensor(content[name], dtype=torch.float64)
-        for name in ('scores', 'logits', 'words')
+def _as_json(window: Evidence) -> dict[str, Any]:
+    return {
+        name: value.tolist() if isinstance(value, torch.Tensor) else value
+        for name, value in vars(window).items()
     }
-    return Evidence(content['num_frames'], content['num_windows'], **sums)
+
+
+def _evidence(content: dict[str, Any]) -> Evidence:
+    return Evidence(
+        **{
+            name: torch.tensor(value, dtype=torch.float64) if isinstance(value, list) else value
+            for name, value in content.items()
+        }
+    )
