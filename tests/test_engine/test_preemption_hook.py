@@ -126,6 +126,26 @@ def test_signals_and_status_are_settings(
     assert 'Stopped by SIGUSR1 after iteration 2 of 12' in log
 
 
+@pytest.mark.parametrize('stage', ['before_train', 'before_train_iter', 'before_val_iter'])
+def test_the_handler_is_restored_after_an_error(
+    make_runner: Callable[..., Runner], stage: str
+) -> None:
+    """Hooks with a stage at the end of a run are not called then."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        noted.append(signal.getsignal(signal.SIGTERM))
+        raise ArithmeticError
+
+    runner, noted, hook = make_runner(), [], Hook()
+    setattr(hook, stage, fail)
+    runner.register_hook(hook, 'LOWEST')
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ArithmeticError):
+        runner.train()
+    assert noted != [before]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [

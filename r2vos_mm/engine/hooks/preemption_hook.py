@@ -1,14 +1,15 @@
 """Save a checkpoint and exit when a scheduler preempts the job."""
 
 import signal
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner.base_loop import BaseLoop
 
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.utils.signals import noted_signals
@@ -63,6 +64,19 @@ class PreemptionHook(Hook):
         self._checkpoint: SafeCheckpointHook | None = None
         self._shared_steps = 0
 
+    def before_run(self, runner: Runner) -> None:
+        """Restore the handlers when the train loop ends, also by an error, without other hooks."""
+        if isinstance(runner._train_loop, BaseLoop):
+            runner.train_loop.run = self._restoring()(runner.train_loop.run)
+
+    @contextmanager
+    def _restoring(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._noting.close()
+            self._checkpoint, self._shared_steps = None, 0
+
     def before_train(self, runner: Runner) -> None:
         """Note signals from now on."""
         if not self.signals:
@@ -98,11 +112,6 @@ class PreemptionHook(Hook):
         if batch_idx < self._shared_steps and (batch_idx + 1) % interval == 0:
             self._leave_if_signalled(runner, runner.iter)
 
-    def after_train(self, runner: Runner) -> None:
-        """Restore the handlers."""
-        self._noting.close()
-        self._checkpoint, self._shared_steps = None, 0
-
     def _leave_if_signalled(self, runner: Runner, iteration: int) -> None:
         """Exit, on all ranks, with a checkpoint of ``iteration``; else return."""
         accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
@@ -117,7 +126,6 @@ class PreemptionHook(Hook):
             f'Stopped by {signal.Signals(number).name} after iteration {iteration} of '
             f'{runner.max_iters}; {path} is saved, --resume continues from it'
         )
-        self.after_train(runner)
         raise SystemExit(self.exit_status or 128 + number)
 
 
