@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ class MaskFiles:
         for self.root in ('', ANNOTATIONS):
             if any(map(self.has_folder, expected)):
                 roots.append(self.root)
-        self.root, folders = '', sorted(self.folders()) if not roots else []
+        self.root, folders = '', sorted(filter(None, self.folders())) if not roots else []
         if not roots:
             roots = tops_of(folders, set(expected))
         if len(roots) > 1:
@@ -124,14 +124,18 @@ class MaskFiles:
         return found
 
 
-class _PngZip(MaskFiles):
-    """The same in a zip, as it is submitted to a server; names may have backslashes."""
+class _PackedMasks(MaskFiles):
+    """Masks in one file, all of whose folders are known: {folder: {frame: file or code}}."""
 
-    def names(self, folder: str) -> dict[str, Any]:
+    def names(self, folder: str) -> dict[Any, Any]:
         return self.folders().get(self._below(folder), {})
 
     def has_folder(self, folder: str) -> bool:
         return self._below(folder) in self.folders()
+
+
+class _PngZip(_PackedMasks):
+    """PNGs in a zip, as it is submitted to a server; names may have backslashes."""
 
     def folders(self) -> dict[str, dict[str, zipfile.ZipInfo]]:
         return _open_zip(self.path, os.getpid())[1]
@@ -140,7 +144,7 @@ class _PngZip(MaskFiles):
         return read_member(_open_zip(self.path, os.getpid())[0], name, where)
 
 
-class _RleJson(MaskFiles):
+class _RleJson(_PackedMasks):
     """``{<video>: {<expression>: masks}}`` in JSON.
 
     ``masks`` is a list with one COCO run-length code per listed frame, or a mapping from frame
@@ -151,41 +155,15 @@ class _RleJson(MaskFiles):
     def read(
         self, folder: str, frame: str, index: int, size: tuple[int, int] | None = None
     ) -> np.ndarray | None:
-        masks = self.names(folder)
-        key = index if index in masks else frame
-        if masks.get(key) is not None:
+        codes = self.names(folder)
+        key = index if index in codes else frame
+        if codes.get(key) is not None:
             where = f'{self.path}: {folder}, frame {frame}'
-            return decode_rle(masks[key], where, size).view(np.uint8)
-        return np.zeros(size, dtype=np.uint8) if key in masks and size else None
+            return decode_rle(codes[key], where, size).view(np.uint8)
+        return np.zeros(size, dtype=np.uint8) if key in codes and size else None
 
-    def names(self, folder: str) -> dict[Any, Any]:
-        if folder not in self._names:
-            masks = self._item(folder) or {}
-            if isinstance(masks, dict):
-                self._names[folder] = frame_files((f'{name}.png', masks[name]) for name in masks)
-            else:
-                self._names[folder] = dict(enumerate(masks))
-        return self._names[folder]
-
-    def has_folder(self, folder: str) -> bool:
-        return self._item(folder) is not None
-
-    def _item(self, folder: str) -> list[Any] | dict[str, Any] | None:
-        content = _load_json(self.path)
-        for part in self._below(folder).split('/'):
-            content = content.get(part) if isinstance(content, dict) else None
-        if isinstance(content, dict) and isinstance(content.get('prediction_masks'), list):
-            content = content['prediction_masks']
-        return content if isinstance(content, (list, dict)) else None
-
-    def folders(self) -> Iterable[str]:
-        def below(content: Any, top: str) -> Iterator[str]:
-            for name, item in content.items() if isinstance(content, dict) else ():
-                if isinstance(item, (list, dict)) and 'counts' not in item:
-                    yield top + name
-                    yield from below(item, f'{top}{name}/')
-
-        return below(_load_json(self.path), '')
+    def folders(self) -> dict[str, dict[Any, Any]]:
+        return _read_codes(self.path)
 
 
 def open_masks(path: Path, expected: Collection[str] = ()) -> MaskFiles:
@@ -237,8 +215,24 @@ def frame_files(names: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # If a file is parsed before a fork, all processes share it; MeViS' has several hundred MB.
-_load_json = lru_cache(maxsize=4)(read_json)
 _mask_dict = lru_cache(maxsize=1)(read_mask_dict)
+
+
+@lru_cache(maxsize=4)
+def _read_codes(path: Path) -> dict[str, dict[Any, Any]]:
+    """Return the codes in each folder of a JSON by the names of frames, or by their numbers."""
+    folders: dict[str, dict[Any, Any]] = {}
+    left = [('', read_json(path))]
+    while left:
+        folder, content = left.pop()
+        if isinstance(content, dict) and isinstance(content.get('prediction_masks'), list):
+            content = content['prediction_masks']
+        if isinstance(content, list):
+            folders[folder] = dict(enumerate(content))
+        elif isinstance(content, dict) and 'counts' not in content:
+            folders[folder] = frame_files((f'{name}.png', content[name]) for name in content)
+            left += [(f'{folder}/{name}'.lstrip('/'), content[name]) for name in content]
+    return folders
 
 
 @lru_cache(maxsize=4)
@@ -295,20 +289,46 @@ class VideoTask(NamedTuple):
     frames: tuple[str, ...]
     pairs: tuple[PairTask, ...] = ()
 
+    def targets(self) -> set[str]:
+        """Return the ids of the objects that the pairs are about."""
+        return {name for pair in self.pairs for name in pair.target}
 
-class PngGroundTruth:
-    """``<video>/<frame>.png`` in a folder or zip: values are object ids, 255 for void."""
+
+class FolderGroundTruth:
+    """Annotation in PNGs of a folder or zip."""
 
     def __init__(self, files: MaskFiles) -> None:
         self.files = files
         self._sizes: dict[str, tuple[int, int]] = {}
 
+    def shape(self, task: VideoTask) -> tuple[int, int]:
+        """Return (H, W) of the masks of a video, those of its first frame."""
+        if task.video not in self._sizes:
+            folders = self.folders(task)
+            if not folders:
+                what = f'{task.video}/<object>/{task.frames[0]}.png that tells its size'
+                raise DataFileError(f'{self.files.path} has no annotation {what}')
+            self._sizes[task.video] = self._values(folders[0], task, 0).shape
+        return self._sizes[task.video]
+
+    def folders(self, task: VideoTask) -> list[str]:
+        """Return the folders with the masks of a video."""
+        return [task.video]
+
+    def _values(self, folder: str, task: VideoTask, index: int) -> np.ndarray:
+        frame = task.frames[index]
+        values = self.files.read(folder, frame, index, self._sizes.get(task.video))
+        if values is None:
+            raise DataFileError(f'{self.files.path} has no annotation {folder}/{frame}.png')
+        return values
+
+
+class PngGroundTruth(FolderGroundTruth):
+    """``<video>/<frame>.png``: values are object ids, 255 for void."""
+
     def id_map(self, task: VideoTask, index: int) -> np.ndarray:
         """Return the object ids (H, W) uint8 of one frame; DataFileError if they cannot be read."""
-        frame = task.frames[index]
-        ids = self.files.read(task.video, frame, index, self._sizes.get(task.video))
-        if ids is None:
-            raise DataFileError(f'{self.files.path} has no annotation {task.video}/{frame}.png')
+        ids = self._values(task.video, task, index)
         self._sizes[task.video] = ids.shape
         return ids
 
@@ -316,14 +336,6 @@ class PngGroundTruth:
         """Return the masks (H, W) bool of all annotated objects in one frame, by object id."""
         ids = self.id_map(task, index)
         return {str(value): ids == value for value in values_in(ids) if value not in (0, VOID)}
-
-    def shape(self, task: VideoTask) -> tuple[int, int]:
-        """Return (H, W) of the masks of a video."""
-        return self.id_map(task, 0).shape
-
-    def folders(self, task: VideoTask) -> list[str]:
-        """Return the folders with the masks of a video."""
-        return [task.video]
 
     def num_objects(self, task: VideoTask) -> int:
         """Return the highest id in the first frame, as the DAVIS code does; raise if it is 0."""
@@ -342,7 +354,7 @@ class PngGroundTruth:
 
         ``found`` are the ids in its annotation.
         """
-        targets = {name for pair in task.pairs for name in pair.target}
+        targets = task.targets()
         if targets and not targets & set(found):
             if not found:
                 self.refuse_binary(task)
@@ -361,73 +373,52 @@ class PngGroundTruth:
                 )
 
 
-class ObjectFolderGroundTruth:
-    """``<video>/<object>/<frame>.png`` in a folder or zip (Long-RVOS): above 0 is the object.
+class ObjectFolderGroundTruth(FolderGroundTruth):
+    """``<video>/<object>/<frame>.png`` (Long-RVOS): values above 0 are the object.
 
     An object without a folder is not visible in any frame.
     """
 
-    def __init__(self, files: MaskFiles) -> None:
-        self.files = files
-        self._sizes: dict[str, tuple[int, int]] = {}
-
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
-        size, frame, found = self.shape(task), task.frames[index], {}
-        for folder in self.folders(task):
-            mask = self.files.read(folder, frame, index, size)
-            if mask is None:
-                raise DataFileError(f'{self.files.path} has no annotation {folder}/{frame}.png')
-            found[folder.rpartition('/')[2]] = mask > 0
-        return found
-
-    def shape(self, task: VideoTask) -> tuple[int, int]:
-        """Return (H, W) of the masks of a video."""
-        if task.video not in self._sizes:
-            folders, frame = self.folders(task), task.frames[0]
-            mask = self.files.read(folders[0], frame, 0) if folders else None
-            if mask is None:
-                what = f'no annotation {task.video}/<object>/{frame}.png that tells its size'
-                raise DataFileError(f'{self.files.path} has {what}')
-            self._sizes[task.video] = mask.shape
-        return self._sizes[task.video]
+        self.shape(task)  # that all masks are compared with
+        folders = self.folders(task)
+        return {f.rpartition('/')[2]: self._values(f, task, index) > 0 for f in folders}
 
     def folders(self, task: VideoTask) -> list[str]:
         """Return the folders of the pairs' objects that exist."""
-        names = sorted({name for pair in task.pairs for name in pair.target})
-        folders = (f'{task.video}/{name}' for name in names)
+        folders = (f'{task.video}/{name}' for name in sorted(task.targets()))
         return [folder for folder in folders if self.files.has_folder(folder)]
 
 
 class FileGroundTruth:
-    """Annotation in one file, which is read once and shared with processes forked afterwards."""
+    """Run-length codes in one file, which is read once and shared with processes forked later."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-
-class MevisGroundTruth(FileGroundTruth):
-    """``mask_dict.json`` of MeViS: one run-length code per frame for each object."""
 
     def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
         """Return the masks (H, W) bool of the pairs' objects in one frame, by object id."""
         where, size = f'{self.path}: annotation', self.shape(task)
         return {
             name: decode_rle(codes[index], f'{where} {name}, frame {index}', size)
-            for name, codes in self._codes(task).items()
+            for name, codes in self.codes(task).items()
             if codes[index] is not None
         }
 
+
+class MevisGroundTruth(FileGroundTruth):
+    """``mask_dict.json`` of MeViS: one run-length code per frame for each object."""
+
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """Return (H, W) of the masks of a video."""
-        for code in (code for codes in self._codes(task).values() for code in codes if code):
+        for code in (code for codes in self.codes(task).values() for code in codes if code):
             return tuple(compressed_rle(code, f'{self.path}: video {task.video}')['size'])
         raise DataFileError(f'{self.path}: video {task.video} has no mask that tells its size')
 
-    def _codes(self, task: VideoTask) -> dict[str, list[Any]]:
-        """Return the run-length codes per frame of the objects of a video."""
-        content, names = _mask_dict(self.path), {n for pair in task.pairs for n in pair.target}
-        codes = {name: content.get(name, []) for name in names}
+    def codes(self, task: VideoTask) -> dict[str, list[Any]]:
+        """Return the run-length codes per frame of the pairs' objects."""
+        codes = {name: _mask_dict(self.path).get(name, []) for name in task.targets()}
         for name, found in codes.items():
             if len(found) != len(task.frames):
                 where = f'{self.path}: annotation {name} of video {task.video}'
@@ -438,17 +429,14 @@ class MevisGroundTruth(FileGroundTruth):
 class VevalGroundTruth(FileGroundTruth):
     """Tracks of a SA-Co/VEval file, by their ids."""
 
-    def object_masks(self, task: VideoTask, index: int) -> dict[str, np.ndarray]:
-        """Return the masks (H, W) bool of the pairs' objects in one frame, by track id."""
-        tracks, size = _veval(self.path)[1], self.shape(task)
-        codes = {n: tracks[n]['segmentations'][index] for p in task.pairs for n in p.target}
-        where = f'{self.path}: frame {index} of annotation'
-        return {n: decode_rle(code, f'{where} {n}', size) for n, code in codes.items() if code}
-
     def shape(self, task: VideoTask) -> tuple[int, int]:
         """Return (H, W) of the masks of a video."""
         video = _veval(self.path)[2][task.video]
         return video['height'], video['width']
+
+    def codes(self, task: VideoTask) -> dict[str, list[Any]]:
+        """Return the run-length codes per frame of the pairs' tracks."""
+        return {n: _veval(self.path)[1][n]['segmentations'] for n in task.targets()}
 
 
 @lru_cache(maxsize=1)
