@@ -26,7 +26,10 @@ _listeners: list[Callable[[], object]] = []
 
 @contextmanager
 def interrupted_by_signals(
-    end: Callable[[int], object], *, patience: float | None = None
+    end: Callable[[int], object],
+    *,
+    patience: float | None = None,
+    numbers: Iterable[int] = _ENDING,
 ) -> Iterator[list[int]]:
     """Raise KeyboardInterrupt in the block at the first SIGINT or SIGTERM.
 
@@ -35,8 +38,9 @@ def interrupted_by_signals(
 
     Args:
         end: called with the number of the first signal when a second one comes, also if the main
-            thread is blocked in compiled code. It must not return.
+            thread is blocked in compiled code.
         patience: seconds after the first signal when ``end`` is called without a second one.
+        numbers: the signals.
 
     Yields:
         The numbers of the signals so far; interrupted libraries may raise errors of their own.
@@ -47,13 +51,13 @@ def interrupted_by_signals(
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if received:
-            end(received[0])
         received.append(number)
-        raise KeyboardInterrupt
+        if len(received) == 1:
+            raise KeyboardInterrupt
+        end(received[0])
 
     _reset_forked_processes()
-    before = {number: signal.signal(number, stop) for number in _ENDING}
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         with _watched(partial(_end_in_time, end=end, patience=patience)):
             yield received
@@ -82,24 +86,16 @@ def left_at_sigterm() -> Iterator[None]:
 
     This does nothing where SIGTERM is handled already, and outside of the main thread.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
     received: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 1:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
     try:
-        with _watched(partial(_end_in_time, end=lambda number: None, patience=None)):
+        with interrupted_by_signals(lambda number: None, numbers=[signal.SIGTERM]) as received:
             yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if received:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
 
 
