@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -80,15 +80,20 @@ def _start_loader_worker() -> None:
 
 
 def note_work(name: str) -> None:
-    """Note the item that this process works on, for the message of :func:`loader_workers`."""
+    """Note the item that this process works on, to be named if it dies; '' for none."""
     start = os.getpid() % _SLOTS * _SLOT
     _work[start : start + _SLOT] = f'{os.getpid()} {name}'.encode()[:_SLOT].ljust(_SLOT, b'\0')
 
 
-def _noted_work(pid: int) -> str | None:
-    start = pid % _SLOTS * _SLOT
-    owner, _, name = _work[start : start + _SLOT].rstrip(b'\0').partition(b' ')
-    return name.decode(errors='replace') if owner == str(pid).encode() else None
+def _noted_work(pids: Iterable[int]) -> str:
+    """Return `` at A or B``, the items that some processes work on; '' if none is known."""
+    items = []
+    for pid in pids:
+        start = pid % _SLOTS * _SLOT
+        owner, _, name = _work[start : start + _SLOT].rstrip(b'\0').partition(b' ')
+        if name and owner == str(pid).encode():
+            items.append(name.decode(errors='replace'))
+    return f' at {" or ".join(items)}' if items else ''
 
 
 def _failure_of_workers(error: Exception) -> re.Match | None:
@@ -125,11 +130,10 @@ def loader_workers() -> Iterator[None]:
         if dead is None:
             signal.signal(signal.SIGCHLD, handler)
             raise
-        items = [_noted_work(int(pid)) for pid in dead[1].split(',')]
-        names = ' or '.join(item for item in items if item)
+        where = _noted_work(map(int, dead[1].split(',')))
         raise UserError(
-            f'a loader worker died{f" at {names}" * bool(names)}:{dead[2].rstrip(" .")}. The '
-            'system may have run out of memory: try fewer num_workers, and see dmesg'
+            f'a loader worker died{where}:{dead[2].rstrip(" .")}. The system may have run out of '
+            'memory: try fewer num_workers, and see dmesg'
         ) from error
     finally:
         _forks['are_workers'] = before
@@ -182,24 +186,22 @@ def map_in_processes(
         return
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
-    # The process that works on each item, 0 before and after.
-    owners = context.RawArray('i', len(items))
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=_start_owner, initargs=(function, owners)
-    )
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(function, name))
     processes: set[Any] = set()
     try:
         with one_opencv_thread():
-            futures = [pool.submit(_work_on, index, item) for index, item in enumerate(items)]
+            futures = [pool.submit(_work_on, item) for item in items]
         processes |= set(multiprocessing.active_children()) - before
         yield from (future.result() for future in _finished(futures, in_order))
     except BrokenProcessPool:
         pool.shutdown()
-        lost = ' or '.join(name(items[index]) for index in _lost(owners, processes))
+        # The pool has ended the other workers by SIGTERM.
+        dead = [worker for worker in processes if worker.exitcode != -signal.SIGTERM]
+        where = _noted_work(worker.pid for worker in dead or processes)
         raise UserError(
-            f'a worker process died{" at " * bool(lost)}{lost}. The system may have run out of '
-            'memory: try fewer processes, and see the kernel log (dmesg)'
+            f'a worker process died{where}. The system may have run out of memory: try fewer '
+            'processes, and see the kernel log (dmesg)'
         ) from None
     except BaseException:
         for process in processes:
@@ -209,20 +211,20 @@ def map_in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-_worker: dict[str, Any] = {}
+_worker: dict[str, Callable] = {}
 
 
-def _start_owner(function: Callable, owners: Any) -> None:
+def _start(function: Callable, name: Callable) -> None:
     start_worker()
-    _worker.update(function=function, owners=owners)
+    _worker.update(function=function, name=name)
 
 
-def _work_on(index: int, item: Any) -> Any:
-    _worker['owners'][index] = os.getpid()
+def _work_on(item: Any) -> Any:
+    note_work(_worker['name'](item))
     try:
         return _worker['function'](item)
     finally:
-        _worker['owners'][index] = 0
+        note_work('')
 
 
 def _finished(futures: list[Future], in_order: bool) -> Iterator[Future]:
@@ -233,10 +235,3 @@ def _finished(futures: list[Future], in_order: bool) -> Iterator[Future]:
         yield from ready
     while futures:
         yield futures.pop(0)
-
-
-def _lost(owners: Sequence[int], processes: set[Any]) -> list[int]:
-    """Return the items whose worker died by itself; the pool has ended the others by SIGTERM."""
-    ended = {process.pid for process in processes if process.exitcode == -signal.SIGTERM}
-    busy = {index: pid for index, pid in enumerate(owners) if pid}
-    return [index for index, pid in busy.items() if pid not in ended] or list(busy)
