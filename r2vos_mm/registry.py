@@ -15,6 +15,7 @@ from mmengine.registry import Registry
 
 from .utils.cli import UsageError
 from .utils.lazy import load_all
+from .utils.settings import walk
 
 _SCOPE = 'r2vos_mm'
 
@@ -99,7 +100,7 @@ def check_types(config: Mapping[str, Any]) -> None:
     MMEngine imports and calls whatever the path ``module.function`` names.
     """
     registries = {item for item in globals().values() if isinstance(item, Registry)}
-    for path, kind in _types(config, ()):
+    for path, kind in _types(config):
         scope, _, name = kind.rpartition('.')
         if scope and scope not in _TRUSTED_SCOPES:
             raise UsageError(f'{path}: {kind} is code, and this file is data: write it as .py')
@@ -111,18 +112,7 @@ def check_types(config: Mapping[str, Any]) -> None:
                 raise UsageError(f'{path}: {kind} is not a registered {part.name}')
 
 
-def _types(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for name in ('type', 'constructor', 'runner_type'):
-            if isinstance(value.get(name), str):
-                yield '.'.join((*path, name)), value[name]
-    for name, child in children(value):
-        yield from _types(child, (*path, name))
-
-
-def children(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the values in a mapping or sequence by key, positions as text."""
-    if isinstance(value, Mapping):
-        yield from value.items()
-    elif isinstance(value, (list, tuple)):
-        yield from ((str(index), child) for index, child in enumerate(value))
+def _types(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for path, value in walk(config):
+        if path and path[-1] in ('type', 'constructor', 'runner_type') and isinstance(value, str):
+            yield '.'.join(path), value

@@ -16,9 +16,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from r2vos_mm import registry
-from r2vos_mm.registry import children
 from r2vos_mm.utils.cli import UsageError, did_you_mean
 from r2vos_mm.utils.logging import warn
+from r2vos_mm.utils.settings import children, walk
 
 # Keys at the top of a config that are read, besides the arguments of the Runner.
 _TOP = {
@@ -257,12 +257,6 @@ def _unused_variables(cfg: Config) -> Iterator[str]:
 
 def _meant(name: str, cfg: Config) -> str:
     """Suggest settings of a similar name at the top, or of the same name further down."""
-    below = [path for path in _paths(cfg.to_dict(), ()) if path.rpartition('.')[2] == name]
-    inside = [path for path in below if path.partition('.')[0] in _top_keys()]
+    below = [path for path, _ in walk(cfg.to_dict()) if path and path[-1] == name]
+    inside = ['.'.join(path) for path in below if path[0] in _top_keys()]
     return f'; did you mean {inside[0]}?' if inside else did_you_mean(name, _top_keys())
-
-
-def _paths(value: Any, path: tuple[str, ...]) -> Iterator[str]:
-    for name, child in children(value):
-        yield '.'.join((*path, name))
-        yield from _paths(child, (*path, name))

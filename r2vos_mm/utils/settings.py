@@ -1,7 +1,7 @@
-"""Read the text of a resolved config without running it, and compare two configs."""
+"""Walk through settings, read the text of a resolved config, and compare two configs."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 
@@ -11,6 +11,21 @@ class ChangedSetting(NamedTuple):
     name: str
     old: Any
     new: Any
+
+
+def children(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values in a mapping, list or tuple by key, positions as text."""
+    if isinstance(value, Mapping):
+        yield from ((str(name), child) for name, child in value.items())
+    elif isinstance(value, (list, tuple)):
+        yield from ((str(index), child) for index, child in enumerate(value))
+
+
+def walk(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each value of nested settings with the keys that lead to it, the outermost first."""
+    yield path, value
+    for name, child in children(value):
+        yield from walk(child, *path, name)
 
 
 def read_settings(text: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from .cli import UsageError, UserError, one_line
-from .storage_faults import RETRIES, WAIT, missing, refuse_secrets, with_retries
+from .storage_faults import missing, refuse_secrets, with_retries
 
 BackendArgs = Mapping[str, Any] | None
 
@@ -132,10 +132,7 @@ class StoredPath(str):
         self, method: str, *, before: tuple = (), then: Callable[[Any], Any] | None = None
     ) -> Any:
         """Call a method of the backend with the address, again after faults that may pass."""
-        retries, wait = (
-            self.backend_args.get(name, value)
-            for name, value in (('retries', RETRIES), ('wait', WAIT))
-        )
+        limits = {k: self.backend_args[k] for k in ('retries', 'wait') if k in self.backend_args}
 
         def call() -> Any:
             backend = _backend_of(self.backend_args, str(self))
@@ -144,7 +141,7 @@ class StoredPath(str):
             found = getattr(backend, method)(*before, str(self))
             return found if then is None else then(found)
 
-        return with_retries(call, str(self), retries=retries, wait=wait)
+        return with_retries(call, str(self), **limits)
 
 
 def storage_path(path: str | os.PathLike[str], backend_args: BackendArgs) -> Path | StoredPath:

@@ -147,26 +147,11 @@ class FsspecBackend(_Backend):
         except FileNotFoundError:
             return None
 
-    def list_dir_or_file(
-        self,
-        dir_path: str,
-        list_dir: bool = True,
-        list_file: bool = True,
-        suffix: str | tuple[str, ...] | None = None,
-        recursive: bool = False,
-    ) -> Iterator[str]:
-        """Yield the names in a folder."""
-        if recursive:
-            raise NotImplementedError('FsspecBackend lists single folders')
-        for entry in self._entries(str(dir_path)):
-            name = entry['name'].rstrip('/').rpartition('/')[2]
-            is_folder = entry['type'] == 'directory' or entry['name'].endswith('/')
-            if (list_dir if is_folder else list_file) and name.endswith(suffix or ''):
-                yield name
-
     @_retried
-    def _entries(self, folder: str) -> list[dict[str, Any]]:
-        return self.fs.ls(f'{folder}/' if self.protocol in _HTTP else folder, detail=True)
+    def list_dir_or_file(self, dir_path: str) -> list[str]:
+        """Return the names in a folder."""
+        entries = self.fs.ls(f'{dir_path}/' if self.protocol in _HTTP else dir_path, detail=True)
+        return [entry['name'].rstrip('/').rpartition('/')[2] for entry in entries]
 
     @_retried
     def remove(self, filepath: str) -> None:
@@ -227,9 +212,7 @@ class _KeyedBackend(_Backend):
         prefix = _prefix(filepath)
         return (self.first_key(prefix) or b'').startswith(prefix)
 
-    def list_dir_or_file(
-        self, dir_path: str, list_dir: bool = True, list_file: bool = True
-    ) -> Iterator[str]:
+    def list_dir_or_file(self, dir_path: str) -> Iterator[str]:
         """Yield the names in a folder."""
         prefix = _prefix(dir_path)
         key = self.first_key(prefix)
@@ -237,10 +220,8 @@ class _KeyedBackend(_Backend):
             raise FileNotFoundError(dir_path)
         while key is not None and key.startswith(prefix) and key != LMDB_INFO:
             name, slash, _ = key[len(prefix) :].partition(b'/')
-            if list_dir if slash else list_file:
-                yield name.decode()
-            after = prefix + name + _AFTER_SLASH if slash else key + b'\0'
-            key = self.first_key(after)
+            yield name.decode()
+            key = self.first_key(prefix + name + _AFTER_SLASH if slash else key + b'\0')
 
 
 @register_backend('lmdb_files')

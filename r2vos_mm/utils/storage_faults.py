@@ -7,10 +7,11 @@ import os
 import re
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .cli import UsageError, UserError, one_line
+from .settings import walk
 
 Result = TypeVar('Result')
 
@@ -60,29 +61,24 @@ def with_retries(
     raise AssertionError
 
 
-def refuse_secrets(settings: Any, where: str = '') -> None:
+def refuse_secrets(settings: Any) -> None:
     """Raise UsageError for keys in ``backend_args`` and passwords in addresses of settings.
 
     Settings are written to logs and work folders.
     """
-    if isinstance(settings, Mapping):
-        for name, value in settings.items():
-            place = f'{where}.{name}' if where else str(name)
-            if 'backend_args' in place.split('.')[:-1] and _SECRET_NAME.search(str(name)):
-                raise UsageError(
-                    f'{place}: credentials do not belong in settings, which are written to logs '
-                    'and work folders; set them in the environment, such as AWS_ACCESS_KEY_ID and '
-                    'AWS_SECRET_ACCESS_KEY'
-                )
-            refuse_secrets(value, place)
-    elif isinstance(settings, (list, tuple)):
-        for index, value in enumerate(settings):
-            refuse_secrets(value, f'{where}.{index}')
-    elif isinstance(settings, str) and _USER_IN_ADDRESS.search(settings):
-        raise UsageError(
-            f'{where}: the address has a password, which would be written to logs and work '
-            'folders; set it in the environment, or in ~/.netrc'
-        )
+    for path, value in walk(settings):
+        where = '.'.join(path)
+        if 'backend_args' in path[:-1] and _SECRET_NAME.search(path[-1]):
+            raise UsageError(
+                f'{where}: credentials do not belong in settings, which are written to logs and '
+                'work folders; set them in the environment, such as AWS_ACCESS_KEY_ID and '
+                'AWS_SECRET_ACCESS_KEY'
+            )
+        if isinstance(value, str) and _USER_IN_ADDRESS.search(value):
+            raise UsageError(
+                f'{where}: the address has a password, which would be written to logs and work '
+                'folders; set it in the environment, or in ~/.netrc'
+            )
 
 
 def without_secrets(text: str) -> str:

@@ -6,12 +6,13 @@ Addresses are downloaded once into the cache of ``torch.hub`` (``$TORCH_HOME/hub
 import importlib.util
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import urlparse
 
 from .cli import UserError
 from .files import atomic_path, file_sha256
+from .settings import walk
 
 ADDRESSES = ('http://', 'https://')
 PACKAGE = 'package:'
@@ -132,25 +133,15 @@ def fetch_pretrained(model: Mapping) -> None:
         WeightsError: a ``Pretrained`` checkpoint does not exist or cannot be downloaded.
     """
     waits = int(os.environ.get('LOCAL_RANK', 0)) > 0
-    for key, checkpoint in _pretrained(model, 'model'):
+    for path, part in walk(model, 'model'):
+        checkpoint = part.get('checkpoint') if isinstance(part, Mapping) else None
+        if not checkpoint or part.get('type') != 'Pretrained':
+            continue
         if waits and checkpoint.startswith(ADDRESSES):
             continue
         if not local_weights(checkpoint).is_file():
+            key = '.'.join(path)
             raise WeightsError(
                 f'Weights {checkpoint} of {key} do not exist. Give their path or address '
                 f'({key}.checkpoint=...), or train without them ({key}=None).'
             )
-
-
-def _pretrained(part: object, key: str) -> Iterator[tuple[str, str]]:
-    """Yield keys and checkpoints of all ``init_cfg`` that load weights."""
-    if isinstance(part, Mapping):
-        if part.get('type') == 'Pretrained' and part.get('checkpoint'):
-            yield key, part['checkpoint']
-        children = part.items()
-    elif isinstance(part, Sequence) and not isinstance(part, str):
-        children = enumerate(part)
-    else:
-        return
-    for name, child in children:
-        yield from _pretrained(child, f'{key}.{name}')

@@ -9,7 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from r2vos_mm.registry import HOOKS
-from r2vos_mm.utils.settings import changed_settings, read_settings
+from r2vos_mm.utils.data_issues import shown
+from r2vos_mm.utils.settings import ChangedSetting, changed_settings, read_settings
 
 # What a run computes depends on these parts of a config.
 _PARTS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler')
@@ -84,10 +85,8 @@ class ResumedSettingsHook(Hook):
         )
 
 
-def _listing(changes: list) -> str:
-    texts = [f'{name} {old!r} -> {new!r}' for name, old, new in changes[:_SHOWN]]
-    more = len(changes) - len(texts)
-    return ', '.join(texts) + (f' and {more} more' if more else '')
+def _listing(changes: list[ChangedSetting]) -> str:
+    return shown([f'{name} {old!r} -> {new!r}' for name, old, new in changes], _SHOWN)
 
 
 def _schedule(runner: Runner) -> list[dict]:
@@ -104,15 +103,11 @@ def replay_schedule(runner: Runner, configs: dict | list) -> None:
     """Build the schedulers of ``configs`` and take their steps up to this iteration."""
     for group in runner.optim_wrapper.param_groups:
         group['lr'] = group['initial_lr']
-    configs = deepcopy(configs)
-    runner.param_schedulers = runner.build_param_scheduler(configs)
+    runner.param_schedulers = runner.build_param_scheduler(deepcopy(configs))
     with warnings.catch_warnings():  # the optimizer has made these steps already
         warnings.filterwarnings('ignore', message='Detected call of `scheduler.step')
-        for _ in range(runner.iter):
-            for scheduler in runner.param_schedulers:
-                if not scheduler.by_epoch:
-                    scheduler.step()
-        for _ in range(runner.epoch):
-            for scheduler in runner.param_schedulers:
-                if scheduler.by_epoch:
+        for by_epoch, steps in ((False, runner.iter), (True, runner.epoch)):
+            own = [item for item in runner.param_schedulers if item.by_epoch == by_epoch]
+            for _ in range(steps):
+                for scheduler in own:
                     scheduler.step()
