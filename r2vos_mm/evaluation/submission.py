@@ -24,7 +24,7 @@ from PIL import Image
 
 from r2vos_mm.utils.data_issues import ProblemList, shown
 from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.files import PathLike, atomic_path, is_side_file, read_text, visible_names
+from r2vos_mm.utils.files import PathLike, atomic_path, folder_names, is_side_file, read_text
 from r2vos_mm.utils.images import image_size, open_image
 from r2vos_mm.utils.masks_io import write_label_png
 from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
@@ -85,7 +85,7 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
             names = scored_ids(entries, test_file, problems=problems)
         problems.report()
     elif videos.is_dir():
-        names = {name for name in visible_names(videos) if (videos / name).is_dir()}
+        names = folder_names(videos)
     else:
         names = set(read_text(videos).split())
     unknown = sorted(names - set(entries))

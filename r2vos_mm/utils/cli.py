@@ -218,32 +218,25 @@ def parser_of(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a type of options: finite numbers above 0, such as ``positive(int)``."""
+def _number(kind: Callable[[str], T], what: str, accepts: Callable[[T], bool]) -> Callable:
+    """Return a type of options."""
 
     def parse(text: str) -> T:
         with suppress(ValueError):
-            if math.isfinite(value := kind(text)) and value > 0:
+            if accepts(value := kind(text)):
                 return value
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+        raise argparse.ArgumentTypeError(f'{text} is not {what}')
 
     return parse
 
 
-def not_negative(text: str) -> int:
-    """Parse a whole number from 0 up, as a type of options."""
-    with suppress(ValueError):
-        if (value := int(text)) >= 0:
-            return value
-    raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0 up')
+def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a type of options: finite numbers above 0, such as ``positive(int)``."""
+    return _number(kind, 'a positive number', lambda value: math.isfinite(value) and value > 0)
 
 
-def probability(text: str) -> float:
-    """Parse a number from 0 to 1, as a type of options."""
-    with suppress(ValueError):
-        if 0 <= (value := float(text)) <= 1:
-            return value
-    raise argparse.ArgumentTypeError(f'{text} is not a number from 0 to 1')
+not_negative = _number(int, 'a whole number from 0 up', lambda value: value >= 0)
+probability = _number(float, 'a number from 0 to 1', lambda value: 0 <= value <= 1)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

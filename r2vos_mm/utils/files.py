@@ -45,6 +45,12 @@ def visible_names(folder: PathLike) -> list[str]:
     return [name for name in names if name[0] != '.' and not is_side_file(name)]
 
 
+def folder_names(folder: Path) -> set[str]:
+    """Return the names of the visible folders in a folder; none if it does not exist."""
+    names = visible_names(folder) if folder.is_dir() else ()
+    return {name for name in names if (folder / name).is_dir()}
+
+
 def stems(folder: PathLike, suffix: str) -> set[str]:
     """Return the names, without suffix, of a folder's files of one kind; see in_any_case."""
     names, forms = map(os.path.splitext, visible_names(folder)), _forms_of(suffix)

@@ -175,6 +175,21 @@ def decode_polygons(
         ) from error
 
 
+def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
+    """Return the smallest boxes (..., 4) around masks (..., H, W) bool: x1, y1, x2, y2 in pixels.
+
+    The box of pixels a to b spans [a, b + 1]; that of an empty mask is all 0.
+
+    >>> boxes_of_masks(np.array([[[False, True, True]], [[False] * 3]])).tolist()
+    [[1, 0, 3, 1], [0, 0, 0, 0]]
+    """
+    ends = []
+    for occupied in (masks.any(-2), masks.any(-1)):
+        end = occupied.shape[-1] - occupied[..., ::-1].argmax(-1)
+        ends += [occupied.argmax(-1), np.where(occupied.any(-1), end, 0)]
+    return np.stack(ends, -1)[..., [0, 2, 1, 3]]
+
+
 def read_mask_dict(path: Path) -> dict[str, list[Any]]:
     """Return ``mask_dict.json`` of MeViS: {annotation id: [run-length code or None per frame]}.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .data_issues import ProblemList, shown
 from .expressions_file import read_expressions
-from .files import visible_names
+from .files import folder_names
 
 TEST_FILE = 'meta_expressions/test/meta_expressions.json'
 BUNDLED_IDS = 'ref_youtube_vos_valid_202.txt'
@@ -27,12 +27,7 @@ def scored_videos(
     """Return the scored videos of a split: all, except in ``valid``, see :func:`scored_ids`."""
     if split != 'valid':
         return set(listed)
-    frame_root = data_root / split / 'JPEGImages'
-    folders = (
-        {name for name in visible_names(frame_root) if (frame_root / name).is_dir()}
-        if frame_root.is_dir()
-        else set()
-    )
+    folders = folder_names(data_root / split / 'JPEGImages')
     return scored_ids(listed, data_root / TEST_FILE, folders=folders, problems=problems)
 
 

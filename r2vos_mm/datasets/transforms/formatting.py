@@ -12,6 +12,7 @@ from torch import Tensor
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.structures import ReferringDataSample
 from r2vos_mm.utils.data_issues import DataFileError
+from r2vos_mm.utils.masks_io import boxes_of_masks
 
 from ..io.mask_sources import masks_of_objects
 from ..records import Clip, Pair
@@ -27,32 +28,20 @@ _PAIR_FIELDS = dict(
 )
 
 
-def boxes_of_masks(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def relative_boxes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest boxes around masks, and which masks are not empty.
-
-    The box of pixels x1..x2 spans [x1, x2 + 1], so a single pixel has an area.
 
     Args:
         masks: bool (P, T, H, W).
 
     Returns:
-        Boxes float32 (P, T, 4) as (cx, cy, w, h) relative to (W, H), zeros for empty masks;
-        valid bool (P, T).
+        Boxes float32 (P, T, 4) as (cx, cy, w, h) relative to (W, H), zeros for empty masks, see
+        also :func:`r2vos_mm.utils.masks_io.boxes_of_masks`; valid bool (P, T).
     """
-    rows = masks.any(-1)
-    centre_x, width = _centre_and_extent(masks.any(-2))
-    centre_y, height = _centre_and_extent(rows)
-    valid = rows.any(-1)
-    boxes = np.stack([centre_x, centre_y, width, height], -1) * valid[..., None]
-    return boxes.astype(np.float32), valid
-
-
-def _centre_and_extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return centre and extent of what is occupied along S of (P, T, S), relative to S."""
-    size = occupied.shape[-1]
-    low = occupied.argmax(-1)
-    high = size - occupied[..., ::-1].argmax(-1)
-    return (low + high) / (2 * size), (high - low) / size
+    boxes, size = boxes_of_masks(masks), np.array(masks.shape[:-3:-1])
+    low, high = boxes[..., :2], boxes[..., 2:]
+    boxes = np.concatenate([(low + high) / (2 * size), (high - low) / size], -1)
+    return boxes.astype(np.float32), masks.any((-2, -1))
 
 
 @TRANSFORMS.register_module()
@@ -125,7 +114,7 @@ class PackReferringInputs(BaseTransform):
         objects = sorted({pair.obj_id for pair in pairs})
         index = [objects.index(pair.obj_id) for pair in pairs]
         masks = masks_of_objects(maps, objects, targets)
-        for name, values in zip(('masks', 'boxes', 'valid'), (masks, *boxes_of_masks(masks))):
+        for name, values in zip(('masks', 'boxes', 'valid'), (masks, *relative_boxes(masks))):
             sample.gt_pairs[name] = torch.from_numpy(values[index])
         if targets is None:
             self._add_regions(sample, maps)

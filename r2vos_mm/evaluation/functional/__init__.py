@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         'aggregation': ['FrameStatistics', 'frame_statistics'],
         'bootstrap': ['Difference', 'Ratio', 'bootstrap_weights', 'paired_difference'],
-        'boxes': ['box_ious', 'box_scores', 'boxes_of_masks'],
+        'boxes': ['box_ious', 'box_scores'],
+        'r2vos_mm.utils.masks_io': ['boxes_of_masks'],
         'cgf1': ['cgf1_scores', 'image_level_scores', 'positive_micro_f1'],
         'matching': ['assign_scores', 'match_proposals', 'resolve_overlaps', 'score_proposals'],
         'mean_ap': ['MaskCandidates', 'mask_candidates', 'mean_average_precision'],

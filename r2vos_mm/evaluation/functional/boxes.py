@@ -7,24 +7,6 @@ import numpy as np
 from .overlap import mean_or_nan
 
 
-def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
-    """Return the smallest boxes (T, 4) around masks (T, H, W) bool: x1, y1, x2, y2 in pixels.
-
-    The box of pixels a to b spans [a, b + 1]; that of an empty mask is all 0.
-
-    >>> boxes_of_masks(np.array([[[False, True, True]], [[False] * 3]])).tolist()
-    [[1, 0, 3, 1], [0, 0, 0, 0]]
-    """
-    columns, rows = _extent(masks.any(1)), _extent(masks.any(2))
-    return np.stack([columns[0], rows[0], columns[1], rows[1]], -1)
-
-
-def _extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the occupied cells of (T, S) begin and end; 0 and 0 if there are none."""
-    ends = occupied.shape[1] - occupied[:, ::-1].argmax(1)
-    return occupied.argmax(1), np.where(occupied.any(1), ends, 0)
-
-
 def box_ious(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the IoU (T,) of boxes (T, 4), x1, y1, x2, y2, with others; 0 where both are empty.
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from r2vos_mm.utils.masks_io import boxes_of_masks
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 
-from ..functional.boxes import box_ious, boxes_of_masks
+from ..functional.boxes import box_ious
 from ..functional.matching import assign_scores, resolve_overlaps, score_proposals
 from ..functional.mean_ap import MaskCandidates, mask_candidates
 from ..functional.region_contour import score_masks

@@ -30,7 +30,7 @@ from r2vos_mm.datasets.transforms import (
     augmentation,
 )
 from r2vos_mm.datasets.transforms.augmentation import swap_left_right
-from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
+from r2vos_mm.datasets.transforms.formatting import relative_boxes
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.utils.images import decode_image, jpeg_reduction
 
@@ -378,7 +378,7 @@ class TestPackReferringInputs:
         size = height * width
         bits = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
         mask = np.array(bits).reshape(1, 1, height, width)
-        boxes, valid = boxes_of_masks(mask)
+        boxes, valid = relative_boxes(mask)
         assert valid.item() == mask.any()
         cx, cy, w, h = boxes[0, 0] * (width, height, width, height)
         if mask.any():
