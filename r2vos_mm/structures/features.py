@@ -47,13 +47,17 @@ class Features:
 
         return self._join([self], lambda tensors: tensors[0][index], pick)
 
+    def map(self: T, function: Callable[[Tensor], Tensor]) -> T:
+        """Return the same features with a function applied to every tensor."""
+        return self._join(
+            [self],
+            lambda tensors: function(tensors[0]),
+            lambda lists: [row.map(function) for row in lists[0]],
+        )
+
     def to(self: T, target: torch.device | torch.dtype | str) -> T:
         """Return the same features on another device or in another type."""
-
-        def move(lists: Sequence[list]) -> list:
-            return [row.to(target) for row in lists[0]]
-
-        return self._join([self], lambda tensors: tensors[0].to(target), move)
+        return self.map(lambda tensor: tensor.to(target))
 
     @classmethod
     def cat(cls: type[T], parts: Sequence[T], *, dim: int = 0) -> T:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from chosen_queries import choose_queries
 from comparisons import Report
 from mttr_extract import mask_sample
 from mttr_model import mttr_model
@@ -16,7 +17,6 @@ from released_fixtures import LOSS, MASKS, OUTPUT, compare_gradients
 from torch import Tensor, nn
 
 from r2vos_mm.converters import MTTR
-from r2vos_mm.models.utils import choose_queries
 from r2vos_mm.structures import InstanceTargets, PairTargets, QueryPredictions
 
 # Terms of the losses there and here.

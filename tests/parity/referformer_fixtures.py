@@ -6,6 +6,7 @@ A fixture is a dict as the reference data has it: one caption per clip, padded t
 from __future__ import annotations
 
 import torch
+from chosen_queries import choose_queries
 from comparisons import Report
 from referformer_model import referformer_model
 from released_fixtures import (
@@ -21,7 +22,6 @@ from released_fixtures import (
 from torch import Tensor, nn
 
 from r2vos_mm.converters import REFERFORMER
-from r2vos_mm.models.utils import choose_queries
 from r2vos_mm.structures import QueryPredictions
 
 # Pixels of the final masks that noise of the logits may turn.

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from chosen_queries import choose_queries
 from clocks import clock_like
 from mmengine.dataset import Compose
 
 from r2vos_mm.apis import CompressedMasks, FrameSource, inference, init_model, segment_video
 from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import Clip, Pair
-from r2vos_mm.models.utils import PredictConfig, choose_queries
+from r2vos_mm.models.utils import PredictConfig
 from r2vos_mm.structures import QueryPredictions
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 

@@ -70,8 +70,7 @@ class VideoPredictionMixin:
             frames_per_pass: replaces that of ``test_cfg`` as the length of padded windows.
 
         Returns:
-            P rows, see :func:`choose_queries`; ``grounding_attention`` and ``early_features`` if
-            asked for.
+            P rows, see :meth:`CollectedVideo.to_pairs`.
         """
         extract = partial(self.extract_window, frames_per_pass=frames_per_pass)
         with self.collect(map(extract, windows), sentences) as video:

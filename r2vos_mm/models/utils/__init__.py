@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'collected_video': ['CollectedVideo', 'read_window'],
         'evidence': ['Evidence'],
         'pairs': ['PairBatch', 'annotated_frames', 'collect_targets', 'padding_mask'],
-        'postprocess': ['PredictConfig', 'choose_queries', 'join_frames', 'place_in_time'],
+        'postprocess': ['PredictConfig', 'place_in_time'],
         'pretrained': ['PretrainedMixin', 'is_pretrained', 'load_pretrained', 'restored_config'],
         'tensor_spool': ['TensorSpool'],
         'windows': ['VideoPredictions', 'Window', 'WindowFeatures', 'cut_windows', 'split_windows'],

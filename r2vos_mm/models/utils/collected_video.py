@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .evidence import Evidence
-from .postprocess import PredictConfig, apply_gate, join_frames, read_queries
+from .postprocess import PredictConfig, join_frames, read_queries
 from .tensor_spool import TensorSpool
 from .windows import VideoPredictions
 
@@ -70,13 +70,18 @@ class CollectedVideo:
             )
 
     def to_pairs(self, ori_shape: tuple[int, int]) -> InstanceData:
-        """Return the predictions for all frames, as :func:`choose_queries` does.
+        """Return what the best queries predict for all frames, and apply the gate.
 
-        Models with word maps add ``word_logits`` (P,).
+        Returns:
+            P rows as of :meth:`read`, with ``masks`` (T, H0, W0) after the gate, ``consensus`` and
+            ``misalignment_logits``, both (P,), and ``word_logits`` (P,) of models with word maps.
         """
-        evidence = self.evidence
+        evidence, config = self.evidence, self.config
         pairs = join_frames(self.read(ori_shape), evidence.num_frames)
-        apply_gate(pairs, evidence.misalignment_logits(self.config), self.config)
+        pairs.misalignment_logits = evidence.misalignment_logits(config)
+        pairs.consensus = evidence.consensus(config)
+        masks, kept = pairs.ungated_masks, pairs.consensus >= config.gate_threshold
+        pairs.masks = masks if kept.all() else masks & kept[:, None, None, None]
         if evidence.words is not None:
             pairs.word_logits = evidence.word_logits()
         return pairs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .postprocess import PredictConfig, consensus_of
+from .postprocess import PredictConfig
 from .windows import VideoPredictions
 
 
@@ -56,8 +56,8 @@ class Evidence:
         return None if self.words is None else (self.words / self.num_frames).log().float()
 
     def consensus(self, config: PredictConfig) -> Tensor:
-        """(P,) float32 probabilities that the expressions belong to the video."""
-        return consensus_of(self.misalignment_logits(config), config)
+        """(P,) float32 probabilities that the expressions belong to the video; 1 for -inf."""
+        return 1 - (self.misalignment_logits(config) / config.temperature).sigmoid()
 
     def is_judged(self, config: PredictConfig) -> bool:
         """Whether the model gives a verdict."""

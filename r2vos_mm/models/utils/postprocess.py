@@ -16,7 +16,6 @@ from torch import Tensor
 from r2vos_mm.registry import TASK_UTILS
 from r2vos_mm.structures import QueryPredictions
 
-_UPSAMPLED_FRAMES = 16
 _RENAMED = {'window': 'frames_per_pass', 'figures': 'return_attention'}
 
 
@@ -79,33 +78,6 @@ class PredictConfig:
         return cls(**settings)
 
 
-def choose_queries(
-    predictions: QueryPredictions,
-    misalignment_logits: Tensor,
-    ori_shape: tuple[int, int],
-    *,
-    config: PredictConfig,
-    input_size: tuple[int, int] | None = None,
-) -> InstanceData:
-    """Choose one query per pair for the whole video, read its masks and apply the gate.
-
-    Args:
-        predictions: predictions of P pairs for all T frames.
-        misalignment_logits: (P,) mean over windows.
-        ori_shape: (H0, W0).
-        config: thresholds, and the part that reads masks.
-        input_size: (H, W) of the model's input frames; ``ori_shape`` if they were not resized.
-
-    Returns:
-        P rows: those of :func:`read_queries` and of :func:`apply_gate`.
-    """
-    best = predictions.scores.sigmoid().mean(1).argmax(-1)
-    options = dict(config=config, input_size=input_size or ori_shape)
-    return apply_gate(
-        read_queries(predictions, best, ori_shape, **options), misalignment_logits, config
-    )
-
-
 def read_queries(
     predictions: QueryPredictions,
     best: Tensor,
@@ -130,33 +102,19 @@ def read_queries(
     """
     scores, rows = predictions.scores.sigmoid(), torch.arange(len(best))
     masks = _read_masks(predictions.masks[rows, :, best], ori_shape, input_size, config)
-    pairs = InstanceData(
-        ungated_masks=masks,
-        scores=scores[rows, :, best],
-        boxes=_boxes(predictions.boxes, masks, best),
-    )
+    if predictions.boxes is None:
+        boxes = torch.stack([mask2bbox(frames) for frames in masks])
+    else:
+        height, width = ori_shape
+        boxes = bbox_cxcywh_to_xyxy(predictions.boxes[rows, :, best])
+        boxes = boxes * boxes.new_tensor([width, height, width, height])
+    pairs = InstanceData(ungated_masks=masks, scores=scores[rows, :, best], boxes=boxes)
     if config.candidates:
         every = predictions.masks.transpose(1, 2).flatten(0, 1)  # queries of all pairs
         read = _read_masks(every, ori_shape, input_size, config)
         pairs.candidate_masks = read.unflatten(0, (len(best), -1)).transpose(1, 2)
         pairs.candidate_scores = scores
     return pairs
-
-
-def apply_gate(
-    pairs: InstanceData, misalignment_logits: Tensor, config: PredictConfig
-) -> InstanceData:
-    """Add ``masks`` after the gate, ``consensus`` and ``misalignment_logits``, which is (P,)."""
-    masks, consensus = pairs.ungated_masks, consensus_of(misalignment_logits, config)
-    kept = consensus >= config.gate_threshold
-    pairs.masks = masks if kept.all() else masks & kept[:, None, None, None]
-    pairs.consensus, pairs.misalignment_logits = consensus, misalignment_logits
-    return pairs
-
-
-def consensus_of(misalignment_logits: Tensor, config: PredictConfig) -> Tensor:
-    """Return probabilities that expressions belong to a video; 1 for logits of -inf."""
-    return 1 - (misalignment_logits / config.temperature).sigmoid()
 
 
 def join_frames(parts: Iterable[InstanceData], num_frames: int) -> InstanceData:
@@ -171,28 +129,13 @@ def join_frames(parts: Iterable[InstanceData], num_frames: int) -> InstanceData:
     return whole
 
 
-def _boxes(boxes: Tensor | None, masks: Tensor, best: Tensor) -> Tensor:
-    """(P, T, 4) xyxy boxes of the chosen queries in pixels of the masks (P, T, H0, W0)."""
-    if boxes is None:
-        return torch.stack([mask2bbox(frames) for frames in masks])
-    height, width = masks.shape[-2:]
-    chosen = bbox_cxcywh_to_xyxy(boxes[torch.arange(len(best)), :, best])
-    return chosen * chosen.new_tensor([width, height, width, height])
-
-
 def _read_masks(
     logits: Tensor, size: tuple[int, int], input_size: tuple[int, int], config: PredictConfig
 ) -> Tensor:
-    """(P, T, h, w) logits to (P, T, H0, W0) bool, few frames at a time: float maps are large."""
+    """(P, T, h, w) logits to (P, T, H0, W0) bool, pair by pair: float maps are large."""
     threshold = float(torch.tensor(config.mask_threshold).logit())
-    masks = torch.empty(*logits.shape[:2], *size, dtype=torch.bool, device=logits.device)
-    for start in range(0, logits.shape[1], _UPSAMPLED_FRAMES):
-        frames = slice(start, start + _UPSAMPLED_FRAMES)
-        for mask, logit in zip(masks, logits, strict=True):
-            mask[frames] = config.read_masks(
-                logit[frames], threshold, input_size=input_size, file_size=size
-            )
-    return masks
+    options = dict(input_size=input_size, file_size=size)
+    return torch.stack([config.read_masks(pair, threshold, **options) for pair in logits])
 
 
 def place_in_time(pairs: InstanceData, frames: Tensor, length: int) -> InstanceData:

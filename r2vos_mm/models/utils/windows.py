@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -51,12 +51,8 @@ class VideoPredictions(Features):
 
     def at_frames(self, frames: slice) -> VideoPredictions:
         """Return the predictions for some frames, with the verdict of all."""
-        queries = self.queries
-        boxes = None if queries.boxes is None else queries.boxes[:, frames]
-        some = QueryPredictions(queries.scores[:, frames], boxes, queries.masks[:, frames])
-        cut = {n: getattr(self, n) for n in ('words', 'attention', 'early')}
-        cut = {name: None if x is None else x[:, frames] for name, x in cut.items()}
-        return VideoPredictions(some, self.misalignment_logits, **cut)
+        some = self.map(lambda tensor: tensor[:, frames])  # the second axis is time
+        return replace(some, misalignment_logits=self.misalignment_logits)
 
 
 MANY_FRAMES = 200

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from chosen_queries import choose_queries
 from mmengine.config import Config
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
 
-from r2vos_mm.models.utils import choose_queries
 from r2vos_mm.structures import ReferringDataSample
 
 SENTENCES = ['a red circle', 'the small dog on the left']

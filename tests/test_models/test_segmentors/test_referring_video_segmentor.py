@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from chosen_queries import choose_queries
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -12,7 +13,6 @@ from toy_models import clip, sample, tiny_segmentor
 from r2vos_mm.models.utils import (
     PredictConfig,
     check_negatives,
-    choose_queries,
     padding_mask,
     split_windows,
 )

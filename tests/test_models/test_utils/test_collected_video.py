@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from chosen_queries import choose_queries
 
 from r2vos_mm.models.utils import (
     CollectedVideo,
     PredictConfig,
     VideoPredictions,
-    choose_queries,
     read_window,
 )
 from r2vos_mm.structures import QueryPredictions
@@ -36,11 +36,11 @@ def parts(lengths: tuple[int, ...] = (20, 3, 1), *, boxes: bool = True) -> list[
 @pytest.mark.parametrize('memory', [0, 0.005, 256])
 @pytest.mark.parametrize('boxes', [True, False])
 def test_same_as_with_all_frames_in_memory(memory, boxes, monkeypatch):
-    monkeypatch.setattr('r2vos_mm.models.utils.collected_video._READ_BYTES', 7 * 2 * 11 * 13)
     config = PredictConfig(candidates=True, mask_memory=memory)
     whole = VideoPredictions.cat(parts(boxes=boxes), dim=1)
     logits = whole.misalignment_logits.mean(1)
     expected = choose_queries(whole.queries, logits, SIZE, config=config, input_size=(24, 20))
+    monkeypatch.setattr('r2vos_mm.models.utils.collected_video._READ_BYTES', 7 * 2 * 11 * 13)
     with CollectedVideo(config) as video:
         for part in parts(boxes=boxes):
             video.append(part, (24, 20))
