@@ -89,11 +89,20 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and saved buffers by name.
+    """Return parameters and persistent buffers by name, also those that checkpoints leave out."""
+    found = {
+        f'{path}.{name}'.lstrip('.'): tensor
+        for path, module in model.named_modules(remove_duplicate=False)
+        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+        if tensor is not None and name not in module._non_persistent_buffers_set
+    }
+    return found | model.state_dict()
 
-    Parameters that a model leaves out of its state dict are included: checkpoints may hold them.
-    """
-    return dict(model.named_parameters()) | model.state_dict()
+
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """Return the bytes of a tensor's values, row by row, whatever its type is."""
+    values = tensor.detach().cpu().contiguous().reshape(-1)
+    return memoryview(values.view(torch.uint8).numpy())
 
 
 def compare_weights(

@@ -20,6 +20,7 @@ from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import CollectedVideo, Evidence, WindowFeatures
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.logging import quiet
+from r2vos_mm.utils.state_dict import tensor_bytes
 
 from ..inference import (
     WindowReader,
@@ -207,8 +208,7 @@ def weights_digest(model: torch.nn.Module) -> str:
     state = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         state.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        state.update(memoryview(values.numpy()))
+        state.update(tensor_bytes(tensor))
     return state.hexdigest()
 
 

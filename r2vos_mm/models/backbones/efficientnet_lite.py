@@ -14,7 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.utils.state_dict import FitReport, compare_weights
+from r2vos_mm.utils.state_dict import FitReport, compare_weights, tensors_of
 from r2vos_mm.utils.weights import PACKAGE, package_weights
 
 from .checkpoints import read_state
@@ -260,10 +260,7 @@ def _drop_recoverable_weights(
 
 
 def _accept_recoverable_weights(module: EfficientNetLite, result: FitReport) -> None:
-    """Remove weights that the source provides from the problems of loading a checkpoint."""
-    if not module.frozen:
-        return
-    # Their names are not in the state dict, so those of buffers would count as unexpected.
-    own = {*dict(module.named_parameters()), *dict(module.named_buffers())}
-    for names in (result.missing_keys if module._has_source else [], result.unexpected_keys):
-        names[:] = [name for name in names if name.removeprefix('backbone.') not in own]
+    """Remove weights that the source provides from those that a checkpoint lacks."""
+    if module.frozen and module._has_source:
+        own, missing = tensors_of(module), result.missing_keys
+        missing[:] = [name for name in missing if name.removeprefix('backbone.') not in own]

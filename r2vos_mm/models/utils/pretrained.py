@@ -21,7 +21,12 @@ from r2vos_mm.registry import MODELS, check_types
 from r2vos_mm.utils.cli import UsageError, as_usage_error
 from r2vos_mm.utils.files import PathLike, atomic_path, read_json, write_atomically, write_json
 from r2vos_mm.utils.json_config import restore_tuples, to_json
-from r2vos_mm.utils.state_dict import CheckpointMismatchError, check_weights
+from r2vos_mm.utils.state_dict import (
+    CheckpointMismatchError,
+    check_weights,
+    tensor_bytes,
+    tensors_of,
+)
 from r2vos_mm.version import __version__
 
 from .model_card import card_text
@@ -67,7 +72,7 @@ class PretrainedMixin:
         if self.cfg is None:
             raise UsageError('the model has no config: build it with init_model, or set model.cfg')
         folder, card = Path(folder), {**(self.card or {}), **(card or {})}
-        everything = all_tensors(self)
+        everything = tensors_of(self)
         weights = self.state_dict() if trained_only else everything
         rest = {name: tensor for name, tensor in everything.items() if name not in weights}
         config, sources = _config_to_save(self, rest)
@@ -170,21 +175,10 @@ def load_pretrained(config: Config, folder: Path) -> nn.Module:
     weights, source = load_file(folder / WEIGHTS), str(folder / WEIGHTS)
     check_weights(model, weights, source=source, strict=True)
     model.load_state_dict(weights, strict=False)
-    rest = {name: tensor for name, tensor in all_tensors(model).items() if name not in weights}
+    rest = {name: tensor for name, tensor in tensors_of(model).items() if name not in weights}
     _check_digests(rest, added.get('left_out', {}), source)
     model.cfg, model.card = config, added.get('card')
     return model.eval()
-
-
-def all_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and persistent buffers by name, also those that checkpoints leave out."""
-    found = {
-        f'{path}.{name}'.lstrip('.'): tensor
-        for path, module in model.named_modules(remove_duplicate=False)
-        for name, tensor in (*module._parameters.items(), *module._buffers.items())
-        if tensor is not None and name not in module._non_persistent_buffers_set
-    }
-    return found | model.state_dict()
 
 
 def _config_to_save(
@@ -221,7 +215,7 @@ def _digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     for name in sorted(tensors):
         digest = digests[name.partition('.')[0]]
         digest.update(name.encode())
-        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor_bytes(tensors[name]))
     return {part: digest.hexdigest() for part, digest in digests.items()}
 
 

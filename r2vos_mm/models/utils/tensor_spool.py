@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from r2vos_mm.utils.files import DiskFullError
-
-Kept = Tensor | tuple[int, int, torch.dtype, torch.Size]  # or place and size in the file
+from r2vos_mm.utils.state_dict import tensor_bytes
 
 
 class TensorSpool:
@@ -33,8 +32,8 @@ class TensorSpool:
 
     def __init__(self, max_bytes: float) -> None:
         self.max_bytes, self.num_bytes, self.num_bytes_on_disk = max_bytes, 0, 0
-        self._items: list[bytes] = []
-        self._tensors: list[Kept] = []
+        # pickled objects, and the contents of their tensors or where these are in the file
+        self._items: list[tuple[bytes, list[memoryview | range]]] = []
         self._file: Any = None
 
     def __len__(self) -> int:
@@ -46,17 +45,19 @@ class TensorSpool:
         Raises:
             DiskFullError: there is no space left for the temporary file.
         """
-        buffer = io.BytesIO()
-        _Pickler(buffer, self).dump(item)
-        self._items.append(buffer.getvalue())
+        stream, contents = io.BytesIO(), []
+        _Pickler(
+            stream, protocol=5, buffer_callback=lambda x: contents.append(self._keep(x.raw()))
+        ).dump(item)
+        self._items.append((stream.getvalue(), contents))
 
     def __iter__(self) -> Iterator[Any]:
-        for item in self._items:
-            yield _Unpickler(io.BytesIO(item), self).load()
+        for pickled, contents in self._items:
+            yield pickle.loads(pickled, buffers=map(self._read, contents))
 
     def close(self) -> None:
         """Drop all objects and remove the file."""
-        self._items, self._tensors = [], []
+        self._items = []
         if self._file is not None:
             self._file.close()
 
@@ -66,21 +67,16 @@ class TensorSpool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _keep(self, tensor: Tensor) -> int:
-        size = tensor.numel() * tensor.element_size()
-        is_small = self.num_bytes + size <= self.max_bytes
-        self._tensors.append(tensor if is_small else self._write(tensor, size))
-        self.num_bytes += size if is_small else 0
-        return len(self._tensors) - 1
-
-    def _write(self, tensor: Tensor, size: int) -> Kept:
-        folder = _spool_folder()
-        place = self.num_bytes_on_disk
+    def _keep(self, content: memoryview) -> memoryview | range:
+        if self.num_bytes + len(content) <= self.max_bytes:
+            self.num_bytes += len(content)
+            return content
+        folder, place = _spool_folder(), self.num_bytes_on_disk
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - close() does
             self._file.seek(place)
-            self._file.write(_as_bytes(tensor))
+            self._file.write(content)
             self._file.flush()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -90,45 +86,30 @@ class TensorSpool:
                 f'({place / 1e9:.1f} GB so far): set TMPDIR to a folder on a larger disk, or give '
                 'fewer expressions at a time'
             ) from error
-        self.num_bytes_on_disk += size
-        return place, size, tensor.dtype, tensor.shape
+        self.num_bytes_on_disk += len(content)
+        return range(place, self.num_bytes_on_disk)
 
-    def _read(self, index: int) -> Tensor:
-        kept = self._tensors[index]
-        if isinstance(kept, Tensor):
+    def _read(self, kept: memoryview | range) -> memoryview | np.ndarray:
+        if isinstance(kept, memoryview):
             return kept
-        place, size, dtype, shape = kept
-        content = np.empty(size, dtype=np.uint8)
-        self._file.seek(place)
-        if self._file.readinto(content) != size:
+        content = np.empty(len(kept), dtype=np.uint8)
+        self._file.seek(kept.start)
+        if self._file.readinto(content) != len(kept):
             raise OSError(errno.EIO, 'a temporary file was cut off', _spool_folder())
-        return torch.from_numpy(content).view(dtype).reshape(shape)
+        return content
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler that hands tensors to a spool."""
+    """Pickle tensors as arrays of bytes, whose contents ``buffer_callback`` gets."""
 
-    def __init__(self, buffer: io.BytesIO, spool: TensorSpool) -> None:
-        super().__init__(buffer)
-        self.spool = spool
-
-    def persistent_id(self, item: Any) -> int | None:
-        return self.spool._keep(item) if isinstance(item, Tensor) else None
+    def reducer_override(self, item: Any) -> Any:
+        if not isinstance(item, Tensor):
+            return NotImplemented
+        return _tensor, (np.asarray(tensor_bytes(item)), item.dtype, item.shape)
 
 
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that takes tensors from a spool."""
-
-    def __init__(self, buffer: io.BytesIO, spool: TensorSpool) -> None:
-        super().__init__(buffer)
-        self.spool = spool
-
-    def persistent_load(self, index: int) -> Tensor:
-        return self.spool._read(index)
-
-
-def _as_bytes(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+def _tensor(content: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
+    return torch.from_numpy(content).view(dtype).reshape(shape)
 
 
 def _spool_folder() -> str:

@@ -11,9 +11,8 @@ from toy_models import CONFIGS, clip, sample
 
 from r2vos_mm.apis import R2VOSInferencer, init_model
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.models.utils.pretrained import all_tensors
 from r2vos_mm.utils.cli import UsageError
-from r2vos_mm.utils.state_dict import CheckpointMismatchError
+from r2vos_mm.utils.state_dict import CheckpointMismatchError, tensors_of
 
 TEXTS = ['a red square', 'a boat']
 
@@ -39,7 +38,7 @@ def outputs(model: nn.Module) -> list[torch.Tensor]:
 
 
 def check_same(ours: nn.Module, theirs: nn.Module) -> None:
-    before, after = all_tensors(ours), all_tensors(theirs)
+    before, after = tensors_of(ours), tensors_of(theirs)
     assert before.keys() == after.keys()
     for name, tensor in before.items():
         assert after[name].dtype == tensor.dtype
@@ -170,8 +169,8 @@ def test_weights_of_a_package_are_refilled(tmp_path):
     content = json.loads((tmp_path / 'all/config.json').read_text())
     assert content['pretrained']['left_out'] == {}
     assert content['model']['backbone']['weights'] is None
-    before = all_tensors(model)
+    before = tensors_of(model)
     for name in ('part', 'all'):
-        after = all_tensors(ReferringVideoSegmentor.from_pretrained(tmp_path / name))
+        after = tensors_of(ReferringVideoSegmentor.from_pretrained(tmp_path / name))
         assert before.keys() == after.keys()
         assert all(torch.equal(before[key], after[key]) for key in before)
