@@ -208,6 +208,11 @@ class QueryPredictions(Features):
     boxes: Tensor | None
     masks: Tensor  # (P, T, N, h, w) mask logits at the stride of the mask features
 
+    def of_queries(self, queries: Tensor) -> QueryPredictions:
+        """Return the predictions of one query per pair, given as (P,), without the axis of N."""
+        rows = torch.arange(len(queries), device=queries.device)
+        return self.map(lambda tensor: tensor[rows, :, queries])
+
 
 @dataclass
 class InstanceTargets(Features):

@@ -12,7 +12,7 @@ from r2vos_mm.structures import InstanceTargets, MultimodalMemory, PairTargets, 
 from ..layers.initialization import xavier_matrices
 from ..layers.maps import flatten_padding
 from ..task_modules import SequenceMatch
-from .query_head import build_losses, flat, mean_count, supervise_layers
+from .query_head import build_losses, flat, mask_losses, mean_count, supervise_layers
 
 
 @MODELS.register_module()
@@ -153,9 +153,4 @@ class InstanceSequenceHead(BaseModule):
         found = torch.cat([mask[:, match.queries].flatten(0, 1) for mask, match, _ in rows])
         wanted = torch.cat([t.masks[m.instances].transpose(0, 1).flatten(0, 1) for _, m, t in rows])
         found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
-        wanted = wanted.flatten(1).to(found.dtype)
-        cells = normaliser * found.shape[1]
-        return dict(
-            mask=self.losses['mask'](*flat(found, wanted), avg_factor=cells),
-            dice=self.losses['dice'](found, wanted, avg_factor=normaliser),
-        )
+        return mask_losses(self.losses, found, wanted.flatten(1), normaliser)

@@ -1,4 +1,4 @@
-"""Define what the heads with queries share: losses of every decoder layer."""
+"""Define what the heads with queries share: losses of every decoder layer, and of masks."""
 
 from collections.abc import Callable
 
@@ -29,6 +29,20 @@ def supervise_layers(
         for prefix, prediction in zip(prefixes, predictions, strict=True)
         for name, value in layer_loss(prediction).items()
     }
+
+
+def mask_losses(
+    losses: nn.ModuleDict, found: Tensor, wanted: Tensor, normaliser: Tensor
+) -> dict[str, Tensor]:
+    """Compute ``mask`` and ``dice`` of logits (M, cells) and their targets of the same shape.
+
+    The first is averaged over the cells of ``normaliser`` masks, the second over the masks.
+    """
+    wanted, cells = wanted.to(found), normaliser * found.shape[1]
+    return dict(
+        mask=losses['mask'](*flat(found, wanted), avg_factor=cells),
+        dice=losses['dice'](found, wanted, avg_factor=normaliser),
+    )
 
 
 def flat(*tensors: Tensor) -> list[Tensor]:

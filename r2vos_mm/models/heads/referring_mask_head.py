@@ -1,6 +1,7 @@
 """Define the mask head of R2-VOS and ReferFormer: instance decoder, scores, boxes and masks."""
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.layers import MLP, inverse_sigmoid
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from r2vos_mm.structures import Memory, PairTargets, QueryPredictions
 
 from ..layers.convolved_maps import ConvolvedMaps
 from ..layers.maps import flatten_padding
-from .query_head import build_losses, flat, mean_count, supervise_layers
+from .query_head import build_losses, flat, mask_losses, mean_count, supervise_layers
 
 
 @MODELS.register_module()
@@ -185,36 +186,30 @@ class ReferringMaskHead(BaseModule):
     def _layer_loss(
         self, prediction: QueryPredictions, targets: PairTargets, normaliser: Tensor
     ) -> dict[str, Tensor]:
-        queries = self.matcher(prediction, targets)
-        rows = torch.arange(len(queries), device=queries.device)
-        boxes = prediction.boxes[rows, :, queries]
-        masks = prediction.masks[rows, :, queries].flatten(1)
-        labels = torch.zeros_like(prediction.scores)
-        labels[rows, :, queries] = targets.valid.to(labels.dtype)
+        queries, losses = self.matcher(prediction, targets), self.losses
+        chosen, scores = prediction.of_queries(queries), prediction.scores
+        is_chosen = F.one_hot(queries, scores.shape[2])[:, None]  # (P, 1, N)
+        labels = (is_chosen * targets.valid[..., None]).to(scores)
         weight = torch.where(targets.valid, 1.0, self.absent_frame_weight)
-        of_boxes, wanted = weight[..., None].expand_as(boxes), targets.masks.flatten(1).to(masks)
-        loss, n, cells = self.losses, normaliser, normaliser * masks.shape[1]
+        of_boxes = weight[..., None].expand_as(chosen.boxes)
+        masks, wanted = chosen.masks.flatten(1), targets.masks.flatten(1)
         return dict(
-            cls=loss['cls'](*flat(prediction.scores, labels), avg_factor=n),
-            bbox=loss['bbox'](boxes, targets.boxes, of_boxes, avg_factor=n),
-            giou=loss['giou'](boxes, targets.boxes, weight, avg_factor=n),
-            mask=loss['mask'](*flat(masks, wanted), avg_factor=cells),
-            dice=loss['dice'](masks, wanted, avg_factor=n),
+            cls=losses['cls'](*flat(scores, labels), avg_factor=normaliser),
+            bbox=losses['bbox'](chosen.boxes, targets.boxes, of_boxes, avg_factor=normaliser),
+            giou=losses['giou'](chosen.boxes, targets.boxes, weight, avg_factor=normaliser),
+            **mask_losses(losses, masks, wanted, normaliser),
         )
 
     def _negative_layer_loss(
         self, prediction: QueryPredictions, normaliser: Tensor, *, masks: bool
     ) -> dict[str, Tensor]:
-        scores, loss, n = prediction.scores, self.losses, normaliser
-        losses = dict(cls=loss['cls'](*flat(scores, torch.zeros_like(scores)), avg_factor=n))
-        if not masks:
-            return losses
-        queries = scores.mean(1).argmax(-1)  # as in testing
-        rows = torch.arange(len(queries), device=queries.device)
-        found = prediction.masks[rows, :, queries].flatten(1)
-        empty, cells = torch.zeros_like(found), n * found.shape[1]
-        losses['mask'] = loss['mask'](*flat(found, empty), avg_factor=cells)
-        losses['dice'] = loss['dice'](found, empty, avg_factor=n)
+        scores = prediction.scores
+        pairs = flat(scores, torch.zeros_like(scores))
+        losses = dict(cls=self.losses['cls'](*pairs, avg_factor=normaliser))
+        if masks:
+            queries = scores.mean(1).argmax(-1)  # as in testing
+            found = prediction.of_queries(queries).masks.flatten(1)
+            losses |= mask_losses(self.losses, found, torch.zeros_like(found), normaliser)
         return losses
 
 

@@ -100,20 +100,19 @@ def read_queries(
         pixels (around the masks if queries have no boxes); if asked for, ``candidate_masks``
         (T, N, H0, W0) and ``candidate_scores`` (T, N).
     """
-    scores, rows = predictions.scores.sigmoid(), torch.arange(len(best))
-    masks = _read_masks(predictions.masks[rows, :, best], ori_shape, input_size, config)
-    if predictions.boxes is None:
+    chosen, (height, width) = predictions.of_queries(best), ori_shape
+    masks = _read_masks(chosen.masks, ori_shape, input_size, config)
+    if chosen.boxes is None:
         boxes = torch.stack([mask2bbox(frames) for frames in masks])
     else:
-        height, width = ori_shape
-        boxes = bbox_cxcywh_to_xyxy(predictions.boxes[rows, :, best])
+        boxes = bbox_cxcywh_to_xyxy(chosen.boxes)
         boxes = boxes * boxes.new_tensor([width, height, width, height])
-    pairs = InstanceData(ungated_masks=masks, scores=scores[rows, :, best], boxes=boxes)
+    pairs = InstanceData(ungated_masks=masks, scores=chosen.scores.sigmoid(), boxes=boxes)
     if config.candidates:
         every = predictions.masks.transpose(1, 2).flatten(0, 1)  # queries of all pairs
         read = _read_masks(every, ori_shape, input_size, config)
         pairs.candidate_masks = read.unflatten(0, (len(best), -1)).transpose(1, 2)
-        pairs.candidate_scores = scores
+        pairs.candidate_scores = predictions.scores.sigmoid()
     return pairs
 
 
