@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError, admitted_classes, load_checkpoint
+from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
 from r2vos_mm.engine.calibration import read_calibration, use_calibration
 from r2vos_mm.engine.config import read_config
@@ -117,14 +116,13 @@ def checked_device(device: str | torch.device) -> torch.device:
 
 
 def read_any(checkpoint: PathLike) -> Mapping[str, Any]:
-    """Read a checkpoint; released ones hold the arguments of their training script.
+    """Read a checkpoint of this package or a released one.
 
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointReadError: it is damaged, no checkpoint, or needs unpickling.
     """
-    with admitted_classes([argparse.Namespace]):
-        content = load_checkpoint(str(checkpoint))
+    content = load_checkpoint(str(checkpoint))
     if not isinstance(content, Mapping):
         raise CheckpointReadError(
             f'{checkpoint} holds a {type(content).__name__}, a checkpoint '

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from r2vos_mm.compat.checkpoint import admitted_classes
 from r2vos_mm.converters import ReleasedCheckpoint, recognise, roberta_config
 from r2vos_mm.engine import build_runner
 from r2vos_mm.models.backbones import find_state
@@ -32,16 +30,6 @@ class ReleasedWeightsHook(Hook):
 
     def __init__(self, language_model: Mapping[str, Any]) -> None:
         self.language_model = dict(language_model)
-
-    def before_run(self, runner: Runner) -> None:
-        """Admit the arguments of the training script that released files hold."""
-        load = runner.load_checkpoint
-
-        def load_checkpoint(*args: Any, **kwargs: Any) -> Any:
-            with admitted_classes([argparse.Namespace]):
-                return load(*args, **kwargs)
-
-        runner.load_checkpoint = load_checkpoint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Convert released weights in place; others stay as they are."""

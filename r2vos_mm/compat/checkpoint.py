@@ -6,13 +6,14 @@ from URLs in all versions, it unpickles any object, which can run code. MMEngine
 in place, so that a killed process leaves an incomplete file.
 """
 
+import argparse
 import importlib.util
 import os
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,11 @@ class CheckpointContentError(TypeError):
 # Reading
 
 
-def admitted_classes(classes: Sequence[type]) -> AbstractContextManager:
-    """Admit plain classes under ``weights_only=True`` inside the block, from PyTorch 2.5 on."""
-    return getattr(torch.serialization, 'safe_globals', nullcontext)(list(classes))
-
-
 def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:
     """Read a local checkpoint without running code from it; ``map_location`` as in ``torch.load``.
+
+    From PyTorch 2.5 on, one class is admitted beside plain containers: ``argparse.Namespace``, in
+    which released checkpoints keep the arguments of their training script.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -66,7 +65,9 @@ def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> 
     try:
         if zipfile.is_zipfile(path):
             _check_archive(path)
-        return torch.load(path, map_location=map_location, weights_only=True)
+        admit = getattr(torch.serialization, 'safe_globals', nullcontext)
+        with admit([argparse.Namespace]):
+            return torch.load(path, map_location=map_location, weights_only=True)
     except (PermissionError, MemoryError, CheckpointReadError):
         raise
     except Exception as error:  # a damaged file can make unpickling fail with nearly any

@@ -6,7 +6,6 @@ architecture implies (position numbers of the language model, relative positions
 attention windows) are left out.
 """
 
-import argparse
 import logging
 import math
 import re
@@ -19,7 +18,6 @@ from einops import rearrange
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from r2vos_mm.compat.checkpoint import admitted_classes
 from r2vos_mm.models.backbones import BackboneWeights, convert_swin, convert_video_swin, read_state
 from r2vos_mm.models.backbones.windows import relative_position_index
 from r2vos_mm.utils.data_issues import shown
@@ -51,15 +49,11 @@ _SWIN = (
 def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Read the weights of a released checkpoint without running code from it.
 
-    Such files keep the arguments of the training script beside the weights. Their class,
-    ``argparse.Namespace``, is the only one that is admitted.
-
     Raises:
         FileNotFoundError: The file does not exist.
         CheckpointReadError: It is damaged, holds other objects, or no tensors.
     """
-    with admitted_classes([argparse.Namespace]):
-        stored = read_state(path)
+    stored = read_state(path)
     if stored.ignored:
         names = ', '.join(stored.ignored)
         print_log(f'{path}: no tensors, left out: {names}', 'current', logging.WARNING)
