@@ -2,14 +2,17 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
+from itertools import accumulate
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.layers import InvertedResidual
+from mmdet.models.utils import make_divisible
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -19,22 +22,29 @@ from r2vos_mm.utils.weights import PACKAGE, package_weights
 
 from .checkpoints import read_state
 
-# kernel, stride, expansion, channels and blocks of each stage at width and depth 1
+
+class _Stage(NamedTuple):
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+    blocks: int
+
+
+# the stages at width and depth 1
 _STAGES = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
+    _Stage(3, 1, 1, 16, 1),
+    _Stage(3, 2, 6, 24, 2),
+    _Stage(5, 2, 6, 40, 2),
+    _Stage(3, 2, 6, 80, 3),
+    _Stage(5, 1, 6, 112, 3),
+    _Stage(5, 2, 6, 192, 4),
+    _Stage(3, 1, 6, 320, 1),
 )
 _SIZES = dict(lite0=(1.0, 1.0), lite1=(1.0, 1.1), lite2=(1.1, 1.2))  # width, depth
 _STAGE_OF_STRIDE = {4: 1, 8: 2, 16: 4, 32: 6}  # the last stage at that stride
 _STEM_CHANNELS, _HEAD_CHANNELS = 32, 1280
 _NORM = dict(type='BN', eps=1e-3, momentum=0.01)
-# TensorFlow's "same" padding: asymmetric where the stride is 2, else that of any convolution.
-_SAME = dict(type='Conv2dAdaptivePadding')
 # SHA-256 of the published files
 _SHA256 = (
     '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
@@ -114,12 +124,12 @@ class EfficientNetLite(BaseModule):
             raise ValueError(f'strides={tuple(strides)} must be some of 4, 8, 16 and 32')
         stages = _scaled_stages(*_SIZES[size])
         self.strides, self.frozen = tuple(sorted(strides)), frozen
-        self.out_channels = tuple(stages[_STAGE_OF_STRIDE[s]][3] for s in self.strides)
-        ends = torch.tensor([blocks for *_, blocks in stages]).cumsum(0).tolist()
+        self.out_channels = tuple(stages[_STAGE_OF_STRIDE[s]].channels for s in self.strides)
+        ends = list(accumulate(stage.blocks for stage in stages))
         self._out_blocks = [ends[_STAGE_OF_STRIDE[s]] - 1 for s in self.strides]
-        self.stem = _conv(3, _STEM_CHANNELS, 3, stride=2)
+        self.stem = ConvModule(3, _STEM_CHANNELS, 3, padding=1, **_layer_options(2))
         self.blocks = nn.ModuleList(_blocks(stages))
-        self.head = _conv(stages[-1][3], _HEAD_CHANNELS, 1)
+        self.head = ConvModule(stages[-1].channels, _HEAD_CHANNELS, 1, **_layer_options(1))
         self.classifier = nn.Linear(_HEAD_CHANNELS, len(imagenet_classes()))
         if weights is not None:
             self._load(weights)
@@ -188,60 +198,34 @@ class EfficientNetLite(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> ConvModule:
-    return ConvModule(
-        inputs,
-        outputs,
-        kernel,
-        stride=stride,
-        padding=kernel // 2,
-        conv_cfg=_SAME if stride > 1 else None,
-        norm_cfg=_NORM,
-        act_cfg=dict(type='ReLU6'),
-    )
+def _layer_options(stride: int) -> dict[str, Any]:
+    # TensorFlow's "same" padding: asymmetric where the stride is 2, else that of any convolution.
+    same = dict(type='Conv2dAdaptivePadding') if stride > 1 else None
+    return dict(stride=stride, conv_cfg=same, norm_cfg=_NORM, act_cfg=dict(type='ReLU6'))
 
 
-def _scaled_stages(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
+def _scaled_stages(width: float, depth: float) -> list[_Stage]:
     """Return the stages of a size; the first and the last one are not deepened."""
-    last = len(_STAGES) - 1
-    return [
-        (
-            kernel,
-            stride,
-            expansion,
-            _round_to_8(width * channels),
-            blocks if number in (0, last) else math.ceil(depth * blocks),
-        )
-        for number, (kernel, stride, expansion, channels, blocks) in enumerate(_STAGES)
-    ]
+    first, *middle, last = (
+        stage._replace(channels=make_divisible(width * stage.channels, 8)) for stage in _STAGES
+    )
+    deeper = [stage._replace(blocks=math.ceil(depth * stage.blocks)) for stage in middle]
+    return [first, *deeper, last]
 
 
-def _round_to_8(channels: float) -> int:
-    """Return the nearest multiple of 8 that is not more than 10 % below."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
-
-
-def _blocks(stages: Sequence[tuple[int, int, int, int, int]]) -> list[InvertedResidual]:
-    blocks, inputs = [], _STEM_CHANNELS
+def _blocks(stages: Sequence[_Stage]) -> Iterator[InvertedResidual]:
+    inputs = _STEM_CHANNELS
     for kernel, stride, expansion, channels, count in stages:
-        for number in range(count):
-            step = stride if number == 0 else 1
-            blocks.append(
-                InvertedResidual(
-                    inputs,
-                    channels,
-                    inputs * expansion,
-                    kernel,
-                    step,
-                    with_expand_conv=expansion > 1,
-                    conv_cfg=_SAME if step > 1 else None,
-                    norm_cfg=_NORM,
-                    act_cfg=dict(type='ReLU6'),
-                )
+        for step in (stride, *[1] * (count - 1)):
+            yield InvertedResidual(
+                inputs,
+                channels,
+                inputs * expansion,
+                kernel,
+                with_expand_conv=expansion > 1,
+                **_layer_options(step),
             )
             inputs = channels
-    return blocks
 
 
 def _new_name(name: str) -> str:

@@ -4,6 +4,7 @@ Written from Liu et al., "Video Swin Transformer", CVPR 2022 (Sec. 3), in the fo
 ReferFormer and MTTR use: patches of 1x4x4, so that every frame keeps its own maps.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
 from math import prod
@@ -128,19 +129,6 @@ def _attend(
     return torch.cat([F.scaled_dot_product_attention(*part, mask[None]) for *part, mask in parts])
 
 
-class Mlp(nn.Module):
-    """Two linear layers with a GELU between them."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
-        return self.fc2(F.gelu(self.fc1(tokens)))
-
-
 class VideoSwinBlock(nn.Module):
     """Pre-norm window attention and MLP, each with a residual and drop path."""
 
@@ -159,7 +147,10 @@ class VideoSwinBlock(nn.Module):
         self.attn = WindowAttention(channels, num_heads, window_size, qkv_bias=qkv_bias)
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(channels)
-        self.mlp = Mlp(channels, int(channels * mlp_ratio))
+        hidden = int(channels * mlp_ratio)
+        layers = dict(fc1=nn.Linear(channels, hidden), act=nn.GELU())
+        layers['fc2'] = nn.Linear(hidden, channels)
+        self.mlp = nn.Sequential(OrderedDict(layers))
 
     def forward(self, maps: Tensor, grid: WindowGrid, padded: PaddedFrames | None = None) -> Tensor:
         """(B, T, h, w, C) -> (B, T, h, w, C), attending in the windows of ``grid``."""
@@ -278,10 +269,9 @@ class VideoSwinTransformer(BaseModule):
             for width, heads, depth in zip(channels, num_heads, depths)
         )
         self.downsamples = nn.ModuleList(PatchMerging(width) for width in channels[:-1])
-        self.has_out_norm = out_norm is not None
-        if self.has_out_norm:
-            for stage, width in zip(self.out_indices, self.out_channels):
-                self.add_module(f'norm{stage}', build_norm_layer(out_norm, width)[1])
+        for stage, width in zip(self.out_indices, self.out_channels):
+            norm = nn.Identity() if out_norm is None else build_norm_layer(out_norm, width)[1]
+            self.add_module(f'norm{stage}', norm)
         self._freeze()
 
     def forward(self, clips: Tensor, num_frames: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -311,7 +301,7 @@ class VideoSwinTransformer(BaseModule):
                 maps = self.downsamples[stage - 1](maps)
             maps = layer(maps, num_frames)
             if stage in self.out_indices:
-                normed = getattr(self, f'norm{stage}')(maps) if self.has_out_norm else maps
+                normed = getattr(self, f'norm{stage}')(maps)
                 outputs.append(rearrange(normed, 'b t h w c -> (b t) c h w').contiguous())
         return tuple(outputs)
 
@@ -345,12 +335,9 @@ class VideoSwinTransformer(BaseModule):
     def _freeze(self) -> None:
         stages = max(self.frozen_stages, 0)
         frozen = [*self.layers[:stages], *self.downsamples[:stages]]
+        frozen += [getattr(self, f'norm{stage}') for stage in self.out_indices if stage < stages]
         if self.frozen_stages >= 0:
             frozen.append(self.patch_embed)
-        if self.has_out_norm:
-            frozen += [
-                getattr(self, f'norm{stage}') for stage in self.out_indices if stage < stages
-            ]
         for module in frozen:
             module.eval().requires_grad_(False)
 
