@@ -63,8 +63,8 @@ class TransformerTextEncoder(BaseModule):
         tokenizer: object | str | None = None,
     ) -> None:
         super().__init__()
-        if pooling not in _POOLINGS:
-            raise ValueError(f'pooling={pooling!r} is unknown; choose from {sorted(_POOLINGS)}')
+        if pooling not in ('mean', 'pooler'):
+            raise ValueError(f"pooling={pooling!r} is unknown; choose from ['mean', 'pooler']")
         if isinstance(language_model, nn.Module) and tokenizer is None:
             raise ValueError(
                 'language_model and tokenizer belong together: a model needs its tokenizer'
@@ -79,7 +79,7 @@ class TransformerTextEncoder(BaseModule):
             tokenizer = load_tokenizer(tokenizer or name_or_path, language_model.config)
         self.language_model, self.tokenizer = language_model, tokenizer
         self.source, self.noise = name_or_path, noise
-        self.frozen, self.pool = frozen, _POOLINGS[pooling]
+        self.frozen, self.pooling = frozen, pooling
         if pooling != 'pooler' and hasattr(language_model, 'pooler'):
             language_model.pooler = None  # unused; checkpoints of other models lack it
         self.projector = nn.Sequential(
@@ -192,9 +192,12 @@ class TransformerTextEncoder(BaseModule):
         return replace(features, has_padding=not bool(tokens['attention_mask'].all()))
 
     def _encode(self, tokens: dict[str, Tensor]) -> TextFeatures:
-        output = self.language_model(**tokens)
-        mask = tokens['attention_mask'].bool()
-        return TextFeatures(output.last_hidden_state, self.pool(output, mask), ~mask)
+        output, padding = self.language_model(**tokens), ~tokens['attention_mask'].bool()
+        pooled = getattr(output, 'pooler_output', None)
+        features = TextFeatures(output.last_hidden_state, pooled, padding)
+        if self.pooling == 'mean':
+            features.sentence = features.average(features.words)
+        return features
 
     def _project(self, features: TextFeatures) -> TextFeatures:
         words, sentence = self.projector(features.words), self.projector(features.sentence)
@@ -333,14 +336,6 @@ def _with_noise(text: TextFeatures, sigma: float) -> TextFeatures:
     return replace(
         text, words=moved(text.words, noise[:, None]), sentence=moved(text.sentence, noise)
     )
-
-
-def _mean_of_words(output: object, mask: Tensor) -> Tensor:
-    weight = mask.to(output.last_hidden_state.dtype)[..., None]
-    return (output.last_hidden_state * weight).sum(1) / weight.sum(1)
-
-
-_POOLINGS = dict(pooler=lambda output, mask: output.pooler_output, mean=_mean_of_words)
 
 
 def _drop_recoverable_weights(
