@@ -10,10 +10,15 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from torch import Tensor
 
 from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
-from r2vos_mm.converters import ReleasedCheckpoint, model_like, recognise, roberta_config
+from r2vos_mm.converters import (
+    ReleasedCheckpoint,
+    load_converted,
+    model_like,
+    recognise,
+    roberta_config,
+)
 from r2vos_mm.engine.calibration import read_calibration, use_calibration
 from r2vos_mm.engine.config import read_config
 from r2vos_mm.engine.model_index import CHECKPOINT_SUFFIXES, config_file, find_model
@@ -29,7 +34,6 @@ from r2vos_mm.utils.logging import log, quiet
 from r2vos_mm.utils.state_dict import (
     CheckpointMismatchError,
     check_weights,
-    compare_weights,
     weights_of,
 )
 
@@ -81,9 +85,7 @@ def init_model(
         config = _config_of(released, checkpoint)
     config, source = _ready_config(config, cfg_options), str(checkpoint)
     if released is not None:
-        model, weights, tokenizer = fitted(config, released, source=source)
-        model.load_state_dict(weights, strict=False)
-        model.text_encoder.tokenizer = tokenizer
+        model = released_model(config, released, source=source)
     else:
         take_language_model(config, content)
         calibration = read_calibration(content or {})
@@ -192,16 +194,10 @@ def _ready_config(config: PathLike | Config, options: Mapping | None) -> Config:
     return config
 
 
-class Fitted(NamedTuple):
-    """Result of :func:`fitted`."""
-
-    model: ReferringVideoSegmentor  # with random weights, and without its tokenizer
-    weights: dict[str, Tensor]  # of the whole model
-    tokenizer: object
-
-
-def fitted(config: Config, released: ReleasedCheckpoint, *, source: str) -> Fitted:
-    """Build the model of a config, and convert the weights of a released checkpoint for it.
+def released_model(
+    config: Config, released: ReleasedCheckpoint, *, source: str
+) -> ReferringVideoSegmentor:
+    """Build the model of a config with the converted weights of a released checkpoint.
 
     The text encoder in ``config`` gets the language model of the file.
 
@@ -213,13 +209,13 @@ def fitted(config: Config, released: ReleasedCheckpoint, *, source: str) -> Fitt
     weights = released.released.to_ours(dict(released.state), source=source).weights
     with as_usage_error('model'):
         model = model_like(config.model, weights)
-    fit = compare_weights(model, weights, source=source, hooks=False)
-    fit.require(advice=_advice(config, released))
+    load_converted(model, weights, source=source, advice=_advice(config, released))
     encoder = config.model.text_encoder
     encoder.language_model = roberta_config(weights)
     name = encoder.get('tokenizer') or encoder.name_or_path
-    tokenizer = _exact_tokenizer(name, model.text_encoder.language_model.config)
-    return Fitted(model, weights, tokenizer)
+    language_model = model.text_encoder.language_model
+    model.text_encoder.tokenizer = _exact_tokenizer(name, language_model.config)
+    return model
 
 
 def _advice(config: Config, released: ReleasedCheckpoint) -> str:

@@ -16,7 +16,7 @@ from r2vos_mm.models.backbones import find_state
 from r2vos_mm.utils.logging import log
 from r2vos_mm.utils.weights import ADDRESSES
 
-from .model_loading import fitted, read_any, take_language_model
+from .model_loading import read_any, released_model, take_language_model
 
 
 class ReleasedWeightsHook(Hook):
@@ -74,7 +74,7 @@ def _prepare(cfg: Config, source: str) -> None:
     if released is None:
         take_language_model(cfg, content)
         return
-    fitted(cfg, released, source=source)
+    released_model(cfg, released, source=source)
     cfg.model.backbone.init_cfg = None
     log(f'{source} is {released}; it is converted while it is loaded')
 

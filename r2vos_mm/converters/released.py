@@ -239,7 +239,12 @@ def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_converted(
-    model: nn.Module, weights: dict[str, Tensor], *, source: str, partial: bool = False
+    model: nn.Module,
+    weights: dict[str, Tensor],
+    *,
+    source: str,
+    partial: bool = False,
+    advice: str = 'Use the config of the same backbone and preset.',
 ) -> FitReport:
     """Load converted weights into the model of their config, every tensor accounted for.
 
@@ -247,10 +252,10 @@ def load_converted(
 
     Raises:
         CheckpointMismatchError: shapes or names differ, or with ``partial`` all of them; nothing
-            is loaded then.
+            is loaded then. The message ends with ``advice``.
     """
     report = compare_weights(model, weights, source=source, hooks=False)
     if not (partial and report.weights):
-        report.require(advice='Use the config of the same backbone and preset.')
+        report.require(advice=advice)
     model.load_state_dict(report.weights, strict=False)
     return report
