@@ -163,9 +163,10 @@ def test_imagenet_refuses_what_does_not_fit(folder, tmp_path, capsys):
     config, source = str(folder / 'small.py'), str(tmp_path / 'in.pth')
     state = MODELS.build(Config.fromfile(config).model.backbone).state_dict()
     torch.save(state | {'bn1.bias': torch.zeros(1)}, source)
+    torch.save(dict(state_dict=state, args=SimpleNamespace(lr=1e-4)), tmp_path / 'foreign.pth')
     for files, message in (
         ([config, source], 'bn1.bias (1,) instead of (4,)'),
-        ([config, str(folder / 'released.pth')], 'released.pth'),
+        ([config, str(tmp_path / 'foreign.pth')], 'foreign.pth holds an object of class'),
         ([str(tmp_path / 'none.py'), source], 'none.py does not exist'),
         ([source, source], 'in.pth cannot be read'),
     ):
