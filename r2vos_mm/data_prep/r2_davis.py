@@ -13,8 +13,9 @@ depend on the expressions, the seed and the lists below alone, not on frames or 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, zip_longest
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import frame_order, normalise_text
 from r2vos_mm.utils.files import stems, write_json
 from r2vos_mm.utils.masks_io import read_label_png
-from r2vos_mm.utils.pairs_file import FORMAT, POSITIVE, pairs_sha256
+from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
 from .davis import make_link
-from .r2_pairs import DEFAULT_SEED, Candidates, R2Pairs, Shown, pair_row
+from .r2_pairs import DEFAULT_SEED, Candidates, R2Pairs, Shown, build_rows
 from .r2_pairs_source import PairSource, SourceExpression, SourceVideo
 
 NAME = 'r2-davis'
@@ -102,7 +103,11 @@ def build_r2_davis(
     """
     problems = ProblemList('expressions')
     source = _source(expressions, problems)
-    rows, short = _rows(source, Candidates(source, seed), negatives_per_kind, exclude)
+    candidates = Candidates(source, seed)
+    changed = (partial(change, candidates=candidates) for change in (_attributes, _relations))
+    kinds = dict(zip(KINDS, (candidates.easy, *changed), strict=True))
+    positives = (source.videos[name] for name in POSITIVE_VIDEOS if name in source.videos)
+    rows, short = build_rows(positives, kinds, negatives_per_kind, exclude)
     content = dict(
         format=FORMAT,
         name=f'{NAME}-n{negatives_per_kind}',
@@ -121,29 +126,6 @@ def build_r2_davis(
         pairs=rows,
     )
     return R2Pairs(content, problems)
-
-
-def _rows(
-    source: PairSource, candidates: Candidates, wanted: int, exclude: frozenset[str]
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Return the rows, and the number of negatives of each kind of which there are too few."""
-    rows, short = [], {}
-    positives = (source.videos[name] for name in POSITIVE_VIDEOS if name in source.videos)
-    for own in (expression for video in positives for expression in video.expressions):
-        rows.append(pair_row(own, Shown(own.video_id, own.text), POSITIVE))
-        for number, kind in enumerate(KINDS):
-            drawn = enumerate(_NEGATIVES[kind](own, source.videos[own.video_id], candidates))
-            possible = (
-                pair_row(own, shown, kind, len(KINDS) * j + number)
-                | (dict(change=change) if change else {})
-                for j, (shown, change) in drawn
-            )
-            usable = (row for row in possible if row['pair_id'] not in exclude)
-            found = list(islice(usable, wanted))
-            rows += found
-            if len(found) < wanted:
-                short[f'{own.video_id}/{own.exp_id}/{kind}'] = len(found)
-    return rows, short
 
 
 def write_r2_davis(
@@ -217,43 +199,32 @@ def _source(expressions: Mapping[str, Any], problems: ProblemList) -> PairSource
     return PairSource(videos, False, problems)
 
 
-Negatives = Iterator[tuple[Shown, str]]
-"""Video and text to show, and what was changed in the text."""
-
-
-def _other_videos(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
-    return ((shown, '') for shown in candidates.easy(own))
-
-
-def _attributes(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
+def _attributes(own: SourceExpression, candidates: Candidates) -> Iterator[Shown]:
+    """Yield the own video with another noun, colour or side."""
     texts = dict(
-        noun=[text for _, text in candidates.swap(own, nouns=_NOUNS)],
-        colour=[*_other_colours(own, video)],
+        noun=[text for _, text, _ in candidates.swap(own, nouns=_NOUNS)],
+        colour=[*_other_colours(own, candidates.videos[own.video_id])],
         side=[*_other_words(own, {a: (b,) for s in _SIDES for a, b in (s, s[::-1])})],
     )
     return _interleaved(own, texts, candidates)
 
 
-def _relations(own: SourceExpression, video: SourceVideo, candidates: Candidates) -> Negatives:
+def _relations(own: SourceExpression, candidates: Candidates) -> Iterator[Shown]:
+    """Yield the own video with another relation or motion."""
     others = _OTHER_MOTIONS_OF_CARS if own.category == 'sedan' else _OTHER_MOTIONS
     motions = dict.fromkeys(_MOTIONS, others)
     if any(has_words(own.text, words) for words in _NO_MOTIONS):
         motions = {}
-    texts = dict(relation=[*_other_words(own, _RELATIONS), *_turned_paths(own)])
-    texts['motion'] = [*_other_words(own, motions)]
+    texts = dict(
+        relation=[*_other_words(own, _RELATIONS), *_turned_paths(own)],
+        motion=[*_other_words(own, motions)],
+    )
     return _interleaved(own, texts, candidates)
-
-
-_NEGATIVES: dict[str, Callable[[SourceExpression, SourceVideo, Candidates], Negatives]] = {
-    'other_video': _other_videos,
-    'attribute': _attributes,
-    'relation': _relations,
-}
 
 
 def _interleaved(
     own: SourceExpression, texts: Mapping[str, list[str]], candidates: Candidates
-) -> Negatives:
+) -> Iterator[Shown]:
     """Yield the changes in turns, so that one with many candidates does not displace the others."""
     order = sorted(texts, key=lambda change: candidates.digest(own, change))
     ranked = [
@@ -263,7 +234,7 @@ def _interleaved(
     for turn in zip_longest(*ranked):
         for change, text in zip(order, turn):
             if text is not None:
-                yield Shown(own.video_id, text), change
+                yield Shown(own.video_id, text, change)
 
 
 def _other_colours(own: SourceExpression, video: SourceVideo) -> Iterator[str]:

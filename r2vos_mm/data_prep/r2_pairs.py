@@ -8,10 +8,10 @@ files, the negatives for n = 3 include those for n = 1, and new videos change on
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from r2vos_mm.utils.expressions_file import normalise_text
 from r2vos_mm.utils.files import file_sha256
 from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
-from .r2_pairs_source import PairSource, SourceExpression, read_source
+from .r2_pairs_source import PairSource, SourceExpression, SourceVideo, read_source
 
 DEFAULT_SEED = 'r2-2023'
 # Names of data sets by the usual names of their folders, and short names in names of pairs files.
@@ -65,10 +65,11 @@ class R2Pairs:
 
 
 class Shown(NamedTuple):
-    """A video and the expression to show it with."""
+    """A video, the text to show it with, and the kind of word changed in it, if it is named."""
 
     video_id: str
     text: str
+    change: str = ''
 
 
 def build_r2_pairs(
@@ -110,7 +111,10 @@ def build_r2_pairs(
     expressions = Path(expressions)
     categories = Path(categories) if categories is not None else None
     source = read_source(expressions, categories=categories, video_ids=video_ids, split=split)
-    rows, short = _build(source, kind, seed, negatives_per_positive, frozenset(exclude))
+    candidates = {kind: getattr(Candidates(source, seed), kind)}
+    rows, short = build_rows(
+        source.videos.values(), candidates, negatives_per_positive, frozenset(exclude)
+    )
     origin = origin_of(expressions)
     origin = Origin(dataset or origin.dataset, split or origin.split)
     ending = f'{"-lexical" if source.is_lexical else ""}-n{negatives_per_positive}'
@@ -172,29 +176,40 @@ def origin_of(expressions: Path) -> Origin:
     return Origin(DATASET_OF_FOLDER.get(folder.name, folder.name), split)
 
 
-def _build(
-    source: PairSource, kind: str, seed: str, wanted: int, exclude: frozenset[str]
-) -> tuple[list[dict], dict[str, int]]:
-    """Return the rows, and the number of negatives of the expressions that have too few."""
-    candidates = getattr(Candidates(source, seed), kind)
+def build_rows(
+    videos: Iterable[SourceVideo],
+    candidates: Mapping[str, Callable[[SourceExpression], Iterable[Shown]]],
+    wanted: int,
+    exclude: frozenset[str],
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the rows of a pairs file, and the number of negatives where there are too few.
+
+    The j-th of the ``wanted`` negatives of kind k of n, from ``candidates[kind]``, has the rank
+    n j + k; those whose ids are in ``exclude`` are left out.
+    """
     rows, short = [], {}
-    for video in source.videos.values():
+    for video in videos:
         for own in video.expressions:
-            rows.append(pair_row(own, Shown(video.video_id, own.text), POSITIVE))
-            possible = (pair_row(own, s, kind, rank) for rank, s in enumerate(candidates(own)))
-            usable = (row for row in possible if row['pair_id'] not in exclude)
-            negatives = list(islice(usable, wanted))
-            rows += negatives
-            if len(negatives) < wanted:
-                short[f'{video.video_id}/{own.exp_id}'] = len(negatives)
-        for own in video.absent:
-            row = pair_row(own, Shown(video.video_id, own.text), NO_TARGET)
-            rows += [] if row['pair_id'] in exclude else [row]
+            rows.append(_pair_row(own, POSITIVE))
+            for first_rank, (kind, candidates_of) in enumerate(candidates.items()):
+                ranks = count(first_rank, len(candidates))
+                possible = (_pair_row(own, kind, *x) for x in zip(candidates_of(own), ranks))
+                usable = (row for row in possible if row['pair_id'] not in exclude)
+                negatives = list(islice(usable, wanted))
+                rows += negatives
+                if len(negatives) < wanted:
+                    name = f'{video.video_id}/{own.exp_id}'
+                    short[name if len(candidates) == 1 else f'{name}/{kind}'] = len(negatives)
+        absent = (_pair_row(own, NO_TARGET) for own in video.absent)
+        rows += [row for row in absent if row['pair_id'] not in exclude]
     return rows, short
 
 
-def pair_row(own: SourceExpression, shown: Shown, kind: str, rank: int = 0) -> dict[str, Any]:
-    """Return the row of a pairs file for an expression, and the video and text that are shown."""
+def _pair_row(
+    own: SourceExpression, kind: str, shown: Shown | None = None, rank: int = 0
+) -> dict[str, Any]:
+    """Return the row for an expression and what is shown, by default itself with its video."""
+    shown = shown or Shown(own.video_id, own.text)
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
         pair_id=f'{own.video_id}/{own.exp_id}/{ending}',
@@ -208,7 +223,11 @@ def pair_row(own: SourceExpression, shown: Shown, kind: str, rank: int = 0) -> d
         kind=kind,
         rank=rank,
     )
-    return row | dict(certain=False) if kind == 'hard' else row
+    if kind == 'hard':
+        row['certain'] = False
+    if shown.change:
+        row['change'] = shown.change
+    return row
 
 
 class Candidates:
@@ -297,10 +316,9 @@ def _source_hashes(
     expressions: Path, categories: Path | None, source: PairSource
 ) -> dict[str, str]:
     """Return the SHA-256 of the source files, and of the sorted video ids by line."""
-    files = dict(expressions_sha256=expressions)
+    hashes = dict(expressions_sha256=file_sha256(expressions))
     if categories is not None:
-        files.update(categories_sha256=categories)
-    hashes = {key: file_sha256(path) for key, path in files.items()}
+        hashes['categories_sha256'] = file_sha256(categories)
     video_ids = ''.join(f'{video_id}\n' for video_id in source.videos)
     return hashes | dict(video_ids_sha256=hashlib.sha256(video_ids.encode()).hexdigest())
 
