@@ -124,7 +124,7 @@ class FileFrames(FrameSource):
             self.names = _numbers(len(self.paths))
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return _to_rgb(read_image(self.paths[index])[0])
+        return to_rgb(read_image(self.paths[index])[0])
 
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
@@ -205,7 +205,7 @@ def as_rgb(frame: Any, name: str = 'the frame') -> np.ndarray:
         return np.asarray(on_black(ImageOps.exif_transpose(frame)))
     if isinstance(frame, bytes):
         try:
-            return _to_rgb(decode_image(frame))
+            return to_rgb(decode_image(frame))
         except OSError as error:
             raise DataFileError(f'{name} is not a complete image ({error})') from error
     array = _array_of(frame) if hasattr(frame, 'detach') else frame
@@ -249,7 +249,7 @@ class VideoFrames(FrameSource):
 
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
-        return (_to_rgb(frame) for _, frame in self._read(self.path))
+        return (to_rgb(frame) for _, frame in self._read(self.path))
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -265,5 +265,6 @@ def _numbers(count: int) -> list[str]:
     return [f'{index:05d}' for index in range(count)]
 
 
-def _to_rgb(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Return a BGR image (H, W, 3) as RGB."""
     return np.ascontiguousarray(image[..., ::-1])

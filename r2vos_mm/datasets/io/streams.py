@@ -11,12 +11,12 @@ import numpy as np
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import PathLike
 
-from .frames import FrameStream, VideoFrames, rgb_frames
+from .frames import FrameStream, VideoFrames, rgb_frames, to_rgb
 from .image_pipe import STARTS, ImagePipe
-from .videos import open_capture, stated_rate, stream_video_file
+from .videos import captured_frames, open_capture, stated_rate, stream_video_file
 
 _TIMEOUT = 10_000  # milliseconds to connect, and to wait for a frame
-_LIMITS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT]
+_LIMITS = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT)
 
 
 class IteratorFrames(FrameStream):
@@ -76,7 +76,7 @@ class FileStream(FrameStream):
 
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
-        return (np.ascontiguousarray(frame[..., ::-1]) for frame in stream_video_file(self.path))
+        return map(to_rgb, stream_video_file(self.path))
 
 
 class LiveFrames(FrameStream):
@@ -95,13 +95,7 @@ class LiveFrames(FrameStream):
         is_camera = isinstance(address, int)
         self.title = f'camera_{address}' if is_camera else 'stream'
         self._name = f'camera {address}' if is_camera else str(address)
-        limits = [
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-            _TIMEOUT,
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-            _TIMEOUT,
-        ]
-        options = () if is_camera else (cv2.CAP_FFMPEG, limits)
+        options = () if is_camera else (cv2.CAP_FFMPEG, _LIMITS)
         self._capture = open_capture(address, *options)
         if not self._capture.isOpened():
             hint = 'is it connected, and free?' if is_camera else 'check address and network'
@@ -110,14 +104,7 @@ class LiveFrames(FrameStream):
 
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
-        try:
-            while True:
-                is_read, frame = self._capture.read()
-                if not is_read:
-                    return
-                yield np.ascontiguousarray(frame[..., ::-1])
-        finally:
-            self._capture.release()
+        return map(to_rgb, captured_frames(self._capture))
 
     def where(self, index: int) -> str:
         """See the base class."""

@@ -114,7 +114,7 @@ def decode_frames(
             break
     if last is None:
         raise _no_video(path, f'that {backend} can read')
-    problem = _shortage(path, len(times), times[-1]) if len(frames) < len(wanted) else None
+    problem = _shortage(path, times) if len(frames) < len(wanted) else None
     if problem:
         raise DataFileError(f'{path}: {problem}; frame {max(wanted)} is needed')
     return [frames.get(index, last) for index in indices]
@@ -130,17 +130,12 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
     Raises:
         DataFileError: neither reader gets a frame out of it, or it has too many; says why.
     """
-    _check_file(path)
-    for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
-        read = reader_named(backend)
-        stop = None if max_frames is None else max_frames + 1
-        times = [time for time, _ in islice(read(path), stop)]
-        if len(times) == stop:
-            raise DataFileError(f'{path} has more than {max_frames} frames: cut it')
-        if times:
-            problem = _shortage(path, len(times), times[-1])
-            return VideoScan(read, times, _rate(path, times), problem)
-    raise _no_video(path, 'that can be read')
+    stop = None if max_frames is None else max_frames + 1
+    decoded = islice(_decode_somehow(path), stop)
+    readers, times = zip(*((read, time) for read, time, _ in decoded))
+    if len(times) == stop:
+        raise DataFileError(f'{path} has more than {max_frames} frames: cut it')
+    return VideoScan(readers[0], list(times), _rate(path, times), _shortage(path, times))
 
 
 def stream_video_file(path: Path) -> Iterator[np.ndarray]:
@@ -151,16 +146,23 @@ def stream_video_file(path: Path) -> Iterator[np.ndarray]:
     Raises:
         DataFileError: neither OpenCV nor PyAV gets a frame out of it; says why.
     """
+    times = []
+    for _, time, frame in _decode_somehow(path):
+        times.append(time)
+        yield frame
+    if problem := _shortage(path, times):
+        warn(f'{path}: {problem}')
+
+
+def _decode_somehow(path: Path) -> Iterator[tuple[Reader, float, np.ndarray]]:
+    """Yield the frames and times of the first reader that decodes any, and that reader."""
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
-        count, last_time = 0, 0.0
-        for time, frame in reader_named(backend)(path):
-            count, last_time = count + 1, time
-            yield frame
-        if count:
-            problem = _shortage(path, count, last_time)
-            if problem is not None:
-                warn(f'{path}: {problem}')
+        read, is_decoded = reader_named(backend), False
+        for time, frame in read(path):
+            is_decoded = True
+            yield read, time, frame
+        if is_decoded:
             return
     raise _no_video(path, 'that can be read')
 
@@ -202,14 +204,20 @@ def _read_opencv(path: Path) -> Iterator[TimedFrame]:
         yield from _read_av(path)  # OpenCV shows the colours of transparent parts
         return
     capture, start = _capture(path), None
+    for frame in captured_frames(capture):
+        time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        start = time if start is None else start
+        yield time - start, frame
+
+
+def captured_frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    """Yield the frames (H, W, 3) uint8 BGR of a capture up to its end, then release it."""
     try:
         while True:
-            read, frame = capture.read()
-            if not read:
+            is_read, frame = capture.read()
+            if not is_read:
                 return
-            time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            start = time if start is None else start
-            yield time - start, frame
+            yield frame
     finally:
         capture.release()
 
@@ -420,12 +428,12 @@ def _mirror(header: bytes) -> int | None:
     return None if a * d - b * c >= 0 else 0 if a else 1
 
 
-def _shortage(path: Path, count: int, last_time: float) -> str | None:
-    """Return what is missing if ``count`` frames end before the stated end; None if they do not."""
-    header = _header(path)
+def _shortage(path: Path, times: Sequence[float]) -> str | None:
+    """Return what is missing if the frames of these times end before the stated end, else None."""
+    header, count = _header(path), len(times)
     expected = min(header.frames, round(header.seconds * header.fps))
     # The number is an estimate in many containers, but the end is known then.
-    if count >= expected or last_time + 1.5 / header.fps >= header.seconds:
+    if count >= expected or times[-1] + 1.5 / header.fps >= header.seconds:
         return None
     return f'{count} of {expected} stated frames could be read, the file is damaged or cut off'
 
