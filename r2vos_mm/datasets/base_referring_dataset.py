@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from r2vos_mm.utils.storage import StoredPath, as_text, storage_path
 
 from .frame_sampling import anchor_frames
 from .io.mask_sources import PngMasks
-from .records import Clip, Pair, VideoRecord, is_held_out, read_pairs, targets_of
+from .records import Clip, Expression, Pair, VideoRecord, is_held_out, read_pairs, targets_of
 from .samplers import EpochIndex
 
 
@@ -316,14 +317,12 @@ class BaseReferringDataset(BaseDataset):
 
     def _positives(self, video: VideoRecord, first: int, rng: np.random.Generator) -> list[Pair]:
         """Return the item's expression and others of the video, all texts different."""
-        chosen = {video.expressions[first].text: video.expressions[first]}
-        if self.positives_per_clip > 1:
-            for index in rng.permutation(len(video.expressions)):
-                if len(chosen) == self.positives_per_clip:
-                    break
-                expression = video.expressions[int(index)]
-                chosen.setdefault(expression.text, expression)
-        return [Pair.of(video.video_id, expression) for expression in chosen.values()]
+        order = rng.permutation(len(video.expressions)) if self.positives_per_clip > 1 else ()
+        by_text: dict[str, Expression] = {}
+        for expression in (video.expressions[index] for index in (first, *order)):
+            by_text.setdefault(expression.text, expression)
+        chosen = islice(by_text.values(), self.positives_per_clip)
+        return [Pair.of(video.video_id, expression) for expression in chosen]
 
     def _test_results(self, item: dict) -> dict:
         video = self.videos[item['video']]

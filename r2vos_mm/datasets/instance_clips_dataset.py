@@ -1,6 +1,6 @@
 """Turn images with annotated instances into referring clips with generated expressions."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from .pairs.descriptions import (
     phrase,
 )
 from .pseudo_video import Layer, camera_path, cut_out, film, placement
-from .records import Clip, Pair, VideoRecord
+from .records import Clip, Pair, VideoRecord, targets_of
 
 NEGATIVE_SHARES = dict(
     absent=0.3,
@@ -37,7 +37,6 @@ NEGATIVE_SHARES = dict(
     motion=0.1,
     other_picture=0.15,
 )
-_KINDS = (*NEGATIVE_SHARES,)
 _MIN_CUT_OUT = 0.015  # share of its image
 _TRIES = 4  # cameras, until an object can be named
 
@@ -98,12 +97,12 @@ class InstanceClipsDataset(BaseReferringDataset):
         nouns: Mapping[str, Sequence[str]] | None = None,
         **kwargs: Any,
     ) -> None:
-        unknown = set(negative_shares) - set(_KINDS)
+        unknown = set(negative_shares) - set(NEGATIVE_SHARES)
         if unknown or clips_per_image < 1 or negatives_per_clip < 0:
             raise ValueError(
                 f'InstanceClipsDataset: clips_per_image={clips_per_image} must be at least 1, '
                 f'negatives_per_clip={negatives_per_clip} at least 0, and negative_shares may name '
-                f'{", ".join(_KINDS)}, not {sorted(unknown)}'
+                f'{", ".join(NEGATIVE_SHARES)}, not {sorted(unknown)}'
             )
         self.image_folder = image_folder
         self.frame_size = (frame_size[1], frame_size[0])
@@ -187,7 +186,7 @@ class InstanceClipsDataset(BaseReferringDataset):
         self, index: int, images: list[np.ndarray], labels: np.ndarray, pairs: list[Pair]
     ) -> dict:
         video, length = self.videos[index], self.clip_length
-        targets = tuple(dict.fromkeys(p.obj_id for p in pairs if not p.is_negative)) or ('',)
+        targets = targets_of(pairs)
         maps = [
             pack_bits(np.stack([marks == int(i or 65535) for i in targets])) for marks in labels
         ]
@@ -307,7 +306,10 @@ class InstanceClipsDataset(BaseReferringDataset):
             if len(pairs) == self.negatives_per_clip:
                 break
             kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
-            other = self._still_scene(rng) if kind == 'other_picture' else ()
+            other = ()
+            if kind == 'other_picture':
+                index = int(rng.integers(len(self._annotations)))
+                other = still_scene(self._annotations[index], self.min_area)
             found = draw_absent(kind, scene, rng, categories=self._categories, other=other)
             if found is not None:
                 text, name = phrase(found, rng, self.nouns), f'n{len(pairs)}'
@@ -315,11 +317,6 @@ class InstanceClipsDataset(BaseReferringDataset):
                     text, Pair(text, f'{video_id}/{name}/{kind}', name, '', kind, True)
                 )
         return list(pairs.values())
-
-    def _still_scene(self, rng: np.random.Generator) -> list[Instance]:
-        """Return the objects of any image from its annotations, without reading it."""
-        found = self._annotations[int(rng.integers(len(self._annotations)))]
-        return still_scene(found, self.min_area)
 
 
 def still_scene(found: Sequence[Mapping[str, Any]], min_area: float) -> list[Instance]:
@@ -371,15 +368,16 @@ def read_instances(path: Path, problems: ProblemList) -> dict[str, list[dict]]:
     names = {x['id']: str(x['name']) for x in content['categories']}
     images = {x['id']: x for x in content['images'] if is_plain_name(x.get('file_name'))}
     found: dict[str, list[dict]] = {x['file_name']: [] for x in images.values()}
-    unusable: Counter[str] = Counter()
+    unusable = 0
     for item in content['annotations']:
         image, category = images.get(item.get('image_id')), names.get(item.get('category_id'))
         if image is None or category is None or not item.get('segmentation'):
-            unusable['an annotation has no image, category or mask'] += 1
-            continue
-        found[image['file_name']].append(_instance(item, category, image))
-    for what, count in unusable.items():
-        problems.add(path.name, what, f'{count} annotation(s) skipped')
+            unusable += 1
+        else:
+            found[image['file_name']].append(_instance(item, category, image))
+    if unusable:
+        what = 'an annotation has no image, category or mask'
+        problems.add(path.name, what, f'{unusable} annotation(s) skipped')
     return found
 
 

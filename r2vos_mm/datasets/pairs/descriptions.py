@@ -6,9 +6,10 @@ true of that one and false of all others, and is *absent* if it is false of all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -107,6 +108,7 @@ class Instance:
 
 
 Scene = Sequence[Instance]
+Item = TypeVar('Item')
 
 
 @dataclass(frozen=True)
@@ -205,12 +207,9 @@ def colour_shares(image: np.ndarray, mask: np.ndarray) -> dict[str, float]:
 
 def draw_description(scene: Scene, index: int, rng: np.random.Generator) -> Description | None:
     """Draw a description that names one object of the scene; None if none does."""
-    category = scene[index].category
-    for kind in _in_weighted_order(CLAIM_SHARES, rng):
-        for claim in _shuffled(_claims(kind, scene, index), rng) if kind else [None]:
-            found = Description(category, (claim,) if claim else ())
-            if found.names(index, scene):
-                return _with_second_claim(found, scene, index, rng)
+    for found in _candidates(scene, index, CLAIM_SHARES, rng):
+        if found.names(index, scene):
+            return _with_second_claim(found, scene, index, rng)
     return None
 
 
@@ -225,16 +224,26 @@ def draw_group(
     counts = Counter(x.category for x in scene if x.is_clear)
     categories = sorted(category for category, count in counts.items() if count > 1)
     kinds = {kind: share for kind, share in CLAIM_SHARES.items() if kind in _GROUP_CLAIMS}
-    for category in [categories[i] for i in rng.permutation(len(categories))]:
-        for kind in _in_weighted_order(kinds, rng):
-            first = next(i for i, x in enumerate(scene) if x.category == category)
-            claims = _shuffled(_claims(kind, scene, first), rng) if kind else [None]
-            for claim in claims:
-                found = Description(category, (claim,) if claim else ())
-                members = found.members(scene)
-                if len(members) > 1:
-                    return found, members
+    for category in _shuffled(categories, rng):
+        first = next(i for i, x in enumerate(scene) if x.category == category)
+        for found in _candidates(scene, first, kinds, rng):
+            members = found.members(scene)
+            if len(members) > 1:
+                return found, members
     return None
+
+
+def _candidates(
+    scene: Scene, index: int, shares: Mapping[str, float], rng: np.random.Generator
+) -> Iterator[Description]:
+    """Yield descriptions by the category of an object and at most one claim, drawn by share."""
+    category = scene[index].category
+    for kind in _in_weighted_order(shares, rng):
+        if kind:
+            claims = _shuffled(_claims(kind, scene, index), rng)
+            yield from (Description(category, (claim,)) for claim in claims)
+        else:
+            yield Description(category)
 
 
 def draw_absent(
@@ -256,7 +265,7 @@ def draw_absent(
         other: the objects of another picture.
     """
     for _ in range(_TRIES):
-        found = _candidate(kind, scene, rng, categories, other)
+        found = _false_description(kind, scene, rng, categories, other)
         if found is not None and found.is_absent(scene):
             return found
     return None
@@ -357,11 +366,11 @@ def _article(words: str, rng: np.random.Generator, description: Description) -> 
     return 'an ' if kind == 'a ' and words[0] in 'aeiou' else kind
 
 
-def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
+def _pick(options: Sequence[Item], rng: np.random.Generator) -> Item:
     return options[int(rng.integers(len(options)))]
 
 
-def _shuffled(items: Sequence[Claim], rng: np.random.Generator) -> list[Claim]:
+def _shuffled(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
     return [items[i] for i in rng.permutation(len(items))]
 
 
@@ -404,7 +413,7 @@ def _with_second_claim(
     return found
 
 
-def _candidate(
+def _false_description(
     kind: str, scene: Scene, rng: np.random.Generator, categories: Sequence[str], other: Scene
 ) -> Description | None:
     if kind == 'other_picture':
@@ -432,9 +441,8 @@ def _random_claim(
 ) -> Claim | None:
     claims = _claims(kind, scene)
     if kind == 'possession' and categories:
-        carried = [category for category in categories if category in _CARRIED]
-        claims = [Claim(kind, 'with', other) for other in carried]
-    return claims[int(rng.integers(len(claims)))] if claims else None
+        claims = [Claim(kind, 'with', other) for other in categories if other in _CARRIED]
+    return _pick(claims, rng) if claims else None
 
 
 def _all(answers: Iterable[bool | None]) -> bool | None:
@@ -474,11 +482,7 @@ def _order(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
     sign = 1 if claim.word == 'leftmost' else -1
     rivals = _rivals(instance, scene)
     gaps = [sign * (other.centres - instance.centres)[:, 0] for other in rivals]
-    if not gaps:
-        return None
-    if all(np.all(gap > 0.05) for gap in gaps):
-        return True
-    return False if any(np.all(gap < -0.05) for gap in gaps) else None
+    return _all(_decide(gap > 0.05, gap < -0.05) for gap in gaps) if gaps else None
 
 
 def _size(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
@@ -486,11 +490,7 @@ def _size(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
     ratios = [instance.area / max(other.area, 1e-9) for other in rivals]
     if claim.word == 'smallest':
         ratios = [1 / max(ratio, 1e-9) for ratio in ratios]
-    if not ratios:
-        return None
-    if all(ratio > 1.5 for ratio in ratios):
-        return True
-    return False if any(ratio < 1 / 1.5 for ratio in ratios) else None
+    return _all(_decide(ratio > 1.5, ratio < 1 / 1.5) for ratio in ratios) if ratios else None
 
 
 def _colour(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
@@ -507,16 +507,19 @@ def _colour(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
 
 
 def _relation(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
-    others = [x for x in scene if x is not instance]
-    kinds = [has_category(x.category, claim.other) for x in others]
-    if all(kind is False for kind in kinds):
-        return False  # there is no such thing to be left of
-    if any(kind is None for kind in kinds):
-        return None
-    answers = {
-        _is_beside(claim.word, instance, x) for x, kind in zip(others, kinds, strict=True) if kind
-    }
+    others = _others_of(claim.other, instance, scene)
+    if not others:  # there is no such thing to be left of, or perhaps one
+        return None if others is None else False
+    answers = {_is_beside(claim.word, instance, other) for other in others}
     return answers.pop() if len(answers) == 1 else None
+
+
+def _others_of(category: str, instance: Instance, scene: Scene) -> list[Instance] | None:
+    """Return the other objects of a category; None if it is unclear of any."""
+    found = [(x, has_category(x.category, category)) for x in scene if x is not instance]
+    if any(is_one is None for _, is_one in found):
+        return None
+    return [x for x, is_one in found if is_one]
 
 
 def _is_beside(word: str, instance: Instance, other: Instance) -> bool | None:
@@ -532,10 +535,8 @@ def _is_beside(word: str, instance: Instance, other: Instance) -> bool | None:
 
 def _with(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
     """Return whether the other thing is mostly in this person's box and in no other person's."""
-    others = [x for x in scene if x is not instance]
-    kinds = [has_category(x.category, claim.other) for x in others]
-    things = [x for x, kind in zip(others, kinds, strict=True) if kind]
-    if any(kind is None for kind in kinds):
+    things = _others_of(claim.other, instance, scene)
+    if things is None:
         return None
     shares = [_overlap(thing, instance) for thing in things]
     return _decide(
