@@ -225,10 +225,9 @@ def _read_video(split_dir: Path, video: str, problems: ProblemList) -> _VideoFil
     if not is_plain_name(video) or not frame_dir.is_dir():
         problems.add(video or '(no video)', f'JPEGImages/{video} is not a folder', 'video skipped')
         return None
-    others = [n for n in visible_names(frame_dir) if Path(n).suffix.lower() in _OTHER_IMAGES]
-    if others:
-        what = f'{len(others)} frame(s) are not .jpg, e.g. {min(others)}'
-        problems.add(video, what, 'frames skipped')
+    names = sorted(visible_names(frame_dir))
+    others = [name for name in names if Path(name).suffix.lower() in _OTHER_IMAGES]
+    _add_skipped(video, others, 'frame(s) are not .jpg', problems)
     sizes = _frame_sizes(frame_dir, problems)
     files = _VideoFiles(list(sizes), None)
     if mask_dir.is_dir():
@@ -249,11 +248,9 @@ def _frame_sizes(frame_dir: Path, problems: ProblemList) -> dict[str, tuple[int,
             broken.append(str(error))
     common = Counter(sizes.values()).most_common(1)[0][0] if sizes else None
     others = [f'{frame} of {size}' for frame, size in sizes.items() if size != common]
-    told = f'frame(s) differ from the size {common} (height, width) of the others'
-    for listed, what in ((broken, 'frame(s) cannot be used'), (others, told)):
-        if listed:
-            what = f'{len(listed)} {what}, e.g. {listed[0]}'
-            problems.add(frame_dir.name, what, 'frames skipped')
+    _add_skipped(frame_dir.name, broken, 'frame(s) cannot be used', problems)
+    what = f'frame(s) differ from the size {common} (height, width) of the others'
+    _add_skipped(frame_dir.name, others, what, problems)
     return {frame: size for frame, size in sizes.items() if size == common}
 
 
@@ -277,11 +274,14 @@ def _read_masks(
         usable.append(frame)
         for obj_id in ids[ids > 0].tolist():
             seen[str(obj_id)].append(frame)
-    for listed, what in ((without, 'frame(s) have no mask'), (broken, 'mask(s) cannot be used')):
-        if listed:
-            what = f'{len(listed)} {what}, e.g. {listed[0]}'
-            problems.add(mask_dir.name, what, 'frames skipped')
+    _add_skipped(mask_dir.name, without, 'frame(s) have no mask', problems)
+    _add_skipped(mask_dir.name, broken, 'mask(s) cannot be used', problems)
     return _VideoFiles(usable, dict(seen))
+
+
+def _add_skipped(video: str, found: Sequence[str], what: str, problems: ProblemList) -> None:
+    if found:
+        problems.add(video, f'{len(found)} {what}, e.g. {found[0]}', 'frames skipped')
 
 
 def _expressions(

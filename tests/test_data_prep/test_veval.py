@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from public_sets import square, write_mevis
+from public_sets import square, write_grefcoco, write_mevis
 from robust_sets import write_long_rvos, write_ref_sav, write_veval, write_yourvos
 from scripts import exit_status, load_script
 from tiny_sets import write_set
@@ -88,6 +88,21 @@ def test_every_object_is_a_track(tmp_path: Path, run: Callable) -> None:
     both = content.masklets(pairs['both moving'])
     assert (target_mask(both, 0, square(0).shape, '') == square(2) | square(5)).all()
     assert [code is None for code in both[1]['segmentations']] == [False, False, True]
+
+
+def test_objects_of_images_are_tracks(tmp_path: Path, run: Callable) -> None:
+    root, out = write_grefcoco(tmp_path / 'coco'), tmp_path / 'veval.json'
+    assert run('write', 'grefcoco', '--split', 'train', '--data-root', root, '--out', out) == 0
+    content = read_veval_file(out)
+    counts = {pair['noun_phrase']: pair['num_masklets'] for pair in content.pairs}
+    assert counts == {
+        'the dog and the cat': 2,
+        'the dog': 1,
+        'all dogs and the line': 2,
+        'a giraffe': 0,
+        'the bus': 0,
+        'a hat': 0,
+    }
 
 
 def test_without_public_masks(tmp_path: Path, run: Callable) -> None:

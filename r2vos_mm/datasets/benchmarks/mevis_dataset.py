@@ -101,15 +101,9 @@ class _MeViSReader(LayoutReader):
     ) -> None:
         super().__init__(folder, categories={}, problems=problems, need_masks=False)
         self.masks, self.need_targets = masks, need_targets
-        self.has_mask_file, self._num_frames = masks is not None, 0
+        self.has_mask_file = masks is not None
 
-    def read_video(self, video_id: str, entry: Any) -> VideoRecord | None:
-        """See the base class."""
-        frames = entry.get('frames') if isinstance(entry, dict) else None
-        self._num_frames = len(frames) if isinstance(frames, list) else 0
-        return super().read_video(video_id, entry)
-
-    def target_of(self, entry: dict) -> ExpressionTarget:
+    def target_of(self, entry: dict, num_frames: int) -> ExpressionTarget:
         """See the base class."""
         anno_ids = entry.get('anno_id')
         if anno_ids is None and entry.get('obj_id') == []:
@@ -123,7 +117,7 @@ class _MeViSReader(LayoutReader):
             length = self.masks.lengths.get(name)
             if length is None:
                 return ExpressionTarget(problem=f'annotation {name} is not in {MASK_FILE}')
-            if length != self._num_frames:
-                what = f'{length} masks for {self._num_frames} frames'
+            if length != num_frames:
+                what = f'{length} masks for {num_frames} frames'
                 return ExpressionTarget(problem=f'annotation {name} has {what}')
         return ExpressionTarget(JOINT.join(names), is_absent=not names)

@@ -10,6 +10,7 @@ from r2vos_mm.utils.files import stems
 from r2vos_mm.utils.shared_list import SharedList
 
 from ..base_referring_dataset import BaseReferringDataset
+from ..io.mask_codes import JOINT
 from ..io.mask_sources import CodedMasks
 from ..io.refer_files import ReferredImage, read_held_out, read_images
 from ..records import VideoRecord
@@ -51,7 +52,7 @@ class RefCOCODataset(BaseReferringDataset):
     ) -> None:
         self.image_folder, self.held_out_by = image_folder, tuple(held_out_by)
         self._rows: dict[str, int] = {}
-        self._codes: Sequence[dict[str, list[Any]]] = ()
+        self._codes: Sequence[dict[str, Any]] = ()
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
@@ -86,7 +87,7 @@ class RefCOCODataset(BaseReferringDataset):
     ) -> dict[str, Any]:
         """See the base class."""
         codes = self._codes[self._rows[video.video_id]]
-        shown = {target: codes[target] for target in targets if target}
+        shown = {name: [codes[i] for i in name.split(JOINT)] for name in targets if name}
         masks = CodedMasks(shown, f'{self.ann_file}, image {video.video_id}')
         return dict(targets=[targets] * len(frames), target_masks=[masks] * len(frames))
 

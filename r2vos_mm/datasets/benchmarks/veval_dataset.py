@@ -1,7 +1,7 @@
 """Load SA-Co/VEval, the video benchmark of SAM 3, and any file of its form or of YouTube-VIS."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,15 +50,17 @@ class VEvalDataset(CodedDataset, BaseReferringDataset):
             raise FileNotFoundError(
                 f'{root} is not a folder: put the frames there, or set image_folder of the data set'
             )
-        reader = _VEvalReader(content, root, problems)
         frames = {video_name(video): frame_names(video) for video in content.videos}
         if content.annotations:
             codes = {str(track['id']): track['segmentations'] for track in content.annotations}
             self.mask_codes = MaskCodes(codes, frames, self.ann_path.name)
-        records = [reader.record(video) for video in content.videos]
+        self._own_pairs = _pairs_by_video(content)
+        records = [
+            _record(video, self._own_pairs[video_name(video)], root, problems)
+            for video in content.videos
+        ]
         problems.report()
         usable = [r for r in records if r is not None and (self.test_mode or r.expressions)]
-        self._own_pairs = reader.pairs
         return sorted(usable, key=lambda record: record.video_id)
 
     def test_pairs(self, video: VideoRecord) -> list[Pair]:
@@ -68,53 +70,46 @@ class VEvalDataset(CodedDataset, BaseReferringDataset):
         return self._own_pairs[video.video_id]
 
 
-class _VEvalReader:
-    """Makes records and pairs of the entries of a file; adds to ``problems`` what is unusable."""
-
-    def __init__(self, content: VevalFile, root: Path, problems: ProblemList) -> None:
-        self.content, self.root, self.problems = content, root, problems
-        self.pairs: dict[str, list[Pair]] = defaultdict(list)
-        self._expressions: dict[str, list[Expression]] = defaultdict(list)
-        for entry, row in zip(content.pairs, pairs_of(content)['pairs']):
-            self._add(entry, row)
-
-    def record(self, video: Mapping[str, Any]) -> VideoRecord | None:
-        """Return one video; None, with a problem, if nothing of it can be used."""
-        name, listed = video_name(video), video['file_names']
-        folders = {(PurePosixPath(n).parent, PurePosixPath(n).suffix) for n in listed}
-        (folder, suffix), *others = folders
-        problem = ''
-        if others:
-            problem = 'has frames in several folders, or of several kinds'
-        elif not all(part == '.' or is_plain_name(part) for part in folder.parts):
-            problem = f'has frames in {folder}, which is no folder below {self.root.name}'
-        elif not (self.root / folder).is_dir():
-            problem = f'listed, but {self.root.name}/{folder} is missing'
-        elif not self.pairs[name]:
-            problem = 'has no usable pair'
-        if problem:
-            self.problems.add(name, problem, 'video skipped')
-            return None
-        found, names = stems(self.root / folder, suffix), frame_names(video)
-        for frame in (frame for frame in names if frame not in found):
-            self.problems.add(name, f'{folder}/{frame}{suffix} is missing', 'frame skipped')
-        expressions = self._expressions[name]
-        return VideoRecord(
-            name,
-            tuple(frame for frame in names if frame in found),
-            self.root / folder,
-            None,
-            tuple(e for e in expressions if not e.is_absent),
-            absent=tuple(e for e in expressions if e.is_absent),
-            frame_suffix=suffix,
-        )
-
-    def _add(self, entry: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        """Add a pair, and its text as an expression of its video."""
+def _pairs_by_video(content: VevalFile) -> dict[str, list[Pair]]:
+    """Return the pairs of a file; a target is the tracks of its expression."""
+    pairs: dict[str, list[Pair]] = defaultdict(list)
+    for entry, row in zip(content.pairs, pairs_of(content)['pairs']):
         is_negative, text = row['label'] == 0, normalise_text(row['exp'])
-        target = JOINT.join(str(track['id']) for track in self.content.masklets(entry))
-        exp_id = str(row['exp_id'])
-        pair = Pair(text, row['pair_id'], exp_id, target, row['kind'], is_negative)
-        self.pairs[row['video']].append(pair)
-        expression = Expression(exp_id, text, target, is_absent=is_negative)
-        self._expressions[row['video']].append(expression)
+        target = JOINT.join(str(track['id']) for track in content.masklets(entry))
+        pair = Pair(text, row['pair_id'], str(row['exp_id']), target, row['kind'], is_negative)
+        pairs[row['video']].append(pair)
+    return pairs
+
+
+def _record(
+    video: Mapping[str, Any], pairs: Sequence[Pair], root: Path, problems: ProblemList
+) -> VideoRecord | None:
+    """Return one video; None, with a problem, if nothing of it can be used."""
+    name, listed = video_name(video), video['file_names']
+    folders = {(PurePosixPath(n).parent, PurePosixPath(n).suffix) for n in listed}
+    (folder, suffix), *others = folders
+    problem = ''
+    if others:
+        problem = 'has frames in several folders, or of several kinds'
+    elif not all(part == '.' or is_plain_name(part) for part in folder.parts):
+        problem = f'has frames in {folder}, which is no folder below {root.name}'
+    elif not (root / folder).is_dir():
+        problem = f'listed, but {root.name}/{folder} is missing'
+    elif not pairs:
+        problem = 'has no usable pair'
+    if problem:
+        problems.add(name, problem, 'video skipped')
+        return None
+    found, names = stems(root / folder, suffix), frame_names(video)
+    for frame in (frame for frame in names if frame not in found):
+        problems.add(name, f'{folder}/{frame}{suffix} is missing', 'frame skipped')
+    expressions = [Expression(p.exp_id, p.text, p.obj_id, is_absent=p.is_negative) for p in pairs]
+    return VideoRecord(
+        name,
+        tuple(frame for frame in names if frame in found),
+        root / folder,
+        None,
+        tuple(e for e in expressions if not e.is_absent),
+        absent=tuple(e for e in expressions if e.is_absent),
+        frame_suffix=suffix,
+    )

@@ -149,7 +149,7 @@ class LayoutReader:
             return None
         mask_dir = self._mask_dir(video_id, entry['frames'])
         frames = self._usable_frames(video_id, entry['frames'], mask_dir)
-        expressions = self._usable_expressions(video_id, entry['expressions'])
+        expressions = self._usable_expressions(video_id, entry)
         if mask_dir is not None or self.has_mask_file:
             expressions = self._with_objects(video_id, expressions)
         if not frames or not expressions:
@@ -172,8 +172,8 @@ class LayoutReader:
             if (self.frame_root / name).is_dir():
                 self.problems.add(name, 'folder, but not listed', 'folder unused')
 
-    def target_of(self, entry: dict) -> ExpressionTarget:
-        """Return what the entry of an expression is about."""
+    def target_of(self, entry: dict, num_frames: int) -> ExpressionTarget:
+        """Return what the entry of an expression of a video of so many listed frames is about."""
         obj_id = entry.get('obj_id')
         if obj_id is None:
             return ExpressionTarget(problem="has no 'obj_id'" if self.need_masks else None)
@@ -233,15 +233,15 @@ class LayoutReader:
             self.problems.add(video_id, problem, 'frame skipped')
         return tuple(frames)
 
-    def _usable_expressions(self, video_id: str, listed: dict) -> list[Expression]:
+    def _usable_expressions(self, video_id: str, video: dict) -> list[Expression]:
         expressions = []
-        for exp_id, entry in listed.items():
-            problem, target = _text_problem(exp_id, entry), ExpressionTarget()
-            if problem is None:
-                target = self.target_of(entry)
-                problem = target.problem
-            if problem is not None:
-                self.problems.add(f'{video_id} expression {exp_id}', problem, 'sentence skipped')
+        for exp_id, entry in video['expressions'].items():
+            target = ExpressionTarget(problem=_text_problem(exp_id, entry))
+            if target.problem is None:
+                target = self.target_of(entry, len(video['frames']))
+            if target.problem is not None:
+                where = f'{video_id} expression {exp_id}'
+                self.problems.add(where, target.problem, 'sentence skipped')
                 continue
             text, text_type = normalise_text(entry['exp']), entry.get('type')
             text_type = text_type if isinstance(text_type, str) else ''

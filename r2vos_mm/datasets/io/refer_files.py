@@ -33,14 +33,14 @@ class ReferredImage:
         file_name: name of the file.
         expressions: the usable expressions about something in the image.
         absent: those about nothing in it.
-        codes: {target: polygons or run-length codes of its objects}.
+        codes: {object: polygons or run-length code}, of the objects of expressions.
         categories: {object: category} of all annotated objects, empty if not all are known.
     """
 
     file_name: str
     expressions: list[Expression] = field(default_factory=list)
     absent: list[Expression] = field(default_factory=list)
-    codes: dict[str, list[Any]] = field(default_factory=dict)
+    codes: dict[str, Any] = field(default_factory=dict)
     categories: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,7 +97,7 @@ def _add(image: ReferredImage, row: _Row) -> None:
         return
     count = ('several' if len(row.objects) > 1 else 'one') if row.is_generalised else ''
     image.expressions.append(Expression(row.exp_id, text, target, text_type=count))
-    image.codes[target] = [annotation['segmentation'] for annotation in row.objects.values()]
+    image.codes.update({name: found['segmentation'] for name, found in row.objects.items()})
 
 
 def read_held_out(path: Path) -> set[str]:
