@@ -18,9 +18,9 @@ _ADVICE = 'index rows and frames, then the decoded masks; np.asarray decodes all
 
 
 class FrameMasks(Sequence):
-    """The masks (T, H0, W0) of expression ``p``, each taken from all masks on access."""
+    """The masks (T, H0, W0) of expression ``p``, each decoded on access."""
 
-    def __init__(self, masks: np.ndarray | CompressedMasks, p: int) -> None:
+    def __init__(self, masks: CompressedMasks, p: int) -> None:
         self.masks, self.p = masks, p
         self.shape = masks.shape[1:]
 
@@ -35,9 +35,8 @@ class FrameMasks(Sequence):
         return np.stack([self.masks[self.p, frame] for frame in index])
 
     def rle(self, index: int) -> dict[str, Any]:
-        """Return the COCO run-length code of a frame; compressed masks are not decoded for it."""
-        code_of = getattr(self.masks, 'rle', None)
-        return code_of(self.p, index) if code_of else encode_rle(self[index])
+        """Return the COCO run-length code of a frame, in most cases without decoding it."""
+        return self.masks.rle(self.p, index)
 
 
 class CompressedMasks:

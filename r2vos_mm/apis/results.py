@@ -16,7 +16,7 @@ from r2vos_mm.utils.veval_file import VevalFile, write_veval_file
 
 from . import exporters
 from .compressed_masks import CompressedMasks, FrameMasks
-from .mask_records import MaskRecord, mask_records, write_coco_rle
+from .mask_records import MaskRecord, mask_records, row_of, write_coco_rle
 
 if TYPE_CHECKING:
     import supervision
@@ -115,9 +115,9 @@ class VideoSegmentation:
         size = f'{len(self.frame_names)} frames of {width}x{height}'
         return f'{type(self).__name__}({self.video!r}, {size}, {verdicts})'
 
-    def frame_masks(self, p: int, *, ungated: bool = False) -> FrameMasks:
+    def frame_masks(self, p: int, *, ungated: bool = False) -> np.ndarray | FrameMasks:
         """Return the T masks (H0, W0) of expression ``p``, one decoded at a time."""
-        return FrameMasks(self.ungated_masks if ungated else self.masks, p)
+        return row_of(self.ungated_masks if ungated else self.masks, p)
 
     def with_threshold(self, threshold: float) -> VideoSegmentation:
         """Return the result at another threshold of the verdict; nothing is computed again."""
@@ -200,13 +200,17 @@ class VideoSegmentation:
         """
         check_names(what)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        options = dict(has_masks='masks' in what, fps=fps, style=style)
-        return [_WRITERS[name](self, Path(folder), **options) for name in dict.fromkeys(what)]
+        prefix = 'masks/' if 'masks' in what else None
+        options = dict(json=dict(mask_prefix=prefix), overlay=dict(fps=fps, style=style))
+        paths = {name: Path(folder, _WRITERS[name][0]) for name in what}
+        for name, path in paths.items():
+            _WRITERS[name][1](self, path, **options.get(name, {}))
+        return list(paths.values())
 
     def records(self) -> list[MaskRecord]:
         """Return run-length codes, scores and verdict of each expression."""
         return mask_records(
-            self.rows(),
+            self.masks,
             video=self.video,
             texts=self.texts,
             frames=self.frame_names,
@@ -240,7 +244,7 @@ class VideoSegmentation:
         A ``.npy`` file at ``path`` is written frame by frame; the result is read from it on access.
         """
         shape, kind = self.masks.shape[1:], exporters.label_type(len(self.texts))
-        labels = exporters.label_maps(self.rows(), num_frames=shape[0], scores=self.scores)
+        labels = exporters.label_maps(self.masks, num_frames=shape[0], scores=self.scores)
         if path is None:
             return np.fromiter(labels, dtype=np.dtype((kind, shape[1:])), count=shape[0])
         exporters.save_labels(path, labels, shape=shape, dtype=kind)
@@ -252,7 +256,7 @@ class VideoSegmentation:
         Raises:
             MissingExtraError: supervision is not installed.
         """
-        return exporters.detections(self.rows(), texts=self.texts, scores=self.scores)
+        return exporters.detections(self.masks, texts=self.texts, scores=self.scores)
 
     def save_cutouts(self, folder: PathLike) -> list[Path]:
         """Write ``<n>_<expression>/<frame>.png`` (RGBA) of the expressions that are found.
@@ -266,21 +270,17 @@ class VideoSegmentation:
         return exporters.save_cutouts(
             folder,
             self.readable_source(),
-            self.rows(),
+            self.masks,
             texts=self.texts,
             frame_names=self.frame_names,
             found=self.found,
         )
 
-    def rows(self) -> list[Any]:
-        """Return the masks of each expression, which are decoded one at a time."""
-        return [self.frame_masks(p) for p in range(len(self.texts))]
-
     def save_zip(self, path: str | Path) -> Path:
         """Write a zip of ``<n>_<expression>/<frame>.png`` (255 = object) and ``result.json``."""
         return exporters.save_zip(
             path,
-            self.rows(),
+            self.masks,
             texts=self.texts,
             frame_names=self.frame_names,
             summary=as_record(self, ''),
@@ -380,48 +380,33 @@ def summary_table(result: VideoSegmentation) -> Table:
     return table
 
 
-def _save_masks(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
-    target, names = folder / 'masks', result.frame_names
-    exporters.save_masks(target, result.rows(), texts=result.texts, frame_names=names)
-    return target
+def _save_masks(result: VideoSegmentation, folder: Path) -> None:
+    exporters.save_masks(folder, result.masks, texts=result.texts, frame_names=result.frame_names)
 
 
-def _save_json(result: VideoSegmentation, folder: Path, *, has_masks: bool, **_: Any) -> Path:
-    record = as_record(result, 'masks/' if has_masks else None)
-    write_json(folder / 'result.json', record, indent=None)
-    return folder / 'result.json'
+def _save_json(result: VideoSegmentation, path: Path, *, mask_prefix: str | None) -> None:
+    write_json(path, as_record(result, mask_prefix), indent=None)
 
 
 def _save_overlay(
-    result: VideoSegmentation, folder: Path, *, fps: float | None, style: Style | None, **_: Any
-) -> Path:
+    result: VideoSegmentation, path: Path, *, fps: float | None, style: Style | None
+) -> None:
     from r2vos_mm.visualization import write_video
 
-    path = folder / 'overlay.mp4'
     write_video(path, result.plot(style=style), fps=fps or result.fps or DEFAULT_FPS)
-    return path
 
 
-def _exporter(method: str, name: str) -> Callable[..., Path]:
-    """Return the writer that calls a method of the result with a path of this name."""
-
-    def save(result: VideoSegmentation, folder: Path, **_: Any) -> Path:
-        getattr(result, method)(folder / name)
-        return folder / name
-
-    return save
-
-
-_WRITERS = dict(
-    masks=_save_masks,
-    json=_save_json,
-    overlay=_save_overlay,
-    coco_rle=_exporter('to_coco_rle', 'masks.json'),
-    jsonl=_exporter('to_coco_rle', 'masks.jsonl'),
-    youtube_vis=_exporter('to_youtube_vis', 'youtube_vis.json'),
-    veval=_exporter('to_veval', 'veval.json'),
-    cutouts=_exporter('save_cutouts', 'cutouts'),
-    zip=_exporter('save_zip', 'masks.zip'),
-    labels=_exporter('to_labels', 'labels.npy'),
+# Names of files and folders, and what writes them.
+_WRITERS: dict[str, tuple[str, Callable[..., object]]] = dict(
+    masks=('masks', _save_masks),
+    json=('result.json', _save_json),
+    overlay=('overlay.mp4', _save_overlay),
+    coco_rle=('masks.json', VideoSegmentation.to_coco_rle),
+    jsonl=('masks.jsonl', VideoSegmentation.to_coco_rle),
+    youtube_vis=('youtube_vis.json', VideoSegmentation.to_youtube_vis),
+    veval=('veval.json', VideoSegmentation.to_veval),
+    cutouts=('cutouts', VideoSegmentation.save_cutouts),
+    zip=('masks.zip', VideoSegmentation.save_zip),
+    labels=('labels.npy', VideoSegmentation.to_labels),
 )
 KINDS = tuple(_WRITERS)

@@ -15,6 +15,7 @@ from r2vos_mm.datasets.io.sources import FrameInput, open_stream
 from r2vos_mm.datasets.io.streams import IteratorFrames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import Evidence, read_window
+from r2vos_mm.structures import TextFeatures
 from r2vos_mm.utils.logging import quiet, warn
 
 from .inference import (
@@ -133,30 +134,27 @@ def stream_video(
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f'threshold is a probability, got {threshold}')
     model_precision(model, precision)
-    options = dict(threshold=threshold, compress=compress, precision=precision)
-    stream = _Stream(model, checked_texts(texts), frames_per_pass, **options)
+    threshold = model.test_cfg.gate_threshold if threshold is None else threshold
+    reader = WindowReader(model, frames_per_pass)
+    stream = _Stream(model, checked_texts(texts), reader, threshold, compress, precision)
     return stream.parts(open_stream(frames), latest_only=latest_only)
 
 
+@dataclass
 class _Stream:
     """What is known of a stream so far; see :func:`stream_video`."""
 
-    def __init__(
-        self,
-        model: ReferringVideoSegmentor,
-        texts: list[str],
-        frames_per_pass: int,
-        *,
-        threshold: float | None,
-        compress: bool,
-        precision: str,
-    ) -> None:
-        self.model, self.texts = model, texts
-        self.config, self.precision, self.compress = model.test_cfg, precision, compress
-        self.threshold = self.config.gate_threshold if threshold is None else threshold
-        self.reader = WindowReader(model, frames_per_pass)
-        self.text = self.evidence = None
-        self._windows: deque[tuple[Range, np.ndarray]] = deque(maxlen=_WINDOWS_KEPT)
+    model: ReferringVideoSegmentor
+    texts: list[str]
+    reader: WindowReader
+    threshold: float
+    compress: bool
+    precision: str
+    text: TextFeatures | None = None
+    evidence: Evidence | None = None
+    windows: deque[tuple[Range, np.ndarray]] = field(
+        default_factory=lambda: deque(maxlen=_WINDOWS_KEPT)
+    )
 
     def parts(self, source: FrameStream, *, latest_only: bool) -> Iterator[StreamPart]:
         """Yield the parts of a source."""
@@ -193,7 +191,7 @@ class _Stream:
             self.evidence = alone if self.evidence is None else self.evidence + alone
             clock.end('model')
             best = self.evidence.best_queries()
-            options = dict(config=self.config, input_size=features.input_size)
+            options = dict(config=self.model.test_cfg, input_size=features.input_size)
             read = read_window(predictions, best, shape[2:], **options)
             masks, pairs = read_masks(read, shape, compress=self.compress)
         verdicts = self._verdicts(alone, (numbers[0], numbers[-1] + 1))
@@ -216,12 +214,12 @@ class _Stream:
 
     def _verdicts(self, alone: Evidence, span: Range) -> dict[str, Any]:
         """Return what a part tells of the verdict so far and of its window alone."""
-        consensus = alone.consensus(self.config).numpy()
-        self._windows.append((span, consensus >= self.threshold))
-        spans, found = zip(*self._windows, strict=True)
+        consensus = alone.consensus(self.model.test_cfg).numpy()
+        self.windows.append((span, consensus >= self.threshold))
+        spans, found = zip(*self.windows, strict=True)
         return dict(
-            consensus=self.evidence.consensus(self.config).numpy(),
-            judged=self.evidence.is_judged(self.config),
+            consensus=self.evidence.consensus(self.model.test_cfg).numpy(),
+            judged=self.evidence.is_judged(self.model.test_cfg),
             gate_threshold=self.threshold,
             windows=[span],
             window_consensus=consensus[:, None],

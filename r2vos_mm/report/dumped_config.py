@@ -15,12 +15,7 @@ from r2vos_mm.utils.settings import read_settings
 OUTPUT_KEYS = ('work_dir', 'csv_path', 'json_path')
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return 'not set'
-
-
-MISSING = _Missing()
+MISSING = 'not set'
 
 
 class DifferentSetting(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
-from r2vos_mm.utils.cli import UserError
+from r2vos_mm.utils.cli import UserError, one_line
 
 from .cases import (
     FrameSource,
@@ -127,7 +127,7 @@ def _or_reason(function: Any, *args: Any) -> Any:
     try:
         return function(*args)
     except _READ_ERRORS as error:
-        return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        return one_line(error)
 
 
 def scores_of(pair: PairScores) -> str:

@@ -27,10 +27,9 @@ from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.visualization.writers import h264_library
 
 from .clips import Clip, ClipStore, RefusedError, title_of
-from .downloads import DOWNLOADS
 from .guard import Guard
 from .jobs import DONE, FINAL, Job, JobQueue, Segment
-from .results import page_record
+from .results import DOWNLOADS, page_record
 
 STATIC = Path(__file__).with_name('static')
 MAX_JSON = 64 * 2**10  # bytes of a request that is not an upload

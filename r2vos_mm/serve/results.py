@@ -1,19 +1,35 @@
-"""Segment clips for the page, and give it the masks as run-length codes."""
+"""Segment clips for the page, and give it the result as masks and as files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from r2vos_mm.apis import VideoSegmentation, segment_video
-from r2vos_mm.apis.results import rounded
+from r2vos_mm.apis.results import DEFAULT_FPS, rounded
+from r2vos_mm.visualization import Style, overlay_masks, write_video
 
 if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 
     from .clips import Clip
+
+# Colours of the expressions, those of static/style.css.
+COLOURS = (
+    (0x26, 0x84, 0xFF),
+    (0xDD, 0x6A, 0x00),
+    (0x0C, 0x9A, 0x6B),
+    (0xE0, 0x44, 0x9A),
+    (0x8A, 0x63, 0xF5),
+    (0xA8, 0x84, 0x00),
+    (0x08, 0x94, 0xB3),
+    (0xE5, 0x48, 0x4D),
+)
 
 
 def segment_clip(
@@ -51,3 +67,37 @@ def page_record(result: VideoSegmentation) -> dict[str, Any]:
         judged=result.judged,
         gate_threshold=result.gate_threshold,
     )
+
+
+def write_overlay(result: VideoSegmentation, path: Path) -> None:
+    """Write the clip with the objects that were found in the colours of their expressions."""
+    write_video(path, overlaid(result), fps=result.fps or DEFAULT_FPS)
+
+
+def overlaid(result: VideoSegmentation) -> Iterator[np.ndarray]:
+    """Yield T frames (H, W, 3) uint8 RGB with the masks of the objects that were found."""
+    found = np.flatnonzero(result.found)
+    styles = {p: replace(Style(), prediction=COLOURS[p % len(COLOURS)]) for p in found}
+    for t, frame in enumerate(result.source):
+        for p in found:
+            frame = overlay_masks(frame, mask=result.masks[p, t], style=styles[p])
+        yield frame
+
+
+def write_cutouts(result: VideoSegmentation, path: Path) -> None:
+    """Write the folders of :meth:`VideoSegmentation.save_cutouts` into a ZIP."""
+    folder = path.with_suffix('')
+    folder.mkdir()
+    result.save_cutouts(folder)
+    shutil.make_archive(str(folder), 'zip', folder)
+
+
+DOWNLOADS: dict[str, tuple[Callable[[VideoSegmentation, Path], object], str]] = {
+    'overlay.mp4': (write_overlay, 'video/mp4'),
+    'masks.zip': (VideoSegmentation.save_zip, 'application/zip'),
+    'cutouts.zip': (write_cutouts, 'application/zip'),
+    'masks.json': (VideoSegmentation.to_coco_rle, 'application/json'),
+    'youtube_vis.json': (VideoSegmentation.to_youtube_vis, 'application/json'),
+    'veval.json': (VideoSegmentation.to_veval, 'application/json'),
+}
+"""Functions that write a file, and its media type, by the last part of the address."""

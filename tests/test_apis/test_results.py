@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from r2vos_mm.apis import CompressedMasks, VideoSegmentation, open_frames
+from r2vos_mm.apis.compressed_masks import FrameMasks
 from r2vos_mm.apis.exporters import read_veval
 from r2vos_mm.apis.mask_records import MaskRecord, read_coco_rle
+from r2vos_mm.utils.masks_io import encode_rle
 
 MASKS = np.zeros((2, 3, 4, 6), bool)
 MASKS[0, 1:, 1:3, 2:5] = True
@@ -34,6 +36,12 @@ class LazyMasks:
 
     def where(self, found):
         return LazyMasks(found)
+
+    def row(self, p):
+        return FrameMasks(self, p)
+
+    def rle(self, p, frame):
+        return encode_rle(self[p, frame])
 
 
 def compressed():

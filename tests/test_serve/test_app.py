@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask  # noqa: E402
 
 from r2vos_mm.serve import build_app  # noqa: E402
 from r2vos_mm.serve.app import STATIC  # noqa: E402
-from r2vos_mm.serve.downloads import COLOURS, DOWNLOADS  # noqa: E402
+from r2vos_mm.serve.results import COLOURS, DOWNLOADS  # noqa: E402
 
 ABOUT = dict(model='red', note='only red')
 
