@@ -83,7 +83,7 @@ def veval(records: Iterable[MaskRecord]) -> VevalFile:
 def read_veval(path: PathLike) -> list[MaskRecord]:
     """Return one record per pair of a SA-Co/VEval file, several tracks of a pair joined.
 
-    A pair of others is found if it has tracks, and its score is the highest of theirs.
+    A pair of another program counts as found if it has tracks; its score is their highest.
 
     Raises:
         FileNotFoundError: the file does not exist.

@@ -60,14 +60,6 @@ class RecordMasks(MaskFiles):
         record = self._records.get(folder)
         return {name: t for t, name in enumerate(record.frames)} if record else {}
 
-    def has_folder(self, folder: str) -> bool:
-        """Return whether there is a record."""
-        return folder in self._records
-
-    def folders(self) -> Iterable[str]:
-        """Return the folders of all pairs that have a record."""
-        return self._records
-
     def read(
         self, folder: str, frame: str, index: int, size: tuple[int, int] | None = None
     ) -> np.ndarray | None:

@@ -67,8 +67,8 @@ def init_model(
             ``{'model.test_cfg.frames_per_pass': 8}``.
 
     Raises:
-        UsageError: the config cannot be read, its model not be built, the checkpoint does not tell
-            its config, or there is no such device.
+        UsageError: the config cannot be read, its model cannot be built, the checkpoint needs a
+            config, or there is no such device.
         FileNotFoundError: config or checkpoint do not exist.
         CheckpointReadError: the file is damaged, no checkpoint, or needs unpickling.
         CheckpointMismatchError: the weights are those of another model.
@@ -80,7 +80,7 @@ def init_model(
     if checkpoint is None and isinstance(config, (str, Path)) and is_pretrained(config):
         return _saved_model(Path(config), cfg_options).to(device)
     content = None if checkpoint is None else read_any(checkpoint)
-    released = recognise(find_state(content).weights)
+    released = released_in(content)
     if config is None:
         config = _config_of(released, checkpoint)
     config, source = _ready_config(config, cfg_options), str(checkpoint)
@@ -131,6 +131,11 @@ def read_any(checkpoint: PathLike) -> Mapping[str, Any]:
             'holds a mapping with a state_dict'
         )
     return content
+
+
+def released_in(content: Mapping[str, Any] | None) -> ReleasedCheckpoint | None:
+    """Return what a checkpoint is if its authors released it in their own format, else None."""
+    return recognise(find_state(content).weights)
 
 
 def _saved_model(folder: Path, options: Mapping | None) -> ReferringVideoSegmentor:

@@ -10,20 +10,19 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from r2vos_mm.converters import ReleasedCheckpoint, recognise, roberta_config
+from r2vos_mm.converters import roberta_config
 from r2vos_mm.engine import build_runner
-from r2vos_mm.models.backbones import find_state
 from r2vos_mm.utils.logging import log
 from r2vos_mm.utils.weights import ADDRESSES
 
-from .model_loading import read_any, released_model, take_language_model
+from .model_loading import read_any, released_in, released_model, take_language_model
 
 
 class ReleasedWeightsHook(Hook):
     """Convert a released checkpoint when it is loaded; describe its language model in new ones.
 
     Args:
-        language_model: configuration of the language model, which checkpoints then tell.
+        language_model: configuration of the language model, which new checkpoints hold.
     """
 
     priority = 'VERY_HIGH'  # before the weights are compared with the model
@@ -54,7 +53,7 @@ def build_released_runner(cfg: Config, *, training: bool) -> Runner:
         training: whether the run trains.
 
     Raises:
-        UsageError: as :func:`r2vos_mm.engine.build_runner` says.
+        UsageError: see :func:`r2vos_mm.engine.build_runner`.
         CheckpointMismatchError: released weights are those of another model; names its config.
         OSError: the tokenizer cannot be loaded.
     """
@@ -70,7 +69,7 @@ def _prepare(cfg: Config, source: str) -> None:
     if not (source.startswith(ADDRESSES) or Path(source).is_file()):
         return  # build_runner names what is missing
     content = read_any(source)
-    released = _released_in(content)
+    released = released_in(content)
     if released is None:
         take_language_model(cfg, content)
         return
@@ -81,12 +80,8 @@ def _prepare(cfg: Config, source: str) -> None:
 
 def converted(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a checkpoint of this package holds for a released one; others unchanged."""
-    released = _released_in(content)
+    released = released_in(content)
     if released is None:
         return content
     weights = released.released.to_ours(dict(released.state)).weights
     return dict(state_dict=weights, meta=dict(language_model=roberta_config(weights)))
-
-
-def _released_in(content: Mapping[str, Any]) -> ReleasedCheckpoint | None:
-    return recognise(find_state(content).weights)

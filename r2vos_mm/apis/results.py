@@ -88,8 +88,8 @@ class VideoSegmentation:
     def windows_found(self) -> list[list[Range]]:
         """For each expression the ranges (start, stop) of frames whose windows alone contain it.
 
-        An object that is there for a part of a long video shows here, whatever the verdict on the
-        whole. Windows that follow each other are joined.
+        They show an object that is visible in a part of a long video only, whatever the verdict on
+        the whole. Windows that follow each other are joined.
         """
         if self.window_consensus is None:
             return [[] for _ in self.texts]
@@ -146,7 +146,7 @@ class VideoSegmentation:
         """Yield T images (h, w, 3) uint8 RGB: each frame with one cell per expression.
 
         Raises:
-            ValueError: the frames are not there any more.
+            ValueError: the frames cannot be read again.
         """
         from r2vos_mm.visualization import Style, video_grid
 
@@ -162,7 +162,7 @@ class VideoSegmentation:
         """Return the frames.
 
         Raises:
-            ValueError: they are not there any more.
+            ValueError: they cannot be read again.
         """
         if self.source is None:
             raise ValueError(

@@ -97,7 +97,7 @@ def _stamps(masks: MaskFiles, folder: str) -> list[Any]:
         names = masks.names(folder)
     except (ValueError, DataFileError):
         return []
-    # A zip or JSON counts as a whole; the time of a folder says nothing.
+    # A zip or JSON counts as a whole; the time of a folder does not count.
     found = [masks.root, *(_stamp(masks.path) if masks.path.is_file() else ())]
     for frame, file in names.items():
         if isinstance(file, ZipInfo):

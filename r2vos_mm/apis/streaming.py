@@ -62,7 +62,7 @@ class StreamPart(VideoSegmentation):
 
     @property
     def frames_seen(self) -> int:
-        """Number of frames behind consensus and verdict."""
+        """Number of frames that consensus and verdict are based on."""
         return self.first_frame + len(self.frame_names)
 
     @property
@@ -213,7 +213,7 @@ class _Stream:
         )
 
     def _verdicts(self, alone: Evidence, span: Range) -> dict[str, Any]:
-        """Return what a part tells of the verdict so far and of its window alone."""
+        """Return the verdict so far, and that of a window alone, as fields of its part."""
         consensus = alone.consensus(self.model.test_cfg).numpy()
         self.windows.append((span, consensus >= self.threshold))
         spans, found = zip(*self.windows, strict=True)

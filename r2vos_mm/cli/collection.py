@@ -20,6 +20,8 @@ from r2vos_mm.utils.cli import (
 
 from .model_options import choose_model
 
+OPTIONS = ('engine', 'processes', 'max_frames', 'shard_frames', 'max_failures')
+
 
 def add_collection_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--manifest`` and the options that go with it."""
@@ -75,7 +77,7 @@ def label(args: argparse.Namespace) -> None:
     note = choose_model(args)
     if note is not None:
         print(f'note: {note}', file=sys.stderr)
-    limits = {n: getattr(args, n) for n in ('max_frames', 'shard_frames') if getattr(args, n)}
+    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     with messages_on_stderr():
         summary = label_collection(
             args.manifest,
@@ -83,14 +85,11 @@ def label(args: argparse.Namespace) -> None:
             args.config,
             args.checkpoint,
             texts=[text for text in (args.video, *args.texts) if text is not None],
-            engine=args.engine or 'local',
-            processes=args.processes or 1,
-            max_failures=args.max_failures,
             device=args.device,
             dtype=args.precision,
             frames_per_pass=args.frames_per_pass,
             cfg_options=cfg_options(args.cfg_options),
-            **limits,
+            **given,
         )
     print(json.dumps(summary) if args.json else _line(summary, args.out_dir))
     if summary['failed'] == summary['in_manifest']:
@@ -99,8 +98,7 @@ def label(args: argparse.Namespace) -> None:
 
 def refuse_collection_options(args: argparse.Namespace) -> None:
     """Raise UsageError if an option is given that needs ``--manifest``."""
-    names = ('engine', 'processes', 'max_frames', 'shard_frames', 'max_failures')
-    _refuse(args, *names, because='needs --manifest')
+    _refuse(args, *OPTIONS, because='needs --manifest')
 
 
 def _refuse(args: argparse.Namespace, *names: str, because: str) -> None:

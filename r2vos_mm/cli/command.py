@@ -30,7 +30,7 @@ def run_command(
     ``arguments`` are by default those of the process, ``prog`` is the name of the running script.
 
     Raises:
-        SystemExit: after an error or a signal, as :func:`r2vos_mm.utils.cli.short_errors` says.
+        SystemExit: after an error or a signal, see :func:`r2vos_mm.utils.cli.short_errors`.
     """
     parser = parser_of(command.__doc__)
     if prog is not None:

@@ -40,7 +40,7 @@ def whole_parser(
     Args:
         commands: modules of the sub-commands by name.
         prog: name of the program.
-        files: what tells shtab that an argument is completed by the names of files.
+        files: value with which shtab completes the names of files.
     """
     parser = parser_of(None)
     parser.prog = prog

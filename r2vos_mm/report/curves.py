@@ -60,7 +60,7 @@ def _robustness_curve(ungated: EvalSet) -> Callable[[float], float] | None:
 
     def measure(threshold: float) -> float:
         areas = [np.where(consensus >= threshold, area, 0) for consensus, area in sides]
-        if not areas[0].any() and areas[1].any():  # which warns
+        if not areas[0].any() and areas[1].any():  # the function would warn
             return 0.0
         return 100 * relative_robustness(*areas, positive_of_negative=owners)
 

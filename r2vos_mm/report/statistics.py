@@ -76,26 +76,23 @@ def statistics_of(
     found: dict[str, Statistic] = {}
     ratios = ratios_per_video(pairs, clusters, size)
     known = {name for name in 'JF' if any(pair.gt_area for pair in eval_set.annotated)}
-    if _are_related(eval_set.positives, eval_set.negatives):
+    positives, negatives = eval_set.positives, eval_set.negatives
+    if negatives and positive_of_negative(positives, negatives) is not None:
         known |= {'R'}
     parts = {'J': 'J', 'F': 'F', 'J&F': 'JF', 'R': 'R', 'J&F&R': 'JFR'}
     for name, keys in parts.items():
         if known >= set(keys):
             found[name] = _mean_of([ratios[key] for key in keys])
     for suffix, members in list(eval_set.kinds.items())[1:] if 'R' in known else ():
-        of_kind = ratios_per_video([*eval_set.positives, *members], clusters, size)
+        of_kind = ratios_per_video([*positives, *members], clusters, size)
         found[f'R{suffix}'] = _mean_of([of_kind['R']])
-    if eval_set.positives and eval_set.negatives:
+    if positives and negatives:
         found |= _answer_statistics(eval_set, clusters, size)
-        scores = _scores_by_video(eval_set.positives, clusters)
-        others = _scores_by_video(eval_set.negatives, clusters)
+        scores = _scores_by_video(positives, clusters)
+        others = _scores_by_video(negatives, clusters)
         if len(scores[0]) and len(others[0]):
             found['AUROC'] = auroc_statistic(scores, others, size)
     return found
-
-
-def _are_related(positives: Sequence[PairScores], negatives: Sequence[PairScores]) -> bool:
-    return bool(negatives) and positive_of_negative(positives, negatives) is not None
 
 
 def _mean_of(ratios: list) -> Statistic:
@@ -186,7 +183,7 @@ def auroc_statistic(
 def estimates_of(statistics: Mapping[str, Statistic], weights: np.ndarray) -> Estimates:
     """Return the value and interval of each metric for draws of videos (B, C).
 
-    One video has no intervals: all draws are the same, which says nothing about other videos.
+    One video has no intervals, since all draws are the same.
     """
     ones = np.ones((1, weights.shape[1]))
     values = {name: float(statistic(ones)[0]) for name, statistic in statistics.items()}

@@ -128,7 +128,7 @@ class Claim:
 
     Args:
         path: its file.
-        token: what tells this process from others.
+        token: random text that identifies this process.
     """
 
     def __init__(self, path: Path, token: str) -> None:
@@ -185,7 +185,7 @@ class Claim:
 
 
 def machine() -> str:
-    """Return what tells this machine from others and, in containers, its process numbers."""
+    """Return a name of this machine; containers have their own, as they number processes anew."""
     names = [socket.gethostname()]
     with contextlib.suppress(OSError):
         names.append(Path('/proc/sys/kernel/random/boot_id').read_text().strip())

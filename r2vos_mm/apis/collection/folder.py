@@ -221,7 +221,7 @@ class CollectionFolder:
 
 
 class Seldom:
-    """Tell when to look at a folder again: so seldom that looks take a small share of the time."""
+    """Limit how often a folder is looked at, so that looks take a small share of the time."""
 
     def __init__(self, share: float = 0.05) -> None:
         self._share, self._due = share, 0.0

@@ -23,8 +23,8 @@ class BatchLabeller:
 
     Ray builds it once per actor. A batch has the columns ``id``, ``video`` and ``expressions``, and
     may have ``span``. The result has a row per video and expression with the columns of a
-    collection's rows (docs/collections.md); ``error`` is null, or tells why a video, which has one
-    row then, cannot be segmented.
+    collection's rows (docs/collections.md); ``error`` is null, or the reason why a video cannot be
+    segmented, which then has one row.
 
     Args:
         model, weights, **options: see :class:`.labeller.VideoLabeller`.

@@ -180,7 +180,7 @@ def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
         return
     is_new, stop = not folder.is_begun(), threading.Event()
     if not is_new:
-        folder.load()  # raises here, not in the thread, what is wrong with it
+        folder.load()  # raise errors now, not in the thread
 
     def watch() -> None:
         progress, seldom, is_last = None, Seldom(), False
