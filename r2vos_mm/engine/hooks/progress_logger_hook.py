@@ -1,8 +1,6 @@
 """Log the first iterations of a training, and evaluations every few seconds."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mmengine.hooks import LoggerHook
@@ -33,36 +31,20 @@ class ProgressLoggerHook(LoggerHook):
         self.seconds = seconds
         self._trained = 0
         self._shown = 0.0
+        self._is_training = False
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
-        """Log early iterations and every ``interval``-th."""
-        self._trained += 1
-        with self._interval_of(1 if self._trained in self.early else self.interval):
-            super().after_train_iter(runner, batch_idx, **kwargs)
+    def _before_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, mode: str = 'train'
+    ) -> None:
+        self._is_training = mode == 'train'
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
-        """Log the first batch, and others if the last line is some seconds old."""
-        if self._is_due(batch_idx):
-            with self._interval_of(1):
-                super().after_val_iter(runner, batch_idx, **kwargs)
-
-    def after_test_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
-        """Log the first batch, and others if the last line is some seconds old."""
-        if self._is_due(batch_idx):
-            with self._interval_of(1):
-                super().after_test_iter(runner, batch_idx, **kwargs)
-
-    def _is_due(self, batch_idx: int) -> bool:
+    def every_n_inner_iters(self, batch_idx: int, n: int) -> bool:
+        """Return whether to log a batch: in training by its number, in evaluations by the clock."""
+        if self._is_training:
+            self._trained += 1
+            return self._trained in self.early or super().every_n_inner_iters(batch_idx, n)
         now = time.monotonic()
         is_due = batch_idx == 0 or now - self._shown >= self.seconds
         if is_due:
             self._shown = now
         return is_due
-
-    @contextmanager
-    def _interval_of(self, iterations: int) -> Iterator[None]:
-        before, self.interval = self.interval, iterations
-        try:
-            yield
-        finally:
-            self.interval = before
