@@ -51,6 +51,15 @@ def test_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope='module')
+def browser() -> Iterator:
+    """A headless browser; skips the test where there is none."""
+    from browser import open_browser
+
+    with open_browser() as browser:
+        yield browser
+
+
 @pytest.fixture
 def tiny_set(tmp_path: Path) -> Path:
     """Root of the set of :data:`tiny_sets.VIDEOS`, split ``train``."""

@@ -1,4 +1,7 @@
-"""Check the structure of the package: imports run down, no circles, a light, harmless import."""
+"""Check the structure of the package: imports run down, no circles, a light, harmless import.
+
+The folders of the tests mirror those of the package, and tests share helpers through fixtures.
+"""
 
 import ast
 import subprocess
@@ -12,6 +15,9 @@ import pytest
 import r2vos_mm
 
 ROOT = Path(r2vos_mm.__file__).parent
+TESTS = Path(__file__).parent
+# Tests of programs and of damaged inputs, which belong to no single folder of the package.
+WIDE_TESTS = {'test_tools', 'test_fuzz'}
 PACKAGE = 'r2vos_mm'
 # Rooms from the ground up. A room may import those of the floors below it, and its own; rooms of
 # one floor do not import each other, except on the ground floor.
@@ -169,6 +175,28 @@ def test_nothing_imports_in_a_circle(depth):
 
 def test_evaluation_imports_no_datasets():
     wrong = [m for m, _, t in all_imports() if room(m) == 'evaluation' and room(t) == 'datasets']
+    assert not wrong
+
+
+def test_tests_mirror_the_package():
+    """Each folder with modules has a folder with tests, and each such folder has modules."""
+    files = [path for path in modules().values() if path.name != '__init__.py']
+    folders = {path.relative_to(ROOT).parent.parts for path in files} - {()}
+    tests = {path.relative_to(TESTS).parent.parts for path in TESTS.rglob('test_*/**/test_*.py')}
+    mirrored = {tuple(f'test_{part}' for part in folder) for folder in folders}
+    assert {folder for folder in tests if folder[0] not in WIDE_TESTS} == mirrored
+
+
+def test_helpers_of_tests_are_fixtures():
+    """No test imports another one."""
+    wrong = []
+    for path in TESTS.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module or ''] if isinstance(node, ast.ImportFrom) else []
+            wrong += [f'{path.name}: {name}' for name in names if name.startswith('test_')]
     assert not wrong
 
 

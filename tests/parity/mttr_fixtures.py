@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from chosen_queries import choose_queries
 from comparisons import Report
-from mttr_extract import mask_sample
+from mttr_extracts import mask_sample
 from mttr_model import mttr_model
 from released_fixtures import LOSS, MASKS, OUTPUT, compare_gradients
 from torch import Tensor, nn

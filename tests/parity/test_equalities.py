@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from released_toys import NARROW
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 from toy_models import CONFIGS, build_toy_segmentor, clip, sample
@@ -33,17 +34,7 @@ def model(request: pytest.FixtureRequest) -> nn.Module:
 def narrow_model(preset: str) -> nn.Module:
     """A preset with a narrow backbone and fewer layers, random weights, in eval mode."""
     config = Config.fromfile(Path(CONFIGS, '_base_/models', preset))
-    config.merge_from_dict(
-        {
-            'model.backbone.depth': 18,
-            'model.backbone.base_channels': 4,
-            'model.backbone.init_cfg': None,
-            'model.neck.in_channels': [4, 8, 16, 32],
-            'model.neck.input_proj.in_channels': [8, 16, 32],
-            'model.neck.encoder.num_layers': 1,
-            'model.mask_head.decoder.num_layers': 2,
-        }
-    )
+    config.merge_from_dict(NARROW)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_toy_segmentor(config.model)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import check_parity
 import pytest
 import torch
-from mttr_extract import EXTRACT, NAMES, extract, load_extract
+from mttr_extracts import EXTRACT, NAMES, extract, load_extract
 from mttr_fixtures import check_eval, check_train
+from released_extracts import load_fixtures
 
 
 @pytest.fixture(scope='module')
 def fixtures() -> dict[str, dict]:
     torch.set_num_threads(1)
-    folder = os.environ.get('R2VOS_TEST_DATA')
-    if folder:
-        return {
-            name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
-            for name in NAMES
-        }
-    return load_extract()['fixtures']
+    return load_fixtures(NAMES, EXTRACT)
 
 
 def test_outputs_slot_and_masks(fixtures):

@@ -4,14 +4,12 @@ The full fixtures are compared where the reference data is present, else the ext
 """
 
 import importlib.util
-import os
-from pathlib import Path
 
 import check_parity
 import fixture_recipe
 import pytest
 import torch
-from released_extracts import EXTRACT, NAMES, extract, load_extract
+from released_extracts import EXTRACT, NAMES, assert_same, extract, load_extract, load_fixtures
 from released_fixtures import (
     check_eval,
     check_negatives,
@@ -26,13 +24,7 @@ from released_model import released_model
 @pytest.fixture(scope='module')
 def fixtures() -> dict[str, dict]:
     torch.set_num_threads(1)
-    folder = os.environ.get('R2VOS_TEST_DATA')
-    if folder:
-        return {
-            name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
-            for name in NAMES
-        }
-    return load_extract()['fixtures']
+    return load_fixtures(NAMES, EXTRACT)
 
 
 def test_outputs_and_verdict(fixtures):
@@ -115,21 +107,6 @@ def test_extract_is_small_and_part_of_the_fixtures(test_data):
     for name in NAMES:
         full = torch.load(test_data / 'golden' / f'{name}.pt', weights_only=True)
         assert_same(kept[name], extract(full))
-
-
-def assert_same(found, expected):
-    """Equal nested containers of tensors and numbers."""
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
-        found, expected = list(found.values()), list(expected.values())
-    if isinstance(expected, (list, tuple)):
-        assert len(found) == len(expected)
-        for pair in zip(found, expected):
-            assert_same(*pair)
-    elif isinstance(expected, torch.Tensor):
-        assert torch.equal(found, expected)
-    else:
-        assert found == expected
 
 
 def test_recipe_is_that_of_the_reference_data(test_data):

@@ -3,28 +3,19 @@
 The full fixtures are compared where the reference data is present, else the extract kept here.
 """
 
-import os
-from pathlib import Path
-
 import check_parity
 import pytest
 import torch
-from referformer_extracts import EXTRACT, NAMES, extract_referformer, load_extract
+from referformer_extracts import EXTRACT, NAMES, extract_referformer
 from referformer_fixtures import check_eval, check_train
 from referformer_model import referformer_model
-from test_parity import assert_same
+from released_extracts import assert_same, load_fixtures
 
 
 @pytest.fixture(scope='module')
 def fixtures() -> dict[str, dict]:
     torch.set_num_threads(1)
-    folder = os.environ.get('R2VOS_TEST_DATA')
-    if folder:
-        return {
-            name: torch.load(Path(folder, 'golden', f'{name}.pt'), weights_only=True)
-            for name in NAMES
-        }
-    return load_extract()['fixtures']
+    return load_fixtures(NAMES, EXTRACT)
 
 
 def test_outputs_and_slot(fixtures):

@@ -9,11 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from clocks import wait_until
 from run_states import differences, last_state
 from small_collection import CONFIG_OPTIONS, failures_of, rows_of, write_manifest
 
@@ -66,13 +66,6 @@ def unbroken(trained: Path) -> dict:
     return last_state(trained, 12)
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, f'{what} does not happen'
-        time.sleep(0.3)
-
-
 def submit(slurm: Callable[..., str], folder: Path, *options: str, **variables: str) -> str:
     """Submit the template; return the number of the job when it has trained some steps."""
     options = ('--parsable', '--gres=none', '--ntasks-per-node=2', '--cpus-per-task=1', *options)
@@ -80,14 +73,18 @@ def submit(slurm: Callable[..., str], folder: Path, *options: str, **variables: 
     command += ('tools/slurm_train.sbatch', CONFIG, '--work-dir', str(folder))
     job = slurm(*command, **dict(TOY_SECONDS='1') | variables).strip()
     losses = folder / 'losses.jsonl'
-    wait_until(lambda: losses.is_file() and losses.read_text().count('\n') > 7, 'a training')
+    wait_until(
+        lambda: losses.is_file() and losses.read_text().count('\n') > 7, seconds=SECONDS, step=0.3
+    )
     return job
 
 
 def wait_for_end(slurm: Callable[..., str], job: str) -> str:
     """Wait until a job has ended; return what Slurm says of it."""
     ends = re.compile('JobState=(COMPLETED|FAILED|CANCELLED|TIMEOUT) ')
-    wait_until(lambda: ends.search(slurm('scontrol', 'show', 'job', job)) is not None, 'the end')
+    wait_until(
+        lambda: ends.search(slurm('scontrol', 'show', 'job', job)), seconds=SECONDS, step=0.3
+    )
     return slurm('scontrol', 'show', 'job', job)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
-from test_mask_records import MASKS, SIZE, records_of, some_records
+from record_samples import MASKS, SIZE, records_of, some_records
 
 from r2vos_mm.apis.compressed_masks import CompressedMasks
 from r2vos_mm.apis.exporters import (

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
+from record_samples import FIELDS, MASKS, records_of, some_records
 
 from r2vos_mm.apis import mask_records as records_module
 from r2vos_mm.apis.compressed_masks import CompressedMasks
@@ -21,20 +22,6 @@ from r2vos_mm.apis.mask_records import (
     read_coco_rle,
     write_coco_rle,
 )
-
-SIZE = (4, 6)
-MASKS = np.zeros((2, 3, *SIZE), bool)
-MASKS[0, 1:, 1:3, 2:5] = True
-MASKS[1, 0, 0, 0] = True
-FIELDS = dict(video='clip', texts=['the dog', 'a red cat'], size=SIZE)
-
-
-def records_of(masks=MASKS, **changes) -> list[MaskRecord]:
-    verdict = dict(found=[True, False], consensus=np.float32([0.75, 0.25]))
-    scores = np.float32([[0.5, 0.75, 1], [0.25, 0.25, 0.25]])
-    return mask_records(
-        masks, **FIELDS | dict(frames=list('abc')) | verdict | dict(scores=scores) | changes
-    )
 
 
 def test_a_record_has_the_keys_of_the_format():
@@ -81,26 +68,6 @@ def test_models_without_verdicts_and_numbers_that_json_lacks():
     assert record.scores == [None, 0.5, 1]
     assert record.score == 0.75
     assert records_of(scores=None)[0].score is None
-
-
-texts = st.text(st.characters(codec='utf-8'), min_size=1, max_size=6).filter(str.strip)
-numbers = st.floats(0, 1, width=32)
-
-
-@st.composite
-def some_records(draw):
-    p, t = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
-    return mask_records(
-        draw(arrays(bool, (p, t, *size))),
-        video=draw(st.text(st.characters(codec='utf-8'), max_size=4)),
-        texts=draw(st.lists(texts, min_size=p, max_size=p)),
-        frames=[f'{i:05d}' for i in range(t)],
-        size=size,
-        found=draw(st.lists(st.booleans(), min_size=p, max_size=p)),
-        consensus=draw(st.none() | st.lists(numbers, min_size=p, max_size=p)),
-        scores=draw(st.none() | arrays(np.float32, (p, t), elements=numbers)),
-    )
 
 
 @settings(max_examples=60, deadline=None)

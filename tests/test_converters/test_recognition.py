@@ -1,11 +1,11 @@
 """Released checkpoints are recognised by the names and shapes of their tensors."""
 
-import mttr_extract
+import mttr_extracts
 import pytest
 import referformer_extracts
 import released_extracts
 import torch
-from torch import Tensor
+from released_extracts import empty
 
 from r2vos_mm.converters import R2VOS, recognise
 from r2vos_mm.engine.model_index import find_model
@@ -21,11 +21,6 @@ REFERENCE = {
 }
 
 
-def empty(names: Shapes, prefix: str = '') -> dict[str, Tensor]:
-    """Zeros of all shapes that take no memory."""
-    return {prefix + name: torch.zeros(()).expand(shape) for name, shape in names.items()}
-
-
 @pytest.mark.parametrize(('file', 'alias'), REFERENCE.items())
 def test_reference_data(test_data, file, alias):
     names = released_extracts.released_shapes(test_data / f'golden/{file}.names.txt')
@@ -38,7 +33,7 @@ def test_reference_data(test_data, file, alias):
     [
         (released_extracts, 'r2vos_r50_released'),
         (referformer_extracts, 'referformer_r50_released'),
-        (mttr_extract, 'mttr_video-swin-t_released'),
+        (mttr_extracts, 'mttr_video-swin-t_released'),
     ],
 )
 def test_extracts_also_of_parallel_training(extract, alias):

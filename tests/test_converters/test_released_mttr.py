@@ -5,9 +5,8 @@ import re
 import pytest
 import torch
 from mmengine.config import Config
-from mttr_extract import load_extract
-from released_extracts import released_shapes
-from torch import Tensor
+from mttr_extracts import load_extract
+from released_extracts import empty, released_shapes
 from toy_models import CONFIGS
 
 from r2vos_mm.converters import (
@@ -26,11 +25,6 @@ POSITIONS = 'transformer.text_encoder.embeddings.position_ids'
 @pytest.fixture(scope='module')
 def names() -> dict[str, tuple[int, ...]]:
     return load_extract()['names']
-
-
-def empty(names: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Zeros of all shapes that take no memory."""
-    return {name: torch.zeros(()).expand(shape) for name, shape in names.items()}
 
 
 def test_names_are_those_of_the_reference_data(test_data, names):

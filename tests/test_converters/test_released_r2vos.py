@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 from mmengine.config import Config
-from released_extracts import load_extract, released_shapes
+from released_extracts import empty, load_extract, released_shapes
 from released_toys import released_weights as make_weights
 from released_toys import small_config, write_released
 from torch import Tensor
@@ -34,11 +34,6 @@ def names() -> dict[str, tuple[int, ...]]:
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
     return make_weights(small_config(tmp_path_factory.mktemp('config')))
-
-
-def empty(names: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Zeros of all shapes that take no memory."""
-    return {name: torch.zeros(()).expand(shape) for name, shape in names.items()}
 
 
 def test_names_are_those_of_the_reference_data(test_data, names):

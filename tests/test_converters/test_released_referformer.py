@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from referformer_extracts import load_extract
 from referformer_model import BACKBONES
-from released_extracts import released_shapes
+from released_extracts import empty, released_shapes
 from released_toys import released_weights, small_config, write_released
 from scripts import exit_status, load_script
 from torch import Tensor
@@ -40,11 +40,6 @@ def weights(folder: Path) -> dict[str, Tensor]:
     state = torch.load(folder / 'released.pth', weights_only=False)['model']
     state.pop(POSITIONS)
     return state
-
-
-def empty(names: Shapes) -> dict[str, Tensor]:
-    """Zeros of all shapes that take no memory."""
-    return {name: torch.zeros(()).expand(shape) for name, shape in names.items()}
 
 
 def shapes_of_config(backbone: str) -> Shapes:

@@ -7,19 +7,12 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 from public_sets import square, write_mevis
-from tiny_sets import write_json
+from tiny_sets import PIPELINE, write_json
 
 from r2vos_mm.data_prep.r2_pairs import build_r2_pairs
 from r2vos_mm.datasets import MeViSDataset
 from r2vos_mm.evaluation import JFRMetric
 
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 BOTH = dict(
     pair_id='a/1/p',
     video='a',

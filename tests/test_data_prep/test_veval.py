@@ -9,7 +9,7 @@ import pytest
 from public_sets import square, write_grefcoco, write_mevis
 from robust_sets import write_long_rvos, write_ref_sav, write_veval, write_yourvos
 from scripts import exit_status, load_script
-from tiny_sets import write_set
+from tiny_sets import PIPELINE, write_set
 from veval_masks import target_mask
 
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS
@@ -20,14 +20,6 @@ from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import write_json
 from r2vos_mm.utils.pairs_file import read_pair_rows
 from r2vos_mm.utils.veval_file import read_veval_file
-
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 
 
 @pytest.fixture

@@ -6,18 +6,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from tiny_sets import write_frame, write_json, write_set
+from tiny_sets import PIPELINE, write_frame, write_json, write_set
 
 from r2vos_mm.datasets import EpochIndex, R2VOSDataset
 from r2vos_mm.registry import DATASETS
 
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 OTHER_VIDEO = dict(type='TrainNegatives', per_clip=4, shares=dict(other_video=1.0))
 
 

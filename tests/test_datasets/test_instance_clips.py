@@ -1,12 +1,11 @@
 """Clips filmed from annotated images: geometry, pairs that are true, and reproducibility."""
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from instance_images import write_images
 from mmengine.config import Config
 from toy_models import CONFIGS
 
@@ -14,44 +13,6 @@ from r2vos_mm.datasets import InstanceClipsDataset
 from r2vos_mm.datasets.pseudo_video import Layer, camera_path, cut_out, film, placement
 from r2vos_mm.datasets.samplers import EpochIndex
 from r2vos_mm.registry import DATASETS
-
-SIZE = (120, 160)  # height and width of the images
-# name: [(category, x, y, width, height, BGR)]
-IMAGES = {
-    'a.jpg': [('dog', 10, 40, 40, 50, (0, 0, 220)), ('bench', 100, 40, 50, 50, (200, 60, 0))],
-    'b.jpg': [('dog', 5, 30, 50, 60, (0, 180, 0)), ('dog', 105, 30, 45, 60, (10, 10, 10))],
-    'c.jpg': [('cat', 50, 30, 60, 60, (0, 220, 230))],
-    'd.jpg': [],
-}
-CATEGORIES = ['dog', 'bench', 'cat']
-
-
-def write_images(root: Path) -> Path:
-    """Rectangles on grey, annotated as polygons; one image is empty and one file is missing."""
-    images, annotations = [], []
-    (root / 'images').mkdir(parents=True)
-    for number, (name, objects) in enumerate(IMAGES.items(), start=1):
-        image = np.full((*SIZE, 3), 128, np.uint8)
-        images.append(dict(id=number, file_name=name, height=SIZE[0], width=SIZE[1]))
-        for category, x, y, w, h, colour in objects:
-            image[y : y + h, x : x + w] = colour
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=number,
-                    category_id=CATEGORIES.index(category) + 1,
-                    iscrowd=0,
-                    bbox=[x, y, w, h],
-                    area=w * h,
-                    segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]],
-                )
-            )
-        cv2.imwrite(str(root / 'images' / name), image)
-    images.append(dict(id=99, file_name='gone.jpg', height=120, width=160))
-    names = [dict(id=i, name=name) for i, name in enumerate(CATEGORIES, start=1)]
-    content = dict(images=images, annotations=annotations, categories=names)
-    (root / 'instances.json').write_text(json.dumps(content))
-    return root
 
 
 @pytest.fixture(scope='module')

@@ -13,8 +13,8 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-import test_instance_clips
 import torch
+from instance_images import write_images
 from mmengine.dataset import pseudo_collate
 from public_sets import (  # noqa: F401, a fixture
     fake_h5py,
@@ -68,7 +68,7 @@ SETS: dict[str, tuple[Callable[[Path], object], dict]] = {
     'YoURVOSDataset': (write_yourvos, dict(split='test', test_mode=True)),
     'VEvalDataset': (write_veval, dict(ann_file='veval.json', test_mode=True)),
     'InstanceClipsDataset': (
-        test_instance_clips.write_images,
+        write_images,
         dict(frame_size=(96, 64), clip_length=2, pipeline=[dict(type='PackReferringInputs')]),
     ),
     'RefShapesFrames': (write_refshapes, dict(pipeline=[])),

@@ -1,18 +1,10 @@
 """The report in a headless browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import open_browser
 
 from r2vos_mm.report import compare_runs
-
-
-@pytest.fixture(scope='module')
-def browser() -> Iterator:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope='module')

@@ -8,7 +8,8 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from red_model import BLUE_RING, RED_SQUARE, wait_for
+from clocks import wait_until
+from red_model import BLUE_RING, RED_SQUARE
 
 testclient = pytest.importorskip('starlette.testclient', reason='the extra web is not installed')
 
@@ -32,7 +33,7 @@ def submit(client, *texts: str) -> str:
     clip = client.post('/api/samples/square').json()
     job = client.post('/api/jobs', json=dict(clip=clip['key'], texts=texts)).json()
     address = f'/api/jobs/{job["key"]}'
-    wait_for(lambda: client.get(address).json()['state'] == 'done')
+    wait_until(lambda: client.get(address).json()['state'] == 'done')
     return address
 
 

@@ -10,7 +10,6 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from browser import open_browser
 
 pytest.importorskip('uvicorn', reason='the extra web is not installed')
 
@@ -48,12 +47,6 @@ def address() -> Iterator[str]:
     server.should_exit = True
     thread.join(20)
     assert not store.root.exists()
-
-
-@pytest.fixture(scope='module')
-def browser() -> Iterator:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

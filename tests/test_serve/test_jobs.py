@@ -1,7 +1,7 @@
 """The queue: order, progress, cancelling, errors and limits."""
 
 import pytest
-from red_model import wait_for
+from clocks import wait_until
 
 from r2vos_mm.serve import JobQueue
 from r2vos_mm.serve.clips import RefusedError
@@ -24,12 +24,12 @@ def clip(store):
 def test_jobs_run_one_after_another(queue, clip, red_model):
     red_model.gate.clear()
     first, second = queue.submit(clip, ['a']), queue.submit(clip, ['b', 'c'])
-    wait_for(lambda: first.state == 'running')
+    wait_until(lambda: first.state == 'running')
     assert (second.state, queue.position(first), queue.position(second)) == ('queued', 0, 1)
     with pytest.raises(RefusedError, match='2 requests are waiting already'):
         queue.submit(clip, ['d'])
     red_model.gate.set()
-    wait_for(lambda: second.state == 'done')
+    wait_until(lambda: second.state == 'done')
     assert red_model.calls == [['a'], ['b', 'c']]
     assert (first.state, first.done, first.total) == ('done', 5, 5)
     assert second.result.texts == ['b', 'c']
@@ -39,12 +39,12 @@ def test_jobs_run_one_after_another(queue, clip, red_model):
 def test_a_running_and_a_waiting_job_are_cancelled(queue, clip, red_model):
     red_model.gate.clear()
     first, second = queue.submit(clip, ['a']), queue.submit(clip, ['b'])
-    wait_for(lambda: first.state == 'running')
+    wait_until(lambda: first.state == 'running')
     queue.cancel(second)
     queue.cancel(first)
     red_model.gate.set()
     third = queue.submit(clip, ['c'])
-    wait_for(lambda: third.state == 'done')
+    wait_until(lambda: third.state == 'done')
     assert (first.state, first.result, second.state) == ('cancelled', None, 'cancelled')
     assert red_model.calls == [['a'], ['c']]
     queue.cancel(third)
@@ -63,7 +63,7 @@ def test_errors_are_one_line_and_the_queue_goes_on(clip):
 
     queue = JobQueue(segment)
     jobs = [queue.submit(clip, ['a']) for _ in range(3)]
-    wait_for(lambda: jobs[-1].state == 'done')
+    wait_until(lambda: jobs[-1].state == 'done')
     assert [job.state for job in jobs] == ['failed', 'failed', 'done']
     assert jobs[0].error == 'square: cut off'
     assert jobs[1].error.startswith('internal error: ')
@@ -74,8 +74,8 @@ def test_old_results_are_forgotten(queue, clip):
     jobs = []
     for text in 'abc':
         jobs.append(queue.submit(clip, [text]))
-        wait_for(lambda: jobs[-1].state == 'done')
-    wait_for(lambda: len(queue._jobs) == 2)
+        wait_until(lambda: jobs[-1].state == 'done')
+    wait_until(lambda: len(queue._jobs) == 2)
     with pytest.raises(RefusedError, match='no longer here'):
         queue[jobs[0].key]
     assert queue[jobs[2].key] is jobs[2]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from clocks import wait_until
 from scripts import is_alive
 
 from r2vos_mm.utils.cli import UserError
@@ -69,15 +70,6 @@ def fail_at(item: int) -> int:
     return item
 
 
-def wait_until(condition, *, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.mark.parametrize('workers', [1, 3])
 def test_results_come_in_order(workers: int) -> None:
     cubes = map_in_processes(partial(power, to=3), range(7), workers=workers)
@@ -111,11 +103,11 @@ def test_errors_of_the_function_pass() -> None:
 def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> None:
     command = [sys.executable, '-c', SLOW, str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
-        assert wait_until(lambda: len(list(tmp_path.iterdir())) == 2, seconds=60)
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2, seconds=60)
         parent.send_signal(how)
         message = parent.communicate(timeout=10)[1]
     workers = [int(path.name) for path in tmp_path.iterdir()]
-    assert wait_until(lambda: not any(map(is_alive, workers)), seconds=5)
+    wait_until(lambda: not any(map(is_alive, workers)), seconds=5)
     if how == signal.SIGINT:
         assert (parent.returncode, message) == (130, 'stopped\n')
 
@@ -135,7 +127,7 @@ def test_commands_end_with_their_parent_also_after_exec() -> None:
         time.sleep(0.3)  # until after exec
         assert is_alive(child)
         parent.kill()
-    assert wait_until(lambda: not is_alive(child), seconds=5)
+    wait_until(lambda: not is_alive(child), seconds=5)
 
 
 def test_forked_processes_do_not_wait_for_threads_that_are_gone() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_sets import write_frame, write_json, write_set
+from tiny_sets import PIPELINE, write_frame, write_json, write_set
 
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.datasets.benchmarks import r2vos_dataset
@@ -18,13 +18,6 @@ from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.ref_ytvos_valid202 import bundled_ids, scored_videos
 
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 SHA256 = '6e9d13a9fdcfbce7b2fd0a48b7809b67e9b33a0d00add51fd7218af5e8e58258'
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_collection import FAKE_FILE, FakeLabeller
+from clocks import wait_until
+from fake_collection import FAKE_FILE, FakeLabeller, label, write_manifest
 from small_collection import rows_of
 
 from r2vos_mm.apis.collection.folder import CollectionFolder
@@ -21,22 +22,6 @@ from r2vos_mm.apis.collection.run import label_collection
 from r2vos_mm.apis.collection.work import TooManyFailuresError
 from r2vos_mm.utils.cli import UsageError, UserError
 from r2vos_mm.utils.data_issues import DataFileError
-
-BUILD = partial(FakeLabeller, seconds=0)
-
-
-def write_manifest(folder: Path, lengths: list[Any]) -> Path:
-    for number, length in enumerate(lengths):
-        (folder / f'{number}.txt').write_text(str(length))
-    rows = [dict(id=str(n), video=f'{n}.txt', expressions=['x', 'y']) for n in range(len(lengths))]
-    path = folder / 'jobs.jsonl'
-    path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
-    return path
-
-
-def label(manifest: Path, **options: Any) -> dict[str, Any]:
-    options = dict(build=BUILD, show_progress=False) | options
-    return label_collection(manifest, manifest.parent / 'out', **options)
 
 
 def test_summary_and_files(tmp_path: Path) -> None:
@@ -85,7 +70,7 @@ def test_other_settings_are_refused(tmp_path: Path, change: dict, message: str) 
     label(manifest)
 
     def other() -> FakeLabeller:
-        labeller = BUILD()
+        labeller = FakeLabeller(seconds=0)
         labeller.settings |= change
         return labeller
 
@@ -161,7 +146,7 @@ def test_preemptions_are_not_the_fault_of_a_video(tmp_path: Path, processes: int
             os.setpgid(0, 0)
             label(manifest, build=Endless, processes=processes)
             os._exit(0)
-        wait_for(tmp_path / '0.begun')
+        wait_until((tmp_path / '0.begun').exists, seconds=60)
         if processes > 1:
             os.kill(int((tmp_path / '0.begun').read_text()), signal.SIGTERM)
             time.sleep(0.1)
@@ -170,13 +155,6 @@ def test_preemptions_are_not_the_fault_of_a_video(tmp_path: Path, processes: int
         assert list(tmp_path.glob('out/claims/*')) == []
         (tmp_path / '0.begun').unlink()
     assert label(manifest)['failed'] == 0
-
-
-def wait_for(path: Path) -> None:
-    end = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < end, f'{path} does not appear'
-        time.sleep(0.01)
 
 
 class Endless(FakeLabeller):

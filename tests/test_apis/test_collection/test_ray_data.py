@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_collection import FakeLabeller
-from test_label_collection import label, write_manifest
+from fake_collection import FakeLabeller, label, write_manifest
 
 from r2vos_mm.apis.collection.ray_data import BatchLabeller
 from r2vos_mm.apis.collection.run import label_collection

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_collection import FakeLabeller
-from test_label_collection import label, write_manifest
+from fake_collection import FakeLabeller, label, write_manifest
 
 from r2vos_mm.apis.collection import ray_data
 

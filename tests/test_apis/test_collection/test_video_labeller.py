@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from stream_models import TEXTS, moving_square, toy_model
+from stream_models import TEXTS, change_predictions, moving_square, toy_model
 from torch import nn
 
 from r2vos_mm.apis import VideoSegmentation, segment_video
@@ -18,7 +18,6 @@ from r2vos_mm.apis.mask_records import MaskRecord
 from r2vos_mm.utils.data_issues import DataFileError
 
 FRAMES, WINDOW = 22, 4  # windows of 4, the last one of 2
-SHARES = [(1.0, 3.0), (4.0, -5.0), (2.5, -1.0), (2.0, 9.0)]  # of a query's score and the verdict
 
 
 @pytest.fixture(scope='module')
@@ -38,15 +37,8 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> nn
     def changed(clips: Any, text: Any) -> Any:
         predictions = predict(clips, text)
         key = predictions.queries.masks.sum().item()
-        number = numbers.setdefault(key, len(numbers)) % len(SHARES)
-        weight, logit = SHARES[number]
-        rows = torch.arange(len(predictions.queries.scores))
-        queries = (number + rows) % predictions.queries.scores.shape[-1]
-        predictions.queries.scores *= 0.1
-        predictions.queries.scores[rows, :, queries] += weight
-        if model.cycle_head is not None:
-            predictions.misalignment_logits += logit * torch.tensor([[1.0], [-1.0], [0.5]])
-        return predictions
+        number = numbers.setdefault(key, len(numbers))
+        return change_predictions(predictions, number, is_judged=model.cycle_head is not None)
 
     monkeypatch.setattr(model, 'predict_window', changed)
     return model

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 from public_sets import square, write_grefcoco
 from samples import evaluate
+from tiny_sets import PIPELINE
 
 from r2vos_mm.datasets import GRefCOCODataset
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import read_json, write_json
 
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 IMAGE = 'COCO_train2014_{:012d}'.format
 
 

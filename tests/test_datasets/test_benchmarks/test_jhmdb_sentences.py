@@ -6,19 +6,11 @@ from pathlib import Path
 import pytest
 from public_sets import square, write_jhmdb
 from scipy.io import savemat
-from tiny_sets import write_json
+from tiny_sets import PIPELINE, write_json
 
 from r2vos_mm.datasets import DataFileError, JHMDBSentencesDataset
 from r2vos_mm.datasets.benchmarks.jhmdb_sentences_dataset import PuppetMask
 from r2vos_mm.registry import DATASETS
-
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 
 
 def build(root: Path, **kwargs: object) -> JHMDBSentencesDataset:

@@ -8,19 +8,12 @@ from pathlib import Path
 
 import pytest
 from public_sets import write_refcoco
-from tiny_sets import write_json
+from tiny_sets import PIPELINE, write_json
 
 from r2vos_mm.datasets import RefCOCODataset
 from r2vos_mm.datasets.io.safe_pickle import read_plain_pickle
 from r2vos_mm.registry import DATASETS
 
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 FORMS = ['refcoco/refs(unc).p', 'refcoco/instances_refcoco_train.json']
 IMAGE = 'COCO_train2014_{:012d}'.format
 

@@ -12,20 +12,13 @@ from mmengine.config import Config
 from public_sets import square
 from robust_sets import FRAMES, write_long_rvos, write_ref_sav, write_veval, write_yourvos
 from samples import evaluate
-from tiny_sets import write_json
+from tiny_sets import PIPELINE, write_json
 
 from r2vos_mm.datasets.benchmarks.yourvos_dataset import read_spans
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.structures import ReferringDataSample
 
 CONFIGS = Path(__file__).parents[3] / 'configs/_base_/datasets'
-PIPELINE = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
 
 
 @cache

@@ -1,14 +1,12 @@
-import functools
-import http.server
 import io
 import subprocess
 import sys
-import threading
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from object_servers import http_server
 from PIL import Image
 
 from r2vos_mm.apis import FrameSource, open_frames, open_source, open_sources
@@ -27,16 +25,8 @@ def video(tmp_path, frames):
 @pytest.fixture
 def server(tmp_path):
     """Address of a web server of the temporary folder."""
-    handler = functools.partial(QuietHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        yield f'http://127.0.0.1:{web.server_port}'
-        web.shutdown()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
+    with http_server(tmp_path) as web:
+        yield web.address
 
 
 def assert_frames(source, frames):

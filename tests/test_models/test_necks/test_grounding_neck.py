@@ -4,72 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_necks import C, maps, small_neck
 from toy_models import random_text
 
 from r2vos_mm.models.necks import GroundingNeck
-from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures
-
-C = 16
-WIDTHS = [4, 6, 8, 10]
-DEFORMABLE = dict(embed_dims=C, num_heads=2, num_levels=4, num_points=2, batch_first=True)
-POSITION = dict(type='FramewisePositionalEncoding', num_feats=C // 2, normalize=True, offset=-0.5)
-
-
-def neck(**changes: object) -> GroundingNeck:
-    torch.manual_seed(0)
-    config = dict(
-        type='GroundingNeck',
-        in_channels=WIDTHS,
-        channels=C,
-        num_levels=4,
-        grounding_level=2,
-        input_proj=dict(
-            type='mmdet.ChannelMapper',
-            in_channels=WIDTHS[1:],
-            out_channels=C,
-            kernel_size=1,
-            act_cfg=None,
-            norm_cfg=dict(type='GN', num_groups=8),
-            bias=True,
-            num_outs=4,
-        ),
-        fusion=dict(type='MultimodalFusion', channels=C, num_heads=2),
-        encoder=dict(
-            type='DeformableDetrTransformerEncoder',
-            num_layers=1,
-            layer_cfg=dict(
-                self_attn_cfg=DEFORMABLE, ffn_cfg=dict(embed_dims=C, feedforward_channels=8)
-            ),
-        ),
-        positional_encoding=POSITION,
-        grounding_position=POSITION,
-        grounding=dict(
-            type='EarlyGrounding',
-            channels=C,
-            attention=dict(type='DualCrossAttention', channels=C, num_heads=2, hidden=8),
-            dynamic_filter=dict(type='DynamicFilter', channels=C),
-        ),
-        pyramid=dict(type='TopDownPyramid', channels=C, num_laterals=3),
-    )
-    module = MODELS.build(config | changes).eval()
-    module.init_weights()
-    return module
-
-
-def maps(count: int, height: int, width: int, *, seed: int = 0) -> list[torch.Tensor]:
-    """Backbone maps of ``count`` frames, sizes rounded up as convolutions do."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randn(count, c, -(-height // s), -(-width // s), generator=generator)
-        for c, s in zip(WIDTHS, (4, 8, 16, 32))
-    ]
 
 
 @pytest.mark.parametrize(('height', 'width'), [(64, 96), (45, 83)])
 @torch.no_grad()
 def test_shapes(height, width):
-    module, text = neck(), random_text(3, 5, 4, channels=C)
+    module, text = small_neck(), random_text(3, 5, 4, channels=C)
     padding = torch.zeros(2, 2, height, width, dtype=torch.bool)
     clips = module.project(maps(4, height, width), padding)
     grounded = module.ground(clips, text, torch.tensor([0, 1, 1]))
@@ -85,7 +30,7 @@ def test_shapes(height, width):
 
 @torch.no_grad()
 def test_pairs_equal_each_alone():
-    module, text = neck(), random_text(3, 6, 4, channels=C)
+    module, text = small_neck(), random_text(3, 6, 4, channels=C)
     clip_of, both = torch.tensor([0, 1, 1]), maps(4, 64, 64)
     padding = torch.zeros(2, 2, 64, 64, dtype=torch.bool)
     clips = module.project(both, padding)
@@ -115,7 +60,7 @@ def padded(clips: ClipFeatures, module: GroundingNeck, size: int) -> ClipFeature
 @torch.no_grad()
 def test_memory_does_not_depend_on_padding():
     # Behind it group normalisations span the padding, so f_early depends on it a little.
-    module, text, clip_of = neck(), random_text(4, channels=C), torch.tensor([0])
+    module, text, clip_of = small_neck(), random_text(4, channels=C), torch.tensor([0])
     clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
     batch = padded(clips, module, 128)
     torch.testing.assert_close(batch.valid_ratios, torch.full((1, 4, 2), 0.5))
@@ -135,7 +80,7 @@ def test_memory_does_not_depend_on_padding():
 
 @torch.no_grad()
 def test_every_sentence_and_level_counts():
-    module = neck()
+    module = small_neck()
     clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
     text = random_text(3, 3, channels=C)
     early = module.ground(clips, text, torch.tensor([0, 0])).early
@@ -150,18 +95,18 @@ def test_every_sentence_and_level_counts():
 def test_valid_ratios_are_shares_of_width_and_height():
     padding = torch.zeros(1, 2, 64, 128, dtype=torch.bool)
     padding[..., 48:, :], padding[..., 96:] = True, True
-    clips = neck().project(maps(2, 64, 128), padding)
+    clips = small_neck().project(maps(2, 64, 128), padding)
     # (width, height); at stride 64 the nearest pixel of the only row is not padded
     assert clips.valid_ratios[0].tolist() == [[0.75, 0.75], [0.75, 0.75], [0.75, 1.0], [1.0, 1.0]]
 
 
 def test_grounding_level_must_exist():
     with pytest.raises(ValueError, match="grounding_level=4 is not one of the encoder's 4 levels"):
-        neck(grounding_level=4)
+        small_neck(grounding_level=4)
 
 
 def test_memory_levels_are_the_tokens_in_order():
-    module = neck()
+    module = small_neck()
     clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
     memory = module.ground(clips, random_text(2, channels=C), torch.tensor([0])).memory
     joined = torch.cat([memory.level(i).flatten(3) for i in range(4)], dim=3).transpose(2, 3)
@@ -172,7 +117,7 @@ def test_memory_levels_are_the_tokens_in_order():
 @torch.no_grad()
 def test_shared_clips_give_the_same_features(height, shared):
     """44 rows are 11 of stride 4 and 6 of stride 8: the layer cannot be computed in parts."""
-    module, text = neck(), random_text(3, 5, channels=C)
+    module, text = small_neck(), random_text(3, 5, channels=C)
     clips = module.project(maps(2, height, 64), torch.zeros(1, 2, height, 64, dtype=torch.bool))
     prepared = module.share(clips)
     assert prepared.finest_is_convolved is shared

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from test_grounding_neck import C, maps
-from test_grounding_neck import neck as grounding_neck
+from small_necks import C, maps, small_neck
 from toy_models import random_text
 
 from r2vos_mm.models.necks import ReferFormerNeck
@@ -12,7 +11,7 @@ BLOCK = dict(type='VisionLanguageBlock', channels=C, num_heads=2, hidden=8)
 
 
 def neck() -> ReferFormerNeck:
-    return grounding_neck(
+    return small_neck(
         type='ReferFormerNeck',
         grounding=dict(type='CrossModalGrounding', channels=C, block=BLOCK),
         pyramid=dict(type='CrossModalPyramid', channels=C, block=BLOCK, reductions=(2, 4, 8)),

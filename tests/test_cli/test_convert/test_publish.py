@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'publish_model.py'
+TOOL = Path(__file__).parents[3] / 'tools' / 'model_converters' / 'publish_model.py'
 
 
 def publish(*arguments: str) -> subprocess.CompletedProcess:

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine.hooks.exact_resume_hook import RandomState
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def losses(work_dir: Path) -> dict[int, str]:

@@ -20,7 +20,7 @@ from r2vos_mm.engine import PreemptionHook, build_runner, read_config
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import HOOKS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLI = [sys.executable, 'tools/train.py', 'tests/toy/toy_config.py']
 TOY_HOOK = {'type': 'ToyHook'}
 
