@@ -100,14 +100,16 @@ def _link_video(data_root: Path, split: str, name: str) -> list[str]:
     masks = next((folder for folder in _MASKS if (davis / folder / name).is_dir()), _MASKS[0])
     for part, source in (('JPEGImages', frames), ('Annotations', masks)):
         link, target = data_root / split / part / name, davis / source / name
-        if not link.exists() and target.is_dir():
+        if target.is_dir():
             make_link(link, Path(os.path.relpath(target, link.parent)))
     folder = davis / frames / name
     return sorted(stems(folder, '.jpg')) if folder.is_dir() else []
 
 
 def make_link(link: Path, target: Path) -> None:
-    """Make a link, replacing a broken one."""
+    """Make a link, or replace a broken one; keep what exists."""
+    if link.exists():
+        return
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()

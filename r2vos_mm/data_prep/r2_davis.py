@@ -157,9 +157,7 @@ def write_r2_davis(
             missing.append(name)
             continue
         for part, folder in (('JPEGImages', images), ('Annotations', masks)):
-            link = data_root / 'valid' / part / name
-            if not link.exists():
-                make_link(link, (folder / name).resolve())
+            make_link(data_root / 'valid' / part / name, (folder / name).resolve())
         frames = sorted(stems(images / name, '.jpg'), key=frame_order)
         videos[name] = dict(expressions=expressions[name]['expressions'], frames=frames)
     if not videos:

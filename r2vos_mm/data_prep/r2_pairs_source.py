@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.datasets.io.annotations import objects_by_sentence, read_categories
-from r2vos_mm.datasets.io.mask_codes import JOINT
+from r2vos_mm.datasets.io.mask_sources import JOINT
 from r2vos_mm.datasets.io.refer_files import ReferredImage, is_refer_file, read_images
 from r2vos_mm.datasets.pairs.categories import canonical
 from r2vos_mm.datasets.pairs.words import noun_uses

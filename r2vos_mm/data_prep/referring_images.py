@@ -149,8 +149,7 @@ def _write(files: ReferringFiles, instances: Path, images: Path, out: Path) -> N
         path.write_bytes(pickle.dumps(files.references, protocol=2))
     write_json(out / GENERALISED, files.generalised)
     for target, source in links.items():
-        if not target.exists():
-            make_link(target, source.resolve())
+        make_link(target, source.resolve())
 
 
 def _add(

@@ -33,6 +33,7 @@ from .known_sets import KnownSet
 _ROWS = dict(sentence='sentences', frame='frames', masks='masks', categories='categories')
 _ROWS |= dict.fromkeys(('video', 'image', 'folder'), 'videos')
 STATES = ('ok', 'missing', 'broken', 'unused')
+_OWN_SET = KnownSet('', 'docs/datasets.md', counts={})
 
 
 @dataclass
@@ -78,10 +79,11 @@ def check_set(
         workers: threads that open files.
     """
     report = CheckReport(ProblemList(str(data_root), max_rows=sys.maxsize))
-    readers, files = known.readers if known else {}, []
+    known = known or _OWN_SET
+    readers, files = known.readers, []
     if not readers:
         files = list(data_root.glob('meta_expressions/*/meta_expressions.json'))
-        splits = {*(path.parent.name for path in files), *(known.counts if known else ())}
+        splits = {*(path.parent.name for path in files), *known.counts}
         readers = {name: dict(type='R2VOSDataset', split=name) for name in splits - {'test'}}
     videos: dict[str, VideoRecord] = {}
     for split, reader in sorted(readers.items()):
@@ -91,8 +93,8 @@ def check_set(
     listed = _listed_videos(files) if pairs_files else set()
     for path in pairs_files:
         _check_pairs_file(path, report, videos, listed)
-    in_parts = known is not None and known.is_in_parts
-    if not report.tallies or in_parts and not any(t['ok'] for t in report.tallies.values()):
+    is_empty = not any(tally['ok'] for tally in report.tallies.values())
+    if not report.tallies or known.is_in_parts and is_empty:
         report.tallies['annotation files']['missing'] += 1
         what = 'has no meta_expressions/<split>/meta_expressions.json'
         report.problems.add(str(data_root), what, 'nothing to check')
@@ -142,23 +144,29 @@ def _listed_videos(files: Iterable[Path]) -> set[str]:
     return listed
 
 
+def _counts(records: Sequence[VideoRecord]) -> dict[str, int]:
+    return dict(
+        videos=len({record.source_id for record in records}),
+        sentences=sum(len(record.expressions) + len(record.absent) for record in records),
+        frames=sum(len(record.frames) for record in records),
+    )
+
+
+@dataclass
 class _SplitCheck:
     """Checks one split, which ``reader`` reads."""
 
-    def __init__(
-        self,
-        data_root: Path,
-        split: str,
-        reader: Mapping[str, str],
-        report: CheckReport,
-        known: KnownSet | None,
-    ) -> None:
-        self.data_root, self.split, self.reader = data_root, split, reader
-        self.report, self.known = report, known
-        self.remedy = f'see {known.page}' if known else 'see docs/datasets.md'
-        # In the layout of Refer-YouTube-VOS, each video has its own folders, which are listed.
-        self.is_layout = not (known and known.readers)
-        self.dataset: BaseReferringDataset | None = None
+    data_root: Path
+    split: str
+    reader: Mapping[str, str]
+    report: CheckReport
+    known: KnownSet
+    dataset: BaseReferringDataset | None = None
+
+    @property
+    def is_layout(self) -> bool:
+        """Whether each video has its own folders, which are listed, as in Refer-YouTube-VOS."""
+        return not self.known.readers
 
     def run(self, sample: int | None, workers: int) -> Sequence[VideoRecord]:
         """Run all steps, as far as the files allow; add to the report. Return usable videos."""
@@ -168,7 +176,7 @@ class _SplitCheck:
             what = f'there is no folder {self.split}'
             self.note(f'meta_expressions/{self.split}', what, 'file unused, or an ann_file')
             return ()
-        if self.known and self.known.is_in_parts and not self._has_expressions():
+        if self.known.is_in_parts and not self._has_expressions():
             self.tally('annotation files')['unused'] += 1
             return ()
         self._look_for_masks()
@@ -185,14 +193,14 @@ class _SplitCheck:
 
     def note(self, where: str, what: str, consequence: str = '') -> None:
         """Add a problem."""
-        self.report.problems.add(where, what, consequence or self.remedy)
+        self.report.problems.add(where, what, consequence or f'see {self.known.page}')
 
     def _has_expressions(self) -> bool:
         name = self.reader.get('ann_file', f'meta_expressions/{self.split}/meta_expressions.json')
         return (self.data_root / name).is_file()
 
     def _look_for_masks(self) -> None:
-        name = self.known.mask_files.get(self.split) if self.known else None
+        name = self.known.mask_files.get(self.split)
         if name is not None:
             found = (self.data_root / name).is_file()
             self.tally('mask files').update(ok=found, missing=not found)
@@ -213,8 +221,9 @@ class _SplitCheck:
             self.note(self.split, str(error))
             return None
         self.tally('annotation files')['ok'] += 1
-        self.tally('videos')['ok'] += len({record.source_id for record in records})
-        self.tally('sentences')['ok'] += sum(len(r.expressions) + len(r.absent) for r in records)
+        counts = _counts(records)
+        for what in ('videos', 'sentences'):
+            self.tally(what)['ok'] += counts[what]
         for row in rows:
             self._count(row)
         if not records:
@@ -294,18 +303,16 @@ class _SplitCheck:
         if 'target_masks' not in found or not found.get('is_annotated', [True])[0]:
             return None
         masks, targets = found['target_masks'][0], found.get('targets', [()])[0]
-        if isinstance(masks, PngMasks):
-            if masks.is_optional and not masks.path.is_file():
-                return set()
-            if whole:
-                return set(map(str, np.unique(masks.label_map((), *size)).tolist()))
+        has_ids = isinstance(masks, PngMasks)
+        if whole and has_ids:
+            return set(map(str, np.unique(masks.label_map((), *size)).tolist()))
+        if whole:
+            planes = unpack_bits(masks.label_map(targets, *size)[None], len(targets))
+            return {target for target, plane in zip(targets, planes) if plane.any()}
+        if has_ids and (masks.path.is_file() or not masks.is_optional):
             stated = np.broadcast_to(np.uint8(0), image_size(masks.path))
             checked_size(stated, *size, str(masks.path))
-            return set()
-        if not whole:
-            return set()
-        planes = unpack_bits(masks.label_map(targets, *size)[None], len(targets))
-        return {target for target, plane in zip(targets, planes) if plane.any()}
+        return set()
 
     def _open_frames(
         self, records: Sequence[VideoRecord], sample: int | None, workers: int
@@ -367,21 +374,14 @@ class _SplitCheck:
                 place = 'mask of its video' if has_masks else 'entry of meta.json'
                 where = f'{record.video_id} expression {expression.exp_id}'
                 what = f'object {expression.obj_id} is in no {place}'
-                if self.is_layout:
-                    self.tally('sentences').update(ok=-1, broken=1)
-                    self.note(where, what, 'never visible: correct obj_id')
-                else:  # it may be hidden in the one frame that A2D-Sentences annotates
-                    self.tally('sentences').update(ok=-1, unused=1)
-                    self.note(where, what, 'never visible')
+                # It may be hidden in the one frame that A2D-Sentences annotates.
+                state, remedy = ('broken', ': correct obj_id') if self.is_layout else ('unused', '')
+                self.tally('sentences').update({'ok': -1, state: 1})
+                self.note(where, what, f'never visible{remedy}')
 
     def _compare_counts(self, records: Sequence[VideoRecord]) -> None:
-        counts = dict(
-            videos=len({record.source_id for record in records}),
-            sentences=sum(len(record.expressions) + len(record.absent) for record in records),
-            frames=sum(len(record.frames) for record in records),
-        )
-        expected = self.known.counts.get(self.split, {}) if self.known else {}
-        for what, wanted in expected.items():
+        counts = _counts(records)
+        for what, wanted in self.known.counts.get(self.split, {}).items():
             releases = wanted if isinstance(wanted, tuple) else (wanted,)
             number, tally = counts[what], self.tally(what)
             # Missing and broken things are in these columns already, and so are those of the

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.datasets.base_referring_dataset import BaseReferringDataset
-from r2vos_mm.datasets.io.mask_codes import JOINT
+from r2vos_mm.datasets.io.mask_sources import JOINT
 from r2vos_mm.datasets.records import Pair, VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import read_json

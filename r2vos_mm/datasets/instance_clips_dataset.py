@@ -12,6 +12,7 @@ from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import read_json
 from r2vos_mm.utils.images import read_image
+from r2vos_mm.utils.masks_io import boxes_of_masks
 from r2vos_mm.utils.pairs_file import POSITIVE
 from r2vos_mm.utils.shared_list import SharedList
 
@@ -113,7 +114,7 @@ class InstanceClipsDataset(BaseReferringDataset):
         self.camera = dict(camera or {})
         self.min_area = min_area
         self.nouns = {**NOUNS, **(nouns or {})}
-        self._annotations: Sequence[list[dict]] = ()
+        self._images: Sequence[tuple[Path, list[dict]]] = ()
         self._categories: list[str] = []
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 
@@ -121,7 +122,7 @@ class InstanceClipsDataset(BaseReferringDataset):
         """See the base class; one record per image, in the order of the file names."""
         root, problems = self.root, ProblemList(self.ann_file)
         images = read_instances(self.ann_path, problems)
-        records, annotations = [], []
+        records, chosen = [], []
         for name in sorted(images):
             path = root / self.image_folder / name
             if not path.is_file():
@@ -139,12 +140,11 @@ class InstanceClipsDataset(BaseReferringDataset):
             )
             if self._in_subset(record):
                 records.append(record)
-                annotations.append(images[name])
+                chosen.append((path, images[name]))
         problems.report()
-        self._annotations = SharedList(annotations)
-        self._categories = [
-            x['category'] for found in annotations for x in found if not x['is_crowd']
-        ]
+        self._images = SharedList(chosen)
+        instances = (x for _, found in chosen for x in found if not x['is_crowd'])
+        self._categories = [x['category'] for x in instances]
         return records
 
     def load_data_list(self) -> list[dict]:
@@ -154,20 +154,26 @@ class InstanceClipsDataset(BaseReferringDataset):
             ValueError: no image is usable.
         """
         super().load_data_list()
-        usable = [i for i, found in enumerate(self._annotations) if any(map(self._is_large, found))]
+        images = range(len(self._images))  # those of other parts may be pasted, too
+        images = images if self.part is None else self.part.of(images)
+        usable = [
+            dict(video=index, image=image)
+            for index, image in enumerate(images)
+            if any(map(self._is_large, self._images[image][1]))
+        ]
         if not usable:
             raise ValueError(f'{self.ann_file} has no object larger than min_area={self.min_area}')
         copies = 1 if self.test_mode else self.clips_per_image
-        return [dict(video=index) for index in usable for _ in range(copies)]
+        return [item for item in usable for _ in range(copies)]
 
     def _test_results(self, item: dict) -> dict:
-        return self._train_results(item, np.random.default_rng((self.seed, 0, item['video'])))
+        return self._train_results(item, np.random.default_rng((self.seed, 0, item['image'])))
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
         """Return frames, masks and pairs of an item, all draws from ``rng``."""
         video_id = self.videos[item['video']].video_id
         for _ in range(_TRIES):
-            layers, objects = self._layers(item['video'], rng)
+            layers, objects = self._layers(item['image'], rng)
             frames = [film(layers, self.frame_size, t) for t in range(self.clip_length)]
             images, labels = [image for image, _ in frames], np.stack([x for _, x in frames])
             scene = self._scene(objects, labels, images[self.clip_length // 2], layers)
@@ -177,27 +183,26 @@ class InstanceClipsDataset(BaseReferringDataset):
         if not (pairs or self.test_mode):
             raise DataFileError(f'{video_id} shows no object that an expression could name')
         pairs += self._negative_pairs(scene, rng, video_id)
-        return self._packed(item['video'], images, labels, pairs)
+        return self._packed(item, images, labels, pairs)
 
     def _is_large(self, instance: dict) -> bool:
         return not instance['is_crowd'] and instance['area'] > self.min_area
 
     def _packed(
-        self, index: int, images: list[np.ndarray], labels: np.ndarray, pairs: list[Pair]
+        self, item: dict, images: list[np.ndarray], labels: np.ndarray, pairs: list[Pair]
     ) -> dict:
-        video, length = self.videos[index], self.clip_length
+        video_id, length = self.videos[item['video']].video_id, self.clip_length
         targets = targets_of(pairs)
         maps = [
             pack_bits(np.stack([marks == int(i or 65535) for i in targets])) for marks in labels
         ]
         names = tuple(f'{t:05d}' for t in range(length))
-        clip = Clip(video.video_id, self.dataset_name, names, tuple(pairs))
-        path = str(video.frame_dir / f'{video.frames[0]}{video.frame_suffix}')
+        clip = Clip(video_id, self.dataset_name, names, tuple(pairs))
         return dict(
             img=images,
             gt_seg_map=maps,
             targets=[targets] * length,
-            img_path=[path] * length,
+            img_path=[str(self._images[item['image']][0])] * length,
             img_shape=[self.frame_size] * length,
             ori_shape=[self.frame_size] * length,
             clip=[clip] * length,
@@ -206,7 +211,7 @@ class InstanceClipsDataset(BaseReferringDataset):
     def _layers(self, index: int, rng: np.random.Generator) -> tuple[list[Layer], list[dict]]:
         """Return the photograph and its cut-outs, and what is known of the object of each label."""
         image, labels = self._picture(index)
-        objects = [dict(x, shift=0.0) for x in self._annotations[index]]
+        objects = [dict(x, shift=0.0) for x in self._images[index][1]]
         size = image.shape[:2]
         path = camera_path(size, self.frame_size, self.clip_length, rng, **self.camera)
         layers = [Layer(image, labels, None, path)]
@@ -223,10 +228,9 @@ class InstanceClipsDataset(BaseReferringDataset):
 
     def _picture(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return an image and its labels, smaller objects in front of larger ones."""
-        video = self.videos[index]
-        path = video.frame_dir / f'{video.frames[0]}{video.frame_suffix}'
+        path, found = self._images[index]
         image, size = read_image(path, None)
-        labels, found = np.zeros(size, np.uint16), self._annotations[index]
+        labels = np.zeros(size, np.uint16)
         for number in sorted(range(len(found)), key=lambda i: -found[i]['area']):
             labels[decode_code(found[number]['code'], *size, str(path))] = number + 1
         return image, labels
@@ -234,8 +238,8 @@ class InstanceClipsDataset(BaseReferringDataset):
     def _cut_out(self, rng: np.random.Generator) -> tuple[tuple[np.ndarray, ...], str] | None:
         """Draw an object of any image that is large, and not cut off by the image's border."""
         for _ in range(5):
-            index = int(rng.integers(len(self._annotations)))
-            found = self._annotations[index]
+            index = int(rng.integers(len(self._images)))
+            found = self._images[index][1]
             large = [i for i, x in enumerate(found) if not x['is_crowd'] and x['is_whole']]
             if not large:
                 continue
@@ -255,7 +259,8 @@ class InstanceClipsDataset(BaseReferringDataset):
         for number in np.unique(labels[labels > 0]).tolist():
             known, masks = objects[number - 1], labels == number
             areas = masks.sum((1, 2))
-            boxes = np.stack([_box(mask) for mask in masks]) / [width, height, width, height]
+            boxes = boxes_of_masks(masks) / [width, height, width, height]
+            boxes[areas == 0] = np.nan
             is_clear = (
                 not known['is_crowd']
                 and areas.min() > self.min_area * height * width
@@ -308,8 +313,8 @@ class InstanceClipsDataset(BaseReferringDataset):
             kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
             other = ()
             if kind == 'other_picture':
-                index = int(rng.integers(len(self._annotations)))
-                other = still_scene(self._annotations[index], self.min_area)
+                _, instances = self._images[int(rng.integers(len(self._images)))]
+                other = still_scene(instances, self.min_area)
             found = draw_absent(kind, scene, rng, categories=self._categories, other=other)
             if found is not None:
                 text, name = phrase(found, rng, self.nouns), f'n{len(pairs)}'
@@ -343,14 +348,6 @@ def _whole_areas(layers: list[Layer], count: int) -> np.ndarray:
         pixels = np.bincount(layer.labels.ravel(), minlength=count + 1)
         areas = areas + np.abs(np.linalg.det(layer.path[:, :, :2]))[:, None] * pixels
     return areas
-
-
-def _box(mask: np.ndarray) -> np.ndarray:
-    """Return x1, y1, x2, y2 of a mask in pixels; NaN if it is empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return np.full(4, np.nan)
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
 
 
 def read_instances(path: Path, problems: ProblemList) -> dict[str, list[dict]]:

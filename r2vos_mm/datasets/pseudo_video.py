@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from r2vos_mm.utils.masks_io import boxes_of_masks
+
 Size = tuple[int, int]
 
 
@@ -126,8 +128,8 @@ def cut_out(image: np.ndarray, mask: np.ndarray, *, feather: float = 1.2) -> tup
     Returns:
         image (h, w, 3) uint8, mask (h, w) bool, alpha (h, w) float32, with a margin of 3 pixels.
     """
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = tuple(slice(max(0, x[0] - 3), x[-1] + 4) for x in (rows, columns))
+    left, top, right, bottom = boxes_of_masks(mask)
+    box = slice(max(0, top - 3), bottom + 3), slice(max(0, left - 3), right + 3)
     inside = cv2.erode(mask[box].astype(np.uint8), np.ones((3, 3), np.uint8))
     alpha = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), feather)
     return image[box], inside.astype(bool), alpha

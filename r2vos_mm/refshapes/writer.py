@@ -158,9 +158,9 @@ def _write_split(
     # As in Refer-YouTube-VOS, frames run from the first appearance of an object to the end.
     objects, listed = {}, {}
     for video, world in worlds.items():
-        first = {i: np.flatnonzero(item['visible'])[0] for i, item in world['objects'].items()}
         own = {
-            i: dict(category=world['objects'][i]['shape'], frames=names[first[i] :]) for i in first
+            i: dict(category=item['shape'], frames=names[np.flatnonzero(item['visible'])[0] :])
+            for i, item in world['objects'].items()
         }
         objects[video] = dict(objects=own)
         items = world['expressions'].items()

@@ -169,6 +169,21 @@ def test_subsets_and_options(root: Path):
         build(root, ann_file='other.json')
 
 
+def test_parts_have_the_items_of_the_whole(root: Path):
+    whole = {item['data_samples'].frame_paths[0]: item for item in build(root, test_mode=True)}
+    parts = [build(root, test_mode=True, part=part) for part in ('1/2', '2/2')]
+    items = [item for part in parts for item in part]
+    assert [item['data_samples'].frame_paths[0][-5:] for item in items] == [
+        'a.jpg',
+        'c.jpg',
+        'b.jpg',
+    ]
+    for item in items:
+        same = whole[item['data_samples'].frame_paths[0]]
+        assert torch.equal(item['inputs'], same['inputs'])
+        assert item['data_samples'].gt_pairs.texts == same['data_samples'].gt_pairs.texts
+
+
 def test_images_and_videos_train_together(root: Path, tiny_set: Path):
     config = Config.fromfile(CONFIGS / 'r2vos/r2vos_effnet-lite2_1xb4-800_real-clips.py')
     joined = config.train_dataloader.dataset

@@ -155,7 +155,7 @@ def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
     import torch
     from mmengine.structures import InstanceData
 
-    from r2vos_mm.datasets.transforms.formatting import boxes_of_masks
+    from r2vos_mm.datasets.transforms.formatting import relative_boxes
     from r2vos_mm.structures import ReferringDataSample
 
     height, width = args.size
@@ -164,7 +164,7 @@ def random_sample(args: argparse.Namespace, clip: int) -> ReferringDataSample:
     for pair in range(args.positives):
         top, left = height * (pair % 3) // 4, width * (pair % 4) // 5
         masks[pair, :, top : top + height // 3, left : left + width // 3] = True
-    boxes, valid = boxes_of_masks(masks)
+    boxes, valid = relative_boxes(masks)
     sample = ReferringDataSample(
         metainfo=dict(
             video_id=f'clip{clip}',

@@ -11,7 +11,7 @@ from r2vos_mm.utils.masks_io import read_mask_dict
 
 from ..base_referring_dataset import BaseReferringDataset
 from ..io.annotations import ExpressionTarget, LayoutReader
-from ..io.mask_codes import JOINT, CodedDataset, MaskCodes
+from ..io.mask_sources import JOINT, CodedDataset, MaskCodes
 from ..records import VideoRecord
 
 MASK_FILE = 'mask_dict.json'

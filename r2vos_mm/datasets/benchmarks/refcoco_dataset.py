@@ -10,8 +10,7 @@ from r2vos_mm.utils.files import stems
 from r2vos_mm.utils.shared_list import SharedList
 
 from ..base_referring_dataset import BaseReferringDataset
-from ..io.mask_codes import JOINT
-from ..io.mask_sources import CodedMasks
+from ..io.mask_sources import JOINT, CodedMasks
 from ..io.refer_files import ReferredImage, read_held_out, read_images
 from ..records import VideoRecord
 

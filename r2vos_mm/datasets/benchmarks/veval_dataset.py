@@ -12,7 +12,7 @@ from r2vos_mm.utils.files import stems
 from r2vos_mm.utils.veval_file import VevalFile, frame_names, pairs_of, read_veval_file, video_name
 
 from ..base_referring_dataset import BaseReferringDataset
-from ..io.mask_codes import JOINT, CodedDataset, MaskCodes
+from ..io.mask_sources import JOINT, CodedDataset, MaskCodes
 from ..records import Expression, Pair, VideoRecord
 
 

@@ -6,7 +6,7 @@ Where expressions are about several objects, or objects overlap, the map has one
 """
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,13 @@ import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.masks_io import decode_polygons, decode_rle, read_label_png
+from r2vos_mm.utils.shared_list import SharedList
 from r2vos_mm.utils.storage import StoredPath, storage_path
 
+from ..records import VideoRecord
+
 BITS = 8
+JOINT = '+'  # joins the names of the objects that a target is the union of
 
 
 class TargetMasks(metaclass=ABCMeta):
@@ -107,6 +111,63 @@ class CodedMasks(TargetMasks):
         for code in self.codes.get(target, ()):
             mask |= decode_code(code, height, width, self.where)
         return mask
+
+
+class MaskCodes:
+    """The run-length codes of all annotations, stored so that worker processes share them.
+
+    The target of an expression is the ids of its annotations joined by '+'.
+
+    Args:
+        content: {annotation id: [code or None per frame]}.
+        frames: {video: names of its frames}, in the order of the codes.
+        where: name of the file for messages.
+    """
+
+    def __init__(
+        self, content: Mapping[str, list], frames: Mapping[str, Iterable[str]], where: str
+    ) -> None:
+        self._rows = {anno_id: row for row, anno_id in enumerate(content)}
+        self._codes, self._where = SharedList(content.values()), where
+        self.lengths = {anno_id: len(codes) for anno_id, codes in content.items()}
+        self._frame_index = {
+            video_id: {frame: i for i, frame in enumerate(listed)}
+            for video_id, listed in frames.items()
+        }
+
+    def of_clip(
+        self, video_id: str, frames: Sequence[str], targets: Sequence[str]
+    ) -> list[CodedMasks]:
+        """Return the masks of each target in T frames; null codes are empty."""
+        lists = {
+            target: [self._codes[self._rows[anno_id]] for anno_id in target.split(JOINT)]
+            for target in targets
+            if target
+        }
+        clip = []
+        for frame in frames:
+            i = self._frame_index[video_id][frame]
+            codes = {
+                target: [codes[i] for codes in listed if codes[i] is not None]
+                for target, listed in lists.items()
+            }
+            clip.append(CodedMasks(codes, f'{self._where}, video {video_id}, frame {frame}'))
+        return clip
+
+
+class CodedDataset:
+    """Mixin of the data sets whose ``mask_codes`` hold the masks of all their videos."""
+
+    mask_codes: MaskCodes | None = None
+
+    def mask_keys(
+        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Return what the pipeline gets about the masks of targets; nothing if there are none."""
+        if self.mask_codes is None:
+            return {}
+        masks = self.mask_codes.of_clip(video.video_id, frames, targets)
+        return dict(targets=[targets] * len(frames), target_masks=masks)
 
 
 def decode_code(code: Any, height: int, width: int, where: str) -> np.ndarray:

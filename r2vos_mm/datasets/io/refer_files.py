@@ -12,7 +12,7 @@ from r2vos_mm.utils.files import read_json
 from r2vos_mm.utils.masks_io import MIN_POLYGON
 
 from ..records import Expression
-from .mask_codes import JOINT
+from .mask_sources import JOINT
 from .safe_pickle import read_plain_pickle
 
 INSTANCES = 'instances.json'
