@@ -302,8 +302,7 @@ class R2VOSInferencer(BaseInferencer):
         return open_sources(inputs)
 
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> torch.nn.Module:
-        options = dict(device=device, cfg_options=self._cfg_options)
-        return init_model(self._given.config, self._given.weights, **options)
+        return init_model(*self._given, device=device, cfg_options=self._cfg_options)
 
     def _init_pipeline(self, cfg: Config) -> FrameTransform:
         return FrameTransform(self.model.cfg)
@@ -328,9 +327,8 @@ def as_data_sample(result: VideoSegmentation) -> ReferringDataSample:
         )
     )
     sample.gt_pairs = InstanceData(texts=result.texts)
-    arrays = {n: getattr(result, n) for n in ('masks', 'ungated_masks', 'scores', 'boxes')}
-    arrays['consensus'] = result.consensus
-    tensors = {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}
+    names = ('masks', 'ungated_masks', 'scores', 'boxes', 'consensus')
+    tensors = {name: torch.from_numpy(np.asarray(getattr(result, name))) for name in names}
     consensus = tensors['consensus'].double()
     tensors['misalignment_logits'] = (1 - consensus).logit().float()
     sample.pred_pairs = InstanceData(**tensors)

@@ -47,10 +47,11 @@ class ScoringSpool:
         """Return the outcomes of finished videos whose files are unchanged, and the other tasks."""
         done, left = [], []
         for task in tasks:
-            self._keys[task.video] = self._key(task)
-            found = self._found.get(self._keys[task.video])
-            done.extend([] if found is None else [_outcome(found)])
-            left.extend([task] if found is None else [])
+            key = self._keys[task.video] = self._key(task)
+            if key in self._found:
+                done.append(_outcome(self._found[key]))
+            else:
+                left.append(task)
         return done, left
 
     def add(self, outcome: Outcome) -> None:

@@ -147,8 +147,7 @@ def build_model(args: argparse.Namespace) -> ReferringVideoSegmentor:
     from r2vos_mm.apis.model_loading import init_model, resolve_model
 
     source = resolve_model(args.config, args.checkpoint)
-    options = cfg_options(args.cfg_options)
-    return init_model(source.config, source.weights, device=args.device, cfg_options=options)
+    return init_model(*source, device=args.device, cfg_options=cfg_options(args.cfg_options))
 
 
 def holds_weights(model: str | Path) -> bool:

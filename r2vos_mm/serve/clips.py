@@ -101,17 +101,6 @@ class Clip:
         return self.source.fps or DEFAULT_FPS
 
 
-def open_clip(path: Path, limit: int) -> FrameSource:
-    """Open a video or an image of at most ``limit`` frames.
-
-    Raises:
-        DataFileError: it cannot be read or has more frames.
-    """
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return FolderFrames(path)
-    return VideoFrames(path, max_frames=limit)
-
-
 @dataclass
 class ClipStore:
     """Clips in a temporary folder, which is removed by :meth:`close`.
@@ -216,7 +205,9 @@ class ClipStore:
         """Decode a clip once, store its pictures, and remember it."""
         folder = self.root / key / 'pictures'
         try:
-            source = open_clip(path, self.limits.frames)
+            is_image = path.suffix.lower() in IMAGE_SUFFIXES
+            limit = self.limits.frames
+            source = FolderFrames(path) if is_image else VideoFrames(path, max_frames=limit)
             size = write_pictures(source, folder)
         except DataFileError as error:
             message = one_line(error).replace(str(path), title)

@@ -218,8 +218,8 @@ def parser_of(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _number(kind: Callable[[str], T], what: str, accepts: Callable[[T], bool]) -> Callable:
-    """Return a type of options."""
+def number(kind: Callable[[str], T], what: str, accepts: Callable[[T], bool]) -> Callable:
+    """Return a type of options: numbers that ``accepts`` is true for; ``what`` names them."""
 
     def parse(text: str) -> T:
         with suppress(ValueError):
@@ -232,11 +232,11 @@ def _number(kind: Callable[[str], T], what: str, accepts: Callable[[T], bool]) -
 
 def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
     """Return a type of options: finite numbers above 0, such as ``positive(int)``."""
-    return _number(kind, 'a positive number', lambda value: math.isfinite(value) and value > 0)
+    return number(kind, 'a positive number', lambda value: math.isfinite(value) and value > 0)
 
 
-not_negative = _number(int, 'a whole number from 0 up', lambda value: value >= 0)
-probability = _number(float, 'a number from 0 to 1', lambda value: 0 <= value <= 1)
+not_negative = number(int, 'a whole number from 0 up', lambda value: value >= 0)
+probability = number(float, 'a number from 0 to 1', lambda value: 0 <= value <= 1)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

@@ -76,8 +76,8 @@ class VideoLabeller:
             options = dict(cfg_options or {})
             if threshold is not None:
                 options['model.test_cfg.gate_threshold'] = threshold
-            source, options = resolve_model(model, weights), dict(cfg_options=options)
-            model = init_model(source.config, source.weights, device=own_device(device), **options)
+            source = resolve_model(model, weights)
+            model = init_model(*source, device=own_device(device), cfg_options=options)
         self.model = model
         self.frames_per_pass = checked_length(self.model, frames_per_pass)
         self.dtype = dtype

@@ -14,27 +14,20 @@ See docs/datasets.md and docs/referring_images.md.
 import argparse
 import statistics
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from r2vos_mm.data_prep.r2_pairs import KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.io.refer_files import is_refer_file
 from r2vos_mm.datasets.records import is_held_out
-from r2vos_mm.utils.cli import UsageError, check_outputs
+from r2vos_mm.utils.cli import UsageError, check_outputs, number
 from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import read_text, write_json
 
 from .negatives import add_negative_options, read_exclude
 
-
-def fraction(text: str) -> float:
-    """Parse a number between 0 and 1, both excluded."""
-    with suppress(ValueError):
-        if 0 < (value := float(text)) < 1:
-            return value
-    raise argparse.ArgumentTypeError(
-        f'{text} is not a number between 0 and 1, e.g. 0.05 for five percent'
-    )
+fraction = number(
+    float, 'a number between 0 and 1, e.g. 0.05 for five percent', lambda value: 0 < value < 1
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
