@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .overlap import mean_or_nan
+
 
 class VerdictCurve(NamedTuple):
     """Points (K,) of the ROC and precision-recall curves, from the highest distinct score down.
@@ -77,10 +79,8 @@ def gate_scores(
     ``gate_TPR``: share of aligned pairs kept. ``gate_FPR``: share of misaligned pairs kept.
     ``gate_balanced_accuracy``: mean of the shares decided correctly in the two classes.
     """
-    kept_pos, kept_neg = (
-        float((scores >= threshold).mean()) if len(scores) else float('nan')
-        for scores in _as_scores(positive_scores, negative_scores)
-    )
+    scores = _as_scores(positive_scores, negative_scores)
+    kept_pos, kept_neg = (mean_or_nan(of_class >= threshold) for of_class in scores)
     balanced = (kept_pos + 1 - kept_neg) / 2
     return {'gate_TPR': kept_pos, 'gate_FPR': kept_neg, 'gate_balanced_accuracy': balanced}
 
