@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import patch
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -99,27 +100,11 @@ class SafeCheckpointHook(CheckpointHook):
         for key in [key for key in info if key == 'last_ckpt' or key.startswith('best_ckpt')]:
             info[key] = os.path.join(self.out_dir, os.path.basename(info[key]))
         self.last_ckpt = info.get('last_ckpt')
-        self._best_paths = {key: info.get(key) for key in self._best_paths}
+        if self.save_best is not None:
+            self.best_ckpt_path = info.get('best_ckpt')
+            keys = self.key_indicators
+            self.best_ckpt_path_dict = {key: info.get(f'best_ckpt_{key}') for key in keys}
         self._remove(info.get('outdated_ckpt'))
-
-    @property
-    def _best_paths(self) -> dict[str, str | None]:
-        """Paths of the best checkpoints by their entries in the message hub."""
-        if self.save_best is None:
-            return {}
-        if len(self.key_indicators) == 1:
-            return {'best_ckpt': self.best_ckpt_path}
-        paths = self.best_ckpt_path_dict
-        return {f'best_ckpt_{key}': paths.get(key) for key in self.key_indicators}
-
-    @_best_paths.setter
-    def _best_paths(self, paths: dict[str, str | None]) -> None:
-        if list(paths) == ['best_ckpt']:
-            self.best_ckpt_path = paths['best_ckpt']
-        elif paths:
-            self.best_ckpt_path_dict = {
-                key: paths[f'best_ckpt_{key}'] for key in self.key_indicators
-            }
 
     def _remove(self, filename: str | None) -> None:
         """Remove a checkpoint of this run, on rank 0."""
@@ -145,17 +130,17 @@ class SafeCheckpointHook(CheckpointHook):
             return
         check_weights_finite(runner, runner.iter)
         step = runner.epoch if self.by_epoch else runner.iter
-        is_saved = os.path.basename(self.last_ckpt or '') == self.filename_tmpl.format(step)
+        filename = self.filename_tmpl.format(step)
+        is_saved = os.path.basename(self.last_ckpt or '') == filename
         # MMEngine removes the old best checkpoints before it writes the new ones.
-        old = self._best_paths
-        self._best_paths = dict.fromkeys(old)
+        removed: list[str] = []
         self._postponed = {}
-        super().after_val_epoch(runner, metrics)
+        with patch.object(self.file_backend, 'remove', removed.append):
+            super().after_val_epoch(runner, metrics)
         is_postponed, self._postponed = bool(self._postponed), None
-        new = {key: path or old[key] for key, path in self._best_paths.items()}
-        self._best_paths = new
-        for path in set(old.values()) - set(new.values()) - {None}:
-            self._remove(os.path.basename(path))
+        for path in removed:
+            if not path.endswith(filename):  # else it has just been written anew
+                self.file_backend.remove(path)
         runner.message_hub.update_info(_VALIDATED, runner.iter)
         if is_postponed or is_saved:
             meta = dict(epoch=runner.epoch, iter=runner.iter)
