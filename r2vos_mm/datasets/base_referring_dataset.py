@@ -24,7 +24,7 @@ from r2vos_mm.utils.shared_list import SharedList
 from r2vos_mm.utils.storage import StoredPath, as_text, storage_path
 
 from .frame_sampling import anchor_frames
-from .io.mask_sources import PngMasks
+from .io.mask_sources import MaskCodes, PngMasks
 from .records import Clip, Expression, Pair, VideoRecord, is_held_out, read_pairs, targets_of
 from .samplers import EpochIndex
 
@@ -83,6 +83,7 @@ class BaseReferringDataset(BaseDataset):
 
     ANN_FILE = ''
     MASKS_ARE_OPTIONAL = False  # a frame without a PNG of masks shows no object
+    mask_codes: MaskCodes | None = None  # of all videos, where one file holds them
 
     def __init__(
         self,
@@ -205,6 +206,9 @@ class BaseReferringDataset(BaseDataset):
         self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
         """Return what the pipeline gets about the masks of targets; nothing if there are none."""
+        if self.mask_codes is not None:
+            masks = self.mask_codes.of_clip(video.video_id, frames, targets)
+            return dict(targets=[targets] * len(frames), target_masks=masks)
         if video.mask_dir is None:
             return {}
         paths = (video.mask_dir / f'{frame}.png' for frame in frames)

@@ -11,14 +11,14 @@ from r2vos_mm.utils.masks_io import read_mask_dict
 
 from ..base_referring_dataset import BaseReferringDataset
 from ..io.annotations import ExpressionTarget, LayoutReader
-from ..io.mask_sources import JOINT, CodedDataset, MaskCodes
+from ..io.mask_sources import JOINT, MaskCodes
 from ..records import VideoRecord
 
 MASK_FILE = 'mask_dict.json'
 
 
 @DATASETS.register_module()
-class MeViSDataset(CodedDataset, BaseReferringDataset):
+class MeViSDataset(BaseReferringDataset):
     """Videos and expressions of MeViS.
 
     ::
@@ -102,6 +102,9 @@ class _MeViSReader(LayoutReader):
         super().__init__(folder, categories={}, problems=problems, need_masks=False)
         self.masks, self.need_targets = masks, need_targets
         self.has_mask_file = masks is not None
+
+    def _mask_dir(self, video_id: str, listed: list) -> None:
+        return None
 
     def target_of(self, entry: dict, num_frames: int) -> ExpressionTarget:
         """See the base class."""

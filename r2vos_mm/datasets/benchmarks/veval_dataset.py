@@ -12,12 +12,12 @@ from r2vos_mm.utils.files import stems
 from r2vos_mm.utils.veval_file import VevalFile, frame_names, pairs_of, read_veval_file, video_name
 
 from ..base_referring_dataset import BaseReferringDataset
-from ..io.mask_sources import JOINT, CodedDataset, MaskCodes
+from ..io.mask_sources import JOINT, MaskCodes
 from ..records import Expression, Pair, VideoRecord
 
 
 @DATASETS.register_module()
-class VEvalDataset(CodedDataset, BaseReferringDataset):
+class VEvalDataset(BaseReferringDataset):
     """Pairs of a SA-Co/VEval file: positive ones with masks, negative ones about nothing.
 
     ::

@@ -18,8 +18,6 @@ from r2vos_mm.utils.masks_io import decode_polygons, decode_rle, read_label_png
 from r2vos_mm.utils.shared_list import SharedList
 from r2vos_mm.utils.storage import StoredPath, storage_path
 
-from ..records import VideoRecord
-
 BITS = 8
 JOINT = '+'  # joins the names of the objects that a target is the union of
 
@@ -153,21 +151,6 @@ class MaskCodes:
             }
             clip.append(CodedMasks(codes, f'{self._where}, video {video_id}, frame {frame}'))
         return clip
-
-
-class CodedDataset:
-    """Mixin of the data sets whose ``mask_codes`` hold the masks of all their videos."""
-
-    mask_codes: MaskCodes | None = None
-
-    def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """Return what the pipeline gets about the masks of targets; nothing if there are none."""
-        if self.mask_codes is None:
-            return {}
-        masks = self.mask_codes.of_clip(video.video_id, frames, targets)
-        return dict(targets=[targets] * len(frames), target_masks=masks)
 
 
 def decode_code(code: Any, height: int, width: int, where: str) -> np.ndarray:
