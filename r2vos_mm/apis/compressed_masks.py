@@ -28,11 +28,7 @@ class FrameMasks(Sequence):
         return self.shape[0]
 
     def __getitem__(self, index: int | Sequence[int]) -> np.ndarray:
-        if isinstance(index, (int, np.integer)):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f'frame {index} of {len(self)}')
-            return self.masks[self.p, index]
-        return np.stack([self.masks[self.p, frame] for frame in index])
+        return self.masks[self.p, index]
 
     def rle(self, index: int) -> dict[str, Any]:
         """Return the COCO run-length code of a frame, in most cases without decoding it."""

@@ -178,14 +178,8 @@ class R2VOSInferencer(BaseInferencer):
     ) -> Iterator[StreamPart]:
         """Yield results of one video window by window, at flat memory; see :func:`stream_video`.
 
-        Args:
-            inputs: what :func:`.sources.open_source` takes: camera, network stream, ``'-'`` for
-                standard input, generator, video file, ...
-            texts: one or P expressions.
-            frames_per_pass: frames in a window.
-            latest_only: drop the oldest frames where they arrive faster than they are segmented.
-            threshold: consensus below it means 'not in the video'; None takes that of the config.
-            vid_stride: take every n-th frame, starting with the first.
+        Arguments are those of that function; ``vid_stride`` takes every n-th frame, starting with
+        the first.
         """
         return stream_video(
             self.model,

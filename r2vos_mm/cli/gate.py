@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
     check_outputs,
+    check_writable,
     probability,
 )
 
@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> None:
     from r2vos_mm.apis.scoring import BOUND_TH
     from r2vos_mm.evaluation.metrics.metric_values import metric_values
     from r2vos_mm.evaluation.metrics.report import format_table, write_results
-    from r2vos_mm.utils.cli import check_writable
+
+    from .score import end_if_unread
 
     check_outputs(args, 'csv', 'json')
     check_options(args)
@@ -101,9 +102,7 @@ def run(args: argparse.Namespace) -> None:
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
     kept = sum(pair.consensus >= eval_set.gate_threshold for pair in eval_set.pairs)
     print(f'{args.out}: masks of {len(eval_set.pairs)} pairs, {kept} of them kept')
-    if given.unscored or given.unread and not args.missing_is_empty:
-        print(f'error: {len(given.unread)} predictions were not read', file=sys.stderr)
-        raise SystemExit(2)
+    end_if_unread(given, args)
 
 
 def gate_masks(args: argparse.Namespace) -> tuple[EvalSet, Outcome]:

@@ -129,17 +129,22 @@ def run(args: argparse.Namespace) -> None:
     check_outputs(args, 'csv', 'json', 'missing')
     task = compare if args.compare else merge if args.merge else evaluate
     found = task(args)
-    if found.unscored:
-        print(
-            f'error: the annotation of {len(found.unscored)} videos was not read', file=sys.stderr
-        )
-        raise SystemExit(2)
-    if found.unread and not args.missing_is_empty:
-        print(f'error: {len(found.unread)} predictions were not read', file=sys.stderr)
-        raise SystemExit(2)
+    end_if_unread(found, args)
     if found.problems and args.strict:
         print(f'error: {len(found.problems)} problems with --strict', file=sys.stderr)
         raise SystemExit(1)
+
+
+def end_if_unread(outcome: Outcome, args: argparse.Namespace) -> None:
+    """End with exit status 2 if the annotation of a video, or predictions, were not read."""
+    if outcome.unscored:
+        what = f'the annotation of {len(outcome.unscored)} videos was not read'
+    elif outcome.unread and not args.missing_is_empty:
+        what = f'{len(outcome.unread)} predictions were not read'
+    else:
+        return
+    print(f'error: {what}', file=sys.stderr)
+    raise SystemExit(2)
 
 
 def evaluate(args: argparse.Namespace) -> Outcome:

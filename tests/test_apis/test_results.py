@@ -17,7 +17,7 @@ MASKS[1, 0, 0, 0] = True
 
 
 class LazyMasks:
-    """Masks that can only be read one frame at a time."""
+    """Masks of which no more are read than are asked for by number."""
 
     shape = MASKS.shape
 
@@ -28,8 +28,9 @@ class LazyMasks:
         return len(MASKS)
 
     def __getitem__(self, index):
-        p, frame = index
-        return MASKS[p, int(frame)] & self.found[p]
+        p, frames = index
+        assert not isinstance(frames, slice)
+        return MASKS[p, frames] & self.found[p]
 
     def __array__(self, dtype=None, copy=None):
         raise AssertionError('all masks are decoded at once')

@@ -109,3 +109,12 @@ def test_predictions_that_are_not_read(tmp_path: Path, files: list[str], capsys)
         run_command(gate, [*files, '--consensus', str(csv)])
     assert stopped.value.code == 2
     assert 'error: 1 predictions were not read' in capsys.readouterr().err
+
+
+def test_an_annotation_that_is_not_read(tmp_path: Path, files: list[str], capsys) -> None:
+    csv = write_consensus(tmp_path, files)
+    (tmp_path / 'Annotations' / 'b' / f'{FRAMES[0]}.png').write_bytes(b'cut off')
+    with pytest.raises(SystemExit) as stopped:
+        run_command(gate, [*files, '--consensus', str(csv)])
+    assert stopped.value.code == 2
+    assert 'error: the annotation of 1 videos was not read' in capsys.readouterr().err

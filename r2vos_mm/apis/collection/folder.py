@@ -220,19 +220,19 @@ class CollectionFolder:
         return self._parts() / f'{name}.json'
 
 
-class Seldom:
+class Throttle:
     """Limit how often a folder is looked at, so that looks take a small share of the time."""
 
     def __init__(self, share: float = 0.05) -> None:
         self._share, self._due = share, 0.0
 
     def is_due(self) -> bool:
-        """Return whether to look now."""
+        """Return whether to look at the folder now."""
         return time.monotonic() >= self._due
 
     @contextlib.contextmanager
-    def look(self) -> Iterator[None]:
-        """Measure the look that the block takes."""
+    def measured(self) -> Iterator[None]:
+        """Measure the time of the block, which decides when the next one is due."""
         start = time.monotonic()
         yield
         now = time.monotonic()

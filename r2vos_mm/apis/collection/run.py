@@ -21,7 +21,7 @@ from r2vos_mm.utils.processes import start_worker
 from r2vos_mm.utils.signals import left_at_sigterm
 from r2vos_mm.utils.storage_faults import without_secrets
 
-from .folder import CollectionFolder, Seldom
+from .folder import CollectionFolder, Throttle
 from .plan import MAX_FRAMES, SHARD_FRAMES, Unit
 from .work import CollectionRun, Labeller, TooManyFailuresError
 
@@ -183,11 +183,11 @@ def _shown(folder: CollectionFolder, active: bool) -> Iterator[None]:
         folder.load()  # raise errors now, not in the thread
 
     def watch() -> None:
-        progress, seldom, is_last = None, Seldom(), False
+        progress, throttle, is_last = None, Throttle(), False
         while not is_last:
             is_last = stop.wait(_LOOK_SECONDS)
-            if folder.is_begun() and (is_last or seldom.is_due()):
-                with seldom.look():
+            if folder.is_begun() and (is_last or throttle.is_due()):
+                with throttle.measured():
                     if progress is None:
                         folder.load()
                         progress = CollectionProgress(folder, is_new=is_new)
@@ -216,7 +216,7 @@ class _Processes:
         self._context = multiprocessing.get_context('spawn')
         self._errors = self._context.SimpleQueue()
         self._num_done = self._deaths = 0
-        self._seldom = Seldom()
+        self._throttle = Throttle()
 
     def work(self) -> None:
         """Run until all is done.
@@ -229,8 +229,8 @@ class _Processes:
         try:
             while any(worker.is_alive() for worker in workers) or not is_done:
                 time.sleep(_LOOK_SECONDS)
-                if self._seldom.is_due() or self._deaths > _MAX_DEATHS:
-                    self._forgive_deaths()
+                if self._throttle.is_due() or self._deaths > _MAX_DEATHS:
+                    self._reset_deaths()
                 self._raise_errors()
                 is_done |= any(worker.exitcode == 0 for worker in workers)
                 for number, worker in enumerate(workers):
@@ -245,9 +245,9 @@ class _Processes:
         process.start()
         return process
 
-    def _forgive_deaths(self) -> None:
+    def _reset_deaths(self) -> None:
         """Count deaths anew when more is done than at the last look."""
-        with self._seldom.look():
+        with self._throttle.measured():
             if (now := len(self.folder.done())) > self._num_done:
                 self._num_done, self._deaths = now, 0
 

@@ -15,7 +15,7 @@ from r2vos_mm.utils.files import DiskFullError
 from r2vos_mm.utils.storage_faults import without_secrets
 
 from .claims import Claim
-from .folder import CollectionFolder, Seldom
+from .folder import CollectionFolder, Throttle
 from .manifest import Job, Span, digest, read_manifest
 from .plan import MAX_FRAMES, SHARD_FRAMES, Unit, plan_tasks
 
@@ -69,7 +69,7 @@ class Worker:
         self, folder: CollectionFolder, labeller: Labeller, max_failures: int | None = None
     ) -> None:
         self.folder, self.labeller, self.max_failures = folder, labeller, max_failures
-        self._faults, self._seldom = 0, Seldom()
+        self._faults, self._throttle = 0, Throttle()
 
     def run(self) -> None:
         """Do units until all are done.
@@ -157,8 +157,8 @@ class Worker:
     def _check_failures(self) -> None:
         if self.max_failures is None:
             return
-        is_due = self._seldom.is_due()
-        with self._seldom.look() if is_due else nullcontext():
+        is_due = self._throttle.is_due()
+        with self._throttle.measured() if is_due else nullcontext():
             failed = self.folder.num_failed(of_others=is_due)
         if failed > self.max_failures:
             raise TooManyFailuresError(
