@@ -19,8 +19,8 @@ optim_wrapper = dict(
     optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0)))
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+    dict(_base_.param_scheduler[0], end=warmup),
+    dict(_base_.param_scheduler[1], begin=warmup, end=max_iters),
 ]
 default_hooks = dict(checkpoint=dict(interval=max_iters, save_best=None), logger=dict(interval=10))
 custom_hooks = [dict(type='TimeLimitHook', max_minutes=5, fit_schedule=True)]

@@ -1,6 +1,6 @@
-# Clips filmed from photographs with annotated instances, with generated expressions. Validation and
-# testing take videos in the layout of Refer-YouTube-VOS: of the training videos, the fold that is
-# held out (train_dataloader has none of them in real_clips.py), and the split 'valid'.
+# Clips made of photographs with annotated instances, with generated expressions. Validation and
+# testing use videos in the layout of Refer-YouTube-VOS: the fold of the training videos that
+# real_clips.py excludes from training, and the split 'valid'.
 _base_ = ['./loaders.py', '../pipelines/real_clips.py']
 image_root = 'data/coco_mini'  # instances.json and images/
 video_root = 'data/mini_rytvos'

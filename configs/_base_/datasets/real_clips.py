@@ -1,4 +1,5 @@
-# Photographs as clips, and videos; with the data of docs/real_video.md about as many of each.
+# Photographs as clips, and videos; with the data of docs/real_video.md, about the same number of
+# each.
 _base_ = './instance_clips.py'
 train_dataloader = dict(
     dataset=dict(

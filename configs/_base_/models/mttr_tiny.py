@@ -1,5 +1,5 @@
 # MTTR with the backbone, temporal mixing, text encoder, channels and numbers of layers of
-# r2vos_tiny.py. Temporal context comes from the mixing, in the original from the backbone.
+# r2vos_tiny.py. Temporal context comes from the mixing; in the original, from the backbone.
 _base_ = ['./r2vos_tiny.py', './mttr_losses.py']
 channels = 128
 mask_channels = 8
@@ -36,9 +36,8 @@ model = dict(
         _delete_=True,
         type='InstanceSequenceHead',
         channels=channels,
-        # clips have at most 5 objects
         mask_channels=mask_channels,
-        num_queries=10,
+        num_queries=10,  # clips have at most 5 objects
         other_weight=0.1,
         decoder=dict(
             type='DetrDecoderWithoutAttentionWeights',

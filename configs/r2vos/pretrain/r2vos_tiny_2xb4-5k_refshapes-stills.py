@@ -23,6 +23,6 @@ train_dataloader = dict(batch_size=4, dataset=dict(clip_length=clip_length, nega
 val_dataloader = dict(dataset=dict(indices=16))  # videos
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.05),
+    dict(_base_.param_scheduler[0], end=warmup),
+    dict(_base_.param_scheduler[1], begin=warmup, end=max_iters, eta_min_ratio=0.05),
 ]

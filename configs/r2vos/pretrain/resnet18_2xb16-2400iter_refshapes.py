@@ -30,11 +30,11 @@ model = dict(
         num_classes=num_classes,
         align_corners=False,
         norm_cfg=dict(type='GN', num_groups=8),
+        # most pixels are background
         loss_decode=dict(
-            type='mmseg.CrossEntropyLoss',
-            class_weight=[0.2] + [1.0] * (num_classes - 1),
+            type='mmseg.CrossEntropyLoss', class_weight=[0.2] + [1.0] * (num_classes - 1)
         ),
-    ),  # most pixels are background
+    ),
     test_cfg=dict(mode='whole'),
 )
 train_pipeline = [

@@ -1,4 +1,4 @@
-# MTTR with the same backbone and text encoder, without negative pairs. It learns from all annotated
+# MTTR with the same backbone and text encoder, without negative pairs, trained on all annotated
 # objects of a clip.
 _base_ = ['../../_base_/models/mttr_tiny.py', './_base_/budget.py']
 photographs, videos = _base_.train_dataloader.dataset.datasets

@@ -1,4 +1,4 @@
-# Without word maps, so that words and pictures are tied by training only.
+# Without word maps: only training relates words to images.
 _base_ = './r2vos.py'
 model = dict(
     word_maps=None, neck=dict(word_input=None), cycle_head=dict(sees_words=False, prior_weight=0.0)

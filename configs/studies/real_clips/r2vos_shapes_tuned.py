@@ -1,6 +1,5 @@
-# The model of drawn shapes, fine-tuned with the same data and budget, at half the resolution:
-# objects are as large as in RefShapes, and its attention at stride 8 takes four times as long at
-# 384x224.
+# The model of RefShapes, fine-tuned with the same data and budget, at half the resolution: objects
+# are as large as in RefShapes, and attention at stride 8 would take four times as long at 384x224.
 _base_ = ['../../_base_/models/r2vos_tiny.py', './_base_/budget.py']
 load_from = '{{ fileDirname }}/../../checkpoints/r2vos_tiny_refshapes.pth'
 model = dict(test_cfg=dict(frames_per_pass=8))

@@ -1,5 +1,5 @@
-# Data, budget and runtime of all rows: 400 iterations of 4 clips of 3 frames, half of them filmed
-# from photographs, the others from 30 videos; about 20 minutes on one CPU core. The last checkpoint
+# Data, budget and runtime of all rows: 400 iterations of 4 clips of 3 frames, half of them made of
+# photographs, the others from 30 videos; about 20 minutes on one CPU core. The last checkpoint
 # is tested; none is selected by validation.
 _base_ = [
     '../../../_base_/datasets/real_clips.py',
@@ -14,8 +14,8 @@ warmup = 40
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 optim_wrapper = dict(optimizer=dict(lr=4e-4, weight_decay=0.01))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+    dict(_base_.param_scheduler[0], end=warmup),
+    dict(_base_.param_scheduler[1], begin=warmup, end=max_iters),
 ]
 default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1, save_best=None))
 # Made by tools/dataset_converters/build_r2_pairs.py --negatives-per-positive 3.

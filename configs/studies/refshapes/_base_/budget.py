@@ -19,8 +19,8 @@ warmup = 100
 train_dataloader = dict(dataset=dict(clip_length=1))
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=max_iters, eta_min_ratio=0.01),
+    dict(_base_.param_scheduler[0], end=warmup),
+    dict(_base_.param_scheduler[1], begin=warmup, end=max_iters),
 ]
 val_dataloader = dict(dataset=dict(indices=2))  # videos, only for the log
 test_dataloader = dict(dataset=dict(indices=20))  # of 100 videos
