@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from r2vos_mm.converters import MTTR
 from r2vos_mm.structures import InstanceTargets, PairTargets, QueryPredictions
 
-# Terms of the losses there and here.
+# Terms of the losses, released: ours.
 TERMS = dict(is_referred='referred', sigmoid_focal='mask', dice='dice')
 # Share of the final masks' pixels that noise of the logits may turn.
 TURNED = 1e-3

@@ -19,7 +19,7 @@ from r2vos_mm.converters import R2VOS, Conversion
 from r2vos_mm.structures import CycleOutput, PairTargets, QueryPredictions
 
 OUTPUT, MASKS, LOSS, DISTANCE, GRADIENT = 1e-5, 1e-3, 1e-4, 1e-3, 5e-3
-# Terms of the mask head there and here.
+# Terms of the mask head, released: ours.
 TERMS = dict(ce='cls', bbox='bbox', giou='giou', mask='mask', dice='dice')
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from r2vos_mm.models.backbones import VideoSwinTransformer
 
-# Windows that are shifted, grouped by mask and padded; maps smaller than a window behind them.
+# Windows that are shifted, grouped by mask and padded; then maps smaller than a window.
 TINY = dict(
     embed_dims=8,
     depths=(2, 1, 2, 1),

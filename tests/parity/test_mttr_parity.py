@@ -1,4 +1,4 @@
-"""MTTR's released numbers, from the folder of reference data or the extract kept here."""
+"""MTTR's released numbers, from the folder of reference data or the extract in tests/data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fixtures() -> dict[str, dict]:
     return load_fixtures(NAMES, EXTRACT)
 
 
-def test_outputs_slot_and_masks(fixtures):
+def test_outputs_query_and_masks(fixtures):
     report = check_eval(fixtures['mttr_eval_div32'], 'mttr_eval_div32')
     assert report.holds, report
     assert len(report.rows) >= 6

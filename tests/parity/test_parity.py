@@ -1,6 +1,6 @@
 """The released models' numbers, from converted weights.
 
-The full fixtures are compared where the reference data is present, else the extract kept here.
+The full fixtures are compared where the reference data is present, else the extract in tests/data.
 """
 
 import importlib.util
@@ -50,7 +50,7 @@ def test_masks_scores_and_verdict_as_a_user_gets_them(fixtures):
     assert result.masks.any() == (not is_negative)
 
 
-def test_slots_losses_and_gradients(fixtures):
+def test_queries_losses_and_gradients(fixtures):
     report = check_train(fixtures['r2vos_train'], 'r2vos_train')
     assert report.holds, report
     assert len(report.rows) > 16

@@ -1,6 +1,6 @@
 """The released ReferFormer's numbers, from converted weights.
 
-The full fixtures are compared where the reference data is present, else the extract kept here.
+The full fixtures are compared where the reference data is present, else the extract in tests/data.
 """
 
 import check_parity
@@ -18,13 +18,13 @@ def fixtures() -> dict[str, dict]:
     return load_fixtures(NAMES, EXTRACT)
 
 
-def test_outputs_and_slot(fixtures):
+def test_outputs_and_query(fixtures):
     report = check_eval(fixtures['rf_r50_eval_div32'], 'rf_r50_eval_div32')
     assert report.holds, report
     assert len(report.rows) > 9
 
 
-def test_slots_losses_and_gradients(fixtures):
+def test_queries_losses_and_gradients(fixtures):
     """Three clips of different sizes with sentences of 2 to 12 words, padded together."""
     report = check_train(fixtures['rf_r50_train_b3_padded'], 'rf_r50_train_b3_padded')
     assert report.holds, report

@@ -24,7 +24,7 @@ def rows(*masks: tuple[np.ndarray, np.ndarray]) -> list[PairScores]:
     return found
 
 
-def test_figures_and_intervals():
+def test_values_and_intervals():
     # A: J 1 and .5, areas 400 + 200 and 0 + 100; B: J 1 and 0, areas 400 + 0 and 400 + 0
     first = rows((FULL, EMPTY), (HALF, block(10, 10)))
     second = rows((FULL, FULL), (EMPTY, EMPTY))

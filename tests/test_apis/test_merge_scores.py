@@ -74,8 +74,8 @@ def test_parts_make_the_whole(root, capsys, is_complete):
     assert score(root, 'merged', '--merge', *reversed(reports)) == status == (not is_complete) * 2
     assert files(root, 'merged') == files(root, 'whole')
     assert capsys.readouterr().out == whole.replace('whole.', 'merged.')
-    figures = json.loads((root / 'merged.json').read_text())['figures']
-    assert ({f['key']: f['value'] for f in figures}['J'] is not None) == is_complete
+    entries = json.loads((root / 'merged.json').read_text())['figures']
+    assert ({f['key']: f['value'] for f in entries}['J'] is not None) == is_complete
 
 
 def test_objects_of_davis(root, capsys):

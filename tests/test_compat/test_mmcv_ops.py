@@ -108,7 +108,7 @@ def test_installing_twice_adds_one_finder() -> None:
 
 
 def test_compiled_operators_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever else knows ``mmcv._ext`` is asked before the stand-in."""
+    """Other finders that know ``mmcv._ext`` come before the placeholder."""
     compiled = SimpleNamespace(name='mmcv._ext', loader=object())
 
     class Finder:

@@ -144,6 +144,6 @@ def test_built_pairs_are_scored(test_data: Path, tmp_path: Path) -> None:
             misalignment_logits=negative.float(),
         )
         metric.process({}, [sample.to_dict()])
-    figures = metric.evaluate(len(dataset))
+    values = metric.evaluate(len(dataset))
     # Every target is found, and nothing for the sentences about nothing.
-    assert (figures['J&F'], figures['R'], figures['AUROC']) == (100, 100, 1)
+    assert (values['J&F'], values['R'], values['AUROC']) == (100, 100, 1)

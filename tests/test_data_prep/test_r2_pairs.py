@@ -240,7 +240,7 @@ class TestSources:
             ('a pig', '', ''),
             ('a bus', '1', 'bus'),
         ]
-        # No sentence 'a pig' in the first release: nobody knows what it is about.
+        # 'a pig' is not in the first release, so its object is unknown.
         assert pairs.content['short'] == {'v/1': 0}
         assert 'unknown category' in pairs.problems.rows[0].what
 
@@ -392,9 +392,9 @@ def evaluate(root: Path, pairs_file: Path, split: str, **kwargs: object) -> dict
 def test_the_file_is_read_by_dataset_and_metric(tiny_set: Path) -> None:
     path = tiny_set / 'pairs/easy.json'
     write(path, build(tiny_set, negatives_per_positive=2).content)
-    figures = evaluate(tiny_set, path, 'train')
+    values = evaluate(tiny_set, path, 'train')
     # The gate is always right: nothing is drawn for a negative pair.
-    assert (figures['J&F'], figures['R'], figures['AUROC']) == (100, 100, 1)
+    assert (values['J&F'], values['R'], values['AUROC']) == (100, 100, 1)
 
 
 class TestKnownSets:
@@ -463,8 +463,8 @@ class TestKnownSets:
             video_ids=['blackswan', 'dog', 'car-shadow'],
         )
         write(tmp_path / 'pairs.json', pairs.content)
-        figures = evaluate(root, tmp_path / 'pairs.json', 'valid', ann_file=ann_file)
-        assert figures['R'] == 100
+        values = evaluate(root, tmp_path / 'pairs.json', 'valid', ann_file=ann_file)
+        assert values['R'] == 100
 
 
 @pytest.fixture(scope='module')

@@ -76,7 +76,7 @@ def test_evaluations_run_in_the_precision_of_the_device(
     make_runner, monkeypatch, native, options, expected
 ):
     """``expected`` None is bfloat16 on a device that computes it natively, else float32."""
-    answer = (native, 'as the test says')
+    answer = (native, 'chosen by the test')
     monkeypatch.setattr('r2vos_mm.utils.precision.native_bfloat16', lambda device: answer)
     runner = make_runner(
         val_cfg=dict(_delete_=True, type='AutocastValLoop', **options),

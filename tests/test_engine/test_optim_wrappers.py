@@ -61,7 +61,7 @@ def test_training_run(make_runner: Callable[..., Runner]) -> None:
 @pytest.fixture(params=[True, False])
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the device is taken for one with bfloat16 units; both in turn."""
-    answer = (request.param, 'as the test says')
+    answer = (request.param, 'chosen by the test')
     monkeypatch.setattr('r2vos_mm.utils.precision.native_bfloat16', lambda device: answer)
     return request.param
 

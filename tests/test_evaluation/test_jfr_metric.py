@@ -314,7 +314,7 @@ class TestErrors:
         self.refused(worked_example[0], ValueError, "'a/0/n0' of video 'a' has kind 'positive'")
 
 
-def test_csv_has_what_the_figures_are_made_of(worked_example, tmp_path: Path):
+def test_csv_has_what_the_metrics_are_computed_from(worked_example, tmp_path: Path):
     path = tmp_path / 'new' / 'pairs.csv'
     values = evaluate(worked_example, csv_path=path)
     with path.open(newline='', encoding='utf-8') as file:

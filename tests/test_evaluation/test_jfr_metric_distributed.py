@@ -62,5 +62,5 @@ def test_processes_equal_one(world_size: int, tmp_path: Path):
     }
     for rank in range(world_size):
         values = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
-        for figures_of_shards in values.values():
-            assert repr(figures_of_shards) == repr(expected)  # NaN is unlike itself, its text not
+        for values_of_shards in values.values():
+            assert repr(values_of_shards) == repr(expected)  # NaN is unlike itself, its text not

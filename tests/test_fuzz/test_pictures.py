@@ -1,4 +1,4 @@
-"""Damaged masks and predictions are refused or listed; they never become other figures."""
+"""Damaged masks and predictions are refused or listed; they never become other values."""
 
 import contextlib
 import io

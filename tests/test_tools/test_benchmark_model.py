@@ -33,11 +33,11 @@ _SPEC.loader.exec_module(benchmark)
 
 
 def test_a_phase_in_its_own_process(tmp_path, capsys):
-    out = tmp_path / 'figures.json'
+    out = tmp_path / 'rows.json'
     benchmark.main([CONFIG, '--test-video', *SMALL, '--out', str(out)])
-    figures = json.loads(out.read_text())
-    assert [entry['phase'] for entry in figures] == ['test video']
-    assert figures[0]['peak_mib'] >= figures[0]['idle_mib'] > 100
+    rows = json.loads(out.read_text())
+    assert [entry['phase'] for entry in rows] == ['test video']
+    assert rows[0]['peak_mib'] >= rows[0]['idle_mib'] > 100
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[0].count('|') == lines[1].count('|') == lines[2].count('|')
@@ -64,10 +64,10 @@ def test_random_text_encoder(phase):
             'model.text_encoder.name_or_path=nowhere',
         ]
     )
-    figures = benchmark.measure(phase, args)
-    assert figures.seconds > 0
-    assert 82 < figures.parameters - figures.trained < 84  # distilroberta-base has 82.1 M
-    assert ('2x1x' in figures.input) == (phase == 'train-step')
+    rows = benchmark.measure(phase, args)
+    assert rows.seconds > 0
+    assert 82 < rows.parameters - rows.trained < 84  # distilroberta-base has 82.1 M
+    assert ('2x1x' in rows.input) == (phase == 'train-step')
 
 
 def test_tokens():

@@ -18,18 +18,18 @@ _SPEC.loader.exec_module(get_flops)
 CONFIG = ROOT / 'configs/r2vos_tiny_refshapes.py'
 
 
-def test_figures_add_up(capsys):
-    figures = get_flops.measure(CONFIG, frames=1, size=(64, 64), hidden_size=384)
+def test_counts_add_up(capsys):
+    counts = get_flops.measure(CONFIG, frames=1, size=(64, 64), hidden_size=384)
     model = get_flops.build(CONFIG, 384)
-    assert figures.parameters == sum(p.numel() for p in model.parameters())
-    assert figures.backbone == sum(p.numel() for p in model.backbone.parameters())
-    assert 0 < figures.sentence < figures.clip
+    assert counts.parameters == sum(p.numel() for p in model.parameters())
+    assert counts.backbone == sum(p.numel() for p in model.backbone.parameters())
+    assert 0 < counts.sentence < counts.clip
     more = get_flops.measure(CONFIG, frames=2, size=(64, 64), hidden_size=384)
     # attention over all frames grows with their square, the words' share does not grow
-    assert 1.9 * figures.sentence < more.sentence < 3 * figures.sentence
+    assert 1.9 * counts.sentence < more.sentence < 3 * counts.sentence
     get_flops.main([str(CONFIG), '--frames', '1', '--size', '64', '64', '--hidden-size', '384'])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == figures.row()
+    assert lines[2] == counts.row()
     assert lines[0].count('|') == lines[2].count('|')
 
 

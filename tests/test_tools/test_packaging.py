@@ -80,7 +80,7 @@ def test_pins_lie_within_ranges(project: dict, pins: dict[str, str]) -> None:
 
 
 def test_installing_overwrites_neither_lineage_nor_torch(project: dict) -> None:
-    """Nobody's MMEngine, MMCV, MMDetection or MMSegmentation; torchvision and timm break torch."""
+    """OpenMMLab packages are in extras only; torchvision and timm, which break torch, in none."""
     foreign = re.compile(r'(onedl-)?mm(engine|cv|det|seg)|torchvision|timm')
     assert not [r for r in requirements(project) if foreign.match(r.name)]
     onedl = [r.name for r in requirements(project, 'onedl') if foreign.match(r.name)]

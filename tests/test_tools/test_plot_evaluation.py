@@ -27,7 +27,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_figures(rows_csv, tmp_path):
+def test_plots(rows_csv, tmp_path):
     plot_evaluation.main([str(rows_csv), '--out', str(tmp_path / 'out')])
     expected = {'roc.png', 'precision_recall.png', 'scores.png', 'cgf1.png', 'j_over_time.png'}
     assert names(tmp_path / 'out') == expected

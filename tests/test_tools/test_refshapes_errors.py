@@ -84,7 +84,7 @@ def test_below_ten_percent_no_object_is_found() -> None:
     assert judged('the red ring', {'1': 0.1, '2': 0.0}).found == '1'
 
 
-def test_figures() -> None:
+def test_measurements() -> None:
     """Of three sentences one hits (J 80), one finds the other object (20), one none (5)."""
     outcomes = [
         judged('the red ring', {'1': 0.8, '2': 0.0}),
@@ -124,14 +124,14 @@ def errors_data(**fields: object) -> InstanceData:
 def test_tables_and_file(data: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / 'figures' / 'errors.json'
     run(data, checkpoint, '--num-videos', '2', '--out', str(out))
-    figures = json.loads(out.read_text())
+    found = json.loads(out.read_text())
     expressions = json.loads((data / 'worlds/valid.json').read_text())['videos']
     sentences = [sum(1 for _ in video['expressions']) for video in expressions.values()]
     # two of three videos, spread: the first and one of the others
-    assert figures['kinds']['all']['sentences'] in {sentences[0] + n for n in sentences[1:]}
-    counted = sum(row['sentences'] for kind, row in figures['kinds'].items() if kind != 'all')
-    assert counted == figures['kinds']['all']['sentences']
-    assert set(figures['attributes']) == {'size', 'texture', 'colour', 'shape'}
+    assert found['kinds']['all']['sentences'] in {sentences[0] + n for n in sentences[1:]}
+    counted = sum(row['sentences'] for kind, row in found['kinds'].items() if kind != 'all')
+    assert counted == found['kinds']['all']['sentences']
+    assert set(found['attributes']) == {'size', 'texture', 'colour', 'shape'}
     printed = capsys.readouterr().out
     assert 'right object' in printed
     assert 'which differs in it' in printed

@@ -71,16 +71,16 @@ def test_three_numbers(tmp_path, capsys):
             'test_dataloader.dataset.pipeline.0.transforms.1.scale=(64,64)',
         ]
     )
-    figures = json.loads(out.read_text())
-    assert (figures['num_videos'], figures['num_pairs']) == (2, 8)
-    assert all(0 <= figures[name] <= 100 for name in ('right', 'shuffled', 'blob'))
+    found = json.loads(out.read_text())
+    assert (found['num_videos'], found['num_pairs']) == (2, 8)
+    assert all(0 <= found[name] <= 100 for name in ('right', 'shuffled', 'blob'))
     printed = capsys.readouterr().out
     assert 'J of 8 positive pairs in 2 videos, masks before the gate' in printed
-    assert f'{figures["right"]:.1f}' in printed
+    assert f'{found["right"]:.1f}' in printed
     assert 'right, with a colour' in printed
-    assert figures['kinds']['other_videos']['count'] == 16  # 4 objects, 4 expressions each
+    assert found['kinds']['other_videos']['count'] == 16  # 4 objects, 4 expressions each
     rows = (tmp_path / 'answers.csv').read_text().splitlines()
-    assert len(rows) == 1 + sum(row['count'] for row in figures['kinds'].values())
+    assert len(rows) == 1 + sum(row['count'] for row in found['kinds'].values())
 
 
 class Listener:

@@ -144,7 +144,7 @@ class TestLoadVideoFrame:
 
 
 class TestReducedDecoding:
-    """A JPEG decoded at a part of its size is nearly the same picture behind the resize."""
+    """A JPEG decoded at a part of its size is nearly the same after the resize."""
 
     SIZE = (480, 640)  # (height, width)
 

@@ -215,7 +215,7 @@ class TestVisa:
             evaluate([sample], groups=['visa'])
 
 
-def test_groups_choose_the_figures(samples):
+def test_groups_select_the_metrics(samples):
     assert set(evaluate(samples, groups=['verdict'])) == {'AUROC', 'AUROC/other_video'}
     assert 'J&F&R' not in evaluate(samples, groups=['quality'])
 
@@ -237,7 +237,7 @@ def test_report_names_a_protocol_for_every_figure(samples, tmp_path: Path):
     assert report['rows'][0]['J'] is None
 
 
-def test_the_csv_gives_all_figures_again(tmp_path: Path):
+def test_the_csv_restores_all_metrics(tmp_path: Path):
     samples = [random_sample(index) for index in range(4)]
     protocols = ('per_expression', 'from_first_appearance', 'a2d')
     path = tmp_path / 'pairs.csv'

@@ -1,4 +1,4 @@
-"""Dynamic masks against the form with one copy of the features per slot, and by hand."""
+"""Dynamic masks against the form with one copy of the features per query, and by hand."""
 
 import importlib.util
 import sys
@@ -79,7 +79,7 @@ def test_gradients_equal_naive_form():
 def test_by_hand():
     """One channel, one hidden unit, one cell in the second row and third column of stride 4.
 
-    Its centre is (4 * 2 + 2, 4 * 1 + 2) = (10, 6); the slot's point is (13, 4), so it lies at
+    Its centre is (4 * 2 + 2, 4 * 1 + 2) = (10, 6); the query's point is (13, 4), so it lies at
     (3, -2). With first weights (feature 2, x 5, y 7) and bias 0.5 and a feature of 1.5 the hidden
     value is 2 * 1.5 + 5 * 3 - 7 * 2 + 0.5 = 4.5; then 3 * 4.5 + 1 = 14.5; then -1 * 14.5 + 2.
     """

@@ -57,7 +57,7 @@ def inputs(pairs: int = 2) -> tuple[Memory, Tensor, Tensor, Tensor]:
     return memory, features, torch.randn(pairs, C), torch.randn(pairs, C)
 
 
-def test_all_layers_predict_all_slots():
+def test_all_layers_predict_all_queries():
     module = head()
     layers = module(*inputs())
     assert len(layers) == 3
@@ -70,7 +70,7 @@ def test_all_layers_predict_all_slots():
         torch.testing.assert_close(getattr(last, field), getattr(layers[-1], field))
 
 
-def test_slots_and_sentences_differ():
+def test_queries_and_sentences_differ():
     module = head()
     memory, features, sentence, reconstructed = inputs(1)
     masks = module(memory, features, sentence, reconstructed)[-1].masks

@@ -50,7 +50,7 @@ def test_every_layer(test_data, name):
             ), (term, index)
 
 
-def test_final_slots(test_data):
+def test_final_queries(test_data):
     stored = torch.load(test_data / 'golden' / 'r2vos_train.pt', weights_only=True)
     out = stored['out']
     queries = TASK_UTILS.build(MATCHER)(

@@ -85,7 +85,7 @@ def test_predictions_keep_their_place_in_time(model, window):
     assert not found.scores[:, :2].any()
 
 
-def test_figures_keep_their_place_in_time():
+def test_attention_maps_keep_their_place_in_time():
     torch.set_num_threads(1)
     model = build_toy_segmentor(Config.fromfile(CONFIGS / '_base_/models/r2vos_tiny.py').model)
     model.eval().test_cfg.return_attention = True
@@ -97,7 +97,7 @@ def test_figures_keep_their_place_in_time():
         assert not pairs[name][:, :2].any()
 
 
-def test_slots_without_boxes_get_those_of_their_masks(model):
+def test_queries_without_boxes_get_those_of_their_masks(model):
     data = dict(
         inputs=[clip(0, 2, 3, *SIZE)], data_samples=[sample(SENTENCES, [False, False], size=SIZE)]
     )
@@ -109,7 +109,7 @@ def test_slots_without_boxes_get_those_of_their_masks(model):
             assert box.tolist() == [float(value) for value in expected]
 
 
-def test_candidates_hold_the_chosen_slot(model):
+def test_candidates_hold_the_chosen_query(model):
     config = model.test_cfg
     queries = model(
         **model.data_preprocessor(

@@ -42,7 +42,7 @@ def test_losses_reach_every_parameter(model, negatives):
 
 
 def test_predictions_have_no_verdict(model):
-    """The gate keeps all; to the metric there is no consensus. Maps of figures can be had."""
+    """The gate keeps all masks, the metric sees no consensus, and attention maps are returned."""
     video = sample(SENTENCES, [False, True, False], size=SIZE, frames=3)
     model.test_cfg.return_attention = True
     result = model.eval().test_step(dict(inputs=[clip(1, 3, 3, *SIZE)], data_samples=[video]))[0]

@@ -172,7 +172,7 @@ def test_number_of_pairs_per_pass_does_not_matter(model):
     assert (alone.ungated_masks != together.ungated_masks).float().mean() < 1e-3
 
 
-def test_windows_are_joined_in_order_and_share_slot_and_verdict(model):
+def test_windows_are_joined_in_order_and_share_query_and_verdict(model):
     model.eval()
     video = sample(SENTENCES[:2], [False, True], size=SIZE, frames=5)
     model.test_cfg.frames_per_pass = 3
@@ -190,7 +190,7 @@ def test_windows_are_joined_in_order_and_share_slot_and_verdict(model):
     torch.testing.assert_close(whole.scores, scores[torch.arange(2), :, best], atol=1e-5, rtol=1e-4)
 
 
-def test_figures_cover_all_frames(model):
+def test_attention_maps_cover_all_frames(model):
     model.test_cfg.return_attention, model.test_cfg.frames_per_pass = True, 2
     pairs = predicted(model).pred_pairs
     assert pairs.grounding_attention.shape == pairs.early_features.shape == (4, 5, 4, 4)  # stride 8
@@ -295,7 +295,7 @@ def queries() -> QueryPredictions:
     return QueryPredictions(scores, torch.tensor([0.5, 0.5, 0.2, 0.4]).expand(2, 2, 2, 4), masks)
 
 
-def test_one_slot_per_pair_and_the_gate():
+def test_one_query_per_pair_and_the_gate():
     logits = torch.tensor([-2.0, 2.0])
     pairs = choose_queries(queries(), logits, (4, 8), config=PredictConfig())
     torch.testing.assert_close(pairs.scores, torch.tensor([[0.0, 3.0]]).sigmoid().repeat(2, 1))

@@ -2,7 +2,7 @@
 
 Outputs, losses and gradients are compared in ``tests/parity``. Where a caption is shorter than the
 longest of its batch, the released code pools its padding into its filters, which this package does
-not: behind the filters only captions of the full length are compared.
+not: after the filters, only captions of the full length are compared.
 """
 
 from pathlib import Path

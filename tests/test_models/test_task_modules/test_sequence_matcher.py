@@ -58,7 +58,7 @@ def test_the_assignment_is_the_cheapest_of_all():
     )
 
 
-def test_more_instances_than_slots():
+def test_more_instances_than_queries():
     scores, masks, target = random_case(queries=2)
     match = SequenceMatcher(COSTS)(QueryPredictions(scores[None], None, masks[None]), [target])[0]
     assert match.queries.tolist() == [0, 1]

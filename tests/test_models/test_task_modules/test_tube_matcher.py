@@ -49,7 +49,7 @@ def scene(
     return predictions, targets
 
 
-def one_slot(
+def one_query(
     *, scores=(0.0, 0.0), boxes=((0.0,) * 4, (0.0,) * 4), masks=((0.0,), (0.0,))
 ) -> QueryPredictions:
     """One pair, two frames, one query; masks of one row of cells."""
@@ -73,7 +73,7 @@ def one_target(
 def test_score_cost_by_hand():
     # Logit 0, p = 1/2: alpha (1-p)^2 (-log p) - (1-alpha) p^2 (-log(1-p)) = (1/16 - 3/16) log 2.
     # The second frame does not show the object and does not count.
-    cost = TubeScoreCost(weight=2.0)(one_slot(scores=(0.0, 5.0)), one_target(valid=(True, False)))
+    cost = TubeScoreCost(weight=2.0)(one_query(scores=(0.0, 5.0)), one_target(valid=(True, False)))
     assert cost.item() == pytest.approx(2 * (1 / 16 - 3 / 16) * math.log(2), rel=1e-6)
 
 
@@ -81,7 +81,7 @@ def test_score_cost_by_hand():
 def test_l1_cost_by_hand(absent_frame_weight, expected):
     # |0.1| + |0.2| + |0.1| + |0.2| = 0.6 where visible; 0.3 + 0.3 + 0.2 + 0.2 = 1 to the zero box.
     cost = TubeL1Cost(absent_frame_weight=absent_frame_weight)(
-        one_slot(boxes=((0.4, 0.4, 0.3, 0.3), (0.3, 0.3, 0.2, 0.2))),
+        one_query(boxes=((0.4, 0.4, 0.3, 0.3), (0.3, 0.3, 0.2, 0.2))),
         one_target(boxes=((0.5, 0.6, 0.2, 0.1), (0.0, 0.0, 0.0, 0.0)), valid=(True, False)),
     )
     assert cost.item() == pytest.approx(expected, rel=1e-5)
@@ -95,7 +95,7 @@ def test_giou_cost_by_hand(absent_frame_weight, frames):
     visible = (0.01 + eps) / (0.07 + eps) - (0.02 + eps) / (0.09 + eps)
     absent = eps / (0.04 + eps) - (0.12 + eps) / (0.16 + eps)
     cost = TubeGIoUCost(absent_frame_weight=absent_frame_weight)(
-        one_slot(boxes=((0.1, 0.1, 0.2, 0.2), (0.3, 0.3, 0.2, 0.2))),
+        one_query(boxes=((0.1, 0.1, 0.2, 0.2), (0.3, 0.3, 0.2, 0.2))),
         one_target(boxes=((0.2, 0.2, 0.2, 0.2), (0.0, 0.0, 0.0, 0.0)), valid=(True, False)),
     )
     assert cost.item() == pytest.approx(-(visible + absent * (frames - 1)) / frames, rel=1e-5)
@@ -105,7 +105,7 @@ def test_focal_cost_by_hand():
     # Four cells over two frames, all p = 1/2, one foreground: (1 * alpha + 3 * (1 - alpha)) / 4
     # times p^2 log 2.
     cost = TubeFocalCost(weight=5.0)(
-        one_slot(masks=((0.0, 0.0), (0.0, 0.0))), one_target(masks=((1.0, 0.0), (0.0, 0.0)))
+        one_query(masks=((0.0, 0.0), (0.0, 0.0))), one_target(masks=((1.0, 0.0), (0.0, 0.0)))
     )
     assert cost.item() == pytest.approx(5 * (0.25 + 3 * 0.75) / 4 * 0.25 * math.log(2), rel=1e-6)
 
@@ -113,7 +113,7 @@ def test_focal_cost_by_hand():
 def test_focal_cost_of_certain_errors_is_exact():
     # -log p = 100 at logit -100 for a foreground cell, far below the smallest p of float32 + eps.
     cost = TubeFocalCost()(
-        one_slot(masks=((-100.0,), (-100.0,))), one_target(masks=((1.0,), (0.0,)))
+        one_query(masks=((-100.0,), (-100.0,))), one_target(masks=((1.0,), (0.0,)))
     )
     assert cost.item() == pytest.approx(0.25 * 100 / 2, rel=1e-6)
 
@@ -121,12 +121,12 @@ def test_focal_cost_of_certain_errors_is_exact():
 def test_dice_cost_by_hand():
     # p = 1/2 in four cells, two foreground: 2 * 1 + 1 over 2 + 2 + 1.
     cost = TubeDiceCost(weight=2.0)(
-        one_slot(masks=((0.0, 0.0), (0.0, 0.0))), one_target(masks=((1.0, 1.0), (0.0, 0.0)))
+        one_query(masks=((0.0, 0.0), (0.0, 0.0))), one_target(masks=((1.0, 1.0), (0.0, 0.0)))
     )
     assert cost.item() == pytest.approx(-2 * 3 / 5, rel=1e-6)
 
 
-def test_the_right_slot_wins():
+def test_the_right_query_wins():
     predictions, targets = scene(pairs=3, queries=4)
     for pair, query in enumerate((2, 0, 3)):
         predictions.boxes[pair, :, query] = targets.boxes[pair]
@@ -194,7 +194,7 @@ def test_costs_must_be_named():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_slots_and_pairs_are_independent(seed):
+def test_queries_and_pairs_are_independent(seed):
     predictions, targets = scene(seed)
     matcher = TubeMatcher(COSTS)
     costs = matcher.costs(predictions, targets)
