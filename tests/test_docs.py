@@ -255,6 +255,16 @@ def test_options_of_commands_exist(page: str) -> None:
     assert not unknown
 
 
+def test_new_paths_in_the_changelog_exist() -> None:
+    """The right columns of its tables of moved configs and modules."""
+    package = ROOT / 'r2vos_mm'
+    folders = (ROOT, ROOT / 'configs', package, package / 'evaluation')
+    rows = re.findall(r'^\|[^|]*\|([^|]*)\|$', (ROOT / 'CHANGELOG.md').read_text(), re.MULTILINE)
+    paths = {path for row in rows for path in INLINE_CODE.findall(row) if path.endswith('.py')}
+    assert len(paths) > 80
+    assert not [gone for path in sorted(paths) for gone in missing(path, folders)]
+
+
 def test_files_that_comments_and_messages_name_exist() -> None:
     sources = [path for tree in TREES for path in (ROOT / tree).rglob('*.py')]
     absent = {
