@@ -291,7 +291,7 @@ def chosen_precision(cfg: Config, args: argparse.Namespace) -> str:
 
 
 def timed(step: Callable[[], None], device: str) -> float:
-    """Return the seconds of one call, until the device is done."""
+    """Return the seconds of one call, including the work of the device."""
     import torch
 
     on_gpu = torch.device(device).type == 'cuda'

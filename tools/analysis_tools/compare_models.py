@@ -1,4 +1,4 @@
-"""Draw what several models answer to the same expressions: one row per model.
+"""Draw the masks and verdicts of several models for the same expressions, one row per model.
 
 ``python tools/analysis_tools/compare_models.py --ask configs/samples/cat.mp4 "a cat" --ask
 configs/samples/coffee.mp4 "a dog" --model small r2vos_tiny - --model real r2vos_real - --out

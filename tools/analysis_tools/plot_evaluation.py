@@ -81,7 +81,7 @@ def draw_scores(axes: Axes, pairs: Sequence[PairScores]) -> None:
 
 
 def draw_cgf1(axes: Axes, pairs: Sequence[PairScores]) -> None:
-    """Draw cgF1 and its factors over the consensus from which on a pair is answered."""
+    """Draw cgF1 and its factors over the smallest consensus at which a pair is answered."""
     thresholds, curves = np.linspace(0, 1, 51), defaultdict(list)
     eval_set = EvalSet(pairs).before_gate()
     for threshold in thresholds:

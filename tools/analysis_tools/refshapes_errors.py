@@ -9,7 +9,7 @@ of some videos of the test set and prints
   name it and find a wrong object, and how many of these objects differ in it.
 
 The object found is the one whose ground-truth masks have the highest J with the prediction, or none
-if J is below 10. All masks are taken before the gate.
+if J is below 10. All masks are those before the gate.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
     with log.open('a') as file:
         print(_START + shlex.join(command), file=file, flush=True)
         streams = dict(stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        # dist_train.sh and torchrun follow by exec, which keeps this; the ranks do the same.
+        # dist_train.sh and torchrun replace the process by exec, which keeps this; ranks set it, too.
         streams |= dict(preexec_fn=die_with_parent)
         with subprocess.Popen(command, env=environment, **streams) as process:
             try:
@@ -213,9 +213,9 @@ def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
                 raise
     if status == 0:
         return None
-    said = log.read_text(errors='replace').rpartition(_START)[2]
-    said = said.partition('] failed (exitcode: ')[0]  # torchrun adds its own traceback here
-    end = '\n'.join(said.splitlines()[1:][-15:])
+    output = log.read_text(errors='replace').rpartition(_START)[2]
+    output = output.partition('] failed (exitcode: ')[0]  # torchrun adds its own traceback
+    end = '\n'.join(output.splitlines()[1:][-15:])
     return f'{run.title}: {stage} ended with status {status}, {log} ends\n{end}'
 
 

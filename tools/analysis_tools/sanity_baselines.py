@@ -4,8 +4,8 @@
 test set:
 
 * **right sentences**: J of the positive pairs, as in a test;
-* **shuffled sentences**: each pair has the expression of another object, drawn from the same pairs
-  with ``--seed``, and is scored against its own object;
+* **shuffled sentences**: each pair gets the expression of another object, chosen at random from the
+  same pairs with ``--seed``, and is scored against its own object;
 * **centre blob**: a circle in the centre of every frame with the mean area of the annotated
   objects, without a model.
 
@@ -15,12 +15,12 @@ test set:
 * ``changed_colours``: three versions of each expression that names a colour, with another colour;
   compared with these expressions only.
 
-``--by-words`` also lists the right sentences that name a colour, a place or relation, or an action
-(a word in "-ing"), and those that name none of them. A sentence may name several.
+``--by-words`` also lists the right expressions that name a colour, a place or relation, or an
+action (a word in "-ing"), and those that name none of them. An expression may name several.
 
 For a model that uses the expressions, the first number is well above the others. For a model
-that ignores them, they are equal. All masks are taken before the gate, so a wrong expression gives
-the wrong object instead of an empty mask. AUROC tells how well the verdict separates the right
+that ignores them, they are equal. All masks are those before the gate, so a wrong expression gives
+the wrong object instead of an empty mask. AUROC measures how well the verdict separates the right
 expressions from the wrong ones, and AUROC of the words how well word maps alone do, if the model
 has them.
 """
@@ -69,7 +69,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says to an expression about a video, against the object of a pair.
+    """What a model predicts for an expression and a video, compared with the object of a pair.
 
     Attributes:
         video: name.
@@ -428,7 +428,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='wrong expressions (default: %(default)s)',
     )
     parser.add_argument(
-        '--by-words', action='store_true', help='list the right sentences by what they name'
+        '--by-words', action='store_true', help='list the right expressions by what they name'
     )
     parser.add_argument('--every', type=positive(int), default=1, help='take every n-th frame')
     parser.add_argument('--csv', type=Path, help='file for one row per expression and video')

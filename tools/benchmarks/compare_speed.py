@@ -5,13 +5,13 @@ The other checkout can be any commit since a551cc7:
     git worktree add ../base a551cc7
     python tools/benchmarks/compare_speed.py --base ../base --masks MASKS --data REFER_YOUTUBE_VOS
 
-Every checkout runs in processes of its own, and both do the same work alternately, so that other
-load on the machine affects both. Ratios are those of CPU seconds, the median of the rounds with the
-smallest and largest one; peaks are resident memory after the first run. Weights are random. MASKS
+Each checkout runs in its own processes, and both do the same task alternately, so that other load
+on the machine affects both. Ratios are those of CPU seconds: the median over the rounds, and the
+smallest and largest one. Peaks are resident memory after the first run. Weights are random. MASKS
 contains the folders ``gt`` and ``osvos`` with a folder of PNGs per video. Without ``--masks`` or
-``--data``, the works that need them are left out. Floating-point operations (of matrix products and
-convolutions) are counted in this checkout, and their speed is given as a share of that of a product
-of two 1024 x 1024 matrices, which is measured in every round. ``ONEDNN_MAX_CPU_ISA=AVX2`` makes
+``--data``, tasks that need them are skipped. Floating-point operations (of matrix products and
+convolutions) are counted in this checkout; their speed is given as a share of that of a product
+of two 1024 x 1024 matrices, which is measured in every round. With ``ONEDNN_MAX_CPU_ISA=AVX2``,
 convolutions run as on a CPU with AVX2.
 """
 
@@ -47,7 +47,7 @@ ALL = [*ENCODER, 'model.neck.pyramid.with_cp=True', 'model.backbone.with_cp=True
 
 @dataclass(frozen=True)
 class Work:
-    """Something that both checkouts do.
+    """A task that both checkouts do.
 
     Attributes:
         title: shown in the table.
@@ -207,7 +207,7 @@ def prepare_score_arrays(spec: dict) -> Callable[[], list[list[float]]]:
 
 
 def prepare_score_folder(spec: dict) -> Callable[[], None]:
-    """Prepare the command that scores a folder in a process of its own."""
+    """Prepare the command that scores a folder in a separate process."""
     command = [sys.executable, 'tools/analysis_tools/evaluate_masks.py', 'osvos', 'gt']
     command[2:] = [str(Path(spec['masks'], name)) for name in command[2:]]
     command += ['--protocol', 'davis_semi', '--processes', '1']
@@ -264,7 +264,7 @@ def work(spec: dict) -> None:
 
 
 def _check_imports() -> None:
-    """Raise ImportError if a module of the package comes from another place than this folder."""
+    """Raise ImportError if a module of the package is not imported from this folder."""
     modules = [module for name, module in sys.modules.items() if name.startswith('r2vos_mm.')]
     for path in filter(None, (getattr(module, '__file__', None) for module in modules)):
         if Path.cwd() not in Path(path).resolve().parents:

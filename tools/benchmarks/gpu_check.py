@@ -1,10 +1,10 @@
 """Check and measure the package on a GPU: kernels, equality with the CPU, training, speed, memory.
 
 ``tools/benchmarks/gpu_check.sh`` runs all steps in at most ten minutes and writes the results to
-``gpu_check.json`` and ``gpu_check.md``. Each step runs in its own process with a time limit; a step
-that fails or takes too long does not stop the others, and what it has measured until then is kept.
+``gpu_check.json`` and ``gpu_check.md``. Each step runs in its own process with a time limit; if it
+fails or takes too long, its results so far are kept and the other steps still run.
 No weights and no data are needed: weights, videos and expressions are random. ``--cpu`` runs
-everything that a CPU can run at toy sizes, to try the script itself; its numbers mean nothing.
+everything that a CPU can run at toy sizes, to test the script itself; its numbers mean nothing.
 
 Speed is measured with windows of 36 frames of 360x640, a batch size of one and, unless stated
 otherwise, one expression: after 20 warm-up windows, the median of 50 synchronised windows, or of as
@@ -187,7 +187,7 @@ class Job:
 
 
 def build_model(job: Job, config: str, options: dict) -> nn.Module:
-    """Build a model with random weights, none of them zero, on the CPU; the same at every call."""
+    """Build a model on the CPU with random weights, none of them zero, equal in every call."""
     import torch
     from benchmark_model import random_text_encoder
     from mmengine.registry import init_default_scope
@@ -460,7 +460,7 @@ class Timing:
 def timed(
     job: Job, call: Callable[[], object], *, warm_up: int, repeats: int, seconds: float
 ) -> Timing:
-    """Time a call, synchronised; after ``seconds`` it is not repeated any more."""
+    """Time a synchronised call, repeated until ``seconds`` have passed."""
     end, times = time.perf_counter() + seconds, []
     for index in range(warm_up + repeats):
         job.synchronise()
@@ -477,7 +477,7 @@ def timed(
 
 @contextmanager
 def peak_memory(job: Job) -> Iterator[Callable[[], float | None]]:
-    """Measure the peak of the GPU's memory inside of the block, in GiB; None on a CPU."""
+    """Measure the peak memory of the GPU inside the block, in GiB; None on a CPU."""
     import torch
 
     if job.device == 'cuda':
@@ -594,7 +594,7 @@ def _record_end_to_end(job: Job, records: Records, model: nn.Module, *, seconds:
 
 
 def write_frames(folder: Path, count: int, size: tuple[int, int]) -> None:
-    """Write smooth random images, which compress about as photographs do."""
+    """Write smooth random images, which compress about as well as photographs."""
     import cv2
     import numpy as np
 
@@ -713,7 +713,7 @@ class Outcome:
 
 
 def run_step(name: str, job: Job, path: Path) -> Outcome:
-    """Run a step in a process of its own and stop it, and what it has started, at its limit."""
+    """Run a step in its own process; stop it and its child processes at its time limit."""
     process = multiprocessing.get_context('fork').Process(target=_work, args=(name, job, path))
     start = time.perf_counter()
     process.start()

@@ -4,14 +4,14 @@
 cores, in about six minutes:
 
 * training steps of a small R2-VOS in 1 process and in 2, with the same batch per process (weak
-  scaling) and the same batch in total (strong scaling), on RefShapes videos that are made for it;
-* ``r2vos predict --manifest`` on copies of a video in 1 process and in 2, likewise;
-* what each video costs besides the model: decoding, reading of the manifest and of headers, and
-  the claims by which processes share the work.
+  scaling) and the same batch in total (strong scaling), on generated RefShapes videos;
+* ``r2vos predict --manifest`` on copies of a video in 1 process and in 2, in both ways, too;
+* the cost of each video besides the model: decoding, reading of the manifest and of headers, and
+  the claims through which processes share the work.
 
 ``python tools/benchmarks/scaling.py numbers.json --plot scaling.png`` reads the numbers instead,
-prints the time and the use of each resource for a million videos on 1 to 512 GPUs, and draws them.
-That is arithmetic: all that was not measured is listed as an assumption (class ``Site``).
+prints estimates of the time and the use of each resource for a million videos on 1 to 512 GPUs, and
+draws them. Everything that was not measured is listed as an assumption (class ``Site``).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ CALLS_PER_SHARD, CALLS_PER_VIDEO = 26, 5.3
 
 @dataclass(frozen=True)
 class Site:
-    """What is assumed of videos, GPUs and storage; nothing of it was measured here.
+    """Assumptions about videos, GPUs and storage, none of which was measured.
 
     Attributes:
         videos, frames, texts: number of videos, frames of each, and expressions for each.
@@ -179,7 +179,7 @@ def _steps(processes: int, batch: int, times: list[float]) -> Steps:
 
 
 def labelling(folder: Path, *, videos: int, rounds: int) -> list[Labels]:
-    """Label with 1 process, 2 with twice the videos, and 2 with as many; the medians of rounds."""
+    """Label with 1 process, 2 with twice the videos, and 2 with the same; return medians."""
     kinds = [(1, videos), (2, 2 * videos), (2, videos)]
     runs: dict[tuple[int, int], list[Labels]] = {kind: [] for kind in kinds}
     for number in range(rounds):
@@ -210,7 +210,7 @@ def _medians(runs: Sequence[Labels]) -> Labels:
 
 
 def costs(folder: Path) -> Costs:
-    """Measure what is done besides the model, with one thread."""
+    """Measure the work besides the model, with one thread."""
     from r2vos_mm.apis import R2VOSInferencer
     from r2vos_mm.apis.collection.manifest import digest, read_manifest
     from r2vos_mm.apis.collection.run import label_collection
@@ -254,7 +254,7 @@ class _NoModel:
 
 
 def sample() -> tuple[Path, list[str]]:
-    """Return the video that is labelled, and two expressions, one of which is in it."""
+    """Return the video to label, and two expressions, one of them about an object in it."""
     content = read_json(SAMPLES / 'coffee.json')
     return SAMPLES / 'coffee.mp4', [content['present'][0], content['absent'][0]]
 
@@ -282,7 +282,7 @@ def _run(line: Sequence[Any]) -> None:
 
 
 def measure(*, steps: int, videos: int, rounds: int) -> dict[str, Any]:
-    """Measure all of it; return what the file of numbers contains."""
+    """Measure everything; return the content of the file of numbers."""
     os.environ |= dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
     with tempfile.TemporaryDirectory(prefix='r2vos_') as name:
         folder, begun = Path(name), time.monotonic()
@@ -342,7 +342,7 @@ def _named(kind: type) -> Callable[[dict[str, Any]], Any]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What some GPUs need to label the videos of a site.
+    """The time and resources that GPUs need to label the videos of a site.
 
     Attributes:
         gpus: number of GPUs.
@@ -367,7 +367,7 @@ class Estimate:
 
 
 def estimate(numbers: dict[str, Any], site: Site, gpus: int, *, has_lengths: bool) -> Estimate:
-    """Return what ``gpus`` need.
+    """Estimate the time and resources for ``gpus``.
 
     Args:
         numbers: see :func:`measure`.

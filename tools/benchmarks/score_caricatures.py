@@ -3,10 +3,10 @@
     python tools/dataset_converters/make_refshapes.py data/refshapes --train 0
     python tools/benchmarks/score_caricatures.py data/refshapes --out docs/images
 
-None of them is a model: they read the annotation, and differ in when they answer and with which
-masks. The table and the picture, ``what_scores_mean.png``, are those of docs/what_scores_mean.md.
-Any data set with pairs in the layout of Refer-YouTube-VOS can take the place of RefShapes. Nothing
-is drawn from a generator without a fixed seed, so results are the same everywhere.
+None of them is a model: they read the annotation, and differ in which expressions they answer and
+with which masks. The table and the picture, ``what_scores_mean.png``, are those of
+docs/what_scores_mean.md. Any data set with pairs in the layout of Refer-YouTube-VOS can replace
+RefShapes. All seeds are fixed, so results are the same on every machine.
 """
 
 from __future__ import annotations
@@ -93,19 +93,19 @@ def never(pair: Shown) -> Answer:
 
 
 def at_random(pair: Shown) -> Answer:
-    """Answer half of the expressions, whatever they say."""
+    """Answer a random half of the expressions."""
     return Answer(exact_masks(pair), float(generator('random', pair.pair_id).random()))
 
 
 def by_size(pair: Shown, *, typical: float) -> Answer:
-    """Segment the largest object, if it is larger than usual, whatever the expression says."""
+    """Segment the largest object if it is larger than usual, regardless of the expression."""
     areas = pair.objects.mean(axis=(1, 2, 3))
     share = float(areas.max())
     return Answer(pair.objects[areas.argmax()], share / (share + typical))
 
 
 def noisy_gate(pair: Shown) -> Answer:
-    """Segment exactly, and decide rightly in 84 % of the cases."""
+    """Segment exactly, and decide correctly in 84 % of the cases."""
     noise = generator('gate', pair.pair_id).standard_normal()
     logit = noise + (-1 if pair.is_negative else 1)
     return Answer(exact_masks(pair), float(1 / (1 + np.exp(-logit))))

@@ -2,9 +2,9 @@
 
 ``python tools/benchmarks/storage.py DATA_ROOT`` packs the files of a set in the layout of
 Refer-YouTube-VOS into a temporary folder, and loads the same training clips (frames and masks, no
-augmentation) from each storage in turn, so other load on the machine affects all. S3 is that of
-``--s3 s3://bucket/folder``, to which the files must have been copied, with the credentials and
-AWS_ENDPOINT_URL of the environment. Storages whose package is not installed are left out.
+augmentation) from each storage in turn, so other load on the machine affects all. For S3, copy the
+files to a folder and name it with ``--s3 s3://bucket/folder``; credentials and AWS_ENDPOINT_URL
+come from the environment. Storages whose package is not installed are skipped.
 """
 
 from __future__ import annotations
