@@ -203,7 +203,7 @@ def call(run: Run, stage: str, words: Sequence[object]) -> str | None:
     with log.open('a') as file:
         print(_START + shlex.join(command), file=file, flush=True)
         streams = dict(stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        # dist_train.sh and torchrun replace the process by exec, which keeps this; ranks set it, too.
+        # Kept when dist_train.sh and torchrun replace the process by exec; ranks set it, too.
         streams |= dict(preexec_fn=die_with_parent)
         with subprocess.Popen(command, env=environment, **streams) as process:
             try:
