@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,15 +53,7 @@ def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
     size = sum(os.path.getsize(folder / name) + 2 * _PAGE for name in names)
     try:
         with lmdb.open(str(draft), map_size=size + 2**24) as database:
-            counter = _Counter()
-            steps = range(0, len(names), _AT_ONCE)
-            for start in progress(steps, 'thousand files') if shown else steps:
-                with database.begin(write=True) as transaction:
-                    for name in names[start : start + _AT_ONCE]:
-                        content = (folder / name).read_bytes()
-                        counter.add(name, content)
-                        transaction.put(name.encode(), content, append=True)
-            summary = counter.summary()
+            summary = _summary(_packed(database, folder, names, shown))
             info = dict(format=FORMAT, **summary._asdict())
             with database.begin(write=True) as transaction:
                 transaction.put(LMDB_INFO, json.dumps(info).encode(), append=True)
@@ -73,24 +65,35 @@ def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
     return summary
 
 
+def _packed(
+    database: Any, folder: Path, names: Sequence[str], shown: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Write files to a database; yield the name and content of each."""
+    steps = range(0, len(names), _AT_ONCE)
+    for start in progress(steps, 'thousand files') if shown else steps:
+        with database.begin(write=True) as transaction:
+            for name in names[start : start + _AT_ONCE]:
+                content = (folder / name).read_bytes()
+                transaction.put(name.encode(), content, append=True)
+                yield name, content
+
+
 def check_lmdb(path: Path) -> Summary:
     """Read a whole database and return its summary.
 
     Raises:
         UsageError: it is none of :func:`write_lmdb`, or differs from what was written.
     """
-    lmdb, counter = import_extra('lmdb', 'lmdb'), _Counter()
+    lmdb = import_extra('lmdb', 'lmdb')
     try:
         with lmdb.open(str(path), readonly=True, lock=False) as database, database.begin() as view:
             stated = json.loads(view.get(LMDB_INFO) or b'{}')
             if stated.get('format') != FORMAT:
                 raise UsageError(f'{path} was not written by r2vos data lmdb: it has no summary')
-            for key, content in view.cursor():
-                if key != LMDB_INFO:
-                    counter.add(key.decode(), content)
+            files = ((key.decode(), x) for key, x in view.cursor() if key != LMDB_INFO)
+            found = _summary(files)
     except lmdb.Error as error:
         raise UsageError(f'{path} is not an LMDB database that can be read ({error})') from error
-    found = counter.summary()
     if found._asdict() != {name: stated.get(name) for name in Summary._fields}:
         raise UsageError(
             f'{path} is damaged: it has {found.files} files with SHA-256 {found.sha256[:12]}, '
@@ -122,19 +125,10 @@ def _walk(folder: Path) -> Iterator[str]:
                 yield inner.replace(os.sep, '/')
 
 
-class _Counter:
-    """Counts and hashes files, which come in the order of their names."""
-
-    def __init__(self) -> None:
-        self.files = self.bytes = 0
-        self._digest = hashlib.sha256()
-
-    def add(self, name: str, content: Any) -> None:
-        """Count a file."""
-        self.files += 1
-        self.bytes += len(content)
-        self._digest.update(f'{hashlib.sha256(content).hexdigest()}  {name}\n'.encode())
-
-    def summary(self) -> Summary:
-        """Return the numbers so far."""
-        return Summary(self.files, self.bytes, self._digest.hexdigest())
+def _summary(files: Iterable[tuple[str, bytes]]) -> Summary:
+    """Count and hash files by name and content, which come in the order of their names."""
+    number, size, digest = 0, 0, hashlib.sha256()
+    for name, content in files:
+        number, size = number + 1, size + len(content)
+        digest.update(f'{hashlib.sha256(content).hexdigest()}  {name}\n'.encode())
+    return Summary(number, size, digest.hexdigest())
