@@ -154,17 +154,20 @@ class InstanceClipsDataset(BaseReferringDataset):
             ValueError: no image is usable.
         """
         super().load_data_list()
-        images = range(len(self._images))  # those of other parts may be pasted, too
-        images = images if self.part is None else self.part.of(images)
-        usable = [
-            dict(video=index, image=image)
-            for index, image in enumerate(images)
-            if any(map(self._is_large, self._images[image][1]))
-        ]
+        usable = self._usable_images()
         if not usable:
             raise ValueError(f'{self.ann_file} has no object larger than min_area={self.min_area}')
+        if self.part is not None:
+            return [dict(video=i, image=image) for i, image in enumerate(self.part.of(usable))]
         copies = 1 if self.test_mode else self.clips_per_image
-        return [item for item in usable for _ in range(copies)]
+        return [dict(video=image, image=image) for image in usable for _ in range(copies)]
+
+    def _own_part(self, videos: Sequence[VideoRecord]) -> list[VideoRecord]:
+        return super()._own_part([videos[image] for image in self._usable_images()])
+
+    def _usable_images(self) -> list[int]:
+        """Return the numbers of the images with an object to refer to."""
+        return [i for i, (_, found) in enumerate(self._images) if any(map(self._is_large, found))]
 
     def _test_results(self, item: dict) -> dict:
         return self._train_results(item, np.random.default_rng((self.seed, 0, item['image'])))

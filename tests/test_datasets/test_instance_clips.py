@@ -178,6 +178,7 @@ def test_parts_have_the_items_of_the_whole(root: Path):
         'c.jpg',
         'b.jpg',
     ]
+    assert all(part.metainfo['part']['videos'] == ['a', 'b', 'c'] for part in parts)
     for item in items:
         same = whole[item['data_samples'].frame_paths[0]]
         assert torch.equal(item['inputs'], same['inputs'])
