@@ -138,7 +138,7 @@ class _Member(NamedTuple):
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A header without endless names, which tarfile reads into memory."""
+    """A header that refuses very long names, which tarfile would read into memory."""
 
     end: tarfile.HeaderError | None = None  # what ended the archive: tarfile accepts any error
 

@@ -82,7 +82,7 @@ class NegativeSource(metaclass=ABCMeta):
         return None
 
     def _weighted_order(self, rng: np.random.Generator) -> list[str]:
-        """Return all kinds, drawn by share without replacement; later ones replace earlier ones."""
+        """Return all kinds, drawn by share without replacement; each replaces those before it."""
         # The smallest of exponential variables with rates p_i is the i-th with probability p_i.
         waits = rng.exponential(size=len(self.kinds)) / self.probabilities
         return [self.kinds[i] for i in np.argsort(waits)]

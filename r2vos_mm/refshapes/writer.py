@@ -183,7 +183,7 @@ def _write_split(
 
 
 def _read_mark(root: Path) -> dict[str, Any] | None:
-    """Return the content of ``refshapes.json``, None if missing; FileExistsError for another's."""
+    """Return the content of ``refshapes.json``, None if missing; refuse one of another program."""
     if not (root / MARK).exists():
         return None
     state = read_json(root / MARK)

@@ -7,10 +7,9 @@ from typing import Any
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import stems
-from r2vos_mm.utils.shared_list import SharedList
 
 from ..base_referring_dataset import BaseReferringDataset
-from ..io.mask_sources import JOINT, CodedMasks
+from ..io.mask_sources import MaskCodes
 from ..io.refer_files import ReferredImage, read_held_out, read_images
 from ..records import VideoRecord
 
@@ -50,8 +49,6 @@ class RefCOCODataset(BaseReferringDataset):
         **kwargs: Any,
     ) -> None:
         self.image_folder, self.held_out_by = image_folder, tuple(held_out_by)
-        self._rows: dict[str, int] = {}
-        self._codes: Sequence[dict[str, Any]] = ()
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_videos(self) -> list[VideoRecord]:
@@ -77,18 +74,9 @@ class RefCOCODataset(BaseReferringDataset):
             elif self.test_mode or image.expressions:
                 chosen[name] = image
         problems.report()
-        self._rows = {name: row for row, name in enumerate(chosen)}
-        self._codes = SharedList(image.codes for image in chosen.values())
+        codes = {i: [code] for image in chosen.values() for i, code in image.codes.items()}
+        self.mask_codes = MaskCodes(codes, {name: [name] for name in chosen}, self.ann_file)
         return [_record(name, image, folder) for name, image in chosen.items()]
-
-    def mask_keys(
-        self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """See the base class."""
-        codes = self._codes[self._rows[video.video_id]]
-        shown = {name: [codes[i] for i in name.split(JOINT)] for name in targets if name}
-        masks = CodedMasks(shown, f'{self.ann_file}, image {video.video_id}')
-        return dict(targets=[targets] * len(frames), target_masks=[masks] * len(frames))
 
 
 @DATASETS.register_module()

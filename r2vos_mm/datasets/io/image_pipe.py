@@ -28,13 +28,13 @@ class ImagePipe:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.file, self.name = file, name
-        # What has arrived, without waiting for a whole block.
+        # read1 returns what has arrived; read would wait for a whole block.
         self._read = getattr(file, 'read1', file.read)
         self._buffer = bytearray()
         self._index = 0
 
     def start(self) -> bytes:
-        """Return the first four bytes, or fewer if there are not as many; they are read again."""
+        """Return the first four bytes, or fewer at the end of the pipe, without consuming them."""
         self._has(4)
         return bytes(self._buffer[:4])
 

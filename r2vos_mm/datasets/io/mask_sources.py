@@ -149,7 +149,8 @@ class MaskCodes:
                 target: [codes[i] for codes in listed if codes[i] is not None]
                 for target, listed in lists.items()
             }
-            clip.append(CodedMasks(codes, f'{self._where}, video {video_id}, frame {frame}'))
+            place = f'image {video_id}' if frame == video_id else f'video {video_id}, frame {frame}'
+            clip.append(CodedMasks(codes, f'{self._where}, {place}'))
         return clip
 
 

@@ -27,7 +27,7 @@ _CODECS = dict(
     av01='AV1', hevc='HEVC', hev1='HEVC', hvc1='HEVC', vp09='VP9', encv='encv (encrypted)'
 )
 _ALPHA_FORMATS = (b'ARGB', b'RGBA', b'ABGR', b'BGRA')
-# Starts, in lower case, of files that are taken for videos.
+# First bytes, in lower case, of files that are often mistaken for videos.
 _ARCHIVE, _SOUND = 'archive: unpack it, which may need a password', 'a sound file without video'
 _OTHER_FILES = {
     b'pk\3\4': f'a zip {_ARCHIVE}',
@@ -131,7 +131,7 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
         DataFileError: neither reader gets a frame out of it, or it has too many; says why.
     """
     stop = None if max_frames is None else max_frames + 1
-    decoded = islice(_decode_somehow(path), stop)
+    decoded = islice(_decode_by_any(path), stop)
     readers, times = zip(*((read, time) for read, time, _ in decoded))
     if len(times) == stop:
         raise DataFileError(f'{path} has more than {max_frames} frames: cut it')
@@ -147,15 +147,15 @@ def stream_video_file(path: Path) -> Iterator[np.ndarray]:
         DataFileError: neither OpenCV nor PyAV gets a frame out of it; says why.
     """
     times = []
-    for _, time, frame in _decode_somehow(path):
+    for _, time, frame in _decode_by_any(path):
         times.append(time)
         yield frame
     if problem := _shortage(path, times):
         warn(f'{path}: {problem}')
 
 
-def _decode_somehow(path: Path) -> Iterator[tuple[Reader, float, np.ndarray]]:
-    """Yield the frames and times of the first reader that decodes any, and that reader."""
+def _decode_by_any(path: Path) -> Iterator[tuple[Reader, float, np.ndarray]]:
+    """Yield the reader, times and frames of the first reader that decodes any frame."""
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
         read, is_decoded = reader_named(backend), False
@@ -193,7 +193,7 @@ def reader_named(backend: str) -> Reader:
 
 
 def _mirrored(read: Reader, path: Path) -> Iterator[TimedFrame]:
-    """Mirror what a reader gives: it turns frames by an angle, as all three do."""
+    """Mirror the frames where the file asks for it: all readers rotate them only."""
     axis = _header(path).mirror
     for time, frame in read(path):
         yield time, frame if axis is None else np.ascontiguousarray(np.flip(frame, axis))

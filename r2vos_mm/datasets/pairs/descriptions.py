@@ -73,7 +73,7 @@ CLAIM_SHARES = {
     'motion': 1.0,
 }  # fmt: skip
 SECOND_CLAIM = 0.25  # probability
-_GROUP_CLAIMS = ('', 'side', 'colour', 'relation')
+_GROUP_SHARES = {kind: CLAIM_SHARES[kind] for kind in ('', 'side', 'colour', 'relation')}
 _NUMBERS = ('', '', 'two', 'three', 'four', 'five', 'six')
 _MEASURED_PIXELS = 2000
 _SKIN = frozenset(('brown', 'orange', 'pink'))  # colours that say nothing about clothes
@@ -223,10 +223,9 @@ def draw_group(
     """
     counts = Counter(x.category for x in scene if x.is_clear)
     categories = sorted(category for category, count in counts.items() if count > 1)
-    kinds = {kind: share for kind, share in CLAIM_SHARES.items() if kind in _GROUP_CLAIMS}
     for category in _shuffled(categories, rng):
         first = next(i for i, x in enumerate(scene) if x.category == category)
-        for found in _candidates(scene, first, kinds, rng):
+        for found in _candidates(scene, first, _GROUP_SHARES, rng):
             members = found.members(scene)
             if len(members) > 1:
                 return found, members
@@ -446,7 +445,7 @@ def _random_claim(
 
 
 def _all(answers: Iterable[bool | None]) -> bool | None:
-    """Conjunction of yes, no and unclear."""
+    """Return whether all answers are yes; None if some are unclear and none is no."""
     result: bool | None = True
     for answer in answers:
         if answer is False:
@@ -457,7 +456,7 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
 
 
 def _decide(is_true: np.ndarray | bool, is_false: np.ndarray | bool) -> bool | None:
-    """Yes or no if it holds in all frames."""
+    """Return True or False if the condition for it holds in all frames, else None."""
     return True if np.all(is_true) else False if np.all(is_false) else None
 
 
