@@ -272,7 +272,7 @@ def label_maps(masks: Any, *, num_frames: int, scores: np.ndarray) -> Iterator[n
     """Yield T maps (H, W): p + 1 where expression p has its mask, 0 elsewhere.
 
     Where masks overlap, the expression with the highest of the (P, T) scores in the frame counts,
-    of equal ones the first. The values are uint8, or int32 for more than 255 expressions.
+    the first of those with equal scores. Values are uint8, or int32 for more than 255 expressions.
     """
     rows = [row_of(masks, p) for p in range(len(scores))]
     kind = label_type(len(rows))

@@ -100,9 +100,8 @@ def segment_video(
         window, sentences: former names of ``frames_per_pass`` and ``texts``.
 
     Returns:
-        Masks, scores, boxes and verdicts of all expressions.
-
-    Of a damaged video, the frames before the damage are used, with a warning.
+        Masks, scores, boxes and verdicts of all expressions. If a video is damaged, they are those
+        of the frames before the damage, with a warning.
 
     Raises:
         FileNotFoundError: the path does not exist.

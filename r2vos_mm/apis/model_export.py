@@ -35,7 +35,7 @@ Function = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 class WindowNetwork(nn.Module):
-    """What a model computes for one window, with tensors in and out.
+    """The part of a model that predicts one window, with tensors in and out.
 
     Outputs by name: ``scores`` (P, T, N) logits, ``boxes`` (P, T, N, 4) cxcywh in [0, 1] (for
     models with boxes), ``masks`` (P, T, N, h, w) logits at the stride of the mask features and, for

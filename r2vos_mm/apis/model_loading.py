@@ -87,19 +87,27 @@ def init_model(
     if released is not None:
         model = released_model(config, released, source=source)
     else:
-        take_language_model(config, content)
-        calibration = read_calibration(content or {})
-        if calibration is not None:
-            use_calibration(config, calibration, cfg_options or {}, source=source)
-        with as_usage_error('model'):
-            model = MODELS.build(config.model)
-        if content is None:
-            print_log('init_model got no checkpoint: the weights are random', level=30)
-        else:
-            check_weights(model, content, source=source, strict=True)
-            model.load_state_dict(weights_of(content), strict=False)
+        model = _own_model(config, content, cfg_options or {}, source=source)
     model.cfg, model.card = config, _card(config, checkpoint, released)
     return model.to(device).eval()
+
+
+def _own_model(
+    config: Config, content: Mapping[str, Any] | None, options: Mapping, *, source: str
+) -> ReferringVideoSegmentor:
+    """Build a model with the weights of a checkpoint of this package, or None for random ones."""
+    take_language_model(config, content)
+    calibration = read_calibration(content or {})
+    if calibration is not None:
+        use_calibration(config, calibration, options, source=source)
+    with as_usage_error('model'):
+        model = MODELS.build(config.model)
+    if content is None:
+        print_log('init_model got no checkpoint: the weights are random', level=30)
+    else:
+        check_weights(model, content, source=source, strict=True)
+        model.load_state_dict(weights_of(content), strict=False)
+    return model
 
 
 def checked_device(device: str | torch.device) -> torch.device:
@@ -258,7 +266,7 @@ def take_language_model(config: Config, content: Mapping[str, Any] | None) -> No
 
 
 class ModelSource(NamedTuple):
-    """What :func:`init_model` takes."""
+    """The first arguments of :func:`init_model`."""
 
     config: PathLike | Config
     weights: PathLike | None

@@ -10,11 +10,11 @@ import torch
 from mmengine.structures import InstanceData
 
 from r2vos_mm.datasets.io.frames import FrameSource
-from r2vos_mm.models.utils import CollectedVideo
+from r2vos_mm.models.utils import CollectedVideo, Evidence, PredictConfig
 from r2vos_mm.utils.memory import release_free_memory
 
 from .compressed_masks import CompressedMasks
-from .results import VideoSegmentation
+from .results import Range, VideoSegmentation
 
 
 def result_of(
@@ -32,8 +32,7 @@ def result_of(
     evidence, config = video.evidence, video.config
     shape = (len(texts), evidence.num_frames, *size)
     masks, pairs = read_masks(video.read(size), shape, compress=compress)
-    stops = accumulate((window.num_frames for window in video.windows), initial=0)
-    consensus = [window.consensus(config) for window in video.windows]
+    windows, window_consensus = consensus_by_window(video.windows, config)
     return VideoSegmentation(
         video=source.title,
         frame_names=source.names,
@@ -46,10 +45,19 @@ def result_of(
         gate_threshold=config.gate_threshold,
         fps=source.fps,
         source=source,
-        windows=list(pairwise(stops)),
-        window_consensus=torch.stack(consensus, dim=1).numpy(),
+        windows=windows,
+        window_consensus=window_consensus,
         queries=evidence.best_queries().numpy(),
     )
+
+
+def consensus_by_window(
+    windows: Sequence[Evidence], config: PredictConfig
+) -> tuple[list[Range], np.ndarray]:
+    """Return (start, stop) of W consecutive windows, and the consensus (P, W) of each alone."""
+    stops = accumulate((window.num_frames for window in windows), initial=0)
+    consensus = [window.consensus(config) for window in windows]
+    return list(pairwise(stops)), torch.stack(consensus, dim=1).numpy()
 
 
 def read_masks(

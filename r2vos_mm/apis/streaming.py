@@ -142,7 +142,7 @@ def stream_video(
 
 @dataclass
 class _Stream:
-    """What is known of a stream so far; see :func:`stream_video`."""
+    """State of a stream after the windows so far; see :func:`stream_video`."""
 
     model: ReferringVideoSegmentor
     texts: list[str]

@@ -10,7 +10,7 @@ from r2vos_mm.utils.cli import parser_of, short_errors
 
 
 class Command(Protocol):
-    """What a module provides to be a command; its docstring is the text of ``--help``."""
+    """Interface of the modules of commands; their docstrings are the texts of ``--help``."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments; imports nothing heavy."""

@@ -85,7 +85,7 @@ class Bar(NamedTuple):
 
 @dataclass
 class Chart:
-    """What a template draws.
+    """A chart for the template.
 
     Attributes:
         title: head of the chart.

@@ -65,7 +65,7 @@ class Run:
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """What identifies the run: its files, or their SHA-256, by name."""
+        """Paths and SHA-256 of the files that identify the run, by name."""
         found = {'scores': str(self.csv_path), 'scores SHA-256': file_sha256(self.csv_path)}
         if self.config is not None:
             found |= {'config': str(self.config_path), 'config SHA-256': config_sha256(self.config)}

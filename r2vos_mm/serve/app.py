@@ -41,7 +41,7 @@ FRESH = {'Cache-Control': 'no-store'}
 
 @dataclass(eq=False)
 class Page:
-    """What the page works with, and its endpoints.
+    """The state of the page, and its endpoints.
 
     Attributes:
         store, jobs: the clips and the queue.

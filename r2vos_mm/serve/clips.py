@@ -47,7 +47,7 @@ class RefusedError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one visitor may ask for.
+    """Limits of the requests of one visitor.
 
     Attributes:
         upload_bytes: size of one upload.
@@ -147,7 +147,7 @@ class ClipStore:
 
     @contextmanager
     def receiving(self, name: str) -> Iterator[Path]:
-        """Give a new file for the content of an upload; it is removed if the block raises.
+        """Yield a new file for the content of an upload; it is removed if the block raises.
 
         Args:
             name: name of the uploaded file. Only its suffix is used.

@@ -52,7 +52,7 @@ class Claims:
 
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[Claim | None]:
-        """Give the claim of a name, or None if another process has it; release it at the end."""
+        """Yield the claim of a name, None if another process has it, and release it at the end."""
         try:
             claim = self._take(name)
         except FileNotFoundError:  # another process, which saw that all is done, removed the folder

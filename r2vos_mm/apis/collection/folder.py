@@ -93,7 +93,7 @@ class CollectionFolder:
 
     @contextlib.contextmanager
     def next_unit(self) -> Iterator[tuple[Unit, Claim] | None]:
-        """Give the next unit and its claim, or None when all are done.
+        """Yield the next unit and its claim, or None when all are done.
 
         While others do all that is left, this waits: it may have to take over what they leave.
         """

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from ..inference import (
 )
 from ..mask_records import mask_records
 from ..model_loading import init_model, resolve_model
-from ..result_reading import read_masks
+from ..result_reading import consensus_by_window, read_masks
 from ..results import joined_ranges
 from ..stream_windows import WindowsAhead
 from ..streaming import names_of
@@ -135,9 +135,8 @@ class VideoLabeller:
             consensus=consensus if evidence.is_judged(config) else None,
             scores=np.concatenate([part['scores'] for part in parts], axis=1),
         )
-        stops = accumulate((window.num_frames for window in windows), initial=0)
-        ranges, alone = list(pairwise(stops)), [window.consensus(config) for window in windows]
-        is_found = torch.stack(alone, dim=1).numpy() >= config.gate_threshold
+        ranges, alone = consensus_by_window(windows, config)
+        is_found = alone >= config.gate_threshold
         return [
             dict(id=job.id, windows_found=joined_ranges(ranges, is_found[p])) | record.as_dict()
             for p, record in enumerate(records)

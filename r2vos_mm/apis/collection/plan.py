@@ -35,7 +35,7 @@ class Task(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """What a process claims and does at a time: a span of a task, or else its shard."""
+    """Work that a process claims as one piece: a span of a task, or else its shard."""
 
     task: Task
     span: int | None = None

@@ -28,7 +28,7 @@ _MAX_FAULTS = 20
 
 
 class Labeller(Protocol):
-    """What a collection needs of a model; :class:`.labeller.VideoLabeller` is one.
+    """Interface of the models of a collection, such as :class:`.labeller.VideoLabeller`.
 
     Attributes:
         settings: what rows depend on; a folder begun with others is refused.
@@ -170,7 +170,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class CollectionRun:
-    """What each process of a run is given.
+    """Arguments that each process of a run gets.
 
     Attributes:
         manifest: see :func:`.manifest.read_manifest`.
