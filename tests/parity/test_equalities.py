@@ -6,11 +6,11 @@ them and back over the border, and the backbone's windows see them. That lies in
 released models behave so too.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 import torch
+from gloo_processes import gloo_process
 from mmengine.config import Config
 from released_toys import NARROW
 from torch import Tensor, distributed, multiprocessing, nn
@@ -135,16 +135,11 @@ def loss_and_gradients(model: nn.Module, rows: slice) -> dict[str, dict[str, Ten
 
 
 def train_in_process(rank: int, folder: str, preset: str) -> None:
-    torch.set_num_threads(1)
-    os.environ.setdefault('GLOO_SOCKET_IFNAME', 'lo')
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2
-    )
-    model = DistributedDataParallel(narrow_model(preset), broadcast_buffers=False)
-    # three clips there, one here
-    results = loss_and_gradients(model, slice(0, 3) if rank == 0 else slice(3, 4))
-    torch.save(results, f'{folder}/{rank}.pt')
-    distributed.destroy_process_group()
+    with gloo_process(rank, folder):
+        model = DistributedDataParallel(narrow_model(preset), broadcast_buffers=False)
+        # three clips in the first process, one in the second
+        results = loss_and_gradients(model, slice(0, 3) if rank == 0 else slice(3, 4))
+        torch.save(results, f'{folder}/{rank}.pt')
 
 
 @pytest.mark.slow

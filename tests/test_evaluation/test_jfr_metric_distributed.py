@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.multiprocessing as mp
+from gloo_processes import gloo_process
 from samples import random_sample
 
 from r2vos_mm.evaluation import JFRMetric
@@ -33,19 +34,15 @@ SHARDS = {
 
 
 def evaluate_shards(rank: int, folder: Path, world_size: int) -> None:
-    """Work of one process: score each of its shards, evaluate together, write what it got."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=world_size
-    )
-    values = {}
-    for name, shards in SHARDS[world_size].items():
-        metric = JFRMetric(collect_dir=str(folder / 'collect'), **OPTIONS)
-        metric.process(None, [random_sample(index) for index in shards[rank]])
-        values[name] = metric.evaluate(NUM_SAMPLES)
-        torch.distributed.barrier()
-    (folder / f'{rank}.pkl').write_bytes(pickle.dumps(values))
-    torch.distributed.destroy_process_group()
+    """Score the shards of one process, evaluate together, and write the results."""
+    with gloo_process(rank, folder, world_size=world_size):
+        values = {}
+        for name, shards in SHARDS[world_size].items():
+            metric = JFRMetric(collect_dir=str(folder / 'collect'), **OPTIONS)
+            metric.process(None, [random_sample(index) for index in shards[rank]])
+            values[name] = metric.evaluate(NUM_SAMPLES)
+            torch.distributed.barrier()
+        (folder / f'{rank}.pkl').write_bytes(pickle.dumps(values))
 
 
 @pytest.mark.parametrize('world_size', SHARDS)

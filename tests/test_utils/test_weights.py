@@ -1,49 +1,36 @@
 """Weights by address: download, hash, web pages, missing files. The server is this machine."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
+from object_servers import http_server
 
 from r2vos_mm.compat.checkpoint import safe_loaders
 from r2vos_mm.models.backbones import read_state
 from r2vos_mm.utils.weights import WeightsError, fetch_pretrained, local_weights
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serve files of a folder and count the requests."""
-
-    requests: list[str] = []
-
-    def do_GET(self) -> None:
-        self.requests.append(self.path)
-        super().do_GET()
-
-    def log_message(self, *args: object) -> None:
-        pass
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
+    """A server of the folder ``served``."""
+    (tmp_path / 'served').mkdir()
+    with http_server(tmp_path / 'served') as server:
+        yield server
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+def served(
+    tmp_path: Path, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, str]:
     """A folder and its address; downloads go to ``hub`` beside it."""
-    folder = tmp_path / 'served'
-    folder.mkdir()
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
-    QuietHandler.requests.clear()
-    handler = partial(QuietHandler, directory=str(folder))
-    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield folder, f'http://127.0.0.1:{server.server_port}'
-        server.shutdown()
-        thread.join()
+    return tmp_path / 'served', server.address
 
 
 def save_with_hash(folder: Path, *, wrong: bool = False) -> str:
@@ -60,14 +47,16 @@ def test_paths_stay_as_they_are(tmp_path: Path) -> None:
     assert local_weights('work_dirs/a.pth') == Path('work_dirs/a.pth')
 
 
-def test_addresses_are_downloaded_once(served: tuple[Path, str], tmp_path: Path) -> None:
+def test_addresses_are_downloaded_once(
+    served: tuple[Path, str], server: ThreadingHTTPServer, tmp_path: Path
+) -> None:
     folder, address = served
     name = save_with_hash(folder)
     for _ in range(2):
         file = local_weights(f'{address}/{name}?download=1')
         assert file == tmp_path / 'hub/checkpoints' / name
         assert file.read_bytes() == (folder / name).read_bytes()
-    assert QuietHandler.requests == [f'/{name}?download=1']
+    assert server.requests == {f'/{name}?download=1': 1}
     assert [path.name for path in file.parent.iterdir()] == [name]
 
 

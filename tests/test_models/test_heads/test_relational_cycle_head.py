@@ -1,6 +1,5 @@
 """The cycle head: reconstruction, losses over the batch, and that processes make no difference."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from gloo_processes import gloo_process
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
@@ -325,16 +325,13 @@ def run_scene(model: nn.Module, scene: str, rows: slice) -> dict[str, Tensor]:
 
 
 def train_in_process(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    os.environ.setdefault('GLOO_SOCKET_IFNAME', 'lo')
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
-    model = DistributedDataParallel(trainee())
-    results = {}
-    for scene, (_, _, first) in SCENES.items():
-        rows = slice(0, first) if rank == 0 else slice(first, None)
-        results[scene] = run_scene(model, scene, rows)
-    torch.save(results, f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    with gloo_process(rank, folder):
+        model = DistributedDataParallel(trainee())
+        results = {}
+        for scene, (_, _, first) in SCENES.items():
+            rows = slice(0, first) if rank == 0 else slice(first, None)
+            results[scene] = run_scene(model, scene, rows)
+        torch.save(results, f'{folder}/{rank}.pt')
 
 
 def trainee() -> Trainee:
