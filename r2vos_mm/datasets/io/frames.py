@@ -15,7 +15,7 @@ from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import PathLike, visible_names
 from r2vos_mm.utils.images import IMAGE_SUFFIXES, decode_image, on_black, read_image
 
-from .videos import scan_video
+from .videos import decode_video, scan_video
 
 
 class FrameStream(metaclass=ABCMeta):
@@ -243,13 +243,12 @@ class VideoFrames(FrameSource):
         self.path = Path(path)
         self.title = self.path.stem
         scan = scan_video(self.path, max_frames)
-        self._read, self.times = scan.read, scan.times
-        self.fps, self.problem = scan.fps, scan.problem
+        self.times, self.fps, self.problem = scan.times, scan.fps, scan.problem
         self.names = _numbers(len(scan.times))
 
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
-        return (to_rgb(frame) for _, frame in self._read(self.path))
+        return (to_rgb(frame) for _, frame in decode_video(self.path))
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

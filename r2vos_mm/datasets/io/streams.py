@@ -10,10 +10,11 @@ import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import PathLike
+from r2vos_mm.utils.logging import warn
 
-from .frames import FrameStream, VideoFrames, rgb_frames, to_rgb
+from .frames import FrameStream, rgb_frames, to_rgb
 from .image_pipe import STARTS, ImagePipe
-from .videos import captured_frames, open_capture, stated_rate, stream_video_file
+from .videos import captured_frames, decode_video, open_capture, shortage, stated_rate
 
 _TIMEOUT = 10_000  # milliseconds to connect, and to wait for a frame
 _LIMITS = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT)
@@ -59,7 +60,7 @@ class PipedFrames(FrameStream):
             with path.open('wb') as copy:
                 pipe.copy_to(copy)
             try:
-                yield from VideoFrames(path).decode()
+                yield from (to_rgb(frame) for _, frame in decode_video(path))
             except DataFileError as error:
                 raise DataFileError(str(error).replace(str(path), self.name)) from error
 
@@ -67,7 +68,7 @@ class PipedFrames(FrameStream):
 class FileStream(FrameStream):
     """The frames of a video file, without counting them first as :class:`.frames.VideoFrames` does.
 
-    What is missing from a damaged file is reported at the end.
+    What is missing from a damaged file is logged as a warning at the end.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -76,7 +77,12 @@ class FileStream(FrameStream):
 
     def decode(self) -> Iterator[np.ndarray]:
         """See the base class."""
-        return map(to_rgb, stream_video_file(self.path))
+        times = []
+        for time, frame in decode_video(self.path):
+            times.append(time)
+            yield to_rgb(frame)
+        if problem := shortage(self.path, times):
+            warn(f'{self.path}: {problem}')
 
 
 class LiveFrames(FrameStream):

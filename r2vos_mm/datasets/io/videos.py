@@ -19,7 +19,6 @@ from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.files import check_regular
 from r2vos_mm.utils.images import MAX_PIXELS
 from r2vos_mm.utils.lazy import import_extra
-from r2vos_mm.utils.logging import warn
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.gif', '.mpg', '.mpeg', '.ts')
 
@@ -52,13 +51,11 @@ class VideoScan:
     """What decoding a whole video showed.
 
     Attributes:
-        read: the reader that decodes it, see :func:`reader_named`.
         times: T times of its frames in seconds, the first one 0.
         fps: frames per second, None if unknown.
         problem: what is missing from its frames, None if nothing is.
     """
 
-    read: Reader
     times: list[float]
     fps: float | None
     problem: str | None
@@ -114,7 +111,7 @@ def decode_frames(
             break
     if last is None:
         raise _no_video(path, f'that {backend} can read')
-    problem = _shortage(path, times) if len(frames) < len(wanted) else None
+    problem = shortage(path, times) if len(frames) < len(wanted) else None
     if problem:
         raise DataFileError(f'{path}: {problem}; frame {max(wanted)} is needed')
     return [frames.get(index, last) for index in indices]
@@ -131,37 +128,24 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
         DataFileError: neither reader gets a frame out of it, or it has too many; says why.
     """
     stop = None if max_frames is None else max_frames + 1
-    decoded = islice(_decode_by_any(path), stop)
-    readers, times = zip(*((read, time) for read, time, _ in decoded))
+    times = [time for time, _ in islice(decode_video(path), stop)]
     if len(times) == stop:
         raise DataFileError(f'{path} has more than {max_frames} frames: cut it')
-    return VideoScan(readers[0], list(times), _rate(path, times), _shortage(path, times))
+    return VideoScan(times, _rate(path, times), shortage(path, times))
 
 
-def stream_video_file(path: Path) -> Iterator[np.ndarray]:
-    """Yield the frames (H, W, 3) uint8 BGR of a video file without counting them first.
-
-    What is missing from a damaged file is logged as a warning at the end.
+def decode_video(path: Path) -> Iterator[TimedFrame]:
+    """Yield times and frames (H, W, 3) uint8 BGR by OpenCV, or by PyAV if OpenCV gives none.
 
     Raises:
-        DataFileError: neither OpenCV nor PyAV gets a frame out of it; says why.
+        DataFileError: neither reader gets a frame out of it; says why.
     """
-    times = []
-    for _, time, frame in _decode_by_any(path):
-        times.append(time)
-        yield frame
-    if problem := _shortage(path, times):
-        warn(f'{path}: {problem}')
-
-
-def _decode_by_any(path: Path) -> Iterator[tuple[Reader, float, np.ndarray]]:
-    """Yield the reader, times and frames of the first reader that decodes any frame."""
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
-        read, is_decoded = reader_named(backend), False
-        for time, frame in read(path):
+        is_decoded = False
+        for timed_frame in reader_named(backend)(path):
             is_decoded = True
-            yield read, time, frame
+            yield timed_frame
         if is_decoded:
             return
     raise _no_video(path, 'that can be read')
@@ -428,7 +412,7 @@ def _mirror(header: bytes) -> int | None:
     return None if a * d - b * c >= 0 else 0 if a else 1
 
 
-def _shortage(path: Path, times: Sequence[float]) -> str | None:
+def shortage(path: Path, times: Sequence[float]) -> str | None:
     """Return what is missing if the frames of these times end before the stated end, else None."""
     header, count = _header(path), len(times)
     expected = min(header.frames, round(header.seconds * header.fps))
