@@ -9,7 +9,7 @@ files, the negatives for n = 3 include those for n = 1, and new videos change on
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count, islice
 from pathlib import Path
@@ -115,16 +115,17 @@ def build_r2_pairs(
     rows, short = build_rows(
         source.videos.values(), candidates, negatives_per_positive, frozenset(exclude)
     )
-    origin = origin_of(expressions)
-    origin = Origin(dataset or origin.dataset, split or origin.split)
+    stated = dict(dataset=dataset, split=split)
+    origin = origin_of(expressions) | {key: name for key, name in stated.items() if name}
+    short_name = '-'.join(SHORT_NAMES.get(part, part) for part in origin.values() if part)
     ending = f'{"-lexical" if source.is_lexical else ""}-n{negatives_per_positive}'
     labels = Counter(row['label'] for row in rows)
     counts = dict(positive=labels[1], negative=labels[0], short=len(short))
     content = dict(
         format=FORMAT,
-        name=name or f'r2-{origin.short_name}{len(source.videos)}-{kind}{ending}',
+        name=name or f'r2-{short_name}{len(source.videos)}-{kind}{ending}',
         params=_params(source, kind, seed, negatives_per_positive, exclude),
-        source=asdict(origin) | _source_hashes(expressions, categories, source),
+        source=origin | _source_hashes(expressions, categories, source),
         counts=counts | dict(videos=len(source.videos)),
         short=short,
         pairs_sha256=pairs_sha256(rows),
@@ -145,35 +146,22 @@ def _params(
     )
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Data set and split of expressions, None where unknown."""
-
-    dataset: str
-    split: str | None
-
-    @property
-    def short_name(self) -> str:
-        """Both as in the name of a pairs file, such as ``rytvos-val``."""
-        return '-'.join(SHORT_NAMES.get(part, part) for part in (self.dataset, self.split) if part)
-
-
-def origin_of(expressions: Path) -> Origin:
+def origin_of(expressions: Path) -> dict[str, str | None]:
     """Return data set and split by the path of a file of expressions, or else by its folder's name.
 
     >>> origin_of(Path('/data/ref-youtube-vos/meta_expressions/valid/meta_expressions.json'))
-    Origin(dataset='refer-youtube-vos', split='valid')
+    {'dataset': 'refer-youtube-vos', 'split': 'valid'}
     >>> origin_of(Path('/data/mevis/valid_u/meta_expressions.json'))
-    Origin(dataset='mevis', split='valid_u')
+    {'dataset': 'mevis', 'split': 'valid_u'}
     >>> origin_of(Path('/downloads/meta_expressions.json'))
-    Origin(dataset='downloads', split=None)
+    {'dataset': 'downloads', 'split': None}
     """
     folder, split = expressions.resolve().parent, None
     if folder.parent.name == 'meta_expressions':
         folder, split = folder.parent.parent, folder.name
     elif folder.name.split('_')[0] in ('train', 'valid', 'test'):
         folder, split = folder.parent, folder.name
-    return Origin(DATASET_OF_FOLDER.get(folder.name, folder.name), split)
+    return dict(dataset=DATASET_OF_FOLDER.get(folder.name, folder.name), split=split)
 
 
 def build_rows(

@@ -56,9 +56,8 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
         video, frame_path, _, total, query = row
         *_, action, folder, name = PurePosixPath(frame_path).parts
         frame, total, root = int(PurePosixPath(name).stem), int(total), self.root
-        if folder != video or not is_plain_name(action) or not is_plain_name(folder):
-            return None
-        if not query.strip() or not 1 <= frame <= total:
+        is_place = folder == video and is_plain_name(action) and is_plain_name(folder)
+        if not is_place or not query.strip() or not 1 <= frame <= total:
             return None
         image = root / FRAMES / action / folder / f'{frame:05d}.png'
         masks = PuppetMask(root / MASKS / action / folder / MASK_FILE, frame - 1)
