@@ -219,7 +219,7 @@ def score_gated(
     *,
     consensus: Mapping[str, float],
     gate_threshold: float,
-    reading: Reading | None = None,
+    reading: Reading = Reading(),
     processes: int = 1,
 ) -> tuple[EvalSet, Outcome]:
     """Write the masks, gated by the consensus of each pair, into a folder; score both.
@@ -231,8 +231,7 @@ def score_gated(
         ValueError: a pair has no consensus, or no video could be scored.
     """
     check_consensus(consensus, tasks)
-    reading, given = reading or Reading(), Outcome()
-    scorer = partial(score_expressions, reading=reading)
+    given, scorer = Outcome(), partial(score_expressions, reading=reading)
     for outcome in score_videos(scorer, tasks, masks, truth, processes=processes):
         given.add(outcome)
     given.sort()

@@ -68,9 +68,6 @@ class Reading(NamedTuple):
     threshold: int | None = None
 
 
-READING = Reading()
-
-
 @dataclass
 class Outcome:
     """Scores of pairs and objects, and problems.
@@ -133,7 +130,7 @@ def _score_video(
 
 
 def score_expressions(
-    task: VideoTask, predictions: MaskFiles, truth: GroundTruth, *, reading: Reading = READING
+    task: VideoTask, predictions: MaskFiles, truth: GroundTruth, *, reading: Reading = Reading()
 ) -> Outcome:
     """Score the pairs of a video: binary masks in ``<video>/<expression>/``, above 0 is foreground.
 
@@ -165,7 +162,7 @@ def score_expressions(
 
 
 def score_semi_supervised(
-    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth, *, reading: Reading = READING
+    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth, *, reading: Reading = Reading()
 ) -> Outcome:
     """Score the objects of DAVIS given in the first frame: maps of object ids in ``<video>/``.
 
@@ -188,7 +185,7 @@ def score_semi_supervised(
 
 
 def score_unsupervised(
-    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth, *, reading: Reading = READING
+    task: VideoTask, predictions: MaskFiles, truth: PngGroundTruth, *, reading: Reading = Reading()
 ) -> Outcome:
     """Score Ref-DAVIS17: maps of expressions in ``anno_<k>/<video>/``, matched with the objects.
 

@@ -84,12 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Gate, score, print and write; exit with status 2 if predictions were not read."""
+    """Gate, score, print and write; raise UserError if predictions were not read."""
     from r2vos_mm.apis.scoring import BOUND_TH
     from r2vos_mm.evaluation.metrics.metric_values import metric_values
     from r2vos_mm.evaluation.metrics.report import format_table, write_results
 
-    from .score import end_if_unread
+    from .score import check_read
 
     check_outputs(args, 'csv', 'json')
     check_options(args)
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
     write_results(eval_set, values, args.csv, args.json, bound_th=BOUND_TH)
     kept = sum(pair.consensus >= eval_set.gate_threshold for pair in eval_set.pairs)
     print(f'{args.out}: masks of {len(eval_set.pairs)} pairs, {kept} of them kept')
-    end_if_unread(given, args)
+    check_read(given, args)
 
 
 def gate_masks(args: argparse.Namespace) -> tuple[EvalSet, Outcome]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -61,7 +60,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.evaluation.metrics.protocols import PROTOCOLS
 from r2vos_mm.evaluation.metrics.report import format_table, write_results
 from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
-from r2vos_mm.utils.cli import Progress, UsageError, add_part_option, check_outputs
+from r2vos_mm.utils.cli import Progress, UsageError, UserError, add_part_option, check_outputs
 from r2vos_mm.utils.data_issues import Problem
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
@@ -73,6 +72,12 @@ FOLDER_SCORERS: dict[str, VideoScorer] = {
     'davis_semi': score_semi_supervised,
 }
 NUM_SHOWN = 20
+
+
+class ProblemsError(UserError):
+    """There are problems, and ``--strict`` was given."""
+
+    status = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,22 +134,17 @@ def run(args: argparse.Namespace) -> None:
     check_outputs(args, 'csv', 'json', 'missing')
     task = compare if args.compare else merge if args.merge else evaluate
     found = task(args)
-    end_if_unread(found, args)
+    check_read(found, args)
     if found.problems and args.strict:
-        print(f'error: {len(found.problems)} problems with --strict', file=sys.stderr)
-        raise SystemExit(1)
+        raise ProblemsError(f'{len(found.problems)} problems with --strict')
 
 
-def end_if_unread(outcome: Outcome, args: argparse.Namespace) -> None:
-    """End with exit status 2 if the annotation of a video, or predictions, were not read."""
+def check_read(outcome: Outcome, args: argparse.Namespace) -> None:
+    """Raise UserError if the annotation of a video, or predictions, were not read."""
     if outcome.unscored:
-        what = f'the annotation of {len(outcome.unscored)} videos was not read'
-    elif outcome.unread and not args.missing_is_empty:
-        what = f'{len(outcome.unread)} predictions were not read'
-    else:
-        return
-    print(f'error: {what}', file=sys.stderr)
-    raise SystemExit(2)
+        raise UserError(f'the annotation of {len(outcome.unscored)} videos was not read')
+    if outcome.unread and not args.missing_is_empty:
+        raise UserError(f'{len(outcome.unread)} predictions were not read')
 
 
 def evaluate(args: argparse.Namespace) -> Outcome:
