@@ -108,11 +108,9 @@ def _read_error(path: Path, error: Exception) -> CheckpointReadError:
     )
 
 
-def load_from_http(
-    filename: str, map_location: MapLocation = None, model_dir: str | None = None
-) -> dict[str, Any]:
+def load_from_http(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
     """Read an address for MMEngine, after the checks of :func:`local_weights`."""
-    return read_checkpoint(local_weights(filename, folder=model_dir), map_location)
+    return read_checkpoint(local_weights(filename), map_location)
 
 
 def load_checkpoint(source: str, map_location: MapLocation = 'cpu') -> Any:

@@ -80,7 +80,9 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
             if training:
                 samples = self.cast_data(list(samples))
                 self._pad_masks(samples, size)
-        return dict(inputs=self._stack(clips, size), data_samples=samples)
+        normalised = (clip.float().sub(self.mean).div_(self.std) for clip in clips)
+        inputs = torch.stack([_pad(clip, size) for clip in normalised])
+        return dict(inputs=inputs, data_samples=samples)
 
     @staticmethod
     def _batch_size(clips: list[Tensor], divisor: int) -> tuple[int, int]:
@@ -93,11 +95,6 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
             )
         height, width = (max(clip.shape[axis] for clip in clips) for axis in (-2, -1))
         return divisor * math.ceil(height / divisor), divisor * math.ceil(width / divisor)
-
-    def _stack(self, clips: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Return normalised clips (B, T, 3, H', W') with zeros in the padding."""
-        normalised = (clip.float().sub(self.mean).div_(self.std) for clip in clips)
-        return torch.stack([_pad(clip, size) for clip in normalised])
 
     @staticmethod
     def _pad_masks(samples: list[ReferringDataSample], size: tuple[int, int]) -> None:

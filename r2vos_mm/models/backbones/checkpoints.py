@@ -168,14 +168,11 @@ def fit_backbone(backbone: nn.Module, source: str | Path) -> FitReport:
     weights, ignored = _convert_for(names, state, str(source))
     ignored = (*ignored, *unread)
     report = compare_weights(backbone, weights, source=str(source), ignored=ignored)
-
-    def is_surplus(name: str) -> object:
-        return _SURPLUS.fullmatch(name) or _after_last_stage(name, names)
-
+    unknown = [n for n in report.unexpected_keys if not _SURPLUS.fullmatch(n)]
     replace(
         report,
         missing_keys=[n for n in report.missing_keys if not _OPTIONAL.fullmatch(n)],
-        unexpected_keys=[n for n in report.unexpected_keys if not is_surplus(n)],
+        unexpected_keys=[n for n in unknown if not _after_last_stage(n, names)],
     ).require(
         advice='Give a checkpoint of this backbone, or set its sizes (depth, embed_dims, depths, '
         'num_heads, window_size) to those of the checkpoint.'

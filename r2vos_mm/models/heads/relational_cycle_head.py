@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmdet.models.layers import MLP
@@ -10,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import CycleOutput
+from r2vos_mm.structures import CycleOutput, Features
 from r2vos_mm.utils.expressions_file import normalise_text
 
 from ..layers.gather import gather_rows
@@ -36,13 +37,12 @@ def reconstruction_decoder(channels: int = 256, *, num_layers: int = 3) -> Confi
     return dict(num_layers=num_layers, return_intermediate=False, layer_cfg=layer)
 
 
-class _CyclePairs(NamedTuple):
-    """The pairs of all processes: N rows in order of rank."""
-
+@dataclass
+class _CyclePairs(Features):
     reconstructed: Tensor  # (N, C) e'
     sentence: Tensor  # (N, C) e
     misalignment_logit: Tensor  # (N,)
-    is_negative: Tensor  # (N,) bool
+    labels: Tensor  # (N,) int64, 1 for negative pairs
     sentence_ids: Tensor  # (N,) int64, equal for equal expressions
 
 
@@ -173,40 +173,32 @@ class RelationalCycleHead(BaseModule):
                 f'{len(sentence)} embeddings, {len(is_negative)} labels and {len(sentences)} '
                 'expressions for the same pairs; give one of each per pair'
             )
-        pairs = _gather(cycle, sentence, is_negative, sentences)
-        losses = self._relational_losses(pairs)
-        labels = pairs.is_negative.long()
-        losses['loss_align'] = self.loss_align(pairs.misalignment_logit.float(), labels)
+        ids = torch.tensor(list(map(_sentence_id, sentences)), device=sentence.device)
+        pairs = _CyclePairs(
+            cycle.reconstructed.float(),
+            sentence.float(),
+            cycle.misalignment_logit.float(),
+            is_negative.long(),
+            ids.long(),
+        ).map(gather_rows)
+        negatives = pairs.select(pairs.labels == 1)
+        losses = self._relational_losses(pairs.select(pairs.labels == 0))
+        losses['loss_align'] = self.loss_align(pairs.misalignment_logit, pairs.labels)
         if self.loss_contrastive is not None:
             losses['loss_cycle_contrastive'] = self.loss_contrastive(
-                pairs.reconstructed[pairs.is_negative], pairs.sentence[pairs.is_negative]
+                negatives.reconstructed, negatives.sentence
             )
         return losses
 
-    def _relational_losses(self, pairs: _CyclePairs) -> dict[str, Tensor]:
-        positive = ~pairs.is_negative
-        if len(pairs.sentence_ids[positive].unique()) < MIN_RELATED_SENTENCES:
-            nothing = pairs.reconstructed.sum() * 0
+    def _relational_losses(self, positives: _CyclePairs) -> dict[str, Tensor]:
+        student, teacher = positives.reconstructed, positives.sentence.detach()
+        if len(positives.sentence_ids.unique()) < MIN_RELATED_SENTENCES:
+            nothing = student.sum() * 0
             return dict(loss_cycle_dist=nothing, loss_cycle_angle=nothing)
-        student, teacher = pairs.reconstructed[positive], pairs.sentence[positive].detach()
         return dict(
             loss_cycle_dist=self.loss_dist(student, teacher),
             loss_cycle_angle=self.loss_angle(student, teacher),
         )
-
-
-def _gather(
-    cycle: CycleOutput, sentence: Tensor, is_negative: Tensor, sentences: Sequence[str]
-) -> _CyclePairs:
-    """Gather the pairs of all processes, features and integers separately."""
-    parts = [cycle.reconstructed, sentence, cycle.misalignment_logit[:, None]]
-    features = gather_rows(torch.cat([part.float() for part in parts], dim=-1))
-    ids = torch.tensor(list(map(_sentence_id, sentences)), dtype=torch.long, device=sentence.device)
-    labels = gather_rows(torch.stack([is_negative.to(ids), ids], dim=-1))
-    reconstructed, embedding, logit = features.split([part.shape[-1] for part in parts], dim=-1)
-    return _CyclePairs(
-        reconstructed, embedding, logit.squeeze(-1), labels[:, 0].bool(), labels[:, 1]
-    )
 
 
 def _sentence_id(sentence: str) -> int:

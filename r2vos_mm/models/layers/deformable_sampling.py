@@ -215,10 +215,8 @@ class _Layout:
         _, x, y = self._split(locations)
         corners = of_shares.unflatten(-1, (4, -1)).unbind(1)
         upper_left, upper_right, lower_left, lower_right = (z.reshape_as(weights) for z in corners)
-        upper, lower = (
-            torch.lerp(upper_left, upper_right, x),
-            torch.lerp(lower_left, lower_right, x),
-        )
+        upper = torch.lerp(upper_left, upper_right, x)
+        lower = torch.lerp(lower_left, lower_right, x)
         of_x = torch.lerp(upper_right - upper_left, lower_right - lower_left, y)
         slopes = torch.stack([of_x, lower - upper], -1).mul_(weights[..., None]).flatten(-2)
         # Beyond the last cell of a map, all rows are zeros; before the first one, some are not.
@@ -425,16 +423,11 @@ def _problem_of_triton(device: torch.device, dtype: torch.dtype, channels: int) 
     try:
         inputs = _small_inputs(device, dtype, channels)
         found, expected = (_results(run, *inputs) for run in (run_triton, _sum_in_float32))
-        bound = 1e-4 if dtype == torch.float32 else 0.02
-        is_equal = all(_differ_by(*pair) <= bound for pair in zip(found, expected))
-        return None if is_equal else 'its results differ'
+        bound = 1e-4 if dtype == torch.float32 else 0.02  # relative to the largest value
+        errors = (((x - y).abs().max() / y.abs().max()).item() for x, y in zip(found, expected))
+        return None if all(error <= bound for error in errors) else 'its results differ'
     except Exception as error:  # compilers and drivers raise errors of all kinds
         return f'{type(error).__name__}: {error}'.splitlines()[0]
-
-
-def _differ_by(found: Tensor, expected: Tensor) -> float:
-    """Return the largest error, relative to the largest value."""
-    return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
 def _sum_in_float32(value: Tensor, *others: Any) -> Tensor:

@@ -2,13 +2,12 @@
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
 
-from .initialization import caffe2_convolutions
 from .maps import per_frame
 
 
@@ -83,9 +82,10 @@ class CrossModalGrounding(_Grounding):
         super().__init__(channels, num_groups, block=block)
 
     def init_weights(self) -> None:
-        """Initialise convolutions as in ReferFormer's pixel decoder."""
+        """Initialise convolutions as Caffe2 does, as in ReferFormer's pixel decoder."""
         super().init_weights()
-        caffe2_convolutions(self.lateral, self.output)
+        for layer in (self.lateral, self.output):
+            caffe2_xavier_init(layer.conv)
 
     def forward(self, vision: Tensor, *inputs: Tensor | TextFeatures | None) -> Tensor:
         """Return (P, T, C, h, w) grounded memory; see :meth:`EarlyGrounding.forward`."""

@@ -1,7 +1,6 @@
 """Gather rows from all processes, for losses over the relations between them."""
 
 import torch
-import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 
@@ -17,16 +16,17 @@ def gather_rows(rows: Tensor) -> Tensor:
     Every process must call it the same number of times; numbers of rows may differ and may be 0.
 
     Args:
-        rows: (P, D) of this process, any dtype; D and dtype are the same everywhere.
+        rows: (P, ...) of this process; type and other axes are the same everywhere.
 
     Returns:
-        (sum of P, D) in order of rank; ``rows`` itself without distributed training.
+        (sum of P, ...) in order of rank; ``rows`` itself without distributed training.
     """
     world = get_world_size()
     if world == 1:
         return rows
     sizes = [int(size) for size in all_gather(torch.tensor([len(rows)], device=rows.device))]
-    padded = F.pad(rows.detach(), (0, 0, 0, max(sizes) - len(rows))).contiguous()
+    padding = rows.new_zeros(max(sizes) - len(rows), *rows.shape[1:])
+    padded = torch.cat((rows.detach(), padding))
     parts = [part[:size] for part, size in zip(all_gather(padded), sizes)]
     if rows.requires_grad:
         parts[get_rank()] = own = rows.view_as(rows)

@@ -12,7 +12,6 @@ from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import TextFeatures
 
 from .convolved_maps import ConvolvedMaps
-from .initialization import caffe2_convolutions
 from .maps import per_frame
 from .recompute import recompute
 
@@ -158,10 +157,11 @@ class CrossModalPyramid(TopDownPyramid):
         )
 
     def init_weights(self) -> None:
-        """Initialise convolutions as in ReferFormer's pixel decoder."""
+        """Initialise convolutions as Caffe2 does, as in ReferFormer's pixel decoder."""
         super().init_weights()
-        caffe2_convolutions(*self.adapters, *self.layers)
-        caffe2_xavier_init(self.mask_features)
+        convolutions = (layer.conv for layer in (*self.adapters, *self.layers))
+        for convolution in (*convolutions, self.mask_features):
+            caffe2_xavier_init(convolution)
 
     def forward(
         self,

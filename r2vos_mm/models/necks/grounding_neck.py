@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures, WordEvidence
 
 from ..layers.convolved_maps import ConvolvedMaps
-from ..layers.initialization import caffe2_convolutions
 from ..layers.maps import flatten_padding, frame_tokens, resize_padding
 
 
@@ -215,7 +214,7 @@ class ReferFormerNeck(GroundingNeck):
     def init_weights(self) -> None:
         """Initialise the stride-4 lateral like the pixel decoder's other convolutions."""
         super().init_weights()
-        caffe2_convolutions(self.finest_adapter)
+        caffe2_xavier_init(self.finest_adapter.conv)
 
     def project(
         self, maps: list[Tensor], padding: Tensor, *, has_padding: bool = True
