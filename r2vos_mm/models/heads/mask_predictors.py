@@ -2,7 +2,7 @@
 
 import torch
 from mmdet.models.layers import MLP
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
@@ -68,8 +68,7 @@ class DynamicMaskPredictor(BaseModule):
         """Draw Xavier-uniform weights and set biases to zero."""
         super().init_weights()
         for layer in self.controller.layers:
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            xavier_init(layer, distribution='uniform')
 
     def forward(
         self, queries: Tensor, mask_features: Tensor | ConvolvedMaps, references: Tensor

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from mmdet.models.layers import MLP, inverse_sigmoid
-from mmengine.model import BaseModule, bias_init_with_prob
+from mmengine.model import BaseModule, bias_init_with_prob, constant_init, xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS, TASK_UTILS
@@ -70,12 +70,10 @@ class ReferringMaskHead(BaseModule):
     def init_weights(self) -> None:
         """Start with rare positives and small boxes at the reference points."""
         super().init_weights()
-        nn.init.xavier_uniform_(self.reference_points.weight)
-        nn.init.zeros_(self.reference_points.bias)
+        xavier_init(self.reference_points, distribution='uniform')
         for score, box in zip(self.score_branches, self.box_branches, strict=True):
             nn.init.constant_(score.bias, bias_init_with_prob(0.01))
-            nn.init.zeros_(box.layers[-1].weight)
-            nn.init.zeros_(box.layers[-1].bias)
+            constant_init(box.layers[-1], 0)
         nn.init.constant_(self.box_branches[0].layers[-1].bias[2:], -2.0)
 
     def forward(

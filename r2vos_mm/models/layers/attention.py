@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 
@@ -36,8 +36,7 @@ class MultiheadAttention(BaseModule):
     def init_weights(self) -> None:
         """Draw Xavier-uniform weights and set biases to zero."""
         for projection in (self.query_proj, self.key_proj, self.value_proj, self.out_proj):
-            nn.init.xavier_uniform_(projection.weight)
-            nn.init.zeros_(projection.bias)
+            xavier_init(projection, distribution='uniform')
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *, key_padding: Tensor | None = None

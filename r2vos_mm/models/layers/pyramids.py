@@ -227,12 +227,11 @@ class SpatialDecoder(BaseModule):
         self.mask_features = nn.Conv2d(widths[-1], mask_channels, 3, padding=1)
 
     def init_weights(self) -> None:
-        """Draw Kaiming-uniform weights (a = 1) and set biases to zero."""
+        """Draw Kaiming-uniform weights (a = 1), as Caffe2 does, and set biases to zero."""
         super().init_weights()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_uniform_(module.weight, a=1)
-                nn.init.zeros_(module.bias)
+                caffe2_xavier_init(module)
 
     def adapt(self, maps: list[Tensor]) -> list[Tensor]:
         """Return text-independent laterals (M, C_i, h_i, w_i) of backbone maps, coarsest first."""

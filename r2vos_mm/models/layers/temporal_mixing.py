@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, constant_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
@@ -37,33 +37,30 @@ class TemporalMixing(BaseModule):
         """Set the output convolutions to zero, which makes the module the identity."""
         super().init_weights()
         for convolution in self.outputs:
-            nn.init.zeros_(convolution.weight)
-            nn.init.zeros_(convolution.bias)
+            constant_init(convolution, 0)
 
     def forward(self, levels: list[Tensor], paddings: list[Tensor] | None) -> list[Tensor]:
         """Mix the frames of every level (B, T, C, h_i, w_i).
 
         ``paddings`` (B, T, h_i, w_i) are True in padded cells; None if there are none.
         """
-        mixed = []
-        for index, (first, last) in enumerate(zip(self.inputs, self.outputs, strict=True)):
-            volume = levels[index].transpose(1, 2)
-            if paddings is None:
-                update = _convolve(last, F.relu(_convolve(first, volume)))
-            else:
-                padding = paddings[index][:, None]
-                hidden = F.relu(_convolve(first, volume.masked_fill(padding, 0)))
-                update = _convolve(last, hidden.masked_fill(padding, 0))
-            mixed.append(levels[index] + update.transpose(1, 2).to(levels[index].dtype))
+        paddings = [None] * len(levels) if paddings is None else paddings
+        parts, mixed = zip(levels, paddings, self.inputs, self.outputs, strict=True), []
+        for level, padding, first, last in parts:
+            hidden = F.relu(_convolve(first, level.transpose(1, 2), padding))
+            update = _convolve(last, hidden, padding)
+            mixed.append(level + update.transpose(1, 2).to(level.dtype))
         return mixed
 
 
-def _convolve(convolution: nn.Conv3d, volume: Tensor) -> Tensor:
-    """Apply ``convolution`` to ``volume`` (B, C, T, h, w), in training on a CPU in float32.
+def _convolve(convolution: nn.Conv3d, volume: Tensor, padding: Tensor | None) -> Tensor:
+    """Convolve a volume (B, C, T, h, w) without its padding, in training on a CPU in float32.
 
     On CPUs with AMX, the weights' gradients of bfloat16 Conv3d are NaN or huge for some sizes,
     such as 128 to 64 channels at 28x48 (PyTorch 2.13).
     """
+    if padding is not None:
+        volume = volume.masked_fill(padding[:, None], 0)
     if volume.device.type != 'cpu' or not torch.is_grad_enabled():
         return convolution(volume)
     with torch.autocast('cpu', enabled=False):

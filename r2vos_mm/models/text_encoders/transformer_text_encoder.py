@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
@@ -96,8 +96,7 @@ class TransformerTextEncoder(BaseModule):
 
     def init_weights(self) -> None:
         """Initialise the projector; the language model keeps its loaded weights."""
-        nn.init.xavier_uniform_(self.projector[0].weight)
-        nn.init.zeros_(self.projector[0].bias)
+        xavier_init(self.projector[0], distribution='uniform')
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; a frozen language model stays in evaluation mode, as the cache requires."""
