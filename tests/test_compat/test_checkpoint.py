@@ -142,7 +142,7 @@ def test_archives_that_expand_are_refused_by_their_headers(tmp_path: Path) -> No
 
 def test_urls_are_read_without_unpickling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({'state_dict': pytest.raises}, tmp_path / 'a.pth')
-    monkeypatch.setattr(ckpt, 'local_weights', lambda address, folder: tmp_path / address[-5:])
+    monkeypatch.setattr(ckpt, 'local_weights', lambda address: tmp_path / address[-5:])
     message = 'an object of class'
     with pytest.raises(ckpt.CheckpointReadError, match=message), ckpt.safe_loaders():
         CheckpointLoader.load_checkpoint('https://example.org/a.pth')
