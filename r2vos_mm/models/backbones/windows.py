@@ -153,32 +153,29 @@ def relative_position_index(window_size: Size3D, tokens: int, device: torch.devi
     is exact if only time is clipped. If rows or columns are clipped too (maps of fewer than 7 rows
     or columns), tokens get the offsets of others, with which the released models were trained.
     """
-    # A tensor made under inference mode could not be saved for the backward pass of a later step.
-    with torch.inference_mode(False):
-        axes = [torch.arange(extent, device='cpu') for extent in window_size]
-        cells = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :tokens]
-        offsets = cells[:, :, None] - cells[:, None, :]
-        index = torch.zeros_like(offsets[0])
-        for offset, extent in zip(offsets, window_size):
-            index = index * (2 * extent - 1) + offset + extent - 1
-        return index.to(device)
+    axes = [torch.arange(extent, device='cpu') for extent in window_size]
+    cells = torch.stack(torch.meshgrid(*axes, indexing='ij')).flatten(1)[:, :tokens]
+    offsets = cells[:, :, None] - cells[:, None, :]
+    index = torch.zeros_like(offsets[0])
+    for offset, extent in zip(offsets, window_size):
+        index = index * (2 * extent - 1) + offset + extent - 1
+    return index.to(device)
 
 
 @cache_tensors(maxsize=CACHED_LAYOUTS)
 def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
     """Group the windows of a shifted grid by their mask, which separates rolled borders."""
-    with torch.inference_mode(False):
-        places = product(*map(range, grid.counts))
-        last = [tuple(map(eq, place, (n - 1 for n in grid.counts))) for place in places]
-        groups = sorted(set(last))
-        order = torch.tensor(sorted(range(len(last)), key=last.__getitem__), device='cpu')
-        sides = torch.stack([_sides(grid, axes) for axes in groups])  # (groups, M)
-        return ShiftedLayout(
-            order=order.to(device),
-            inverse=order.argsort().to(device),
-            group_sizes=tuple(last.count(axes) for axes in groups),
-            forbidden=(sides[:, :, None] != sides[:, None, :]).to(device),
-        )
+    places = product(*map(range, grid.counts))
+    last = [tuple(map(eq, place, (n - 1 for n in grid.counts))) for place in places]
+    groups = sorted(set(last))
+    order = torch.tensor(sorted(range(len(last)), key=last.__getitem__), device='cpu')
+    sides = torch.stack([_sides(grid, axes) for axes in groups])  # (groups, M)
+    return ShiftedLayout(
+        order=order.to(device),
+        inverse=order.argsort().to(device),
+        group_sizes=tuple(last.count(axes) for axes in groups),
+        forbidden=(sides[:, :, None] != sides[:, None, :]).to(device),
+    )
 
 
 def _sides(grid: WindowGrid, last: tuple[bool, ...]) -> Tensor:

@@ -16,11 +16,12 @@ is_exporting = getattr(torch.compiler, 'is_exporting', is_compiling)
 def cache_tensors(maxsize: int) -> Callable[[Function], Function]:
     """Cache the results of a function, as ``functools.lru_cache`` does.
 
-    The cache is not used while a model is compiled or exported: tensors have no values then.
+    The cache is not used while a model is compiled or exported: tensors have no values then. They
+    are made outside of inference mode, so that the backward pass of a later step may keep them.
     """
 
     def decorate(function: Function) -> Function:
-        cached = lru_cache(maxsize)(function)
+        cached = lru_cache(maxsize)(torch.inference_mode(False)(function))
 
         @wraps(function)
         def call(*args: Any) -> Any:

@@ -241,15 +241,14 @@ def _layout(
     shapes: tuple[tuple[int, int], ...], heads: int, points: int, device: torch.device
 ) -> _Layout:
     """Return the layout of a table."""
-    with torch.inference_mode(False):
-        sizes = torch.tensor(shapes, device=device)
-        cells = (sizes + 3).prod(1)
-        pitch = ((sizes[:, 1] + 3) * heads).expand(heads, -1)
-        first = (cells.cumsum(0) - cells + 1) * heads + torch.arange(heads, device=device)[:, None]
-        first = first + pitch
-        extents = sizes.flip(1)[:, None].expand(heads, -1, points, -1)
-        first, pitch = (x.repeat_interleave(points, dim=1) for x in (first, pitch))
-        return _Layout(heads, *(x.flatten().float() for x in (extents, first, pitch)))
+    sizes = torch.tensor(shapes, device=device)
+    cells = (sizes + 3).prod(1)
+    pitch = ((sizes[:, 1] + 3) * heads).expand(heads, -1)
+    first = (cells.cumsum(0) - cells + 1) * heads + torch.arange(heads, device=device)[:, None]
+    first = first + pitch
+    extents = sizes.flip(1)[:, None].expand(heads, -1, points, -1)
+    first, pitch = (x.repeat_interleave(points, dim=1) for x in (first, pitch))
+    return _Layout(heads, *(x.flatten().float() for x in (extents, first, pitch)))
 
 
 def gather_corners(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -394,18 +393,16 @@ def _can_gather(*inputs: Tensor) -> bool:
 @cache_tensors(maxsize=64)
 def level_sizes(shapes: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the sizes of the levels (levels, 2) and the first cell of each as tensors."""
-    with torch.inference_mode(False):
-        sizes = torch.tensor(shapes, device=device)
-        cells = sizes.prod(1)
-        return sizes, cells.cumsum(0) - cells
+    sizes = torch.tensor(shapes, device=device)
+    cells = sizes.prod(1)
+    return sizes, cells.cumsum(0) - cells
 
 
 @cache_tensors(maxsize=64)
 def _table(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
     """Return height, width and first cell of the levels, (levels, 3) int32."""
-    with torch.inference_mode(False):
-        sizes, first = level_sizes(shapes, device)
-        return torch.cat([sizes, first[:, None]], 1).int()
+    sizes, first = level_sizes(shapes, device)
+    return torch.cat([sizes, first[:, None]], 1).int()
 
 
 @lru_cache
