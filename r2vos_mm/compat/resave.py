@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from r2vos_mm.utils.cli import parser_of
-from r2vos_mm.utils.files import atomic_path
 
 
 def resave(source: str, target: str) -> list[str]:
     """Write a copy of ``source`` that ``weights_only=True`` reads; return the entries left out."""
     import torch
 
-    from .checkpoint import CheckpointContentError, pack_message_hub, to_plain
+    from .checkpoint import CheckpointContentError, pack_message_hub, save_plain, to_plain
 
     plain: dict[str, Any] = {}
     left_out = []
@@ -25,8 +24,7 @@ def resave(source: str, target: str) -> list[str]:
             plain[key] = pack_message_hub(value) if is_hub else to_plain(value, key)
         except CheckpointContentError as error:
             left_out.append(str(error))
-    with atomic_path(target) as temporary:
-        torch.save(plain, temporary)
+    save_plain(plain, target)
     return left_out
 
 

@@ -13,13 +13,13 @@ import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.layers import InvertedResidual
 from mmdet.models.utils import make_divisible
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.utils.state_dict import FitReport, compare_weights, tensors_of
+from r2vos_mm.utils.state_dict import compare_weights, tensors_of
 from r2vos_mm.utils.weights import PACKAGE, package_weights
 
+from ..layers.source_weights import SourceWeights
 from .checkpoints import read_state
 
 
@@ -78,7 +78,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 @MODELS.register_module()
-class EfficientNetLite(BaseModule):
+class EfficientNetLite(SourceWeights):
     """EfficientNet-Lite (Google, 2020): no squeeze-and-excitation, ReLU6, for small devices.
 
     It also classifies: :meth:`class_logits` gives the logits of ImageNet's classes for every cell,
@@ -133,16 +133,14 @@ class EfficientNetLite(BaseModule):
         self.classifier = nn.Linear(_HEAD_CHANNELS, len(imagenet_classes()))
         if weights is not None:
             self._load(weights)
-        self.source, self._has_source = weights, weights is not None
+        self.source, self.has_source = weights, weights is not None
+        self._names = frozenset(tensors_of(self))
         if frozen:
             self.requires_grad_(False).eval()
-        self._register_state_dict_hook(_drop_recoverable_weights)
-        self.register_load_state_dict_post_hook(_accept_recoverable_weights)
 
-    def init_weights(self) -> None:
-        """Apply ``init_cfg`` if there is one; else keep the loaded or random weights."""
-        if self.init_cfg:
-            super().init_weights()
+    def is_provided(self, key: str) -> bool:
+        """See :class:`.source_weights.SourceWeights`."""
+        return key.rpartition('backbone.')[2] in self._names
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; a frozen backbone stays in evaluation mode."""
@@ -192,11 +190,6 @@ class EfficientNetLite(BaseModule):
         )
         self.load_state_dict(weights, strict=False)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
-        if any(key.startswith(prefix) for key in state_dict):
-            self._has_source = False
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
 
 def _layer_options(stride: int) -> dict[str, Any]:
     # TensorFlow's "same" padding: asymmetric where the stride is 2, else that of any convolution.
@@ -233,18 +226,3 @@ def _new_name(name: str) -> str:
     for pattern, new in _RENAMED:
         name = re.sub(pattern, new, name)
     return name
-
-
-def _drop_recoverable_weights(
-    module: EfficientNetLite, state_dict: dict, prefix: str, local_metadata: dict
-) -> None:
-    if module.frozen and module._has_source:
-        for key in [key for key in state_dict if key.startswith(prefix)]:
-            del state_dict[key]
-
-
-def _accept_recoverable_weights(module: EfficientNetLite, result: FitReport) -> None:
-    """Remove weights that the source provides from those that a checkpoint lacks."""
-    if module.frozen and module._has_source:
-        own, missing = tensors_of(module), result.missing_keys
-        missing[:] = [name for name in missing if name.removeprefix('backbone.') not in own]

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.utils.hf_config import plain_config
 
+from ..layers.source_weights import SourceWeights
+
 
 @MODELS.register_module()
-class TransformersBackbone(BaseModule):
+class TransformersBackbone(SourceWeights):
     """A backbone of ``transformers.AutoBackbone``, frame by frame.
 
     Frames are resized to whole patches and maps to ``strides``, so plain ViTs can replace pyramids.
@@ -63,11 +64,6 @@ class TransformersBackbone(BaseModule):
         self.frozen = frozen
         if frozen:
             self.model.requires_grad_(False).eval()
-
-    def init_weights(self) -> None:
-        """Apply ``init_cfg`` if there is one; else keep the loaded or random weights."""
-        if self.init_cfg:
-            super().init_weights()
 
     def without_source(self, tokenizer: str) -> dict[str, Any]:
         """Return the options of the same backbone whose weights come from a checkpoint only."""

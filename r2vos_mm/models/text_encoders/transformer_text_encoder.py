@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.model import BaseModule, xavier_init
+from mmengine.model import xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
@@ -19,9 +19,11 @@ from r2vos_mm.utils.hf_config import plain_config
 from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.weights import PACKAGE, package_folders
 
+from ..layers.source_weights import SourceWeights
+
 
 @MODELS.register_module()
-class TransformerTextEncoder(BaseModule):
+class TransformerTextEncoder(SourceWeights):
     """A language model and a projector shared by its word features and its sentence embedding.
 
     A frozen language model gives the same features for the same expression, so they are computed
@@ -70,7 +72,7 @@ class TransformerTextEncoder(BaseModule):
                 'language_model and tokenizer belong together: a model needs its tokenizer'
             )
         self._random_weights: frozenset[str] = frozenset()
-        self._weights_from_source = not isinstance(language_model, Mapping)
+        self.has_source = not isinstance(language_model, Mapping)
         if isinstance(language_model, Mapping):
             language_model = build_language_model(language_model)
         if language_model is None:
@@ -91,8 +93,6 @@ class TransformerTextEncoder(BaseModule):
         self._cache_size = cache_size
         if frozen:
             language_model.requires_grad_(False).eval()
-        self._register_state_dict_hook(_drop_recoverable_weights)
-        self.register_load_state_dict_post_hook(_accept_recoverable_weights)
 
     def init_weights(self) -> None:
         """Initialise the projector; the language model keeps its loaded weights."""
@@ -202,19 +202,14 @@ class TransformerTextEncoder(BaseModule):
         words, sentence = self.projector(features.words), self.projector(features.sentence)
         return replace(features, words=words, sentence=sentence)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
-        start = f'{prefix}language_model.'
-        brought = {key.removeprefix(start) for key in state_dict if key.startswith(start)}
-        if brought:
-            self._cache.clear()
-        if brought - self._random_weights:
-            self._weights_from_source = False
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _is_recoverable(self, key: str) -> bool:
-        """Whether a state dict's key is a weight that the source provides too."""
+    def is_provided(self, key: str) -> bool:
+        """See :class:`.source_weights.SourceWeights`."""
         _, found, name = key.partition('language_model.')
         return bool(found) and name not in self._random_weights
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._cache.clear()
+        super()._load_from_state_dict(*args)
 
 
 def _max_tokens(model: nn.Module) -> int | None:
@@ -335,18 +330,3 @@ def _with_noise(text: TextFeatures, sigma: float) -> TextFeatures:
     return replace(
         text, words=moved(text.words, noise[:, None]), sentence=moved(text.sentence, noise)
     )
-
-
-def _drop_recoverable_weights(
-    module: TransformerTextEncoder, state_dict: dict, prefix: str, local_metadata: dict
-) -> None:
-    if module.frozen and module._weights_from_source:
-        for key in [k for k in state_dict if k.startswith(f'{prefix}language_model.')]:
-            if module._is_recoverable(key):
-                del state_dict[key]
-
-
-def _accept_recoverable_weights(module: TransformerTextEncoder, incompatible: object) -> None:
-    if module.frozen and module._weights_from_source:
-        missing = incompatible.missing_keys
-        missing[:] = [key for key in missing if not module._is_recoverable(key)]
