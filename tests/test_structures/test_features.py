@@ -103,6 +103,26 @@ def test_to_moves_all_tensors():
     assert CycleOutput(torch.zeros(2, 3), torch.zeros(2)).to('meta').reconstructed.is_meta
 
 
+def test_a_function_reaches_every_tensor(targets):
+    empty = grounded().map(lambda tensor: tensor[:0])
+    assert [len(x) for x in (empty, empty.memory, empty.text)] == [0, 0, 0]
+    assert empty.memory.shapes == [(2, 2), (1, 1)]
+    assert empty.padding is not None
+    assert empty.memory.padding is None
+    assert [len(x) for x in targets.map(lambda tensor: tensor[:1]).instances] == [1, 1, 1]
+
+
+def test_predictions_of_one_query_per_pair():
+    boxes = numbers(2, 1, 3, 4)
+    whole = QueryPredictions(numbers(2, 1, 3), boxes, numbers(2, 1, 3, 1, 1))
+    chosen = whole.of_queries(torch.tensor([2, 0]))
+    assert chosen.scores.tolist() == [[2.0], [3.0]]
+    assert torch.equal(chosen.boxes[1, 0], boxes[1, 0, 0])
+    assert chosen.masks.shape == (2, 1, 1, 1)
+    without = QueryPredictions(whole.scores, None, whole.masks)
+    assert without.of_queries(torch.tensor([1, 1])).boxes is None
+
+
 def test_average_leaves_padding_out():
     text = TextFeatures(
         torch.zeros(2, 3, 1), torch.zeros(2, 1), torch.tensor([[False] * 3, [False, False, True]])

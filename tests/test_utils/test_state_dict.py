@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from r2vos_mm.utils.state_dict import CheckpointMismatchError, check_weights, compare_weights
+from r2vos_mm.utils.state_dict import (
+    CheckpointMismatchError,
+    check_weights,
+    compare_weights,
+    tensor_bytes,
+    tensors_of,
+)
 
 
 @pytest.fixture
@@ -51,6 +57,27 @@ def test_module_may_excuse_missing_keys(model: nn.Module) -> None:
     )
     weights = {key: value for key, value in model.state_dict().items() if key[0] == '1'}
     assert compare_weights(model, weights).fits
+
+
+def test_tensors_that_a_state_dict_leaves_out() -> None:
+    model = nn.BatchNorm1d(2)
+    model.register_buffer('scratch', torch.zeros(1), persistent=False)
+    model._register_state_dict_hook(lambda module, state, prefix, metadata: state.clear())
+    assert set(tensors_of(model)) == {
+        'weight',
+        'bias',
+        'running_mean',
+        'running_var',
+        'num_batches_tracked',
+    }
+
+
+def test_bytes_of_any_type() -> None:
+    """1.0 is 0x3F80 in bfloat16; rows of a transposed view follow each other."""
+    assert bytes(tensor_bytes(torch.ones(1).bfloat16())) == b'\x80\x3f'
+    view = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8).T
+    assert bytes(tensor_bytes(view)) == bytes([1, 3, 2, 4])
+    assert bytes(tensor_bytes(torch.tensor(True))) == b'\x01'
 
 
 def test_check(model: nn.Module) -> None:
