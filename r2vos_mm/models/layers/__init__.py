@@ -16,7 +16,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'dynamic_filter': [
             'BatchWordPooling',
             'DynamicFilter',
-            'SentenceWordPooling',
             'pool_words',
         ],
         'early_grounding': ['CrossModalGrounding', 'EarlyGrounding'],

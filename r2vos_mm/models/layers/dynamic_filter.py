@@ -26,19 +26,10 @@ def pool_words(words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
 
 
 @MODELS.register_module()
-class SentenceWordPooling(nn.Module):
-    """Pool each expression over its own words, independently of the others in the batch."""
-
-    def forward(self, words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
-        """See :func:`pool_words`."""
-        return pool_words(words, padding, num_bins)
-
-
-@MODELS.register_module()
 class BatchWordPooling(nn.Module):
     """Pool all expressions over the longest of the batch, padding included (released code).
 
-    With one expression per batch, as there, it equals :class:`SentenceWordPooling`.
+    With one expression per batch, as there, it equals :func:`pool_words`.
     """
 
     def forward(self, words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
@@ -58,7 +49,7 @@ class DynamicFilter(BaseModule):
         channels: C.
         num_filters: K (L_theta in Table B).
         num_groups: groups of the normalisations.
-        word_pooling: config of the pooling into K bins; :class:`SentenceWordPooling` by default.
+        word_pooling: config of the pooling into K bins; None for :func:`pool_words`.
     """
 
     def __init__(
@@ -71,7 +62,7 @@ class DynamicFilter(BaseModule):
     ) -> None:
         super().__init__()
         self.num_filters = num_filters
-        self.word_pooling = MODELS.build(word_pooling or dict(type='SentenceWordPooling'))
+        self.word_pooling = MODELS.build(word_pooling) if word_pooling else pool_words
         norm = dict(type='GN', num_groups=num_groups)
         self.input_conv = ConvModule(channels, channels, 1, norm_cfg=norm)
         self.filter_proj = nn.Linear(channels, channels)
