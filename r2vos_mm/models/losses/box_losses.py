@@ -48,7 +48,6 @@ class TubeGIoULoss(nn.Module):
         target: Tensor,
         weight: Tensor | None = None,
         avg_factor: float | None = None,
-        reduction_override: str | None = None,
     ) -> Tensor:
         """Compute the weighted loss, a scalar, or (...) under ``'none'``.
 
@@ -57,10 +56,8 @@ class TubeGIoULoss(nn.Module):
             target: (..., 4) target boxes cx, cy, w, h, empty ones allowed.
             weight: (...) weight of each box, such as whether the object is visible in its frame.
             avg_factor: divisor of the sum under ``'mean'``; by default the number of boxes.
-            reduction_override: replaces ``reduction`` for this call.
         """
         with torch.autocast(pred.device.type, enabled=False):
             boxes, others = (bbox_cxcywh_to_xyxy(x.float()) for x in (pred, target))
             loss = 1 - aligned_giou(boxes, others, eps=self.eps)
-        loss = weight_reduce_loss(loss, weight, reduction_override or self.reduction, avg_factor)
-        return self.loss_weight * loss
+        return self.loss_weight * weight_reduce_loss(loss, weight, self.reduction, avg_factor)
