@@ -112,7 +112,7 @@ class DualCrossAttention(ClipAttention):
             The updated vision (P, T, C, h, w) and words (P, L, C).
         """
         cells, cell_position, padding = self._tokens(vision, position, padding)
-        words, word_position = text.words, word_positions(text.padding, text.words.shape[-1])
+        words, word_position = text.words, word_positions(text)
         vision_update = self.text_to_vision(
             cells + cell_position, words + word_position, words, key_padding=text.key_padding
         )
@@ -128,7 +128,7 @@ class DualCrossAttention(ClipAttention):
     ) -> Tensor:
         """(P, T, h, w) share of the words' attention that each cell receives."""
         cells, cell_position, padding = self._tokens(vision, position, padding)
-        query = self.text_query(text.words) + word_positions(text.padding, text.words.shape[-1])
+        query = self.text_query(text.words) + word_positions(text)
         weights = self.vision_to_text.weights(
             query, self.vision_key(cells) + cell_position, key_padding=padding
         )
@@ -217,12 +217,8 @@ class VisionLanguageBlock(ClipAttention):
     def attend_text(self, vision: Tensor, position: Tensor, text: TextFeatures) -> Tensor:
         """Apply the steps after the first; shapes as for :meth:`attend_vision`."""
         tokens, words = to_tokens(vision), text.words
-        update = self.text_attention(
-            tokens + to_tokens(position),
-            words + word_positions(text.padding, words.shape[-1]),
-            words,
-            key_padding=text.key_padding,
-        )
+        query, key = tokens + to_tokens(position), words + word_positions(text)
+        update = self.text_attention(query, key, words, key_padding=text.key_padding)
         return to_maps(self.tail(tokens, update), vision.shape)
 
     @torch.no_grad()
@@ -236,7 +232,7 @@ class VisionLanguageBlock(ClipAttention):
         """
         attention, heads = self.text_attention, self.text_attention.num_heads
         cells = to_tokens(self.attend_vision(vision, position, padding)) + to_tokens(position)
-        words = text.words + word_positions(text.padding, text.words.shape[-1])
+        words = text.words + word_positions(text)
         queries, keys = (
             projected.unflatten(-1, (heads, -1))
             for projected in (attention.query_proj(cells), attention.key_proj(words))

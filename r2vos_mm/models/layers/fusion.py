@@ -32,7 +32,7 @@ class MultimodalFusion(BaseModule):
         ``pair_to_clip`` (P,) is the clip of each pair; S are the cells of all levels. Returns
         (P, T, S, C).
         """
-        keys = text.words + word_positions(text.padding, text.words.shape[-1])
+        keys = text.words + word_positions(text)
         if self.attention.are_few(keys):
             queries, attend = tokens, self.attention
         else:

@@ -7,6 +7,7 @@ from mmdet.models.layers import SinePositionalEncoding, SinePositionalEncoding3D
 from torch import Tensor
 
 from r2vos_mm.registry import MODELS
+from r2vos_mm.structures import TextFeatures
 
 # MMDetection builds it by class, not by registry name; a config must be able to name it.
 if 'SinePositionalEncoding3D' not in MODELS:
@@ -26,13 +27,14 @@ class FramewisePositionalEncoding(SinePositionalEncoding):
         return super().forward(padding.flatten(0, 1)).unflatten(0, padding.shape[:2])
 
 
-def word_positions(padding: Tensor, channels: int, *, temperature: float = 10000.0) -> Tensor:
+def word_positions(text: TextFeatures) -> Tensor:
     """Compute 1-D sine positions, normalised by each expression's own number of words.
 
-    ``padding`` (P, L) is True where there is no word. Returns (P, L, C) float32; C must be even.
+    Returns (P, L, C) float32 for words (P, L, C); C must be even.
     """
+    channels, padding = text.words.shape[-1], text.padding
     index = (~padding).cumsum(1, dtype=torch.float32)
     index = index / (index[:, -1:] + 1e-6) * (2 * math.pi)
     feature = torch.arange(channels // 2, dtype=torch.float32, device=padding.device)
-    angles = index[..., None] / temperature ** (2 * feature / channels)
+    angles = index[..., None] / 10000.0 ** (2 * feature / channels)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(2)

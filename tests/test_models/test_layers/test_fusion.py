@@ -15,7 +15,7 @@ def fusion_inputs() -> tuple[MultimodalFusion, torch.Tensor]:
 def test_equals_attention_over_repeated_tokens_times_the_tokens():
     fusion, tokens = fusion_inputs()
     text, clip_of = random_text(4, 2, 3, channels=8), torch.tensor([0, 0, 1])
-    keys = text.words + word_positions(text.padding, 8)
+    keys = text.words + word_positions(text)
     rows = tokens[clip_of].flatten(1, 2)
     expected = rows * fusion.attention(rows, keys, text.words, key_padding=text.padding)
     torch.testing.assert_close(fusion(tokens, text, clip_of).flatten(1, 2), expected)

@@ -6,6 +6,7 @@ import torch
 from mmdet.models.layers import SinePositionalEncoding
 
 from r2vos_mm.models.layers import FramewisePositionalEncoding, word_positions
+from r2vos_mm.structures import TextFeatures
 
 
 def test_frames_are_encoded_one_by_one():
@@ -20,9 +21,15 @@ def test_frames_are_encoded_one_by_one():
     torch.testing.assert_close(result[:, 0], result[:, 2])
 
 
+def positions(padding: list[list[bool]], channels: int) -> torch.Tensor:
+    mask = torch.tensor(padding)
+    words = torch.zeros(*mask.shape, channels)
+    return word_positions(TextFeatures(words, words[:, 0], mask))
+
+
 def test_words_by_hand():
     # word k of n has the angle 2 pi k / n, k = 1..n; C = 4: frequencies 1 and 10000 ** -0.5
-    result = word_positions(torch.tensor([[False, False, True]]), 4)
+    result = positions([[False, False, True]], 4)
     half, full = 2 * math.pi / (1 + 0.5e-6) / 2, 2 * math.pi / (1 + 0.5e-6)
     expected = [
         [f(angle / scale) for scale in (1, 100) for f in (math.sin, math.cos)]
@@ -32,7 +39,7 @@ def test_words_by_hand():
 
 
 def test_words_do_not_depend_on_padding():
-    alone = word_positions(torch.zeros(1, 4, dtype=torch.bool), 8)
-    longer = word_positions(torch.tensor([[False] * 4 + [True] * 3, [False] * 7]), 8)
+    alone = positions([[False] * 4], 8)
+    longer = positions([[False] * 4 + [True] * 3, [False] * 7], 8)
     assert longer.shape == (2, 7, 8)
     torch.testing.assert_close(longer[:1, :4], alone)

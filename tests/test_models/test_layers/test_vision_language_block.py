@@ -69,7 +69,7 @@ def described(
         align_corners=False,
     )
     x = module.vision_norm(rows(vision) + rows(update))
-    words = text.words + word_positions(text.padding, C)
+    words = text.words + word_positions(text)
     update = plain_attention(module.text_attention)(
         x + rows(position), words, text.words, key_padding_mask=text.padding
     )[0]
