@@ -3,6 +3,7 @@
 from .features import (
     ClassScores,
     ClipFeatures,
+    ClipMaps,
     CycleOutput,
     Features,
     GroundedFeatures,
@@ -20,6 +21,7 @@ from .referring_data_sample import ReferringDataSample
 __all__ = [
     'ClassScores',
     'ClipFeatures',
+    'ClipMaps',
     'CycleOutput',
     'Features',
     'GroundedFeatures',

@@ -159,6 +159,15 @@ class ClipFeatures(Features):
 
 
 @dataclass
+class ClipMaps(Features):
+    """A map of each frame of P clips, and where its cells are."""
+
+    cells: Tensor  # (P, T, C, h, w)
+    position: Tensor  # (P, T, C, h, w) positions of the cells
+    padding: Tensor | None  # (P, T, h, w) bool, True in padded cells; None if there are none
+
+
+@dataclass
 class Memory(Features):
     """Encoder output of P pairs, all levels flattened, as the instance decoder reads it."""
 

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import TextFeatures
+from r2vos_mm.structures import ClipMaps, TextFeatures
 
 from .attention import MultiheadAttention, attend_few_queries
 from .maps import flatten_padding, resize_padding, to_maps, to_tokens
@@ -47,26 +47,18 @@ class ClipAttention(BaseModule):
         self.vision_dropout = nn.Dropout(dropout)
         self.vision_norm = nn.LayerNorm(channels)
 
-    def attend_vision(self, vision: Tensor, position: Tensor, padding: Tensor | None) -> Tensor:
-        """Apply the first step, which sees no text, to cells (P, T, C, h, w).
-
-        Args:
-            vision: (P, T, C, h, w).
-            position: (P, T, C, h, w) positions of the cells.
-            padding: (P, T, h, w) bool, True in padded cells; None if there are none.
-        """
-        size = [max(cells // self.reduction, 1) for cells in vision.shape[-2:]]
-        coarse = _resize(vision, size, mode='nearest')
-        positioned = to_tokens(coarse + _resize(position, size, mode='nearest'))
+    def attend_vision(self, vision: ClipMaps) -> Tensor:
+        """Return the cells (P, T, C, h, w) after the first step, which sees no text."""
+        cells, padding = vision.cells, vision.padding
+        size = [max(length // self.reduction, 1) for length in cells.shape[-2:]]
+        coarse = _resize(cells, size, mode='nearest')
+        query = to_tokens(coarse + _resize(vision.position, size, mode='nearest'))
         if padding is not None:
             padding = resize_padding(padding, size).flatten(1)
-        update = self.vision_attention(
-            positioned, positioned, to_tokens(coarse), key_padding=padding
-        )
-        update = to_maps(update, coarse.shape)
-        update = _resize(update, list(vision.shape[-2:]), mode='bilinear')
-        tokens = to_tokens(vision) + self.vision_dropout(to_tokens(update))
-        return to_maps(self.vision_norm(tokens), vision.shape)
+        update = self.vision_attention(query, query, to_tokens(coarse), key_padding=padding)
+        update = _resize(to_maps(update, coarse.shape), list(cells.shape[-2:]), mode='bilinear')
+        tokens = to_tokens(cells) + self.vision_dropout(to_tokens(update))
+        return to_maps(self.vision_norm(tokens), cells.shape)
 
 
 @MODELS.register_module()
@@ -103,15 +95,9 @@ class DualCrossAttention(ClipAttention):
         self.vision_tail = ResidualFFN(channels, hidden, dropout)
         self.text_tail = ResidualFFN(channels, hidden, dropout)
 
-    def forward(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
-    ) -> tuple[Tensor, Tensor]:
-        """Update both streams; shapes as for :meth:`attend_vision`.
-
-        Returns:
-            The updated vision (P, T, C, h, w) and words (P, L, C).
-        """
-        cells, cell_position, padding = self._tokens(vision, position, padding)
+    def forward(self, vision: ClipMaps, text: TextFeatures) -> tuple[Tensor, Tensor]:
+        """Return the updated cells (P, T, C, h, w) and words (P, L, C)."""
+        cells, cell_position, padding = self._tokens(vision)
         words, word_position = text.words, word_positions(text)
         vision_update = self.text_to_vision(
             cells + cell_position, words + word_position, words, key_padding=text.key_padding
@@ -120,26 +106,23 @@ class DualCrossAttention(ClipAttention):
             self.text_query(words) + word_position, cells, cell_position, padding
         )
         cells = self.vision_tail(cells, vision_update)
-        return to_maps(cells, vision.shape), self.text_tail(words, words_update)
+        return to_maps(cells, vision.cells.shape), self.text_tail(words, words_update)
 
     @torch.no_grad()
-    def attention_map(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
-    ) -> Tensor:
+    def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """(P, T, h, w) share of the words' attention that each cell receives."""
-        cells, cell_position, padding = self._tokens(vision, position, padding)
+        cells, cell_position, padding = self._tokens(vision)
         query = self.text_query(text.words) + word_positions(text)
         weights = self.vision_to_text.weights(
             query, self.vision_key(cells) + cell_position, key_padding=padding
         )
-        return text.average(weights).unflatten(1, (vision.shape[1], *vision.shape[-2:]))
+        frames, _, *size = vision.cells.shape[1:]
+        return text.average(weights).unflatten(1, (frames, *size))
 
-    def _tokens(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _tokens(self, vision: ClipMaps) -> tuple[Tensor, Tensor, Tensor | None]:
         """Cells (P, S, C) after the self-attention, their positions and padding; S = T*h*w."""
-        vision = self.attend_vision(vision, position, padding)
-        return to_tokens(vision), to_tokens(position), flatten_padding(padding, 1)
+        cells, position = self.attend_vision(vision), vision.position
+        return to_tokens(cells), to_tokens(position), flatten_padding(vision.padding, 1)
 
     def _attend_text(
         self, words: Tensor, vision: Tensor, position: Tensor, padding: Tensor | None
@@ -208,40 +191,36 @@ class VisionLanguageBlock(ClipAttention):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
 
-    def forward(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
-    ) -> Tensor:
-        """Apply both attentions; shapes as for :meth:`attend_vision`."""
-        return self.attend_text(self.attend_vision(vision, position, padding), position, text)
+    def forward(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
+        """Return the cells (P, T, C, h, w) after both attentions."""
+        return self.attend_text(self.attend_vision(vision), vision.position, text)
 
-    def attend_text(self, vision: Tensor, position: Tensor, text: TextFeatures) -> Tensor:
-        """Apply the steps after the first; shapes as for :meth:`attend_vision`."""
-        tokens, words = to_tokens(vision), text.words
+    def attend_text(self, cells: Tensor, position: Tensor, text: TextFeatures) -> Tensor:
+        """Apply the steps after the first to cells with positions, both (P, T, C, h, w)."""
+        tokens, words = to_tokens(cells), text.words
         query, key = tokens + to_tokens(position), words + word_positions(text)
         update = self.text_attention(query, key, words, key_padding=text.key_padding)
-        return to_maps(self.tail(tokens, update), vision.shape)
+        return to_maps(self.tail(tokens, update), cells.shape)
 
     @torch.no_grad()
-    def attention_map(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
-    ) -> Tensor:
+    def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """(P, T, h, w) attention between words and cells, summing to one over the clip.
 
         In this block cells attend to words. The same products of queries and keys are normalised
         over the cells for each word and head, then averaged over both.
         """
         attention, heads = self.text_attention, self.text_attention.num_heads
-        cells = to_tokens(self.attend_vision(vision, position, padding)) + to_tokens(position)
+        cells = to_tokens(self.attend_vision(vision)) + to_tokens(vision.position)
         words = text.words + word_positions(text)
         queries, keys = (
             projected.unflatten(-1, (heads, -1))
             for projected in (attention.query_proj(cells), attention.key_proj(words))
         )
         logits = torch.einsum('pshc,plhc->phls', queries, keys) * keys.shape[-1] ** -0.5
-        if padding is not None:
-            logits = logits.masked_fill(padding.flatten(1)[:, None, None], float('-inf'))
-        weights = text.average(logits.softmax(-1).mean(1))
-        return weights.unflatten(1, (vision.shape[1], *vision.shape[-2:]))
+        if vision.padding is not None:
+            logits = logits.masked_fill(vision.padding.flatten(1)[:, None, None], float('-inf'))
+        frames, _, *size = vision.cells.shape[1:]
+        return text.average(logits.softmax(-1).mean(1)).unflatten(1, (frames, *size))
 
 
 def _resize(maps: Tensor, size: list[int], *, mode: str) -> Tensor:

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import TextFeatures
+from r2vos_mm.structures import ClipMaps, TextFeatures
 
 from .maps import per_frame
 
@@ -21,6 +21,9 @@ class _Grounding(BaseModule):
         for name, config in parts.items():
             setattr(self, name, MODELS.build(config))
         self.output = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm)
+
+    def _project(self, vision: ClipMaps) -> ClipMaps:
+        return ClipMaps(per_frame(self.lateral, vision.cells), vision.position, vision.padding)
 
 
 @MODELS.register_module()
@@ -41,29 +44,21 @@ class EarlyGrounding(_Grounding):
     ) -> None:
         super().__init__(channels, num_groups, attention=attention, dynamic_filter=dynamic_filter)
 
-    def forward(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
-    ) -> Tensor:
+    def forward(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """Ground the expressions of P pairs; return f_early, (P, T, C, h, w).
 
         Args:
-            vision: (P, T, C, h, w) memory at the grounding stride.
-            position: (P, T, C, h, w) positions p_v.
-            padding: (P, T, h, w) bool, True in padded cells; None if there are none.
+            vision: memory at the grounding stride, with positions p_v.
             text: the P expressions.
         """
-        lateral = per_frame(self.lateral, vision)
-        grounded, words = self.attention(lateral, position, padding, text)
+        grounded, words = self.attention(self._project(vision), text)
         response = self.dynamic_filter(grounded, words, text.padding)
         return per_frame(self.output, grounded + response)
 
     @torch.no_grad()
-    def attention_map(
-        self, vision: Tensor, position: Tensor, padding: Tensor | None, text: TextFeatures
-    ) -> Tensor:
+    def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """(P, T, h, w) attention of the words to the cells, summing to one over the clip."""
-        lateral = per_frame(self.lateral, vision)
-        return self.attention.attention_map(lateral, position, padding, text)
+        return self.attention.attention_map(self._project(vision), text)
 
 
 @MODELS.register_module()
@@ -87,11 +82,11 @@ class CrossModalGrounding(_Grounding):
         for layer in (self.lateral, self.output):
             caffe2_xavier_init(layer.conv)
 
-    def forward(self, vision: Tensor, *inputs: Tensor | TextFeatures | None) -> Tensor:
+    def forward(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """Return (P, T, C, h, w) grounded memory; see :meth:`EarlyGrounding.forward`."""
-        return per_frame(self.output, self.block(per_frame(self.lateral, vision), *inputs))
+        return per_frame(self.output, self.block(self._project(vision), text))
 
     @torch.no_grad()
-    def attention_map(self, vision: Tensor, *inputs: Tensor | TextFeatures | None) -> Tensor:
+    def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """(P, T, h, w), see :meth:`VisionLanguageBlock.attention_map`."""
-        return self.block.attention_map(per_frame(self.lateral, vision), *inputs)
+        return self.block.attention_map(self._project(vision), text)

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule, ModuleList, caffe2_xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import TextFeatures
+from r2vos_mm.structures import ClipMaps, TextFeatures
 
 from .convolved_maps import ConvolvedMaps
 from .maps import per_frame
@@ -166,7 +166,7 @@ class CrossModalPyramid(TopDownPyramid):
     def forward(
         self,
         early: Tensor,
-        levels: list[tuple[Tensor, Tensor, Tensor | None]],
+        levels: list[ClipMaps],
         finest: Tensor,
         finest_position: Tensor,
         text: TextFeatures,
@@ -175,18 +175,15 @@ class CrossModalPyramid(TopDownPyramid):
 
         Args:
             early: (P, T, C, h, w) grounded coarsest level.
-            levels: per encoder level finer than ``early``, coarsest first: memory map and
-                positions, both (P, T, C, h, w), and padding (P, T, h, w) or None.
+            levels: encoder levels finer than ``early``, coarsest first.
             finest: (P, T, C, H/4, W/4) stride-4 lateral after the first step of the last block.
             finest_position: (P, T, C, H/4, W/4).
             text: the P expressions.
         """
         *blocks, last = self.blocks
         laterals = [
-            block(per_frame(adapt, memory), position, padding, text)
-            for adapt, block, (memory, position, padding) in zip(
-                self.adapters, blocks, levels, strict=True
-            )
+            block(ClipMaps(per_frame(adapt, level.cells), level.position, level.padding), text)
+            for adapt, block, level in zip(self.adapters, blocks, levels, strict=True)
         ]
         laterals.append(last.attend_text(finest, finest_position, text))
         return self.merge(early, laterals)

@@ -8,7 +8,14 @@ from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
-from r2vos_mm.structures import ClipFeatures, GroundedFeatures, Memory, TextFeatures, WordEvidence
+from r2vos_mm.structures import (
+    ClipFeatures,
+    ClipMaps,
+    GroundedFeatures,
+    Memory,
+    TextFeatures,
+    WordEvidence,
+)
 
 from ..layers.convolved_maps import ConvolvedMaps
 from ..layers.maps import flatten_padding, frame_tokens, resize_padding
@@ -131,11 +138,9 @@ class GroundingNeck(BaseModule):
             evidence: what a classifier says about the pairs; required with ``word_input``.
         """
         memory = self._encode(clips, text, pair_to_clip, evidence)
-        padding = clips.paddings[self.grounding_level]
-        position = self.grounding_position(padding)[pair_to_clip]
-        padding = padding[pair_to_clip] if clips.has_padding else None
-        early = self.grounding(memory.level(self.grounding_level), position, padding, text)
-        return GroundedFeatures(early, padding, position, memory, text, pair_to_clip, evidence)
+        vision = self._level(self.grounding_level, clips, memory, pair_to_clip)
+        early, where = self.grounding(vision, text), (vision.padding, vision.position)
+        return GroundedFeatures(early, *where, memory, text, pair_to_clip, evidence)
 
     def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
         """Return (P, T, C, H/4, W/4) features, of which masks are linear combinations.
@@ -164,12 +169,18 @@ class GroundingNeck(BaseModule):
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
         """(P, T, h, w) attention of the words to the cells at the grounding stride."""
-        return self.grounding.attention_map(
-            grounded.memory.level(self.grounding_level),
-            grounded.position,
-            grounded.padding,
-            grounded.text,
-        )
+        memory = grounded.memory.level(self.grounding_level)
+        vision = ClipMaps(memory, grounded.position, grounded.padding)
+        return self.grounding.attention_map(vision, grounded.text)
+
+    def _level(
+        self, index: int, clips: ClipFeatures, memory: Memory, pair_to_clip: Tensor
+    ) -> ClipMaps:
+        """Return one level of the memory of P pairs, with the positions of the grounding."""
+        padding = clips.paddings[index]
+        position = self.grounding_position(padding)[pair_to_clip]
+        padding = padding[pair_to_clip] if clips.has_padding else None
+        return ClipMaps(memory.level(index), position, padding)
 
     def _encode(
         self,
@@ -223,9 +234,8 @@ class ReferFormerNeck(GroundingNeck):
         clips = super().project(maps, padding, has_padding=has_padding)
         cells = resize_padding(padding, clips.finest.shape[-2:])
         position = self.grounding_position(cells)
-        finest = self.pyramid.blocks[-1].attend_vision(
-            clips.finest, position, cells if has_padding else None
-        )
+        finest = ClipMaps(clips.finest, position, cells if has_padding else None)
+        finest = self.pyramid.blocks[-1].attend_vision(finest)
         return replace(clips, finest=finest, finest_position=position)
 
     def share(self, clips: ClipFeatures) -> ClipFeatures:
@@ -234,12 +244,8 @@ class ReferFormerNeck(GroundingNeck):
 
     def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
         """As :meth:`GroundingNeck.mask_features`, with the text at every level."""
-        index, levels = grounded.pair_to_clip, []
-        for level in range(self.grounding_level - 1, -1, -1):
-            cells = clips.paddings[level]
-            position = self.grounding_position(cells)[index]
-            padding = cells[index] if clips.has_padding else None
-            levels.append((grounded.memory.level(level), position, padding))
+        index, finer = grounded.pair_to_clip, range(self.grounding_level - 1, -1, -1)
+        levels = [self._level(level, clips, grounded.memory, index) for level in finer]
         finest = clips.finest[index], clips.finest_position[index]
         return self.pyramid(grounded.early, levels, *finest, grounded.text)
 

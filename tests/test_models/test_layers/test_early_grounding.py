@@ -1,15 +1,16 @@
 """The parts of early grounding."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 from toy_models import random_text
 
 from r2vos_mm.models.layers import DualCrossAttention, DynamicFilter, EarlyGrounding, pool_words
-from r2vos_mm.structures import TextFeatures
+from r2vos_mm.structures import ClipMaps, TextFeatures
 
 CHANNELS = 16
 
@@ -54,90 +55,84 @@ def test_filters_equal_the_products_made_one_by_one(count):
     )
 
 
-def attention_inputs() -> tuple[DualCrossAttention, Tensor, Tensor, Tensor, TextFeatures]:
+def attention_inputs() -> tuple[DualCrossAttention, ClipMaps, TextFeatures]:
     torch.manual_seed(0)
     module = DualCrossAttention(CHANNELS, num_heads=2, hidden=8).eval()
     padding = torch.zeros(2, 2, 2, 3, dtype=torch.bool)
     padding[1, 1] = True
-    return (
-        module,
-        torch.randn(2, 2, CHANNELS, 2, 3),
-        torch.randn(2, 2, CHANNELS, 2, 3),
-        padding,
-        random_text(5, 3, channels=CHANNELS),
-    )
+    shape = 2, 2, CHANNELS, 2, 3
+    vision = ClipMaps(torch.randn(shape), torch.randn(shape), padding)
+    return module, vision, random_text(5, 3, channels=CHANNELS)
 
 
 def test_padding_is_seen_by_neither_stream():
-    module, vision, position, padding, text = attention_inputs()
-    cells, words = module(vision, position, padding, text)
-    changed = vision.masked_fill(padding[:, :, None], 50.0)
-    new_cells, new_words = module(changed, position, padding, with_other_padding(text))
-    kept = ~padding[:, :, None].expand_as(cells)
+    module, vision, text = attention_inputs()
+    cells, words = module(vision, text)
+    hidden = vision.padding[:, :, None]
+    changed = replace(vision, cells=vision.cells.masked_fill(hidden, 50.0))
+    new_cells, new_words = module(changed, with_other_padding(text))
+    kept = ~hidden.expand_as(cells)
     torch.testing.assert_close(new_cells[kept], cells[kept])
     torch.testing.assert_close(new_words[~text.padding], words[~text.padding])
 
 
 def test_both_streams_read_the_same_state():
-    module, vision, position, padding, text = attention_inputs()
-    first = module.attend_vision(vision, position, padding)
+    module, vision, text = attention_inputs()
+    first = module.attend_vision(vision)
     # without the other stream's parameters the result is the same
-    tokens = module(vision, position, padding, text)[0]
+    tokens = module(vision, text)[0]
     torch.nn.init.zeros_(module.vision_to_text.out_proj.weight)
-    torch.testing.assert_close(module(vision, position, padding, text)[0], tokens)
+    torch.testing.assert_close(module(vision, text)[0], tokens)
     # the words read what vision was before it read the words
-    words = module(vision, position, padding, text)[1]
+    words = module(vision, text)[1]
     torch.nn.init.zeros_(module.text_to_vision.out_proj.weight)
-    torch.testing.assert_close(module(vision, position, padding, text)[1], words)
-    assert first.shape == vision.shape
+    torch.testing.assert_close(module(vision, text)[1], words)
+    assert first.shape == vision.cells.shape
 
 
 def test_attention_map_is_a_distribution_over_the_cells_of_the_image():
-    module, vision, position, padding, text = attention_inputs()
-    shares = module.attention_map(vision, position, padding, text)
+    module, vision, text = attention_inputs()
+    shares = module.attention_map(vision, text)
     torch.testing.assert_close(shares.sum((1, 2, 3)), torch.ones(2))
-    assert (shares[padding] == 0).all()
+    assert (shares[vision.padding] == 0).all()
     assert (shares >= 0).all()
-    other = module.attention_map(vision, position, padding, with_other_padding(text))
+    other = module.attention_map(vision, with_other_padding(text))
     torch.testing.assert_close(other, shares)
 
 
-def grounding_inputs() -> tuple[Tensor, Tensor, Tensor, TextFeatures]:
+def grounding_inputs() -> tuple[ClipMaps, TextFeatures]:
     torch.manual_seed(1)
-    shape = 2, 3, CHANNELS, 3, 5
-    return (
-        torch.randn(shape),
-        torch.randn(shape),
-        torch.zeros(2, 3, 3, 5, dtype=torch.bool),
-        random_text(6, 2, channels=CHANNELS),
-    )
+    shape, padding = (2, 3, CHANNELS, 3, 5), torch.zeros(2, 3, 3, 5, dtype=torch.bool)
+    vision = ClipMaps(torch.randn(shape), torch.randn(shape), padding)
+    return vision, random_text(6, 2, channels=CHANNELS)
 
 
 def test_grounding_is_per_pair_and_blind_to_padded_words():
-    module, (vision, position, padding, text) = grounding(), grounding_inputs()
-    early = module(vision, position, padding, text)
-    assert early.shape == vision.shape
+    module, (vision, text) = grounding(), grounding_inputs()
+    early = module(vision, text)
+    assert early.shape == vision.cells.shape
     assert (early >= 0).all()
     for pair in range(2):
         length = int((~text.padding[pair]).sum())
         alone = TextFeatures(
             text.words[[pair], :length], text.sentence[[pair]], text.padding[[pair], :length]
         )
-        result = module(vision[[pair]], position[[pair]], padding[[pair]], alone)
+        result = module(vision.select(torch.tensor([pair])), alone)
         torch.testing.assert_close(early[[pair]], result, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(module(vision, position, padding, with_other_padding(text)), early)
+    torch.testing.assert_close(module(vision, with_other_padding(text)), early)
 
 
 def test_words_and_frames_matter():
-    module, (vision, position, padding, text) = grounding(), grounding_inputs()
-    early = module(vision, position, padding, text)
+    module, (vision, text) = grounding(), grounding_inputs()
+    early = module(vision, text)
     swapped = text.select(torch.tensor([1, 0]))
-    assert not torch.allclose(module(vision, position, padding, swapped), early, atol=1e-2)
+    assert not torch.allclose(module(vision, swapped), early, atol=1e-2)
     # attention spans all frames: the first one changes when the last one does
-    changed = vision.clone()
-    changed[:, -1] = vision[:, -1].flip(-1) + 1
-    assert not torch.allclose(module(changed, position, padding, text)[:, 0], early[:, 0])
-    assert module.attention_map(vision, position, padding, text).shape == padding.shape
+    cells = vision.cells.clone()
+    cells[:, -1] = vision.cells[:, -1].flip(-1) + 1
+    changed = replace(vision, cells=cells)
+    assert not torch.allclose(module(changed, text)[:, 0], early[:, 0])
+    assert module.attention_map(vision, text).shape == vision.padding.shape
 
 
 @pytest.mark.parametrize('projection_bias', [True, False])
@@ -145,8 +140,8 @@ def test_few_words_equal_the_standard_form(projection_bias, monkeypatch):
     """Eight words are few for two heads and 16 channels: vision is not projected for them."""
     torch.manual_seed(0)
     module = DualCrossAttention(16, num_heads=2, hidden=8, projection_bias=projection_bias).eval()
-    vision, position = torch.randn(2, 2, 2, 16, 2, 3).requires_grad_().unbind(0)
     padding = torch.arange(12).view(2, 2, 3) >= torch.tensor([12, 7])[:, None, None, None]
+    vision = ClipMaps(*torch.randn(2, 2, 2, 16, 2, 3).requires_grad_().unbind(0), padding)
     text = random_text(8, 3, channels=16)
     results = []
     for few in (True, False):
@@ -154,7 +149,7 @@ def test_few_words_equal_the_standard_form(projection_bias, monkeypatch):
             for attention in (module.vision_to_text, module.text_to_vision):
                 monkeypatch.setattr(attention, 'are_few', lambda tokens: False)
         assert module.vision_to_text.are_few(text.words) is few
-        found = module(vision, position, padding, text)
+        found = module(vision, text)
         loss = sum((x * torch.linspace(-1, 1, x.numel()).view_as(x)).sum() for x in found)
         results.append([*found, *torch.autograd.grad(loss, list(module.parameters()))])
     for ours, theirs in zip(*results, strict=True):

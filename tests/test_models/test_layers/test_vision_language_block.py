@@ -1,5 +1,7 @@
 """Vision-language blocks and the pyramid of them, against their description in plain PyTorch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ from r2vos_mm.models.layers import (
     VisionLanguageBlock,
     word_positions,
 )
-from r2vos_mm.structures import TextFeatures
+from r2vos_mm.structures import ClipMaps, TextFeatures
 
 C, HEADS = 16, 2
 BLOCK = dict(type='VisionLanguageBlock', channels=C, num_heads=HEADS, hidden=8)
@@ -42,14 +44,9 @@ def plain_attention(ours: nn.Module) -> nn.MultiheadAttention:
     return theirs
 
 
-def described(
-    module: VisionLanguageBlock,
-    vision: Tensor,
-    position: Tensor,
-    padding: Tensor,
-    text: TextFeatures,
-) -> Tensor:
+def described(module: VisionLanguageBlock, one: ClipMaps, text: TextFeatures) -> Tensor:
     """One pair, step by step: q = k = x + p and v = x on the coarse grid, frame after frame."""
+    vision, position = one.cells[0], one.position[0]
     frames, _, height, width = vision.shape
     size = (height // module.reduction, width // module.reduction)
 
@@ -58,7 +55,9 @@ def described(
 
     query = rows(F.interpolate(vision + position, size=size, mode='nearest'))
     value = rows(F.interpolate(vision, size=size, mode='nearest'))
-    hidden = F.interpolate(padding[:, None].float(), size=size, mode='nearest').reshape(1, -1)
+    hidden = F.interpolate(one.padding[0, :, None].float(), size=size, mode='nearest').reshape(
+        1, -1
+    )
     update = plain_attention(module.vision_attention)(
         query, query, value, key_padding_mask=hidden.bool()
     )[0]
@@ -83,36 +82,34 @@ def described(
 def test_block_is_what_is_described(reduction):
     """7 x 9 cells: 3 x 4 of reduction 2, 2 x 3 of reduction 3."""
     module, text = block(reduction), random_text(5, 3, channels=C)
-    vision, position = maps(2, 3, C, 7, 9), maps(2, 3, C, 7, 9, seed=1)
     padding = torch.zeros(2, 3, 7, 9, dtype=torch.bool)
     padding[1, :, 5:] = True
-    found = module(vision, position, padding, text)
+    vision = ClipMaps(maps(2, 3, C, 7, 9), maps(2, 3, C, 7, 9, seed=1), padding)
+    found = module(vision, text)
     for row in range(2):
-        expected = described(
-            module, vision[row], position[row], padding[row], text.select(torch.tensor([row]))
-        )
+        one = torch.tensor([row])
+        expected = described(module, vision.select(one), text.select(one))
         torch.testing.assert_close(found[row], expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
 def test_a_map_smaller_than_the_reduction_is_one_cell():
     module, text = block(8), random_text(3, channels=C)
-    vision = maps(1, 2, C, 3, 5)
-    padding = torch.zeros(1, 2, 3, 5, dtype=torch.bool)
-    assert module(vision, vision, padding, text).isfinite().all()
+    cells, padding = maps(1, 2, C, 3, 5), torch.zeros(1, 2, 3, 5, dtype=torch.bool)
+    assert module(ClipMaps(cells, cells, padding), text).isfinite().all()
 
 
 @torch.no_grad()
 def test_padding_is_not_seen():
     """Rubbish in padded cells and words leaves the others as they are."""
     module, text = block(), random_text(5, 3, channels=C)
-    vision, position = maps(2, 2, C, 4, 4), maps(2, 2, C, 4, 4, seed=1)
     padding = torch.zeros(2, 2, 4, 4, dtype=torch.bool)
     padding[..., 3:] = True
-    before = module(vision, position, padding, text)
+    vision = ClipMaps(maps(2, 2, C, 4, 4), maps(2, 2, C, 4, 4, seed=1), padding)
+    before = module(vision, text)
     words = text.words.masked_fill(text.padding[..., None], 9.0)
-    other = vision.masked_fill(padding[:, :, None], 9.0)
-    after = module(other, position, padding, TextFeatures(words, text.sentence, text.padding))
+    other = replace(vision, cells=vision.cells.masked_fill(padding[:, :, None], 9.0))
+    after = module(other, TextFeatures(words, text.sentence, text.padding))
     torch.testing.assert_close(after[..., :3], before[..., :3])
 
 
@@ -123,7 +120,8 @@ def test_frames_see_each_other_in_vision_only():
     padding = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
     other = vision.clone()
     other[:, 1] += 1
-    seen = [module.attend_vision(x, position, padding)[:, 0] for x in (vision, other)]
+    clips = (ClipMaps(cells, position, padding) for cells in (vision, other))
+    seen = [module.attend_vision(clip)[:, 0] for clip in clips]
     assert not torch.allclose(*seen, atol=1e-3)
     alone = [module.attend_text(x, position, text)[:, 0] for x in (vision, other)]
     torch.testing.assert_close(*alone)
@@ -133,10 +131,9 @@ def test_frames_see_each_other_in_vision_only():
 def test_attention_map_is_a_distribution_over_real_cells():
     module = CrossModalGrounding(block=BLOCK, channels=C).eval()
     text = random_text(5, 3, channels=C)
-    vision = maps(2, 2, C, 4, 6)
-    padding = torch.zeros(2, 2, 4, 6, dtype=torch.bool)
+    cells, padding = maps(2, 2, C, 4, 6), torch.zeros(2, 2, 4, 6, dtype=torch.bool)
     padding[..., 4:] = True
-    weights = module.attention_map(vision, vision, padding, text)
+    weights = module.attention_map(ClipMaps(cells, cells, padding), text)
     assert weights.shape == (2, 2, 4, 6)
     assert (weights[padding] == 0).all()
     torch.testing.assert_close(weights.sum(dim=(1, 2, 3)), torch.ones(2))
@@ -149,7 +146,7 @@ def test_pyramid_reads_text_at_every_level():
     module.init_weights()
     text, other = (random_text(4, channels=C, seed=seed) for seed in (0, 1))
     padding = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
-    level = maps(1, 2, C, 4, 4, seed=1), maps(1, 2, C, 4, 4, seed=2), padding
+    level = ClipMaps(maps(1, 2, C, 4, 4, seed=1), maps(1, 2, C, 4, 4, seed=2), padding)
     early, finest, position = maps(1, 2, C, 2, 2), maps(1, 2, C, 8, 8), maps(1, 2, C, 8, 8, seed=3)
     features = module(early, [level], finest, position, text).compute()
     assert features.shape == (1, 2, C, 8, 8)
