@@ -131,10 +131,10 @@ class EfficientNetLite(SourceWeights):
         self.blocks = nn.ModuleList(_blocks(stages))
         self.head = ConvModule(stages[-1].channels, _HEAD_CHANNELS, 1, **_layer_options(1))
         self.classifier = nn.Linear(_HEAD_CHANNELS, len(imagenet_classes()))
+        self._names = frozenset(tensors_of(self))
         if weights is not None:
             self._load(weights)
         self.source, self.has_source = weights, weights is not None
-        self._names = frozenset(tensors_of(self))
         if frozen:
             self.requires_grad_(False).eval()
 
