@@ -139,8 +139,8 @@ class GroundingNeck(BaseModule):
         """
         memory = self._encode(clips, text, pair_to_clip, evidence)
         vision = self._level(self.grounding_level, clips, memory, pair_to_clip)
-        early, where = self.grounding(vision, text), (vision.padding, vision.position)
-        return GroundedFeatures(early, *where, memory, text, pair_to_clip, evidence)
+        early, padding, position = self.grounding(vision, text), vision.padding, vision.position
+        return GroundedFeatures(early, padding, position, memory, text, pair_to_clip, evidence)
 
     def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
         """Return (P, T, C, H/4, W/4) features, of which masks are linear combinations.
