@@ -30,7 +30,7 @@ class PreemptionHook(Hook):
 
     A validation is left too, after at most a tenth of it, and repeated by the resumed run. A signal
     during the last step changes nothing: the run ends as usual. With accumulated gradients, the run
-    is left when they have been applied.
+    is left when they have been applied. The former handlers are restored however the training ends.
 
     Loader workers ignore the signals while the run is inside
     :func:`r2vos_mm.utils.processes.loader_workers`, as it is in ``r2vos train``. The hook needs an
