@@ -26,6 +26,7 @@ from r2vos_mm.utils.masks_io import decode_rle, encode_rle
 # Settings that do not change predictions.
 _WITHOUT_EFFECT = ('work_dir', 'launcher', 'load_from', 'resume', 'log_level', 'env_cfg')
 _IDENTITY = 'identity.json'
+_FORM = 2  # of the files; those of another form are ignored
 _FILES = (_IDENTITY, '[0-9]*-*.pth')
 
 
@@ -153,27 +154,13 @@ class _Spool:
     def read(self, path: Path) -> ReferringDataSample:
         """Return a spooled sample."""
         content = read_checkpoint(path)
-        sample = ReferringDataSample(metainfo=content['metainfo'])
-        for name, value in content['fields'].items():
-            setattr(sample, name, _decoded(value, path))
-        for name, element in content['elements'].items():
-            data = {key: _decoded(value, path) for key, value in element.items()}
-            setattr(sample, name, InstanceData(**data))
-        return sample
+        fields = {name: _decoded(value, path) for name, value in content['element'].items()}
+        return ReferringDataSample(metainfo=content['metainfo'], **fields)
 
     def write(self, index: int, sample: ReferringDataSample) -> None:
         """Spool a sample."""
-        items = dict(sample.items())
-        elements = {k: v for k, v in items.items() if isinstance(v, BaseDataElement)}
-        content = dict(
-            metainfo=dict(sample.metainfo_items()),
-            fields={k: _encoded(v) for k, v in items.items() if k not in elements},
-            elements={
-                name: {key: _encoded(value) for key, value in element.items()}
-                for name, element in elements.items()
-            },
-        )
-        save_plain(content, self._path(index))
+        metainfo = dict(sample.metainfo_items())
+        save_plain(dict(metainfo=metainfo, **_encoded(sample)), self._path(index))
 
     def remove(self) -> None:
         """Remove all files."""
@@ -181,7 +168,7 @@ class _Spool:
             remove_own_folder(self.folder, *_FILES)
 
     def _path(self, index: int) -> Path:
-        named = sorted(self.identity.items()), self.dataset.fingerprint(index)
+        named = _FORM, sorted(self.identity.items()), self.dataset.fingerprint(index)
         return self.folder / f'{index}-{hashlib.sha256(repr(named).encode()).hexdigest()[:16]}.pth'
 
 
@@ -190,16 +177,17 @@ def _identity(runner: Runner) -> dict[str, str]:
     kept = {k: v for k, v in runner.cfg.to_dict().items() if k not in _WITHOUT_EFFECT}
     text = json.dumps(kept, sort_keys=True, default=repr)
     weights = runner._load_from
+    is_file = weights and Path(weights).is_file()
     return {
-        'the weights': file_sha256(weights)
-        if weights and Path(weights).is_file()
-        else str(weights),
+        'the weights': file_sha256(weights) if is_file else str(weights),
         'the settings': hashlib.sha256(text.encode()).hexdigest(),
     }
 
 
 def _encoded(value: Any) -> Any:
-    """Return masks (..., H, W) as run-length codes, other values as they are."""
+    """Return fields of elements, and masks (..., H, W) as codes; other values as they are."""
+    if isinstance(value, BaseDataElement):
+        return {'element': {name: _encoded(item) for name, item in value.items()}}
     if not isinstance(value, torch.Tensor):
         return value
     value = value.detach().cpu()
@@ -212,6 +200,8 @@ def _encoded(value: Any) -> Any:
 def _decoded(value: Any, path: Path) -> Any:
     if not isinstance(value, dict):
         return value
+    if 'element' in value:
+        return InstanceData(**{key: _decoded(item, path) for key, item in value['element'].items()})
     *lead, height, width = value['shape']
     masks = torch.zeros((len(value['codes']), height, width), dtype=torch.bool)
     for number, counts in enumerate(value['codes']):
