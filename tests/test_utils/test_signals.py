@@ -111,6 +111,7 @@ def test_a_listener_is_told_while_the_process_is_blocked() -> None:
         '        print("ready", flush=True)\n'
         '        library.pthread_mutex_lock(lock); library.pthread_mutex_lock(lock)'
     )
+    time.sleep(0.3)  # until it is blocked
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline().strip() == 'told'
     process.kill()
