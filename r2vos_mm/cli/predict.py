@@ -35,7 +35,7 @@ from r2vos_mm.utils.cli import (
 )
 
 from .collection import add_collection_options, label, refuse_collection_options
-from .model_options import add_model_options, add_run_options, choose_model
+from .model_options import add_inference_options, add_model_options, choose_model
 
 if TYPE_CHECKING:
     from r2vos_mm.apis import VideoSegmentation
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='print the content of result.json, one line per video, and nothing else on stdout',
     )
-    add_run_options(parser)
+    add_inference_options(parser)
     parser.add_argument(
         '--fps',
         type=positive(float),

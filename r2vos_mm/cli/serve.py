@@ -15,7 +15,7 @@ from pathlib import Path
 from r2vos_mm.engine.model_index import content_root
 from r2vos_mm.utils.cli import add_cfg_options, positive
 
-from .model_options import add_model_options, add_run_options, build_model, choose_model
+from .model_options import add_inference_options, add_model_options, build_model, choose_model
 
 _MB = 2**20
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help='further names by which browsers may call the server',
     )
-    add_run_options(parser)
+    add_inference_options(parser)
     add_cfg_options(parser)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from r2vos_mm.utils.cli import add_cfg_options, check_writable, messages_on_stderr
 
-from .model_options import add_model_options, add_run_options, build_model, choose_model
+from .model_options import add_inference_options, add_model_options, build_model, choose_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='drop frames that come faster than the model takes them, so that each window is new',
     )
-    add_run_options(parser)
+    add_inference_options(parser)
     add_cfg_options(parser)
 
 

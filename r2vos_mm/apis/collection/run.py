@@ -131,8 +131,7 @@ class CollectionProgress(Progress):
 
     def _write(self, done: int) -> None:
         spent = time.monotonic() - self._start
-        videos, frames = (now - start for now, start in zip(
-            (self._videos, self._frames), self._before))  # fmt: skip
+        videos, frames = self._videos - self._before[0], self._frames - self._before[1]
         failed = self.folder.num_failed()
         left = 'starting'
         if frames and spent:
@@ -253,8 +252,7 @@ class _Processes:
 
     def _raise_errors(self) -> None:
         if not self._errors.empty():
-            kind, message = self._errors.get()
-            raise kind(message)
+            raise self._errors.get()
         if self._deaths > _MAX_DEATHS:
             raise UserError(
                 f'{self._deaths} processes died one after the other. The system may have run out '
@@ -280,11 +278,12 @@ def _work(run: CollectionRun, number: int, count: int, errors: Any, parent: int)
     try:
         run.worker().run()
     except TooManyFailuresError as error:
-        errors.put((TooManyFailuresError, str(error)))
+        errors.put(error)
     except Exception as error:
-        message = user_message(error)
-        message, kind = (message, UserError) if message else (traceback.format_exc(), RuntimeError)
-        errors.put((kind, without_secrets(message)))
+        if (message := user_message(error)) is not None:
+            errors.put(UserError(without_secrets(message)))
+        else:
+            errors.put(RuntimeError(without_secrets(traceback.format_exc())))
     else:
         return
     sys.exit(2)
