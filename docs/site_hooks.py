@@ -12,7 +12,14 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 PROJECT = 'project'  # folder of the site for files from outside docs/
-OUTSIDE = ('CHANGELOG.md', 'CONTRIBUTING.md', 'configs/checkpoints/README.md')
+OUTSIDE = (
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'configs/checkpoints/README.md',
+    'configs/mttr/README.md',
+    'configs/r2vos/README.md',
+    'configs/referformer/README.md',
+)
 PACKAGES = (
     'apis',
     'datasets',
