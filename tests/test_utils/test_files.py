@@ -12,6 +12,7 @@ from r2vos_mm.utils import files
 from r2vos_mm.utils.files import (
     DiskFullError,
     atomic_path,
+    folder_names,
     in_any_case,
     is_side_file,
     read_bytes,
@@ -186,3 +187,11 @@ def test_a_linked_folder_is_not_removed(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match='is not of an earlier run'):
         remove_own_folder(tmp_path / 'own', '*.pth')
     assert (tmp_path / 'other/1.pth').exists()
+
+
+def test_names_of_folders(tmp_path: Path) -> None:
+    for name in ('a', 'b.jpg', '.hidden', '__MACOSX'):
+        (tmp_path / name).mkdir()
+    (tmp_path / 'file').touch()
+    assert folder_names(tmp_path) == {'a', 'b.jpg'}
+    assert folder_names(tmp_path / 'missing') == set()

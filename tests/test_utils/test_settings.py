@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from r2vos_mm.utils.settings import changed_settings, read_settings
+from r2vos_mm.utils.settings import changed_settings, read_settings, walk
 
 
 def test_text_of_a_config_is_read() -> None:
@@ -32,3 +32,16 @@ def test_changes_are_named_with_both_values() -> None:
     new = {'model': {'a': 1, 'b': {'c': [1, 3]}, 'd': 4}, 'seed': 0}
     assert changed_settings(old, new) == [('model.b.c.1', 2, 3), ('model.d', None, 4)]
     assert changed_settings({'a': [1]}, {'a': [1, 2]}) == [('a', [1], [1, 2])]
+
+
+def test_walk_gives_every_value_with_its_path_the_outermost_first():
+    settings = {'a': [{'b': 1}, (2,)], 3: 'text'}
+    assert list(walk(settings, 'top')) == [
+        (('top',), settings),
+        (('top', 'a'), [{'b': 1}, (2,)]),
+        (('top', 'a', '0'), {'b': 1}),
+        (('top', 'a', '0', 'b'), 1),
+        (('top', 'a', '1'), (2,)),
+        (('top', 'a', '1', '0'), 2),
+        (('top', '3'), 'text'),
+    ]

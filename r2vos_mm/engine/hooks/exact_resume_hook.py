@@ -1,7 +1,7 @@
 """Resume runs exactly, as if they had not been stopped."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -117,7 +117,8 @@ class ExactResumeHook(Hook):
         """Restore sampler and generators if this run is resumed."""
         if runner.iter == 0:
             return
-        self._warn_if_inexact(runner)
+        for reason in self._reasons_for_inexactness(runner):
+            runner.logger.warning(f'Not resumed exactly: {reason}')
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             _advance_data(runner.train_loop)
         if self._loaded is not None and len(self._loaded) == get_world_size():
@@ -134,27 +135,21 @@ class ExactResumeHook(Hook):
             self._before_validation.restore()
         self._before_validation = None
 
-    def _warn_if_inexact(self, runner: Runner) -> None:
-        """Warn if this run will differ from an uninterrupted one, and say why."""
+    def _reasons_for_inexactness(self, runner: Runner) -> Iterator[str]:
+        """Yield why this run will differ from an uninterrupted one."""
         if self._loaded is None:
-            runner.logger.warning('Not resumed exactly: the checkpoint holds no random states')
+            yield 'the checkpoint holds no random states'
         elif len(self._loaded) != get_world_size():
-            runner.logger.warning(
-                f'Not resumed exactly: {len(self._loaded)} processes wrote the checkpoint, '
-                f'this run has {get_world_size()}'
-            )
+            writers = f'{len(self._loaded)} processes wrote the checkpoint'
+            yield f'{writers}, this run has {get_world_size()}'
         num_items = len(runner.train_dataloader.dataset)
         if self._num_items not in (None, num_items):
-            runner.logger.warning(
-                f'Not resumed exactly: the training data had {self._num_items} items, now they are '
-                f'{num_items}'
-            )
+            yield f'the training data had {self._num_items} items, now they are {num_items}'
         accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if runner.iter % accumulated:
-            runner.logger.warning(
-                f'Not resumed exactly: iteration {runner.iter} is not a multiple of the '
-                f'{accumulated} accumulated gradients, which are not saved; make the checkpoint '
-                'interval one'
+            yield (
+                f'iteration {runner.iter} is not a multiple of the {accumulated} accumulated '
+                'gradients, which are not saved; make the checkpoint interval one'
             )
 
 
