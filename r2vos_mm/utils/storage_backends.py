@@ -11,7 +11,7 @@ import os
 import tarfile
 import zipfile
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.request import urlopen
@@ -42,6 +42,25 @@ class _Backend(BaseStorageBackend):
     def join_path(self, filepath: str, *filepaths: str) -> str:
         """Return an address from parts."""
         return '/'.join([str(filepath).rstrip('/'), *(str(p).strip('/') for p in filepaths)])
+
+    @abstractmethod
+    def entries(self, folder: str) -> Iterable[tuple[str, bool]]:
+        """Return the names in a folder, and whether each is a folder."""
+
+    def list_dir_or_file(
+        self,
+        dir_path: str,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: str | tuple[str, ...] | None = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Yield the names of folders or files in a folder, as MMEngine's functions ask for them."""
+        if recursive:
+            raise NotImplementedError(f'{type(self).__name__} lists single folders')
+        for name, is_folder in self.entries(dir_path):
+            if (list_dir if is_folder else list_file) and name.endswith(suffix or ''):
+                yield name
 
 
 def _retried(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,10 +167,14 @@ class FsspecBackend(_Backend):
             return None
 
     @_retried
-    def list_dir_or_file(self, dir_path: str) -> list[str]:
-        """Return the names in a folder."""
-        entries = self.fs.ls(f'{dir_path}/' if self.protocol in _HTTP else dir_path, detail=True)
-        return [entry['name'].rstrip('/').rpartition('/')[2] for entry in entries]
+    def entries(self, folder: str) -> list[tuple[str, bool]]:
+        """See the base class."""
+        entries = []
+        for item in self.fs.ls(f'{folder}/' if self.protocol in _HTTP else folder, detail=True):
+            path = item['name'].rstrip('/')
+            is_folder = item['type'] == 'directory' or path != item['name']
+            entries.append((path.rpartition('/')[2], is_folder))
+        return entries
 
     @_retried
     def remove(self, filepath: str) -> None:
@@ -212,15 +235,15 @@ class _KeyedBackend(_Backend):
         prefix = _prefix(filepath)
         return (self.first_key(prefix) or b'').startswith(prefix)
 
-    def list_dir_or_file(self, dir_path: str) -> Iterator[str]:
-        """Yield the names in a folder."""
-        prefix = _prefix(dir_path)
+    def entries(self, folder: str) -> Iterator[tuple[str, bool]]:
+        """See the base class."""
+        prefix = _prefix(folder)
         key = self.first_key(prefix)
         if key is None or not key.startswith(prefix):
-            raise FileNotFoundError(dir_path)
+            raise FileNotFoundError(folder)
         while key is not None and key.startswith(prefix) and key != LMDB_INFO:
             name, slash, _ = key[len(prefix) :].partition(b'/')
-            yield name.decode()
+            yield name.decode(), bool(slash)
             key = self.first_key(prefix + name + _AFTER_SLASH if slash else key + b'\0')
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pickle
 import time
+import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pytest
+from mmengine.fileio import list_dir_or_file
 from object_servers import SECRET, fill_bucket, http_server, s3_server  # noqa: F401, a fixture
 
-from r2vos_mm.utils import storage
+from r2vos_mm.utils import storage, storage_backends  # noqa: F401, registers backends
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import read_bytes, read_text, stems
 from r2vos_mm.utils.storage import StoredPath, as_path, local_file, storage_path
@@ -78,6 +81,27 @@ class TestPaths:
         ):
             with pytest.raises((UsageError, StorageError), match=message):
                 StoredPath('a', backend_args).read_bytes()
+
+
+@pytest.mark.parametrize('kind', ['archive', 'fsspec'])
+def test_names_for_functions_of_mmengine(kind: str, tmp_path: Path) -> None:
+    """They pass all arguments, by position."""
+    names, top = ('a/1.png', 'a/2.txt', 'a/b.png/3.txt'), f'memory://{tmp_path.name}/'
+    if kind == 'archive':
+        backend_args, top = dict(backend='archive', path=str(tmp_path / 'a.zip')), ''
+        with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
+            for name in names:
+                archive.writestr(name, b'')
+    else:
+        backend_args = MEMORY
+        for name in names:
+            StoredPath(top + name, MEMORY).write_bytes(b'')
+    listed = partial(list_dir_or_file, f'{top}a', backend_args=backend_args)
+    assert sorted(listed()) == ['1.png', '2.txt', 'b.png']
+    assert sorted(listed(list_dir=False, suffix='.png')) == ['1.png']
+    assert sorted(listed(list_file=False)) == ['b.png']
+    with pytest.raises(NotImplementedError, match='lists single folders'):
+        list(listed(recursive=True))
 
 
 class TestSecrets:
