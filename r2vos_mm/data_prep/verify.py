@@ -274,7 +274,6 @@ class _SplitCheck:
         self, record: VideoRecord, frame: str, whole: bool
     ) -> tuple[tuple[int, int] | None, str, str | None, set[str]]:
         """Read a frame and its masks, or their headers: its size, both problems, the objects."""
-        size = None
         try:
             size = self._frame_size(record, frame, whole)
         except DataFileError as error:

@@ -86,9 +86,9 @@ class Pair:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> 'Pair':
-        """Return the pair of a row of a pairs file."""
+        """Return the pair of a row of :func:`~r2vos_mm.utils.pairs_file.read_pair_rows`."""
         is_negative = row['label'] == 0
-        obj_id = '' if is_negative or not row.get('obj_id') else str(int(row['obj_id']))
+        obj_id = '' if is_negative else row.get('obj_id') or ''
         text = normalise_text(row['exp'])
         return cls(text, row['pair_id'], row['exp_id'], obj_id, row['kind'], is_negative)
 

@@ -48,12 +48,11 @@ class MeViSDataset(BaseReferringDataset):
         folder = self.root / self.FOLDER.format(split=self.split)
         problems = ProblemList(self.ann_file)
         entries = read_expressions(existing_json(self.ann_path))
+        codes = None
         if not self.test_mode or (folder / MASK_FILE).is_file():
             codes = read_mask_dict(folder / MASK_FILE)
             self.mask_codes = MaskCodes(codes, frames_of(entries), MASK_FILE)
-        reader = _MeViSReader(
-            folder, problems, masks=self.mask_codes, need_targets=not self.test_mode
-        )
+        reader = _MeViSReader(folder, problems, codes=codes, need_targets=not self.test_mode)
         records = [reader.read_video(video_id, entries[video_id]) for video_id in sorted(entries)]
         reader.note_unlisted(set(entries))
         problems.report()
@@ -97,11 +96,16 @@ class _MeViSReader(LayoutReader):
     """Reads the layout of Refer-YouTube-VOS with lists of objects; ``need_targets`` in training."""
 
     def __init__(
-        self, folder: Path, problems: ProblemList, *, masks: MaskCodes | None, need_targets: bool
+        self,
+        folder: Path,
+        problems: ProblemList,
+        *,
+        codes: Mapping[str, list] | None,
+        need_targets: bool,
     ) -> None:
         super().__init__(folder, categories={}, problems=problems, need_masks=False)
-        self.masks, self.need_targets = masks, need_targets
-        self.has_mask_file = masks is not None
+        self.codes, self.need_targets = codes, need_targets
+        self.has_mask_file = codes is not None
 
     def _mask_dir(self, video_id: str, listed: list) -> None:
         return None
@@ -116,11 +120,11 @@ class _MeViSReader(LayoutReader):
         if not isinstance(anno_ids, list):
             return ExpressionTarget(problem=f'anno_id {anno_ids!r} is not a list')
         names = list(map(str, anno_ids))
-        for name in names if self.masks is not None else ():
-            length = self.masks.lengths.get(name)
-            if length is None:
+        for name in names if self.codes is not None else ():
+            codes = self.codes.get(name)
+            if codes is None:
                 return ExpressionTarget(problem=f'annotation {name} is not in {MASK_FILE}')
-            if length != num_frames:
-                what = f'{length} masks for {num_frames} frames'
+            if len(codes) != num_frames:
+                what = f'{len(codes)} masks for {num_frames} frames'
                 return ExpressionTarget(problem=f'annotation {name} has {what}')
         return ExpressionTarget(JOINT.join(names), is_absent=not names)

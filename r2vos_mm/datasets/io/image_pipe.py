@@ -58,12 +58,9 @@ class ImagePipe:
     def _end(self) -> int:
         """Return the length of the image that the buffer begins with."""
         self._need(4)
-        if self._buffer.startswith(b'\xff\xd8'):
-            return self._jpeg_end()
-        if self._buffer.startswith(b'\x89PNG'):
-            return self._png_end()
-        if self._buffer.startswith(b'P6'):
-            return self._ppm_end()
+        for start, find_end in zip(STARTS, (self._jpeg_end, self._png_end, self._ppm_end)):
+            if self._buffer.startswith(start):
+                return find_end()
         raise self._error(f'begins with {bytes(self._buffer[:4])!r}: send JPEG, PNG or PPM images')
 
     def _jpeg_end(self) -> int:

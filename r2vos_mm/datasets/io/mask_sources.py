@@ -127,7 +127,6 @@ class MaskCodes:
     ) -> None:
         self._rows = {anno_id: row for row, anno_id in enumerate(content)}
         self._codes, self._where = SharedList(content.values()), where
-        self.lengths = {anno_id: len(codes) for anno_id, codes in content.items()}
         self._frame_index = {
             video_id: {frame: i for i, frame in enumerate(listed)}
             for video_id, listed in frames.items()
