@@ -14,7 +14,7 @@ from mmengine.fileio import list_dir_or_file
 from object_servers import SECRET, fill_bucket, http_server, s3_server  # noqa: F401, a fixture
 
 from r2vos_mm.utils import storage, storage_backends  # noqa: F401, registers backends
-from r2vos_mm.utils.cli import UsageError
+from r2vos_mm.utils.cli import UsageError, UserError
 from r2vos_mm.utils.files import read_bytes, read_text, stems
 from r2vos_mm.utils.storage import StoredPath, as_path, local_file, storage_path
 from r2vos_mm.utils.storage_faults import (
@@ -79,7 +79,7 @@ class TestPaths:
             (dict(backend='fsspec'), "argument: 'protocol'"),
             (dict(backend='lmdb_files', db_path='/none'), 'not an LMDB database|not installed'),
         ):
-            with pytest.raises((UsageError, StorageError), match=message):
+            with pytest.raises(UserError, match=message):
                 StoredPath('a', backend_args).read_bytes()
 
 
