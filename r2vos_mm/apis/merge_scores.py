@@ -16,9 +16,7 @@ from r2vos_mm.utils.data_issues import Problem, shown
 from r2vos_mm.utils.files import read_json
 from r2vos_mm.utils.parts import Part
 
-from .scoring import Outcome
-
-_PROBLEMS = ('unread', 'unscored', 'problems')
+from .scoring import PROBLEMS, Outcome
 
 
 @dataclass
@@ -42,7 +40,7 @@ def part_content(
     part: Part, videos: Sequence[str], settings: Mapping[str, Any], outcome: Outcome
 ) -> dict[str, Any]:
     """Return what the report of a part holds besides the scores."""
-    problems = {name: list(map(asdict, getattr(outcome, name))) for name in _PROBLEMS}
+    problems = {name: list(map(asdict, getattr(outcome, name))) for name in PROBLEMS}
     return {**part._asdict(), 'videos': list(videos), 'settings': dict(settings), **problems}
 
 
@@ -58,7 +56,7 @@ def read_part(path: Path) -> ScoredPart:
         outcome = Outcome(
             [pair_from_json(row) for row in content['rows']],
             [object_from_json(row) for row in content['objects']],
-            *([Problem(**item) for item in head.get(name, ())] for name in _PROBLEMS),
+            *([Problem(**item) for item in head.get(name, ())] for name in PROBLEMS),
         )
         part = Part.parse(f'{head["index"]}/{head["count"]}')
         return ScoredPart(path, part, list(head['videos']), dict(head['settings']), outcome)

@@ -54,6 +54,7 @@ from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
 FRAMES_AT_ONCE = 16
 BOUND_TH = 0.008
+PROBLEMS = ('unread', 'unscored', 'problems')  # fields of an outcome
 
 
 class Reading(NamedTuple):
@@ -86,15 +87,15 @@ class Outcome:
 
     def add(self, other: Outcome) -> None:
         """Append the content of another outcome."""
-        for name in ('pairs', 'objects', 'unread', 'unscored', 'problems'):
+        for name in ('pairs', 'objects', *PROBLEMS):
             getattr(self, name).extend(getattr(other, name))
 
     def sort(self) -> None:
         """Sort scores by their ids and problems by their places."""
         for entries in (self.pairs, self.objects):
             entries.sort(key=attrgetter('pair_id'))
-        for problems in (self.unread, self.unscored, self.problems):
-            problems.sort(key=attrgetter('where'))
+        for name in PROBLEMS:
+            getattr(self, name).sort(key=attrgetter('where'))
 
 
 VideoScorer = Callable[[VideoTask, MaskFiles, GroundTruth], Outcome]

@@ -17,7 +17,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import ObjectScores, PairScores
 from r2vos_mm.utils.data_issues import DataFileError, Problem
 from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
 
-from .scoring import Outcome
+from .scoring import PROBLEMS, Outcome
 
 
 class ScoringSpool:
@@ -117,10 +117,7 @@ def _outcome(content: dict[str, Any]) -> Outcome:
     return Outcome(
         pairs=[_scores(PairScores, item) for item in content['pairs']],
         objects=[_scores(ObjectScores, item) for item in content['objects']],
-        **{
-            name: [Problem(**item) for item in content[name]]
-            for name in ('unread', 'unscored', 'problems')
-        },
+        **{name: [Problem(**item) for item in content[name]] for name in PROBLEMS},
         video=content['video'],
     )
 

@@ -79,13 +79,8 @@ class Page:
 
     async def tell_about(self, request: Request) -> Response:
         """Send the model's description, the limits and the samples."""
-        limits = self.store.limits
-        bounds = dict(
-            upload_bytes=limits.upload_bytes,
-            frames=limits.frames,
-            texts=limits.texts,
-            text_length=limits.text_length,
-        )
+        names = ('upload_bytes', 'frames', 'texts', 'text_length')
+        bounds = {name: getattr(self.store.limits, name) for name in names}
         samples = [dict(name=name, texts=texts) for name, (_, texts) in self.store.samples.items()]
         known = dict(
             model=self.about.get('model', ''),
