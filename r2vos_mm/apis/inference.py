@@ -189,7 +189,7 @@ def autocast(
     return chosen.autocast(device)
 
 
-def test_pipeline(cfg: Config) -> list[Mapping] | None:
+def pipeline_of(cfg: Config) -> list[Mapping] | None:
     """Return the transforms of a config's test data set, or else its ``test_pipeline``."""
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     return dataset.get('pipeline') or cfg.get('test_pipeline')
@@ -206,7 +206,7 @@ class FrameTransform:
     """
 
     def __init__(self, cfg: Config) -> None:
-        pipeline = test_pipeline(cfg)
+        pipeline = pipeline_of(cfg)
         if not pipeline:
             raise ValueError(
                 f'config {cfg.filename} has neither test_dataloader.dataset.pipeline '
@@ -262,14 +262,16 @@ def features_of(
             clock.end('decode')
             images.append(reader.resize(frame))
             clock.end('preprocess')
-        yield reader.features(images)
+        window = reader.window(images)
+        clock.end('preprocess')
+        yield reader.features(window)
         clock.end('model')
         if on_progress is not None:
             on_progress(part.stop, len(source))
 
 
 class WindowReader:
-    """Compute what a model does of windows of frames without the text.
+    """Read windows of frames, and compute what a model does of them without the text.
 
     Attributes:
         resize: transforms one frame, see :class:`FrameTransform`.
@@ -282,10 +284,13 @@ class WindowReader:
         self.model, self.frames_per_pass = model, frames_per_pass
         self.resize = FrameTransform(model.cfg)
 
-    def features(self, images: Sequence[Tensor]) -> WindowFeatures:
-        """Return the features of a window of resized images, T times (3, H, W) uint8."""
+    def window(self, images: Sequence[Tensor]) -> Tensor:
+        """Return a window (T, 3, H, W), normalised and on the model's device, of resized images."""
         clip = torch.stack(list(images))
         height, width = clip.shape[-2:]
         batch = self.model.data_preprocessor(dict(inputs=[clip]), False)
-        window = batch['inputs'][0][..., :height, :width]
+        return batch['inputs'][0][..., :height, :width]
+
+    def features(self, window: Tensor) -> WindowFeatures:
+        """Return the features of a window."""
         return self.model.extract_window(window, frames_per_pass=self.frames_per_pass)

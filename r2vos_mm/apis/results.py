@@ -202,10 +202,12 @@ class VideoSegmentation:
         Path(folder).mkdir(parents=True, exist_ok=True)
         prefix = 'masks/' if 'masks' in what else None
         options = dict(json=dict(mask_prefix=prefix), overlay=dict(fps=fps, style=style))
-        paths = {name: Path(folder, _WRITERS[name][0]) for name in what}
-        for name, path in paths.items():
-            _WRITERS[name][1](self, path, **options.get(name, {}))
-        return list(paths.values())
+        paths = []
+        for name in dict.fromkeys(what):
+            file, write = _WRITERS[name]
+            paths.append(Path(folder, file))
+            write(self, paths[-1], **options.get(name, {}))
+        return paths
 
     def records(self) -> list[MaskRecord]:
         """Return run-length codes, scores and verdict of each expression."""

@@ -180,12 +180,12 @@ class _Stream:
         """Segment the next window and take it into account."""
         numbers, frames = zip(*window, strict=True)
         shape = (len(self.texts), *np.shape(frames)[:3])
-        images = [self.reader.resize(frame) for frame in frames]
+        clip = self.reader.window([self.reader.resize(frame) for frame in frames])
         clock.end('preprocess')
         with autocast(self.model, self.precision):
             if self.text is None:
                 self.text = self.model.encode_text(self.texts)
-            features = self.reader.features(images)
+            features = self.reader.features(clip)
             predictions = self.model.predict_features(features, self.text)
             alone = Evidence.of(predictions)
             self.evidence = alone if self.evidence is None else self.evidence + alone

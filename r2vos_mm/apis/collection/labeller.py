@@ -28,7 +28,7 @@ from ..inference import (
     checked_length,
     checked_texts,
     model_precision,
-    test_pipeline,
+    pipeline_of,
 )
 from ..mask_records import mask_records
 from ..model_loading import init_model, resolve_model
@@ -145,7 +145,8 @@ class VideoLabeller:
     def _features(self, windows: WindowsAhead) -> Iterator[WindowFeatures]:
         reader = WindowReader(self.model, self.frames_per_pass)
         for window in windows:
-            yield reader.features([reader.resize(frame) for _, frame in window])
+            images = [reader.resize(frame) for _, frame in window]
+            yield reader.features(reader.window(images))
 
     def _part(
         self,
@@ -213,7 +214,7 @@ def weights_digest(model: torch.nn.Module) -> str:
 
 def _plain(config: Config) -> dict[str, Any]:
     """Return what results depend on in a config: the model, and the transforms of frames."""
-    used = dict(model=config.get('model', {}), pipeline=test_pipeline(config))
+    used = dict(model=config.get('model', {}), pipeline=pipeline_of(config))
     return json.loads(
         json.dumps(used, default=lambda value: getattr(value, '__name__', str(value)))
     )
