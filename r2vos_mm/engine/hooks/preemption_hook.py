@@ -65,7 +65,7 @@ class PreemptionHook(Hook):
         self._shared_steps = 0
 
     def before_run(self, runner: Runner) -> None:
-        """Restore the handlers when the train loop ends, also by an error, without other hooks."""
+        """Restore the handlers when the train loop ends; after an error MMEngine calls no hook."""
         if isinstance(runner._train_loop, BaseLoop):
             runner.train_loop.run = self._restoring()(runner.train_loop.run)
 
