@@ -1,4 +1,4 @@
-"""Released backbones against those of this package with converted weights."""
+"""Compare released backbones with those of this package with converted weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measured against expected, quantity by quantity."""
+"""Compare measured with expected values, quantity by quantity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading fixtures: what is wrong with a file is said by its name."""
+"""Read fixtures, with errors that name the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The released MTTR against the one of this package with converted weights.
+"""Compare the released MTTR with that of this package with converted weights.
 
 A fixture is a dict as the reference data has it: one caption per clip, clips padded to the largest,
 tensors with the frames first.

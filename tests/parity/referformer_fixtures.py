@@ -1,4 +1,4 @@
-"""The released ReferFormer against the one of this package with converted weights.
+"""Compare the released ReferFormer with that of this package with converted weights.
 
 A fixture is a dict as the reference data has it: one caption per clip, padded together.
 """

@@ -1,4 +1,4 @@
-"""The released R2-VOS model against this package's with converted weights.
+"""Compare the released R2-VOS with that of this package with converted weights.
 
 A fixture is a dict as the reference data has it; its reading of batches follows the released code:
 one caption per clip, padded together.

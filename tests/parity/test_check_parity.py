@@ -14,7 +14,7 @@ from fixture_files import FixtureError, read_fixture
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Callable:
-    """Gives the program a comparison that only looks at the fixture: no model is built."""
+    """Give the program a comparison that only looks at the fixture: no model is built."""
 
     def install(look: Callable[[dict], object]) -> None:
         def compare(fixture: dict, name: str) -> Report:

@@ -1,4 +1,4 @@
-"""A model, a dataset, a metric and a hook small enough to train in a second."""
+"""Define a model, a dataset, a metric and a hook small enough to train in a second."""
 
 import json
 import os
@@ -69,7 +69,7 @@ class ToyMetric(BaseMetric):
 
 @HOOKS.register_module()
 class ToyHook(Hook):
-    """Writes the exact losses to ``losses.jsonl`` and kills the last process when told to.
+    """Write the exact losses to ``losses.jsonl`` and kill the last process when told to.
 
     The environment variable TOY_KILL_AT names the iteration after which SIGKILL, or the signal
     TOY_SIGNAL, is sent, unless the launcher has started the process again. TOY_SECONDS slows each
