@@ -66,7 +66,9 @@ _NOUN_CATEGORIES = (
 )
 _NOUNS = {category: NOUNS[category] for category in _NOUN_CATEGORIES}
 _COLOURS_OF_CARS = ('green', 'orange', 'pink', 'purple', 'yellow')
-_SIDES = (('left', 'right'), ('leftmost', 'rightmost'))
+_SIDES = {
+    'left': ('right',), 'right': ('left',), 'leftmost': ('rightmost',), 'rightmost': ('leftmost',),
+}
 _RELATIONS: dict[str, tuple[str, ...]] = {
     'on': ('under', 'above'), 'over': ('under',), 'across': ('under',),
     'through': ('under', 'above'), 'next to': ('far from',), 'towards': ('away from',),
@@ -165,13 +167,13 @@ def write_r2_davis(
     for name in missing:
         pairs.problems.add(name, f'is not in {davis}', 'video left out')
     write_json(data_root / 'meta_expressions/valid/meta_expressions.json', dict(videos=videos))
-    return _masks_sha256(masks, {name: videos[name]['frames'] for name in videos})
+    return _masks_sha256(masks, videos)
 
 
-def _masks_sha256(masks: Path, frames: Mapping[str, list[str]]) -> str:
+def _masks_sha256(masks: Path, videos: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(frames.keys() & set(POSITIVE_VIDEOS)):
-        for frame in frames[name]:
+    for name in sorted(videos.keys() & set(POSITIVE_VIDEOS)):
+        for frame in videos[name]['frames']:
             ids = read_label_png(masks / name / f'{frame}.png')
             digest.update(f'{name}/{frame}\t{hashlib.sha256(ids).hexdigest()}\n'.encode())
     return digest.hexdigest()
@@ -185,11 +187,10 @@ def _source(expressions: Mapping[str, Any], problems: ProblemList) -> PairSource
         if entry is None:
             problems.add(name, 'has no expressions', 'video left out')
             continue
+        texts = entry['expressions']
         own = tuple(
-            SourceExpression(name, exp_id, item['exp'], '1', categories[0])
-            for exp_id, item in sorted(
-                entry['expressions'].items(), key=lambda entry: frame_order(entry[0])
-            )
+            SourceExpression(name, exp_id, texts[exp_id]['exp'], '1', categories[0])
+            for exp_id in sorted(texts, key=frame_order)
         )
         videos[name] = SourceVideo(name, own, (), frozenset(categories), entry)
     if not videos:
@@ -202,7 +203,7 @@ def _attributes(own: SourceExpression, candidates: Candidates) -> Iterator[Shown
     texts = dict(
         noun=[text for _, text, _ in candidates.swap(own, nouns=_NOUNS)],
         colour=[*_other_colours(own, candidates.videos[own.video_id])],
-        side=[*_other_words(own, {a: (b,) for s in _SIDES for a, b in (s, s[::-1])})],
+        side=[*_other_words(own, _SIDES)],
     )
     return _interleaved(own, texts, candidates)
 
