@@ -75,11 +75,11 @@ def _own_pairs(
 
 
 def _video_entry(dataset: BaseReferringDataset, video: VideoRecord) -> dict[str, Any]:
-    paths = dataset.frame_keys(video, video.frames).get('img_path')
-    if paths is None:
+    frames = dataset.frame_keys(video, video.frames)
+    if 'video_path' in frames:
         raise ValueError(f'{dataset.dataset_name} has video files: SA-Co/VEval lists image files')
-    height, width = image_size(paths[0])
-    names = [f'{video.frame_dir.name}/{Path(path).name}' for path in paths]
+    height, width = image_size(frames['img_path'][0])
+    names = [f'{video.frame_dir.name}/{Path(path).name}' for path in frames['img_path']]
     return dict(file_names=names, height=height, width=width)
 
 

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from public_sets import square, write_grefcoco, write_mevis
+from public_sets import (  # noqa: F401, a fixture
+    fake_h5py,
+    square,
+    write_a2d,
+    write_grefcoco,
+    write_mevis,
+)
 from robust_sets import write_long_rvos, write_ref_sav, write_veval, write_yourvos
 from scripts import exit_status, load_script
 from tiny_sets import PIPELINE, write_set
@@ -95,6 +101,14 @@ def test_objects_of_images_are_tracks(tmp_path: Path, run: Callable) -> None:
         'the bus': 0,
         'a hat': 0,
     }
+
+
+@pytest.mark.usefixtures('fake_h5py')
+def test_video_files_are_refused(tmp_path: Path, run: Callable, capsys) -> None:
+    root = write_a2d(tmp_path / 'a2d')
+    options = ('--split', 'test', '--data-root', root, '--out', tmp_path / 'veval.json')
+    assert run('write', 'a2d-sentences', *options) == 2
+    assert 'a2d_sentences has video files: SA-Co/VEval lists image files' in capsys.readouterr().err
 
 
 def test_without_public_masks(tmp_path: Path, run: Callable) -> None:
