@@ -90,6 +90,6 @@ def setting_warnings(runs: Sequence[Run], differences: Sequence[DifferentSetting
     return warnings
 
 
-def _short(value: Any, limit: int = 60) -> str:
+def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= limit else f'{text[: limit - 1]}…'
+    return text if len(text) <= 60 else f'{text[:59]}…'

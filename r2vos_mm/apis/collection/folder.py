@@ -29,6 +29,7 @@ ROWS, FAILURES, SUMMARY, STATE = 'shards', 'failures.jsonl', 'summary.json', 'co
 _WAIT_SECONDS, _LONGEST_WAIT = 0.2, 5.0
 _COUNTS = ('videos', 'failed', 'rows', 'found', 'frames', 'masks', 'seconds')
 _SHOWN = 60  # characters of a setting in messages
+_SHARE_OF_LOOKS = 0.05  # of the time
 
 
 class CollectionFolder:
@@ -84,7 +85,8 @@ class CollectionFolder:
         spans = ([*task[:3], [tuple(span) for span in task[3]]] for task in content['tasks'])
         self.tasks = [Task(*task) for task in spans]
         done = self.done()
-        self._open = deque(unit for unit in units_of(self.tasks) if not _is_among(unit, done))
+        units = units_of(self.tasks)
+        self._open = deque(u for u in units if not {u.name, Unit(u.task).name} & done)
         return done
 
     def is_begun(self) -> bool:
@@ -125,9 +127,8 @@ class CollectionFolder:
         return {path.stem for path in paths}
 
     def num_left(self) -> int:
-        """Return the number of units that are not done."""
-        done = self.done()
-        return sum(not _is_among(unit, done) for unit in units_of(self.tasks))
+        """Return the number of units that were not done when the folder was loaded."""
+        return len(self._open)
 
     def is_done(self, unit: Unit) -> bool:
         """Return whether a unit is done, or its whole shard, whose parts are removed."""
@@ -223,8 +224,8 @@ class CollectionFolder:
 class Throttle:
     """Limit how often a folder is looked at, so that looks take a small share of the time."""
 
-    def __init__(self, share: float = 0.05) -> None:
-        self._share, self._due = share, 0.0
+    def __init__(self) -> None:
+        self._due = 0.0
 
     def is_due(self) -> bool:
         """Return whether to look at the folder now."""
@@ -236,11 +237,7 @@ class Throttle:
         start = time.monotonic()
         yield
         now = time.monotonic()
-        self._due = now + (now - start) / self._share
-
-
-def _is_among(unit: Unit, done: set[str]) -> bool:
-    return unit.name in done or Unit(unit.task).name in done
+        self._due = now + (now - start) / _SHARE_OF_LOOKS
 
 
 def _counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
