@@ -11,11 +11,11 @@ from comparisons import Report
 from referformer_model import referformer_model
 from released_fixtures import (
     LOSS,
-    MASKS,
-    OUTPUT,
     compare_gradients,
+    compare_layers,
     mask_losses,
     matched_queries,
+    pad_clips,
     padded_sizes,
     stack_targets,
 )
@@ -34,7 +34,7 @@ def check_eval(fixture: dict, name: str) -> Report:
     clip = fixture['clip']
     with torch.no_grad():
         layers = run(model, [clip], [fixture['caption']], size=tuple(clip.shape[-2:]))
-    compare_outputs(report, layers, fixture['out'])
+    compare_layers(report, layers, fixture['out'])
     if 'slot' in fixture:
         chosen = layers[-1].scores.sigmoid().mean(1).argmax(-1)
         report.equal('chosen query', chosen.tolist(), [fixture['slot']])
@@ -68,7 +68,7 @@ def check_train(fixture: dict, name: str) -> Report:
         out,
         annotated=torch.stack(annotated) if annotated else None,
     )
-    compare_outputs(report, layers, out)
+    compare_layers(report, layers, out)
     targets = stack_targets(fixture['targets'])
     expected = fixture.get('matched_per_layer', [])[:-1]
     for index, matched in [*enumerate(expected), (len(layers) - 1, fixture['matched'])]:
@@ -92,10 +92,7 @@ def run(
     annotated: Tensor | None = None,
 ) -> list[QueryPredictions]:
     """Every decoder layer of B clips, padded to ``size``, with a caption each."""
-    height, width = size
-    inputs = torch.stack(
-        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips]
-    )
+    inputs = pad_clips(clips, size)
     text = model.text_encoder(captions)
     features = model.extract_clips(
         inputs, [tuple(x.shape[-2:]) for x in clips], annotated=annotated
@@ -120,22 +117,6 @@ def run_padded(
     ]
     expected = out['pred_logits'][..., 0]
     return min(passes, key=lambda x: (x[-1].scores - expected).detach().abs().max().item())
-
-
-def compare_outputs(report: Report, layers: list[QueryPredictions], out: dict) -> None:
-    """Outputs of all decoder layers; an extract leaves out masks of the earlier ones."""
-    for index, (ours, theirs) in enumerate(zip(layers, [*out['aux_outputs'], out], strict=True)):
-        layer = f'layer {index}'
-        report.maps(
-            f'{layer} logits', ours.scores[..., None], theirs['pred_logits'], tolerance=OUTPUT
-        )
-        report.maps(f'{layer} boxes', ours.boxes, theirs['pred_boxes'], tolerance=OUTPUT)
-        if 'pred_masks' in theirs:
-            report.maps(f'{layer} mask logits', ours.masks, theirs['pred_masks'], tolerance=MASKS)
-    if 'reference_points' in out:  # those that the last layer started from
-        report.maps(
-            'reference points', layers[-2].boxes[..., :2], out['reference_points'], tolerance=OUTPUT
-        )
 
 
 def compare_losses(report: Report, losses: dict[str, Tensor], fixture: dict) -> None:

@@ -57,10 +57,7 @@ def run(
     ``first_padding`` masks all clips by the padding of the first where the sentence is
     reconstructed, as the released code does with clips of several sizes.
     """
-    height, width = size
-    inputs = torch.stack(
-        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips]
-    )
+    inputs = pad_clips(clips, size)
     text = model.text_encoder(captions)
     features = model.extract_clips(inputs, [tuple(x.shape[-2:]) for x in clips])
     grounded = model.neck.ground(features, text, torch.tensor(to_clip))
@@ -71,6 +68,14 @@ def run(
     mask_features = model.neck.mask_features(features, grounded).compute()
     layers = model.mask_head(grounded.memory, mask_features, text.sentence, cycle.reconstructed)
     return Pass(text.sentence, cycle, mask_features, layers)
+
+
+def pad_clips(clips: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Stack clips, padded at the bottom and right to ``size``."""
+    height, width = size
+    return torch.stack(
+        [nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2])) for x in clips]
+    )
 
 
 def padded_sizes(clips: list[Tensor], masks: Tensor) -> list[tuple[int, int]]:
@@ -103,24 +108,25 @@ def run_padded(
     )
 
 
-def compare_outputs(report: Report, found: Pass, out: dict) -> None:
-    """Outputs of positive pairs against those of a released forward pass."""
-    layers = [*out['aux_outputs'], out]
-    for index, (ours, theirs) in enumerate(zip(found.layers, layers, strict=True)):
+def compare_layers(report: Report, layers: list[QueryPredictions], out: dict) -> None:
+    """Outputs of all decoder layers; an extract has no masks of the earlier ones."""
+    for index, (ours, theirs) in enumerate(zip(layers, [*out['aux_outputs'], out], strict=True)):
         layer = f'layer {index}'
         report.maps(
             f'{layer} logits', ours.scores[..., None], theirs['pred_logits'], tolerance=OUTPUT
         )
         report.maps(f'{layer} boxes', ours.boxes, theirs['pred_boxes'], tolerance=OUTPUT)
-        if 'pred_masks' in theirs:  # an extract leaves out those of earlier layers
+        if 'pred_masks' in theirs:
             report.maps(f'{layer} mask logits', ours.masks, theirs['pred_masks'], tolerance=MASKS)
     if 'reference_points' in out:  # those that the last layer started from
         report.maps(
-            'reference points',
-            found.layers[-2].boxes[..., :2],
-            out['reference_points'],
-            tolerance=OUTPUT,
+            'reference points', layers[-2].boxes[..., :2], out['reference_points'], tolerance=OUTPUT
         )
+
+
+def compare_outputs(report: Report, found: Pass, out: dict) -> None:
+    """Outputs of positive pairs against those of a released forward pass."""
+    compare_layers(report, found.layers, out)
     if 'mask_features' in out:
         report.maps(
             'mask features', found.mask_features, out['mask_features'], tolerance=5 * OUTPUT

@@ -25,7 +25,7 @@ from public_sets import (  # noqa: F401, a fixture
     write_refcoco,
 )
 from robust_sets import write_long_rvos, write_ref_sav, write_veval, write_yourvos
-from tiny_sets import VIDEOS, write_set
+from tiny_sets import PIPELINE, VIDEOS, write_set
 from torch.utils.data import DataLoader
 
 from r2vos_mm.datasets.io.mask_sources import PngMasks
@@ -36,14 +36,7 @@ from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.storage import StoredPath, _backends
 from r2vos_mm.utils.storage_faults import StorageError
 
-LOAD = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='LoadVideoFrame'), dict(type='LoadMasks')],
-    ),
-    dict(type='PackReferringInputs'),
-]
-DECODE = [dict(type='DecodeVideoFrames'), *LOAD]
+DECODE = [dict(type='DecodeVideoFrames'), *PIPELINE]
 DECODE[1] = dict(type='TransformBroadcaster', transforms=[dict(type='LoadMasks')])
 CHALLENGE = {'v': VIDEOS['v0']}
 
@@ -128,7 +121,7 @@ def plain(value: object, root: str) -> object:
 
 
 def items(name: str, root: str, backend_args: dict | None) -> list[object]:
-    config = dict(pipeline=LOAD) | SETS[name][1]
+    config = dict(pipeline=PIPELINE) | SETS[name][1]
     dataset = DATASETS.build(dict(config, type=name, data_root=root, backend_args=backend_args))
     return [plain(dataset[index], root) for index in range(min(len(dataset), 4))]
 
@@ -153,7 +146,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize('store', STORES)
 def test_workers_open_their_own_files(root: Path, store: Callable) -> None:
     address, backend_args = store(root)
-    config = dict(type='R2VOSDataset', clip_length=2, pipeline=LOAD)
+    config = dict(type='R2VOSDataset', clip_length=2, pipeline=PIPELINE)
     dataset = DATASETS.build(dict(config, data_root=address, backend_args=backend_args))
     assert len(dataset) > 6  # opened here, before the workers are forked
     loader = DataLoader(dataset, batch_size=2, num_workers=2, collate_fn=pseudo_collate)
@@ -165,7 +158,7 @@ def test_workers_open_their_own_files(root: Path, store: Callable) -> None:
 
 def test_a_pickled_data_set_reads_on(root: Path) -> None:
     address, backend_args = as_zip(root)
-    config = dict(type='R2VOSDataset', pipeline=LOAD, data_root=address)
+    config = dict(type='R2VOSDataset', pipeline=PIPELINE, data_root=address)
     dataset = DATASETS.build(dict(config, backend_args=backend_args))
     copy = pickle.loads(pickle.dumps(dataset))
     assert torch.equal(copy[0]['inputs'], dataset[0]['inputs'])
@@ -189,7 +182,7 @@ def test_transforms_take_a_backend(root: Path) -> None:
 def test_a_store_without_answer_is_no_damaged_file(root: Path, monkeypatch) -> None:
     """Another item would be drawn for a missing frame, not for one out of reach."""
     address, backend_args = as_memory(root)
-    options = dict(type='R2VOSDataset', pipeline=LOAD, data_root=address)
+    options = dict(type='R2VOSDataset', pipeline=PIPELINE, data_root=address)
     dataset = DATASETS.build(dict(options, backend_args=backend_args | dict(retries=0)))
     memory = type(fsspec.filesystem('memory'))
 

@@ -12,13 +12,8 @@ import pytest
 from fuzzing import CASES, OUTCOMES, Hang, fuzz, time_limit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripts import TOOLS
+from scripts import SCRIPTS, TOOLS
 
-NAMES = sorted(
-    str(path.relative_to(TOOLS))
-    for path in TOOLS.rglob('*.py')
-    if "__name__ == '__main__'" in path.read_text(encoding='utf-8')
-)
 # They make what they work on, so that junk in their options does not end them early.
 WITHOUT_INPUT = {
     'analysis_tools/benchmark_dataloader.py',
@@ -121,7 +116,7 @@ def run(name: str, line: list[str]) -> tuple[int, str]:
     return status or 0, out.getvalue()
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if name not in WITHOUT_INPUT])
+@pytest.mark.parametrize('name', [name for name in SCRIPTS if name not in WITHOUT_INPUT])
 def test_tool(folder: Path, name: str) -> None:
     parser = parser_of(name)
 

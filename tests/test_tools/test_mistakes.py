@@ -11,17 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from scripts import TOOLS
+from scripts import SCRIPTS, TOOLS
 
 ROOT = TOOLS.parent
 CONFIG = 'configs/r2vos_tiny_refshapes.py'
 WEIGHTS = 'configs/checkpoints/r2vos_tiny_refshapes.pth'
 TOY, TOY_RUN = 'tests/toy/toy_config.py', ('--work-dir', '{tmp}')
-NAMES = sorted(
-    str(path.relative_to(TOOLS))
-    for path in TOOLS.rglob('*.py')
-    if "__name__ == '__main__'" in path.read_text(encoding='utf-8')
-)
 # Of each tool: arguments with a mistake, and what the line names. {text} is a file of text, {tmp} a
 # folder, and {none} does not exist.
 MISTAKES = [
@@ -134,7 +129,7 @@ def filled(tmp_path: Path):
 
 
 def test_every_tool_has_a_mistake_in_the_table() -> None:
-    assert {name for name, _, _ in MISTAKES} == set(NAMES)
+    assert {name for name, _, _ in MISTAKES} == set(SCRIPTS)
 
 
 @pytest.mark.parametrize(('name', 'arguments', 'named'), MISTAKES)
@@ -188,7 +183,7 @@ def test_ctrl_c_while_a_model_runs(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     os.environ.get('R2VOS_KILL_SWEEP') != 'all', reason='R2VOS_KILL_SWEEP=all tries every tool'
 )
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', SCRIPTS)
 def test_ctrl_c_at_any_time(name: str, filled) -> None:
     """From one second on: until then Python itself starts, on a machine that is free."""
     arguments = next(arguments for tool, arguments, _ in MISTAKES if tool == name)
