@@ -182,10 +182,10 @@ def clip_of(
     task: VideoTask | None,
 ) -> ClipView:
     """Return one row of the sheet: the frames of the pair with the masks that are available."""
-    from r2vos_mm.datasets.io.frames import ImageFrames
+    from r2vos_mm.datasets.io.frames import FileFrames
     from r2vos_mm.visualization import ClipView, PairView
 
-    frames = ImageFrames([images / pair.video / f'{frame}.jpg' for frame in pair.frame_ids])
+    frames = FileFrames([images / pair.video / f'{frame}.jpg' for frame in pair.frame_ids])
     shape = frames[0].shape[:2]
     title, pred, true = f'{pair.video}: J {100 * np.mean(pair.region):.1f}', None, None
     if predictions is not None:

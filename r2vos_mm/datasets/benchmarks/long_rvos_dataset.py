@@ -1,7 +1,6 @@
 """Load Long-RVOS: long videos, one folder of masks per object."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
@@ -10,18 +9,6 @@ from ..io.annotations import LayoutReader
 from ..io.mask_sources import ObjectPngMasks
 from ..records import VideoRecord
 from .r2vos_dataset import R2VOSDataset
-
-
-class _ObjectFolderReader(LayoutReader):
-    """Reads the layout of Refer-YouTube-VOS with one folder of masks per object."""
-
-    @property
-    def has_mask_file(self) -> bool:
-        """Whether masks are public; they are not in the folder of the video itself."""
-        return self.mask_root.is_dir()
-
-    def _mask_dir(self, video_id: str, listed: list) -> Path | None:
-        return None
 
 
 @DATASETS.register_module()
@@ -42,7 +29,7 @@ class LongRVOSDataset(R2VOSDataset):
 
     def make_reader(self, **options: Any) -> LayoutReader:
         """See the base class."""
-        return _ObjectFolderReader(**options)
+        return LayoutReader(**options, has_other_masks=self.mask_root.is_dir())
 
     def mask_keys(
         self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]

@@ -103,9 +103,11 @@ class _MeViSReader(LayoutReader):
         codes: Mapping[str, list] | None,
         need_targets: bool,
     ) -> None:
-        super().__init__(folder, categories={}, problems=problems, need_masks=False)
+        has_masks = codes is not None
+        super().__init__(
+            folder, categories={}, problems=problems, need_masks=False, has_other_masks=has_masks
+        )
         self.codes, self.need_targets = codes, need_targets
-        self.has_mask_file = codes is not None
 
     def _mask_dir(self, video_id: str, listed: list) -> None:
         return None

@@ -113,9 +113,8 @@ class LayoutReader:
         problems: where to add problems.
         need_masks: skip frames without a mask and expressions without an object (training).
         mask_root: folder of the masks. Defaults to ``Annotations`` in ``split_dir``.
+        has_other_masks: whether there are masks, but not as one PNG per frame of a video.
     """
-
-    has_mask_file = False  # of masks that are not in ``mask_root``
 
     def __init__(
         self,
@@ -125,12 +124,13 @@ class LayoutReader:
         problems: ProblemList,
         need_masks: bool,
         mask_root: Path | None = None,
+        has_other_masks: bool = False,
     ) -> None:
         self.frame_root = split_dir / 'JPEGImages'
         self.mask_root = mask_root or split_dir / 'Annotations'
         self.categories = categories
         self.problems = problems
-        self.need_masks = need_masks
+        self.need_masks, self.has_other_masks = need_masks, has_other_masks
         if not self.frame_root.is_dir():
             raise FileNotFoundError(
                 f'{self.frame_root} is not a folder. Check data_root and split '
@@ -150,7 +150,7 @@ class LayoutReader:
         mask_dir = self._mask_dir(video_id, entry['frames'])
         frames = self._usable_frames(video_id, entry['frames'], mask_dir)
         expressions = self._usable_expressions(video_id, entry)
-        if mask_dir is not None or self.has_mask_file:
+        if mask_dir is not None or self.has_other_masks:
             expressions = self._with_objects(video_id, expressions)
         if not frames or not expressions:
             missing = 'usable frame' if not frames else 'usable sentence'
@@ -201,7 +201,7 @@ class LayoutReader:
     def _mask_dir(self, video_id: str, listed: list) -> Path | None:
         """Return the folder of the video's masks; None if it has none, or those of first frames."""
         folder = self.mask_root / video_id
-        if not folder.is_dir():
+        if self.has_other_masks or not folder.is_dir():
             return None
         names = {n for n in listed if is_plain_name(n) and self.needs_mask(video_id, n)}
         with_mask = names & stems(folder, '.png')
