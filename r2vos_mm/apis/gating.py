@@ -19,13 +19,13 @@ from r2vos_mm.evaluation.metrics.metric_values import EvalSet
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores, emptied
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.data_issues import DataFileError, shown
-from r2vos_mm.utils.expressions_file import normalise_text
 from r2vos_mm.utils.files import PathLike, read_json, visible_names
+from r2vos_mm.utils.formats.expressions import normalise_text
 from r2vos_mm.utils.masks_io import write_label_png
 
-from .exporters import read_veval, read_veval_results
-from .mask_records import MaskRecord, read_coco_rle
-from .scoring import Outcome, Reading, score_expressions, score_videos
+from .results.exporters import read_veval, read_veval_results
+from .results.mask_records import MaskRecord, read_coco_rle
+from .scoring.mask_files import Outcome, Reading, score_expressions, score_videos
 
 if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor

@@ -19,12 +19,12 @@ from r2vos_mm.datasets.io.frames import FrameSource
 from r2vos_mm.datasets.io.sources import FrameInput, open_frames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.utils import WindowFeatures, split_windows
-from r2vos_mm.utils.expressions_file import is_text
+from r2vos_mm.utils.formats.expressions import is_text
 from r2vos_mm.utils.logging import quiet, warn
 from r2vos_mm.utils.precision import Precision, log_precision, resolve_precision
 
-from .result_reading import result_of
-from .results import VideoSegmentation
+from .results.reading import result_of
+from .results.video_segmentation import VideoSegmentation
 
 # For configs whose frames_per_pass is None: whole videos at once may exceed the memory.
 DEFAULT_FRAMES_PER_PASS = 36

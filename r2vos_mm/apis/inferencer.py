@@ -39,8 +39,8 @@ from .inference import (
 )
 from .model_loading import init_model, resolve_model
 from .opened_video import OpenedVideo, open_video
-from .results import DEFAULT_FPS, VideoSegmentation, check_names
-from .streaming import StreamPart, stream_video
+from .results.video_segmentation import DEFAULT_FPS, VideoSegmentation, check_names
+from .streaming.stream import StreamPart, stream_video
 
 _SCOPE = 'r2vos_mm'
 

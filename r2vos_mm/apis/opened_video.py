@@ -12,8 +12,8 @@ from r2vos_mm.models.utils import TensorSpool
 from r2vos_mm.utils.logging import quiet
 
 from .inference import autocast, checked_length, checked_texts, features_of, opened_source
-from .result_reading import result_of
-from .results import VideoSegmentation
+from .results.reading import result_of
+from .results.video_segmentation import VideoSegmentation
 
 MEMORY = 1024.0  # megabytes
 

@@ -37,7 +37,7 @@ from r2vos_mm.utils.cli import (
 from .model_options import add_device_options, build_model
 
 if TYPE_CHECKING:
-    from r2vos_mm.apis.scoring import Outcome
+    from r2vos_mm.apis.scoring.mask_files import Outcome
     from r2vos_mm.evaluation.metrics.metric_values import EvalSet
 
 NUM_SHOWN = 20
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Gate, score, print and write; raise UserError if predictions were not read."""
-    from r2vos_mm.apis.scoring import BOUND_TH
+    from r2vos_mm.apis.scoring.mask_files import BOUND_TH
     from r2vos_mm.evaluation.metrics.metric_values import metric_values
     from r2vos_mm.evaluation.metrics.report import format_table, write_results
 
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
 def gate_masks(args: argparse.Namespace) -> tuple[EvalSet, Outcome]:
     """Write the gated masks; return their scores, and what was wrong with the files."""
     from r2vos_mm.apis.gating import open_predictions, score_gated
-    from r2vos_mm.apis.scoring import Reading, find_ground_truth
+    from r2vos_mm.apis.scoring.mask_files import Reading, find_ground_truth
 
     truth, tasks = find_ground_truth(args.gt, args.expressions, args.pairs)
     veval = args.veval or (args.gt if args.gt.is_file() else None)

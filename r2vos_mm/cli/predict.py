@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2vos_mm.apis.results import KINDS, as_record
+from r2vos_mm.apis.results.video_segmentation import KINDS, as_record
 from r2vos_mm.utils.cli import (
     UsageError,
     add_cfg_options,
@@ -151,7 +151,7 @@ def print_table(result: VideoSegmentation) -> None:
     """Print one row per expression."""
     from rich.console import Console
 
-    from r2vos_mm.apis.results import summary_table
+    from r2vos_mm.apis.results.video_segmentation import summary_table
 
     console = Console(width=None if Console().is_terminal else 120)
     console.print()

@@ -31,10 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm import __version__
-from r2vos_mm.apis.coco_results import extra_values, score_results
-from r2vos_mm.apis.compare_scores import compare_scores, format_comparison
-from r2vos_mm.apis.merge_scores import merge_parts, part_content
-from r2vos_mm.apis.scoring import (
+from r2vos_mm.apis.scoring.coco_results import extra_values, score_results
+from r2vos_mm.apis.scoring.compare import compare_scores, format_comparison
+from r2vos_mm.apis.scoring.mask_files import (
     BOUND_TH,
     Outcome,
     Reading,
@@ -46,7 +45,8 @@ from r2vos_mm.apis.scoring import (
     score_unsupervised,
     score_videos,
 )
-from r2vos_mm.apis.scoring_spool import ScoringSpool
+from r2vos_mm.apis.scoring.merge import merge_parts, part_content
+from r2vos_mm.apis.scoring.spool import ScoringSpool
 from r2vos_mm.evaluation.mask_files import (
     ANNOTATIONS,
     FileGroundTruth,
@@ -63,7 +63,7 @@ from r2vos_mm.evaluation.metrics.scores_csv import append_pairs, read_pairs
 from r2vos_mm.utils.cli import Progress, UsageError, UserError, add_part_option, check_outputs
 from r2vos_mm.utils.data_issues import Problem
 from r2vos_mm.utils.files import write_atomically
-from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS
+from r2vos_mm.utils.formats.ref_davis17 import NUM_EXPRESSION_SETS
 
 COCO_PROTOCOLS = ('a2d', 'refcoco')
 # Protocols with their own input files, which cannot be combined with others.

@@ -27,7 +27,7 @@ from .model_options import add_inference_options, add_model_options, build_model
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from r2vos_mm.apis.streaming import StreamPart
+    from r2vos_mm.apis.streaming.stream import StreamPart
 
 _FRAMES_PER_PASS = 36
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print one JSON line per window and expression, and write the files."""
-    from r2vos_mm.apis.stream_writer import StreamWriter
+    from r2vos_mm.apis.streaming.writer import StreamWriter
 
     with ExitStack() as stack:
         with messages_on_stderr():
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 def open_parts(args: argparse.Namespace) -> Iterator[StreamPart]:
     """Build the model and open the stream."""
     from r2vos_mm.apis.inference import checked_texts
-    from r2vos_mm.apis.streaming import stream_video
+    from r2vos_mm.apis.streaming.stream import stream_video
     from r2vos_mm.datasets.io.sources import open_stream
 
     note = choose_model(args, args.source)

@@ -26,7 +26,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.files import atomic_path, write_atomically
 from r2vos_mm.utils.logging import warn
-from r2vos_mm.utils.storage import default_backend, local_file, storage_path
+from r2vos_mm.utils.storage.paths import default_backend, local_file, storage_path
 from r2vos_mm.utils.weights import ADDRESSES, local_weights
 
 _OBJECT_STORES = (r'(\S+\:)?s3://', 's3a://', 'gs://', 'gcs://', 'abfs://', 'memory://')

@@ -23,13 +23,6 @@ import numpy as np
 
 from r2vos_mm.datasets.io.mask_sources import checked_size
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.expressions_file import (
-    MAX_OBJECT_ID,
-    frame_order,
-    is_plain_name,
-    is_text,
-    object_number,
-)
 from r2vos_mm.utils.files import (
     in_any_case,
     read_bytes,
@@ -37,6 +30,13 @@ from r2vos_mm.utils.files import (
     stems,
     visible_names,
     write_json,
+)
+from r2vos_mm.utils.formats.expressions import (
+    MAX_OBJECT_ID,
+    frame_order,
+    is_plain_name,
+    is_text,
+    object_number,
 )
 from r2vos_mm.utils.images import image_size
 from r2vos_mm.utils.masks_io import decode_label_png

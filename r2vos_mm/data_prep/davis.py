@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import read_json, read_text, stems, write_json
+from r2vos_mm.utils.formats.expressions import is_plain_name
 
 from .known_sets import TEXT_FILES
 

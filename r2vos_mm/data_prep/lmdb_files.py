@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r2vos_mm.utils.cli import UsageError, progress
-from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.files import is_side_file
+from r2vos_mm.utils.formats.expressions import is_text
 from r2vos_mm.utils.lazy import import_extra
-from r2vos_mm.utils.storage_backends import LMDB_INFO
+from r2vos_mm.utils.storage.backends import LMDB_INFO
 
 FORMAT = 'r2vos-lmdb/1'
 _MAX_KEY, _PAGE, _AT_ONCE = 511, 4096, 1000

@@ -21,8 +21,8 @@ from rich.progress import track
 
 from r2vos_mm.utils.cli import UserError
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import atomic_path, is_side_file, remove_temporaries
+from r2vos_mm.utils.formats.expressions import is_plain_name
 
 from .davis import convert_davis, make_link
 from .known_sets import KNOWN_SETS, Part

@@ -29,10 +29,10 @@ from r2vos_mm.datasets.pairs.words import (
     replace_words,
 )
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import frame_order, normalise_text
 from r2vos_mm.utils.files import stems, write_json
+from r2vos_mm.utils.formats.expressions import frame_order, normalise_text
+from r2vos_mm.utils.formats.pairs import FORMAT, pairs_sha256
 from r2vos_mm.utils.masks_io import read_label_png
-from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
 
 from .davis import make_link
 from .r2_pairs import DEFAULT_SEED, Candidates, R2Pairs, Shown, build_rows

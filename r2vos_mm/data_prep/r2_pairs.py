@@ -25,9 +25,9 @@ from r2vos_mm.datasets.pairs.words import (
 )
 from r2vos_mm.datasets.records import NO_TARGET, POSITIVE
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import normalise_text
 from r2vos_mm.utils.files import file_sha256
-from r2vos_mm.utils.pairs_file import FORMAT, pairs_sha256
+from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.pairs import FORMAT, pairs_sha256
 
 from .r2_pairs_source import PairSource, SourceExpression, SourceVideo, read_source
 
@@ -60,7 +60,7 @@ class R2Pairs:
 
     @property
     def sha256(self) -> str:
-        """See :func:`~r2vos_mm.utils.pairs_file.pairs_sha256`."""
+        """See :func:`~r2vos_mm.utils.formats.pairs.pairs_sha256`."""
         return self.content['pairs_sha256']
 
 

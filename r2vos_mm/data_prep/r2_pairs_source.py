@@ -17,14 +17,14 @@ from r2vos_mm.datasets.io.refer_files import ReferredImage, is_refer_file, read_
 from r2vos_mm.datasets.pairs.categories import canonical
 from r2vos_mm.datasets.pairs.words import noun_uses
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import (
+from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.formats.expressions import (
     frame_order,
     is_plain_name,
     is_text,
     object_number,
     read_expressions,
 )
-from r2vos_mm.utils.files import read_json
 
 
 @dataclass(frozen=True)

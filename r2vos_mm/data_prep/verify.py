@@ -22,10 +22,10 @@ from r2vos_mm.utils.data_issues import (
     collected_problems,
     shown,
 )
-from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import is_side_file, read_json, stems
+from r2vos_mm.utils.formats.expressions import read_expressions
+from r2vos_mm.utils.formats.pairs import pairs_sha256, read_pair_rows
 from r2vos_mm.utils.images import image_size, read_image
-from r2vos_mm.utils.pairs_file import pairs_sha256, read_pair_rows
 
 from .known_sets import KnownSet
 

@@ -9,10 +9,10 @@ from r2vos_mm.datasets.io.mask_sources import JOINT
 from r2vos_mm.datasets.records import Pair, VideoRecord
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.formats.pairs import FORMAT, read_pair_rows
+from r2vos_mm.utils.formats.veval import VevalFile, veval_from_pairs
 from r2vos_mm.utils.images import image_size
 from r2vos_mm.utils.masks_io import encode_rle
-from r2vos_mm.utils.pairs_file import FORMAT, read_pair_rows
-from r2vos_mm.utils.veval_file import VevalFile, veval_from_pairs
 
 Tracks = list[list[dict[str, Any] | None]]
 
@@ -24,7 +24,7 @@ def build_veval(
 
     Each object of an expression becomes a track; without public masks there are none. ``reader`` is
     the config of the data set class. The pairs are its expressions, or the rows of a pairs file,
-    which :func:`~r2vos_mm.utils.veval_file.pairs_of` restores.
+    which :func:`~r2vos_mm.utils.formats.veval.pairs_of` restores.
 
     Raises:
         DataFileError: a frame or mask cannot be read.

@@ -21,7 +21,7 @@ from r2vos_mm.utils.logging import warn
 from r2vos_mm.utils.parts import Part
 from r2vos_mm.utils.processes import note_work
 from r2vos_mm.utils.shared_list import SharedList
-from r2vos_mm.utils.storage import StoredPath, as_text, storage_path
+from r2vos_mm.utils.storage.paths import StoredPath, as_text, storage_path
 
 from .frame_sampling import anchor_frames
 from .io.mask_sources import MaskCodes, PngMasks
@@ -65,10 +65,10 @@ class BaseReferringDataset(BaseDataset):
         negatives: config of a :class:`~r2vos_mm.datasets.negatives.NegativeSource`, or None.
         video_subset: ``dict(part='train'|'holdout', fraction=.05)`` keeps one side of a split by
             the hash of the ids; ``start`` moves the hold-out, for cross-validation. None keeps all.
-        pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.pairs_file`), relative to
-            ``data_root``; videos without a pair are skipped. None: each video's expressions.
+        pairs_file: for testing, the pairs to use (:mod:`~r2vos_mm.utils.formats.pairs`), relative
+            to ``data_root``; videos without a pair are skipped. None: each video's expressions.
         part: for testing, the part of the videos to use, such as ``'2/4'``; the scores of all parts
-            can be merged (:mod:`r2vos_mm.apis.merge_scores`). None for all.
+            can be merged (:mod:`r2vos_mm.apis.scoring.merge`). None for all.
         backend_args: where all files of the data set are, as in MMEngine's ``get_file_backend``;
             ``data_root`` is then an address (:mod:`r2vos_mm.utils.storage`). None for local files.
         dataset_name: the ``dataset`` of the samples. Defaults to the class's ``METAINFO``.

@@ -9,11 +9,11 @@ import numpy as np
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name
 from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.formats.expressions import is_plain_name
+from r2vos_mm.utils.formats.pairs import POSITIVE
 from r2vos_mm.utils.images import read_image
 from r2vos_mm.utils.masks_io import boxes_of_masks
-from r2vos_mm.utils.pairs_file import POSITIVE
 from r2vos_mm.utils.shared_list import SharedList
 
 from .base_referring_dataset import BaseReferringDataset

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import normalise_text
-from r2vos_mm.utils.pairs_file import NO_TARGET, POSITIVE, read_pair_rows
+from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.pairs import NO_TARGET, POSITIVE, read_pair_rows
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Pair:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> 'Pair':
-        """Return the pair of a row of :func:`~r2vos_mm.utils.pairs_file.read_pair_rows`."""
+        """Return the pair of a row of :func:`~r2vos_mm.utils.formats.pairs.read_pair_rows`."""
         is_negative = row['label'] == 0
         obj_id = '' if is_negative else row.get('obj_id') or ''
         text = normalise_text(row['exp'])
@@ -122,7 +122,7 @@ def read_pairs(path: Path, problems: ProblemList) -> dict[str, list[Pair]]:
     """Return the pairs of each video of a pairs file, in the order of the file.
 
     Rows that cannot be used are added to ``problems``; see
-    :func:`~r2vos_mm.utils.pairs_file.read_pair_rows` for the errors.
+    :func:`~r2vos_mm.utils.formats.pairs.read_pair_rows` for the errors.
     """
     pairs = defaultdict(list)
     for row in read_pair_rows(path, problems):

@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import read_json
-from r2vos_mm.utils.storage import storage_path
+from r2vos_mm.utils.storage.paths import storage_path
 
 from .refshapes_words import ATTRIBUTES
 

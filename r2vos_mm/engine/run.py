@@ -21,7 +21,7 @@ from r2vos_mm.utils.cli import (
     existing_file,
 )
 from r2vos_mm.utils.processes import die_with_parent
-from r2vos_mm.utils.storage_faults import refuse_secrets
+from r2vos_mm.utils.storage.faults import refuse_secrets
 from r2vos_mm.utils.weights import fetch_pretrained
 from r2vos_mm.version import __version__
 

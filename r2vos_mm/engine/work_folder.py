@@ -15,13 +15,13 @@ from r2vos_mm.compat.checkpoint import CheckpointReadError, read_checkpoint
 from r2vos_mm.utils.cli import UsageError, existing_file
 from r2vos_mm.utils.files import remove_temporaries
 from r2vos_mm.utils.logging import log, warn
-from r2vos_mm.utils.storage import (
+from r2vos_mm.utils.storage.faults import StorageError
+from r2vos_mm.utils.storage.paths import (
     StoredPath,
     default_backend,
     is_address,
     local_file,
 )
-from r2vos_mm.utils.storage_faults import StorageError
 from r2vos_mm.utils.weights import ADDRESSES
 
 POINTER = 'last_checkpoint'

@@ -13,9 +13,7 @@ import numpy as np
 
 from r2vos_mm.utils.data_issues import DataFileError, shown
 from r2vos_mm.utils.files import is_side_file, read_bytes, read_json
-from r2vos_mm.utils.images import MAX_PIXELS
-from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle, read_mask_dict
-from r2vos_mm.utils.veval_file import (
+from r2vos_mm.utils.formats.veval import (
     EXTRA,
     VevalFile,
     frame_names,
@@ -23,6 +21,8 @@ from r2vos_mm.utils.veval_file import (
     read_veval_file,
     video_name,
 )
+from r2vos_mm.utils.images import MAX_PIXELS
+from r2vos_mm.utils.masks_io import compressed_rle, decode_label_png, decode_rle, read_mask_dict
 
 ANNOTATIONS = 'Annotations'
 VOID = 255

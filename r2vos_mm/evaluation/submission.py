@@ -23,12 +23,12 @@ import numpy as np
 from PIL import Image
 
 from r2vos_mm.utils.data_issues import ProblemList, shown
-from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import PathLike, atomic_path, folder_names, is_side_file, read_text
+from r2vos_mm.utils.formats.expressions import read_expressions
+from r2vos_mm.utils.formats.ref_davis17 import expression_set_of, object_of
+from r2vos_mm.utils.formats.ref_ytvos_valid202 import scored_ids
 from r2vos_mm.utils.images import image_size, open_image
 from r2vos_mm.utils.masks_io import write_label_png
-from r2vos_mm.utils.ref_davis17 import expression_set_of, object_of
-from r2vos_mm.utils.ref_ytvos_valid202 import scored_ids
 
 from .mask_files import read_member, tops_of
 from .metrics.eval_sample import EvalSample
@@ -70,7 +70,7 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
     """Return the videos of a ``meta_expressions.json`` that a server scores.
 
     The list of Refer-YouTube-VOS also names the removed test videos. They are excluded by
-    ``videos``, otherwise as by :func:`r2vos_mm.utils.ref_ytvos_valid202.scored_ids`.
+    ``videos``, otherwise as by :func:`r2vos_mm.utils.formats.ref_ytvos_valid202.scored_ids`.
 
     Args:
         path: the file.

@@ -23,9 +23,9 @@ from PIL import Image
 from rich.progress import track
 
 from r2vos_mm.utils.files import is_side_file, read_json, remove_temporaries, write_json
+from r2vos_mm.utils.formats.pairs import FORMAT as PAIRS_FORMAT
+from r2vos_mm.utils.formats.pairs import pairs_sha256
 from r2vos_mm.utils.masks_io import write_label_png
-from r2vos_mm.utils.pairs_file import FORMAT as PAIRS_FORMAT
-from r2vos_mm.utils.pairs_file import pairs_sha256
 from r2vos_mm.utils.processes import map_in_processes
 
 from .facts import Facts

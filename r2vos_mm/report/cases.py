@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from r2vos_mm.apis.gating import RecordMasks, open_predictions
-from r2vos_mm.apis.mask_records import MaskRecord
+from r2vos_mm.apis.results.mask_records import MaskRecord
 from r2vos_mm.evaluation.mask_files import MaskFiles, PairTask, VideoTask
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.utils.data_issues import DataFileError

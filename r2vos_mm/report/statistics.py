@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from r2vos_mm.apis.compare_scores import ratios_per_video
+from r2vos_mm.apis.scoring.compare import ratios_per_video
 from r2vos_mm.evaluation.functional.bootstrap import interval_of, mean_of_ratios
 from r2vos_mm.evaluation.functional.cgf1 import (
     THRESHOLDS,

@@ -22,8 +22,8 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from r2vos_mm.apis.exporters import slug
-from r2vos_mm.utils.expressions_file import is_text
+from r2vos_mm.apis.results.exporters import slug
+from r2vos_mm.utils.formats.expressions import is_text
 from r2vos_mm.visualization.writers import h264_library
 
 from .clips import Clip, ClipStore, RefusedError, title_of

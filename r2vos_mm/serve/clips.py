@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from r2vos_mm.apis.results import DEFAULT_FPS
+from r2vos_mm.apis.results.video_segmentation import DEFAULT_FPS
 from r2vos_mm.datasets.io.frames import FolderFrames, FrameSource, VideoFrames
 from r2vos_mm.datasets.io.videos import VIDEO_SUFFIXES
 from r2vos_mm.engine.model_index import find_model

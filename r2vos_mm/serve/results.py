@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2vos_mm.apis import VideoSegmentation, segment_video
-from r2vos_mm.apis.results import DEFAULT_FPS, rounded
+from r2vos_mm.apis.results.video_segmentation import DEFAULT_FPS, rounded
 from r2vos_mm.visualization import Style, overlay_masks, write_video
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def segment_clip(
     """Segment a clip; ``options`` are those of :func:`r2vos_mm.apis.segment_video`.
 
     Returns:
-        A result whose masks are :class:`r2vos_mm.apis.compressed_masks.CompressedMasks`.
+        A result whose masks are :class:`r2vos_mm.apis.results.compressed_masks.CompressedMasks`.
     """
     options |= dict(compress=True, on_progress=on_progress)
     result = segment_video(model, clip.source, texts, **options)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli import UserError
-from .storage import StoredPath
+from .storage.paths import StoredPath
 
 PathLike = str | os.PathLike[str]
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from .data_issues import DataFileError
 from .files import PathLike, check_regular, in_any_case, read_bytes
-from .storage_faults import StorageError
+from .storage.faults import StorageError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 

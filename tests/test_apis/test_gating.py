@@ -17,14 +17,14 @@ from r2vos_mm.apis.gating import (
     open_predictions,
     score_gated,
 )
-from r2vos_mm.apis.mask_records import mask_records, write_coco_rle
-from r2vos_mm.apis.scoring import Reading, find_ground_truth
+from r2vos_mm.apis.results.mask_records import mask_records, write_coco_rle
+from r2vos_mm.apis.scoring.mask_files import Reading, find_ground_truth
 from r2vos_mm.cli import score as score_command
 from r2vos_mm.cli.command import run_command
 from r2vos_mm.evaluation.mask_files import PairTask, VideoTask
 from r2vos_mm.evaluation.metrics.metric_values import metric_values
 from r2vos_mm.evaluation.metrics.scores_csv import write_pairs
-from r2vos_mm.utils.veval_file import veval_from_pairs, write_veval_file
+from r2vos_mm.utils.formats.veval import veval_from_pairs, write_veval_file
 
 PAIRS = [
     # video shown, video of the expression, expression, text, label

@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[str]:
 def write_consensus(tmp_path: Path, files: list[str]) -> Path:
     """Write the CSV of a test."""
     from r2vos_mm.apis.gating import open_predictions, score_gated
-    from r2vos_mm.apis.scoring import find_ground_truth
+    from r2vos_mm.apis.scoring.mask_files import find_ground_truth
 
     truth, tasks = find_ground_truth(
         tmp_path / 'Annotations', tmp_path / 'meta_expressions.json', None

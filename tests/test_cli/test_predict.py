@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from r2vos_mm.apis.exporters import read_veval
-from r2vos_mm.apis.mask_records import read_coco_rle
+from r2vos_mm.apis.results.exporters import read_veval
+from r2vos_mm.apis.results.mask_records import read_coco_rle
 from r2vos_mm.cli.main import main
 from r2vos_mm.engine.model_index import (
     DEFAULT_MODEL,

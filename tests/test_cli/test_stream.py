@@ -10,7 +10,7 @@ from PIL import Image
 from scripts import exit_status
 
 from r2vos_mm.apis import open_frames
-from r2vos_mm.apis.mask_records import read_coco_rle
+from r2vos_mm.apis.results.mask_records import read_coco_rle
 from r2vos_mm.cli.main import main
 from r2vos_mm.engine.model_index import content_root
 

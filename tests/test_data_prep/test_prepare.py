@@ -24,7 +24,7 @@ from r2vos_mm.data_prep.known_sets import TEXT_FILES
 from r2vos_mm.data_prep.prepare import Limits, PrepareReport, prepare
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import normalise_text
+from r2vos_mm.utils.formats.expressions import normalise_text
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'prepare.py'
 JPEG = 'train/JPEGImages/v/00000.jpg'

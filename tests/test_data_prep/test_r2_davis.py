@@ -20,7 +20,7 @@ from r2vos_mm.data_prep.r2_davis import (
 )
 from r2vos_mm.datasets.pairs.categories import may_contain
 from r2vos_mm.registry import DATASETS
-from r2vos_mm.utils.pairs_file import read_pair_rows
+from r2vos_mm.utils.formats.pairs import read_pair_rows
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/r2_davis.py'
 # Of the real sentences, with the default seed; docs/datasets.md prints them.

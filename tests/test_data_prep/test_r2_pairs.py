@@ -22,7 +22,7 @@ from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.datasets.pairs import categories
 from r2vos_mm.evaluation import JFRMetric
 from r2vos_mm.utils.files import write_json as write
-from r2vos_mm.utils.pairs_file import pairs_sha256
+from r2vos_mm.utils.formats.pairs import pairs_sha256
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'build_r2_pairs.py'
 PIPELINE = [

@@ -17,8 +17,8 @@ from tiny_sets import SIZE, VIDEOS, write_frame, write_json, write_set
 from r2vos_mm.data_prep.known_sets import KNOWN_SETS, KnownSet
 from r2vos_mm.data_prep.r2_pairs import build_r2_pairs
 from r2vos_mm.data_prep.verify import STATES, CheckReport, check_set
-from r2vos_mm.utils import ref_ytvos_valid202 as scored_videos
 from r2vos_mm.utils.files import write_json as save
+from r2vos_mm.utils.formats import ref_ytvos_valid202 as scored_videos
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'check.py'
 SENTENCES = 'meta_expressions/train/meta_expressions.json'

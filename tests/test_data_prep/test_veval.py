@@ -24,8 +24,8 @@ from r2vos_mm.data_prep.r2_pairs import build_r2_pairs
 from r2vos_mm.data_prep.verify import check_set
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.files import write_json
-from r2vos_mm.utils.pairs_file import read_pair_rows
-from r2vos_mm.utils.veval_file import read_veval_file
+from r2vos_mm.utils.formats.pairs import read_pair_rows
+from r2vos_mm.utils.formats.veval import read_veval_file
 
 
 @pytest.fixture

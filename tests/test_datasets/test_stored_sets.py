@@ -33,8 +33,8 @@ from r2vos_mm.datasets.transforms.loading import LoadMasks, LoadVideoFrame
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.cli import UsageError
-from r2vos_mm.utils.storage import StoredPath, _backends
-from r2vos_mm.utils.storage_faults import StorageError
+from r2vos_mm.utils.storage.faults import StorageError
+from r2vos_mm.utils.storage.paths import StoredPath, _backends
 
 DECODE = [dict(type='DecodeVideoFrames'), *PIPELINE]
 DECODE[1] = dict(type='TransformBroadcaster', transforms=[dict(type='LoadMasks')])

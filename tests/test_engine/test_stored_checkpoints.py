@@ -17,9 +17,9 @@ from r2vos_mm.compat.checkpoint import load_checkpoint, read_checkpoint
 from r2vos_mm.engine.hooks.checkpoint_hook import SafeCheckpointHook
 from r2vos_mm.engine.work_folder import choose_start, last_words
 from r2vos_mm.utils.cli import UsageError
-from r2vos_mm.utils.storage import StoredPath
-from r2vos_mm.utils.storage_backends import FsspecBackend
-from r2vos_mm.utils.storage_faults import StorageError
+from r2vos_mm.utils.storage.backends import FsspecBackend
+from r2vos_mm.utils.storage.faults import StorageError
+from r2vos_mm.utils.storage.paths import StoredPath
 
 
 @pytest.fixture(params=['memory', 's3'])

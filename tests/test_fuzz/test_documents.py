@@ -16,8 +16,8 @@ from tiny_sets import VIDEOS, write_set
 from r2vos_mm.data_prep.csv_annotations import make_meta, read_table
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList, collected_problems
-from r2vos_mm.utils.expressions_file import normalise_text
-from r2vos_mm.utils.pairs_file import read_pair_rows
+from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.pairs import read_pair_rows
 
 FRAMES = {video: [f'{5 * i:05d}' for i in range(length)] for video, (length, *_) in VIDEOS.items()}
 OBJECTS = {video: set(objects) for video, (_, objects, _) in VIDEOS.items()}

@@ -144,7 +144,7 @@ class TestWheel:
             'report/static/report.html',
             'compat/__init__.py',
             'engine/hooks/__init__.py',
-            'utils/ref_youtube_vos_valid_202.txt',
+            'utils/formats/ref_youtube_vos_valid_202.txt',
         } <= inside
         assert {name.split('/')[0].split('-')[0] for name in names} == {'r2vos_mm'}
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2vos_mm.apis.scoring import GroundTruth, find_ground_truth
+from r2vos_mm.apis.scoring.mask_files import GroundTruth, find_ground_truth
 from r2vos_mm.evaluation import auroc, average_precision, verdict_curve
 from r2vos_mm.evaluation.mask_files import MaskFiles, VideoTask, open_masks
 from r2vos_mm.evaluation.metrics.metric_values import EvalSet, answer_values

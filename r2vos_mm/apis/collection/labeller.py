@@ -30,12 +30,12 @@ from ..inference import (
     model_precision,
     pipeline_of,
 )
-from ..mask_records import mask_records
 from ..model_loading import init_model, resolve_model
-from ..result_reading import consensus_by_window, read_masks
-from ..results import joined_ranges
-from ..stream_windows import WindowsAhead
-from ..streaming import names_of
+from ..results.mask_records import mask_records
+from ..results.reading import consensus_by_window, read_masks
+from ..results.video_segmentation import joined_ranges
+from ..streaming.stream import names_of
+from ..streaming.windows import WindowsAhead
 from .manifest import Job, Span
 from .work import Part, Row
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from r2vos_mm.datasets.io.videos import VIDEO_SUFFIXES
 from r2vos_mm.utils.cli import UsageError
-from r2vos_mm.utils.expressions_file import is_text
 from r2vos_mm.utils.files import PathLike, check_regular, is_side_file
+from r2vos_mm.utils.formats.expressions import is_text
 from r2vos_mm.utils.images import IMAGE_SUFFIXES
-from r2vos_mm.utils.storage_faults import public_address
+from r2vos_mm.utils.storage.faults import public_address
 
 Span = tuple[int, int | None]  # first frame and that after the last, None for the end
 

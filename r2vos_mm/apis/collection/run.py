@@ -19,7 +19,7 @@ from r2vos_mm.utils.cli import Progress, UsageError, UserError, check_writable, 
 from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.processes import start_worker
 from r2vos_mm.utils.signals import left_at_sigterm
-from r2vos_mm.utils.storage_faults import without_secrets
+from r2vos_mm.utils.storage.faults import without_secrets
 
 from .folder import CollectionFolder, Throttle
 from .plan import MAX_FRAMES, SHARD_FRAMES, Unit

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from r2vos_mm.utils.cli import UserError, one_line, user_message
 from r2vos_mm.utils.files import DiskFullError
-from r2vos_mm.utils.storage_faults import without_secrets
+from r2vos_mm.utils.storage.faults import without_secrets
 
 from .claims import Claim
 from .folder import CollectionFolder, Throttle

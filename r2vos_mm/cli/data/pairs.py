@@ -20,8 +20,8 @@ from r2vos_mm.data_prep.r2_pairs import KINDS, R2Pairs, build_r2_pairs
 from r2vos_mm.datasets.io.refer_files import is_refer_file
 from r2vos_mm.datasets.records import is_held_out
 from r2vos_mm.utils.cli import UsageError, check_outputs, number
-from r2vos_mm.utils.expressions_file import read_expressions
 from r2vos_mm.utils.files import read_text, write_json
+from r2vos_mm.utils.formats.expressions import read_expressions
 
 from .negatives import add_negative_options, read_exclude
 

@@ -16,7 +16,7 @@ from typing import Any
 from r2vos_mm.data_prep.r2_davis import build_r2_davis, write_r2_davis
 from r2vos_mm.utils.cli import check_writable, positive
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.formats.expressions import read_expressions
 
 from .negatives import add_negative_options, read_exclude
 

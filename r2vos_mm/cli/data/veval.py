@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def write_veval(args: argparse.Namespace) -> str:
     """Write a SA-Co/VEval file; return what it contains."""
     from r2vos_mm.data_prep.veval import build_veval
-    from r2vos_mm.utils.veval_file import write_veval_file
+    from r2vos_mm.utils.formats.veval import write_veval_file
 
     known, data_root = named_set(args)
     readers = known.readers if known else {}
@@ -55,8 +55,8 @@ def write_veval(args: argparse.Namespace) -> str:
 
 def read_veval(args: argparse.Namespace) -> str:
     """Write a pairs file; return what it contains."""
-    from r2vos_mm.utils.pairs_file import pairs_sha256
-    from r2vos_mm.utils.veval_file import pairs_of, read_veval_file
+    from r2vos_mm.utils.formats.pairs import pairs_sha256
+    from r2vos_mm.utils.formats.veval import pairs_of, read_veval_file
 
     pairs = pairs_of(read_veval_file(args.file), args.name or args.file.stem)
     pairs.setdefault('pairs_sha256', pairs_sha256(pairs['pairs']))

@@ -12,10 +12,10 @@ import numpy as np
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_text, stems
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
 from r2vos_mm.utils.lazy import import_extra
-from r2vos_mm.utils.storage import as_source, as_text
+from r2vos_mm.utils.storage.paths import as_source, as_text
 
 from ..io.annotations import read_rows
 from ..io.mask_sources import checked_size

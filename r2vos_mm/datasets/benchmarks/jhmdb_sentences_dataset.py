@@ -10,8 +10,8 @@ from scipy.io import loadmat
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
-from r2vos_mm.utils.storage import as_source
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
+from r2vos_mm.utils.storage.paths import as_source
 
 from ..io.annotations import read_rows
 from ..io.mask_sources import checked_size

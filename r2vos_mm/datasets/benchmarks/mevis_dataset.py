@@ -6,7 +6,7 @@ from typing import Any
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList, shown
-from r2vos_mm.utils.expressions_file import read_expressions
+from r2vos_mm.utils.formats.expressions import read_expressions
 from r2vos_mm.utils.masks_io import read_mask_dict
 
 from ..base_referring_dataset import BaseReferringDataset

@@ -6,8 +6,8 @@ from typing import Any
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import read_expressions
-from r2vos_mm.utils.ref_ytvos_valid202 import scored_videos
+from r2vos_mm.utils.formats.expressions import read_expressions
+from r2vos_mm.utils.formats.ref_ytvos_valid202 import scored_videos
 
 from ..base_referring_dataset import BaseReferringDataset
 from ..io.annotations import LayoutReader, objects_by_sentence, read_categories
@@ -20,7 +20,7 @@ class R2VOSDataset(BaseReferringDataset):
 
     Unusable videos, frames and expressions are skipped with a warning, see
     :mod:`~r2vos_mm.datasets.io.annotations`. The validation list of Refer-YouTube-VOS names 507
-    videos, of which 202 are scored and used, see :mod:`~r2vos_mm.utils.ref_ytvos_valid202`.
+    videos, of which 202 are scored and used, see :mod:`~r2vos_mm.utils.formats.ref_ytvos_valid202`.
 
     Args:
         split: ``'train'``, ``'valid'`` or another folder of the layout.

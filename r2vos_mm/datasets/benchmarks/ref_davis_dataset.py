@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from r2vos_mm.registry import DATASETS
-from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
+from r2vos_mm.utils.formats.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 
 from ..records import Expression, VideoRecord
 from .r2vos_dataset import R2VOSDataset
@@ -15,10 +15,10 @@ from .r2vos_dataset import R2VOSDataset
 class RefDAVIS17Dataset(R2VOSDataset):
     """Ref-DAVIS17 in the layout of Refer-YouTube-VOS, to which ReferFormer converts it.
 
-    Expressions are numbered as in :mod:`~r2vos_mm.utils.ref_davis17`; the protocol ``davis_unsup``
-    relies on these numbers. Published scores are on the annotations of DAVIS *unsupervised*
-    (``mask_folder='DAVIS/Annotations_unsupervised/480p'``), whose pixels of value 255 are ignored:
-    pack them with ``PackReferringInputs(void_id=255)``.
+    Expressions are numbered as in :mod:`~r2vos_mm.utils.formats.ref_davis17`; the protocol
+    ``davis_unsup`` relies on these numbers. Published scores are on the annotations of DAVIS
+    *unsupervised* (``mask_folder='DAVIS/Annotations_unsupervised/480p'``), whose pixels of value
+    255 are ignored: pack them with ``PackReferringInputs(void_id=255)``.
 
     Args:
         annotators: which of the four expression sets to use, from 0.

@@ -7,9 +7,15 @@ from typing import Any
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import stems
-from r2vos_mm.utils.veval_file import VevalFile, frame_names, pairs_of, read_veval_file, video_name
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
+from r2vos_mm.utils.formats.veval import (
+    VevalFile,
+    frame_names,
+    pairs_of,
+    read_veval_file,
+    video_name,
+)
 
 from ..base_referring_dataset import BaseReferringDataset
 from ..io.mask_sources import JOINT, MaskCodes
@@ -22,7 +28,7 @@ class VEvalDataset(BaseReferringDataset):
 
     ::
 
-        <data_root>/<ann_file>                              see :mod:`r2vos_mm.utils.veval_file`
+        <data_root>/<ann_file>                              see :mod:`r2vos_mm.utils.formats.veval`
         <data_root>/<image_folder>/<file name in the file>
 
     A phrase may be about several objects; its target is the union of their masks. In testing, the

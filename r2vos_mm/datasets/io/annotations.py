@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import (
+from r2vos_mm.utils.files import read_json, stems, visible_names
+from r2vos_mm.utils.formats.expressions import (
     MAX_OBJECT_ID,
     frame_order,
     is_plain_name,
@@ -25,7 +26,6 @@ from r2vos_mm.utils.expressions_file import (
     normalise_text,
     object_number,
 )
-from r2vos_mm.utils.files import read_json, stems, visible_names
 
 from ..records import Expression, VideoRecord
 

@@ -16,7 +16,7 @@ import numpy as np
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.masks_io import decode_polygons, decode_rle, read_label_png
 from r2vos_mm.utils.shared_list import SharedList
-from r2vos_mm.utils.storage import StoredPath, storage_path
+from r2vos_mm.utils.storage.paths import StoredPath, storage_path
 
 BITS = 8
 JOINT = '+'  # joins the names of the objects that a target is the union of

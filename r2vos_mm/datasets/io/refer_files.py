@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, normalise_text
 from r2vos_mm.utils.files import read_json
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
 from r2vos_mm.utils.masks_io import MIN_POLYGON
 
 from ..records import Expression

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.files import read_bytes
-from r2vos_mm.utils.storage_faults import StorageError
+from r2vos_mm.utils.storage.faults import StorageError
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from r2vos_mm.registry import TRANSFORMS
 from r2vos_mm.utils.data_issues import DataFileError
 from r2vos_mm.utils.images import read_image
-from r2vos_mm.utils.storage import StoredPath, local_file, storage_path
+from r2vos_mm.utils.storage.paths import StoredPath, local_file, storage_path
 
 from ..io.videos import decode_frames, reader_named
 

@@ -22,8 +22,8 @@ from r2vos_mm.registry import HOOKS
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.state_dict import check_weights
-from r2vos_mm.utils.storage import default_backend, is_address
-from r2vos_mm.utils.storage_backends import admit_address
+from r2vos_mm.utils.storage.backends import admit_address
+from r2vos_mm.utils.storage.paths import default_backend, is_address
 
 from ..work_folder import POINTER, RESUMABLE
 from .finite_loss_hook import check_weights_finite, unwrapped

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from r2vos_mm.utils.pairs_file import POSITIVE
+from r2vos_mm.utils.formats.pairs import POSITIVE
 
 from ..functional.robustness_visa import NO_TARGET, REASONING, REFERRING
 

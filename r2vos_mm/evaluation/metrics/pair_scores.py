@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from r2vos_mm.utils.formats.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 from r2vos_mm.utils.masks_io import boxes_of_masks
-from r2vos_mm.utils.ref_davis17 import NUM_EXPRESSION_SETS, expression_set_of
 
 from ..functional.boxes import box_ious
 from ..functional.matching import assign_scores, resolve_overlaps, score_proposals

@@ -95,7 +95,7 @@ def write_results(
     """Write the scores of pairs and objects as CSV, and a report as JSON, where paths are given.
 
     The report has the values with their protocols and all scores; NaN is written as null. ``part``
-    says which part of a data set was scored, and how: :mod:`r2vos_mm.apis.merge_scores`.
+    says which part of a data set was scored, and how: :mod:`r2vos_mm.apis.scoring.merge`.
     """
     if csv_path is not None:
         write_pairs(csv_path, eval_set.pairs)

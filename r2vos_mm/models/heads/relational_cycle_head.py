@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import CycleOutput, Features
-from r2vos_mm.utils.expressions_file import normalise_text
+from r2vos_mm.utils.formats.expressions import normalise_text
 
 from ..layers.gather import gather_rows
 from ..layers.initialization import xavier_matrices

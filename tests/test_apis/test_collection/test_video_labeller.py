@@ -14,7 +14,7 @@ from torch import nn
 from r2vos_mm.apis import VideoSegmentation, segment_video
 from r2vos_mm.apis.collection.labeller import VideoLabeller, weights_digest
 from r2vos_mm.apis.collection.manifest import Job
-from r2vos_mm.apis.mask_records import MaskRecord
+from r2vos_mm.apis.results.mask_records import MaskRecord
 from r2vos_mm.utils.data_issues import DataFileError
 
 FRAMES, WINDOW = 22, 4  # windows of 4, the last one of 2

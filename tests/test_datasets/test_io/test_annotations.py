@@ -12,7 +12,7 @@ from r2vos_mm.datasets import records
 from r2vos_mm.datasets.io import annotations as layout
 from r2vos_mm.datasets.io.annotations import LayoutReader, read_categories
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.expressions_file import is_plain_name, read_expressions
+from r2vos_mm.utils.formats.expressions import is_plain_name, read_expressions
 
 ENTRY = dict(frames=['00000', '00005'], expressions={'0': dict(exp='A  Dog', obj_id='1')})
 

@@ -1,0 +1,1 @@
+"""Read and write files of object stores, databases and archives like local files."""
