@@ -113,7 +113,7 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Difference:
+class OutputDifference:
     """How much an exported file differs from the model on one example.
 
     Attributes:
@@ -139,7 +139,7 @@ class Comparison:
             file, each the shortest over the examples; NaN if none is full.
     """
 
-    differences: list[Difference]
+    differences: list[OutputDifference]
     model_seconds: float
     file_seconds: float
 
@@ -215,12 +215,12 @@ def compare_export(
             part = found[name][:, :count] if value.dim() > 1 else found[name]
             largest = (part - value).abs().max().item()
             scale = max(1.0, value.abs().max().item())
-            differences.append(Difference(example.name, name, largest, largest / scale))
+            differences.append(OutputDifference(example.name, name, largest, largest / scale))
     seconds = (min(times.get(name, [math.nan])) for name in ('model', 'file'))
     return Comparison(differences, *seconds)
 
 
-def read_window(
+def read_example_frames(
     cfg: Config, video: PathLike | None, count: int, *, size: Sequence[int] | None = None
 ) -> Tensor:
     """Return at most ``count`` frames of a video as the network takes them, (T, 3, H, W) uint8.

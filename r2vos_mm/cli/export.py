@@ -87,13 +87,13 @@ def run(args: argparse.Namespace) -> int:
         compare_export,
         export_examples,
         export_model,
-        read_window,
+        read_example_frames,
     )
 
     args.device = 'cpu'
     model = build_model(args)
     network = WindowNetwork(model, text=args.text)
-    frames = read_window(model.cfg, args.video, args.frames, size=args.size)
+    frames = read_example_frames(model.cfg, args.video, args.frames, size=args.size)
     texts = checked_texts(args.texts or EXAMPLE_TEXTS[:1])
     examples = export_examples(network, frames, args.frames, texts)
     export_model(network, examples[0].inputs, args.out, format=kind)

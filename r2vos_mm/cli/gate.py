@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     from .score import check_read
 
     check_outputs(args, 'csv', 'json')
-    check_options(args)
+    check_verdict_source(args)
     check_writable(args.out, what='--out', is_folder=True)
     eval_set, given = gate_masks(args)
     for problem in (*given.unscored, *given.unread, *given.problems)[:NUM_SHOWN]:
@@ -120,7 +120,7 @@ def gate_masks(args: argparse.Namespace) -> tuple[EvalSet, Outcome]:
     return score_gated(tasks, masks, truth, args.out, consensus=consensus, **options)
 
 
-def check_options(args: argparse.Namespace) -> None:
+def check_verdict_source(args: argparse.Namespace) -> None:
     """Raise UsageError unless the verdicts have one source."""
     model = {'--model': args.config, '--weights': args.checkpoint, '--frames': args.frames}
     given = [name for name, value in model.items() if value is not None]

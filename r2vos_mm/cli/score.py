@@ -153,7 +153,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
         raise UsageError('PRED and GT are required')
     if args.part and not args.json:
         raise UsageError('--part needs --json FILE, which --merge reads')
-    outcome, extra = score_masks(*args.paths, args)
+    outcome, extra = score_method(*args.paths, args)
     settings = settings_of(args)
     part = args.part and part_content(args.part, outcome.videos, settings, outcome)
     show(outcome, settings, args, extra=extra, part=part)
@@ -221,7 +221,7 @@ def compare(args: argparse.Namespace) -> Outcome:
     for path in args.compare:
         outcome = Outcome()
         if args.paths:
-            outcome, _ = score_masks(path, args.paths[0], args)
+            outcome, _ = score_method(path, args.paths[0], args)
             report(outcome, args)
         else:
             outcome.pairs = read_pairs(path)
@@ -236,7 +236,7 @@ def compare(args: argparse.Namespace) -> Outcome:
     return both
 
 
-def score_masks(
+def score_method(
     pred: Path, gt: Path, args: argparse.Namespace
 ) -> tuple[Outcome, list[MetricValue]]:
     """Score one method; COCO results have additional metrics."""

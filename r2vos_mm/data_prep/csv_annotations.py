@@ -46,7 +46,7 @@ _LINE_BREAKS = re.compile(r'[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+')
 _OTHER_IMAGES = ('.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """One line of the table; empty cells are ''."""
 
     line: int
@@ -114,7 +114,7 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
         ValueError: the table is not understood, or nothing in it can be used.
     """
     problems = ProblemList(str(table))
-    rows: dict[str, list[Row]] = defaultdict(list)
+    rows: dict[str, list[CsvRow]] = defaultdict(list)
     for row in read_table(table):
         rows[row.video].append(row)
     frame_root = data_root / split / 'JPEGImages'
@@ -139,7 +139,7 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
     return MetaFiles(dict(videos=expressions), dict(videos=objects), problems)
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path) -> list[CsvRow]:
     """Return the rows of a table, whose columns are separated by commas, semicolons or tabs.
 
     Line breaks within a cell become blanks.
@@ -162,7 +162,7 @@ def read_table(path: Path) -> list[Row]:
             raise ValueError(f'{path}, line {line} has {problem}')
         if any(cells):
             found = dict(zip(names, (_LINE_BREAKS.sub(' ', cell).strip() for cell in cells)))
-            rows.append(Row(line, *(found.get(name, '') for name in Row._fields[1:])))
+            rows.append(CsvRow(line, *(found.get(name, '') for name in CsvRow._fields[1:])))
     if not rows:
         raise ValueError(f'{path} has no row below its first line')
     return rows
@@ -170,7 +170,7 @@ def read_table(path: Path) -> list[Row]:
 
 def _checked_names(names: list[str], path: Path, header: str) -> list[str]:
     missing = [name for name in _COLUMNS if name not in names]
-    twice = [name for name in Row._fields if names.count(name) > 1]
+    twice = [name for name in CsvRow._fields if names.count(name) > 1]
     if missing or twice:
         what = f'no column {", ".join(missing)}' if missing else f'two columns {", ".join(twice)}'
         raise ValueError(
@@ -285,7 +285,7 @@ def _add_skipped(video: str, found: Sequence[str], what: str, problems: ProblemL
 
 
 def _expressions(
-    rows: Iterable[Row], files: _VideoFiles, problems: ProblemList
+    rows: Iterable[CsvRow], files: _VideoFiles, problems: ProblemList
 ) -> dict[str, dict[str, str]]:
     """Return the sentences of a video, numbered in the order of the table."""
     sentences = {}
@@ -301,7 +301,7 @@ def _expressions(
     return sentences
 
 
-def _row_problem(row: Row, files: _VideoFiles) -> str | None:
+def _row_problem(row: CsvRow, files: _VideoFiles) -> str | None:
     if not row.exp and not row.category:
         return 'has neither sentence nor category'
     if row.exp and not is_text(row.exp):
@@ -318,7 +318,7 @@ def _row_problem(row: Row, files: _VideoFiles) -> str | None:
 
 
 def _objects(
-    rows: Iterable[Row], files: _VideoFiles, wants_categories: bool, problems: ProblemList
+    rows: Iterable[CsvRow], files: _VideoFiles, wants_categories: bool, problems: ProblemList
 ) -> dict[str, dict[str, Any]]:
     """Return the objects of a video for ``meta.json``: category, and frames from the first on."""
     categories: dict[str, str] = {}

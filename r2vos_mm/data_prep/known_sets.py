@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Part:
+class LayoutPart:
     """A file, or a folder of files, of a layout.
 
     Attributes:
@@ -50,7 +50,7 @@ class KnownSet:
     folder: str
     page: str
     counts: Mapping[str, Mapping[str, int | tuple[int, ...]]]
-    parts: Sequence[Part] = ()
+    parts: Sequence[LayoutPart] = ()
     readers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mask_files: Mapping[str, str] = field(default_factory=dict)
     is_in_parts: bool = False
@@ -90,14 +90,14 @@ def _readers(kind: str, splits: Iterable[str], **config: str) -> dict[str, dict[
     return {split: dict(type=kind, split=split, **config) for split in splits}
 
 
-def _files(page: str, *names: str, below: str = '', required: bool = True) -> list[Part]:
+def _files(page: str, *names: str, below: str = '', required: bool = True) -> list[LayoutPart]:
     """Return files that downloads may contain without the folder ``below``."""
-    return [Part(below + name, page, '', name if below else '', required) for name in names]
+    return [LayoutPart(below + name, page, '', name if below else '', required) for name in names]
 
 
-def _mevis(split: str) -> list[Part]:
+def _mevis(split: str) -> list[LayoutPart]:
     files = [f'{split}/meta_expressions.json', f'{split}/mask_dict.json']
-    return [Part(f'{split}/JPEGImages', _MEVIS, _FRAMES), *_files(_MEVIS, *files)]
+    return [LayoutPart(f'{split}/JPEGImages', _MEVIS, _FRAMES), *_files(_MEVIS, *files)]
 
 
 def _refcoco(
@@ -107,7 +107,7 @@ def _refcoco(
     kind: str = 'RefCOCODataset',
     **splits: tuple[int, ...],
 ) -> KnownSet:
-    images = Part('train2014', _COCO, r'COCO_train2014_\d{12}\.jpg')
+    images = LayoutPart('train2014', _COCO, r'COCO_train2014_\d{12}\.jpg')
     references = f'{folder}/{references}'
     return KnownSet(
         'coco',
@@ -118,14 +118,14 @@ def _refcoco(
     )
 
 
-def _layout(page: str, splits: Sequence[str], masks: str = _MASKS) -> list[Part]:
+def _layout(page: str, splits: Sequence[str], masks: str = _MASKS) -> list[LayoutPart]:
     """Return the parts of a set in the layout of Refer-YouTube-VOS, all split by split."""
     parts = []
     for split in splits:
         folders = {f'{split}/JPEGImages': _FRAMES, f'{split}/Annotations': masks}
-        parts += [Part(place, page, members) for place, members in folders.items()]
+        parts += [LayoutPart(place, page, members) for place, members in folders.items()]
         name = f'{split}/meta_expressions.json'
-        parts.append(Part(_EXPRESSIONS.format(split), page, '', name))
+        parts.append(LayoutPart(_EXPRESSIONS.format(split), page, '', name))
     return parts
 
 
@@ -133,12 +133,14 @@ def _veval() -> KnownSet:
     """Return the three parts of SA-Co/VEval, each with a validation and a test split."""
     media = dict(sav='saco_sav/JPEGImages_24fps', yt1b='saco_yt1b/JPEGImages_6fps')
     media |= dict(smartglasses='saco_sg/JPEGImages_6fps')
-    parts = [Part(f'media/{name}', _VEVAL, _FRAMES, required=False) for name in media.values()]
+    parts = [
+        LayoutPart(f'media/{name}', _VEVAL, _FRAMES, required=False) for name in media.values()
+    ]
     readers = {}
     for source, folder in media.items():
         for split in (f'{source}_val', f'{source}_test'):
             name = f'annotation/saco_veval_{split}.json'
-            parts.append(Part(name, _VEVAL, '', Path(name).name, required=False))
+            parts.append(LayoutPart(name, _VEVAL, '', Path(name).name, required=False))
             config = dict(split=split, ann_file=name, image_folder=f'media/{folder}')
             readers[split] = dict(type='VEvalDataset', **config)
     return KnownSet('saco-veval', _VEVAL, {}, parts, readers, is_in_parts=True)
@@ -155,9 +157,9 @@ KNOWN_SETS = {
         _YTVOS,
         _counts(train=(3471, 12913), valid=(202, 834, 5486)),
         [
-            Part('train/JPEGImages', _YTVOS, _FRAMES),
-            Part('train/Annotations', _YTVOS, _MASKS),
-            Part('valid/JPEGImages', _YTVOS, _FRAMES),
+            LayoutPart('train/JPEGImages', _YTVOS, _FRAMES),
+            LayoutPart('train/Annotations', _YTVOS, _MASKS),
+            LayoutPart('valid/JPEGImages', _YTVOS, _FRAMES),
             *_files(_YTVOS, *map(_EXPRESSIONS.format, ('train', 'valid'))),
             *_files(_YTVOS, _EXPRESSIONS.format('test'), 'train/meta.json', required=False),
         ],
@@ -167,9 +169,9 @@ KNOWN_SETS = {
         _DAVIS,
         _counts(train=(60,), valid=(30, 244, 1999)),
         [
-            Part('DAVIS/JPEGImages/480p', _DAVIS, _FRAMES),
-            Part('DAVIS/Annotations_unsupervised/480p', _DAVIS, _MASKS),
-            Part('DAVIS/Annotations/480p', _DAVIS, _MASKS, required=False),
+            LayoutPart('DAVIS/JPEGImages/480p', _DAVIS, _FRAMES),
+            LayoutPart('DAVIS/Annotations_unsupervised/480p', _DAVIS, _MASKS),
+            LayoutPart('DAVIS/Annotations/480p', _DAVIS, _MASKS, required=False),
             *_files(_DAVIS, *(f'ImageSets/2017/{s}.txt' for s in ('train', 'val')), below='DAVIS/'),
             *_files(_DAVIS, 'davis_semantics.json', below='DAVIS/', required=False),
             *_files(_DAVIS_TEXTS, *TEXT_FILES, below='davis_text_annotations/'),
@@ -188,12 +190,12 @@ KNOWN_SETS = {
         f'{_A2D_TEXTS} (videos: {_A2D_VIDEOS})',
         _counts(train=(), test=()),
         [
-            Part('Release/clips320H', _A2D_VIDEOS, r'[^/]+\.mp4', 'Release/CLIPS320'),
-            Part('Release/videoset.csv', _A2D_VIDEOS),
-            Part(f'text_annotations/{_A2D_H5}', _A2D_TEXTS, r'[^/]+/\d+\.h5', _A2D_H5),
+            LayoutPart('Release/clips320H', _A2D_VIDEOS, r'[^/]+\.mp4', 'Release/CLIPS320'),
+            LayoutPart('Release/videoset.csv', _A2D_VIDEOS),
+            LayoutPart(f'text_annotations/{_A2D_H5}', _A2D_TEXTS, r'[^/]+/\d+\.h5', _A2D_H5),
             *_files(_A2D_TEXTS, *_A2D_FILES, below='text_annotations/'),
             *_files(_MTTR, *map(_A2D_LISTS.format, ('train', 'test')), required=False),
-            Part('a2d_sentences_test_annotations_in_coco_format.json', _MTTR, required=False),
+            LayoutPart('a2d_sentences_test_annotations_in_coco_format.json', _MTTR, required=False),
         ],
         _readers('A2DSentencesDataset', ('train', 'test')),
     ),
@@ -202,11 +204,11 @@ KNOWN_SETS = {
         f'{_A2D_TEXTS} (list of frames: {_MTTR})',
         _counts(test=(928, 2784)),
         [
-            Part('Rename_Images', _JHMDB, r'[^/]+/[^/]+/\d+\.png'),
-            Part('puppet_mask', _JHMDB, r'[^/]+/[^/]+/puppet_mask\.mat'),
-            Part('jhmdb_annotation.txt', _A2D_TEXTS, required=False),
-            Part('jhmdb_sentences_samples_metadata.json', _MTTR),
-            Part('jhmdb_sentences_gt_annotations_in_coco_format.json', _MTTR, required=False),
+            LayoutPart('Rename_Images', _JHMDB, r'[^/]+/[^/]+/\d+\.png'),
+            LayoutPart('puppet_mask', _JHMDB, r'[^/]+/[^/]+/puppet_mask\.mat'),
+            LayoutPart('jhmdb_annotation.txt', _A2D_TEXTS, required=False),
+            LayoutPart('jhmdb_sentences_samples_metadata.json', _MTTR),
+            LayoutPart('jhmdb_sentences_gt_annotations_in_coco_format.json', _MTTR, required=False),
         ],
         dict(test=dict(type='JHMDBSentencesDataset')),
     ),
@@ -239,7 +241,7 @@ KNOWN_SETS = {
         'yourvos',
         _YOURVOS,
         _counts(test=()),
-        [*_layout(_YOURVOS, ('test',)), Part('spans.txt', _YOURVOS)],
+        [*_layout(_YOURVOS, ('test',)), LayoutPart('spans.txt', _YOURVOS)],
         _readers('YoURVOSDataset', ('test',)),
     ),
     'ref-sav': KnownSet(
@@ -247,7 +249,7 @@ KNOWN_SETS = {
         _SA2VA,
         _counts(valid=()),
         [
-            Part('JPEGImages', _SA2VA, _FRAMES),
+            LayoutPart('JPEGImages', _SA2VA, _FRAMES),
             *_files(_SA2VA, 'meta_expressions_valid.json', 'mask_dict.json'),
         ],
         _readers('RefSAVDataset', ('valid',)),

@@ -25,7 +25,7 @@ from r2vos_mm.utils.files import atomic_path, is_side_file, remove_temporaries
 from r2vos_mm.utils.formats.expressions import is_plain_name
 
 from .davis import convert_davis, make_link
-from .known_sets import KNOWN_SETS, Part
+from .known_sets import KNOWN_SETS, LayoutPart
 
 _ERRORS = (OSError, EOFError, RuntimeError, ValueError)
 _ERRORS += (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -37,7 +37,7 @@ _MAX_PADDING = 64 * _CHUNK
 
 
 @dataclass(frozen=True)
-class Limits:
+class ArchiveLimits:
     """What an archive may contain; the public sets contain far less.
 
     Attributes:
@@ -70,7 +70,7 @@ class PrepareReport:
     written: int = 0
     linked: int = 0
     already: int = 0
-    missing: tuple[Part, ...] = ()
+    missing: tuple[LayoutPart, ...] = ()
 
 
 def prepare(
@@ -78,7 +78,7 @@ def prepare(
     download_dir: Path,
     data_root: Path,
     *,
-    limits: Limits = Limits(),
+    limits: ArchiveLimits = ArchiveLimits(),
     progress: bool = True,
 ) -> PrepareReport:
     """Unpack archives and link unpacked folders into the layout; move and delete nothing.
@@ -115,7 +115,9 @@ def prepare(
     return report
 
 
-def _link_unpacked(part: Part, download_dir: Path, target: Path, report: PrepareReport) -> None:
+def _link_unpacked(
+    part: LayoutPart, download_dir: Path, target: Path, report: PrepareReport
+) -> None:
     """Link a part that is unpacked in the downloads; of several the first by name."""
     names = filter(None, (part.place, part.alias))
     paths = (path for name in names for path in download_dir.rglob(name))
@@ -172,7 +174,7 @@ def _open(path: Path) -> zipfile.ZipFile | tarfile.TarFile:
 
 
 def _members(
-    archive: zipfile.ZipFile | tarfile.TarFile, path: Path, limits: Limits
+    archive: zipfile.ZipFile | tarfile.TarFile, path: Path, limits: ArchiveLimits
 ) -> Iterator[_Member]:
     """Yield the files of an archive, or raise ValueError if it is damaged or exceeds the limits."""
     try:
@@ -204,7 +206,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
         raise ValueError(f'more than {_MAX_PADDING} bytes follow its end')
 
 
-def _checked(members: Iterable[_Member], path: Path, limits: Limits) -> Iterator[_Member]:
+def _checked(members: Iterable[_Member], path: Path, limits: ArchiveLimits) -> Iterator[_Member]:
     total, allowed = 0, max(1 << 30, limits.ratio * path.stat().st_size)
     for count, member in enumerate(members, start=1):
         total += member.size
@@ -220,7 +222,7 @@ def _checked(members: Iterable[_Member], path: Path, limits: Limits) -> Iterator
 
 
 def _wanted(
-    members: Iterable[_Member], parts: Sequence[Part], archive: str, report: PrepareReport
+    members: Iterable[_Member], parts: Sequence[LayoutPart], archive: str, report: PrepareReport
 ) -> Iterator[tuple[_Member, str, str]]:
     """Yield the members that belong to a part, with its place and their path in it."""
     for member in members:

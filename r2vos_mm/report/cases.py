@@ -41,7 +41,7 @@ class PredictedMasks(NamedTuple):
     ungated: MaskFiles | None = None
 
 
-class Scene(NamedTuple):
+class PairScene(NamedTuple):
     """Some frames of a pair: T RGB images (H, W, 3), their names, true masks (T, H0, W0) bool.
 
     ``truth`` is None if it is unknown.
@@ -140,7 +140,7 @@ def _records(videos: Sequence[Mapping[str, Any]], key: str) -> list[MaskRecord]:
     ]
 
 
-class FrameSource:
+class PairFrames:
     """Loads frames and true masks of pairs through the data set of a test.
 
     Args:
@@ -167,7 +167,7 @@ class FrameSource:
             raise ValueError(f'{type(self.dataset).__name__} gives no single frames')
         self._numbers = {record.video_id: i for i, record in enumerate(self.dataset.videos)}
 
-    def load(self, pair: PairScores, among: Collection[str] = ()) -> Scene:
+    def load(self, pair: PairScores, among: Collection[str] = ()) -> PairScene:
         """Return some frames of a pair; arguments as of :func:`shown_frames`.
 
         Raises:
@@ -181,11 +181,11 @@ class FrameSource:
         frames = list(item['inputs'].permute(0, 2, 3, 1).numpy())
         truth = item['data_samples'].gt_pairs.get('masks')
         truth = None if truth is None or pair.is_negative else truth[0].numpy()
-        return Scene(frames, names, truth)
+        return PairScene(frames, names, truth)
 
 
 def draw_pair(
-    pair: PairScores, scene: Scene, masks: PredictedMasks | None, threshold: float
+    pair: PairScores, scene: PairScene, masks: PredictedMasks | None, threshold: float
 ) -> list[Picture]:
     """Draw the frames of a scene with the masks of one run.
 
@@ -217,7 +217,7 @@ def draw_pair(
     return [Picture(data_uri(image), name) for image, name in zip(images, scene.names)]
 
 
-def _read_masks(source: MaskFiles, pair: PairScores, scene: Scene) -> np.ndarray:
+def _read_masks(source: MaskFiles, pair: PairScores, scene: PairScene) -> np.ndarray:
     found = []
     for name in scene.names:
         place = pair.frame_ids.index(name) if name in pair.frame_ids else None

@@ -10,9 +10,9 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.utils.cli import UserError, one_line
 
 from .cases import (
-    FrameSource,
+    PairFrames,
+    PairScene,
     Picture,
-    Scene,
     draw_pair,
     false_alarms,
     open_run_masks,
@@ -89,16 +89,16 @@ class _Drawer:
         self.runs = runs
         self.masks = [_or_reason(open_run_masks, run) for run in runs]
         config = next((run.config for run in runs if run.config is not None), None)
-        self.source: FrameSource | str = 'no run has a config that names its data'
+        self.source: PairFrames | str = 'no run has a config that names its data'
         if config is not None:
-            self.source = _or_reason(FrameSource, config, data_root)
+            self.source = _or_reason(PairFrames, config, data_root)
 
     def rows(
         self, pair_id: str, number: int, by_id: Sequence[Mapping[str, PairScores]]
     ) -> list[CaseRow]:
         """Return one row per run, the one of ``number`` first, at most MAX_DRAWN_RUNS drawn."""
         scene = self.source
-        if isinstance(scene, FrameSource):
+        if isinstance(scene, PairFrames):
             common = set.intersection(*(set(own[pair_id].frame_ids) for own in by_id))
             scene = _or_reason(scene.load, by_id[number][pair_id], common)
         order = [number, *(run for run in range(len(self.runs)) if run != number)]
@@ -109,7 +109,9 @@ class _Drawer:
             rows.append(CaseRow(run, self.runs[run].name, scores_of(pair), *drawn))
         return rows
 
-    def _draw(self, pair: PairScores, scene: Scene | str, run: int) -> tuple[list[Picture], str]:
+    def _draw(
+        self, pair: PairScores, scene: PairScene | str, run: int
+    ) -> tuple[list[Picture], str]:
         """Return pictures, and what is missing in them."""
         if isinstance(scene, str):
             return [], f'No frames: {scene}'

@@ -41,7 +41,7 @@ class Cell(NamedTuple):
     is_marked: bool = False
 
 
-class Row(NamedTuple):
+class MetricsRow(NamedTuple):
     """One line of a table of metrics: a run, by its number, and a state of its gate."""
 
     run: int
@@ -54,8 +54,8 @@ class Row(NamedTuple):
 class Measured:
     """Metrics of runs: tables, and estimates by state of the gate for each run."""
 
-    rows: list[Row] = field(default_factory=list)
-    differences: list[Row] = field(default_factory=list)
+    rows: list[MetricsRow] = field(default_factory=list)
+    differences: list[MetricsRow] = field(default_factory=list)
     values: list[dict[str, str]] = field(default_factory=list)
     estimates: list[dict[str, dict[str, Estimate]]] = field(default_factory=list)
 
@@ -91,9 +91,11 @@ def _value_text(value: float) -> str:
 
 def _row(
     head: tuple[int, str, str], estimates: Mapping[str, Estimate], *, is_difference: bool = False
-) -> Row:
+) -> MetricsRow:
     options = dict(is_difference=is_difference)
-    return Row(*head, [cell_of(name, estimates.get(name, UNKNOWN), **options) for name in METRICS])
+    return MetricsRow(
+        *head, [cell_of(name, estimates.get(name, UNKNOWN), **options) for name in METRICS]
+    )
 
 
 def _values_without_draws(

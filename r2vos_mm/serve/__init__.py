@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
         'app': ['build_app'],
-        'clips': ['Clip', 'ClipStore', 'Limits', 'find_samples'],
-        'jobs': ['Job', 'JobQueue'],
+        'clips': ['StoredClip', 'ClipStore', 'Limits', 'find_samples'],
+        'jobs': ['QueuedJob', 'JobQueue'],
         'results': ['page_record', 'segment_clip'],
         'server': ['serve'],
     },

@@ -26,9 +26,9 @@ from r2vos_mm.apis.results.exporters import slug
 from r2vos_mm.utils.formats.expressions import is_text
 from r2vos_mm.visualization.writers import h264_library
 
-from .clips import Clip, ClipStore, RefusedError, title_of
+from .clips import ClipStore, RefusedError, StoredClip, title_of
 from .guard import Guard
-from .jobs import DONE, FINAL, Job, JobQueue, Segment
+from .jobs import DONE, FINAL, JobQueue, QueuedJob, Segment
 from .results import DOWNLOADS, page_record
 
 STATIC = Path(__file__).with_name('static')
@@ -123,7 +123,7 @@ class Page:
         clip = await self._sample(request)
         return FileResponse(self.store.picture(clip.key, 0), headers=FRESH)
 
-    async def _sample(self, request: Request) -> Clip:
+    async def _sample(self, request: Request) -> StoredClip:
         name, keep = request.path_params['name'], self._clips_in_use()
         return await run_in_threadpool(self.store.open_sample, name, keep=keep)
 
@@ -216,16 +216,16 @@ class Page:
             background=BackgroundTask(folder.cleanup),
         )
 
-    def _job(self, request: Request) -> Job:
+    def _job(self, request: Request) -> QueuedJob:
         return self.jobs[request.path_params['key']]
 
-    def _finished(self, request: Request) -> Job:
+    def _finished(self, request: Request) -> QueuedJob:
         job = self._job(request)
         if job.state != DONE:
             raise RefusedError(f'this request is {job.state}: it has no result', 409)
         return job
 
-    def job_record(self, job: Job) -> dict[str, Any]:
+    def job_record(self, job: QueuedJob) -> dict[str, Any]:
         """Return the state of a job as the page reads it."""
         return dict(
             key=job.key,
@@ -238,7 +238,7 @@ class Page:
         )
 
 
-def clip_record(clip: Clip) -> dict[str, Any]:
+def clip_record(clip: StoredClip) -> dict[str, Any]:
     """Return a clip as the page reads it."""
     return dict(
         key=clip.key,

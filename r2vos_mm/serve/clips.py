@@ -68,7 +68,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Clip:
+class StoredClip:
     """A clip that can be segmented.
 
     Attributes:
@@ -116,14 +116,14 @@ class ClipStore:
     def __post_init__(self) -> None:
         remove_folders_of_dead_servers()
         self.root = Path(tempfile.mkdtemp(prefix=f'{PREFIX}{os.getpid()}-'))
-        self._clips: dict[str, Clip] = {}
+        self._clips: dict[str, StoredClip] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Remove everything that was uploaded."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def __getitem__(self, key: str) -> Clip:
+    def __getitem__(self, key: str) -> StoredClip:
         """Return a clip.
 
         Raises:
@@ -167,7 +167,7 @@ class ClipStore:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def add_upload(self, path: Path, name: str, *, keep: Collection[str] = ()) -> Clip:
+    def add_upload(self, path: Path, name: str, *, keep: Collection[str] = ()) -> StoredClip:
         """Make a clip of a file of :meth:`receiving`.
 
         Args:
@@ -182,7 +182,7 @@ class ClipStore:
         self._make_room(keep=[*keep, clip.key])
         return clip
 
-    def open_sample(self, name: str, *, keep: Collection[str] = ()) -> Clip:
+    def open_sample(self, name: str, *, keep: Collection[str] = ()) -> StoredClip:
         """Return the clip of a sample.
 
         Raises:
@@ -201,7 +201,7 @@ class ClipStore:
         self._make_room(keep=[*keep, clip.key])
         return clip
 
-    def _prepare(self, key: str, path: Path, *, title: str, **fields: object) -> Clip:
+    def _prepare(self, key: str, path: Path, *, title: str, **fields: object) -> StoredClip:
         """Decode a clip once, store its pictures, and remember it."""
         folder = self.root / key / 'pictures'
         try:
@@ -212,7 +212,7 @@ class ClipStore:
         except DataFileError as error:
             message = one_line(error).replace(str(path), title)
             raise RefusedError(message, 422) from error
-        clip = Clip(key, title, path, source, folder, size, **fields)
+        clip = StoredClip(key, title, path, source, folder, size, **fields)
         self._clips[key] = clip
         return clip
 

@@ -14,13 +14,13 @@ from r2vos_mm.apis import VideoSegmentation
 from r2vos_mm.utils.cli import one_line, user_message
 from r2vos_mm.utils.logging import log
 
-from .clips import Clip, RefusedError
+from .clips import RefusedError, StoredClip
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = 'queued', 'running', 'done', 'failed', 'cancelled'
 FINAL = (DONE, FAILED, CANCELLED)
 
 OnProgress = Callable[[int, int], None]
-Segment = Callable[[Clip, Sequence[str], OnProgress], VideoSegmentation]
+Segment = Callable[[StoredClip, Sequence[str], OnProgress], VideoSegmentation]
 
 
 class CancelledError(Exception):
@@ -28,7 +28,7 @@ class CancelledError(Exception):
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedJob:
     """Expressions to find in a clip.
 
     Attributes:
@@ -41,7 +41,7 @@ class Job:
         seconds: time that it took, without waiting.
     """
 
-    clip: Clip
+    clip: StoredClip
     texts: Sequence[str]
     key: str = field(default_factory=lambda: secrets.token_hex(8))
     state: str = QUEUED
@@ -66,13 +66,13 @@ class JobQueue:
 
     def __init__(self, segment: Segment, *, max_jobs: int = 8, max_results: int = 20) -> None:
         self._segment, self._max_jobs, self._max_results = segment, max_jobs, max_results
-        self._jobs: dict[str, Job] = {}
-        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: dict[str, QueuedJob] = {}
+        self._waiting: SimpleQueue[QueuedJob | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name='segment', daemon=True)
         self._thread.start()
 
-    def submit(self, clip: Clip, texts: Sequence[str]) -> Job:
+    def submit(self, clip: StoredClip, texts: Sequence[str]) -> QueuedJob:
         """Add a job.
 
         Raises:
@@ -83,12 +83,12 @@ class JobQueue:
                 raise RefusedError(
                     f'{self._max_jobs} requests are waiting already: try again in a moment', 503
                 )
-            job = Job(clip, list(texts))
+            job = QueuedJob(clip, list(texts))
             self._jobs[job.key] = job
         self._waiting.put(job)
         return job
 
-    def __getitem__(self, key: str) -> Job:
+    def __getitem__(self, key: str) -> QueuedJob:
         """Return a job.
 
         Raises:
@@ -99,16 +99,16 @@ class JobQueue:
             raise RefusedError('this result is no longer here: run it again', 404)
         return job
 
-    def unfinished(self) -> list[Job]:
+    def unfinished(self) -> list[QueuedJob]:
         """Return the jobs that wait or run, the first first."""
         return [job for job in list(self._jobs.values()) if job.state not in FINAL]
 
-    def position(self, job: Job) -> int:
+    def position(self, job: QueuedJob) -> int:
         """Return how many jobs are run before this one."""
         unfinished = self.unfinished()
         return unfinished.index(job) if job in unfinished else 0
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: QueuedJob) -> None:
         """End a job. One that runs stops after the current window of frames."""
         with self._lock:
             if job.state not in FINAL:
@@ -130,7 +130,7 @@ class JobQueue:
             self._run(job)
             self._forget_old()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: QueuedJob) -> None:
         def on_progress(done: int, total: int) -> None:
             job.done, job.total = done, total
             if job.state == CANCELLED:
@@ -149,7 +149,7 @@ class JobQueue:
                 job.result, job.seconds = result, time.monotonic() - start
                 job.state = DONE
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def _fail(self, job: QueuedJob, error: Exception) -> None:
         message = user_message(error)
         if message is None:
             log(''.join(traceback.format_exception(error)))

@@ -17,7 +17,7 @@ from r2vos_mm.visualization import Style, overlay_masks, write_video
 if TYPE_CHECKING:
     from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 
-    from .clips import Clip
+    from .clips import StoredClip
 
 # Colours of the expressions, those of static/style.css.
 COLOURS = (
@@ -34,7 +34,7 @@ COLOURS = (
 
 def segment_clip(
     model: ReferringVideoSegmentor,
-    clip: Clip,
+    clip: StoredClip,
     texts: Sequence[str],
     on_progress: Callable[[int, int], None] | None = None,
     **options: Any,

@@ -11,7 +11,7 @@ from toy_models import build_toy_config
 
 from r2vos_mm.apis.model_export import (
     Comparison,
-    Difference,
+    OutputDifference,
     WindowNetwork,
     compare_export,
     export_examples,
@@ -71,13 +71,18 @@ def test_onnx_with_tokens(frames: torch.Tensor, tmp_path: Path) -> None:
 
 
 def test_tolerance_is_relative_to_large_values_only() -> None:
-    rows = [Difference('video', 'masks', 0.02, 0.001), Difference('video', 'scores', 0.0, 0.0)]
+    rows = [
+        OutputDifference('video', 'masks', 0.02, 0.001),
+        OutputDifference('video', 'scores', 0.0, 0.0),
+    ]
     assert Comparison(rows, 1.0, 1.0).is_within(0.001)
     assert not Comparison(rows, 1.0, 1.0).is_within(0.0009)
 
 
 def test_values_that_are_not_numbers_are_never_within() -> None:
-    assert not Comparison([Difference('video', 'masks', math.nan, math.nan)], 1, 1).is_within(1.0)
+    assert not Comparison([OutputDifference('video', 'masks', math.nan, math.nan)], 1, 1).is_within(
+        1.0
+    )
 
 
 def test_unknown_files_are_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from r2vos_mm.apis import model_export
-from r2vos_mm.apis.model_export import Comparison, Difference
+from r2vos_mm.apis.model_export import Comparison, OutputDifference
 from r2vos_mm.cli import export
 from r2vos_mm.cli.command import run_command
 
@@ -21,7 +21,10 @@ def test_status_of_a_comparison(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    rows = [Difference('video', 'masks', 0.25, 0.001), Difference('random', 'scores', 0.0, 0.0)]
+    rows = [
+        OutputDifference('video', 'masks', 0.25, 0.001),
+        OutputDifference('random', 'scores', 0.0, 0.0),
+    ]
     examples = [SimpleNamespace(inputs={})]
 
     def write(network: object, inputs: dict, path: Path, *, format: str) -> None:
@@ -29,7 +32,7 @@ def test_status_of_a_comparison(
 
     monkeypatch.setattr(export, 'build_model', lambda args: SimpleNamespace(cfg=None))
     monkeypatch.setattr(model_export, 'WindowNetwork', lambda model, text: None)
-    monkeypatch.setattr(model_export, 'read_window', lambda *args, **options: None)
+    monkeypatch.setattr(model_export, 'read_example_frames', lambda *args, **options: None)
     monkeypatch.setattr(model_export, 'export_examples', lambda *args: examples)
     monkeypatch.setattr(model_export, 'export_model', write)
     monkeypatch.setattr(model_export, 'compare_export', lambda *args: Comparison(rows, 2.0, 0.5))

@@ -13,7 +13,7 @@ from PIL import Image
 from scripts import exit_status
 from tiny_sets import SIZE, write_frame
 
-from r2vos_mm.data_prep.csv_annotations import MetaFiles, Row, make_meta, read_table
+from r2vos_mm.data_prep.csv_annotations import CsvRow, MetaFiles, make_meta, read_table
 from r2vos_mm.datasets import R2VOSDataset
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
@@ -194,7 +194,7 @@ class TestTable:
     )
     def test_forms(self, tmp_path: Path, text: str) -> None:
         (tmp_path / 't.csv').write_bytes(text.encode())
-        assert read_table(tmp_path / 't.csv') == [Row(2, 'a', '1', 'dog', 'x, y')]
+        assert read_table(tmp_path / 't.csv') == [CsvRow(2, 'a', '1', 'dog', 'x, y')]
 
     @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
     @pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
@@ -215,8 +215,8 @@ class TestTable:
     def test_short_lines(self, tmp_path: Path) -> None:
         (tmp_path / 't.csv').write_text('video,obj_id,exp\na\n\nb,2,x,,,\n')
         assert read_table(tmp_path / 't.csv') == [
-            Row(2, 'a', '', '', ''),
-            Row(4, 'b', '2', '', 'x'),
+            CsvRow(2, 'a', '', '', ''),
+            CsvRow(4, 'b', '2', '', 'x'),
         ]
 
     @pytest.mark.parametrize(

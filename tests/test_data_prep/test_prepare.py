@@ -21,7 +21,7 @@ from tiny_sets import write_set
 
 from r2vos_mm.data_prep.davis import expressions_of, read_texts
 from r2vos_mm.data_prep.known_sets import TEXT_FILES
-from r2vos_mm.data_prep.prepare import Limits, PrepareReport, prepare
+from r2vos_mm.data_prep.prepare import ArchiveLimits, PrepareReport, prepare
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.formats.expressions import normalise_text
@@ -260,8 +260,8 @@ class TestHostileArchives:
         assert files_of(downloads.parent / 'data') == {JPEG.replace('00000', '00015'): b'jpg'}
         assert len(report.problems.rows) == 4
 
-    @pytest.mark.parametrize('limits', [Limits(per_file=9), Limits(total=15)])
-    def test_limits(self, downloads: Path, limits: Limits) -> None:
+    @pytest.mark.parametrize('limits', [ArchiveLimits(per_file=9), ArchiveLimits(total=15)])
+    def test_limits(self, downloads: Path, limits: ArchiveLimits) -> None:
         zip_of(downloads / 'a.zip', {JPEG: b'123456789', JPEG.replace('00000', '00005'): b'0' * 10})
         with pytest.raises(ValueError, match=r'a\.zip cannot be unpacked .*more than the allowed'):
             run(downloads, limits=limits)
@@ -271,13 +271,13 @@ class TestHostileArchives:
     @pytest.mark.parametrize(
         ('limits', 'name'),
         [
-            (Limits(entries=1), 'notes.txt'),
-            (Limits(depth=4), 'a/b/c/d/e/notes.txt'),
-            (Limits(per_file=9), 'large.bin'),
+            (ArchiveLimits(entries=1), 'notes.txt'),
+            (ArchiveLimits(depth=4), 'a/b/c/d/e/notes.txt'),
+            (ArchiveLimits(per_file=9), 'large.bin'),
         ],
     )
     def test_files_that_are_not_wanted_count(
-        self, downloads: Path, form: str, limits: Limits, name: str
+        self, downloads: Path, form: str, limits: ArchiveLimits, name: str
     ) -> None:
         archive_of(downloads / f'a.{form}', {name: b'0' * 10, JPEG: b'1'})
         with pytest.raises(ValueError, match='cannot be unpacked .*more than the allowed'):

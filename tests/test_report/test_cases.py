@@ -9,7 +9,7 @@ from PIL import Image
 
 from r2vos_mm.evaluation.metrics.pair_scores import PairScores
 from r2vos_mm.report.cases import (
-    FrameSource,
+    PairFrames,
     data_uri,
     false_alarms,
     mask_folder,
@@ -89,7 +89,7 @@ def test_pictures_are_webp():
 
 def test_masks_and_frames_of_a_test(runs):
     run = read_run(runs[0])
-    masks, source = open_run_masks(run), FrameSource(run.config)
+    masks, source = open_run_masks(run), PairFrames(run.config)
     chosen = next(p for p in run.pairs if p.pair_id == '<b>v2/0/p')  # emptied by the gate
     assert not masks.gated.read(mask_folder(chosen), '00000', 0).any()
     # The square of columns 1 to 6 has moved by one.

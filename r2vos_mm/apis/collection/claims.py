@@ -51,7 +51,7 @@ class Claims:
         return {path.stem for path in self.folder.glob('[!.]*.json')}
 
     @contextlib.contextmanager
-    def claim(self, name: str) -> Iterator[Claim | None]:
+    def claim(self, name: str) -> Iterator[HeldClaim | None]:
         """Yield the claim of a name, None if another process has it, and release it at the end."""
         try:
             claim = self._take(name)
@@ -101,8 +101,8 @@ class Claims:
                 if owner.get('machine') == machine() and owner.get('pid') in pids:
                     path.unlink()
 
-    def _take(self, name: str) -> Claim | None:
-        path, claim = self._path(name), Claim(self._path(name), self._token)
+    def _take(self, name: str) -> HeldClaim | None:
+        path, claim = self._path(name), HeldClaim(self._path(name), self._token)
         if write_if_absent(claim.content(), path):
             return claim
         if not self.is_free(name):
@@ -121,7 +121,7 @@ class Claims:
         return self.folder / f'{name}.json'
 
 
-class Claim:
+class HeldClaim:
     """A claim that this process holds, and the items at which processes before it died.
 
     Processes that a signal such as SIGTERM ended, as at a preemption, are not counted.

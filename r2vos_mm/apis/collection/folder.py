@@ -20,7 +20,7 @@ from r2vos_mm.utils.files import (
     write_json,
 )
 
-from .claims import Claim, Claims
+from .claims import Claims, HeldClaim
 from .manifest import Job
 from .plan import Task, Unit, units_of
 
@@ -94,7 +94,7 @@ class CollectionFolder:
         return (self.folder / STATE).is_file()
 
     @contextlib.contextmanager
-    def next_unit(self) -> Iterator[tuple[Unit, Claim] | None]:
+    def next_unit(self) -> Iterator[tuple[Unit, HeldClaim] | None]:
         """Yield the next unit and its claim, or None when all are done.
 
         While others do all that is left, this waits: it may have to take over what they leave.

@@ -34,7 +34,7 @@ from ..model_loading import init_model, resolve_model
 from ..results.mask_records import mask_records
 from ..results.reading import consensus_by_window, read_masks
 from ..results.video_segmentation import joined_ranges
-from ..streaming.stream import names_of
+from ..streaming.stream import frame_names_of
 from ..streaming.windows import WindowsAhead
 from .manifest import Job, Span
 from .work import Part, Row
@@ -162,7 +162,7 @@ class VideoLabeller:
         numbers = range(frames.start, frames.start + evidence.num_frames)
         return dict(
             size=list(frames.size),
-            frames=names_of(frames.source, numbers),
+            frames=frame_names_of(frames.source, numbers),
             queries=best.tolist(),
             windows=[_as_json(window) for window in video.windows],
             scores=pairs.scores.tolist(),

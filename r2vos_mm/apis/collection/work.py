@@ -14,7 +14,7 @@ from r2vos_mm.utils.cli import UserError, one_line, user_message
 from r2vos_mm.utils.files import DiskFullError
 from r2vos_mm.utils.storage.faults import without_secrets
 
-from .claims import Claim
+from .claims import HeldClaim
 from .folder import CollectionFolder, Throttle
 from .manifest import Job, Span, digest, read_manifest
 from .plan import MAX_FRAMES, SHARD_FRAMES, Unit, plan_tasks
@@ -104,7 +104,7 @@ class Worker:
         part = self._try(self.labeller.label_span, job, span)
         return self._try(self.labeller.join, job, [span], [part])
 
-    def _do_span(self, unit: Unit, claim: Claim) -> None:
+    def _do_span(self, unit: Unit, claim: HeldClaim) -> None:
         start, job = time.monotonic(), self.folder.jobs[unit.task.jobs[0]]
         try:
             _check_deaths(claim.start(job.id))
@@ -114,7 +114,7 @@ class Worker:
             content = dict(error=str(error))
         self.folder.write_part(unit, dict(content, seconds=time.monotonic() - start))
 
-    def _do_shard(self, unit: Unit, claim: Claim) -> None:
+    def _do_shard(self, unit: Unit, claim: HeldClaim) -> None:
         start, rows, failures = time.monotonic(), [], []
         parts = self.folder.read_parts(unit.task)
         if parts is None:

@@ -51,7 +51,7 @@ def slug(text: str) -> str:
     return re.sub(r'\W+', '_', text).strip('_')[:48]
 
 
-def folder_names(texts: Sequence[str]) -> list[str]:
+def expression_folders(texts: Sequence[str]) -> list[str]:
     """Return the name of the folder of each expression."""
     return [f'{p}_{slug(text)}' for p, text in enumerate(texts)]
 
@@ -183,7 +183,7 @@ def save_masks(
     folder: PathLike, masks: Any, *, texts: Sequence[str], frame_names: Sequence[str]
 ) -> list[Path]:
     """Write ``<n>_<expression>/<frame>.png``, 255 = object; return the folders."""
-    folders = [Path(folder) / name for name in folder_names(texts)]
+    folders = [Path(folder) / name for name in expression_folders(texts)]
     for p, target in enumerate(folders):
         for name, content in _mask_pngs(row_of(masks, p), frame_names):
             with atomic_path(target / f'{name}.png') as temporary:
@@ -218,7 +218,7 @@ def save_cutouts(
     """
     rows = {
         Path(folder) / name: row_of(masks, p)
-        for p, name in enumerate(folder_names(texts))
+        for p, name in enumerate(expression_folders(texts))
         if found is None or found[p]
     }
     for t, (name, frame) in enumerate(zip(frame_names, frames)):
@@ -262,7 +262,7 @@ def save_zip(
             text = json.dumps(summary, ensure_ascii=False)
             info = zipfile.ZipInfo('result.json', _ZIP_TIME)
             archive.writestr(info, text, zipfile.ZIP_DEFLATED)
-        for p, folder in enumerate(folder_names(texts)):
+        for p, folder in enumerate(expression_folders(texts)):
             for name, content in _mask_pngs(row_of(masks, p), frame_names):
                 archive.writestr(zipfile.ZipInfo(f'{folder}/{name}.png', _ZIP_TIME), content)
     return Path(path)

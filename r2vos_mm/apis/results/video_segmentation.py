@@ -336,7 +336,7 @@ def as_record(result: VideoSegmentation, mask_prefix: str | None) -> dict[str, A
 
     ``mask_prefix`` is what stands before the names of the folders; None if there are none.
     """
-    folders = exporters.folder_names(result.texts)
+    folders = exporters.expression_folders(result.texts)
     return dict(
         video=result.video,
         size=list(result.masks.shape[-2:]),

@@ -198,7 +198,7 @@ class _Stream:
         clock.end('postprocess')
         return StreamPart(
             video=source.title,
-            frame_names=names_of(source, numbers),
+            frame_names=frame_names_of(source, numbers),
             texts=self.texts,
             ungated_masks=masks,
             scores=pairs.scores.float().numpy(),
@@ -227,7 +227,7 @@ class _Stream:
         )
 
 
-def names_of(source: FrameStream, numbers: Sequence[int]) -> list[str]:
+def frame_names_of(source: FrameStream, numbers: Sequence[int]) -> list[str]:
     """Return the names of frames by their numbers."""
     if isinstance(source, FrameSource):
         return [source.names[number] for number in numbers]

@@ -53,7 +53,7 @@ def write_veval(args: argparse.Namespace) -> str:
     return f'{len(content.videos)} videos, {counts}, {masks}'
 
 
-def read_veval(args: argparse.Namespace) -> str:
+def pairs_from_veval(args: argparse.Namespace) -> str:
     """Write a pairs file; return what it contains."""
     from r2vos_mm.utils.formats.pairs import pairs_sha256
     from r2vos_mm.utils.formats.veval import pairs_of, read_veval_file
@@ -68,5 +68,5 @@ def read_veval(args: argparse.Namespace) -> str:
 def run(args: argparse.Namespace) -> None:
     """Convert a file and print its content."""
     check_outputs(args, 'out')
-    summary = write_veval(args) if args.action == 'write' else read_veval(args)
+    summary = write_veval(args) if args.action == 'write' else pairs_from_veval(args)
     print(f'{args.out}: {summary}')

@@ -20,7 +20,7 @@ from r2vos_mm.utils.storage.paths import as_source, as_text
 from ..io.annotations import read_rows
 from ..io.mask_sources import checked_size
 from ..records import Expression, VideoRecord
-from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
+from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrame, AnnotatedFrameDataset
 
 CLIP_FOLDERS = ('Release/clips320H', 'Release/CLIPS320')
 VIDEO_SET = 'Release/videoset.csv'
@@ -108,7 +108,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
 
 
 @dataclass(frozen=True)
-class InstanceFile(FrameMasks):
+class InstanceFile(AnnotatedFrame):
     """The masks of an h5 file of A2D; objects are the numbers of its instances."""
 
     path: Path
@@ -176,7 +176,7 @@ def read_lengths(path: Path, split: str, problems: ProblemList) -> dict[str, int
     return lengths
 
 
-def read_queries(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
+def read_a2d_queries(root: Path, problems: ProblemList) -> dict[str, list[tuple[int, str]]]:
     """Return {video: [(instance, query)]} of ``a2d_annotation.txt`` without the missed videos.
 
     Rows whose instance is not a number are skipped; the owners' file has one.
@@ -210,7 +210,7 @@ def rebuild_list(root: Path, videos: Iterable[str], problems: ProblemList) -> It
         FileNotFoundError: the file of queries does not exist.
         DataFileError: a frame file cannot be read.
     """
-    queries = read_queries(root, problems)
+    queries = read_a2d_queries(root, problems)
     for video in videos:
         folder = root / INSTANCES / video
         frames = sorted(stems(folder, '.h5')) if video in queries and folder.is_dir() else ()

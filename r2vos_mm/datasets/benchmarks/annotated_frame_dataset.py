@@ -16,7 +16,7 @@ from ..records import Expression, VideoRecord
 UNSEEN = CodedMasks({}, 'a frame without annotation')
 
 
-class FrameMasks(TargetMasks):
+class AnnotatedFrame(TargetMasks):
     """The masks of all annotated objects in one frame; ``path`` is their file."""
 
     path: Path
@@ -47,7 +47,7 @@ class AnnotatedExpression:
     frame: int
     total: int
     file: Path
-    masks: FrameMasks
+    masks: AnnotatedFrame
 
 
 def frames_around(frame: int, total: int, length: int) -> range:
@@ -85,7 +85,7 @@ class AnnotatedFrameDataset(BaseReferringDataset):
         **kwargs: Any,
     ) -> None:
         self.with_instances = with_instances
-        self._annotated: dict[str, tuple[str, FrameMasks]] = {}
+        self._annotated: dict[str, tuple[str, AnnotatedFrame]] = {}
         super().__init__(clip_length=clip_length if window is None else window, **kwargs)
 
     @abstractmethod

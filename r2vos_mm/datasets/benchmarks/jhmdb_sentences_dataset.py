@@ -16,7 +16,7 @@ from r2vos_mm.utils.storage.paths import as_source
 from ..io.annotations import read_rows
 from ..io.mask_sources import checked_size
 from ..records import Expression
-from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrameDataset, FrameMasks
+from .annotated_frame_dataset import AnnotatedExpression, AnnotatedFrame, AnnotatedFrameDataset
 
 FRAMES, MASKS, MASK_FILE = 'Rename_Images', 'puppet_mask', 'puppet_mask.mat'
 PERSON = '1'
@@ -66,7 +66,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
 
 
 @dataclass(frozen=True)
-class PuppetMask(FrameMasks):
+class PuppetMask(AnnotatedFrame):
     """The mask of the person in one frame.
 
     Attributes:

@@ -202,7 +202,7 @@ def test_reference_data(test_data: Path) -> None:
 
 
 def test_the_official_file_of_sentences(test_data: Path, tmp_path: Path) -> None:
-    from r2vos_mm.datasets.benchmarks.a2d_sentences_dataset import MISSED, QUERIES, read_queries
+    from r2vos_mm.datasets.benchmarks.a2d_sentences_dataset import MISSED, QUERIES, read_a2d_queries
     from r2vos_mm.utils.data_issues import ProblemList
 
     source = test_data / 'data/a2d_jhmdb_sentences'
@@ -210,7 +210,7 @@ def test_the_official_file_of_sentences(test_data: Path, tmp_path: Path) -> None
     (tmp_path / QUERIES).symlink_to(source / 'a2d_annotation.txt')
     (tmp_path / MISSED).symlink_to(source / 'a2d_missed_videos.txt')
     problems = ProblemList('')
-    sentences = read_queries(tmp_path, problems)
+    sentences = read_a2d_queries(tmp_path, problems)
     # 6,655 rows in 3,754 videos; one row has the instance '1 (copy)'.
     assert len(sentences) == 3754
     assert sum(map(len, sentences.values())) == 6654
