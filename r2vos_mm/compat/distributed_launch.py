@@ -2,9 +2,9 @@
 
 ``python -m r2vos_mm.compat.distributed_launch [options of torchrun] SCRIPT [arguments]``
 
-Reason: at every error of a process, ``torchrun`` prints a table and a traceback of its own, and it
-exits with status 1. The processes have told the error themselves. SIGUSR1 and SIGUSR2, which
-schedulers may send, would end it and not reach the processes, which have their own sessions.
+Reason: when a process fails, ``torchrun`` prints a table and its own traceback, after the process
+has reported the error itself, and exits with status 1. SIGUSR1 and SIGUSR2, which schedulers may
+send, would end it without reaching the processes, which have their own sessions.
 """
 
 import logging
@@ -23,7 +23,7 @@ _PASSED_ON = ('SIGUSR1', 'SIGUSR2')
 
 
 def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
-    """Let ``torchrun`` send a signal to all processes, wait for them, and end, as for SIGTERM."""
+    """Let ``torchrun`` send a signal to all processes, wait for them and exit, as for SIGTERM."""
     raise SignalException(f'process {os.getpid()} got signal {number}', signal.Signals(number))
 
 

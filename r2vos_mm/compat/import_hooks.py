@@ -3,7 +3,7 @@
 Two import hooks, which act when the module they wait for is imported:
 
 * ``mmcv._ext``, the compiled operators that ``mmcv-lite`` does not have, is replaced by a
-  placeholder (:mod:`.mmcv_ops`). The hook comes last and is only asked if no other finder knows the
+  placeholder (:mod:`.mmcv_ops`). The hook comes last and is only used if no other finder finds the
   module, so nothing changes where MMCV has its operators.
 * ``mmengine.config.utils`` lists the packages whose configs can be inherited as ``name::path`` in
   ``MODULE2PACKAGE``; r2vos_mm is added.
@@ -17,8 +17,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PACKAGE = 'r2vos_mm'
-# A module of the package: MMEngine looks for its folder where Python finds it. By the name of the
-# package it would look beside the metadata, where an editable installation has no configs.
+# A module of the package, because MMEngine then looks in the folder where Python finds it. Given
+# the name of the package, it looks beside the metadata, where an editable install has no configs.
 _MODULE_BESIDE_CONFIGS = 'r2vos_mm.version'
 EXTENSION = 'mmcv._ext'
 _CONFIG_UTILS = 'mmengine.config.utils'

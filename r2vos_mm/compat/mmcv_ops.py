@@ -2,9 +2,9 @@
 
 Reason: with ``mmcv-lite`` the statement ``import mmcv.ops`` fails, and with it all of
 ``mmdet.models``, ``mmdet.structures.mask``, ``mmdet.datasets`` and ``mmseg.models``, although
-hardly any of their parts calls a compiled operator. With the placeholder they import; an operator
-raises only when it is called, and the two that transformer models do call on a GPU (deformable
-attention, sigmoid focal loss) run in PyTorch.
+hardly any of their parts calls a compiled operator. With the placeholder they can be imported; an
+operator raises only when it is called, and the two that transformer models do call on a GPU
+(deformable attention, sigmoid focal loss) run in PyTorch.
 """
 
 import importlib
@@ -38,7 +38,7 @@ class MissingOp:
 
 
 class PlaceholderExtension(ModuleType):
-    """Module that answers every operator name with a :class:`MissingOp`."""
+    """A module in which every operator is a :class:`MissingOp`."""
 
     def __getattr__(self, name: str) -> MissingOp:
         if name.startswith('__'):
@@ -47,17 +47,17 @@ class PlaceholderExtension(ModuleType):
 
     @staticmethod
     def get_compiler_version() -> str:
-        """Return what ``mmcv.utils.collect_env`` shows as the compiler."""
+        """Return the text that ``mmcv.utils.collect_env`` shows as the compiler."""
         return 'n/a'
 
     @staticmethod
     def get_compiling_cuda_version() -> str:
-        """Return what ``mmcv.utils.collect_env`` shows as the CUDA compiler."""
+        """Return the text that ``mmcv.utils.collect_env`` shows as the CUDA compiler."""
         return 'not available'
 
 
 def use_pytorch_operators() -> None:
-    """Let mmcv and mmdet call the PyTorch forms of the two operators that our models use."""
+    """Make mmcv and mmdet call PyTorch implementations of the two operators that our models use."""
     # CUDA tensors take the path of CPU tensors: multi_scale_deformable_attn_pytorch.
     importlib.import_module('mmcv.ops.multi_scale_deform_attn').IS_CUDA_AVAILABLE = False
     # The kernel that mmdet's FocalLoss calls for class indices on CUDA.

@@ -27,7 +27,7 @@ from .released import (
 
 
 class ConvertedFile(NamedTuple):
-    """Content of a checkpoint file, and lines that state how each tensor was used."""
+    """Content of a checkpoint file, and a report, line by line, of how each tensor was used."""
 
     content: dict[str, Any]
     report: str
@@ -90,7 +90,7 @@ def restore_released(released: ReleasedFormat, config: Mapping, source: Path) ->
 def initial_weights(config: Mapping, source: Path, *, language_model: bool = True) -> ConvertedFile:
     """Return the weights of a ReferFormer checkpoint that fit an R2-VOS, and list the others.
 
-    Without ``language_model``, that of the file is left out.
+    Without ``language_model``, that of the file is skipped.
 
     Raises:
         CheckpointMismatchError: the file contains no weights of the model.

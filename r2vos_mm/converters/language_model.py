@@ -14,8 +14,8 @@ LANGUAGE_MODEL = 'text_encoder.language_model.'
 def roberta_config(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the configuration for transformers of the RoBERTa in a segmentor's weights.
 
-    ``TransformerTextEncoder(language_model=...)`` takes it. What shapes do not tell has the values
-    of every published RoBERTa, such as heads of 64 channels.
+    ``TransformerTextEncoder(language_model=...)`` takes it. Values that the shapes do not determine
+    are those of all published RoBERTas, such as heads of 64 channels.
 
     Raises:
         CheckpointMismatchError: the weights do not contain a RoBERTa.

@@ -22,7 +22,7 @@ _FIELDS = dict(i=r'\d+', j=r'\d+', leaf='weight|bias', rest='.+')
 
 @dataclass
 class Renamed:
-    """Tensors by new name, old names without a rule, and what is wrong with stacked tensors."""
+    """Tensors by new name, old names without a rule, and problems of stacked tensors."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Renamed:
 
 
 class NameTable:
-    """Rename tensors in both directions; of several rules that match, the first counts.
+    """Rename tensors in both directions; the first rule that matches applies.
 
     Args:
         rules: Pairs of a released template and one or several of our templates.
@@ -97,12 +97,12 @@ def _matches(
 
 
 def _modules(pairs: Iterable[tuple[str, str]], released: str = '', ours: str = '') -> Rules:
-    """Rules of modules with weight and bias, below a prefix on either side."""
+    """Return rules of modules with weight and bias, below a prefix on either side."""
     return [(f'{released}{a}.{{leaf}}', f'{ours}{b}.{{leaf}}') for a, b in pairs]
 
 
 def _attention(released: str, ours: str) -> Rules:
-    """Rules of an attention whose projections are fused in the released model, separate in ours."""
+    """Return rules of an attention whose projections only the released model fuses."""
     parts = tuple(f'{ours}.{part}_proj.{{leaf}}' for part in ('query', 'key', 'value'))
     return [
         (f'{released}.in_proj_{{leaf}}', parts),
@@ -111,7 +111,7 @@ def _attention(released: str, ours: str) -> Rules:
 
 
 def _layers(released: str, ours: str, attentions: dict[str, str], norms: tuple[int, ...]) -> Rules:
-    """Rules of transformer layers. ``norms[k]`` is the released number of our norm k."""
+    """Return rules of transformer layers; ``norms[k]`` is the released number of our norm k."""
     released, ours = f'{released}.layers.{{i}}.', f'{ours}.layers.{{i}}.'
     return [
         *((f'{released}{a}.{{rest}}', f'{ours}{b}.{{rest}}') for a, b in attentions.items()),
@@ -121,7 +121,7 @@ def _layers(released: str, ours: str, attentions: dict[str, str], norms: tuple[i
 
 
 def _normed_convs(pairs: Iterable[tuple[str, str]]) -> Rules:
-    """Rules of convolutions without bias and their group norms."""
+    """Return rules of convolutions without bias and their group norms."""
     return [
         rule
         for released, ours in pairs
@@ -205,7 +205,7 @@ R2VOS_TABLE = NameTable(
 
 
 def _referformer_block(number: int, ours: str) -> Rules:
-    """Rules of the vision-language block of one level; number 1 is stride 4, number 4 stride 32."""
+    """Return rules of a level's vision-language block; number 1 is stride 4, number 4 stride 32."""
     released = f'pixel_decoder.cross_attn_{number}.'
     return [
         *_attention(f'{released}self_attn', f'{ours}.vision_attention'),

@@ -16,7 +16,7 @@ _KEPT = ('iter', 'epoch', 'seed', 'experiment_name', 'language_model', 'calibrat
 def published(checkpoint: Mapping[str, Any], *, dtype: torch.dtype) -> dict[str, Any]:
     """Return the weights in ``dtype`` (integers unchanged), and iteration, seed and version.
 
-    What a model needs beside its weights stays in ``meta``: the description of its language model,
+    ``meta`` keeps what a model needs besides its weights: the description of its language model,
     and the calibration of its verdict.
     """
     weights = {

@@ -46,7 +46,7 @@ class ReleasedCheckpoint:
 
 
 def recognise(state: Mapping[str, Tensor]) -> ReleasedCheckpoint | None:
-    """Return what a state dict is a released checkpoint of; None if it is none."""
+    """Return the released checkpoint that a state dict is; None if it is none."""
     state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
     released = next((released for sign, released in _SIGNS.items() if sign in state), None)
     if released is None:
@@ -65,5 +65,5 @@ def _backbone_of(state: Mapping[str, Tensor], prefix: str) -> str:
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """Number of different numbers in the names that begin with a pattern."""
+    """Return how many different numbers occur in the names that begin with a pattern."""
     return len({found[1] for name in state if (found := re.match(pattern, name))})

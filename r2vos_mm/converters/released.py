@@ -3,7 +3,7 @@
 Every tensor of a file is accounted for. Tensors that the released models store twice (the box
 heads, which their decoder holds too) are checked to be equal and kept once; those that the
 architecture implies (position numbers of the language model, relative positions and masks of
-attention windows) are left out.
+attention windows) are omitted.
 """
 
 import logging
@@ -51,7 +51,7 @@ def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: The file does not exist.
-        CheckpointReadError: It is damaged, holds other objects, or no tensors.
+        CheckpointReadError: It is damaged, or holds other objects or no tensors.
     """
     stored = read_state(path)
     if stored.ignored:
@@ -66,8 +66,8 @@ class Conversion:
 
     Attributes:
         weights: Tensors under their new names.
-        implied: Old names left out because the architecture implies their content.
-        aliases: Old names left out because an equal tensor is kept under another name.
+        implied: Old names omitted because the architecture implies their content.
+        aliases: Old names omitted because an equal tensor is kept under another name.
         unknown: Old names that have no counterpart in the other format.
     """
 
@@ -167,7 +167,7 @@ class ReleasedFormat:
             )
 
     def _check_aliases(self, state: dict[str, Tensor], source: str) -> tuple[str, ...]:
-        """Names of the second copy of the box heads, each equal to its original."""
+        """Return the names of the second copy of the box heads, after comparing the two copies."""
         originals = {n: _ORIGINAL + n.removeprefix(_ALIAS) for n in state if n.startswith(_ALIAS)}
         problems = []
         for name, original in originals.items():
@@ -179,7 +179,7 @@ class ReleasedFormat:
         return tuple(originals)
 
     def _backbone_to_ours(self, state: dict[str, Tensor], source: str) -> BackboneWeights:
-        """ResNet keeps its names; Swin and Video Swin have conversions of their own."""
+        """Convert the names of Swin and Video Swin; ResNet keeps its names."""
         kernel = state.get(f'{self.backbone}patch_embed.proj.weight')
         if kernel is None:
             return BackboneWeights({n.removeprefix(self.backbone): t for n, t in state.items()})
@@ -225,8 +225,8 @@ def restore_swin(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def window_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the int64 buffers of relative positions that a released Swin or Video Swin stores.
 
-    They are not learned: they follow from the window, which the number of rows of a table of biases
-    gives (7x7, and 8x7x7 in Video Swin). Code that loads strictly needs them.
+    They are not learned but follow from the window size (7x7, and 8x7x7 in Video Swin), which the
+    number of rows of a bias table determines. Code that loads strictly needs them.
     """
     buffers = {}
     for name, table in state.items():
@@ -251,8 +251,8 @@ def load_converted(
     With ``partial``, what fits is loaded, for initialisation by a checkpoint of another method.
 
     Raises:
-        CheckpointMismatchError: shapes or names differ, or with ``partial`` all of them; nothing
-            is loaded then. The message ends with ``advice``.
+        CheckpointMismatchError: some shapes or names differ, or with ``partial`` all of them;
+            nothing is loaded then. The message ends with ``advice``.
     """
     report = compare_weights(model, weights, source=source, hooks=False)
     if not (partial and report.weights):

@@ -106,6 +106,6 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
 
 
 def _pad(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pad (..., H, W) bottom and right with zeros; the same object where nothing is missing."""
+    """Pad (..., H, W) bottom and right with zeros; return maps of that size unchanged."""
     missing = size[0] - maps.shape[-2], size[1] - maps.shape[-1]
     return F.pad(maps, (0, missing[1], 0, missing[0])) if any(missing) else maps

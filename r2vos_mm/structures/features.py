@@ -71,7 +71,7 @@ class Features:
 
     @classmethod
     def _join(cls: type[T], parts: Sequence[T], tensors: Function, rows: Function) -> T:
-        """Make one of several by a function of their tensors, and one of their lists of rows."""
+        """Join several by one function for their tensors, and another for their lists of rows."""
 
         def join(values: Sequence[Any]) -> Any:
             first = values[0]
@@ -102,7 +102,7 @@ class TextFeatures(Features):
 
     @property
     def key_padding(self) -> Tensor | None:
-        """(P, L) words that attention must skip; None if there are none."""
+        """Words (P, L) that attention must skip; None if there are none."""
         return self.padding if self.has_padding else None
 
     def mark_dynamic(self) -> None:
@@ -113,14 +113,14 @@ class TextFeatures(Features):
             torch._dynamo.maybe_mark_dynamic(values, 1)
 
     def average(self, values: Tensor) -> Tensor:
-        """(P, L, D) values of words -> (P, D) averages without the padding."""
+        """Average values of words (P, L, D) over the words that are no padding; return (P, D)."""
         weights = (~self.padding).to(values.dtype)[..., None]
         return (values * weights).sum(1) / weights.sum(1)
 
 
 @dataclass
 class ClassScores(Features):
-    """What an image classifier of K classes says about B clips."""
+    """Scores of an image classifier of K classes for B clips."""
 
     # (B, T, K, h, w) scaled logits of each cell, relative to their mean over the classes
     cells: Tensor
@@ -129,14 +129,14 @@ class ClassScores(Features):
 
 @dataclass
 class WordEvidence(Features):
-    """How well what P expressions name fits what a classifier sees in their clips."""
+    """Evidence of a classifier for the presence of what P expressions name in their clips."""
 
     maps: Tensor  # (P, T, h, w) evidence in each cell
     frames: Tensor  # (P, T) odds of each frame, relative to an undecided one
 
     @property
     def presence(self) -> Tensor:
-        """(P,) logit of 'what the expression names is in the video'."""
+        """Logits (P,) of 'what the expression names is in the video'."""
         return self.frames.mean(1).log()
 
 
@@ -154,8 +154,8 @@ class ClipFeatures(Features):
     has_padding: bool = True  # False if ``paddings`` are known to be False everywhere
     # (B, T, C, h, w) positions of the cells of ``finest``, where the neck needs them (ReferFormer)
     finest_position: Tensor | None = None
-    classes: ClassScores | None = None  # what a classifier says about the clips, if there is one
-    finest_is_convolved: bool = False  # whether ``finest`` is of :meth:`GroundingNeck.share`
+    classes: ClassScores | None = None  # scores of a classifier for the clips, if there is one
+    finest_is_convolved: bool = False  # whether ``finest`` comes from :meth:`GroundingNeck.share`
 
 
 @dataclass
@@ -196,7 +196,7 @@ class GroundedFeatures(Features):
     memory: Features  # the encoder's output, :class:`Memory` or :class:`MultimodalMemory`
     text: TextFeatures  # the expressions
     pair_to_clip: Tensor  # (P,) clip of each pair
-    # what a classifier says about the pairs, where the model asks one
+    # evidence of a classifier for the pairs, if the model has one
     evidence: WordEvidence | None = None
 
 
@@ -237,7 +237,7 @@ class InstanceTargets(Features):
         return InstanceTargets(self.masks[:, frames], self.valid[:, frames], self.referred)
 
     def labels(self, *, referred: int, other: int) -> Tensor:
-        """(I, T) classes: ``referred`` where the referred instance is visible, else ``other``."""
+        """Return classes (I, T): ``referred`` where that instance is visible, else ``other``."""
         return torch.where(self.referred[:, None] & self.valid, referred, other)
 
 
@@ -286,7 +286,7 @@ class MultimodalClips(Features):
     # finer maps as the spatial decoder takes them, coarsest first, (B, T, C_i, h_i, w_i)
     laterals: list[Tensor]
     has_padding: bool = True  # False if ``padding`` is known to be False everywhere
-    classes: ClassScores | None = None  # what a classifier says about the clips, if there is one
+    classes: ClassScores | None = None  # scores of a classifier for the clips, if there is one
 
 
 @dataclass

@@ -15,7 +15,7 @@ def _field(name: str, doc: str) -> property:
 
 
 class ReferringDataSample(BaseDataElement):
-    """One clip of T frames (a whole video in testing) and its P (clip, sentence) pairs.
+    """One clip of T frames (a whole video in testing) and its P (clip, expression) pairs.
 
     Metainfo: ``video_id`` str, ``frame_ids`` and ``frame_paths`` lists of T str, ``img_shape``
     (H, W) of the network input before padding, ``ori_shape`` (H0, W0) of the files,
@@ -40,12 +40,12 @@ class ReferringDataSample(BaseDataElement):
     a list of I str, by which pairs find the instance they refer to.
 
     ``gt_void`` and ``gt_foreground``, optional: bool (T, H, W), in testing (T, H0, W0), pixels that
-    are left out of scoring (255 in DAVIS), and pixels of any annotated object.
+    scoring ignores (255 in DAVIS), and pixels of any annotated object.
 
     ``pred_pairs`` (:obj:`InstanceData` of length P): ``masks`` and ``ungated_masks`` bool
     (P, T, H0, W0) after and before the verdict, ``scores`` float (P, T), ``boxes`` float
     (P, T, 4) xyxy in pixels of the files, ``consensus`` float (P,), the probability that the
-    sentence belongs to the video, and ``misalignment_logits`` float (P,). Optional, for mAP:
+    expression belongs to the video, and ``misalignment_logits`` float (P,). Optional, for mAP:
     ``candidate_masks`` bool (P, T, N, H0, W0), the masks of all N queries before the verdict, and
     ``candidate_scores`` float (P, T, N).
 

@@ -36,7 +36,7 @@ _SURPLUS = re.compile(r'(norm\d|norm|fc|head)\..*')
 
 
 class BackboneWeights(NamedTuple):
-    """Weights taken out of a file, by name, and the names in the file that were left out."""
+    """Weights taken from a file, by name, and the names in the file that were skipped."""
 
     weights: dict[str, Tensor]
     ignored: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ def find_state(content: object) -> BackboneWeights:
 def _trunk(
     state: dict[str, Tensor], source: str, *, implied: tuple[str, ...], anchor: str = _SWIN
 ) -> BackboneWeights:
-    """Take out the one backbone that has a tensor ``anchor``, without what ends as ``implied``."""
+    """Take out the one backbone that has a tensor ``anchor``, without the suffixes ``implied``."""
     found = [name for name in state if name == anchor or name.endswith(f'.{anchor}')]
     if len(found) != 1:
         raise CheckpointMismatchError(
@@ -100,11 +100,11 @@ def convert_video_swin(
     """Bring a Video Swin to the names and shapes of ``VideoSwinTransformer``.
 
     The prefix is found, patch merging is named ``downsamples.i``, and the two time taps of a
-    Kinetics-400 patch kernel are summed: on two equal frames the sum gives what both taps gave.
+    Kinetics-400 patch kernel are summed: on two equal frames, the sum gives the same result.
 
     Args:
         state: Tensors of a whole checkpoint; other modules in it are ignored.
-        source: What to call the origin in messages.
+        source: Name of the origin in messages.
 
     Raises:
         CheckpointMismatchError: There is no Video Swin in it.
@@ -192,7 +192,7 @@ def _convert_for(names: list[str], state: dict[str, Tensor], source: str) -> Bac
 
 
 def _after_last_stage(name: str, expected: list[str]) -> bool:
-    """Whether ``name`` belongs to a stage, or the merging before it, that is not built at all."""
+    """Return whether ``name`` belongs to a stage, or the merging before it, that is not built."""
     found = re.match(r'(layers|downsamples)\.(\d+)\.', name)
     if not found:
         return False

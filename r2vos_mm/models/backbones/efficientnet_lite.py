@@ -85,7 +85,7 @@ class EfficientNetLite(SourceWeights):
     which :class:`~r2vos_mm.models.word_maps.WordMaps` turns into evidence for an expression.
 
     Input is (RGB - 127) / 128: set ``mean=[127] * 3, std=[128] * 3`` in the data preprocessor.
-    Checkpoints leave out frozen weights that ``weights`` provides, unless others were loaded.
+    Checkpoints omit frozen weights that ``weights`` provides, unless others were loaded.
 
     Args:
         size: ``lite0``, ``lite1`` or ``lite2``.
@@ -139,7 +139,7 @@ class EfficientNetLite(SourceWeights):
             self.requires_grad_(False).eval()
 
     def is_provided(self, key: str) -> bool:
-        """See :class:`.source_weights.SourceWeights`."""
+        """Return whether the source provides the tensor of a name with any prefix."""
         return key.rpartition('backbone.')[2] in self._names
 
     def train(self, mode: bool = True) -> nn.Module:
@@ -147,7 +147,10 @@ class EfficientNetLite(SourceWeights):
         return super().train(mode and not self.frozen)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) -> for each stride a map (N, C_i, ceil(H / stride), ceil(W / stride))."""
+        """Return for each stride a map (N, C_i, ceil(H / stride), ceil(W / stride)).
+
+        ``frames`` are (N, 3, H, W).
+        """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             # Depthwise convolutions on a CPU take a fifth less time with channels last.
             x, maps = self.stem(frames.contiguous(memory_format=torch.channels_last)), []
@@ -198,7 +201,7 @@ def _layer_options(stride: int) -> dict[str, Any]:
 
 
 def _scaled_stages(width: float, depth: float) -> list[_Stage]:
-    """Return the stages of a size; the first and the last one are not deepened."""
+    """Return the stages of a size; the first and the last one keep their depth."""
     first, *middle, last = (
         stage._replace(channels=make_divisible(width * stage.channels, 8)) for stage in _STAGES
     )

@@ -13,10 +13,10 @@ from ..layers.recompute import recompute
 
 
 def conv_norm(conv: nn.Module, norm: nn.Module, maps: Tensor) -> Tensor:
-    """Apply a convolution, then its norm; as one convolution if the norm is a batch norm in eval.
+    """Apply a convolution and its norm, as one convolution if that is a batch norm in eval mode.
 
-    Folding multiplies the weights anew in each call (23 million in ResNet-50, under 1 % of one
-    frame), so that nothing is stored and gradients flow as without it.
+    Each call multiplies the weights again (23 million in ResNet-50, under 1 % of the cost of a
+    frame), so nothing is stored and gradients flow as without folding.
     """
     is_fixed = isinstance(norm, nn.BatchNorm2d) and not norm.training and norm.track_running_stats
     if not is_fixed or type(conv) is not nn.Conv2d or conv.padding_mode != 'zeros':
@@ -30,7 +30,7 @@ def conv_norm(conv: nn.Module, norm: nn.Module, maps: Tensor) -> Tensor:
 
 
 class _FoldedBlock(nn.Module):
-    """Base of the blocks, before MMDetection's in the order of resolution."""
+    """Base of the blocks, which precedes MMDetection's in the method resolution order."""
 
     def forward(self, x: Tensor) -> Tensor:
         if getattr(self, 'with_plugins', False):
@@ -72,7 +72,7 @@ class FoldedResNet(ResNet):
         return super().make_res_layer(block=folded[block], **options)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) -> for each out index a map (N, C_i, h_i, w_i)."""
+        """Return for each out index a map (N, C_i, h_i, w_i) of frames (N, 3, H, W)."""
         x = self.stem(x) if self.deep_stem else self.relu(conv_norm(self.conv1, self.norm1, x))
         x, outs = self.maxpool(x), []
         for index, name in enumerate(self.res_layers):

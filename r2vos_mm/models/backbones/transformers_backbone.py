@@ -77,7 +77,10 @@ class TransformersBackbone(SourceWeights):
         return self
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) -> for each out index a map (N, C_i, ceil(H / stride), ceil(W / stride))."""
+        """Return for each out index a map (N, C_i, ceil(H / stride), ceil(W / stride)).
+
+        ``frames`` are (N, 3, H, W).
+        """
         size = frames.shape[-2:]
         patch = getattr(self.model.config, 'patch_size', 1)
         patches = (patch, patch) if isinstance(patch, int) else patch
@@ -104,7 +107,7 @@ def _load(config: str | dict, out_indices: list[int]) -> nn.Module:
     try:
         settings = AutoConfig.from_pretrained(config, out_indices=out_indices)
         kind = MODEL_FOR_BACKBONE_MAPPING[type(settings)]
-        # Half-precision files would be run in half precision.
+        # Without a dtype, half-precision files would give a half-precision model.
         return kind.from_pretrained(config, config=settings).float()
     except (OSError, ValueError) as error:
         raise OSError(

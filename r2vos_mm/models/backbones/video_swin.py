@@ -42,7 +42,7 @@ FORBIDDEN_LOGIT = -100.0
 
 
 class PatchEmbed(nn.Module):
-    """Non-overlapping 1x4x4 patches, projected and normalised."""
+    """Project and normalise non-overlapping 1x4x4 patches."""
 
     def __init__(self, in_channels: int, embed_dims: int) -> None:
         super().__init__()
@@ -50,7 +50,10 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(embed_dims)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(B, T, 3, H, W) -> (B, T, ceil(H/4), ceil(W/4), C); missing pixels count as zero."""
+        """Embed clips (B, T, 3, H, W), zero-padded to whole patches.
+
+        Returns (B, T, ceil(H/4), ceil(W/4), C).
+        """
         height, width = clips.shape[-2:]
         clips = F.pad(clips, (0, -width % 4, 0, -height % 4))
         tokens = self.proj(clips.transpose(1, 2))
@@ -66,7 +69,7 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(B, T, h, w, C) -> (B, T, ceil(h/2), ceil(w/2), 2C)."""
+        """Merge (B, T, h, w, C) to (B, T, ceil(h/2), ceil(w/2), 2C)."""
         rows, columns = maps.shape[2:4]
         maps = F.pad(maps, (0, 0, 0, columns % 2, 0, rows % 2))
         # Released weights count the neighbours down the first column, then down the second.
@@ -94,7 +97,7 @@ class WindowAttention(nn.Module):
     ) -> Tensor:
         """Attend within each of the windows (G, B, M, C), sorted by group if a layout is given.
 
-        ``hidden`` (M,) bool are tokens that none may see; None for none.
+        ``hidden`` (M,) bool marks tokens that no other token may see; None for none.
         """
         query, key, value = rearrange(
             self.qkv(windows),
@@ -109,7 +112,7 @@ class WindowAttention(nn.Module):
         return self.proj(rearrange(mixed, '(g b) heads m d -> g b m (heads d)', b=windows.shape[1]))
 
     def _bias(self, tokens: int) -> Tensor:
-        """(heads, M, M) the logit added for each pair of tokens."""
+        """Return the logits (heads, M, M) that are added for each pair of tokens."""
         table = self.relative_position_bias_table
         index = relative_position_index(self.window_size, tokens, table.device)
         return table[index].permute(2, 0, 1).contiguous()
@@ -153,7 +156,7 @@ class VideoSwinBlock(nn.Module):
         self.mlp = nn.Sequential(OrderedDict(layers))
 
     def forward(self, maps: Tensor, grid: WindowGrid, padded: PaddedFrames | None = None) -> Tensor:
-        """(B, T, h, w, C) -> (B, T, h, w, C), attending in the windows of ``grid``."""
+        """Update maps (B, T, h, w, C), attending within the windows of ``grid``."""
         maps = maps + self.drop_path(self._attend(self.norm1(maps), grid, padded))
         return maps + self.drop_path(self.mlp(self.norm2(maps)))
 
@@ -192,7 +195,7 @@ class VideoSwinStage(nn.Module):
         )
 
     def forward(self, maps: Tensor, num_frames: Tensor | None = None) -> Tensor:
-        """(B, T, h, w, C) -> (B, T, h, w, C); frames from ``num_frames`` on are padding."""
+        """Update maps (B, T, h, w, C); frames from ``num_frames`` on are padding."""
         size, length = maps.shape[1:4], self.window_size[0]
         grids = [fit_window(size, self.window_size, shifted=shifted) for shifted in (False, True)]
         padded = [None, None]

@@ -68,7 +68,7 @@ def fit_window(size: Size3D, window_size: Size3D, *, shifted: bool) -> WindowGri
 
 @dataclass(frozen=True)
 class PaddedFrames:
-    """Where the frames of a clip lie in the windows of a longer clip that padding makes of it.
+    """Places of the frames of a clip in the windows of the longer clip that padding makes of it.
 
     The windows of a padded clip differ from those of the clip alone. With these places, frames
     share their windows and masks with the same frames and zeros as without the padding.
@@ -179,7 +179,7 @@ def shifted_layout(grid: WindowGrid, device: torch.device) -> ShiftedLayout:
 
 
 def _sides(grid: WindowGrid, last: tuple[bool, ...]) -> Tensor:
-    """(M,) side of each rolled border that a token is on, for a window last along some axes."""
+    """Return the sides (M,) of rolled borders that tokens are on, in a window last on some axes."""
     axes = [
         torch.arange(cells, device='cpu') >= cells - shift * is_last
         for cells, shift, is_last in zip(grid.window, grid.shift, last)

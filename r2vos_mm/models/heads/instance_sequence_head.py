@@ -107,7 +107,7 @@ class InstanceSequenceHead(BaseModule):
         return supervise_layers(predictions, layer_loss)
 
     def _decode(self, memory: MultimodalMemory) -> Tensor:
-        """Query embeddings (layers, P, T, N, C)."""
+        """Return query embeddings (layers, P, T, N, C)."""
         frames = memory.tokens.shape[:2]
         position = self.query_position.weight.expand(frames.numel(), -1, -1)
         tokens = memory.tokens.flatten(0, 1)
@@ -130,7 +130,7 @@ class InstanceSequenceHead(BaseModule):
     def _referred_loss(
         self, scores: Tensor, matches: list[SequenceMatch], targets: list[InstanceTargets]
     ) -> Tensor:
-        """Cross entropy of all queries in all frames, per frame."""
+        """Return the cross entropy of all queries in all frames, per frame."""
         labels = torch.zeros_like(scores)
         weights = torch.full_like(scores, self.other_weight)
         for row, (match, target) in enumerate(zip(matches, targets, strict=True)):
@@ -148,7 +148,7 @@ class InstanceSequenceHead(BaseModule):
         targets: list[InstanceTargets],
         normaliser: Tensor,
     ) -> dict[str, Tensor]:
-        """Losses of the matched masks (P, T, N, h, w) at the size of the targets."""
+        """Compute the losses of matched masks (P, T, N, h, w) at the size of the targets."""
         rows = list(zip(masks, matches, targets, strict=True))
         found = torch.cat([mask[:, match.queries].flatten(0, 1) for mask, match, _ in rows])
         wanted = torch.cat([t.masks[m.instances].transpose(0, 1).flatten(0, 1) for _, m, t in rows])

@@ -92,7 +92,10 @@ class DynamicMaskPredictor(BaseModule):
     def _coordinate_share(
         self, weights: Tensor, references: Tensor, size: tuple[int, int]
     ) -> Tensor:
-        """Weights of (x, y) (P, T, N, D, 2) times reference minus cell: (P, T, N, D, h, w)."""
+        """Multiply weights (P, T, N, D, 2) of x and y by reference minus cell.
+
+        Returns (P, T, N, D, h, w).
+        """
         rows, columns = (
             self.stride * torch.arange(cells, device=weights.device) + self.stride // 2
             for cells in size

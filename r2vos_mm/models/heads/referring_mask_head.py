@@ -127,11 +127,11 @@ class ReferringMaskHead(BaseModule):
         """Compute losses of negative pairs, whose objects are in no frame.
 
         They are averaged over the frames of negative pairs, and those of :meth:`loss` over the
-        frames that show the objects of positive ones: how many negatives there are changes neither.
+        frames that show the objects of positive ones, so the number of negatives changes neither.
 
         Args:
             predictions: result of :meth:`forward` for P negative pairs, P = 0 allowed.
-            masks: also train the masks of the query that answers, to be empty.
+            masks: also train the masks of the chosen query to be empty.
 
         Returns:
             ``loss_cls`` with all queries as background and, with ``masks``, ``loss_mask`` and
@@ -154,7 +154,7 @@ class ReferringMaskHead(BaseModule):
         return sentence + self.query_mixer(sentence, reconstructed)
 
     def _decode(self, memory: Memory, query: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Embeddings (layers, P, T, N, C) and layers + 1 references (P, T, N, 2 or 4)."""
+        """Return embeddings (layers, P, T, N, C) and layers + 1 references (P, T, N, 2 or 4)."""
         frames = memory.tokens.shape[:2]
         queries = self.query_position.weight
         position = queries.expand(frames.numel(), -1, -1)
@@ -175,7 +175,7 @@ class ReferringMaskHead(BaseModule):
         return embeddings.unflatten(1, frames), [r.unflatten(0, frames) for r in references]
 
     def _boxes(self, layer: int, embeddings: Tensor, reference: Tensor) -> Tensor:
-        """(P, T, N, 4) boxes of one layer, offsets from the reference of the layer before."""
+        """Return boxes (P, T, N, 4) of a layer, offsets from the reference of the layer before."""
         offset = self.box_branches[layer](embeddings).float()
         anchor = inverse_sigmoid(reference)  # (P, T, N, 2 or 4)
         known = anchor.shape[-1]
@@ -212,7 +212,7 @@ class ReferringMaskHead(BaseModule):
 
 
 class QueryMixer(nn.Module):
-    """LN(W [e; e']), added to the query."""
+    """Compute LN(W [e; e']), which is added to the query."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -220,5 +220,5 @@ class QueryMixer(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=1e-12)
 
     def forward(self, sentence: Tensor, reconstructed: Tensor) -> Tensor:
-        """(P, C), (P, C) -> (P, C)."""
+        """Mix e and e', (P, C) each, to (P, C)."""
         return self.norm(self.proj(torch.cat((sentence, reconstructed), dim=-1)))

@@ -56,7 +56,7 @@ class RelationalCycleHead(BaseModule):
     to separate positive from negative pairs (R2-VOS supplementary, losses and Sec. C).
 
     All losses are over the pairs of all processes: their value is the same on each process, and
-    after gradients are averaged, W processes equal one with the same global batch.
+    after averaging the gradients, W processes equal one with the same global batch.
 
     Args:
         loss_dist: relational loss on distances (``'RelationalDistanceLoss'``).

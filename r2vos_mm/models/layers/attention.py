@@ -44,7 +44,7 @@ class MultiheadAttention(BaseModule):
         """Attend from (P, Q, C) queries to (P, K, C) keys and values; return (P, Q, C).
 
         Args:
-            key_padding: (P, K) bool, True at keys that must not be seen; None if there are none.
+            key_padding: (P, K) bool, True at keys to ignore; None if there are none.
         """
         if self.are_few(key):
             return self._attend_few_keys(query, key, value, key_padding)
@@ -68,7 +68,7 @@ class MultiheadAttention(BaseModule):
     def attend(
         self, projected: Tensor, key: Tensor, value: Tensor, *, key_padding: Tensor | None = None
     ) -> Tensor:
-        """Do what :meth:`forward` does for queries that ``query_proj`` has projected already."""
+        """Compute :meth:`forward` for queries that ``query_proj`` has already projected."""
         mask = None if key_padding is None else ~key_padding[:, None, None, :]
         inputs = (projected, self.key_proj(key), self.value_proj(value))
         heads = _attention(*map(self._split, inputs), mask)
@@ -120,7 +120,7 @@ def attend_few_queries(
         key_bias: (C,).
         value: values (P, K, D) and their projection, (C, D) weights and (C,) biases.
         num_heads: H.
-        key_padding: (P, K) bool, True at keys that must not be seen; None if there are none.
+        key_padding: (P, K) bool, True at keys to ignore; None if there are none.
         dropout: dropout of the attention weights.
 
     Returns:

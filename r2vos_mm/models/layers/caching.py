@@ -8,7 +8,7 @@ import torch
 
 Function = TypeVar('Function', bound=Callable[..., Any])
 
-# PyTorch 2.1 cannot tell whether it compiles, PyTorch 2.6 not whether it exports.
+# PyTorch 2.1 cannot detect that it compiles, PyTorch 2.6 cannot detect that it exports.
 is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 is_exporting = getattr(torch.compiler, 'is_exporting', is_compiling)
 

@@ -15,7 +15,7 @@ from .relu_dropout import ReluDropout
 
 
 class ResidualFFN(nn.Module):
-    """x -> LN(x + update) -> LN(. + FFN(.)): the tail of a post-norm transformer layer."""
+    """Tail of a post-norm transformer layer: x -> LN(x + update) -> LN(. + FFN(.))."""
 
     def __init__(self, channels: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -24,14 +24,14 @@ class ResidualFFN(nn.Module):
         self.ffn = nn.Sequential(
             nn.Linear(channels, hidden),
             ReluDropout(dropout),
-            nn.Identity(),  # in the place of dropout, as checkpoints have numbers of layers
+            nn.Identity(),  # keeps the numbers of layers in checkpoints, which had dropout here
             nn.Linear(hidden, channels),
             nn.Dropout(dropout),
         )
         self.ffn_norm = nn.LayerNorm(channels)
 
     def forward(self, tokens: Tensor, update: Tensor) -> Tensor:
-        """(..., C), (..., C) -> (..., C)."""
+        """Add an update to tokens, both (..., C), and apply the network."""
         tokens = self.update_norm(tokens + self.update_dropout(update))
         return self.ffn_norm(tokens + self.ffn(tokens))
 
@@ -110,7 +110,7 @@ class DualCrossAttention(ClipAttention):
 
     @torch.no_grad()
     def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
-        """(P, T, h, w) share of the words' attention that each cell receives."""
+        """Return the share (P, T, h, w) of the words' attention that each cell receives."""
         cells, cell_position, padding = self._tokens(vision)
         query = self.text_query(text.words) + word_positions(text)
         weights = self.vision_to_text.weights(
@@ -120,14 +120,14 @@ class DualCrossAttention(ClipAttention):
         return text.average(weights).unflatten(1, (frames, *size))
 
     def _tokens(self, vision: ClipMaps) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Cells (P, S, C) after the self-attention, their positions and padding; S = T*h*w."""
+        """Return the cells (P, T*h*w, C) after self-attention, their positions and padding."""
         cells, position = self.attend_vision(vision), vision.position
         return to_tokens(cells), to_tokens(position), flatten_padding(vision.padding, 1)
 
     def _attend_text(
         self, words: Tensor, vision: Tensor, position: Tensor, padding: Tensor | None
     ) -> Tensor:
-        """Attention of the words (P, L, C) to vision; few words need no projected vision."""
+        """Attend from words (P, L, C) to vision; few words need no projected vision."""
         attention = self.vision_to_text
         if not attention.are_few(words):
             key, value = self.vision_key(vision) + position, self.vision_value(vision)
@@ -145,7 +145,7 @@ class DualCrossAttention(ClipAttention):
 
 
 def compose(second: nn.Linear, first: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the linear layer that equals ``second`` after ``first``."""
+    """Return weight and bias of the linear layer that equals ``second`` after ``first``."""
     bias = second.bias if first.bias is None else second.bias + second.weight @ first.bias
     return second.weight @ first.weight, bias
 
@@ -204,7 +204,7 @@ class VisionLanguageBlock(ClipAttention):
 
     @torch.no_grad()
     def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
-        """(P, T, h, w) attention between words and cells, summing to one over the clip.
+        """Return attention (P, T, h, w) between words and cells, summing to one over the clip.
 
         In this block cells attend to words. The same products of queries and keys are normalised
         over the cells for each word and head, then averaged over both.

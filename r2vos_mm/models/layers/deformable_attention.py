@@ -33,7 +33,7 @@ class DeformableAttention(MultiScaleDeformableAttention):
     ) -> Tensor:
         """Attend from queries (B, Q, C) to some cells of ``value`` (B, S, C), or of themselves.
 
-        See MMCV's module for the arguments; MMDetection's layers give ``options`` that have no use.
+        See MMCV's module for the arguments; ``options``, passed by MMDetection, are ignored.
         """
         values, positioned = self.value_proj(query if value is None else value), query + query_pos
         if key_padding_mask is not None:

@@ -49,7 +49,7 @@ def sample_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
 
 
 def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Do what :func:`sample_and_sum` does in less time and memory, on a CPU in float32.
+    """Compute :func:`sample_and_sum` in less time and memory, on a CPU in float32.
 
     A query is the sum of the four cells around each of its samples, a bag of weighted rows of the
     values. Only the inputs are kept for the backward pass.
@@ -59,7 +59,7 @@ def gather_and_sum(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
     """
     layout = _layout(tuple(shapes), value.shape[2], weights.shape[-1], value.device)
     if torch.is_grad_enabled():
-        # Rounded as by grid_sample: slopes jump at cells, on which all samples lie at first.
+        # Round as grid_sample does: slopes jump at cells, and at first all samples lie on cells.
         locations = (2 * locations - 1 + 1) / 2
     inputs = value, locations.flatten(2), weights.flatten(2), shapes, layout
     try:
@@ -88,7 +88,10 @@ class _GatherAndSum(torch.autograd.Function):
         shapes: Shapes,
         layout: '_Layout',
     ) -> Tensor:
-        """(B, S, H, D), (B, Q, N * 2) and (B, Q, N), see :class:`_Layout`, -> (B, Q, H * D)."""
+        """Sum values (B, S, H, D) at locations (B, Q, N * 2) with weights (B, Q, N).
+
+        See :class:`_Layout` for N. Returns (B, Q, H * D).
+        """
         context.save_for_backward(value, locations, weights)
         context.shapes, context.layout = shapes, layout
         summed = []
@@ -173,7 +176,7 @@ def _without_borders(table: Tensor, rows: Tensor, shapes: Shapes) -> Tensor:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the cells of a table with borders are, for each of the N samples of a query.
+    """Places of the cells in a table with borders, for each of the N samples of a query.
 
     N is heads * levels * points. Inner loops over N numbers are several times faster than loops
     over the two axes of a location. Rows are computed in float32, which counts to 2**24.
@@ -252,7 +255,7 @@ def _layout(
 
 
 def gather_corners(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Do what :func:`sample_and_sum` does with plain gathers, for exported models.
+    """Compute :func:`sample_and_sum` with plain gathers, for exported models.
 
     Runtimes disagree on ``grid_sample`` (TensorRT compiles deformable attention made of it to
     wrong results without an error), but not on gathers. One corner of one level is gathered at a
@@ -285,7 +288,7 @@ def _neighbours(places: Tensor, extent: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def run_triton(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """As :func:`sample_and_sum`, in one kernel that sums in float32.
+    """Compute :func:`sample_and_sum` in one kernel that sums in float32.
 
     Raises:
         ValueError: the shapes do not fit each other; a kernel would read beyond its inputs.
@@ -303,7 +306,7 @@ def run_triton(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor
 
 
 def run_mmcv(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """As :func:`sample_and_sum`, in MMCV's kernel, some elements of the batch at a time."""
+    """Compute :func:`sample_and_sum` in MMCV's kernel, some elements of the batch at a time."""
     function = multi_scale_deform_attn.MultiScaleDeformableAttnFunction
     layout, batch = level_sizes(tuple(shapes), value.device), len(value)
     step = next(k for k in range(min(batch, 64), 0, -1) if batch % k == 0)
@@ -311,7 +314,7 @@ def run_mmcv(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) 
 
 
 def _triton_takes(value: Tensor, needs_gradient: bool) -> bool:
-    """Return whether the kernel has the type, works, and may add gradients in any order."""
+    """Return whether the kernel supports the type, works, and may add gradients in any order."""
     types = torch.float32, torch.float16, torch.bfloat16
     if value.dtype not in types or (
         needs_gradient and torch.are_deterministic_algorithms_enabled()
@@ -321,13 +324,13 @@ def _triton_takes(value: Tensor, needs_gradient: bool) -> bool:
 
 
 def _mmcv_takes(value: Tensor, needs_gradient: bool) -> bool:
-    """Return whether MMCV compiled the kernel for the type."""
+    """Return whether MMCV has compiled the kernel for the type."""
     compiled = multi_scale_deform_attn.IS_CUDA_AVAILABLE
     return compiled and value.dtype in (torch.float32, torch.float16)
 
 
 class Kernel(NamedTuple):
-    """A form of :func:`multi_scale_deformable_attention`, and the inputs that it takes.
+    """An implementation of :func:`multi_scale_deformable_attention`, and the inputs that it takes.
 
     Attributes:
         takes: of values on a device of :func:`kernels_on`, and whether a gradient is needed.
@@ -408,7 +411,7 @@ def _table(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
 @lru_cache
 def _triton_works(device: torch.device, dtype: torch.dtype, channels: int) -> bool:
     """Compare Triton's kernel with PyTorch on a small input; warn if it fails or differs."""
-    # In a thread of its own, autocast, inference mode and a layer that is recomputed do not matter.
+    # A separate thread is unaffected by autocast, inference mode and layers that are recomputed.
     with ThreadPoolExecutor(1) as pool:
         problem = pool.submit(_problem_of_triton, device, dtype, channels).result()
     if problem:

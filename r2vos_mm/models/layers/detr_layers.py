@@ -18,7 +18,7 @@ from .relu_dropout import ReluDropout
 
 
 class AttentionWithoutWeights(MultiheadAttention):
-    """MMCV's attention, batch first, without the weights that nothing reads.
+    """MMCV's attention, batch first, without returning attention weights, which nothing reads.
 
     MMCV requests the weights from PyTorch and drops them: 8 x 940 x 940 numbers per layer for each
     frame of 360 x 640 pixels. Without them PyTorch's fused kernels can compute the attention.
@@ -116,7 +116,7 @@ class _DeformableDecoderLayer(_OwnAttention, mmdet.DeformableDetrTransformerDeco
 class _OwnLayers(BaseModule):
     """Base of MMDetection's transformers that builds layers of the class ``layer``.
 
-    The first ``num_cp`` layers of an encoder are recomputed, by PyTorch in place of fairscale.
+    The first ``num_cp`` layers of an encoder are recomputed, by PyTorch instead of fairscale.
     """
 
     layer: ClassVar[type]

@@ -29,7 +29,7 @@ def pool_words(words: Tensor, padding: Tensor, num_bins: int) -> Tensor:
 class BatchWordPooling(nn.Module):
     """Pool all expressions over the longest of the batch, padding included (released code).
 
-    With one expression per batch, as there, it equals :func:`pool_words`.
+    With one expression per batch, as in that code, it equals :func:`pool_words`.
     """
 
     def forward(self, words: Tensor, padding: Tensor, num_bins: int) -> Tensor:

@@ -57,7 +57,7 @@ class EarlyGrounding(_Grounding):
 
     @torch.no_grad()
     def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
-        """(P, T, h, w) attention of the words to the cells, summing to one over the clip."""
+        """Return attention (P, T, h, w) of the words to the cells, summing to one over the clip."""
         return self.attention.attention_map(self._project(vision), text)
 
 
@@ -88,5 +88,5 @@ class CrossModalGrounding(_Grounding):
 
     @torch.no_grad()
     def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
-        """(P, T, h, w), see :meth:`VisionLanguageBlock.attention_map`."""
+        """Return :meth:`VisionLanguageBlock.attention_map`, (P, T, h, w)."""
         return self.block.attention_map(self._project(vision), text)

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 
 def to_tokens(maps: Tensor) -> Tensor:
-    """(P, T, C, h, w) -> (P, T*h*w, C)."""
+    """Flatten maps (P, T, C, h, w) to tokens (P, T*h*w, C)."""
     return maps.transpose(1, 2).flatten(2).transpose(1, 2)
 
 
 def to_maps(tokens: Tensor, shape: torch.Size) -> Tensor:
-    """(P, T*h*w, C) -> (P, T, C, h, w), the given shape."""
+    """Convert tokens (P, T*h*w, C) back to maps of the given shape (P, T, C, h, w)."""
     frames, _, height, width = shape[1:]
     return tokens.transpose(1, 2).unflatten(2, (frames, height, width)).transpose(1, 2)
 
@@ -22,12 +22,12 @@ def per_frame(module: nn.Module, maps: Tensor) -> Tensor:
 
 
 def frame_tokens(maps: Tensor) -> Tensor:
-    """(P, T, C, h, w) -> (P, T, h*w, C)."""
+    """Flatten each frame of maps (P, T, C, h, w) to tokens (P, T, h*w, C)."""
     return maps.flatten(3).transpose(2, 3)
 
 
 def resize_padding(padding: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, T, H, W) bool -> (B, T, h, w) bool, nearest."""
+    """Resize a bool mask (B, T, H, W) to (B, T, h, w) by nearest neighbour."""
     return F.interpolate(padding.float(), size=tuple(size), mode='nearest').bool()
 
 

@@ -23,7 +23,7 @@ class FramewisePositionalEncoding(SinePositionalEncoding):
     """
 
     def forward(self, padding: Tensor) -> Tensor:
-        """(B, T, h, w) bool padding -> (B, T, C, h, w), C = 2 * num_feats."""
+        """Return positions (B, T, C, h, w), C = 2 * num_feats, for bool padding (B, T, h, w)."""
         return super().forward(padding.flatten(0, 1)).unflatten(0, padding.shape[:2])
 
 

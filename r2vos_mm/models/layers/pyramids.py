@@ -17,10 +17,10 @@ from .recompute import recompute
 
 
 def convolve_upsampled(maps: Tensor, weight: Tensor) -> Tensor:
-    """Convolve maps that nearest neighbour would upsample twofold, without upsampling them.
+    """Convolve maps as if upsampled twofold by nearest neighbour, without upsampling them.
 
     A 3x3 window of the upsampled map covers 2x2 different cells, so that each of four neighbouring
-    outputs is a 2x2 convolution: 4 products per output and pair of channels in place of 9.
+    outputs is a 2x2 convolution: 4 products per output and pair of channels instead of 9.
 
     Args:
         maps: (M, C, h, w).
@@ -107,7 +107,7 @@ class TopDownPyramid(BaseModule):
             early: (P, T, C, h, w) f_early.
             memory_maps: (P, T, C, h, w) encoder maps finer than f_early, coarsest first.
             finest: (P, T, C, H/4, W/4) adapted lateral of the backbone's stride-4 map.
-            finest_is_convolved: whether ``finest`` is what :meth:`share` gives for it.
+            finest_is_convolved: whether ``finest`` is a result of :meth:`share`.
         """
         maps = zip(self.adapters, memory_maps, strict=True)
         laterals = [*(per_frame(adapt, x) for adapt, x in maps), finest]
@@ -235,6 +235,9 @@ class SpatialDecoder(BaseModule):
         return [adapt(x) for adapt, x in zip(self.adapters, maps, strict=True)]
 
     def forward(self, encoded: Tensor, laterals: list[Tensor]) -> Tensor:
-        """(M, C, h, w) encoded map and :meth:`adapt`'s laterals -> (M, mask_channels, h', w')."""
+        """Decode an encoded map (M, C, h, w) with the laterals of :meth:`adapt`.
+
+        Returns (M, mask_channels, h', w').
+        """
         features = self.layers[1](self.layers[0](encoded))
         return self.mask_features(top_down(features, laterals, self.layers[2:]))

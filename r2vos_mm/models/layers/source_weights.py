@@ -1,4 +1,4 @@
-"""Leave weights that a source provides out of checkpoints."""
+"""Omit weights that a source provides from checkpoints."""
 
 from mmengine.model import BaseModule
 
@@ -6,10 +6,10 @@ from r2vos_mm.utils.state_dict import FitReport
 
 
 class SourceWeights(BaseModule):
-    """Base of parts that load weights of their own: of a package, a file or the hub.
+    """Base of parts that load their weights from a source: a package, a file or the hub.
 
-    Checkpoints leave out what the source provides while the part is ``frozen``, until other weights
-    are loaded.
+    While the part is ``frozen``, checkpoints omit the weights that the source provides, unless
+    others have been loaded.
     """
 
     frozen = False
@@ -17,8 +17,8 @@ class SourceWeights(BaseModule):
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self._register_state_dict_hook(_leave_out)
-        self.register_load_state_dict_post_hook(_excuse)
+        self._register_state_dict_hook(_omit_provided)
+        self.register_load_state_dict_post_hook(_accept_missing)
 
     def init_weights(self) -> None:
         """Apply ``init_cfg`` if there is one; else keep the loaded or random weights."""
@@ -35,13 +35,13 @@ class SourceWeights(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _leave_out(module: SourceWeights, state_dict: dict, prefix: str, metadata: dict) -> None:
+def _omit_provided(module: SourceWeights, state_dict: dict, prefix: str, metadata: dict) -> None:
     if module.frozen and module.has_source:
         for key in [k for k in state_dict if k.startswith(prefix) and module.is_provided(k)]:
             del state_dict[key]
 
 
-def _excuse(module: SourceWeights, result: FitReport) -> None:
-    """Remove weights that the source provides from those that a checkpoint lacks."""
+def _accept_missing(module: SourceWeights, result: FitReport) -> None:
+    """Remove weights that the source provides from the missing ones of a checkpoint."""
     if module.frozen and module.has_source:
         result.missing_keys[:] = [k for k in result.missing_keys if not module.is_provided(k)]

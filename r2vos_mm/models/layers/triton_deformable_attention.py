@@ -103,7 +103,7 @@ def _place(locations, places, present, height, width):
 
 @triton.jit
 def _cell(column, row, height, width, present):
-    """Return the numbers of cells within the level, and which are inside of it."""
+    """Return the numbers of cells within the level, and whether they are inside it."""
     inside = present & (column >= 0) & (column < width) & (row >= 0) & (row < height)
     return tl.where(inside, row * width + column, 0).to(tl.int32), inside
 

@@ -18,7 +18,7 @@ _NAMES_PER_PASS = 100
 
 @MODELS.register_module()
 class WordMaps(BaseModule):
-    """Class logits, class names and a sentence encoder to evidence for each expression.
+    """Turn class logits, class names and a sentence encoder into evidence for each expression.
 
     An expression s gives the classes the weights W_k = softmax_k(e(s) . e(c_k) / temperature), with
     the unit vectors e of a sentence encoder and the class names c_k. Its evidence is
@@ -27,7 +27,7 @@ class WordMaps(BaseModule):
       the logits), and
     * a map, sum_k W_k (l_k - mean of l) with the logits l of each cell.
 
-    Nothing of it is trained. Logits are computed once per clip, names once per sentence encoder.
+    Nothing is trained. Logits are computed once per clip, names once per sentence encoder.
 
     Args:
         temperature: sharpness of the weights.
@@ -62,11 +62,11 @@ class WordMaps(BaseModule):
             return (vectors @ names.T / self.temperature).softmax(-1)
 
     def classify(self, backbone: nn.Module, maps: list[Tensor], padding: Tensor) -> ClassScores:
-        """Return what the backbone's classifier says about B clips.
+        """Return the scores of the backbone's classifier for B clips.
 
         Args:
             backbone: has ``class_logits``, from its maps to (B*T, K, h, w), and ``class_names``.
-            maps: what the backbone returned.
+            maps: result of the backbone.
             padding: (B, T, H, W) bool, True in padded pixels.
         """
         logits = backbone.class_logits(maps).unflatten(0, padding.shape[:2]).float()
@@ -74,7 +74,7 @@ class WordMaps(BaseModule):
         means = (logits * inside).sum((-2, -1)) / inside.sum((-2, -1)).clamp(min=1)
         relative = (logits - logits.mean(2, keepdim=True)) * inside
         frames, shown = means.softmax(-1), inside.any(-1).any(-1)
-        # Frames of padding get the mean of the others, so that means over all frames are right.
+        # Frames of padding get the mean of the others, so that means over all frames are correct.
         mean = (frames * shown).sum(1, keepdim=True) / shown.sum(1, keepdim=True)
         return ClassScores(relative / self.map_scale, torch.where(shown, frames, mean))
 
@@ -108,7 +108,7 @@ class WordMaps(BaseModule):
 
 
 def _maps_by_clip(cells: Tensor, class_weights: Tensor, pair_to_clip: Tensor) -> Tensor:
-    """(P, T, h, w) maps, clip by clip: no copy of the logits (B, T, K, h, w) for each pair."""
+    """Return maps (P, T, h, w), clip by clip to avoid a copy of (B, T, K, h, w) for each pair."""
     maps = cells.new_empty(len(pair_to_clip), *cells[0, :, 0].shape)
     for clip in pair_to_clip.unique().tolist():
         pairs = pair_to_clip == clip

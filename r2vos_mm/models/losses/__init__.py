@@ -1,4 +1,4 @@
-"""Losses that MMDetection does not have; configs name the others as ``mmdet.…``."""
+"""Losses that MMDetection lacks; configs name its losses as ``mmdet.…``."""
 
 from .box_losses import TubeGIoULoss, aligned_giou
 from .relational_losses import CycleContrastiveLoss, RelationalAngleLoss, RelationalDistanceLoss

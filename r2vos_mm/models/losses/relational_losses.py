@@ -100,7 +100,7 @@ class RelationalDistanceLoss(_RelationalLoss):
 
 
 def _normalised(geometry: PairGeometry) -> Tensor:
-    """(M, M) distances over their mean between distinct points; zeros if all coincide."""
+    """Divide distances (M, M) by their mean between distinct points; zeros if all coincide."""
     mean = geometry.distances.sum() / geometry.distinct.sum().clamp(min=1)
     return geometry.distances / torch.where(mean > 0, mean, torch.ones_like(mean))
 

@@ -23,7 +23,7 @@ from ..layers.maps import flatten_padding, frame_tokens, resize_padding
 
 @MODELS.register_module()
 class GroundingNeck(BaseModule):
-    """Backbone maps and text to memory, f_early and mask features (R2-VOS supplementary, C).
+    """Compute memory, f_early and mask features from maps and text (R2-VOS supplementary, C).
 
     The segmentor calls three methods in order: :meth:`project` once per clip, :meth:`ground` for
     all pairs, :meth:`mask_features` for the pairs whose masks are needed.
@@ -105,7 +105,7 @@ class GroundingNeck(BaseModule):
         Args:
             maps: backbone maps, strides 4-32, each (B*T, C_i, h_i, w_i).
             padding: (B, T, H, W) bool, True in padded pixels.
-            has_padding: False if ``padding`` is False everywhere; no attention mask is made then.
+            has_padding: False if ``padding`` is False everywhere; then no attention mask is made.
         """
         frames = padding.shape[:2]
         levels = [x.unflatten(0, frames) for x in self.input_proj(tuple(maps[1:]))]
@@ -135,7 +135,7 @@ class GroundingNeck(BaseModule):
             clips: B clips, from :meth:`project`.
             text: the expressions of P pairs.
             pair_to_clip: (P,) clip of each pair.
-            evidence: what a classifier says about the pairs; required with ``word_input``.
+            evidence: evidence of the word maps for the pairs; required with ``word_input``.
         """
         memory = self._encode(clips, text, pair_to_clip, evidence)
         vision = self._level(self.grounding_level, clips, memory, pair_to_clip)
@@ -168,7 +168,7 @@ class GroundingNeck(BaseModule):
 
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
-        """(P, T, h, w) attention of the words to the cells at the grounding stride."""
+        """Return the attention (P, T, h, w) of the words to the cells at the grounding stride."""
         memory = grounded.memory.level(self.grounding_level)
         vision = ClipMaps(memory, grounded.position, grounded.padding)
         return self.grounding.attention_map(vision, grounded.text)
@@ -230,7 +230,7 @@ class ReferFormerNeck(GroundingNeck):
     def project(
         self, maps: list[Tensor], padding: Tensor, *, has_padding: bool = True
     ) -> ClipFeatures:
-        """As :meth:`GroundingNeck.project`; ``finest`` has attended to itself over all frames."""
+        """Compute :meth:`GroundingNeck.project` and the self-attention of ``finest``."""
         clips = super().project(maps, padding, has_padding=has_padding)
         cells = resize_padding(padding, clips.finest.shape[-2:])
         position = self.grounding_position(cells)
@@ -239,11 +239,11 @@ class ReferFormerNeck(GroundingNeck):
         return replace(clips, finest=finest, finest_position=position)
 
     def share(self, clips: ClipFeatures) -> ClipFeatures:
-        """Return the clips: no layer after :meth:`project` is free of text."""
+        """Return the clips unchanged: every layer after :meth:`project` depends on the text."""
         return clips
 
     def mask_features(self, clips: ClipFeatures, grounded: GroundedFeatures) -> ConvolvedMaps:
-        """As :meth:`GroundingNeck.mask_features`, with the text at every level."""
+        """Compute :meth:`GroundingNeck.mask_features` with the text at every level."""
         index, finer = grounded.pair_to_clip, range(self.grounding_level - 1, -1, -1)
         levels = [self._level(level, clips, grounded.memory, index) for level in finer]
         finest = clips.finest[index], clips.finest_position[index]
@@ -251,12 +251,12 @@ class ReferFormerNeck(GroundingNeck):
 
 
 def _image_size(padding: Tensor) -> Tensor:
-    """(B, T, H, W) padding -> (B, 2) width and height of the unpadded first frame in pixels."""
+    """Return width and height (B, 2) in pixels of the unpadded first frame, for (B, T, H, W)."""
     inside = ~padding[:, 0]
     return torch.stack((inside[:, 0].sum(-1), inside[:, :, 0].sum(-1)), dim=-1)
 
 
 def _valid_ratio(padding: Tensor) -> Tensor:
-    """(B, T, h, w) padding -> (B, 2) share of width and height that is image (first frame's)."""
+    """Return the shares (B, 2) of width and height that the first frame's image fills."""
     inside = ~padding[:, 0]
     return torch.stack((inside[:, 0].float().mean(-1), inside[:, :, 0].float().mean(-1)), dim=-1)

@@ -19,7 +19,7 @@ from ..layers.maps import flatten_padding, frame_tokens, resize_padding
 
 @MODELS.register_module()
 class MultimodalTransformerNeck(BaseModule):
-    """Backbone maps and text to memory and mask features (MTTR, Sec. 3.2 and 3.4).
+    """Compute memory and mask features from backbone maps and text (MTTR, Sec. 3.2 and 3.4).
 
     Every frame is encoded by itself: its cells, then the words. Temporal context comes only from
     the backbone. The methods are those of :class:`GroundingNeck`.
@@ -27,7 +27,7 @@ class MultimodalTransformerNeck(BaseModule):
     Args:
         in_channels: channels of the backbone maps, finest first; the last one is encoded.
         encoder: config of the encoder.
-        spatial_decoder: config of the way up to the mask features.
+        spatial_decoder: config of the module that computes the mask features, top down.
         positional_encoding: config of the cells' positions, (B, T, h, w) -> (B, T, C, h, w).
         channels: C.
         temporal_mixing: config of a module that mixes neighbouring frames of the projected map,
@@ -113,14 +113,14 @@ class MultimodalTransformerNeck(BaseModule):
         return features.unflatten(0, grounded.early.shape[:2])
 
     def share(self, clips: MultimodalClips) -> MultimodalClips:
-        """Return the clips: no layer after :meth:`project` is free of text."""
+        """Return the clips unchanged: every layer after :meth:`project` depends on the text."""
         return clips
 
     @torch.no_grad()
     def attention_map(self, grounded: GroundedFeatures) -> Tensor:
-        """(P, T, h, w) similarity of the encoded words to the encoded cells.
+        """Return the similarity (P, T, h, w) of the encoded words to the encoded cells.
 
-        Softmax over the clip's cells of scaled dot products with the words, averaged over these.
+        It is the softmax over the clip's cells of scaled dot products, averaged over the words.
         """
         size, tokens = grounded.early.shape[-2:], grounded.memory.tokens
         cells, words = tokens[:, :, : size.numel()], tokens[:, :, size.numel() :].mean(1)
@@ -134,7 +134,7 @@ class MultimodalTransformerNeck(BaseModule):
     def _sequence(
         cells: Tensor, padding: Tensor, position: Tensor, text: TextFeatures
     ) -> MultimodalMemory:
-        """Cells (P, T, C, h, w), then words, frame by frame; words have no position."""
+        """Join cells (P, T, C, h, w) and words, frame by frame; words have no position."""
         frames = cells.shape[1]
         words = text.words[:, None].expand(-1, frames, -1, -1)
         no_word = text.padding[:, None].expand(-1, frames, -1)

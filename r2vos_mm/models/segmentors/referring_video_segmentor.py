@@ -47,9 +47,9 @@ class ReferringVideoSegmentor(VideoPredictionMixin, PretrainedMixin, BaseModel):
         word_maps: evidence from the classes of a backbone that classifies, see :class:`WordMaps`;
             the neck sees it with ``neck.word_input``, the verdict with ``cycle_head.sees_words``
             or ``cycle_head.prior_weight``, or alone with ``test_cfg.verdict='words'``.
-        negatives_train: what negative pairs train: the ``'verdict'`` alone (paper), also the
-            ``'scores'`` of all queries, to be background, or also the ``'masks'``, to be empty.
-            If they train the verdict alone, masks of small training sets hardly depend on the text.
+        negatives_train: parts that negative pairs train: only the ``'verdict'`` (paper), also the
+            ``'scores'`` (all queries are background), or also the ``'masks'`` (they are empty).
+            With ``'verdict'`` and few training data, masks hardly depend on the text.
         data_preprocessor: see :class:`ReferringDataPreprocessor`.
         test_cfg: fields of :class:`PredictConfig`.
 
@@ -163,7 +163,7 @@ class ReferringVideoSegmentor(VideoPredictionMixin, PretrainedMixin, BaseModel):
         grounded = self._ground(clips, text, pairs.to_clip)
         positive, learns = ~pairs.is_negative, self.negatives_train != 'verdict'
         # Distributed training needs each parameter in each step: without positive pairs, negative
-        # ones take their place and their losses are multiplied by 0.
+        # ones replace them, and their losses are multiplied by 0.
         scale = 1.0 if positive.any() else 0.0
         positive = positive if scale else pairs.is_negative
         cycle, losses = self._cycle(grounded), {}
@@ -186,7 +186,7 @@ class ReferringVideoSegmentor(VideoPredictionMixin, PretrainedMixin, BaseModel):
     def _predict_pairs(
         self, clips: Features, text: TextFeatures, to_clip: Tensor
     ) -> tuple[QueryPredictions, CycleOutput | None, GroundedFeatures]:
-        """Last decoder layer, cycle and grounded features of P pairs."""
+        """Return the last decoder layer, the cycle and the grounded features of P pairs."""
         grounded = self._ground(clips, text, to_clip)
         cycle = self._cycle(grounded)
         return self._decode(clips, grounded, cycle, last_only=True)[-1], cycle, grounded

@@ -31,13 +31,13 @@ class BilinearMaskReader:
 class InputSizeMaskReader:
     """Threshold at the size of the model's input, then resize by nearest neighbour.
 
-    This is how MTTR makes its masks, on A2D-Sentences and JHMDB-Sentences too.
+    MTTR makes its masks this way, also on A2D-Sentences and JHMDB-Sentences.
     """
 
     def __call__(
         self, logits: Tensor, threshold: float, *, input_size: Size, file_size: Size
     ) -> Tensor:
-        """See :meth:`BilinearMaskReader.__call__`."""
+        """Return bool masks (T, H0, W0); arguments as for :class:`BilinearMaskReader`."""
         masks = _bilinear(logits, input_size) > threshold
         resized = F.interpolate(masks[:, None].to(torch.uint8), tuple(file_size), mode='nearest')
         return resized[:, 0].bool()

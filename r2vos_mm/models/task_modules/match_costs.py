@@ -1,8 +1,8 @@
 """Compute the costs of matching a query with the object of its pair over a whole clip.
 
 Each cost maps (:class:`QueryPredictions`, :class:`PairTargets`), all in float32, to (P, N). The
-costs of mmdet are between all predictions and all targets of one image and would compute P times
-too much here; only its classification cost fits and is used.
+costs of mmdet compare all predictions with all targets of one image, P times more than is needed
+here; only its classification cost fits and is used.
 """
 
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ class _Matcher:
 class TubeMatcher(_Matcher):
     """Choose for each pair the query with the least cost over all frames together.
 
-    There is one target per pair; if its object is never visible, its (empty) masks count alone.
+    There is one target per pair; if its object is never visible, only its (empty) masks count.
 
     Args:
         costs: configs of costs of (:class:`QueryPredictions`, :class:`PairTargets`), (P, N) each.

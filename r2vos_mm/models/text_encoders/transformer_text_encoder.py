@@ -29,9 +29,9 @@ class TransformerTextEncoder(SourceWeights):
     A frozen language model gives the same features for the same expression, so they are computed
     once per distinct expression and cached on the CPU; the least recently used are dropped first.
 
-    Checkpoints do not contain weights of a frozen language model that ``name_or_path`` provides.
-    They contain weights that it does not provide and that start at random (some public RoBERTa
-    models have no pooler), and all weights once a checkpoint has replaced them.
+    Checkpoints omit weights of a frozen language model that ``name_or_path`` provides. They contain
+    weights that it lacks and that start at random (some public RoBERTa models have no pooler), and
+    all weights once a checkpoint has replaced them.
 
     Args:
         name_or_path: a local folder, a name on the hub, or ``package:NAME`` for an installed one.
@@ -44,7 +44,8 @@ class TransformerTextEncoder(SourceWeights):
         cache_size: number of cached expressions.
         language_model: replaces that of ``name_or_path``: a configuration of transformers with its
             ``model_type``, whose weights are random until a checkpoint is loaded, or a model.
-        tokenizer: a source like ``name_or_path``, its default, or an object; a model needs one.
+        tokenizer: a source like ``name_or_path``, which is the default, or an object; required with
+            a model as ``language_model``.
 
     Raises:
         OSError: the language model or its tokenizer cannot be loaded.
@@ -122,10 +123,10 @@ class TransformerTextEncoder(SourceWeights):
         return self._project(encoded)
 
     def tokenize(self, sentences: list[str]) -> dict[str, Tensor]:
-        """Return the tokens of P expressions; more than the model takes are cut with a warning.
+        """Return the tokens of P expressions, cut with a warning at the model's limit.
 
         Returns:
-            ``input_ids`` and ``attention_mask`` (P, L) int64, and what else the tokenizer gives.
+            ``input_ids`` and ``attention_mask`` (P, L) int64, and other results of the tokenizer.
         """
         options: dict[str, Any] = dict(padding=True, return_tensors='pt')
         tokens = self.tokenizer(sentences, **options)
@@ -156,11 +157,11 @@ class TransformerTextEncoder(SourceWeights):
         return dict(language_model=config, tokenizer=tokenizer)
 
     def sentence_vectors(self, sentences: list[str]) -> Tensor:
-        """(P, D) unit vectors of P expressions, before the projection and without noise."""
+        """Return unit vectors (P, D) of P expressions, before the projection and without noise."""
         return nn.functional.normalize(self._features(sentences).sentence, dim=-1)
 
     def _features(self, sentences: list[str]) -> TextFeatures:
-        """Features before the projector, from the cache if the language model is frozen."""
+        """Return the features before the projector, cached if the language model is frozen."""
         if not self.frozen:
             return self._run(sentences)
         if new := [s for s in dict.fromkeys(sentences) if s not in self._cache]:
@@ -203,7 +204,7 @@ class TransformerTextEncoder(SourceWeights):
         return replace(features, words=words, sentence=sentence)
 
     def is_provided(self, key: str) -> bool:
-        """See :class:`.source_weights.SourceWeights`."""
+        """Return whether the source provides the tensor of a name with any prefix."""
         _, found, name = key.partition('language_model.')
         return bool(found) and name not in self._random_weights
 
@@ -232,7 +233,7 @@ def load_language_model(name_or_path: str) -> LoadedLanguageModel:
     """Load a language model from a folder, an installed package or the hub.
 
     Raises:
-        OSError: it cannot be loaded; the message says what to do.
+        OSError: it cannot be loaded; the message names the remedy.
     """
     from transformers import AutoModel
 
@@ -277,7 +278,7 @@ def load_tokenizer(name_or_path: str, config: Any) -> object:
         config: configuration of the language model.
 
     Raises:
-        OSError: it cannot be loaded; the message says what to do.
+        OSError: it cannot be loaded; the message names the remedy.
         ValueError: it has more tokens than the language model.
     """
     from transformers import AutoTokenizer

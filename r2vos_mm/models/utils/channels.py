@@ -10,7 +10,7 @@ def check_channels(backbone: nn.Module, neck: nn.Module) -> None:
     """Compare the channels of the backbone's maps with the neck's ``in_channels``.
 
     Raises:
-        ValueError: they differ; names both.
+        ValueError: they differ; the message names both.
     """
     wanted = getattr(neck, 'in_channels', None)
     given = None if wanted is None else out_channels(backbone)
@@ -44,7 +44,7 @@ def check_word_maps(model: nn.Module) -> None:
     """Check that a model has the word maps that its parts need, and a backbone that classifies.
 
     Raises:
-        ValueError: something is missing; says how to add it.
+        ValueError: one of them is missing; the message names the remedy.
     """
     if model.word_maps is not None:
         encoder = model.word_maps.sentence_encoder or model.text_encoder
@@ -76,7 +76,7 @@ def check_negatives(model: nn.Module) -> None:
     """Check that ``negatives_train`` is known and that the mask head has the losses for it.
 
     Raises:
-        ValueError: it is not; says what to choose.
+        ValueError: one of both fails; the message lists the choices.
     """
     if model.negatives_train not in ('verdict', 'scores', 'masks'):
         raise ValueError(

@@ -53,7 +53,7 @@ class CollectedVideo:
     def read(
         self, ori_shape: tuple[int, int], queries: Tensor | None = None
     ) -> Iterator[InstanceData]:
-        """Yield what the chosen queries predict, a few frames at a time.
+        """Yield the predictions of the chosen queries, a few frames at a time.
 
         Args:
             ori_shape: (H0, W0) of the masks.
@@ -70,7 +70,7 @@ class CollectedVideo:
             )
 
     def to_pairs(self, ori_shape: tuple[int, int]) -> InstanceData:
-        """Return what the best queries predict for all frames, and apply the gate.
+        """Return the predictions of the best queries for all frames, after the gate.
 
         Returns:
             P rows as of :meth:`read`, with ``masks`` (T, H0, W0) after the gate, ``consensus`` and
@@ -95,7 +95,7 @@ def read_window(
     config: PredictConfig,
     input_size: tuple[int, int],
 ) -> Iterator[InstanceData]:
-    """Yield what one query per pair predicts in a window, a few frames at a time.
+    """Yield the predictions of one query per pair in a window, a few frames at a time.
 
     Arguments are those of :func:`read_queries`.
     """

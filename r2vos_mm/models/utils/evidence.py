@@ -1,4 +1,4 @@
-"""Sum up over the windows of a video what chooses a query and gives the verdict."""
+"""Sum over the windows of a video the evidence that chooses a query and gives the verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .windows import VideoPredictions
 class Evidence:
     """Sums over the windows of a video for P expressions and N queries.
 
-    Their size does not grow with the video; in float64, streams and calls get equal results.
+    Their size does not grow with the video; float64 gives streams and single calls equal results.
     """
 
     num_frames: int
@@ -42,23 +42,23 @@ class Evidence:
         return Evidence(*(None if a is None else a + b for a, b in pairs))
 
     def best_queries(self) -> Tensor:
-        """(P,) queries with the highest mean score."""
+        """Return the queries (P,) with the highest mean score."""
         return self.scores.argmax(-1)
 
     def misalignment_logits(self, config: PredictConfig) -> Tensor:
-        """(P,) float32: mean over windows, or with ``verdict='words'`` that of the mean odds."""
+        """Return logits (P,) float32: means over windows, or those of the odds of word maps."""
         if config.verdict == 'words':
             return -self.word_logits()
         return (self.logits / self.num_windows).float()
 
     def word_logits(self) -> Tensor | None:
-        """(P,) float32 logits of what the expressions name being in the video, by word maps."""
+        """Return logits (P,) float32, by word maps, of what the expressions name being present."""
         return None if self.words is None else (self.words / self.num_frames).log().float()
 
     def consensus(self, config: PredictConfig) -> Tensor:
-        """(P,) float32 probabilities that the expressions belong to the video; 1 for -inf."""
+        """Return probabilities (P,) float32 that expressions belong to the video; 1 for -inf."""
         return 1 - (self.misalignment_logits(config) / config.temperature).sigmoid()
 
     def is_judged(self, config: PredictConfig) -> bool:
-        """Whether the model gives a verdict."""
+        """Return whether the model gives a verdict."""
         return not bool(torch.isneginf(self.misalignment_logits(config)).all())

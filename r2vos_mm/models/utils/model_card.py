@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 FIELDS = ('name', 'method', 'license', 'data', 'metrics', 'notes')
-"""What a card can state: texts, and ``metrics`` as numbers by name."""
+"""Facts that a card can state: texts, and ``metrics`` as numbers by name."""
 
 _TEXT = """# {name}
 
@@ -48,7 +48,7 @@ def card_text(
     left_out: Mapping[str, str],
     has_tokenizer: bool,
 ) -> str:
-    """Return the text of a card; what is not stated is called so.
+    """Return the text of a card, in which missing facts are marked as not stated.
 
     Args:
         card: values of :data:`FIELDS`.

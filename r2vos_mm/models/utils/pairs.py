@@ -32,7 +32,7 @@ class PairBatch:
 def padding_mask(
     inputs: Tensor, img_shapes: list[tuple[int, int]], num_frames: Tensor | None = None
 ) -> Tensor:
-    """(B, T, H, W) bool, True in the padding of (B, T, 3, H, W) inputs.
+    """Return a bool mask (B, T, H, W), True in the padding of inputs (B, T, 3, H, W).
 
     ``num_frames`` () is the number of frames before those that pad the clips; None for T.
     """
@@ -46,7 +46,7 @@ def padding_mask(
 
 
 def annotated_frames(samples: list[ReferringDataSample]) -> Tensor | None:
-    """(B, T') positions of the annotated frames in B clips, None if all frames are annotated.
+    """Return positions (B, T') of the annotated frames in B clips; None if all are annotated.
 
     Raises:
         ValueError: clips have different numbers of annotated frames.
@@ -63,7 +63,7 @@ def annotated_frames(samples: list[ReferringDataSample]) -> Tensor | None:
 
 
 def _first_annotated(sample: ReferringDataSample) -> Tensor:
-    """(T',) annotated frames; short clips repeat frames, of which the first counts."""
+    """Return the annotated frames (T',); of frames that a short clip repeats, the first counts."""
     first: dict[str, int] = {}
     flags = zip(sample.frame_ids, sample.annotated_frames, strict=True)
     for index, (frame, is_annotated) in enumerate(flags):
@@ -96,7 +96,7 @@ def collect_targets(
 
 
 def _instances(sample: ReferringDataSample) -> list[InstanceTargets]:
-    """For each pair of a clip all its instances, and which of them the expression refers to."""
+    """Return for each pair all instances of the clip, and which of them it refers to."""
     found, pairs = sample.gt_instances, sample.gt_pairs
     numbers = torch.arange(len(found.obj_ids), device=found.masks.device)
     referred = [

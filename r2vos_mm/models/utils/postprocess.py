@@ -23,11 +23,11 @@ _RENAMED = {'window': 'frames_per_pass', 'figures': 'return_attention'}
 class PredictConfig:
     """Settings of prediction, the ``test_cfg`` of a model."""
 
-    # frames that pass through the model together; None for the whole video. Memory of the model
-    # grows with it and not with the video's length
+    # frames that pass through the model together; None for the whole video. The model's memory use
+    # grows with this number, not with the length of the video
     frames_per_pass: int | None = None
-    # bring windows of fewer than frames_per_pass frames to that length by frames of padding, which
-    # are masked, so that a model is compiled for one length only; results differ by rounding
+    # pad windows of fewer than frames_per_pass frames to that length by masked frames, so that a
+    # model is compiled for one length only; results differ by rounding
     pad_windows: bool = False
     pairs_per_pass: int = 8  # expressions that pass through the text-dependent part together
     mask_threshold: float = 0.5  # probability above which a pixel is foreground
@@ -86,7 +86,7 @@ def read_queries(
     config: PredictConfig,
     input_size: tuple[int, int],
 ) -> InstanceData:
-    """Read what one query per pair predicts for some frames of a video.
+    """Read the predictions of one query per pair for some frames of a video.
 
     Args:
         predictions: predictions of P pairs for T frames.
@@ -131,7 +131,7 @@ def join_frames(parts: Iterable[InstanceData], num_frames: int) -> InstanceData:
 def _read_masks(
     logits: Tensor, size: tuple[int, int], input_size: tuple[int, int], config: PredictConfig
 ) -> Tensor:
-    """(P, T, h, w) logits to (P, T, H0, W0) bool, pair by pair: float maps are large."""
+    """Convert logits (P, T, h, w) to bool (P, T, H0, W0), pair by pair: float maps are large."""
     threshold = float(torch.tensor(config.mask_threshold).logit())
     options = dict(input_size=input_size, file_size=size)
     return torch.stack([config.read_masks(pair, threshold, **options) for pair in logits])

@@ -55,12 +55,12 @@ class PretrainedMixin:
     ) -> None:
         """Write ``model.safetensors``, ``config.json``, ``tokenizer/`` and a card ``README.md``.
 
-        It is all that :meth:`from_pretrained` and ``init_model`` need. An existing card is kept.
+        :meth:`from_pretrained` and ``init_model`` need nothing else. An existing card is kept.
 
         Args:
-            folder: made if it does not exist.
-            trained_only: leave out frozen parts that come from a Python package, folder or hub, and
-                the tokenizer of a language model that is left out. Loading compares their hash.
+            folder: created if it does not exist.
+            trained_only: omit frozen parts that come from a Python package, folder or hub, and the
+                tokenizer of a language model that is omitted. Loading compares their hash.
             card: facts for the model card, added to :attr:`card`.
 
         Raises:
@@ -105,7 +105,7 @@ class PretrainedMixin:
     ) -> Model:
         """Build the model in a folder of :meth:`save_pretrained`, in evaluation mode.
 
-        No code of the folder is run: its config names registered types, its weights are numbers.
+        No code of the folder is run: its config names registered types and its weights are numbers.
 
         Args:
             folder: the folder, or ``USER/NAME`` of a model on the Hugging Face hub.
@@ -113,8 +113,8 @@ class PretrainedMixin:
 
         Raises:
             UsageError: the folder is not of :meth:`save_pretrained`, or its config names code.
-            CheckpointMismatchError: weights, or those of a source that were left out, do not fit.
-            OSError, WeightsError: a source of weights that were left out is missing.
+            CheckpointMismatchError: weights of the folder or of a source do not fit.
+            OSError, WeightsError: a source of omitted weights is missing.
         """
         folder = local_folder(folder)
         config = Config(restored_config(read_json(folder / CONFIG)))
@@ -124,7 +124,7 @@ class PretrainedMixin:
 
 
 def is_pretrained(folder: PathLike) -> bool:
-    """Return whether a folder is of ``save_pretrained``."""
+    """Return whether ``save_pretrained`` wrote a folder."""
     return (Path(folder) / CONFIG).is_file() and (Path(folder) / WEIGHTS).is_file()
 
 
@@ -184,7 +184,7 @@ def load_pretrained(config: Config, folder: Path) -> nn.Module:
 def _config_to_save(
     model: PretrainedMixin, left_out: Mapping[str, Tensor]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the config without settings of a machine, and the sources of parts left out."""
+    """Return the config without settings of a machine, and the sources of omitted parts."""
     config = {name: x for name, x in model.cfg.to_dict().items() if name not in _NOT_SAVED}
     parts, sources = config['model'], {}
     for name in ('backbone', 'text_encoder'):

@@ -22,7 +22,7 @@ class Window(NamedTuple):
     num_frames: Tensor | None = None  # () frames before those that pad the window; None for T
 
     def padded(self, length: int) -> Window:
-        """Return the window with frames of zeros after its own, ``length`` in all if it has less.
+        """Pad the window with frames of zeros to ``length`` frames, if it has fewer.
 
         All windows then have one shape, for which a model is compiled or exported.
         """
@@ -32,7 +32,7 @@ class Window(NamedTuple):
 
 
 class WindowFeatures(NamedTuple):
-    """What a model computes of a window without the text."""
+    """Features of a window that do not depend on the text."""
 
     clips: Features  # one clip
     input_size: tuple[int, int]  # (H, W) of the frames
