@@ -16,10 +16,10 @@ from tokenizers_of_bytes import SIZE, write_byte_tokenizer
 from toy_models import CONFIGS
 
 from r2vos_mm.cli.main import main
-from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine import read_config
 from r2vos_mm.engine.unread_settings import check_settings
 from r2vos_mm.refshapes import make_refshapes
+from r2vos_mm.utils.checkpoint import read_checkpoint
 from r2vos_mm.utils.files import read_json
 
 PAGE = (Path(__file__).parents[1] / 'docs' / 'fine_tuning.md').read_text()

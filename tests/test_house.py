@@ -107,7 +107,7 @@ def test_imports_are_read():
     """Inside functions, through the lists of packages, and relative ones."""
     found = {(module, target) for module, _, target in all_imports()}
     package = f'{PACKAGE}.visualization'
-    assert (f'{PACKAGE}.compat.resave', f'{PACKAGE}.compat.checkpoint') in found
+    assert (f'{PACKAGE}.compat.resave', f'{PACKAGE}.utils.checkpoint') in found
     assert (f'{PACKAGE}.engine.hooks.visualization_hook', f'{package}.views') in found
     assert (f'{package}.panels', f'{package}.style') in found
 

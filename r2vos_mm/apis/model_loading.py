@@ -11,7 +11,6 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.converters import (
     ReleasedCheckpoint,
     load_converted,
@@ -28,6 +27,7 @@ from r2vos_mm.models.segmentors import ReferringVideoSegmentor
 from r2vos_mm.models.text_encoders import load_tokenizer
 from r2vos_mm.models.utils import is_pretrained, load_pretrained, restored_config
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.utils.cli import UsageError, as_usage_error, one_line
 from r2vos_mm.utils.files import PathLike
 from r2vos_mm.utils.logging import log, quiet

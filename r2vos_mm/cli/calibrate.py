@@ -189,9 +189,9 @@ def store(calibration: Calibration, source: str, target: Path) -> None:
     """Write the checkpoint with the calibration, atomically; a compressed one stays compressed."""
     from r2vos_mm.apis.model_loading import read_any
     from r2vos_mm.apis.released_runs import converted
-    from r2vos_mm.compat.checkpoint import to_plain
     from r2vos_mm.converters.publish import archived, compressed, is_compressed
     from r2vos_mm.engine.calibration import add_calibration
+    from r2vos_mm.utils.checkpoint import to_plain
     from r2vos_mm.utils.files import write_atomically
 
     content = add_calibration(converted(read_any(source)), calibration)

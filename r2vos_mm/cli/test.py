@@ -97,8 +97,8 @@ def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:
     Raises:
         UsageError: it holds none.
     """
-    from r2vos_mm.compat.checkpoint import load_checkpoint
     from r2vos_mm.engine.calibration import read_calibration, use_calibration
+    from r2vos_mm.utils.checkpoint import load_checkpoint
 
     calibration = read_calibration(load_checkpoint(args.checkpoint))
     if calibration is None:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.models import text_encoders
 from r2vos_mm.models.backbones import fit_backbone
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.checkpoint import read_checkpoint
 from r2vos_mm.utils.state_dict import CheckpointMismatchError, weights_of
 
 from .language_model import LANGUAGE_MODEL, roberta_config

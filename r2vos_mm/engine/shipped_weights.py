@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from r2vos_mm.compat.checkpoint import MapLocation, read_checkpoint
+from r2vos_mm.utils.checkpoint import MapLocation, read_checkpoint
 
 from .model_index import content_root
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError, read_checkpoint
+from r2vos_mm.utils.checkpoint import CheckpointReadError, read_checkpoint
 from r2vos_mm.utils.cli import UsageError, existing_file
 from r2vos_mm.utils.files import remove_temporaries
 from r2vos_mm.utils.logging import log, warn

@@ -11,10 +11,10 @@ from clocks import clock_like
 from mmengine.dataset import Compose
 
 from r2vos_mm.apis import CompressedMasks, FrameSource, inference, init_model, segment_video
-from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.datasets import Clip, Pair
 from r2vos_mm.models.utils import PredictConfig
 from r2vos_mm.structures import QueryPredictions
+from r2vos_mm.utils.checkpoint import CheckpointReadError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'r2vos_tiny_refshapes.py'

@@ -19,9 +19,9 @@ from scripts import load_script
 from tokenizers_of_bytes import SIZE, write_byte_tokenizer
 
 from r2vos_mm.apis import R2VOSInferencer, init_model, segment_video
-from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import R2VOS, REFERFORMER
 from r2vos_mm.engine.model_index import config_file
+from r2vos_mm.utils.checkpoint import CheckpointReadError
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError, tensors_of
 

@@ -11,7 +11,6 @@ from released_toys import small_config, write_released
 from torch import Tensor
 from toy_models import CONFIGS
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import (
     R2VOS,
     load_converted,
@@ -21,6 +20,7 @@ from r2vos_mm.converters import (
 )
 from r2vos_mm.models.backbones import convert_swin, convert_video_swin
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils.checkpoint import CheckpointReadError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError, compare_weights
 
 POSITIONS = 'text_encoder.embeddings.position_ids'

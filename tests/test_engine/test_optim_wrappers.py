@@ -8,9 +8,9 @@ import torch
 from mmengine.runner import Runner
 from torch import nn
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine import AutocastOptimWrapper
 from r2vos_mm.registry import OPTIM_WRAPPERS
+from r2vos_mm.utils.checkpoint import read_checkpoint
 
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])

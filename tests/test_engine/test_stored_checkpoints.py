@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from object_servers import fill_bucket, s3_server  # noqa: F401, a fixture
 
-from r2vos_mm.compat.checkpoint import load_checkpoint, read_checkpoint
 from r2vos_mm.engine.hooks.checkpoint_hook import SafeCheckpointHook
 from r2vos_mm.engine.work_folder import choose_start, last_words
+from r2vos_mm.utils.checkpoint import load_checkpoint, read_checkpoint
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.storage.backends import FsspecBackend
 from r2vos_mm.utils.storage.faults import StorageError

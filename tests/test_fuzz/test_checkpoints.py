@@ -10,7 +10,7 @@ from fuzzing import damaged_bytes, fuzz, used_or_refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
+from r2vos_mm.utils.checkpoint import read_checkpoint
 
 STATE = {
     'state_dict': {'a.weight': torch.arange(300.0).reshape(10, 30), 'a.bias': torch.ones(10)},

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
+from r2vos_mm.utils.checkpoint import read_checkpoint
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from object_servers import http_server
 
-from r2vos_mm.compat.checkpoint import safe_loaders
 from r2vos_mm.models.backbones import read_state
+from r2vos_mm.utils.checkpoint import safe_loaders
 from r2vos_mm.utils.weights import WeightsError, fetch_pretrained, local_weights
 
 

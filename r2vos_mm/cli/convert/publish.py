@@ -25,8 +25,8 @@ def run(args: argparse.Namespace) -> None:
     """Write the checkpoint."""
     import torch
 
-    from r2vos_mm.compat.checkpoint import read_checkpoint
     from r2vos_mm.converters.publish import archived, compressed, published
+    from r2vos_mm.utils.checkpoint import read_checkpoint
 
     check_writable(args.target, what='TARGET')
     checkpoint = read_checkpoint(args.source)

@@ -11,14 +11,14 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from r2vos_mm.compat.checkpoint import (
+from r2vos_mm.registry import HOOKS
+from r2vos_mm.utils.checkpoint import (
     ATOMIC_BACKEND,
     pack_message_hub,
     safe_loaders,
     to_plain,
     unpack_message_hub,
 )
-from r2vos_mm.registry import HOOKS
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.files import write_atomically
 from r2vos_mm.utils.state_dict import check_weights
@@ -38,7 +38,7 @@ class SafeCheckpointHook(CheckpointHook):
     * Checkpoints and the pointer ``last_checkpoint`` are written atomically, and an outdated
       checkpoint is removed after the new one is written: if the run is killed at any moment, a
       complete checkpoint remains.
-    * Checkpoints hold tensors and plain containers only (see :mod:`r2vos_mm.compat.checkpoint`).
+    * Checkpoints hold tensors and plain containers only (see :mod:`r2vos_mm.utils.checkpoint`).
     * The name of the best checkpoint is safe in shells: ``J&F&R`` gives ``best_JFR_iter_1000.pth``.
     * Files and URLs that the run loads are read without unpickling.
     * Weights of another model are refused when testing and resuming; ``load_from`` in training

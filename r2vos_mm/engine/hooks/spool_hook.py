@@ -16,9 +16,9 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement, InstanceData
 from torch.utils.data import DataLoader
 
-from r2vos_mm.compat.checkpoint import read_checkpoint, save_plain
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.structures import ReferringDataSample
+from r2vos_mm.utils.checkpoint import read_checkpoint, save_plain
 from r2vos_mm.utils.files import file_sha256, read_json, remove_own_folder, write_json
 from r2vos_mm.utils.logging import log, warn
 from r2vos_mm.utils.masks_io import decode_rle, encode_rle

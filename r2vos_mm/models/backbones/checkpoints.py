@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from r2vos_mm.compat.checkpoint import CheckpointReadError, load_checkpoint
+from r2vos_mm.utils.checkpoint import CheckpointReadError, load_checkpoint
 from r2vos_mm.utils.state_dict import CheckpointMismatchError, FitReport, compare_weights
 
 # Entries under which training code keeps a state dict.

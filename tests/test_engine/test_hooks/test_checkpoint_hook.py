@@ -9,8 +9,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine.hooks.checkpoint_hook import SafeCheckpointHook, shell_safe
+from r2vos_mm.utils.checkpoint import read_checkpoint
 from r2vos_mm.utils.cli import UsageError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 

@@ -15,8 +15,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine.hooks.exact_resume_hook import RandomState
+from r2vos_mm.utils.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[3]
 

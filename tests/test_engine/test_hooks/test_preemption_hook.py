@@ -15,10 +15,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from run_states import differences, final_state, last_state
 
-from r2vos_mm.compat.checkpoint import read_checkpoint
 from r2vos_mm.engine import PreemptionHook, build_runner, read_config
 from r2vos_mm.refshapes import make_refshapes
 from r2vos_mm.registry import HOOKS
+from r2vos_mm.utils.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[3]
 CLI = [sys.executable, 'tools/train.py', 'tests/toy/toy_config.py']

@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from r2vos_mm.compat import checkpoint
-from r2vos_mm.compat.checkpoint import CheckpointReadError
 from r2vos_mm.converters import restore_swin
 from r2vos_mm.models.backbones import (
     VideoSwinTransformer,
@@ -19,6 +17,8 @@ from r2vos_mm.models.backbones import (
     read_state,
 )
 from r2vos_mm.registry import MODELS
+from r2vos_mm.utils import checkpoint
+from r2vos_mm.utils.checkpoint import CheckpointReadError
 from r2vos_mm.utils.state_dict import CheckpointMismatchError
 from r2vos_mm.utils.weights import WeightsError
 

@@ -16,8 +16,7 @@ from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from r2vos_mm.compat import checkpoint as ckpt
-from r2vos_mm.compat import resave
+from r2vos_mm.utils import checkpoint as ckpt
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
 
@@ -146,25 +145,6 @@ def test_urls_are_read_without_unpickling(tmp_path: Path, monkeypatch: pytest.Mo
     message = 'an object of class'
     with pytest.raises(ckpt.CheckpointReadError, match=message), ckpt.safe_loaders():
         CheckpointLoader.load_checkpoint('https://example.org/a.pth')
-
-
-def test_resave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source, target = tmp_path / 'source.pth', tmp_path / 'target.pth'
-    hub = MessageHub('test_resave')
-    hub.update_scalar('train/loss', 1.5)
-    content = {
-        'state_dict': OrderedDict(weight=torch.ones(2)),
-        'message_hub': hub.state_dict(),
-        'meta': {'classes': np.array(['a', 'b'])},
-        'other': object(),
-    }
-    torch.save(content, source)
-    resave.main([str(source), str(target)])
-    plain = ckpt.read_checkpoint(target)
-    assert torch.equal(plain['state_dict']['weight'], torch.ones(2))
-    assert plain['meta'] == {'classes': ['a', 'b']}
-    assert 'other' not in plain
-    assert 'left out: other is a builtins.object' in capsys.readouterr().out
 
 
 def test_loaders_of_the_process_are_restored() -> None:

@@ -23,11 +23,11 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from r2vos_mm.utils.cli import UserError
-from r2vos_mm.utils.files import atomic_path, write_atomically
-from r2vos_mm.utils.logging import warn
-from r2vos_mm.utils.storage.paths import default_backend, local_file, storage_path
-from r2vos_mm.utils.weights import ADDRESSES, local_weights
+from .cli import UserError
+from .files import atomic_path, write_atomically
+from .logging import warn
+from .storage.paths import default_backend, local_file, storage_path
+from .weights import ADDRESSES, local_weights
 
 _OBJECT_STORES = (r'(\S+\:)?s3://', 's3a://', 'gs://', 'gcs://', 'abfs://', 'memory://')
 ATOMIC_BACKEND = 'atomic_local'
