@@ -67,8 +67,6 @@ class PretrainedMixin:
             UsageError: the model has no config, or a config or tokenizer that cannot be saved.
             ValueError: the card has unknown fields.
         """
-        from safetensors.torch import save_file
-
         if self.cfg is None:
             raise UsageError('the model has no config: build it with init_model, or set model.cfg')
         folder, card = Path(folder), {**(self.card or {}), **(card or {})}
@@ -91,10 +89,7 @@ class PretrainedMixin:
         folder.mkdir(parents=True, exist_ok=True)
         if has_tokenizer:
             _save_tokenizer(self.text_encoder.tokenizer, folder / TOKENIZER)
-        # Copies: safetensors refuses tensors that share memory.
-        copies = {name: x.detach().cpu().contiguous().clone() for name, x in weights.items()}
-        with atomic_path(folder / WEIGHTS) as temporary:
-            save_file(copies, temporary, metadata={'format': 'pt'})
+        _save_weights(weights, folder / WEIGHTS)
         write_json(folder / CONFIG, content)
         if not (folder / CARD).exists():
             write_atomically(readme, folder / CARD)
@@ -198,6 +193,15 @@ def _config_to_save(
     threshold = model.test_cfg.gate_threshold
     parts['test_cfg'] = {**(parts.get('test_cfg') or {}), 'gate_threshold': threshold}
     return config, sources
+
+
+def _save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    # Copies: safetensors refuses tensors that share memory.
+    copies = {name: x.detach().cpu().contiguous().clone() for name, x in weights.items()}
+    with atomic_path(path) as temporary:
+        save_file(copies, temporary, metadata={'format': 'pt'})
 
 
 def _save_tokenizer(tokenizer: object, folder: Path) -> None:

@@ -341,20 +341,22 @@ _known: dict[tuple[str, int], _Contents] = {}  # forked processes do not read th
 def _contents_of(path: str, file: BinaryIO) -> _Contents:
     key = path, file.seek(0, os.SEEK_END)
     if key not in _known:
-        found = _zip_members(file) or (None, _tar_members(path, file))
+        found = _index_zip(file) or (None, _index_tar(path, file))
         members = {_key(name.removeprefix('./')): m for name, m in found[1].items()}
         _known[key] = _Contents(found[0], members, sorted(members))
     return _known[key]
 
 
-def _zip_members(file: BinaryIO) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]] | None:
+def _index_zip(file: BinaryIO) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]] | None:
+    """Return the archive and its files by name; None if it is no zip."""
     if not zipfile.is_zipfile(file):
         return None
     archive = zipfile.ZipFile(file)
     return archive, {m.filename: m for m in archive.infolist() if not m.is_dir()}
 
 
-def _tar_members(path: str, file: BinaryIO) -> dict[str, tuple[int, int]]:
+def _index_tar(path: str, file: BinaryIO) -> dict[str, tuple[int, int]]:
+    """Return start and size of each file in a tar by its name."""
     file.seek(0)
     found: dict[str, tuple[int, int]] = {}
     try:
