@@ -185,7 +185,7 @@ def test_backbone_trains_and_predicts(name: str):
 
 
 @pytest.mark.parametrize('name', FILES)
-def test_optimiser_settings_name_parameters(name: str):
+def test_optimizer_settings_name_parameters(name: str):
     """A key of ``custom_keys`` that matches nothing would change nothing, silently."""
     config = load(name)
     keys = config.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {})

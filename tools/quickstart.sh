@@ -140,7 +140,7 @@ PYTHON
         $(data_options)
 }
 
-summarise() {
+summarize() {
     "$PY" - "$WORK" <<'PYTHON'
 import json
 import sys
@@ -172,5 +172,5 @@ step 'Synthetic data' make_data
 step 'Training, from the shipped backbone weights' train
 step 'Right sentences, shuffled sentences and a centre blob' compare
 step "Test and pictures of $SHIPPED" test_and_draw
-step 'Results' summarise
+step 'Results' summarize
 printf '\nfinished in %d min %d s\n' "$((SECONDS / 60))" "$((SECONDS % 60))"

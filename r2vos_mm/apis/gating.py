@@ -20,7 +20,7 @@ from r2vos_mm.evaluation.metrics.pair_scores import PairScores, emptied
 from r2vos_mm.evaluation.metrics.scores_csv import read_pairs
 from r2vos_mm.utils.data_issues import DataFileError, shown
 from r2vos_mm.utils.files import PathLike, read_json, visible_names
-from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.expressions import normalize_text
 from r2vos_mm.utils.masks_io import write_label_png
 
 from .results.exporters import read_veval, read_veval_results
@@ -46,8 +46,8 @@ class RecordMasks(MaskFiles):
         self, path: Path, records: Sequence[MaskRecord], tasks: Sequence[VideoTask]
     ) -> None:
         super().__init__(path)
-        known = {(r.video, normalise_text(r.expression)): r for r in reversed(records)}
-        keys = {p.folder: (t.video, normalise_text(p.expression)) for t in tasks for p in t.pairs}
+        known = {(r.video, normalize_text(r.expression)): r for r in reversed(records)}
+        keys = {p.folder: (t.video, normalize_text(p.expression)) for t in tasks for p in t.pairs}
         self._records = {folder: known[key] for folder, key in keys.items() if key in known}
         if not self._records:
             raise ValueError(

@@ -14,7 +14,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
-from r2vos_mm.datasets import normalise_text
+from r2vos_mm.datasets import normalize_text
 from r2vos_mm.datasets.io.frames import FrameSource
 from r2vos_mm.datasets.io.sources import FrameInput, open_frames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
@@ -156,7 +156,7 @@ def checked_texts(texts: str | Sequence[str] | None) -> list[str]:
                 f'expression {position} of {len(given)} is {text!r}: give text without lone '
                 'surrogates'
             )
-    return [normalise_text(text) for text in given]
+    return [normalize_text(text) for text in given]
 
 
 def model_precision(model: ReferringVideoSegmentor, requested: str | None = 'auto') -> Precision:
@@ -285,7 +285,7 @@ class WindowReader:
         self.resize = FrameTransform(model.cfg)
 
     def window(self, images: Sequence[Tensor]) -> Tensor:
-        """Return a window (T, 3, H, W), normalised and on the model's device, of resized images."""
+        """Return a window (T, 3, H, W), normalized and on the model's device, of resized images."""
         clip = torch.stack(list(images))
         height, width = clip.shape[-2:]
         batch = self.model.data_preprocessor(dict(inputs=[clip]), False)

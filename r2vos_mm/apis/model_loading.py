@@ -15,7 +15,7 @@ from r2vos_mm.converters import (
     ReleasedCheckpoint,
     load_converted,
     model_like,
-    recognise,
+    recognize,
     roberta_config,
 )
 from r2vos_mm.engine.calibration import read_calibration, use_calibration
@@ -48,7 +48,7 @@ def init_model(
 ) -> ReferringVideoSegmentor:
     """Build a model for inference; its attribute ``cfg`` is its config.
 
-    Released checkpoints of R2-VOS, ReferFormer and MTTR are recognised by the names of their
+    Released checkpoints of R2-VOS, ReferFormer and MTTR are recognized by the names of their
     tensors and converted in memory. Their language model comes from the file, so that only its
     tokenizer is loaded from ``model.text_encoder.tokenizer``, by default that of
     ``model.text_encoder.name_or_path``.
@@ -143,7 +143,7 @@ def read_any(checkpoint: PathLike) -> Mapping[str, Any]:
 
 def released_in(content: Mapping[str, Any] | None) -> ReleasedCheckpoint | None:
     """Return what a checkpoint is if its authors released it in their own format, else None."""
-    return recognise(find_state(content).weights)
+    return recognize(find_state(content).weights)
 
 
 def _saved_model(folder: Path, options: Mapping | None) -> ReferringVideoSegmentor:

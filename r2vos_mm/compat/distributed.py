@@ -2,7 +2,7 @@
 
 Reason: with the launchers ``pytorch`` and ``slurm`` MMEngine's Runner calls
 ``torch.cuda.set_device`` and wraps the model with ``device_ids=[LOCAL_RANK]``; both need a GPU. It
-keeps a process group that is already initialised, and takes the arguments of the wrapper from the
+keeps a process group that is already initialized, and takes the arguments of the wrapper from the
 config. Under Slurm it uses port 29500 for every job unless ``MASTER_PORT`` is set, so two jobs on
 one machine would collide. Restarts by ``torchrun`` would find addresses of processes that ended.
 """
@@ -43,7 +43,7 @@ def lost_processes() -> Iterator[None]:
 
 
 def prepare_cpu_processes(cfg: Config) -> None:
-    """Initialise a gloo process group and set the model wrapper in ``cfg`` if there is no GPU.
+    """Initialize a gloo process group and set the model wrapper in ``cfg`` if there is no GPU.
 
     Does nothing if ``cfg.launcher`` is ``'none'``. On a machine with a GPU, it only sets a job's
     own port under Slurm and joins a group that ``torchrun`` has restarted.
@@ -76,7 +76,7 @@ def prepare_cpu_processes(cfg: Config) -> None:
 
 
 def _join_restarted_group(cfg: Config) -> None:
-    """Initialise the process group of a restart under separate names."""
+    """Initialize the process group of a restart under separate names."""
     if distributed.is_initialized():
         return
     backend = 'gloo'

@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         'language_model': ['LANGUAGE_MODEL', 'roberta_config'],
         'names': ['MTTR_TABLE', 'NameTable', 'R2VOS_TABLE', 'REFERFORMER_TABLE'],
-        'recognition': ['ReleasedCheckpoint', 'recognise'],
+        'recognition': ['ReleasedCheckpoint', 'recognize'],
         'released': [
             'Conversion',
             'MTTR',

@@ -1,4 +1,4 @@
-"""Recognise released checkpoints of R2-VOS, ReferFormer and MTTR by the names of their tensors."""
+"""Recognize released checkpoints of R2-VOS, ReferFormer and MTTR by the names of their tensors."""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class ReleasedCheckpoint:
         return f'{self.released.method} with backbone {self.backbone or "of unknown size"}'
 
 
-def recognise(state: Mapping[str, Tensor]) -> ReleasedCheckpoint | None:
+def recognize(state: Mapping[str, Tensor]) -> ReleasedCheckpoint | None:
     """Return the released checkpoint that a state dict is; None if it is none."""
     state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
     released = next((released for sign, released in _SIGNS.items() if sign in state), None)

@@ -115,7 +115,7 @@ class ReleasedFormat:
         """Bring released weights to the names of this package.
 
         With ``partial``, names without a rule are reported instead of refused, as for a checkpoint
-        of another method that initialises a model.
+        of another method that initializes a model.
 
         Raises:
             CheckpointMismatchError: names ``source`` and the first names that do not fit.
@@ -248,7 +248,7 @@ def load_converted(
 ) -> FitReport:
     """Load converted weights into the model of their config, every tensor accounted for.
 
-    With ``partial``, what fits is loaded, for initialisation by a checkpoint of another method.
+    With ``partial``, what fits is loaded, for initialization by a checkpoint of another method.
 
     Raises:
         CheckpointMismatchError: some shapes or names differ, or with ``partial`` all of them;

@@ -30,7 +30,7 @@ from r2vos_mm.datasets.pairs.words import (
 )
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import stems, write_json
-from r2vos_mm.utils.formats.expressions import frame_order, normalise_text
+from r2vos_mm.utils.formats.expressions import frame_order, normalize_text
 from r2vos_mm.utils.formats.pairs import FORMAT, pairs_sha256
 from r2vos_mm.utils.masks_io import read_label_png
 
@@ -238,7 +238,7 @@ def _interleaved(
 
 def _other_colours(own: SourceExpression, video: SourceVideo) -> Iterator[str]:
     """Yield the text with another colour, unlike all that the expressions of the video name."""
-    said = ' '.join(normalise_text(other.text) for other in video.expressions)
+    said = ' '.join(normalize_text(other.text) for other in video.expressions)
     named = {colour for colour in COLOURS if has_words(said, colour)}
     for old in (colour for colour in COLOURS if has_words(own.text, colour)):
         for new in _COLOURS_OF_CARS if own.category == 'sedan' else COLOURS:

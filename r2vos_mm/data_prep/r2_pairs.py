@@ -26,7 +26,7 @@ from r2vos_mm.datasets.pairs.words import (
 from r2vos_mm.datasets.records import NO_TARGET, POSITIVE
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import file_sha256
-from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.expressions import normalize_text
 from r2vos_mm.utils.formats.pairs import FORMAT, pairs_sha256
 
 from .r2_pairs_source import PairSource, SourceExpression, SourceVideo, read_source
@@ -283,7 +283,7 @@ class Candidates:
 
 
 def _words(own: SourceExpression) -> list[str]:
-    return normalise_text(own.text).split()
+    return normalize_text(own.text).split()
 
 
 def edit_distance(first: Sequence[str], second: Sequence[str]) -> int:

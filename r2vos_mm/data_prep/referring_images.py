@@ -29,7 +29,7 @@ from r2vos_mm.utils.images import read_image
 from .davis import make_link
 
 REFERENCES = 'refcoco/refs(generated).p'
-GENERALISED = 'grefcoco/grefs(generated).json'
+GENERALIZED = 'grefcoco/grefs(generated).json'
 _MAX_SENTENCES = 100  # of an object
 # Kinds of expressions about nothing, by share.
 _ABSENT_KINDS = dict(absent=0.4, side=0.2, colour=0.2, relation=0.2)
@@ -72,18 +72,18 @@ class ReferringFiles:
 
     Attributes:
         references: those of RefCOCO, each about one object.
-        generalised: those of gRefCOCO, about one object, several, or none.
+        generalized: those of gRefCOCO, about one object, several, or none.
         problems: images that were skipped.
     """
 
     references: list[dict[str, Any]] = field(default_factory=list)
-    generalised: list[dict[str, Any]] = field(default_factory=list)
+    generalized: list[dict[str, Any]] = field(default_factory=list)
     problems: ProblemList = field(default_factory=lambda: ProblemList('images'))
 
     def summary(self) -> str:
         """Return the number of sentences by split and number of targets."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for ref in self.generalised:
+        for ref in self.generalized:
             target = 'none' if ref['no_target'] else 'one' if len(ref['ann_id']) == 1 else 'several'
             counts[ref['split']][target] += len(ref['sentences'])
         return '\n'.join(
@@ -108,7 +108,7 @@ def make_referring_images(
     image_folder: str = 'images',
     options: ImageOptions = ImageOptions(),
 ) -> ReferringFiles:
-    """Write :data:`REFERENCES` and :data:`GENERALISED` below ``out``, with what they need.
+    """Write :data:`REFERENCES` and :data:`GENERALIZED` below ``out``, with what they need.
 
     Expressions come from :mod:`~r2vos_mm.datasets.pairs.descriptions`: each is true of its objects
     and false of all others, by measurement, which relies on complete annotations. Instances are
@@ -140,14 +140,14 @@ def make_referring_images(
 
 
 def _write(files: ReferringFiles, instances: Path, images: Path, out: Path) -> None:
-    links = {(out / name).with_name(INSTANCES): instances for name in (REFERENCES, GENERALISED)}
+    links = {(out / name).with_name(INSTANCES): instances for name in (REFERENCES, GENERALIZED)}
     links[out / images.name] = images
     for target, source in links.items():
         if target.exists() and not target.samefile(source):
             raise ValueError(f'{target} exists and is not {source}: choose another folder --out')
     with atomic_path(out / REFERENCES) as path:
         path.write_bytes(pickle.dumps(files.references, protocol=2))
-    write_json(out / GENERALISED, files.generalised)
+    write_json(out / GENERALIZED, files.generalized)
     for target, source in links.items():
         make_link(target, source.resolve())
 
@@ -175,7 +175,7 @@ def _add(
     split = 'val' if is_held_out(path.stem, options.holdout) else 'train'
     for item in (*one, *several, *absent):
         ids = [found[index]['ids'] for index in item.members]
-        ref = _reference(len(files.generalised), item.texts)
+        ref = _reference(len(files.generalized), item.texts)
         ref |= dict(image_id=found[0]['ids']['image_id'], file_name=path.name, split=split)
         if len(ids) == 1:
             [only] = ids
@@ -184,7 +184,7 @@ def _add(
         names = [(x['id'], x['category_id']) for x in ids] or [(NO_ANNOTATION, NO_ANNOTATION)]
         ann_id, category_id = map(list, zip(*names))
         ref |= dict(ann_id=ann_id, category_id=category_id, no_target=not ids)
-        files.generalised.append(ref)
+        files.generalized.append(ref)
 
 
 def _reference(number: int, texts: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         'negatives': ['PairsFileNegatives', 'TrainNegatives'],
         'benchmarks.r2vos_dataset': ['R2VOSDataset'],
         'r2vos_mm.utils.data_issues': ['DataFileError'],
-        'r2vos_mm.utils.formats.expressions': ['normalise_text'],
+        'r2vos_mm.utils.formats.expressions': ['normalize_text'],
         'records': ['Clip', 'Expression', 'Pair', 'VideoRecord'],
         'benchmarks.ref_davis_dataset': ['RefDAVIS17Dataset'],
         'benchmarks.refcoco_dataset': ['GRefCOCODataset', 'RefCOCODataset'],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.expressions import normalize_text
 from r2vos_mm.utils.formats.pairs import NO_TARGET, POSITIVE, read_pair_rows
 
 
@@ -54,7 +54,7 @@ class VideoRecord:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The normalised texts of the expressions."""
+        """The normalized texts of the expressions."""
         return frozenset(expression.text for expression in self.expressions)
 
 
@@ -89,7 +89,7 @@ class Pair:
         """Return the pair of a row of :func:`~r2vos_mm.utils.formats.pairs.read_pair_rows`."""
         is_negative = row['label'] == 0
         obj_id = '' if is_negative else row.get('obj_id') or ''
-        text = normalise_text(row['exp'])
+        text = normalize_text(row['exp'])
         return cls(text, row['pair_id'], row['exp_id'], obj_id, row['kind'], is_negative)
 
 

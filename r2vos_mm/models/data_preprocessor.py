@@ -1,4 +1,4 @@
-"""Normalise, pad and stack clips of bytes."""
+"""Normalize, pad and stack clips of bytes."""
 
 import itertools
 import math
@@ -15,9 +15,9 @@ from r2vos_mm.structures import ReferringDataSample
 
 @MODELS.register_module()
 class ReferringDataPreprocessor(BaseDataPreprocessor):
-    """Normalise clips, pad them bottom and right to one size and stack them.
+    """Normalize clips, pad them bottom and right to one size and stack them.
 
-    Padding is added after the normalisation and is zero, as in ReferFormer. In training the
+    Padding is added after the normalization and is zero, as in ReferFormer. In training the
     ground-truth masks are padded too; in testing they keep their size and stay on the CPU.
 
     Args:
@@ -80,8 +80,8 @@ class ReferringDataPreprocessor(BaseDataPreprocessor):
             if training:
                 samples = self.cast_data(list(samples))
                 self._pad_masks(samples, size)
-        normalised = (clip.float().sub(self.mean).div_(self.std) for clip in clips)
-        inputs = torch.stack([_pad(clip, size) for clip in normalised])
+        normalized = (clip.float().sub(self.mean).div_(self.std) for clip in clips)
+        inputs = torch.stack([_pad(clip, size) for clip in normalized])
         return dict(inputs=inputs, data_samples=samples)
 
     @staticmethod

@@ -52,7 +52,7 @@ def _end_after(parent: int) -> None:
 
 
 def start_worker(parent: int | None = None, *, ignores_sigterm: bool = False) -> None:
-    """Initialise a worker of a pool: it ends with its parent, which alone handles Ctrl-C.
+    """Initialize a worker of a pool: it ends with its parent, which alone handles Ctrl-C.
 
     Args:
         parent: see :func:`die_with_parent`.

@@ -260,7 +260,7 @@ def attention_sheet(
 
     The attention between words and pixels (summed over words) and the norm of the text-conditioned
     early features are shown as heat over grey frames, each on one scale for the whole clip
-    (R2-VOS, visualisation of early grounding).
+    (R2-VOS, visualization of early grounding).
 
     Args:
         clip: Its pair has ``grounding_attention`` or ``early_features``, (T, h, w) float.

@@ -192,14 +192,14 @@ def check_negatives(fixtures: list[dict], names: list[str]) -> Report:
     report, model = Report(', '.join(names)), released_model()
     passes = run_ranks(model, fixtures)
     valid = [int(fixture['targets'][0]['valid'].sum()) for fixture in fixtures]
-    normaliser = max(sum(valid) / len(valid), 1)
+    normalizer = max(sum(valid) / len(valid), 1)
     for rank, (fixture, found) in enumerate(zip(fixtures, passes, strict=True)):
         own, positive = Report(f'rank {rank}'), found.rows([0])
         compare_outputs(own, positive, fixture['out'])
         compare_negative(own, found, fixture['out'])
         losses = mask_losses(model, positive.layers, stack_targets(fixture['targets']))
         # a process alone divides by its own number of frames, ranks by the mean of all
-        losses = {key: value * max(valid[rank], 1) / normaliser for key, value in losses.items()}
+        losses = {key: value * max(valid[rank], 1) / normalizer for key, value in losses.items()}
         losses |= cycle_losses_of(model, passes, [x['caption'] for x in fixtures], rank)
         compare_losses(own, losses, positive, fixture)
         compare_gradients(own, model, sum(losses.values()), fixture['grad_norms'])

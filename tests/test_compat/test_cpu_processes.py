@@ -12,7 +12,7 @@ from r2vos_mm.compat import distributed
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Backends of the process groups that would have been initialised."""
+    """Backends of the process groups that would have been initialized."""
     backends: list[str] = []
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(distributed.distributed, 'init_process_group', backends.append)

@@ -24,7 +24,7 @@ from r2vos_mm.data_prep.known_sets import TEXT_FILES
 from r2vos_mm.data_prep.prepare import ArchiveLimits, PrepareReport, prepare
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList
-from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.expressions import normalize_text
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'prepare.py'
 JPEG = 'train/JPEGImages/v/00000.jpg'
@@ -548,8 +548,8 @@ class TestDavis:
         problems = ProblemList('')
         for video, entry in listed.items():
             found = expressions_of(video, texts, problems)
-            assert {i: normalise_text(item['exp']) for i, item in found.items()} == {
-                i: normalise_text(item['exp']) for i, item in entry['expressions'].items()
+            assert {i: normalize_text(item['exp']) for i, item in found.items()} == {
+                i: normalize_text(item['exp']) for i, item in entry['expressions'].items()
             }
         assert problems.rows == []
         assert sum(len(entry['expressions']) for entry in listed.values()) == 244

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from public_sets import rle
 
 from r2vos_mm.data_prep.referring_images import (
-    GENERALISED,
+    GENERALIZED,
     REFERENCES,
     ImageOptions,
     make_referring_images,
@@ -62,7 +62,7 @@ def data(tmp_path: Path) -> Path:
 def test_sentences_are_true(data: Path, tmp_path: Path) -> None:
     files = make_referring_images(data, tmp_path / 'out')
     kinds = {18: 'dog', 17: 'cat'}
-    for ref in files.generalised:
+    for ref in files.generalized:
         objects = [(number - 1) % 3 for number in ref['ann_id']]
         for text in (sentence['sent'] for sentence in ref['sentences']):
             nouns = {kinds[OBJECTS[i][0]] for i in objects} if not ref['no_target'] else set()
@@ -72,12 +72,12 @@ def test_sentences_are_true(data: Path, tmp_path: Path) -> None:
                 assert 'red' not in text or index == 0
                 assert 'blue' not in text or index > 0
                 assert not {'leftmost', 'rightmost'} & set(text.split()) or index < 2
-    several = [ref for ref in files.generalised if len(ref['ann_id']) > 1]
+    several = [ref for ref in files.generalized if len(ref['ann_id']) > 1]
     dogs = [ref for ref in several if 'dogs' in ref['sentences'][0]['sent']]
     assert dogs
     # "blue dogs" would be one dog: of several, only all dogs can be named
     assert {tuple((i - 1) % 3 for i in ref['ann_id']) for ref in dogs} == {(0, 1)}
-    absent = [ref for ref in files.generalised if ref['no_target']]
+    absent = [ref for ref in files.generalized if ref['no_target']]
     assert absent
     assert all(ref['ann_id'] == [-1] for ref in absent)
 
@@ -87,19 +87,19 @@ def test_the_data_sets_read_the_files(data: Path, tmp_path: Path) -> None:
     files = make_referring_images(data, out, options=ImageOptions(holdout=0.5))
     assert pickle.loads((out / REFERENCES).read_bytes()) == files.references
     found = {}
-    for kind, name in ((RefCOCODataset, REFERENCES), (GRefCOCODataset, GENERALISED)):
+    for kind, name in ((RefCOCODataset, REFERENCES), (GRefCOCODataset, GENERALIZED)):
         for split in ('train', 'val'):
             options = dict(data_root=str(out), image_folder='images', test_mode=True, pipeline=[])
             found[name, split] = kind(ann_file=name, split=split, **options)
-    for name in (REFERENCES, GENERALISED):
+    for name in (REFERENCES, GENERALIZED):
         train, val = ({v.video_id for v in found[name, s].videos} for s in ('train', 'val'))
         assert train
         assert val
         assert not train & val
         assert len(train | val) == 12
-    videos = found[GENERALISED, 'train'].videos
+    videos = found[GENERALIZED, 'train'].videos
     sentences = sum(len(video.expressions) + len(video.absent) for video in videos)
-    listed = [ref for ref in files.generalised if ref['split'] == 'train']
+    listed = [ref for ref in files.generalized if ref['split'] == 'train']
     assert sentences == sum(len(ref['sentences']) for ref in listed)
     assert videos[0].categories == dict(zip(videos[0].categories, ('dog', 'dog', 'cat')))
 
@@ -120,7 +120,7 @@ def test_the_base_config_reads_them(data: Path, tmp_path: Path) -> None:
 
 
 def test_an_image_gets_the_same_sentences_whatever_the_others(data: Path, tmp_path: Path) -> None:
-    whole = make_referring_images(data, tmp_path / 'whole').generalised
+    whole = make_referring_images(data, tmp_path / 'whole').generalized
     content = json.loads((data / 'instances.json').read_text())
     content['images'] = content['images'][6:]
     (data / 'instances.json').write_text(json.dumps(content))
@@ -131,7 +131,7 @@ def test_an_image_gets_the_same_sentences_whatever_the_others(data: Path, tmp_pa
         return [[s['sent'] for s in ref['sentences']] for ref in refs if ref['image_id'] >= 6]
 
     # the categories that absent ones are drawn from are as frequent in both
-    assert texts(whole) == texts(part.generalised)
+    assert texts(whole) == texts(part.generalized)
 
 
 def test_mistakes(data: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tiny_sets import VIDEOS, write_set
 from r2vos_mm.data_prep.csv_annotations import make_meta, read_table
 from r2vos_mm.datasets import R2VOSDataset
 from r2vos_mm.utils.data_issues import ProblemList, collected_problems
-from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.expressions import normalize_text
 from r2vos_mm.utils.formats.pairs import read_pair_rows
 
 FRAMES = {video: [f'{5 * i:05d}' for i in range(length)] for video, (length, *_) in VIDEOS.items()}
@@ -81,7 +81,7 @@ def assert_faithful(dataset: R2VOSDataset, problems: list, content: Any) -> None
         assert all(frame in listed['frames'] for frame in video.frames)
         for expression in video.expressions:
             entry = listed['expressions'][expression.exp_id]
-            assert expression.text == normalise_text(entry['exp'])
+            assert expression.text == normalize_text(entry['exp'])
             assert not isinstance(entry['obj_id'], bool)
             assert int(expression.obj_id) == int(float(entry['obj_id']))
             # Objects that are in no mask are named by the metric, by check.py and in training.

@@ -1,4 +1,4 @@
-"""Normalising, padding and stacking clips."""
+"""Normalizing, padding and stacking clips."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def sample(height: int, width: int) -> ReferringDataSample:
     return data
 
 
-def test_each_channel_is_normalised() -> None:
+def test_each_channel_is_normalized() -> None:
     out = preprocessor(pad_size_divisor=1)(dict(inputs=[clip(4, 6)]), training=True)
     assert out['inputs'].shape == (1, 2, 3, 4, 6)
     # (40 - mean) / std

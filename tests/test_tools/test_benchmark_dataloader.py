@@ -43,7 +43,7 @@ def small_set(tmp_path: Path) -> Path:
 
 
 def test_the_usual_pipeline(small_set: Path) -> None:
-    """Every draw gives a normalised clip whose masks lie in it."""
+    """Every draw gives a normalized clip whose masks lie in it."""
     clip = Clip('a', 'set', ('00000', '00001'), (Pair('thing', 'p', '0', '1'),))
     paths = [small_set / 'train/JPEGImages/a' / f'{frame}.jpg' for frame in clip.frame_ids]
     folder = small_set / 'train/Annotations/a'

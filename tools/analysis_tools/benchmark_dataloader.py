@@ -179,7 +179,7 @@ def _box_of(mask: Tensor) -> Tensor:
 
 
 def _to_tensor(frame: Image.Image) -> Tensor:
-    """Return a normalised float32 tensor (3, H, W)."""
+    """Return a normalized float32 tensor (3, H, W)."""
     import torch
 
     pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1).contiguous().float().div(255)

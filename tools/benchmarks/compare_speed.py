@@ -455,7 +455,7 @@ def _comparison(
     first: Run,
     speed: float | None,
 ) -> Comparison:
-    """Summarise the rounds; ``speed`` is that of a matrix product, operations per second."""
+    """Summarize the rounds; ``speed`` is that of a matrix product, operations per second."""
     ratios = sorted(b.cpu / o.cpu for b, o in zip(base, ours, strict=True))
     middle, middle_of_base = _medians(ours, first), _medians(base, first_of_base)
     return Comparison(

@@ -7,7 +7,7 @@ No weights and no data are needed: weights, videos and expressions are random. `
 everything that a CPU can run at toy sizes, to test the script itself; its numbers mean nothing.
 
 Speed is measured with windows of 36 frames of 360x640, a batch size of one and, unless stated
-otherwise, one expression: after 20 warm-up windows, the median of 50 synchronised windows, or of as
+otherwise, one expression: after 20 warm-up windows, the median of 50 synchronized windows, or of as
 many as fit into the time of the step (the column ``windows``).
 """
 
@@ -175,7 +175,7 @@ class Job:
 
         return torch.autocast(self.device, torch.bfloat16, enabled=precision == 'bfloat16')
 
-    def synchronise(self) -> None:
+    def synchronize(self) -> None:
         """Wait until the device is done."""
         import torch
 
@@ -460,13 +460,13 @@ class Timing:
 def timed(
     job: Job, call: Callable[[], object], *, warm_up: int, repeats: int, seconds: float
 ) -> Timing:
-    """Time a synchronised call, repeated until ``seconds`` have passed."""
+    """Time a synchronized call, repeated until ``seconds`` have passed."""
     end, times = time.perf_counter() + seconds, []
     for index in range(warm_up + repeats):
-        job.synchronise()
+        job.synchronize()
         start = time.perf_counter()
         call()
-        job.synchronise()
+        job.synchronize()
         if index >= warm_up or start > end - seconds / 2:  # a slow call is warm after half
             times.append(time.perf_counter() - start)
         if time.perf_counter() > end:
@@ -539,7 +539,7 @@ def _record_speed(
         words = text.words, text.sentence, text.padding
         start = time.perf_counter()
         predict(window, *words)
-        job.synchronise()
+        job.synchronize()
         first = time.perf_counter() - start
         counts = dict(warm_up=sizes.warm_up, repeats=sizes.repeats, seconds=seconds)
         timing = timed(job, lambda: predict(window, *words), **counts)

@@ -44,7 +44,7 @@ from r2vos_mm.utils.data_issues import DataFileError, Problem, shown
 from r2vos_mm.utils.formats.expressions import (
     MAX_OBJECT_ID,
     frame_order,
-    normalise_text,
+    normalize_text,
     object_number,
     read_expressions,
 )
@@ -455,7 +455,7 @@ def _pair_tasks(expressions: Path, pairs: Path) -> list[VideoTask]:
 def _pair_task(row: dict[str, Any], own: dict[str, Any], where: str) -> PairTask:
     """Return the task of one row; ``own`` is the video's own expression of that number."""
     if row['label'] == 1 and 'anno_id' in own:
-        if normalise_text(own['exp']) != normalise_text(row['exp']):
+        if normalize_text(own['exp']) != normalize_text(row['exp']):
             raise ValueError(
                 f'{where} has the expression {row["exp"]!r}, the video has {own["exp"]!r} under '
                 'that number: pairs and expressions are of different versions'

@@ -13,7 +13,7 @@ import numpy as np
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
 from r2vos_mm.utils.files import read_text, stems
-from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalize_text
 from r2vos_mm.utils.lazy import import_extra
 from r2vos_mm.utils.storage.paths import as_source, as_text
 
@@ -89,7 +89,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             problems.add(video, f'is not in {VIDEO_SET} as {self.split}', 'its length is unknown')
         for query, video, frame, instance in entries:
             yield AnnotatedExpression(
-                Expression(f'i_{instance}', normalise_text(query), str(instance)),
+                Expression(f'i_{instance}', normalize_text(query), str(instance)),
                 video,
                 frame,
                 max(lengths.get(video, frame), frame),

@@ -10,7 +10,7 @@ from scipy.io import loadmat
 
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import DataFileError, ProblemList
-from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalize_text
 from r2vos_mm.utils.storage.paths import as_source
 
 from ..io.annotations import read_rows
@@ -61,7 +61,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
             return None
         image = root / FRAMES / action / folder / f'{frame:05d}.png'
         masks = PuppetMask(root / MASKS / action / folder / MASK_FILE, frame - 1)
-        expression = Expression('', normalise_text(query), PERSON)
+        expression = Expression('', normalize_text(query), PERSON)
         return AnnotatedExpression(expression, video, frame, total, image, masks)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from r2vos_mm.registry import DATASETS
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import stems
-from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalize_text
 from r2vos_mm.utils.formats.veval import (
     VevalFile,
     frame_names,
@@ -80,7 +80,7 @@ def _pairs_by_video(content: VevalFile) -> dict[str, list[Pair]]:
     """Return the pairs of a file; a target is the tracks of its expression."""
     pairs: dict[str, list[Pair]] = defaultdict(list)
     for entry, row in zip(content.pairs, pairs_of(content)['pairs']):
-        is_negative, text = row['label'] == 0, normalise_text(row['exp'])
+        is_negative, text = row['label'] == 0, normalize_text(row['exp'])
         target = JOINT.join(str(track['id']) for track in content.masklets(entry))
         pair = Pair(text, row['pair_id'], str(row['exp_id']), target, row['kind'], is_negative)
         pairs[row['video']].append(pair)

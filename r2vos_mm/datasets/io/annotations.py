@@ -23,7 +23,7 @@ from r2vos_mm.utils.formats.expressions import (
     frame_order,
     is_plain_name,
     is_text,
-    normalise_text,
+    normalize_text,
     object_number,
 )
 
@@ -243,7 +243,7 @@ class LayoutReader:
                 where = f'{video_id} expression {exp_id}'
                 self.problems.add(where, target.problem, 'sentence skipped')
                 continue
-            text, text_type = normalise_text(entry['exp']), entry.get('type')
+            text, text_type = normalize_text(entry['exp']), entry.get('type')
             text_type = text_type if isinstance(text_type, str) else ''
             expressions.append(Expression(exp_id, text, target.obj_id, target.is_absent, text_type))
         return expressions

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from r2vos_mm.utils.data_issues import ProblemList
 from r2vos_mm.utils.files import read_json
-from r2vos_mm.utils.formats.expressions import is_plain_name, normalise_text
+from r2vos_mm.utils.formats.expressions import is_plain_name, normalize_text
 from r2vos_mm.utils.masks_io import MIN_POLYGON
 
 from ..records import Expression
@@ -52,7 +52,7 @@ class _Row(NamedTuple):
     text: str
     objects: Mapping[str, Mapping[str, Any] | None]
     categories: dict[str, str]
-    is_generalised: bool = False  # about any number of objects, in the form of gRefCOCO
+    is_generalized: bool = False  # about any number of objects, in the form of gRefCOCO
 
 
 def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
@@ -91,11 +91,11 @@ def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, Refe
 
 
 def _add(image: ReferredImage, row: _Row) -> None:
-    text, target = normalise_text(row.text), JOINT.join(row.objects)
+    text, target = normalize_text(row.text), JOINT.join(row.objects)
     if not target:
         image.absent.append(Expression(row.exp_id, text, is_absent=True))
         return
-    count = ('several' if len(row.objects) > 1 else 'one') if row.is_generalised else ''
+    count = ('several' if len(row.objects) > 1 else 'one') if row.is_generalized else ''
     image.expressions.append(Expression(row.exp_id, text, target, text_type=count))
     image.codes.update({name: found['segmentation'] for name, found in row.objects.items()})
 
@@ -189,13 +189,13 @@ def _reference_rows(references: Sequence[dict], path: Path, split: str) -> Itera
             by_image[image_id][str(ann_id)] = names.get(item.get('category_id'), '')
     for ref in refs:
         number, listed = ref['image_id'], ref['ann_id']
-        is_generalised = isinstance(listed, (list, tuple)) or 'no_target' in ref
+        is_generalized = isinstance(listed, (list, tuple)) or 'no_target' in ref
         found = _objects(ref, annotations)
         file_name = files.get(number)
         if not is_plain_name(file_name):
             file_name = _image_name(number, path)
         for exp_id, text in _sentences(ref):
-            yield _Row(file_name, exp_id, text, found, by_image[number], is_generalised)
+            yield _Row(file_name, exp_id, text, found, by_image[number], is_generalized)
 
 
 def _objects(ref: Mapping[str, Any], annotations: Mapping[Any, Any]) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def _problem(row: _Row) -> str | None:
     annotations = row.objects.values()
     if any(item is None or not item.get('segmentation') for item in annotations):
         return 'has no annotation with a mask'
-    if not row.is_generalised and any(item.get('iscrowd') for item in annotations):
+    if not row.is_generalized and any(item.get('iscrowd') for item in annotations):
         return CROWD
     if annotations and all(map(_is_degenerate, annotations)):
         return DEGENERATE

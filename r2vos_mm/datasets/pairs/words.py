@@ -179,7 +179,7 @@ def change_one_word(
     """Return the expression with one word (or phrase) replaced by another of its group.
 
     Args:
-        text: normalised expression.
+        text: normalized expression.
         groups: :data:`ATTRIBUTES` or :data:`RELATIONS`.
         avoid: text whose words are not used, such as the other expressions of the video.
         rng: chooses among the possible changes.

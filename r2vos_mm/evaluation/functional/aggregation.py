@@ -1,4 +1,4 @@
-"""Summarise the values of a sample's frames: mean, recall and decay of the DAVIS benchmark."""
+"""Summarize the values of a sample's frames: mean, recall and decay of the DAVIS benchmark."""
 
 from typing import NamedTuple
 

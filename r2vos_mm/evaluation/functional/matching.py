@@ -58,7 +58,7 @@ def join_scores(parts: Sequence[np.ndarray]) -> np.ndarray:
 def assign_scores(scores: np.ndarray) -> np.ndarray:
     """Assign proposals to objects by the unsupervised protocol of DAVIS 2017.
 
-    The assignment maximises the summed mean over frames of (J + F) / 2; missing proposals are empty
+    The assignment maximizes the summed mean over frames of (J + F) / 2; missing proposals are empty
     masks (Caelles et al., "The 2019 DAVIS Challenge on VOS", Sec. 3). From the (2, N + 1, O, T) of
     :func:`score_proposals` it takes the J and F of each object, (2, O, T) float64.
     """

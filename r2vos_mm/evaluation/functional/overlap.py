@@ -25,7 +25,7 @@ def overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> dict[
     """
     inter, union = check_counts(intersections, unions)
     ious = np.divide(inter, union, out=np.ones(len(inter)), where=union > 0)
-    return _summarise(ious, inter, union)
+    return _summarize(ious, inter, union)
 
 
 def mttr_overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> dict[str, float]:
@@ -37,7 +37,7 @@ def mttr_overlap_scores(intersections: Sequence[int], unions: Sequence[int]) -> 
     """
     inter, union = check_counts(intersections, unions)
     upper, lower = (counts.astype(np.float32) + np.float32(1e-6) for counts in (inter, union))
-    return _summarise(upper / lower, inter, union)
+    return _summarize(upper / lower, inter, union)
 
 
 def check_counts(intersections: Sequence[int], unions: Sequence[int]) -> list[np.ndarray]:
@@ -57,7 +57,7 @@ def mean_or_nan(values: np.ndarray | Sequence[float]) -> float:
     return float(np.mean(values, dtype=np.float64)) if len(values) else float('nan')
 
 
-def _summarise(ious: np.ndarray, inter: np.ndarray, union: np.ndarray) -> dict[str, float]:
+def _summarize(ious: np.ndarray, inter: np.ndarray, union: np.ndarray) -> dict[str, float]:
     total = int(union.sum())
     overall = int(inter.sum()) / total if total else 1.0 if len(ious) else float('nan')
     thresholds = np.array([0.5, 0.6, 0.7, 0.8, 0.9], dtype=ious.dtype)

@@ -92,8 +92,8 @@ class EfficientNetLite(SourceWeights):
         strides: strides of the maps to return, of 4, 8, 16 and 32 pixels.
         weights: a file as published for PyTorch, or ``package:NAME`` for the one that an installed
             Python package carries, whose SHA-256 is checked; None for random weights.
-        frozen: keep all weights fixed, normalise by stored statistics and compute no gradients.
-        init_cfg: initialisation of MMEngine.
+        frozen: keep all weights fixed, normalize by stored statistics and compute no gradients.
+        init_cfg: initialization of MMEngine.
 
     Raises:
         ValueError: size or strides are unknown.

@@ -24,7 +24,7 @@ class TransformersBackbone(SourceWeights):
         out_indices: maps to return: 0 is the stem, i the output of the i-th stage or layer.
         strides: stride of each returned map in pixels; None keeps the model's own.
         frozen: keep the weights fixed and the model in evaluation mode.
-        init_cfg: initialisation of MMEngine, such as ``Pretrained`` with a local checkpoint.
+        init_cfg: initialization of MMEngine, such as ``Pretrained`` with a local checkpoint.
 
     Raises:
         OSError: the model cannot be loaded.

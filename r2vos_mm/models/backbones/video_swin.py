@@ -42,7 +42,7 @@ FORBIDDEN_LOGIT = -100.0
 
 
 class PatchEmbed(nn.Module):
-    """Project and normalise non-overlapping 1x4x4 patches."""
+    """Project and normalize non-overlapping 1x4x4 patches."""
 
     def __init__(self, in_channels: int, embed_dims: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class PatchEmbed(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Halve rows and columns: four neighbours are stacked, normalised and projected to 2C."""
+    """Halve rows and columns: four neighbours are stacked, normalized and projected to 2C."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ class VideoSwinTransformer(BaseModule):
         out_norm: config of a norm on each returned map, such as ``dict(type='LN')``, or None.
         frozen_stages: -1 freezes nothing, 0 the patch embedding, i also i stages and merging.
         with_cp: recompute blocks in the backward pass to save memory.
-        init_cfg: initialisation; a ``Pretrained`` one names a checkpoint.
+        init_cfg: initialization; a ``Pretrained`` one names a checkpoint.
 
     Raises:
         ValueError: sizes do not fit together, or the input is not a batch of clips.
@@ -278,7 +278,7 @@ class VideoSwinTransformer(BaseModule):
         self._freeze()
 
     def forward(self, clips: Tensor, num_frames: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Extract the maps of a batch of normalised clips (B, T, 3, H, W).
+        """Extract the maps of a batch of normalized clips (B, T, 3, H, W).
 
         Args:
             clips: (B, T, 3, H, W).

@@ -96,12 +96,12 @@ class InstanceSequenceHead(BaseModule):
                 'no gt_instances: set with_instances=True of PackReferringInputs for training'
             )
         count = sum(target.valid.numel() for target in targets.instances)
-        normaliser = mean_count(torch.tensor(count, device=targets.valid.device))
+        normalizer = mean_count(torch.tensor(count, device=targets.valid.device))
 
         def layer_loss(prediction: QueryPredictions) -> dict[str, Tensor]:
             matches = self.matcher(prediction, targets.instances)
             referred = self._referred_loss(prediction.scores, matches, targets.instances)
-            masks = self._mask_losses(prediction.masks, matches, targets.instances, normaliser)
+            masks = self._mask_losses(prediction.masks, matches, targets.instances, normalizer)
             return dict(referred=referred) | masks
 
         return supervise_layers(predictions, layer_loss)
@@ -146,11 +146,11 @@ class InstanceSequenceHead(BaseModule):
         masks: Tensor,
         matches: list[SequenceMatch],
         targets: list[InstanceTargets],
-        normaliser: Tensor,
+        normalizer: Tensor,
     ) -> dict[str, Tensor]:
         """Compute the losses of matched masks (P, T, N, h, w) at the size of the targets."""
         rows = list(zip(masks, matches, targets, strict=True))
         found = torch.cat([mask[:, match.queries].flatten(0, 1) for mask, match, _ in rows])
         wanted = torch.cat([t.masks[m.instances].transpose(0, 1).flatten(0, 1) for _, m, t in rows])
         found = F.interpolate(found[:, None], wanted.shape[-2:], mode='bilinear').flatten(1)
-        return mask_losses(self.losses, found, wanted.flatten(1), normaliser)
+        return mask_losses(self.losses, found, wanted.flatten(1), normalizer)

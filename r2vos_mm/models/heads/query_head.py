@@ -32,16 +32,16 @@ def supervise_layers(
 
 
 def mask_losses(
-    losses: nn.ModuleDict, found: Tensor, wanted: Tensor, normaliser: Tensor
+    losses: nn.ModuleDict, found: Tensor, wanted: Tensor, normalizer: Tensor
 ) -> dict[str, Tensor]:
     """Compute ``mask`` and ``dice`` of logits (M, cells) and their targets of the same shape.
 
-    The first is averaged over the cells of ``normaliser`` masks, the second over the masks.
+    The first is averaged over the cells of ``normalizer`` masks, the second over the masks.
     """
-    wanted, cells = wanted.to(found), normaliser * found.shape[1]
+    wanted, cells = wanted.to(found), normalizer * found.shape[1]
     return dict(
         mask=losses['mask'](*flat(found, wanted), avg_factor=cells),
-        dice=losses['dice'](found, wanted, avg_factor=normaliser),
+        dice=losses['dice'](found, wanted, avg_factor=normalizer),
     )
 
 

@@ -117,9 +117,9 @@ class ReferringMaskHead(BaseModule):
             ``loss_cls, loss_bbox, loss_giou, loss_mask, loss_dice``; earlier layers carry the
             prefix ``d<layer>.``.
         """
-        normaliser = mean_count(targets.valid.sum())
+        normalizer = mean_count(targets.valid.sum())
         targets = targets.at_stride(self.mask_stride, predictions[-1].masks.shape[-2:])
-        return supervise_layers(predictions, lambda x: self._layer_loss(x, targets, normaliser))
+        return supervise_layers(predictions, lambda x: self._layer_loss(x, targets, normalizer))
 
     def loss_of_negatives(
         self, predictions: list[QueryPredictions], *, masks: bool
@@ -138,9 +138,9 @@ class ReferringMaskHead(BaseModule):
             ``loss_dice``; earlier layers carry the prefix ``d<layer>.``.
         """
         frames = predictions[-1].scores[..., 0]
-        normaliser = mean_count(torch.tensor(frames.numel(), device=frames.device))
+        normalizer = mean_count(torch.tensor(frames.numel(), device=frames.device))
         return supervise_layers(
-            predictions, lambda x: self._negative_layer_loss(x, normaliser, masks=masks)
+            predictions, lambda x: self._negative_layer_loss(x, normalizer, masks=masks)
         )
 
     def _query(self, sentence: Tensor, reconstructed: Tensor | None) -> Tensor:
@@ -182,7 +182,7 @@ class ReferringMaskHead(BaseModule):
         return torch.cat((offset[..., :known] + anchor, offset[..., known:]), dim=-1).sigmoid()
 
     def _layer_loss(
-        self, prediction: QueryPredictions, targets: PairTargets, normaliser: Tensor
+        self, prediction: QueryPredictions, targets: PairTargets, normalizer: Tensor
     ) -> dict[str, Tensor]:
         queries, losses = self.matcher(prediction, targets), self.losses
         chosen, scores = prediction.of_queries(queries), prediction.scores
@@ -192,22 +192,22 @@ class ReferringMaskHead(BaseModule):
         of_boxes = weight[..., None].expand_as(chosen.boxes)
         masks, wanted = chosen.masks.flatten(1), targets.masks.flatten(1)
         return dict(
-            cls=losses['cls'](*flat(scores, labels), avg_factor=normaliser),
-            bbox=losses['bbox'](chosen.boxes, targets.boxes, of_boxes, avg_factor=normaliser),
-            giou=losses['giou'](chosen.boxes, targets.boxes, weight, avg_factor=normaliser),
-            **mask_losses(losses, masks, wanted, normaliser),
+            cls=losses['cls'](*flat(scores, labels), avg_factor=normalizer),
+            bbox=losses['bbox'](chosen.boxes, targets.boxes, of_boxes, avg_factor=normalizer),
+            giou=losses['giou'](chosen.boxes, targets.boxes, weight, avg_factor=normalizer),
+            **mask_losses(losses, masks, wanted, normalizer),
         )
 
     def _negative_layer_loss(
-        self, prediction: QueryPredictions, normaliser: Tensor, *, masks: bool
+        self, prediction: QueryPredictions, normalizer: Tensor, *, masks: bool
     ) -> dict[str, Tensor]:
         scores = prediction.scores
         pairs = flat(scores, torch.zeros_like(scores))
-        losses = dict(cls=self.losses['cls'](*pairs, avg_factor=normaliser))
+        losses = dict(cls=self.losses['cls'](*pairs, avg_factor=normalizer))
         if masks:
             queries = scores.mean(1).argmax(-1)  # as in testing
             found = prediction.of_queries(queries).masks.flatten(1)
-            losses |= mask_losses(self.losses, found, torch.zeros_like(found), normaliser)
+            losses |= mask_losses(self.losses, found, torch.zeros_like(found), normalizer)
         return losses
 
 

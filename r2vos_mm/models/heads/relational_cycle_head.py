@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from r2vos_mm.registry import MODELS
 from r2vos_mm.structures import CycleOutput, Features
-from r2vos_mm.utils.formats.expressions import normalise_text
+from r2vos_mm.utils.formats.expressions import normalize_text
 
 from ..layers.gather import gather_rows
 from ..layers.initialization import xavier_matrices
@@ -20,7 +20,7 @@ from ..layers.maps import flatten_padding
 
 ConfigType = dict[str, Any]
 
-# With fewer points the mean distance normalises the only distance to 1 and no angle exists.
+# With fewer points the mean distance normalizes the only distance to 1 and no angle exists.
 MIN_RELATED_SENTENCES = 3
 
 
@@ -70,7 +70,7 @@ class RelationalCycleHead(BaseModule):
         prior_weight: share of that evidence, a logit, in the verdict: it is subtracted from the
             logit of H, which then learns what the evidence does not show.
         loss_contrastive: loss on e' and e of negative pairs, such as ``'CycleContrastiveLoss'``.
-        init_cfg: MMEngine initialisation config.
+        init_cfg: MMEngine initialization config.
     """
 
     def __init__(
@@ -203,4 +203,4 @@ class RelationalCycleHead(BaseModule):
 
 def _sentence_id(sentence: str) -> int:
     """Hash an expression to the same number in every process (unlike Python's hash)."""
-    return int.from_bytes(hashlib.md5(normalise_text(sentence).encode()).digest()[:7], 'big')
+    return int.from_bytes(hashlib.md5(normalize_text(sentence).encode()).digest()[:7], 'big')

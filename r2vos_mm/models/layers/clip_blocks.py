@@ -206,7 +206,7 @@ class VisionLanguageBlock(ClipAttention):
     def attention_map(self, vision: ClipMaps, text: TextFeatures) -> Tensor:
         """Return attention (P, T, h, w) between words and cells, summing to one over the clip.
 
-        In this block cells attend to words. The same products of queries and keys are normalised
+        In this block cells attend to words. The same products of queries and keys are normalized
         over the cells for each word and head, then averaged over both.
         """
         attention, heads = self.text_attention, self.text_attention.num_heads

@@ -48,7 +48,7 @@ class DynamicFilter(BaseModule):
     Args:
         channels: C.
         num_filters: K (L_theta in Table B).
-        num_groups: groups of the normalisations.
+        num_groups: groups of the normalizations.
         word_pooling: config of the pooling into K bins; None for :func:`pool_words`.
     """
 

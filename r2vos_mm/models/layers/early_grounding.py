@@ -30,11 +30,11 @@ class _Grounding(BaseModule):
 class EarlyGrounding(_Grounding):
     """The early grounding module: f_early = ReLU(GN(conv3x3(v' + r))) (R2-VOS supplementary, C).
 
-    Group normalisation includes padded cells, so padding a clip changes its features slightly.
+    Group normalization includes padded cells, so padding a clip changes its features slightly.
 
     Args:
         channels: C.
-        num_groups: groups of the normalisations.
+        num_groups: groups of the normalizations.
         attention: config of the dual cross-attention.
         dynamic_filter: config of the dynamic filter.
     """
@@ -70,14 +70,14 @@ class CrossModalGrounding(_Grounding):
     Args:
         block: config of the :class:`VisionLanguageBlock`.
         channels: C.
-        num_groups: groups of the normalisations.
+        num_groups: groups of the normalizations.
     """
 
     def __init__(self, *, block: dict, channels: int = 256, num_groups: int = 8) -> None:
         super().__init__(channels, num_groups, block=block)
 
     def init_weights(self) -> None:
-        """Initialise convolutions as Caffe2 does, as in ReferFormer's pixel decoder."""
+        """Initialize convolutions as Caffe2 does, as in ReferFormer's pixel decoder."""
         super().init_weights()
         for layer in (self.lateral, self.output):
             caffe2_xavier_init(layer.conv)

@@ -1,4 +1,4 @@
-"""Initialise weights as DETR does."""
+"""Initialize weights as DETR does."""
 
 from torch import nn
 

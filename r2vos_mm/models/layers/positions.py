@@ -28,7 +28,7 @@ class FramewisePositionalEncoding(SinePositionalEncoding):
 
 
 def word_positions(text: TextFeatures) -> Tensor:
-    """Compute 1-D sine positions, normalised by each expression's own number of words.
+    """Compute 1-D sine positions, normalized by each expression's own number of words.
 
     Returns (P, L, C) float32 for words (P, L, C); C must be even.
     """

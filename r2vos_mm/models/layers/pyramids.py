@@ -69,7 +69,7 @@ class TopDownPyramid(BaseModule):
     Args:
         channels: C.
         num_laterals: encoder levels finer than the grounding stride, plus the stride-4 map.
-        num_groups: groups of the normalisations.
+        num_groups: groups of the normalizations.
         with_cp: recompute the steps in the backward pass to save memory.
     """
 
@@ -157,7 +157,7 @@ class CrossModalPyramid(TopDownPyramid):
         )
 
     def init_weights(self) -> None:
-        """Initialise convolutions as Caffe2 does, as in ReferFormer's pixel decoder."""
+        """Initialize convolutions as Caffe2 does, as in ReferFormer's pixel decoder."""
         super().init_weights()
         convolutions = (layer.conv for layer in (*self.adapters, *self.layers))
         for convolution in (*convolutions, self.mask_features):
@@ -199,7 +199,7 @@ class SpatialDecoder(BaseModule):
         lateral_channels: channels of the backbone maps that are added, coarsest first.
         channels: C of the encoded map.
         mask_channels: M of the mask features.
-        num_groups: groups of the normalisations.
+        num_groups: groups of the normalizations.
     """
 
     def __init__(

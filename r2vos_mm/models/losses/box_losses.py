@@ -1,4 +1,4 @@
-"""Compute generalised IoU that is finite and smooth for empty boxes."""
+"""Compute generalized IoU that is finite and smooth for empty boxes."""
 
 import torch
 from mmdet.models.losses.utils import weight_reduce_loss
@@ -9,7 +9,7 @@ from r2vos_mm.registry import MODELS
 
 
 def aligned_giou(boxes: Tensor, others: Tensor, *, eps: float = 1e-6) -> Tensor:
-    r"""Compute the generalised IoU (...) of boxes (..., 4), x1 y1 x2 y2, with their counterparts.
+    r"""Compute the generalized IoU (...) of boxes (..., 4), x1 y1 x2 y2, with their counterparts.
 
     :math:`\frac{I+\epsilon}{U+\epsilon}-\frac{E-U+\epsilon}{E+\epsilon}` with I, U, E the areas of
     intersection, union and enclosing box (released code; the epsilon of mmdet is elsewhere and

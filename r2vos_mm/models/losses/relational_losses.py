@@ -96,10 +96,10 @@ class RelationalDistanceLoss(_RelationalLoss):
     """
 
     def _compare(self, student: PairGeometry, teacher: PairGeometry) -> Tensor:
-        return F.smooth_l1_loss(_normalised(student), _normalised(teacher))
+        return F.smooth_l1_loss(_normalized(student), _normalized(teacher))
 
 
-def _normalised(geometry: PairGeometry) -> Tensor:
+def _normalized(geometry: PairGeometry) -> Tensor:
     """Divide distances (M, M) by their mean between distinct points; zeros if all coincide."""
     mean = geometry.distances.sum() / geometry.distinct.sum().clamp(min=1)
     return geometry.distances / torch.where(mean > 0, mean, torch.ones_like(mean))

@@ -40,7 +40,7 @@ class GroundingNeck(BaseModule):
         channels: C.
         num_levels: levels of the encoder.
         grounding_level: encoder level that is grounded (2 = stride 32 where level 0 is stride 8).
-        num_groups: groups of the stride-4 lateral's normalisation.
+        num_groups: groups of the stride-4 lateral's normalization.
         temporal_mixing: config of a module that mixes neighbouring frames of the projected
             levels, (levels, paddings) -> levels; None if the backbone sees clips.
         word_input: config of a :class:`WordMapProjection`, through which the encoder and all that
@@ -93,7 +93,7 @@ class GroundingNeck(BaseModule):
         self.level_embed = nn.Parameter(torch.zeros(num_levels, channels))
 
     def init_weights(self) -> None:
-        """Draw a normal level embedding; the parts initialise themselves."""
+        """Draw a normal level embedding; the parts initialize themselves."""
         super().init_weights()
         nn.init.normal_(self.level_embed)
 
@@ -223,7 +223,7 @@ class ReferFormerNeck(GroundingNeck):
     """
 
     def init_weights(self) -> None:
-        """Initialise the stride-4 lateral like the pixel decoder's other convolutions."""
+        """Initialize the stride-4 lateral like the pixel decoder's other convolutions."""
         super().init_weights()
         caffe2_xavier_init(self.finest_adapter.conv)
 

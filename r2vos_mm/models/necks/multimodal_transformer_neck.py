@@ -56,7 +56,7 @@ class MultimodalTransformerNeck(BaseModule):
         self.positional_encoding = MODELS.build(positional_encoding)
 
     def init_weights(self) -> None:
-        """Draw the encoder's weights as DETR does; the other parts initialise themselves."""
+        """Draw the encoder's weights as DETR does; the other parts initialize themselves."""
         super().init_weights()
         xavier_matrices(self.encoder)
 

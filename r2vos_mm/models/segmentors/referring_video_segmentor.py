@@ -94,7 +94,7 @@ class ReferringVideoSegmentor(VideoPredictionMixin, PretrainedMixin, BaseModel):
         """Run the model in one of MMEngine's modes.
 
         Args:
-            inputs: (B, T, 3, H, W) normalised, padded bottom and right.
+            inputs: (B, T, 3, H, W) normalized, padded bottom and right.
             data_samples: B samples with their pairs.
             mode: ``loss`` -> dict of losses; ``predict`` -> samples with ``pred_pairs``;
                 ``tensor`` -> :class:`QueryPredictions`, :class:`CycleOutput` or None.

@@ -63,7 +63,7 @@ class VideoPredictionMixin:
         Backbone features are kept for one window only; for masks see :class:`CollectedVideo`.
 
         Args:
-            windows: consecutive (T_i, 3, H, W) normalised frames without padding, T in all, or
+            windows: consecutive (T_i, 3, H, W) normalized frames without padding, T in all, or
                 :class:`Window` objects, which also choose the frames to predict.
             sentences: P expressions.
             ori_shape: (H0, W0) of the masks.

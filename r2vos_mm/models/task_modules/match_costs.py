@@ -75,7 +75,7 @@ class TubeL1Cost:
 @TASK_UTILS.register_module()
 @dataclass(kw_only=True)
 class TubeGIoUCost(TubeL1Cost):
-    """Negative generalised IoU of boxes, averaged over frames.
+    """Negative generalized IoU of boxes, averaged over frames.
 
     Args:
         weight, absent_frame_weight: as in :class:`TubeL1Cost`.

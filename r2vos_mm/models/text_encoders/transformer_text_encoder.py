@@ -96,7 +96,7 @@ class TransformerTextEncoder(SourceWeights):
             language_model.requires_grad_(False).eval()
 
     def init_weights(self) -> None:
-        """Initialise the projector; the language model keeps its loaded weights."""
+        """Initialize the projector; the language model keeps its loaded weights."""
         xavier_init(self.projector[0], distribution='uniform')
 
     def train(self, mode: bool = True) -> nn.Module:

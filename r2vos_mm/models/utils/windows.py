@@ -17,7 +17,7 @@ from r2vos_mm.utils.logging import warn
 class Window(NamedTuple):
     """Frames of a video that pass through the model together."""
 
-    frames: Tensor  # (T, 3, H, W) normalised frames without padding at their borders
+    frames: Tensor  # (T, 3, H, W) normalized frames without padding at their borders
     annotated: Tensor | None = None  # (T',) positions of the frames to predict; None for all
     num_frames: Tensor | None = None  # () frames before those that pad the window; None for T
 

@@ -11,10 +11,10 @@ MAX_OBJECT_ID = 255
 MAX_NAME_BYTES = 240  # file systems allow 255, with the suffix
 
 
-def normalise_text(sentence: str) -> str:
+def normalize_text(sentence: str) -> str:
     """Return a sentence in lower case, with single blanks and none at the ends.
 
-    >>> normalise_text('a bus  driving on the ROAD ')
+    >>> normalize_text('a bus  driving on the ROAD ')
     'a bus driving on the road'
     """
     return ' '.join(sentence.lower().split())

@@ -69,7 +69,7 @@ def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
     assert target.read_text() == 'precious'
 
 
-def test_referformer_initialises(folder, tmp_path, capsys):
+def test_referformer_initializes(folder, tmp_path, capsys):
     """ReferFormer has no cycle and another pixel decoder; the rest is taken."""
     weights = torch.load(folder / 'released.pth', weights_only=False)['model']
     referformer = {
@@ -100,7 +100,7 @@ def test_referformer_initialises(folder, tmp_path, capsys):
     assert torch.equal(written['neck.level_embed'], weights['transformer.level_embed'])
 
 
-def test_referformer_initialises_without_its_language_model(folder, tmp_path, capsys):
+def test_referformer_initializes_without_its_language_model(folder, tmp_path, capsys):
     """A model around another language model keeps its own."""
     tool, target = load_script('model_converters/referformer_to_r2vos.py'), tmp_path / 'initial.pth'
     files = [str(folder / 'small.py'), str(folder / 'released.pth'), str(target)]

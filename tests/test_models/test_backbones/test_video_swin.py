@@ -170,7 +170,7 @@ def test_drop_path_grows_over_all_blocks_also_when_the_last_stage_is_left_out() 
     assert len(model(clips(1, 2, 3, 32, 32))) == 3
 
 
-def test_out_norm_normalises_channels() -> None:
+def test_out_norm_normalizes_channels() -> None:
     for level in tiny(out_norm=dict(type='LN')).eval()(clips(1, 2, 3, 32, 32)):
         torch.testing.assert_close(
             level.mean(1), torch.zeros_like(level.mean(1)), atol=1e-5, rtol=0

@@ -1,4 +1,4 @@
-"""Generalised IoU of tubes: hand arithmetic, empty boxes, agreement with mmdet elsewhere."""
+"""Generalized IoU of tubes: hand arithmetic, empty boxes, agreement with mmdet elsewhere."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def test_empty_target_is_finite_with_finite_gradient():
     assert torch.isfinite(pred.grad).all()
 
 
-def test_weights_and_normaliser():
+def test_weights_and_normalizer():
     pred, target = boxes(1, 6).view(2, 3, 4), boxes(2, 6).view(2, 3, 4)
     weight = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     each = TubeGIoULoss(reduction='none')(pred, target)

@@ -59,7 +59,7 @@ def padded(clips: ClipFeatures, module: GroundingNeck, size: int) -> ClipFeature
 
 @torch.no_grad()
 def test_memory_does_not_depend_on_padding():
-    # Behind it group normalisations span the padding, so f_early depends on it a little.
+    # Behind it group normalizations span the padding, so f_early depends on it a little.
     module, text, clip_of = small_neck(), random_text(4, channels=C), torch.tensor([0])
     clips = module.project(maps(2, 64, 64), torch.zeros(1, 2, 64, 64, dtype=torch.bool))
     batch = padded(clips, module, 128)

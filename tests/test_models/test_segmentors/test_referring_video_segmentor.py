@@ -212,7 +212,7 @@ def test_clips_of_a_test_batch_do_not_see_its_padding(model):
 
 
 def test_training_on_padded_clips_differs_by_convolution_and_group_norm_only(model):
-    # Encoder, attentions, positions and boxes leave padding out; normalisation statistics and
+    # Encoder, attentions, positions and boxes leave padding out; normalization statistics and
     # convolutions at the border cannot. The effect on the losses stays small.
     model.eval()
     small = sample(SENTENCES[:3], [False] * 3, size=(32, 32))
