@@ -194,7 +194,7 @@ def write_gated(
     """Write the masks of a video as ``<folder>/<video>/<expression>/<frame>.png``, 255 = object.
 
     Masks (H, W) = ``size`` of pairs that are not ``found`` are empty. Frames whose mask is missing
-    or broken are left out, so that scoring reports them. Values from ``threshold`` on are
+    or broken are skipped, so that scoring reports them. Values of at least ``threshold`` are
     foreground; None takes all above 0.
     """
     for pair in task.pairs:

@@ -118,7 +118,7 @@ class R2VOSInferencer(BaseInferencer):
             inputs: what :func:`.sources.open_sources` takes: image, folder, video file, address,
                 arrays, generator, ...; or a list or a glob pattern of videos. Sources without end
                 are for :meth:`stream`.
-            return_datasamples: return :class:`ReferringDataSample` objects in place of results.
+            return_datasamples: return :class:`ReferringDataSample` objects instead of results.
             batch_size: videos per chunk; the frames of one video pass at a time in any case.
             texts: one or P expressions, the same for all videos.
             threshold: consensus below it means 'not in the video'; None takes that of the config.

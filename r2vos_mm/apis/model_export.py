@@ -114,7 +114,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class OutputDifference:
-    """How much an exported file differs from the model on one example.
+    """Difference between an exported file and the model for one output of one example.
 
     Attributes:
         example: name of the example.

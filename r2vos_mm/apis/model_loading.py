@@ -167,8 +167,8 @@ def _card(
     if released is not None:
         notes = (
             f'Converted from the checkpoint {Path(checkpoint).name} of the authors of '
-            f'{released.released.method}, to whom it belongs. The file does not tell the data that '
-            'it was trained with.'
+            f'{released.released.method}, to whom it belongs. The file does not name its training '
+            'data.'
         )
         return {**card, 'notes': notes}
     if listed.weights == str(checkpoint):
@@ -304,5 +304,5 @@ def _saved_source(folder: Path, weights: PathLike | None) -> ModelSource:
             'name of R2VOSInferencer.list_models()'
         )
     if weights is not None:
-        raise UsageError(f'{folder} has weights of its own: leave weights={weights} out')
+        raise UsageError(f'{folder} has its own weights: remove weights={weights}')
     return ModelSource(folder, None)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--names', nargs='+', default=[], help='one name per run')
     parser.add_argument(
-        '--data-root', type=Path, help='folder of the data, in place of that in the config'
+        '--data-root', type=Path, help='folder of the data, instead of that in the config'
     )
     parser.add_argument(
         '--masks',

@@ -34,8 +34,8 @@ def whole_parser(
 ) -> argparse.ArgumentParser:
     """Return one parser of the sub-commands; it is for completion, not for parsing.
 
-    A name that continues that of another command (``score submission``) is left out: to shtab,
-    what follows ``score`` are its arguments.
+    A name that continues that of another command (``score submission``) is omitted: shtab
+    takes what follows ``score`` for its arguments.
 
     Args:
         commands: modules of the sub-commands by name.
@@ -50,7 +50,7 @@ def whole_parser(
         if group in commands:
             continue
         if group not in groups:
-            # shtab leaves out what has no help.
+            # shtab omits parsers without help.
             groups[group] = groups[''].add_parser(group, help=group).add_subparsers()
         own = groups[group].add_parser(last, help=last)
         command.add_arguments(own)

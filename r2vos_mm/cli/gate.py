@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--veval', type=Path, help='SA-Co/VEval file whose ids a list of tracks has'
     )
-    parser.add_argument('--consensus', type=Path, help='CSV of a test, in place of a checkpoint')
+    parser.add_argument('--consensus', type=Path, help='CSV of a test, instead of a checkpoint')
     parser.add_argument(
         '--config', '--model', help='config file, or a name that r2vos models lists'
     )

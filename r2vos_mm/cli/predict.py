@@ -7,7 +7,7 @@
     result.json                 verdicts, consensus, scores and boxes
 
 VIDEO is a video file, image, folder of images, address of a file, - for frames on standard input,
-or a quoted pattern of several videos ('clips/*.mp4'), each of which gets a folder of its own. The
+or a quoted pattern of several videos ('clips/*.mp4'), each of which gets its own folder. The
 default model is a small one for real video, or for videos of RefShapes the one that knows these
 drawn shapes; --model and --weights choose another. Cameras and streams: r2vos stream.
 

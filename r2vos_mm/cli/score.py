@@ -196,7 +196,7 @@ def show(
     report(outcome, args)
     if not part and not outcome.pairs and not outcome.objects:
         raise UsageError('no video could be scored')
-    eval_set = eval_set_of(outcome, settings)
+    eval_set = eval_set_of_outcome(outcome, settings)
     values = metric_values(eval_set)
     if settings['of_masks']:  # which have no gate
         values = [entry for entry in values if not entry.key.startswith('ungated/')]
@@ -261,7 +261,7 @@ def score_method(
         truth, tasks = find_ground_truth(gt, args.expressions, args.pairs)
     videos = [task.video for task in tasks]
     tasks = args.part.of(tasks) if args.part else tasks
-    masks = open_predictions(pred, gt, expected_folders(tasks, name))
+    masks = find_predictions(pred, gt, expected_folders(tasks, name))
     has_files = not isinstance(truth, FileGroundTruth)
     if has_files and masks.top().resolve() == truth.files.top().resolve():
         raise UsageError(f'PRED and GT both lead to {masks.top()}: give the predictions as PRED')
@@ -280,8 +280,12 @@ def expected_folders(tasks: list[VideoTask], protocol: str) -> list[list[str]]:
     return [[pair.folder for task in tasks for pair in task.pairs]]
 
 
-def open_predictions(pred: Path, gt: Path, choices: list[list[str]]) -> MaskFiles:
-    """Return the predictions, with the folder that holds the expected ones."""
+def find_predictions(pred: Path, gt: Path, choices: list[list[str]]) -> MaskFiles:
+    """Return the predictions below ``pred``, from the folder that holds the expected ones.
+
+    Raises:
+        UsageError: there is no such folder, or only below ``gt``.
+    """
     masks = open_masks(pred)
     errors: list[str] = []
     for candidate in (masks, open_masks(gt)) if gt.is_dir() else (masks,):
@@ -341,7 +345,7 @@ def partial_csv(args: argparse.Namespace) -> Path | None:
     return args.csv.with_suffix('.partial.csv') if args.csv and not args.compare else None
 
 
-def eval_set_of(outcome: Outcome, settings: Mapping[str, Any]) -> EvalSet:
+def eval_set_of_outcome(outcome: Outcome, settings: Mapping[str, Any]) -> EvalSet:
     """Return the scores with the requested protocols and groups."""
     names = 'protocols', 'groups', 'gate_threshold'
     protocols, groups, threshold = (settings[name] for name in names)

@@ -110,7 +110,7 @@ def calibrate_as_stored(cfg: 'Config', args: argparse.Namespace) -> None:
 
 
 def test_only_part(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Test the videos of ``--part``, in a work folder of its own.
+    """Test the videos of ``--part``, in their own work folder.
 
     Raises:
         UsageError: there are no scores to merge, or several data sets.

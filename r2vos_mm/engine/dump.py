@@ -44,7 +44,7 @@ class DumpPredictions(DumpResults):
 
 
 class _MaskUnpickler(pickle.Unpickler):
-    """Builds plain data, and None in place of tensors; refuses everything else."""
+    """Build plain data, with None instead of tensors; refuse everything else."""
 
     _TENSORS = {('torch._utils', '_rebuild_tensor_v2'), ('torch.storage', '_load_from_bytes')}
 
@@ -57,7 +57,7 @@ class _MaskUnpickler(pickle.Unpickler):
 
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """Return the mappings that :class:`DumpPredictions` wrote, with None in place of tensors.
+    """Return the mappings that :class:`DumpPredictions` wrote, with None instead of tensors.
 
     Raises:
         FileNotFoundError: the file does not exist.

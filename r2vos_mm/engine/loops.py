@@ -1,9 +1,14 @@
-"""Count training in epochs, and evaluate in mixed precision."""
+"""Count training in epochs, clean up after it, and evaluate in mixed precision."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import torch
 from mmengine.runner import IterBasedTrainLoop, Runner, TestLoop, ValLoop
+from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
 
 from r2vos_mm.registry import LOOPS
@@ -44,6 +49,26 @@ class EpochCountedTrainLoop(IterBasedTrainLoop):
             val_begin=val_begin * length,
             val_interval=val_interval * length,
         )
+
+
+def call_after_training(runner: Runner, function: Callable[[], None]) -> None:
+    """Call ``function`` whenever the train loop ends; after an error MMEngine calls no hook.
+
+    Call it in ``before_run`` of a hook; it does nothing in a run that does not train.
+    """
+    loop = runner._train_loop  # the property builds it
+    if not isinstance(loop, BaseLoop):
+        return
+    run = loop.run
+
+    @wraps(run)
+    def run_and_call() -> Any:
+        try:
+            return run()
+        finally:
+            function()
+
+    loop.run = run_and_call
 
 
 class _AutocastLoop:

@@ -104,9 +104,9 @@ def _compile_options(cfg: Config) -> dict[str, Any] | None:
 
 
 def _compile(runner: Runner, options: dict[str, Any]) -> None:
-    """Compile validation and test, in place of the training steps that MMEngine would compile.
+    """Compile validation and test instead of the training steps that MMEngine would compile.
 
-    The frames of training batches have many sizes, each of which would be compiled anew.
+    Training batches have frames of many sizes, each of which would be compiled separately.
     """
     model = unwrapped(runner.model)
     if not hasattr(model, 'compile_evaluation'):

@@ -83,7 +83,7 @@ def _lock(file: int, folder: Path) -> None:
 
 
 def last_words(cfg: Config) -> str:
-    """Return what to tell the user when a training is stopped."""
+    """Return the message to print when the user stops a training."""
     found: list[Path | StoredPath] = []
     with suppress(StorageError):
         found = numbered_checkpoints(checkpoint_folder(cfg))

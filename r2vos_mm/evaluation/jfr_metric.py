@@ -47,7 +47,7 @@ class JFRMetric(BaseMetric):
     * ``cgf1``: ``IL_MCC`` in [-1, 1], ``IL_FPR``, ``pmF1``, ``cgF1`` and both ``@0.5`` and
       ``@0.75`` (:mod:`.functional.cgf1`). A pair is answered if its masks have foreground. Keys
       that begin with ``consensus0.5/``: masks before the gate, answered if the consensus also
-      reaches 0.5, whatever the threshold of the gate; only for models with a verdict.
+      reaches 0.5, regardless of the threshold of the gate; only for models with a verdict.
     * ``verdict``: ``AUROC``, ``AUROC/<kind>`` of the consensus, in [0, 1].
     * ``gate``: ``AP_aligned``, ``AP_misaligned`` (the class to find), ``FPR95_aligned``,
       ``gate_scores``, in [0, 1]; ``gate_delta_J&F``, ``gate_delta_R`` (gate on minus gate off).
@@ -62,7 +62,7 @@ class JFRMetric(BaseMetric):
 
     The negatives of one positive are averaged before R is computed, and positives without negatives
     (of the kind in question) do not count, so R does not depend on their number. Ids
-    ``<video>/<expression>/p`` and ``.../n<i>`` tell which belong together; if a negative has no
+    ``<video>/<expression>/p`` and ``.../n<i>`` belong together; if a negative has no
     positive, all are weighted alike, R_pair is NaN, and a warning is logged. If only some frames of
     a sample are annotated (metainfo ``annotated_frames``), only these count. Values are NaN, with a
     warning, when a class of pairs is absent. Positives without annotation count for R, ``IL_MCC``,
@@ -171,7 +171,7 @@ class JFRMetric(BaseMetric):
         return scores
 
     def _part(self) -> dict[str, Any] | None:
-        """Return what the report says about the part of the data set; None for a whole one."""
+        """Return the report's description of a part of the data set; None for the whole set."""
         part = (self.dataset_meta or {}).get('part')
         names = 'protocols', 'groups', 'gate_threshold', 'bound_th', 'scored_with'
         settings = {name: getattr(self, name) for name in names}

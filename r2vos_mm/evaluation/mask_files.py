@@ -148,8 +148,8 @@ class _RleJson(_PackedMasks):
     """``{<video>: {<expression>: masks}}`` in JSON.
 
     ``masks`` is a list with one COCO run-length code per listed frame, or a mapping from frame
-    names to codes; ``null`` is an empty mask. The counts of a code are text or a list of runs. A
-    dict with ``prediction_masks`` in place of ``masks``, which Sa2VA writes, stands for them.
+    names to codes; ``null`` is an empty mask. The counts of a code are text or a list of runs.
+    Sa2VA writes them inside a dict, under ``prediction_masks``.
     """
 
     def read(
@@ -306,7 +306,7 @@ class FolderGroundTruth:
         if task.video not in self._sizes:
             folders = self.folders(task)
             if not folders:
-                what = f'{task.video}/<object>/{task.frames[0]}.png that tells its size'
+                what = f'{task.video}/<object>/{task.frames[0]}.png to take its size from'
                 raise DataFileError(f'{self.files.path} has no annotation {what}')
             self._sizes[task.video] = self._values(folders[0], task, 0).shape
         return self._sizes[task.video]
@@ -414,7 +414,7 @@ class MevisGroundTruth(FileGroundTruth):
         """Return (H, W) of the masks of a video."""
         for code in (code for codes in self.codes(task).values() for code in codes if code):
             return tuple(compressed_rle(code, f'{self.path}: video {task.video}')['size'])
-        raise DataFileError(f'{self.path}: video {task.video} has no mask that tells its size')
+        raise DataFileError(f'{self.path}: video {task.video} has no mask, so its size is unknown')
 
     def codes(self, task: VideoTask) -> dict[str, list[Any]]:
         """Return the run-length codes per frame of the pairs' objects."""

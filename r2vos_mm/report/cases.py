@@ -141,11 +141,11 @@ def _records(videos: Sequence[Mapping[str, Any]], key: str) -> list[MaskRecord]:
 
 
 class PairFrames:
-    """Loads frames and true masks of pairs through the data set of a test.
+    """Load frames and true masks of pairs through the data set of a test.
 
     Args:
         config: dumped config of the test.
-        data_root: folder of the data in place of the config's.
+        data_root: folder of the data, instead of that in the config.
 
     Raises:
         ValueError: the data set cannot be built; the message has the reason.

@@ -90,7 +90,7 @@ class Chart:
     Attributes:
         title: head of the chart.
         x, y: the axes; y is None for bars.
-        note: sentence below.
+        note: text below.
         diagonal: whether to draw the diagonal.
         rows: middles and names of groups of bars.
     """
@@ -131,7 +131,7 @@ def add_line(chart: Chart, x: Sequence[float], y: Sequence[float], run: int) -> 
 def add_dots(
     chart: Chart, x: Sequence[float], y: Sequence[float], titles: Sequence[str], run: int
 ) -> None:
-    """Add dots, of which at most :data:`MAX_DOTS` are drawn; a note says if there are more."""
+    """Add dots, of which at most :data:`MAX_DOTS` are drawn, with a note if there are more."""
     chosen = spread(len(x), MAX_DOTS) if len(x) else []
     chart.dots += [Dot(chart.x(x[i]), chart.y(y[i]), run, titles[i]) for i in chosen]
     if len(x) > MAX_DOTS:

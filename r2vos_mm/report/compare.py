@@ -19,7 +19,7 @@ from .galleries import galleries_of
 from .protocol import common_pairs, data_warnings, setting_warnings
 from .run_charts import charts_of
 from .runs import Run, read_run
-from .tables import METRICS, eval_set_of, kind_rows, measure, table_of
+from .tables import METRICS, eval_set_of_run, kind_rows, measure, table_of
 
 
 def compare_runs(
@@ -99,7 +99,7 @@ def describe(
     notes = [
         f'{run.name}: {note}.'
         for run, own in zip(runs, pairs)
-        for note in (*run.notes, *gaps_in(eval_set_of(run, own)))
+        for note in (*run.notes, *gaps_in(eval_set_of_run(run, own)))
     ]
     return dict(
         title=' / '.join(run.name for run in runs),

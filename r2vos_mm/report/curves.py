@@ -12,7 +12,7 @@ from r2vos_mm.evaluation.metrics.metric_values import (
     answer_values,
     positive_of_negative,
 )
-from r2vos_mm.evaluation.metrics.pair_scores import PairScores, emptied
+from r2vos_mm.evaluation.metrics.pair_scores import PairScores, emptied, known_consensus
 
 THRESHOLDS = np.linspace(0, 1, 41)
 
@@ -41,7 +41,7 @@ def _quality_curve(ungated: EvalSet) -> Callable[[float], float] | None:
     pairs = ungated.annotated
     if not any(pair.gt_area for pair in pairs):
         return None
-    consensus = _consensus(pairs)
+    consensus = np.array(known_consensus(pairs))
     kept, empty = ([mean_jf(pair) for pair in side] for side in (pairs, map(emptied, pairs)))
     return lambda threshold: 100 * float(np.where(consensus >= threshold, kept, empty).mean())
 
@@ -55,7 +55,8 @@ def _robustness_curve(ungated: EvalSet) -> Callable[[float], float] | None:
         return None
     owners = positive_of_negative(own, negatives) if related else None
     sides = [
-        (_consensus(side), np.array([pair.area for pair in side])) for side in (own, negatives)
+        (np.array(known_consensus(side)), np.array([pair.area for pair in side]))
+        for side in (own, negatives)
     ]
 
     def measure(threshold: float) -> float:
@@ -70,13 +71,9 @@ def _robustness_curve(ungated: EvalSet) -> Callable[[float], float] | None:
 def _answer_curve(ungated: EvalSet) -> Callable[[float], float] | None:
     if not ungated.negatives or not any(pair.gt_area for pair in ungated.annotated):
         return None
-    consensus = _consensus(ungated.pairs)
+    consensus = np.array(known_consensus(ungated.pairs))
     has_area = np.array([pair.area > 0 for pair in ungated.pairs])
     return lambda threshold: answer_values(ungated, has_area & (consensus >= threshold))['cgF1']
-
-
-def _consensus(pairs: Sequence[PairScores]) -> np.ndarray:
-    return np.array([pair.consensus for pair in pairs])
 
 
 def mean_jf(pair: PairScores) -> float:

@@ -48,7 +48,7 @@ def read_dumped_config(path: Path) -> dict[str, Any]:
 
 
 def config_sha256(config: Mapping[str, Any]) -> str:
-    """Return a hash of the settings but those of :data:`OUTPUT_KEYS`, whatever their order."""
+    """Return a hash of the settings, in any order, without those of :data:`OUTPUT_KEYS`."""
     return hashlib.sha256(
         json.dumps(_without_outputs(config), sort_keys=True, default=str).encode()
     ).hexdigest()
@@ -64,7 +64,7 @@ def _without_outputs(value: Any) -> Any:
 def config_difference(configs: Sequence[Any]) -> list[DifferentSetting]:
     """Return the settings that are not the same in all configs, below the keys that lead to them.
 
-    Settings of :data:`OUTPUT_KEYS` are left out.
+    Settings of :data:`OUTPUT_KEYS` are ignored.
     """
     return list(_differences([_without_outputs(config) for config in configs], 0, ''))
 

@@ -64,7 +64,7 @@ def statistics_of(
     """Return the metrics of pairs by name, as functions of the weights of videos.
 
     Percent but for ``IL_MCC`` and ``AUROC``. Metrics for which the pairs lack a class, or some
-    predictions, are left out. ``R/<kind>`` is R of one kind of negatives.
+    predictions, are omitted. ``R/<kind>`` is R of one kind of negatives.
 
     Args:
         pairs: scores of one run.

@@ -66,7 +66,7 @@ def measure(runs: Sequence[Run], pairs: Sequence[list[PairScores]]) -> Measured:
     weights, measured = bootstrap_weights(size), Measured()
     first: dict[str, Estimates] = {}
     for number, (run, own) in enumerate(zip(runs, pairs)):
-        eval_set = eval_set_of(run, own)
+        eval_set = eval_set_of_run(run, own)
         known = as_dictionary(metric_values(eval_set))
         measured.values.append({name: _value_text(value) for name, value in known.items()})
         measured.estimates.append({})
@@ -106,7 +106,7 @@ def _values_without_draws(
     return {n: Estimate(v, *UNKNOWN[1:]) for n, v in plain.items() if v is not None}
 
 
-def eval_set_of(run: Run, pairs: Sequence[PairScores]) -> EvalSet:
+def eval_set_of_run(run: Run, pairs: Sequence[PairScores]) -> EvalSet:
     """Return pairs with the protocols and groups of the run's test that need no objects."""
     protocols = [p for p in run.metric.get('protocols') or () if p != 'davis_unsup']
     return EvalSet(

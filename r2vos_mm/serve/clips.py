@@ -131,7 +131,7 @@ class ClipStore:
         """
         clip = self._clips.get(key)
         if clip is None:
-            raise RefusedError('this clip is no longer here: upload or choose it again', 404)
+            raise RefusedError('this clip has been removed: upload or choose it again', 404)
         return clip
 
     def picture(self, key: str, index: int) -> Path:
@@ -270,7 +270,7 @@ def find_samples(folder: Path, config: Path | None = None) -> dict[str, tuple[Pa
     """Return the sample clips of a folder and their expressions, by name.
 
     Each ``NAME.json`` names a ``video`` beside it, expressions that are ``present`` and ``absent``,
-    and the ``model`` that knows such videos. With a config, clips for other models are left out.
+    and the ``model`` that knows such videos. With a config, clips for other models are skipped.
     """
     found = {}
     for path in sorted(folder.glob('*.json')):

@@ -96,7 +96,7 @@ class JobQueue:
         """
         job = self._jobs.get(key)
         if job is None:
-            raise RefusedError('this result is no longer here: run it again', 404)
+            raise RefusedError('this result has been removed: run it again', 404)
         return job
 
     def unfinished(self) -> list[QueuedJob]:

@@ -172,7 +172,7 @@ def user_message(error: BaseException) -> str | None:
 
 
 def _is_raised_on_purpose(error: BaseException) -> bool:
-    """Whether a ``raise`` statement of this package or of the running tool raised an error."""
+    """Return whether a ``raise`` statement of this package or the running tool raised it."""
     frames = re.findall(r'File "(.+)", line .*\n +(.*)', str(error))  # of a DataLoader's worker
     if not frames:
         frames = [(f.filename, f.line) for f in traceback.extract_tb(error.__traceback__)]
@@ -195,7 +195,7 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def as_usage_error(what: str) -> Iterator[None]:
-    """Raise UsageError, which begins with ``what``, in place of errors that settings cause."""
+    """Turn errors that settings cause into a UsageError that begins with ``what``."""
     try:
         yield
     except UserError:
@@ -295,7 +295,7 @@ def add_part_option(parser: argparse.ArgumentParser, *, help_text: str) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, count: int = 1, cutoff: float = 0.7) -> str:
-    """Return a half sentence that suggests similar names, '' without any."""
+    """Return a clause that suggests similar names, '' if there are none."""
     close = difflib.get_close_matches(name, sorted(known), n=count, cutoff=cutoff)
     return f'; did you mean {" or ".join(close)}?' if close else ''
 
@@ -359,9 +359,9 @@ def say_once(line: str) -> None:
     """Print a line on stderr, once for all processes of one launcher that print the same."""
     error_file = os.environ.get('TORCHELASTIC_ERROR_FILE')  # in a folder of this process
     if error_file:
-        said = Path(error_file).parents[1] / hashlib.sha256(line.encode()).hexdigest()
+        printed = Path(error_file).parents[1] / hashlib.sha256(line.encode()).hexdigest()
         try:
-            said.touch(exist_ok=False)
+            printed.touch(exist_ok=False)
         except FileExistsError:
             return
         except OSError:
@@ -399,7 +399,7 @@ class Progress:
         self.show_line(text, is_last=done >= self.total)
 
     def show_line(self, text: str, *, is_last: bool) -> None:
-        """Write a line on stderr; on a terminal, in place of the one before."""
+        """Write a line on stderr; on a terminal, replace the previous one."""
         on_terminal = sys.stderr.isatty() and not is_last
         lead = '\r\033[K' if sys.stderr.isatty() else ''
         print(lead + text, end='' if on_terminal else '\n', file=sys.stderr, flush=True)

@@ -31,7 +31,7 @@ _SIDE_FILES |= {'icon\r', 'system volume information'}
 
 
 def is_side_file(name: PathLike) -> bool:
-    """Whether an operating system made the file or folder, or a folder around it.
+    """Return whether an operating system made the file or folder, or a folder around it.
 
     ``name`` is relative to the folder or archive that is read, and may have backslashes.
     """
@@ -202,7 +202,7 @@ def process_is_alive(pid: int) -> bool:
 
 
 def process_fields(pid: int) -> list[str]:
-    """Return what Linux tells of a process after its name, state first; empty if unknown."""
+    """Return the fields of ``/proc/<pid>/stat`` after the name, state first; [] if unknown."""
     try:
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     except OSError:
@@ -257,7 +257,7 @@ def read_text(path: PathLike) -> str:
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path} does not exist. Check data_root, split and ann_file of the dataset, or '
-            'prepare the data as docs/datasets.md says'
+            'prepare the data (see docs/datasets.md)'
         ) from None
     except UnicodeDecodeError as error:
         line = content.count(b'\n', 0, error.start) + 1

@@ -73,7 +73,8 @@ def import_extra(name: str, extra: str) -> ModuleType:
     """Import a package that an extra of this one installs.
 
     Raises:
-        MissingExtraError: it is not installed, or cannot be imported; says how to install it.
+        MissingExtraError: it is not installed, or cannot be imported; the message has the
+            command that installs it.
     """
     try:
         return importlib.import_module(name)

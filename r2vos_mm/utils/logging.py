@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# MMEngine logs one line per parameter with an option of its own and per frozen parameter, and warns
+# MMEngine logs one line per parameter with its own option and per frozen parameter, and warns
 # about its own use of classes that it deprecates.
 _LOGGED = (
     'paramwise_options -- ',

@@ -33,7 +33,7 @@ class SharedList(Sequence[T]):
         return len(self._ends) - 1
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        """Unpickle an item, anew with every call.
+        """Unpickle an item; every call returns a new object.
 
         Raises:
             IndexError: beyond the ends.

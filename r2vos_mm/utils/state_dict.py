@@ -26,7 +26,7 @@ class CheckpointMismatchError(UserError, RuntimeError):
 
 @dataclass(frozen=True)
 class FitReport:
-    """Which tensors of a checkpoint and of a model belong together.
+    """Comparison of the tensors of a checkpoint with those of a model.
 
     Attributes:
         source: What to call the checkpoint.
@@ -35,7 +35,7 @@ class FitReport:
         missing_keys: Names that only the model has.
         unexpected_keys: Names that only the checkpoint has.
         reshaped_keys: Names that both have, each with how shapes or types differ.
-        ignored: Names of the file that were left out before the comparison.
+        ignored: Names in the file that were skipped before the comparison.
     """
 
     source: str
@@ -65,7 +65,7 @@ class FitReport:
         unused = [*self.unexpected_keys, *self.ignored]
         return (
             f'{len(self.weights)} tensors of the backbone from {self.source}\n'
-            f'  left out of the file ({len(unused)}): {_fold(unused)}\n'
+            f'  unused in the file ({len(unused)}): {_fold(unused)}\n'
             f'  missing in the file, start fresh ({len(self.missing_keys)}): '
             f'{_fold(self.missing_keys)}'
         )
@@ -89,7 +89,7 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and persistent buffers by name, also those that checkpoints leave out."""
+    """Return parameters and persistent buffers by name, also those that checkpoints omit."""
     found = {
         f'{path}.{name}'.lstrip('.'): tensor
         for path, module in model.named_modules(remove_duplicate=False)
@@ -100,7 +100,7 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def tensor_bytes(tensor: Tensor) -> memoryview:
-    """Return the bytes of a tensor's values, row by row, whatever its type is."""
+    """Return the bytes of a tensor's values, row by row, for any data type."""
     values = tensor.detach().cpu().contiguous().reshape(-1)
     return memoryview(values.view(torch.uint8).numpy())
 
@@ -119,7 +119,7 @@ def compare_weights(
         model: the model, without a parallel wrapper.
         checkpoint: a state dict, or a mapping that holds one under ``state_dict``.
         source: what to call the checkpoint in messages.
-        ignored: names to list in the report as left out of the file.
+        ignored: names in the file to list as unused in the report.
         hooks: whether ``register_load_state_dict_post_hook`` of modules may take names off
             ``missing_keys``, as when PyTorch loads: those of a text encoder that is not saved.
     """
@@ -158,7 +158,7 @@ def check_weights(
 
 
 def _difference(value: object, wanted: Tensor) -> str:
-    """How ``value`` differs from a tensor of the model; empty when it can be loaded."""
+    """Return how ``value`` differs from a tensor of the model; '' if it can be loaded."""
     shape = tuple(value.shape) if isinstance(value, Tensor) else ()
     if shape != tuple(wanted.shape):
         return f'{shape} instead of {tuple(wanted.shape)}'
@@ -168,6 +168,6 @@ def _difference(value: object, wanted: Tensor) -> str:
 
 
 def _fold(names: Iterable[str]) -> str:
-    """'layers.0.x', 'layers.1.x' -> 'layers.*.x (2)'."""
+    """Join names that differ in numbers only: 'layers.0.x', 'layers.1.x' -> 'layers.*.x (2)'."""
     counts = Counter(re.sub(r'\.\d+(?=\.|$)', '.*', name) for name in names)
     return ', '.join(f'{name} ({count})' for name, count in counts.items()) or 'none'

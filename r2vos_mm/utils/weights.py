@@ -21,7 +21,7 @@ _HASH = re.compile(r'-([0-9a-f]{8,64})\.')
 
 
 class WeightsError(UserError, FileNotFoundError):
-    """Weights that cannot be found or downloaded; the message says what to do."""
+    """Weights that cannot be found or downloaded; the message names the remedy."""
 
 
 def local_weights(address: str | Path, *, folder: str | Path | None = None) -> Path:

@@ -36,11 +36,12 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
 def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.0) -> None:
     """Write RGB frames as a video in the format of the suffix.
 
-    ``.mp4`` is H.264 (yuv420p, index at the front) if PyAV is installed, which browsers play. Else
-    it is OpenCV's MPEG-4 part 2, which most do not play, and a line on stderr says so. Odd sides
-    are padded by one row or column. ``.gif`` has one palette for all frames, so that still parts do
-    not flicker; equal neighbouring frames are stored once and shown longer. It shows at most 50
-    frames per second: of more, some are skipped. The file is read back before it gets its name.
+    ``.mp4`` is H.264 (yuv420p, index at the front), which browsers play, if PyAV is installed. Else
+    it is OpenCV's MPEG-4 part 2, which most browsers do not play, and a warning is printed on
+    stderr. Odd sides are padded by one row or column. ``.gif`` has one palette for all frames, so
+    that still parts do not flicker; equal neighbouring frames are stored once and shown longer. It
+    shows at most 50 frames per second and skips those beyond. The file is read back before it
+    gets its name.
 
     Args:
         path: ``*.mp4`` or ``*.gif``; an old file is replaced when the new one is complete.

@@ -117,7 +117,7 @@ def test_uploads_that_are_too_large(client, store):
         ('[1]', 'not a JSON object'),
         ('[' * 50_000, 'not a JSON object'),
         ('{' + ' ' * 70_000, 'too large'),
-        ('{"clip": "x", "texts": ["a"]}', 'no longer here'),
+        ('{"clip": "x", "texts": ["a"]}', 'has been removed'),
         ('{"clip": "KEY", "texts": []}', 'describe at least one object'),
         ('{"clip": "KEY", "texts": "a"}', 'describe at least one object'),
         ('{"clip": "KEY", "texts": [" "]}', 'describe at least one object'),

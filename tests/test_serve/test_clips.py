@@ -80,7 +80,7 @@ def test_clips_with_too_many_frames_are_refused(store, clip_file):
 def test_the_oldest_clips_make_room(clip_file):
     store = ClipStore(Limits(total_bytes=1))
     first, second = (upload(store, clip_file.read_bytes(), 'a.mp4') for _ in range(2))
-    with pytest.raises(RefusedError, match='no longer here'):
+    with pytest.raises(RefusedError, match='has been removed'):
         store[first.key]
     third = upload(store, clip_file.read_bytes(), 'a.mp4', keep=[second.key])
     assert store[second.key] is second

@@ -76,7 +76,7 @@ def test_old_results_are_forgotten(queue, clip):
         jobs.append(queue.submit(clip, [text]))
         wait_until(lambda: jobs[-1].state == 'done')
     wait_until(lambda: len(queue._jobs) == 2)
-    with pytest.raises(RefusedError, match='no longer here'):
+    with pytest.raises(RefusedError, match='has been removed'):
         queue[jobs[0].key]
     assert queue[jobs[2].key] is jobs[2]
 

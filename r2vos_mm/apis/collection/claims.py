@@ -164,7 +164,7 @@ class HeldClaim:
         return json.dumps(dict(owner=owner, item=item, deaths=self._deaths))
 
     def write(self) -> None:
-        """Write the file, in place of that of another process if there is one."""
+        """Write the file; it replaces that of another process if there is one."""
         with self._lock:
             if not self._is_released:
                 with atomic_path(self.path) as temporary:
@@ -185,7 +185,7 @@ class HeldClaim:
 
 
 def machine() -> str:
-    """Return a name of this machine; containers have their own, as they number processes anew."""
+    """Return a name of this machine, or of its container, which numbers its own processes."""
     names = [socket.gethostname()]
     with contextlib.suppress(OSError):
         names.append(Path('/proc/sys/kernel/random/boot_id').read_text().strip())

@@ -91,9 +91,9 @@ def read_manifest(path: PathLike, texts: Sequence[str] = ()) -> list[Job]:
 
 
 def digest(jobs: Iterable[Job]) -> str:
-    """Return a hash of all that rows depend on, whatever the folder of the manifest.
+    """Return a hash of all that rows depend on.
 
-    Addresses that are signed again are the same.
+    It depends neither on the folder of the manifest nor on the signatures of addresses.
     """
     state = hashlib.sha256()
     for job in jobs:

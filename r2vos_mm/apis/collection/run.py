@@ -48,11 +48,11 @@ def label_collection(
     build: Callable[[], Labeller] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Segment what expressions name in many videos, and go on where an earlier run stopped.
+    """Segment the objects of expressions in many videos; continue where an earlier run stopped.
 
     Rows are written to ``out_dir/shards/*.jsonl``, one per video and expression, with run-length
     codes, consensus and verdict (docs/collections.md). Videos that cannot be read are rows of
-    ``failures.jsonl``. Whatever ends a run, the next one with the same arguments continues it:
+    ``failures.jsonl``. However a run ends, the next one with the same arguments continues it:
     finished shards stay, and nothing is written twice.
 
     Args:
@@ -245,7 +245,7 @@ class _Processes:
         return process
 
     def _reset_deaths(self) -> None:
-        """Count deaths anew when more is done than at the last look."""
+        """Restart the count of deaths if more is done than at the last look."""
         with self._throttle.measured():
             if (now := len(self.folder.done())) > self._num_done:
                 self._num_done, self._deaths = now, 0

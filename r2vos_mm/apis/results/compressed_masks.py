@@ -38,7 +38,7 @@ class FrameMasks(Sequence):
 class CompressedMasks:
     """Bool masks (P, T, H, W), each kept as its COCO run-length code.
 
-    A mask of 1280 x 720 takes 0.2 to 3 kB in place of 922 kB. Indexing decodes what it selects and
+    A mask of 1280 x 720 takes 0.2 to 3 kB instead of 922 kB. Indexing decodes what it selects and
     gives what it would of a bool array; ``masks[p, t]`` decodes one mask, ``np.asarray(masks)``
     all.
 
@@ -87,7 +87,7 @@ class CompressedMasks:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(P, T, H, W)."""
+        """Shape (P, T, H, W)."""
         return (*self._codes.shape, *self.size)
 
     @property
@@ -161,7 +161,7 @@ class CompressedMasks:
 
     @property
     def _codes(self) -> np.ndarray:
-        """(P, T) codes of all masks."""
+        """Codes (P, T) of all masks."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts, axis=1)]
         return self._parts[0]
@@ -203,7 +203,7 @@ def _encode(mask: np.ndarray) -> Code:
 
 
 def _objects(codes: list[Code], shape: tuple[int, ...]) -> np.ndarray:
-    """Return codes as an array (P, t) of objects, whatever their lengths."""
+    """Return codes of any lengths as an array (P, t) of objects."""
     objects = np.empty(len(codes), dtype=object)
     for index, code in enumerate(codes):
         objects[index] = code

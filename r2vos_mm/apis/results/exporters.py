@@ -150,14 +150,14 @@ def _record_of(
     return MaskRecord(
         video=video_name(video),
         expression=pair['noun_phrase'],
-        segmentations=_union(tracks, len(video['file_names']), size, where),
+        segmentations=_merged(tracks, len(video['file_names']), size, where),
         size=size,
         frames=frame_names(video),
         **known,
     )
 
 
-def _union(
+def _merged(
     tracks: Sequence[Mapping[str, Any]], length: int, size: tuple[int, int], where: str
 ) -> list[Rle | None]:
     """Return the run-length code of the union of tracks in each frame."""

@@ -203,7 +203,7 @@ class JsonLinesWriter:
     """Write records as JSON Lines, each line at once, so that a stopped stream leaves whole lines.
 
     Args:
-        path: file to write, made anew with its folders; ``-`` is standard output.
+        path: file to write, with its folders; an old one is replaced; ``-`` is standard output.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -250,7 +250,8 @@ def read_coco_rle(path: PathLike) -> list[MaskRecord]:
     """Return the records of a JSON or JSON Lines file, the parts of a stream joined.
 
     Of the parts of an expression, the last one's verdict and consensus count, and the score is the
-    mean over all frames. A line that a stopped process began to write is left out with a warning.
+    mean over all frames. An incomplete last line, as a stopped process leaves it, is skipped with
+    a warning.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -277,7 +278,7 @@ def _is_lines(path: PathLike) -> bool:
 def _json_lines(path: PathLike) -> Iterator[Any]:
     lines = read_text(path).split('\n')
     if lines[-1]:
-        warn(f'{path}: line {len(lines)} was not written to its end: left out')
+        warn(f'{path}: line {len(lines)} is incomplete: skipped')
     for number, line in enumerate(lines[:-1], 1):
         try:
             if line:

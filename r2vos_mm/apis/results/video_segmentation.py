@@ -88,8 +88,8 @@ class VideoSegmentation:
     def windows_found(self) -> list[list[Range]]:
         """For each expression the ranges (start, stop) of frames whose windows alone contain it.
 
-        They show an object that is visible in a part of a long video only, whatever the verdict on
-        the whole. Windows that follow each other are joined.
+        They show an object that is visible in a part of a long video only, regardless of the
+        verdict on the whole video. Consecutive windows are joined.
         """
         if self.window_consensus is None:
             return [[] for _ in self.texts]

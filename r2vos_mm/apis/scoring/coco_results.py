@@ -91,7 +91,7 @@ def read_results(
         image_id, score = item.get('image_id'), item.get('score')
         where = f'{results}: entry {number}, image {image_id}'
         if not isinstance(image_id, (int, str)) or image_id not in coco.imgs:
-            problem = Problem(where, 'the annotations have no such image', 'left out')
+            problem = Problem(where, 'the annotations have no such image', 'skipped')
             outcome.problems.append(problem)
             continue
         if not isinstance(score, (int, float)) or math.isnan(score):
@@ -101,7 +101,7 @@ def read_results(
             code = compressed_rle(item.get('segmentation'), where, size)
             predictions[image_id].append((float(score), code))
         except DataFileError as error:
-            outcome.problems.append(Problem(where, str(error), 'left out'))
+            outcome.problems.append(Problem(where, str(error), 'skipped'))
     return predictions
 
 

@@ -58,7 +58,7 @@ PROBLEMS = ('unread', 'unscored', 'problems')  # fields of an outcome
 
 
 class Reading(NamedTuple):
-    """How to read predictions.
+    """Options for reading predictions.
 
     Attributes:
         missing_is_empty: count missing and broken predictions as empty, not as unknown (NaN).
@@ -146,7 +146,7 @@ def score_expressions(
         # The objects of a map do not overlap.
         foreground += (int(sum(map(np.count_nonzero, masks.values()))) for masks in objects)
         for pair, reader in zip(task.pairs, readers):
-            gt = None if pair.is_negative else _union(pair.target, objects, shape)
+            gt = None if pair.is_negative else _target_masks(pair.target, objects, shape)
             reader.scores.append(frame_scores(reader.read(frames) > 0, gt, bound_th=BOUND_TH))
     has_all_objects = isinstance(truth, PngGroundTruth)
     if has_all_objects:
@@ -241,10 +241,10 @@ def _frame_parts(task: VideoTask) -> Iterator[range]:
     return (frames[start : start + FRAMES_AT_ONCE] for start in frames[::FRAMES_AT_ONCE])
 
 
-def _union(
+def _target_masks(
     target: Sequence[str], objects: Sequence[dict[str, np.ndarray]], shape: tuple[int, int]
 ) -> np.ndarray:
-    """Return the masks (T, H, W) bool of the union of some objects."""
+    """Return the union (T, H, W) bool of the objects of a target."""
     masks = np.zeros((len(objects), *shape), dtype=bool)
     for mask, known in zip(masks, objects):
         for name in set(target) & known.keys():

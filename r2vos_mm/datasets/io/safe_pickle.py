@@ -30,7 +30,7 @@ def read_plain_pickle(path: Path) -> Any:
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path} does not exist. Check data_root and ann_file of the dataset, or prepare the '
-            'data as docs/datasets.md says'
+            'data (see docs/datasets.md)'
         ) from None
     except StorageError:
         raise

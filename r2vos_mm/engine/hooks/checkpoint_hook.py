@@ -139,7 +139,7 @@ class SafeCheckpointHook(CheckpointHook):
             super().after_val_epoch(runner, metrics)
         is_postponed, self._postponed = bool(self._postponed), None
         for path in removed:
-            if not path.endswith(filename):  # else it has just been written anew
+            if not path.endswith(filename):  # else it has just been written again
                 self.file_backend.remove(path)
         runner.message_hub.update_info(_VALIDATED, runner.iter)
         if is_postponed or is_saved:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.utils.cli import UserError
 
+from ..loops import call_after_training
+
 _REMEDY = 'Check the data of this iteration, or lower the learning rate, and resume'
 
 
@@ -29,11 +31,17 @@ class FiniteLossHook(Hook):
 
     The losses are checked before the backward pass, so neither the weights nor a checkpoint take
     harm. If the norm of clipped gradients is not finite, a warning is logged, except with dynamic
-    loss scaling, where such norms are normal.
+    loss scaling, where such norms are normal. However the training ends, the model is left as it
+    was.
 
     Raises:
         NonFiniteError: on rank 0; the other ranks exit with its status.
     """
+
+    def before_run(self, runner: Runner) -> None:
+        """Remove the check from the model however the training ends."""
+        own = vars(unwrapped(runner.model))
+        call_after_training(runner, lambda: own.pop('parse_losses', None))
 
     def before_train(self, runner: Runner) -> None:
         """Check what ``parse_losses`` of the model returns, from now on."""
@@ -56,10 +64,6 @@ class FiniteLossHook(Hook):
                 f'iteration {runner.iter + 1}: the norm of the gradients is {norms.current()}, so '
                 'clipping removed them and the model learned nothing from this iteration'
             )
-
-    def after_train(self, runner: Runner) -> None:
-        """Leave the model as it was."""
-        del unwrapped(runner.model).parse_losses
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -1,19 +1,19 @@
 """Save a checkpoint and exit when a scheduler preempts the job."""
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
-from mmengine.runner.base_loop import BaseLoop
 
 from r2vos_mm.registry import HOOKS
 from r2vos_mm.utils.signals import noted_signals
 
+from ..loops import call_after_training
 from .checkpoint_hook import SafeCheckpointHook
 
 # All ranks look together this many times during a validation. At each, they wait for the slowest.
@@ -65,17 +65,12 @@ class PreemptionHook(Hook):
         self._shared_steps = 0
 
     def before_run(self, runner: Runner) -> None:
-        """Restore the handlers when the train loop ends; after an error MMEngine calls no hook."""
-        if isinstance(runner._train_loop, BaseLoop):
-            runner.train_loop.run = self._restoring()(runner.train_loop.run)
+        """Restore the handlers however the training ends."""
+        call_after_training(runner, self._restore)
 
-    @contextmanager
-    def _restoring(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._noting.close()
-            self._checkpoint, self._shared_steps = None, 0
+    def _restore(self) -> None:
+        self._noting.close()
+        self._checkpoint, self._shared_steps = None, 0
 
     def before_train(self, runner: Runner) -> None:
         """Note signals from now on."""

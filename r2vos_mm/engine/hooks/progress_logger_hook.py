@@ -15,7 +15,7 @@ class ProgressLoggerHook(LoggerHook):
 
     Training logs its first and tenth iteration in this process besides every ``interval``-th.
     Validation and test log their first batch and then a line about every ``seconds`` seconds, with
-    the time left, in place of every ``interval``-th batch.
+    the time left, instead of every ``interval``-th batch.
 
     Args:
         early: iterations of this process that are logged besides.

@@ -25,7 +25,7 @@ _SHOWN = 8
 class ResumedSettingsHook(Hook):
     """Warn if a resumed run has other settings than its checkpoint.
 
-    The warnings tell which values the checkpoint overrides and which are in effect from here on.
+    The warnings list the values that the checkpoint overrides and those in effect from now on.
 
     Args:
         new_schedule: whether the learning rate follows the schedule of the config, as if the run

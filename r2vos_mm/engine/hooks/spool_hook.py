@@ -130,14 +130,14 @@ class _Spool:
         self.folder, self.dataset, self.identity = folder, dataset, identity
 
     def prepare(self) -> None:
-        """Keep what an earlier test with the same identity left; remove what another one did."""
+        """Keep the samples of an earlier test with the same identity; remove those of another."""
         path, identity = self.folder / _IDENTITY, self.identity
         if self.folder.is_dir():
             before = read_json(path) if path.is_file() else {}
             changed = [name for name in identity if before.get(name) != identity[name]]
             if changed and before:
                 reason = ' and '.join(changed)
-                warn(f'An unfinished test is not continued: {reason} differ. It starts anew')
+                warn(f'An unfinished test is not continued: {reason} differ. It starts again')
             if changed:
                 remove_own_folder(self.folder, *_FILES)
         write_json(path, dict(identity))

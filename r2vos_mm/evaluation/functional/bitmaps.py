@@ -55,7 +55,7 @@ def dilate(bitmap: np.ndarray, radius: int) -> np.ndarray:
     """
     height = bitmap.shape[-1]
     # Empty rows after each image keep images apart, so that all rows move in one operation.
-    # One array, as each of four would be mapped into memory anew in every call.
+    # One array: the system would map each of four into memory again in every call.
     buffers = np.empty((4, *bitmap.shape[:-1], height + radius), dtype=WORD)
     dilated, widened, wider, scratch = buffers
     dilated[...], widened[..., :height], widened[..., height:] = 0, bitmap, 0

@@ -54,7 +54,7 @@ def paired_difference(
 
 
 def interval_of(draws: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of draws (B,); draws that are NaN are left out.
+    """Return the percentile interval of draws (B,); draws that are NaN are ignored.
 
     Both ends are NaN if all draws are.
     """

@@ -80,7 +80,7 @@ def read_sample(sample: Any) -> EvalSample:
 
     Args:
         sample: :obj:`ReferringDataSample` with ``gt_pairs`` and ``pred_pairs``, or the mapping that
-            its ``to_dict`` returns. A model without verdict leaves out ``consensus`` and
+            its ``to_dict`` returns. A model without verdict omits ``consensus`` and
             ``ungated_masks``, or gives ``misalignment_logits`` of minus infinity.
 
     Raises:

@@ -25,7 +25,7 @@ from ..functional.presence import presence_scores
 from ..functional.robustness_r2vos import relative_robustness, robustness
 from ..functional.robustness_visa import REASONING, REFERRING, visa_mean, visa_robustness
 from ..functional.verdict import auroc, average_precision, fpr_at_tpr, gate_scores
-from .pair_scores import ObjectScores, PairScores
+from .pair_scores import ObjectScores, PairScores, known_consensus
 from .protocols import Sample, percent, protocol_named
 
 GATES = {'': 'on', 'ungated/': 'off'}
@@ -41,7 +41,7 @@ class MetricValue(NamedTuple):
         value: percent unless the group is ``verdict`` or ``gate``, or the name ``area_ratio``,
             ``S`` or ``IL_MCC``.
         protocol: a name of :mod:`.protocols`, ``all_frames`` (per pair over all its frames,
-            whatever the protocol of J and F) or ``per_pair`` (one number per pair).
+            regardless of the protocol of J and F) or ``per_pair`` (one number per pair).
         gate: ``'on'``, ``'off'``, or ``'-'`` where the gate plays no part.
     """
 
@@ -97,7 +97,7 @@ class EvalSet:
     def samples(self, protocol: str) -> list[Sample]:
         """Return the samples of a protocol: annotated pairs, frames of them, or objects.
 
-        There are none if all annotated masks are empty: this says nothing about the predictions.
+        There are none if all annotated masks are empty, as such data cannot rate predictions.
         """
         unit, rule = protocol_named(protocol).unit, protocol_named(protocol).frames
         if self.annotated and not any(pair.gt_area for pair in self.annotated):
@@ -216,7 +216,7 @@ def cgf1_values(eval_set: EvalSet) -> dict[str, float]:
 
 def cgf1_of_consensus(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return the same for the masks before the gate where the consensus reaches 0.5, else none."""
-    if not _consensus(eval_set.pairs):
+    if not known_consensus(eval_set.pairs):
         return {}
     ungated = eval_set.before_gate()
     answered = [
@@ -312,13 +312,13 @@ def visa_values(eval_set: EvalSet) -> dict[str, float]:
 
 def verdict_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks pairs, over all negatives and per kind."""
-    aligned, kinds = _consensus(eval_set.positives), eval_set.kinds
-    return {f'AUROC{suffix}': auroc(aligned, _consensus(kinds[suffix])) for suffix in kinds}
+    aligned, kinds = known_consensus(eval_set.positives), eval_set.kinds
+    return {f'AUROC{suffix}': auroc(aligned, known_consensus(kinds[suffix])) for suffix in kinds}
 
 
 def gate_values(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
     """Return how well the consensus ranks and decides, and what the gate does to J&F and R."""
-    aligned, misaligned = _consensus(eval_set.positives), _consensus(eval_set.negatives)
+    aligned, misaligned = known_consensus(eval_set.positives), known_consensus(eval_set.negatives)
     as_detector = [[1 - score for score in scores] for scores in (misaligned, aligned)]
     values = {'AP_aligned': average_precision(aligned, misaligned)}
     values['AP_misaligned'] = average_precision(*as_detector)
@@ -368,7 +368,7 @@ def gaps_in(eval_set: EvalSet) -> Iterator[str]:
     elif 'robustness' in groups and positive_of_negative(positives, negatives) is None:
         what = 'some negative pairs have no positive of the same "<video>/<expression>/" id'
         yield f'{what}: R weights all negatives alike and R_pair is NaN'
-    if groups & {'verdict', 'gate'} and not _consensus(eval_set.pairs):
+    if groups & {'verdict', 'gate'} and not known_consensus(eval_set.pairs):
         yield 'the model gives no consensus: AUROC is NaN, and the gate changes no other value'
     if 'visa' in groups and all(pair.foreground_areas is None for pair in annotated):
         yield 'VISA is NaN without gt_foreground: PackReferringInputs(with_foreground=True) adds it'
@@ -387,8 +387,3 @@ def gaps_in(eval_set: EvalSet) -> Iterator[str]:
     if len(annotated) < len(positives):
         what = f'{len(positives) - len(annotated)} of {len(positives)} positive pairs'
         yield f'{what} have no annotated masks: they count for R, IL_MCC and AUROC, not for J and F'
-
-
-def _consensus(pairs: Sequence[PairScores]) -> list[float]:
-    """Return the consensus of the pairs that have one."""
-    return [pair.consensus for pair in pairs if pair.consensus is not None]

@@ -147,6 +147,11 @@ def _count_pixels(masks: Iterable[np.ndarray]) -> tuple[int, ...]:
     return tuple(int(np.count_nonzero(mask)) for mask in masks)
 
 
+def known_consensus(pairs: Iterable[PairScores]) -> list[float]:
+    """Return the consensus of the pairs that have one, in their order."""
+    return [pair.consensus for pair in pairs if pair.consensus is not None]
+
+
 def emptied(pair: PairScores) -> PairScores:
     """Return the scores that empty masks would have, as a gate that rejects the pair gives them.
 

@@ -46,7 +46,7 @@ def _gate_lines(eval_set: EvalSet, name: str, prefix: str, known: dict[str, floa
     )
     if counts['n_left_out']:
         head += f'; {counts["n_left_out"]} pairs without a frame to score'
-    shared = ('R', 'R_frac', 'R_pair')  # the same whatever the protocol
+    shared = ('R', 'R_frac', 'R_pair')  # the same for every protocol
     columns = (*protocol.headline, *shared, 'J&F&R', 'cgF1', 'area_ratio')
     keys = {c: c if c in (*shared, 'cgF1') else prefix + c for c in columns}
     keys = {column: key for column, key in keys.items() if key in known}
@@ -95,7 +95,7 @@ def write_results(
     """Write the scores of pairs and objects as CSV, and a report as JSON, where paths are given.
 
     The report has the values with their protocols and all scores; NaN is written as null. ``part``
-    says which part of a data set was scored, and how: :mod:`r2vos_mm.apis.scoring.merge`.
+    describes the part of a data set that was scored; see :mod:`r2vos_mm.apis.scoring.merge`.
     """
     if csv_path is not None:
         write_pairs(csv_path, eval_set.pairs)
@@ -141,7 +141,7 @@ def scored_pairs_sha256(pairs: Sequence[PairScores]) -> str:
 
 
 def _without_nan(content: Any) -> Any:
-    """Return what JSON has a form for: None in place of NaN and infinity."""
+    """Return the content with None instead of NaN and infinity, which JSON does not have."""
     if isinstance(content, dict):
         return {name: _without_nan(value) for name, value in content.items()}
     if isinstance(content, (list, tuple)):

@@ -160,7 +160,7 @@ def object_from_json(record: dict[str, Any]) -> ObjectScores:
 
 
 def _with_nan(values: Any) -> Any:
-    """Return values per frame with NaN in place of None; other values as they are."""
+    """Return values per frame with NaN instead of None; other values as they are."""
     if not isinstance(values, list):
         return values
     return [float('nan') if value is None else value for value in values]

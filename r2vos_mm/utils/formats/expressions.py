@@ -11,13 +11,13 @@ MAX_OBJECT_ID = 255
 MAX_NAME_BYTES = 240  # file systems allow 255, with the suffix
 
 
-def normalize_text(sentence: str) -> str:
-    """Return a sentence in lower case, with single blanks and none at the ends.
+def normalize_text(text: str) -> str:
+    """Return a text in lower case, with single blanks and none at the ends.
 
     >>> normalize_text('a bus  driving on the ROAD ')
     'a bus driving on the road'
     """
-    return ' '.join(sentence.lower().split())
+    return ' '.join(text.lower().split())
 
 
 def is_text(value: Any) -> bool:

@@ -59,7 +59,7 @@ def read_pair_rows(path: Path, problems: ProblemList | None = None) -> list[dict
 
 
 def pairs_sha256(pairs: Iterable[Mapping[str, Any]]) -> str:
-    """Return the ``pairs_sha256`` of rows of a pairs file, whatever their order.
+    """Return the ``pairs_sha256`` of rows of a pairs file, in any order.
 
     SHA-256 of one line per pair, its fields video, exp_video, exp_id, label, kind, rank, exp
     between tabs, ordered by exp_video, exp_id (as a number), positive first, rank.

@@ -36,7 +36,7 @@ class _Backend(BaseStorageBackend):
         return self.get(filepath).decode(encoding)
 
     def exists(self, filepath: str) -> bool:
-        """Whether there is such an object or folder."""
+        """Return whether there is such an object or folder."""
         return self.isfile(filepath) or self.isdir(filepath)
 
     def join_path(self, filepath: str, *filepaths: str) -> str:
@@ -103,7 +103,7 @@ class FsspecBackend(_Backend):
 
     @property
     def fs(self) -> Any:
-        """The file system, opened anew in a forked process."""
+        """The file system, reopened in a forked process."""
         if self._opened[0] != os.getpid():
             self._opened = os.getpid(), self._open()
         return self._opened[1]
@@ -147,12 +147,12 @@ class FsspecBackend(_Backend):
 
     @_retried
     def isfile(self, filepath: str) -> bool:
-        """Whether there is such an object; other errors than its absence are raised."""
+        """Return whether there is such an object; other errors than its absence are raised."""
         return self._kind(filepath) == 'file'
 
     @_retried
     def isdir(self, filepath: str) -> bool:
-        """Whether there are objects in such a folder."""
+        """Return whether there are objects in such a folder."""
         if self.protocol not in _HTTP:
             return self._kind(filepath) == 'directory'
         try:  # a page of HTTP is a folder if it has links to others
@@ -187,7 +187,7 @@ class FsspecBackend(_Backend):
 
 
 class _NoClient(BaseStorageBackend):
-    """What MMEngine makes for the prefix of an address besides the backend, and does not use."""
+    """Client that MMEngine creates for the prefix of an address but never uses."""
 
     def get(self, filepath: str) -> bytes:
         raise NotImplementedError
@@ -227,11 +227,11 @@ class _KeyedBackend(_Backend):
         """Return the first key that is not less than ``key``, None if there is none."""
 
     def isfile(self, filepath: str) -> bool:
-        """Whether there is such a key."""
+        """Return whether there is such a key."""
         return self.first_key(_key(filepath)) == _key(filepath)
 
     def isdir(self, filepath: str) -> bool:
-        """Whether keys begin with such a folder."""
+        """Return whether keys begin with such a folder."""
         prefix = _prefix(filepath)
         return (self.first_key(prefix) or b'').startswith(prefix)
 

@@ -52,7 +52,7 @@ def with_retries(
             raise
         except zipfile.BadZipFile as error:
             raise OSError(without_secrets(f'{address}: {one_line(error)}')) from error
-        except Exception as error:  # each backend has errors of its own
+        except Exception as error:  # each backend has its own errors
             if _status(error) in _NOT_FOUND or isinstance(error, FileNotFoundError):
                 raise missing(address) from error
             if attempt == retries or not _may_pass(error):

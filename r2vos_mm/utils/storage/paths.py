@@ -89,15 +89,15 @@ class StoredPath(str):
         return self.parent / self._pure.with_suffix(suffix).name
 
     def is_file(self) -> bool:
-        """Whether there is such an object."""
+        """Return whether there is such an object."""
         return self._call('isfile')
 
     def is_dir(self) -> bool:
-        """Whether there are objects in such a folder."""
+        """Return whether there are objects in such a folder."""
         return self._call('isdir')
 
     def exists(self) -> bool:
-        """Whether there is such an object or folder."""
+        """Return whether there is such an object or folder."""
         return self.is_file() or self.is_dir()
 
     def names(self) -> list[str]:
@@ -154,7 +154,7 @@ def storage_path(path: str | os.PathLike[str], backend_args: BackendArgs) -> Pat
 
 
 def is_address(path: object) -> bool:
-    """Whether a path is an address, such as ``s3://bucket/folder``."""
+    """Return whether a path is an address, such as ``s3://bucket/folder``."""
     return bool(_SCHEME.match(str(path)))
 
 

@@ -133,7 +133,7 @@ def test_a_stopped_stream_leaves_a_file_that_can_be_read(tmp_path, monkeypatch):
     with path.open('a') as file:
         file.write('{"video": "cl')
     assert read_coco_rle(path) == records_of()
-    assert warnings == [f'{path}: line 3 was not written to its end: left out']
+    assert warnings == [f'{path}: line 3 is incomplete: skipped']
 
 
 def test_standard_output(capsys):

@@ -147,7 +147,7 @@ def test_imagenet_resnet(folder, tmp_path, capsys):
     torch.save(state | {'fc.weight': torch.zeros(9, 3), 'epoch': 3}, tmp_path / 'in.pth')
     target = tmp_path / 'out.pth'
     assert tool.main([str(config), str(tmp_path / 'in.pth'), str(target)]) == 0
-    assert 'left out of the file (2): fc.weight (1), epoch (1)' in capsys.readouterr().out
+    assert 'unused in the file (2): fc.weight (1), epoch (1)' in capsys.readouterr().out
     backbone.load_state_dict(torch.load(target, weights_only=True)['state_dict'], strict=True)
     del state['layer1.0.conv2.weight']
     torch.save(state, tmp_path / 'in.pth')

@@ -69,7 +69,7 @@ def test_converted_file_loads_strictly(
     text = capsys.readouterr().out
     assert f'{len(state)} tensors of the backbone from {files[1]}' in text
     # what is no tensor is listed like what belongs to another module
-    assert 'left out of the file (2): class_embed.bias (1), backbone.*.body.epoch (1)' in text
+    assert 'unused in the file (2): class_embed.bias (1), backbone.*.body.epoch (1)' in text
     assert 'start fresh (0): none' in text
 
 

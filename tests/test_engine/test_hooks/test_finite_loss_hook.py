@@ -32,6 +32,7 @@ def test_a_run_stops_with_iteration_and_name(
     break_from(monkeypatch, runner, 6, loss_mask=value, accuracy=value)
     with pytest.raises(NonFiniteError, match=f'iteration 6: loss_mask is {value}. Nothing'):
         runner.train()
+    assert runner.model.parse_losses.__func__ is BaseModel.parse_losses
     assert (tmp_path / 'run' / 'last_checkpoint').read_text().endswith('iter_4.pth')
     assert all(weight.isfinite().all() for weight in runner.model.parameters())
 

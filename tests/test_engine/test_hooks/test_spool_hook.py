@@ -72,7 +72,7 @@ def test_other_weights_start_anew(
     assert list(first.done()) == [0]
     other.prepare()
     assert list(other.done()) == []
-    assert 'the weights differ. It starts anew' in warnings_logged()[-1]
+    assert 'the weights differ. It starts again' in warnings_logged()[-1]
 
 
 def test_two_tests_at_once_do_not_mix(tmp_path: Path, sample: ReferringDataSample) -> None:
