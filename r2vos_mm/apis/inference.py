@@ -137,7 +137,7 @@ def checked_length(model: ReferringVideoSegmentor, frames_per_pass: int | None) 
         ValueError: it is less than 1.
     """
     if frames_per_pass is not None and frames_per_pass < 1:
-        raise ValueError(f'frames_per_pass is at least 1, got {frames_per_pass}')
+        raise ValueError(f'frames_per_pass must be at least 1, got {frames_per_pass}')
     return frames_per_pass or model.test_cfg.frames_per_pass or DEFAULT_FRAMES_PER_PASS
 
 
@@ -182,7 +182,7 @@ def model_precision(model: ReferringVideoSegmentor, requested: str | None = 'aut
 def autocast(
     model: ReferringVideoSegmentor, precision: str | None = 'auto'
 ) -> contextlib.AbstractContextManager:
-    """Return a context in which the model runs in :func:`model_precision`, which is logged."""
+    """Return an autocast context of :func:`model_precision`, and log the precision."""
     chosen = model_precision(model, precision)
     device = next(model.parameters()).device.type
     log_precision(chosen, device)
@@ -248,7 +248,7 @@ def features_of(
     on_progress: Callable[[int, int], None] | None = None,
     clock: StageClock | None = None,
 ) -> Iterator[WindowFeatures]:
-    """Yield what a model computes of each window of a video without the text.
+    """Yield the features of each window of a video, which do not depend on the text.
 
     ``clock`` measures stages, other arguments are those of :func:`segment_video`.
     """
@@ -271,7 +271,7 @@ def features_of(
 
 
 class WindowReader:
-    """Read windows of frames, and compute what a model does of them without the text.
+    """Prepare windows of frames, and compute their features, which do not depend on the text.
 
     Attributes:
         resize: transforms one frame, see :class:`FrameTransform`.

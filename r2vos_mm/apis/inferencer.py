@@ -200,7 +200,7 @@ class R2VOSInferencer(BaseInferencer):
         cut_as_stream: bool = False,
         vid_stride: int = 1,
     ) -> OpenedVideo:
-        """Compute what does not depend on the text for one video; expressions can come later.
+        """Compute the features of one video, so that expressions can be given later.
 
         Arguments are those of a call.
 

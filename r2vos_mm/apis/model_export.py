@@ -1,4 +1,4 @@
-"""Export what a model computes for a window of frames, and compare the file with the model."""
+"""Export the network that predicts one window of frames, and compare the file with the model."""
 
 from __future__ import annotations
 

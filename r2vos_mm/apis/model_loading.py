@@ -142,7 +142,7 @@ def read_any(checkpoint: PathLike) -> Mapping[str, Any]:
 
 
 def released_in(content: Mapping[str, Any] | None) -> ReleasedCheckpoint | None:
-    """Return what a checkpoint is if its authors released it in their own format, else None."""
+    """Return the description of a checkpoint in its authors' own format, None for another one."""
     return recognize(find_state(content).weights)
 
 

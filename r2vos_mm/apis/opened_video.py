@@ -79,7 +79,7 @@ def open_video(
     memory: float = MEMORY,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> OpenedVideo:
-    """Compute what does not depend on the text for a video, so that expressions can come later.
+    """Compute the features of a video, so that expressions can be given later.
 
     Results of :meth:`OpenedVideo.ask` are those of :func:`segment_video` with the same expressions
     in one call.

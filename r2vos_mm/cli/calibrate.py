@@ -30,12 +30,13 @@ from r2vos_mm.utils.cli import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from mmengine.config import Config
 
     from r2vos_mm.engine.calibration import Calibration
     from r2vos_mm.engine.verdict_logits import PairLogit
 
-_LARGEST = 1 - 1e-7  # consensus of which float32 keeps the logit
+_LARGEST = 1 - 1e-7  # the largest consensus whose logit float32 represents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +124,7 @@ def csv_logits(path: Path, test_cfg: dict[str, Any]) -> list[PairLogit]:
     """Return the logits of the pairs in a CSV, which was written at the config's temperature.
 
     Raises:
-        ValueError: it is no such CSV, or has no consensus.
+        ValueError: the file is no such CSV, or has no consensus.
     """
     import numpy as np
     from scipy.special import logit
@@ -137,6 +138,24 @@ def csv_logits(path: Path, test_cfg: dict[str, Any]) -> list[PairLogit]:
     consensus = np.clip([pair.consensus for pair in pairs], 1 - _LARGEST, _LARGEST)
     logits = test_cfg['temperature'] * logit(consensus)
     return [PairLogit(p.pair_id, float(z), p.is_negative) for p, z in zip(pairs, logits)]
+
+
+def _logits_and_labels(pairs: list[PairLogit], data: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits (P,) of pairs, and whether each is positive (P,) bool.
+
+    Raises:
+        UsageError: the model gives no verdicts, or a class is absent.
+    """
+    import numpy as np
+
+    logits = np.array([pair.logit for pair in pairs])
+    labels = np.array([not pair.is_negative for pair in pairs])
+    if not len(pairs) or not np.isfinite(logits).all():
+        raise UsageError(f'the model gives no verdicts on the {len(pairs)} pairs of {data}')
+    if labels.all() or not labels.any():
+        kind = 'negative' if labels.all() else 'positive'
+        raise UsageError(f'{data} has no {kind} pairs: give a file of positive and negative pairs')
+    return logits, labels
 
 
 def fit(
@@ -153,19 +172,12 @@ def fit(
     Raises:
         UsageError: the model gives no verdicts, or a class is absent.
     """
-    import numpy as np
     from scipy.special import expit, logit
 
     from r2vos_mm.engine.calibration import Calibration
     from r2vos_mm.evaluation.functional import calibration as functional
 
-    logits = np.array([pair.logit for pair in pairs])
-    labels = np.array([not pair.is_negative for pair in pairs])
-    if not len(pairs) or not np.isfinite(logits).all():
-        raise UsageError(f'the model gives no verdicts on the {len(pairs)} pairs of {data}')
-    if labels.all() or not labels.any():
-        kind = 'negative' if labels.all() else 'positive'
-        raise UsageError(f'{data} has no {kind} pairs: give a file of positive and negative pairs')
+    logits, labels = _logits_and_labels(pairs, data)
     old, new = test_cfg['temperature'], functional.fit_temperature(logits, labels)
     before, after = (functional.consensus_at(logits, value) for value in (old, new))
     threshold = functional.fit_threshold(after, labels)

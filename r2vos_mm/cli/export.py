@@ -1,10 +1,10 @@
-"""Export what a model computes for a window of frames, for ``torch.export`` or ONNX runtimes.
+"""Export the network that predicts one window of frames, for ``torch.export`` or ONNX runtimes.
 
     r2vos export CONFIG CHECKPOINT model.onnx --check
 
 The file takes uint8 RGB frames of one size, up to a number of frames, and the tokens of one or more
-expressions; it gives scores, boxes and masks of all queries, and the verdict. Numbers of words are
-free. ``--check`` compares it with the model on random frames and on a video, with full and short
+expressions; it gives scores, boxes and masks of all queries, and the verdict. The number of words
+is free. ``--check`` compares it with the model on random frames and on a video, with full and short
 windows; the exit status is 1 if a difference exceeds ``--tolerance``.
 """
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument('--out-dir', '--out', type=Path, help='folder for files, too')
     parser.add_argument(
-        '--no-masks', action='store_true', help='leave the masks out of the lines on stdout'
+        '--no-masks', action='store_true', help='omit the masks from the lines on stdout'
     )
     parser.add_argument(
         '--latest-only',

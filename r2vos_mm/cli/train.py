@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         const='auto',
         help='resume from a checkpoint, or from the newest readable one in a work folder; without '
-        'a path, in the work folder of this run; if there is none, start with load_from of the config',
+        'a path, in the work folder of this run; without a checkpoint there, start a new training',
     )
     parser.add_argument(
         '--new-schedule',

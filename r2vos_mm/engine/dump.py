@@ -37,7 +37,7 @@ class DumpPredictions(DumpResults):
         super().process(data_batch, encoded)
 
     def compute_metrics(self, results: list) -> dict:
-        """Write the file atomically: a full disk leaves the one that was there."""
+        """Write the file atomically: if the disk is full, the old file stays."""
         write_atomically(pickle.dumps(results), self.out_file_path)
         log(f'Predictions were written to {self.out_file_path}')
         return {}
@@ -61,7 +61,7 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it is something else; nothing in it was run.
+        ValueError: it does not hold predictions; nothing in it was run.
     """
     check_regular(path)
     try:

@@ -17,7 +17,7 @@ _INDEX = 'model-index.yml'
 
 
 class DefaultModel(NamedTuple):
-    """The model of commands that are given none.
+    """A model that commands use if none is named.
 
     Attributes:
         name: name or alias of a listed model with weights.
@@ -140,7 +140,7 @@ def config_file(config: str | Path) -> Path:
     A name is that of a listed model, or of a file directly in the folder of configs.
 
     Raises:
-        UsageError: there is none; suggests similar names.
+        UsageError: there is none; the message suggests similar names.
     """
     path, text = Path(config), str(config)
     if path.is_file():
@@ -157,7 +157,7 @@ def config_file(config: str | Path) -> Path:
         return short
     if len(path.parts) == 1 and not path.suffix and not path.exists():
         hint = did_you_mean(text, listed_names(), count=3, cutoff=0.6)
-        raise UsageError(f'Config {config} is no file and no listed model{hint}')
+        raise UsageError(f'Config {config} is neither a file nor a listed model{hint}')
     return Path(existing_file(path, what='Config'))
 
 

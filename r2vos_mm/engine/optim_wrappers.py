@@ -15,7 +15,7 @@ from r2vos_mm.utils.precision import PRECISIONS, log_precision, resolve_precisio
 class AutocastOptimWrapper(OptimWrapper):
     """Optimizer wrapper for mixed precision with bfloat16, on CPUs as on GPUs.
 
-    MMEngine's ``AmpOptimWrapper`` asserts a GPU, because it scales losses as float16 needs.
+    MMEngine's ``AmpOptimWrapper`` requires a GPU, because it scales losses as float16 needs.
     bfloat16 has the exponent range of float32 and needs no scaling, so the forward pass runs under
     autocast and nothing else changes; accumulation and clipping are those of ``OptimWrapper``.
 

@@ -109,7 +109,7 @@ def check_settings(cfg: Config, *, only: Collection[str] | None = None) -> None:
 
 
 def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Raise UsageError for ``--cfg-options`` at whose first key nothing is read."""
+    """Raise UsageError for ``--cfg-options`` whose first key is not read."""
     for key in options:
         top = key.partition('.')[0]
         if top in _top_keys():

@@ -38,7 +38,7 @@ def is_first_rank(cfg: Config) -> bool:
 
 @contextmanager
 def locked_work_folder(cfg: Config) -> Iterator[None]:
-    """Own ``cfg.work_dir`` inside the block, and remove temporary files of dead processes in it.
+    """Lock ``cfg.work_dir`` inside the block, and remove temporary files of dead processes in it.
 
     Rank 0 locks for all ranks. The system releases the lock when its process ends, however it ends.
 

@@ -95,7 +95,7 @@ def scored_expressions(path: Path, videos: Path | None = None) -> dict[str, dict
 
 
 class SubmissionWriter:
-    """Turns data samples into the zip that a server accepts.
+    """Turn data samples into the zip that a server accepts.
 
     PNGs are collected in the folder ``<path>.parts``, which remains when the zip is complete. Every
     file is written atomically, and several processes may write at the same time. After an
@@ -247,7 +247,7 @@ def _note(expected: set[str], extra: list[str]) -> str:
 def _broken_files(
     archive: zipfile.ZipFile, names: list[str], layout: Layout, images: Path | None
 ) -> list[str]:
-    """Return the files that are not as they should be, with the reason."""
+    """Return the invalid files, with the reason."""
     broken, sizes = [], {}
     for name in names:
         parts = name.removeprefix(layout.top).split('/')

@@ -164,7 +164,7 @@ class PairFrames:
         with as_usage_error('the data set of the test cannot be opened'):
             self.dataset = DATASETS.build(settings)
         if not hasattr(self.dataset, 'excerpt'):
-            raise ValueError(f'{type(self.dataset).__name__} gives no single frames')
+            raise ValueError(f'{type(self.dataset).__name__} does not give single frames')
         self._numbers = {record.video_id: i for i, record in enumerate(self.dataset.videos)}
 
     def load(self, pair: PairScores, among: Collection[str] = ()) -> PairScene:

@@ -19,7 +19,7 @@ from .galleries import galleries_of
 from .protocol import common_pairs, data_warnings, setting_warnings
 from .run_charts import charts_of
 from .runs import Run, read_run
-from .tables import METRICS, eval_set_of_run, kind_rows, measure, table_of
+from .tables import METRICS, TableRow, eval_set_of_run, kind_rows, measure, table_of
 
 
 def compare_runs(
@@ -96,21 +96,13 @@ def describe(
     pairs, warnings = common_pairs(runs)
     settings = config_difference([run.config for run in runs if run.config is not None])
     measured = measure(runs, pairs)
-    notes = [
-        f'{run.name}: {note}.'
-        for run, own in zip(runs, pairs)
-        for note in (*run.notes, *gaps_in(eval_set_of_run(run, own)))
-    ]
     return dict(
         title=' / '.join(run.name for run in runs),
         created=datetime.date.today().isoformat(),
         version=__version__,
         runs=runs,
-        num_pairs=len(pairs[0]),
-        num_negative=sum(pair.is_negative for pair in pairs[0]),
-        num_videos=len({pair.video for pair in pairs[0]}),
         warnings=[*warnings, *data_warnings(runs, pairs), *setting_warnings(runs, settings)],
-        notes=notes,
+        notes=_notes(runs, pairs),
         metrics=METRICS,
         rows=measured.rows,
         differences=measured.differences,
@@ -120,10 +112,36 @@ def describe(
         num_worst=num_worst,
         configured=[run.name for run in runs if run.config is not None],
         settings=settings,
+        values=table_of(measured.values, compared=False),
+        **_counts(pairs[0]),
+        **_origins(runs, pairs),
+    )
+
+
+def _notes(runs: Sequence[Run], pairs: Sequence[list[PairScores]]) -> list[str]:
+    """Return what could not be read, and why values are NaN, one note per line."""
+    return [
+        f'{run.name}: {note}.'
+        for run, own in zip(runs, pairs)
+        for note in (*run.notes, *gaps_in(eval_set_of_run(run, own)))
+    ]
+
+
+def _counts(pairs: Sequence[PairScores]) -> dict[str, int]:
+    """Return the numbers of common pairs and their videos."""
+    return dict(
+        num_pairs=len(pairs),
+        num_negative=sum(pair.is_negative for pair in pairs),
+        num_videos=len({pair.video for pair in pairs}),
+    )
+
+
+def _origins(runs: Sequence[Run], pairs: Sequence[list[PairScores]]) -> dict[str, list[TableRow]]:
+    """Return tables of the environment, the files and the data of runs."""
+    return dict(
         environment=table_of([run.environment for run in runs]),
         files=table_of([run.hashes for run in runs], compared=False),
         data=table_of([_data_hashes(own) for own in pairs]),
-        values=table_of(measured.values, compared=False),
     )
 
 

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from r2vos_mm.utils.files import read_text
 from r2vos_mm.utils.settings import read_settings
 
-# Where a run writes to, which changes no result.
+# Where a run writes to: these settings change no result.
 OUTPUT_KEYS = ('work_dir', 'csv_path', 'json_path')
-
 
 MISSING = 'not set'
 

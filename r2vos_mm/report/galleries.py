@@ -22,7 +22,7 @@ from .curves import mean_jf
 from .runs import Run
 
 MAX_DRAWN_RUNS = 3
-# What files of users that are missing, broken or of another kind raise.
+# Errors that users' files raise if they are missing, broken or of another kind.
 _READ_ERRORS = (UserError, ValueError, LookupError, TypeError, OSError)
 
 
@@ -37,7 +37,7 @@ class CaseRow(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One pair of a gallery; ``repeats`` if its pictures are in a gallery before."""
+    """One pair of a gallery; ``repeats`` if an earlier gallery has its pictures."""
 
     anchor: str
     pair: PairScores
@@ -83,7 +83,7 @@ def galleries_of(
 
 
 class _Drawer:
-    """Draws pairs with the masks of several runs; what is missing becomes a note."""
+    """Draw pairs with the masks of several runs, and note what is missing."""
 
     def __init__(self, runs: Sequence[Run], data_root: Path | None) -> None:
         self.runs = runs

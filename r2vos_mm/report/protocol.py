@@ -16,13 +16,13 @@ _PROTOCOL = ('model.test_cfg', 'test_evaluator', 'test_dataloader.dataset')
 
 
 def common_pairs(runs: Sequence[Run]) -> tuple[list[list[PairScores]], list[str]]:
-    """Return the pairs that all runs have, for each run in one order, and warnings by name.
+    """Return the pairs that all runs have, one list per run in the same order, and warnings.
 
     Pairs are the same if id, video, expression and kind are; frames and annotation may differ,
     which :func:`data_warnings` reports.
 
     Raises:
-        ValueError: there is no such pair.
+        ValueError: the runs have no pair in common.
     """
     found = [{_key(pair): pair for pair in run.pairs} for run in runs]
     keys = sorted(set(found[0]).intersection(*found[1:]))

@@ -29,7 +29,7 @@ class Run:
     """One tested run.
 
     Attributes:
-        name: what tables call it.
+        name: its name in tables.
         csv_path: the scores of its pairs.
         pairs: these scores, sorted by pair id.
         config, config_path: settings that the test has dumped, and their file; None if unknown.

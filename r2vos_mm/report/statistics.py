@@ -108,11 +108,54 @@ def _scores_by_video(
     return np.array([pair.consensus for pair in known]), numbers
 
 
+class _AnswerCounts(NamedTuple):
+    """Numbers of pairs in each of C videos for the presence scores of SAM 3.
+
+    The methods are of type :data:`Statistic`.
+
+    Attributes:
+        cells: pairs (C, 4) that have a target and are answered, have one and are not, have none and
+            are answered, have none and are not.
+        right: answered pairs (C, K) whose IoU reaches each of K thresholds.
+        totals: answered pairs with annotated pixels, and all pairs with such (C, 2).
+    """
+
+    cells: np.ndarray
+    right: np.ndarray
+    totals: np.ndarray
+
+    def mcc(self, weights: np.ndarray) -> np.ndarray:
+        hit, missed, false, quiet = (weights @ self.cells).astype(np.float64).T
+        has_both = (hit + missed > 0) & (false + quiet > 0)
+        return np.where(has_both, matthews(hit, missed, false, quiet), np.nan)
+
+    def fpr(self, weights: np.ndarray) -> np.ndarray:
+        false, quiet = (weights @ self.cells[:, 2:]).T
+        return np.where(false + quiet > 0, 100 * false_positive_rate(false, quiet), np.nan)
+
+    def pmf1(self, weights: np.ndarray) -> np.ndarray:
+        given, total = (weights @ self.totals).T[..., None]
+        scores = micro_f1(weights @ self.right, given, total).mean(axis=1)
+        return np.where(total[:, 0] > 0, 100 * scores, np.nan)
+
+    def cgf1(self, weights: np.ndarray) -> np.ndarray:
+        return self.pmf1(weights) * self.mcc(weights)
+
+
 def _answer_statistics(
     eval_set: EvalSet, clusters: Mapping[str, int], size: int
 ) -> dict[str, Statistic]:
     """Return the presence scores of SAM 3; a pair is answered if its masks have foreground."""
-    pairs = eval_set.pairs
+    counts = _count_answers(eval_set.pairs, clusters, size)
+    found: dict[str, Statistic] = {'IL_MCC': counts.mcc, 'IL_FPR': counts.fpr}
+    if any(pair.gt_area for pair in eval_set.pairs):
+        found |= {'pmF1': counts.pmf1, 'cgF1': counts.cgf1}
+    return found
+
+
+def _count_answers(
+    pairs: Sequence[PairScores], clusters: Mapping[str, int], size: int
+) -> _AnswerCounts:
     video = np.array([clusters[pair.stem] for pair in pairs])
     answered = np.array([pair.area > 0 for pair in pairs])
     target = np.array([not pair.is_negative and pair.gt_area != 0 for pair in pairs])
@@ -122,30 +165,13 @@ def _answer_statistics(
     def per_video(*chosen: np.ndarray) -> np.ndarray:
         return np.stack([np.bincount(video[rows], minlength=size) for rows in chosen], axis=1)
 
-    cells = per_video(
-        answered & target, ~answered & target, answered & ~target, ~answered & ~target
+    return _AnswerCounts(
+        cells=per_video(
+            answered & target, ~answered & target, answered & ~target, ~answered & ~target
+        ),
+        right=per_video(*(answered & scored & (ious >= threshold) for threshold in THRESHOLDS)),
+        totals=per_video(answered & scored, scored),
     )
-    right = per_video(*(answered & scored & (ious >= threshold) for threshold in THRESHOLDS))
-    totals = per_video(answered & scored, scored)
-
-    def mcc(weights: np.ndarray) -> np.ndarray:
-        hit, missed, false, quiet = (weights @ cells).astype(np.float64).T
-        has_both = (hit + missed > 0) & (false + quiet > 0)
-        return np.where(has_both, matthews(hit, missed, false, quiet), np.nan)
-
-    def fpr(weights: np.ndarray) -> np.ndarray:
-        false, quiet = (weights @ cells[:, 2:]).T
-        return np.where(false + quiet > 0, 100 * false_positive_rate(false, quiet), np.nan)
-
-    def pmf1(weights: np.ndarray) -> np.ndarray:
-        given, total = (weights @ totals).T[..., None]
-        scores = micro_f1(weights @ right, given, total).mean(axis=1)
-        return np.where(total[:, 0] > 0, 100 * scores, np.nan)
-
-    found: dict[str, Statistic] = {'IL_MCC': mcc, 'IL_FPR': fpr}
-    if scored.any():
-        found |= {'pmF1': pmf1, 'cgF1': lambda weights: pmf1(weights) * mcc(weights)}
-    return found
 
 
 def _tube_iou(pair: PairScores) -> float:

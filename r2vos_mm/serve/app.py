@@ -146,7 +146,7 @@ class Page:
         """Return the expressions of a request.
 
         Raises:
-            RefusedError: they are none, too many, empty or too long.
+            RefusedError: there are none or too many, or one is empty or too long.
         """
         limits = self.store.limits
         if not isinstance(texts, list) or not texts or not all(map(is_text, texts)):
@@ -256,7 +256,7 @@ async def read_json_body(request: Request) -> dict[str, Any]:
     """Return the object that a request carries.
 
     Raises:
-        RefusedError: it is none, or too large.
+        RefusedError: the body is no JSON object, or too large.
     """
     body = b''
     async for chunk in request.stream():
@@ -276,14 +276,14 @@ def checked_threshold(value: str | None, default: float) -> float:
     """Return a threshold in [0, 1].
 
     Raises:
-        RefusedError: it is something else.
+        RefusedError: it is not a number in [0, 1].
     """
     try:
         threshold = default if value is None else float(value)
     except ValueError:
         threshold = math.nan
     if not 0 <= threshold <= 1:
-        raise RefusedError('threshold is a number from 0 to 1')
+        raise RefusedError('threshold must be a number from 0 to 1')
     return threshold
 
 

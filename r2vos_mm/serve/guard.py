@@ -24,11 +24,11 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware that checks from where a request comes.
+    """Middleware that checks where a request comes from.
 
     A web site that a visitor has open can send requests to servers on the visitor's machine. It
     cannot forge ``Origin``; and where its own name is made to lead to this machine (DNS
-    rebinding), ``Host`` has that name. Addresses in numbers cannot be rebound.
+    rebinding), ``Host`` has that name. Numeric addresses cannot be rebound.
 
     Args:
         app: the application.

@@ -100,7 +100,7 @@ class JobQueue:
         return job
 
     def unfinished(self) -> list[QueuedJob]:
-        """Return the jobs that wait or run, the first first."""
+        """Return the jobs that wait or run, the oldest first."""
         return [job for job in list(self._jobs.values()) if job.state not in FINAL]
 
     def position(self, job: QueuedJob) -> int:

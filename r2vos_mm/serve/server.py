@@ -56,7 +56,7 @@ def serve(
         listener, is_local = listening_socket(host, port), is_loopback(host)
         if not is_local:
             print(
-                f'warning: --host {host}: everybody who reaches this machine can use the page, '
+                f'warning: --host {host}: anyone who can reach this machine can use the page, '
                 'upload videos and see them; there is no password',
                 file=sys.stderr,
             )

@@ -74,7 +74,7 @@ def short_errors(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         _end_stopped(received[0] if received else signal.SIGINT)
     except Exception as error:
-        if received:  # libraries may raise errors of their own when they are interrupted
+        if received:  # libraries may raise their own errors when they are interrupted
             _end_stopped(received[0])
         if isinstance(error, BrokenPipeError) and _output_is_closed():
             sys.exit(_CLOSED_OUTPUT)

@@ -189,8 +189,8 @@ def remove_own_folder(folder: PathLike, *patterns: str) -> None:
 def process_is_alive(pid: int) -> bool:
     """Return whether a process of this machine runs.
 
-    One that has ended, but whose parent has not asked how, does not run. If the parent is dead, it
-    may stay so for ever in containers, whose first process often does not ask.
+    A zombie, which has ended but whose exit status its parent has not read, does not run. Zombies
+    may remain forever in containers, whose first process often reads no exit status.
     """
     try:
         os.kill(pid, 0)
@@ -239,7 +239,7 @@ def write_json(path: PathLike, content: Any, *, indent: int | None = 1) -> None:
     """Write a JSON file atomically.
 
     Raises:
-        TypeError: ``content`` holds something that JSON has no form for.
+        TypeError: ``content`` holds something that JSON cannot represent.
     """
     write_atomically(json.dumps(content, ensure_ascii=False, indent=indent) + '\n', path)
 

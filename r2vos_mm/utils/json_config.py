@@ -20,7 +20,7 @@ def to_json(config: Mapping[str, Any]) -> JsonConfig:
     """Return a copy of a config in the types of JSON.
 
     Raises:
-        UsageError: a value has no form in JSON; names its path.
+        UsageError: JSON cannot represent a value; the message has its path.
 
     >>> to_json(dict(size=(64, 64)))
     JsonConfig(content={'size': [64, 64]}, tuples=['size'])

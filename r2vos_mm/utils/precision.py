@@ -48,7 +48,7 @@ class Precision:
 
 
 def native_bfloat16(device: str | torch.device) -> tuple[bool, str]:
-    """Tell whether ``device`` computes bfloat16 natively, and why.
+    """Return whether ``device`` computes bfloat16 natively, and the reason.
 
     The environment variable ``R2VOS_NO_BF16=1`` makes the answer no everywhere. Together with
     ``ONEDNN_MAX_CPU_ISA=AVX2`` it lets a CPU with bfloat16 units imitate one without.

@@ -9,10 +9,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from .cli import UserError
@@ -188,7 +189,7 @@ def map_in_processes(
     context = multiprocessing.get_context(method)
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(function, name))
-    processes: set[Any] = set()
+    processes: set[BaseProcess] = set()
     try:
         with one_opencv_thread():
             futures = [pool.submit(_work_on, item) for item in items]
@@ -196,19 +197,23 @@ def map_in_processes(
         yield from (future.result() for future in _finished(futures, in_order))
     except BrokenProcessPool:
         pool.shutdown()
-        # The pool has ended the other workers by SIGTERM.
-        dead = [worker for worker in processes if worker.exitcode != -signal.SIGTERM]
-        where = _noted_work(worker.pid for worker in dead or processes)
-        raise UserError(
-            f'a worker process died{where}. The system may have run out of memory: try fewer '
-            'processes, and see the kernel log (dmesg)'
-        ) from None
+        raise _error_of_dead_worker(processes) from None
     except BaseException:
         for process in processes:
             process.terminate()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _error_of_dead_worker(processes: Collection[BaseProcess]) -> UserError:
+    # The pool has ended the other workers by SIGTERM.
+    dead = [worker for worker in processes if worker.exitcode != -signal.SIGTERM]
+    where = _noted_work(worker.pid for worker in dead or processes)
+    return UserError(
+        f'a worker process died{where}. The system may have run out of memory: try fewer '
+        'processes, and see the kernel log (dmesg)'
+    )
 
 
 _worker: dict[str, Callable] = {}

@@ -43,7 +43,7 @@ def interrupted_by_signals(
         numbers: the signals.
 
     Yields:
-        The numbers of the signals so far; interrupted libraries may raise errors of their own.
+        The numbers of the signals so far; interrupted libraries may raise their own errors.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -166,7 +166,7 @@ def spread(length: int, count: int) -> list[int]:
 def balanced(negative: Sequence[bool], count: int) -> list[int]:
     """Return at most ``count`` positions, half of them negatives if there are enough of both.
 
-    Either half is spread evenly over its group, since neighbours tend to be alike.
+    Each half is spread evenly over its group, since neighbours tend to be alike.
 
     >>> balanced([False, False, False, True, True, True], 4)
     [0, 2, 3, 5]

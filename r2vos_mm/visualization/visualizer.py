@@ -47,7 +47,7 @@ class ReferringVisualizer(Visualizer):
     ) -> None:
         super().__init__(name, **kwargs)
         if max_pairs < 1:
-            raise ValueError(f'ReferringVisualizer.max_pairs is at least 1, got {max_pairs}')
+            raise ValueError(f'ReferringVisualizer.max_pairs must be at least 1, got {max_pairs}')
         self.threshold, self.max_pairs = threshold, max_pairs
         self.style = Style(**(style or {}))
 

@@ -122,7 +122,7 @@ class Claims:
 
 
 class HeldClaim:
-    """A claim that this process holds, and the items at which processes before it died.
+    """A claim that this process holds, and the items at which earlier processes died.
 
     Processes that a signal such as SIGTERM ended, as at a preemption, are not counted.
 
@@ -138,7 +138,7 @@ class HeldClaim:
         self._lock, self._is_ending, self._is_released = threading.Lock(), False, False
 
     def start(self, item: str) -> int:
-        """Note the item that is worked on; return how many processes died while they did."""
+        """Note the current item; return how many processes have died while working on it."""
         self.item = item
         self.write()
         return self._deaths.get(item, 0)

@@ -97,12 +97,12 @@ class CollectionFolder:
     def next_unit(self) -> Iterator[tuple[Unit, HeldClaim] | None]:
         """Yield the next unit and its claim, or None when all are done.
 
-        While others do all that is left, this waits: it may have to take over what they leave.
+        While other processes work on all that is left, this one waits to take over if they die.
         """
         wait = _WAIT_SECONDS
         while self._open:
             claimed, passed = self.claims.names(), []
-            # Each unit is looked at until it is done, and those that others do at each call.
+            # Units that are done are dropped; those of other processes are looked at again.
             while self._open:
                 unit = self._open.popleft()
                 if self.is_done(unit):
@@ -222,7 +222,7 @@ class CollectionFolder:
 
 
 class Throttle:
-    """Limit how often a folder is looked at, so that looks take a small share of the time."""
+    """Limit how often a folder is read, so that reading takes a small share of the time."""
 
     def __init__(self) -> None:
         self._due = 0.0

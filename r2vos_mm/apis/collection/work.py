@@ -202,7 +202,7 @@ class CollectionRun:
         )
 
     def worker(self) -> Worker:
-        """Build the model and begin, or go on.
+        """Build the model, and begin or continue the collection.
 
         Raises:
             UsageError: the folder was begun with other settings.
@@ -220,6 +220,6 @@ class CollectionRun:
 
 
 def _check_deaths(count: int) -> None:
-    """Raise VideoError for a video at which process after process ended."""
+    """Raise VideoError for a video at which several processes died."""
     if count >= _MAX_DEATHS:
         raise VideoError(f'{count} processes died while they segmented it')

@@ -190,7 +190,7 @@ def _codes(masks: Any, p: int, length: int) -> list[Rle | None]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number that JSON has a form for."""
+    """Return a number, None for NaN and infinity, which JSON does not have."""
     return float(value) if math.isfinite(value) else None
 
 

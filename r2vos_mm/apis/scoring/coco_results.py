@@ -38,8 +38,8 @@ def score_results(
         equals), and numbers of all masks for mAP.
 
     Raises:
-        FileNotFoundError, ValueError: A file is missing or has another form, an image has not
-            exactly one annotation, or a score is NaN; the message names the image.
+        FileNotFoundError, ValueError: A file is missing or has another form, an image does
+            not have exactly one annotation, or a score is NaN; the message names the image.
     """
     coco, outcome, masks = COCO(), Outcome(), []
     coco.dataset = read_json(annotations)

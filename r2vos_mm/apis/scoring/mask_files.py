@@ -271,7 +271,7 @@ def _joined(
 
 @dataclass
 class _Reader:
-    """Reads the predictions of one folder part by part, and collects what is wrong with them.
+    """Read the predictions of one folder part by part, and collect what is wrong with them.
 
     ``max_id`` is the highest valid object id; None for masks of foreground. ``scores`` are those of
     the parts, ``values`` those that occur and should not.

@@ -26,7 +26,7 @@ class ScoredPart:
     Attributes:
         part: which part it is.
         videos: names of all videos of the data set, in order.
-        settings: what the scores and figures depend on; the same in all parts of a data set.
+        settings: what the scores and metrics depend on; the same in all parts of a data set.
     """
 
     path: Path

@@ -14,7 +14,7 @@ from r2vos_mm.datasets.io.frames import ArrayFrames, FrameSource, FrameStream
 from r2vos_mm.datasets.io.sources import FrameInput, open_stream
 from r2vos_mm.datasets.io.streams import IteratorFrames
 from r2vos_mm.models.segmentors import ReferringVideoSegmentor
-from r2vos_mm.models.utils import Evidence, read_window
+from r2vos_mm.models.utils import Evidence, VideoPredictions, WindowFeatures, read_window
 from r2vos_mm.structures import TextFeatures
 from r2vos_mm.utils.logging import quiet, warn
 
@@ -183,10 +183,8 @@ class _Stream:
         clip = self.reader.window([self.reader.resize(frame) for frame in frames])
         clock.end('preprocess')
         with autocast(self.model, self.precision):
-            if self.text is None:
-                self.text = self.model.encode_text(self.texts)
             features = self.reader.features(clip)
-            predictions = self.model.predict_features(features, self.text)
+            predictions = self._predict(features)
             alone = Evidence.of(predictions)
             self.evidence = alone if self.evidence is None else self.evidence + alone
             clock.end('model')
@@ -211,6 +209,12 @@ class _Stream:
             windows_seen=self.evidence.num_windows,
             **verdicts,
         )
+
+    def _predict(self, features: WindowFeatures) -> VideoPredictions:
+        """Return the predictions for a window; the expressions are encoded with the first."""
+        if self.text is None:
+            self.text = self.model.encode_text(self.texts)
+        return self.model.predict_features(features, self.text)
 
     def _verdicts(self, alone: Evidence, span: Range) -> dict[str, Any]:
         """Return the verdict so far, and that of a window alone, as fields of its part."""

@@ -139,7 +139,7 @@ class WindowsAhead(StreamWindows):
                 self._changed.notify_all()
 
     def _put(self, item: NumberedFrame) -> bool:
-        """Append a frame to the queue; False if the windows were closed."""
+        """Append a frame to the queue; return False if the windows were closed."""
         with self._changed:
             if self.latest_only and self._is_full():
                 self._queue.popleft()

@@ -71,7 +71,7 @@ def extract(video: Path, out: Path, every: int, fps: float | None = None) -> tup
     """Write frames of a video; return what was done, and what is missing, None if nothing is.
 
     Raises:
-        DataFileError, OSError: the video cannot be read, or the frames of another one are there.
+        DataFileError, OSError: the video cannot be read, or its folder has frames of another video.
     """
     from PIL import Image
 
@@ -100,7 +100,7 @@ def extract(video: Path, out: Path, every: int, fps: float | None = None) -> tup
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extract all videos; return status 1 if one could not be read, or not whole."""
+    """Extract all videos; return status 1 if one could not be read completely."""
     check_arguments(args)
     status = 0
     for video in args.videos:

@@ -6,7 +6,7 @@
     r2vos data veval read veval.json --out pairs.json
 
 write stores the pairs, the names of the frames and, if they are public, the masks of a data set.
-read writes a pairs file for pairs_file of VEvalDataset; of a file that write made, nothing is lost.
+read writes a pairs file for pairs_file of VEvalDataset, without loss if write made the file.
 """
 
 import argparse

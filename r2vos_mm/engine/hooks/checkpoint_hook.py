@@ -91,7 +91,7 @@ class SafeCheckpointHook(CheckpointHook):
             setattr(runner, name, safe_loaders(stored)(getattr(runner, name)))
 
     def before_train(self, runner: Runner) -> None:
-        """Find the checkpoints of the past in the folder of this run."""
+        """Find earlier checkpoints in the folder of this run."""
         if self._is_stored:
             admit_address(self.out_dir)
         super().before_train(runner)
@@ -226,7 +226,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def _validation_is_due(runner: Runner) -> bool:
-    """Return whether the train loop, before it was stopped, had to validate what it resumes."""
+    """Return whether the run was stopped before the validation of the checkpoint it resumes."""
     loop = runner.train_loop
     if runner.val_loop is None or runner.message_hub.runtime_info.get(_VALIDATED) == runner.iter:
         return False

@@ -29,10 +29,10 @@ class NonFiniteError(UserError, ArithmeticError):
 class FiniteLossHook(Hook):
     """Stop all ranks at the first loss that is infinite or NaN on one of them.
 
-    The losses are checked before the backward pass, so neither the weights nor a checkpoint take
-    harm. If the norm of clipped gradients is not finite, a warning is logged, except with dynamic
-    loss scaling, where such norms are normal. However the training ends, the model is left as it
-    was.
+    The losses are checked before the backward pass, so that a bad loss never reaches the weights or
+    a checkpoint. If the norm of clipped gradients is not finite, a warning is logged, except with
+    dynamic loss scaling, where such norms are normal. However the training ends, the model is left
+    as it was.
 
     Raises:
         NonFiniteError: on rank 0; the other ranks exit with its status.

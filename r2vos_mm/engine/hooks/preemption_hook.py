@@ -16,7 +16,7 @@ from r2vos_mm.utils.signals import noted_signals
 from ..loops import call_after_training
 from .checkpoint_hook import SafeCheckpointHook
 
-# All ranks look together this many times during a validation. At each, they wait for the slowest.
+# How often per validation all ranks exchange whether one got a signal: all wait for the slowest.
 _LOOKS = 10
 
 
@@ -24,22 +24,23 @@ _LOOKS = 10
 class PreemptionHook(Hook):
     """End a training at the next step after a signal, with a checkpoint of exactly that step.
 
-    The handler only takes a note. After the step, all ranks learn whether one of them has received
-    a signal, save one checkpoint together and exit. Resumed with ``--resume``, the run continues as
-    if nothing had happened (see ``ExactResumeHook``).
+    The handler only records the signal. After the step, all ranks learn whether one of them has
+    received a signal, save one checkpoint together and exit. Resumed with ``--resume``, the run
+    continues as if nothing had happened (see ``ExactResumeHook``).
 
-    A validation is left too, after at most a tenth of it, and repeated by the resumed run. A signal
-    during the last step changes nothing: the run ends as usual. With accumulated gradients, the run
-    is left when they have been applied. The former handlers are restored however the training ends.
+    A validation is interrupted, too, after at most a tenth of it, and the resumed run repeats it. A
+    signal during the last step changes nothing: the run ends as usual. With accumulated gradients,
+    the run ends after they have been applied. The former handlers are restored however the training
+    ends.
 
     Loader workers ignore the signals while the run is inside
     :func:`r2vos_mm.utils.processes.loader_workers`, as it is in ``r2vos train``. The hook needs an
     iteration-based loop, ``SafeCheckpointHook`` and the main thread; without them, it warns and
-    signals act as without it.
+    does nothing.
 
     Args:
         signals: names of signals, such as ``('SIGTERM', 'SIGUSR1')``. Schedulers send SIGTERM
-            unless they are told otherwise. Without any, the hook does nothing.
+            unless configured otherwise. Without any, the hook does nothing.
         exit_status: status of all ranks, for schedulers that requeue jobs by it. Defaults to
             128 + the number of the signal, 143 for SIGTERM.
 

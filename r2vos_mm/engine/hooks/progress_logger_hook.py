@@ -18,7 +18,7 @@ class ProgressLoggerHook(LoggerHook):
     the time left, instead of every ``interval``-th batch.
 
     Args:
-        early: iterations of this process that are logged besides.
+        early: iterations of this process that are logged in addition.
         seconds: between two lines of an evaluation.
         **kwargs: Arguments of ``mmengine.hooks.LoggerHook``.
     """

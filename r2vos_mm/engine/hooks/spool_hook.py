@@ -38,7 +38,7 @@ class SpoolHook(Hook):
     masks as run-length codes. The next test with the same weights and config gives them to the
     evaluator and the other hooks as if the model had just predicted them, and runs the model on the
     rest only. A video whose pairs or files have changed is predicted again; with other weights or
-    another config everything is, and this is logged. A complete test removes its spool.
+    another config, all videos are, which is logged. A complete test removes its spool.
 
     The number of processes may differ from that of the interrupted test. The data set needs
     ``fingerprint(index)``; others are tested without a spool.

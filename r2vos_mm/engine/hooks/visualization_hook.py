@@ -76,7 +76,9 @@ class ReferringVisualizationHook(Hook):
         )
         for name, value in counts.items():
             if value < 1:
-                raise ValueError(f'ReferringVisualizationHook.{name} is at least 1, got {value}')
+                raise ValueError(
+                    f'ReferringVisualizationHook.{name} must be at least 1, got {value}'
+                )
         if suffix not in ('.mp4', '.gif'):
             raise ValueError(
                 f"ReferringVisualizationHook.suffix is '.mp4' or '.gif', got {suffix!r}"
@@ -169,11 +171,11 @@ def sample_frames(
     clip = inputs[position] if inputs is not None else None
     if not isinstance(clip, torch.Tensor) or clip.dtype != torch.uint8:
         raise ValueError(
-            f'its frames are no files ({paths and paths[0]}), and the batch has no uint8 inputs'
+            f'its frames are not files ({paths and paths[0]}), and the batch has no uint8 inputs'
         )
     return clip.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def file_name(text: str) -> str:
-    """Return ``text`` with characters that file systems dislike replaced by ``_``."""
+    """Return ``text`` with characters that file systems reject replaced by ``_``."""
     return re.sub(r'[^\w.-]+', '_', text) or '_'

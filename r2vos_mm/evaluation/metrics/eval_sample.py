@@ -110,7 +110,7 @@ def read_sample(sample: Any) -> EvalSample:
 
 
 class _Reader:
-    """Reads fields of a data sample; errors name the field and the video."""
+    """Read fields of a data sample; errors name the field and the video."""
 
     def __init__(self, sample: Any) -> None:
         self.elements = {'': _as_dict(sample)}

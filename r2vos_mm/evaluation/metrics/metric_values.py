@@ -215,7 +215,7 @@ def cgf1_values(eval_set: EvalSet) -> dict[str, float]:
 
 
 def cgf1_of_consensus(eval_set: EvalSet, known: dict[str, float]) -> dict[str, float]:
-    """Return the same for the masks before the gate where the consensus reaches 0.5, else none."""
+    """Return these scores of ungated masks where the consensus reaches 0.5; {} without verdict."""
     if not known_consensus(eval_set.pairs):
         return {}
     ungated = eval_set.before_gate()
@@ -358,7 +358,7 @@ def positive_of_negative(
 
 
 def gaps_in(eval_set: EvalSet) -> Iterator[str]:
-    """Yield what is missing that makes values NaN, or means over fewer pairs than they seem."""
+    """Yield why values are NaN, or means over fewer pairs than expected."""
     positives, negatives, annotated = eval_set.positives, eval_set.negatives, eval_set.annotated
     groups = set(eval_set.groups)
     if not positives and not eval_set.objects:

@@ -189,10 +189,6 @@ def _score_pair(
         values[index] for values in (sample.gated, sample.ungated, sample.is_negative)
     )
     gt = None if sample.annotated is None or is_negative else sample.annotated[index]
-    candidates = None
-    if sample.candidate_masks is not None and gt is not None:
-        masks, confidences = sample.candidate_masks[index], sample.candidate_scores[index]
-        candidates = tuple(map(mask_candidates, masks, confidences.tolist(), gt))
     texts = sample.pair_ids[index], sample.video, sample.kinds[index], sample.expressions[index]
     scores = PairScores(
         *(*texts, bool(is_negative), sample.frame_ids, gated[0].size),
@@ -201,12 +197,31 @@ def _score_pair(
         foreground_areas=foreground,
         sentence_type=own(sample.sentence_types),
         text_type=sample.text_types[index] if sample.text_types else '',
-        candidates=candidates,
+        candidates=_candidates(sample, index, gt),
         **frame_scores(ungated, gt, bound_th=bound_th),
     )
     changed = (gated != ungated).any(axis=(1, 2))
-    if not changed.any():
-        return scores
+    return _after_gate(scores, gated, gt, changed, bound_th) if changed.any() else scores
+
+
+def _candidates(
+    sample: EvalSample, index: int, gt: np.ndarray | None
+) -> tuple[MaskCandidates, ...] | None:
+    """Return the numbers of a pair's candidate masks per frame (T,), None without annotation."""
+    if sample.candidate_masks is None or gt is None:
+        return None
+    masks, confidences = sample.candidate_masks[index], sample.candidate_scores[index]
+    return tuple(map(mask_candidates, masks, confidences.tolist(), gt))
+
+
+def _after_gate(
+    scores: PairScores,
+    gated: np.ndarray,
+    gt: np.ndarray | None,
+    changed: np.ndarray,
+    bound_th: float,
+) -> PairScores:
+    """Return scores with those of gated masks (T, H, W) in the frames ``changed`` (T,) bool."""
     part = frame_scores(gated[changed], None if gt is None else gt[changed], bound_th=bound_th)
     for name, values in part.items():
         array = np.array(getattr(scores, name))

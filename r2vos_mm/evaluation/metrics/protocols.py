@@ -103,7 +103,7 @@ def _overlap_values(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _overlap_values_with_map(samples: Sequence[Sample]) -> dict[str, float]:
-    """Return the same and mAP, over all candidate masks or over the predicted ones (``mAP_top1``).
+    """Return overlap values and mAP, over all candidate masks or the predicted ones (``mAP_top1``).
 
     Candidates are those before the gate; a pair that the gate emptied has none.
     """

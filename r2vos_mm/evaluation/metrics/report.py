@@ -133,8 +133,8 @@ def _report(
 def scored_pairs_sha256(pairs: Sequence[PairScores]) -> str:
     """Return the SHA-256 of lines ``<pair id>\\t<video>\\t<expression>\\n`` of sorted pairs.
 
-    Two reports with the same one are on the same pairs. (A pairs file has a ``pairs_sha256`` of its
-    own, over expressions as written there.)
+    Two reports with the same one are on the same pairs. (A pairs file has its own
+    ``pairs_sha256``, over expressions as written there.)
     """
     identity = ''.join(f'{p.pair_id}\t{p.video}\t{p.expression}\n' for p in pairs)
     return hashlib.sha256(identity.encode()).hexdigest()

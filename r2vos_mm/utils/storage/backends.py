@@ -29,7 +29,7 @@ _AFTER_SLASH = b'0'  # the character after '/'
 
 
 class _Backend(BaseStorageBackend):
-    """Adds to a backend what all have in common."""
+    """Base class with the methods that all backends share."""
 
     def get_text(self, filepath: str, encoding: str = 'utf-8') -> str:
         """Return the content as text."""

@@ -205,7 +205,7 @@ def _backend_of(backend_args: Mapping[str, Any], address: str) -> Any:
             options = {k: v for k, v in options.items() if k not in ('retries', 'wait')}
         is_web = 'backend' not in options and address.startswith(('http://', 'https://'))
         if is_web or options.get('backend') == 'http':
-            options['backend'] = 'http_with_timeout'  # MMEngine's waits for ever
+            options['backend'] = 'http_with_timeout'  # MMEngine's waits forever
         try:
             _backends[key] = get_file_backend(address, backend_args=options)
         except (ImportError, UserError):

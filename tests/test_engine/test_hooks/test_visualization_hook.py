@@ -83,7 +83,7 @@ def test_unreadable_frames_do_not_end_the_evaluation(runner, sample, tmp_path):
 def test_frames_come_from_the_inputs_or_not_at_all(sample, batch, frames):
     assert (sample_frames(sample, batch, 0) == frames).all()
     for bad in (None, {}, {'inputs': [batch['inputs'][0].float()]}):
-        with pytest.raises(ValueError, match='its frames are no files'):
+        with pytest.raises(ValueError, match='its frames are not files'):
             sample_frames(sample, bad, 0)
     sample.set_metainfo({'frame_paths': ['video.mp4#00012'] * len(frames)})
     assert (sample_frames(sample, batch, 0) == frames).all()
