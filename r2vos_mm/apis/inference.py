@@ -105,7 +105,8 @@ def segment_video(
 
     Raises:
         FileNotFoundError: the path does not exist.
-        DataFileError: folder without frames, broken image, unreadable video; names the file.
+        DataFileError: folder without frames, broken image, unreadable video; the message
+            names the file.
         ValueError: no expression or an empty one, wrong arrays, frames_per_pass or precision.
     """
     clock = StageClock()
@@ -145,7 +146,7 @@ def checked_texts(texts: str | Sequence[str] | None) -> list[str]:
     """Return expressions in the form that training uses.
 
     Raises:
-        ValueError: there is none, or one has no text; names it.
+        ValueError: there is none, or one has no text; the message names it.
     """
     given = [texts] if isinstance(texts, str) else list(texts or ())
     if not given:

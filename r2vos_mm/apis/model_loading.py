@@ -216,7 +216,8 @@ def released_model(
 
     Raises:
         UsageError: the model cannot be built.
-        CheckpointMismatchError: the weights are those of another model; names its config.
+        CheckpointMismatchError: the weights are those of another model; the message names
+            its config.
         OSError: the tokenizer cannot be loaded.
     """
     weights = released.released.to_ours(dict(released.state), source=source).weights

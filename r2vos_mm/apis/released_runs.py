@@ -54,7 +54,8 @@ def build_released_runner(cfg: Config, *, training: bool) -> Runner:
 
     Raises:
         UsageError: see :func:`r2vos_mm.engine.build_runner`.
-        CheckpointMismatchError: released weights are those of another model; names its config.
+        CheckpointMismatchError: released weights are those of another model; the message
+            names its config.
         OSError: the tokenizer cannot be loaded.
     """
     _prepare(cfg, str(cfg.get('load_from') or ''))

@@ -40,7 +40,7 @@ class Precision:
         return f'{self.name} ({self.reason})'
 
     def autocast(self, device: str | torch.device) -> AbstractContextManager:
-        """Context in which a model on ``device`` runs in this precision."""
+        """Return a context in which a model on ``device`` runs in this precision."""
         import torch
 
         device_type = torch.device(device).type

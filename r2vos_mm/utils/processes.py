@@ -119,7 +119,8 @@ def loader_workers() -> Iterator[None]:
     """Let workers that a ``DataLoader`` forks in the block end with this process, not by Ctrl-C.
 
     Raises:
-        UserError: a worker of a ``DataLoader`` died; names the item of :func:`note_work`.
+        UserError: a worker of a ``DataLoader`` died; the message names the item of
+            :func:`note_work`.
     """
     before, _forks['are_workers'] = _forks['are_workers'], True
     try:

@@ -164,7 +164,7 @@ def contact_sheet(
     for is_negative, name in enumerate(names):
         group = [clip for clip in clips if bool(clip.pair.is_negative) == is_negative]
         if group:
-            parts.append(_section_title(f'Sentences about {name}: {len(group)}', width, style))
+            parts.append(_section_title(f'Expressions about {name}: {len(group)}', width, style))
             parts += [clip_strip(clip, columns=columns, width=width, style=style) for clip in group]
     parts.append(legend([clip.pair for clip in clips], width, style=style))
     return stack(parts, style)

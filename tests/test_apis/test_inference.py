@@ -96,7 +96,7 @@ def test_speed(model, frames):
         ([], {}, 'there are no expressions'),
         (['a ball', ' '], {}, "expression 1 of 2 is ' '"),
         (['a ball', None], {}, 'expression 1 of 2 is None'),
-        ('a ball', dict(window=0), 'frames_per_pass is at least 1'),
+        ('a ball', dict(window=0), 'frames_per_pass must be at least 1'),
         ('a ball', dict(precision='float16'), "precision 'float16' is unknown"),
     ],
 )

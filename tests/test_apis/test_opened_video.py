@@ -50,7 +50,7 @@ def test_mistakes():
     model = toy_model('r2vos_tiny')
     with pytest.raises(FileNotFoundError, match=r'nowhere\.mp4'):
         open_video(model, 'nowhere.mp4')
-    with pytest.raises(ValueError, match='frames_per_pass is at least 1'):
+    with pytest.raises(ValueError, match='frames_per_pass must be at least 1'):
         open_video(model, FRAMES, frames_per_pass=0)
     with open_video(model, FRAMES) as video, pytest.raises(ValueError, match='no expressions'):
         video.ask([])

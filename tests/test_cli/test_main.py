@@ -63,7 +63,7 @@ def test_version(capsys: pytest.CaptureFixture) -> None:
         ('data prepar', "invalid choice: 'prepar'"),
         ('data', 'required: COMMAND (see r2vos data --help)'),
         ('train', 'required: config (see r2vos train --help)'),
-        ('train r2vos_tini', 'no listed model; did you mean r2vos_tiny'),
+        ('train r2vos_tini', 'a listed model; did you mean r2vos_tiny'),
         ('train r2vos_mm::r2vos/nowhere.py', 'configs/r2vos/nowhere.py does not exist'),
         ('models nowhere', "no model has 'nowhere' in its name"),
         ('predict nowhere.mp4 x --gate-threshold 2', '--gate-threshold: 2 is not a number from 0'),

@@ -77,7 +77,7 @@ def test_weights_that_are_shipped():
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('r2vos_r50_release', 'no listed model; did you mean r2vos_r50_released'),
+        ('r2vos_r50_release', 'a listed model; did you mean r2vos_r50_released'),
         ('qwertz', 'Config qwertz is neither a file nor a listed model'),
         ('nowhere/model.py', 'Config nowhere/model.py does not exist'),
         ('r2vos_mm::nowhere.py', 'configs/nowhere.py does not exist; '),

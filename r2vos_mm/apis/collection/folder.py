@@ -63,7 +63,7 @@ class CollectionFolder:
         """Write settings and tasks, or read and compare those that the folder has.
 
         Raises:
-            UsageError: the folder was begun with other settings; names the difference.
+            UsageError: the folder was begun with other settings; the message names them.
         """
         path = self.folder / STATE
         while not path.is_file():

@@ -88,7 +88,7 @@ class MaskRecord:
         """Return the record of :meth:`as_dict`; unknown keys are ignored.
 
         Raises:
-            ValueError: a key is missing or has another form; names it.
+            ValueError: a key is missing or has another form; the message names it.
         """
         problem = _problem(content)
         if problem:
@@ -255,7 +255,7 @@ def read_coco_rle(path: PathLike) -> list[MaskRecord]:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it has another form; names the record.
+        ValueError: it has another form; the message names the record.
     """
     content = list(_json_lines(path)) if _is_lines(path) else read_json(path)
     if not isinstance(content, list):

@@ -184,9 +184,7 @@ class _Stream:
         clock.end('preprocess')
         with autocast(self.model, self.precision):
             features = self.reader.features(clip)
-            predictions = self._predict(features)
-            alone = Evidence.of(predictions)
-            self.evidence = alone if self.evidence is None else self.evidence + alone
+            predictions, alone = self._predict(features)
             clock.end('model')
             best = self.evidence.best_queries()
             options = dict(config=self.model.test_cfg, input_size=features.input_size)
@@ -210,11 +208,14 @@ class _Stream:
             **verdicts,
         )
 
-    def _predict(self, features: WindowFeatures) -> VideoPredictions:
-        """Return the predictions for a window; the expressions are encoded with the first."""
+    def _predict(self, features: WindowFeatures) -> tuple[VideoPredictions, Evidence]:
+        """Return the predictions and the evidence of a window; add the latter to that so far."""
         if self.text is None:
             self.text = self.model.encode_text(self.texts)
-        return self.model.predict_features(features, self.text)
+        predictions = self.model.predict_features(features, self.text)
+        alone = Evidence.of(predictions)
+        self.evidence = alone if self.evidence is None else self.evidence + alone
+        return predictions, alone
 
     def _verdicts(self, alone: Evidence, span: Range) -> dict[str, Any]:
         """Return the verdict so far, and that of a window alone, as fields of its part."""

@@ -59,7 +59,7 @@ class StreamWriter:
         """Write what belongs to one part.
 
         Raises:
-            DiskFullError: the disk is full; names the file.
+            DiskFullError: the disk is full; the message names the file.
         """
         if 'masks' in self.what:
             part.save(self.folder, what=['masks'])

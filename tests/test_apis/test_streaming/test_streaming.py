@@ -120,7 +120,7 @@ def test_threshold_and_compressed_masks(toy):
     ('options', 'message'),
     [
         (dict(texts=[]), 'there are no expressions'),
-        (dict(frames_per_pass=0), 'frames_per_pass is at least 1'),
+        (dict(frames_per_pass=0), 'frames_per_pass must be at least 1'),
         (dict(threshold=1.5), 'threshold is a probability, got 1.5'),
         (dict(precision='float8'), "precision 'float8' is unknown"),
     ],
