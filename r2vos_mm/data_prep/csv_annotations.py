@@ -1,4 +1,4 @@
-"""Write the JSON files of the layout from a table of sentences and folders of frames and masks.
+"""Write the JSON files of the layout from a table of expressions and folders of frames and masks.
 
 The table is a CSV file with a header line; ``category`` is optional::
 
@@ -7,7 +7,7 @@ The table is a CSV file with a header line; ``category`` is optional::
     bear,1,bear,the animal walking to the left
     bear,2,dog,
 
-A row without a sentence gives the category of an object for negative pairs.
+A row without an expression gives the category of an object for negative pairs.
 """
 
 import csv
@@ -84,16 +84,16 @@ class MetaFiles:
         return paths
 
     def summary(self) -> str:
-        """Return the numbers of videos, frames, objects and sentences as one line."""
+        """Return the numbers of videos, frames, objects and expressions as one line."""
         videos, entries = self.meta_expressions['videos'].values(), self.meta['videos'].values()
         objects = [item for entry in entries for item in entry['objects'].values()]
-        frames, sentences = (
+        frames, expressions = (
             sum(len(video[key]) for video in videos) for key in ('frames', 'expressions')
         )
         named = sum('category' in item for item in objects)
         return (
             f'{len(videos)} videos, {frames} frames, {len(objects)} objects ({named} with '
-            f'category), {sentences} sentences'
+            f'category), {expressions} sentences'
         )
 
 
@@ -111,7 +111,7 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
 
     Raises:
         FileNotFoundError: the table or ``<data_root>/<split>/JPEGImages`` is missing.
-        ValueError: the table is not understood, or nothing in it can be used.
+        ValueError: the table has another form, or nothing in it can be used.
     """
     problems = ProblemList(str(table))
     rows: dict[str, list[CsvRow]] = defaultdict(list)
@@ -127,9 +127,9 @@ def make_meta(table: Path, data_root: Path, *, split: str = 'train') -> MetaFile
     expressions, objects = {}, {}
     for video in sorted(rows):
         files = _read_video(data_root / split, video, problems)
-        sentences = files and _expressions(rows[video], files, problems)
-        if sentences:
-            expressions[video] = dict(expressions=sentences, frames=files.frames)
+        found = files and _expressions(rows[video], files, problems)
+        if found:
+            expressions[video] = dict(expressions=found, frames=files.frames)
             objects[video] = dict(objects=_objects(rows[video], files, wants_categories, problems))
     for name in sorted(set(visible_names(frame_root)) - rows.keys()):
         if (frame_root / name).is_dir():
@@ -147,7 +147,7 @@ def read_table(path: Path) -> list[CsvRow]:
     Raises:
         FileNotFoundError: the file does not exist.
         ValueError: it is not UTF-8, lacks a column or names one twice, has no row below its first
-            line, has a row of too many cells, or a quote that is not closed; names the line.
+            line, a row of too many cells, or an unclosed quote; the message names the line.
     """
     text = read_text(path)
     stated = re.match(r'"?sep=(.)"?(\r\n|\n|\r)', text, re.IGNORECASE)  # as spreadsheets write it
@@ -183,7 +183,7 @@ def _checked_names(names: list[str], path: Path, header: str) -> list[str]:
 def _cells_problem(cells: Sequence[str], names: Sequence[str], delimiter: str) -> str | None:
     if any(cells[len(names) :]):
         return (
-            f'{len(cells)} cells, the first line {len(names)}: put sentences that contain '
+            f'{len(cells)} cells, the first line {len(names)}: put expressions that contain '
             f'{delimiter!r} in double quotes'
         )
     if any(_hides_row(cell, names, delimiter) for cell in cells):
@@ -211,7 +211,7 @@ def _cells(
 
 
 def _hides_row(cell: str, names: Sequence[str], delimiter: str) -> bool:
-    """Return whether a line of a cell looks like a row, as below a quote that is not closed."""
+    """Return whether a line of a cell looks like a row, as after an unclosed quote."""
     for line in _LINE_BREAKS.split(cell)[1:]:
         cells = line.split(delimiter)
         if len(cells) >= len(names) and object_number(cells[names.index('obj_id')]):
@@ -287,25 +287,25 @@ def _add_skipped(video: str, found: Sequence[str], what: str, problems: ProblemL
 def _expressions(
     rows: Iterable[CsvRow], files: _VideoFiles, problems: ProblemList
 ) -> dict[str, dict[str, str]]:
-    """Return the sentences of a video, numbered in the order of the table."""
-    sentences = {}
+    """Return the expressions of a video, numbered in the order of the table."""
+    expressions = {}
     for row in rows:
         problem = _row_problem(row, files)
         if problem is not None:
             problems.add(row.where, problem, 'row skipped')
         elif row.exp:
             obj_id = dict(obj_id=object_number(row.obj_id)) if row.obj_id else {}
-            sentences[str(len(sentences))] = dict(exp=row.exp) | obj_id
-    if not sentences:
-        problems.add(rows[0].video, 'has no usable sentence', 'video skipped')
-    return sentences
+            expressions[str(len(expressions))] = dict(exp=row.exp) | obj_id
+    if not expressions:
+        problems.add(rows[0].video, 'has no usable expression', 'video skipped')
+    return expressions
 
 
 def _row_problem(row: CsvRow, files: _VideoFiles) -> str | None:
     if not row.exp and not row.category:
-        return 'has neither sentence nor category'
+        return 'has neither expression nor category'
     if row.exp and not is_text(row.exp):
-        return 'sentence has half a character (a lone surrogate)'
+        return 'expression has half a character (a lone surrogate)'
     if not row.obj_id:
         return None if files.seen is None else 'has no obj_id'
     number = object_number(row.obj_id)
@@ -333,7 +333,7 @@ def _objects(
     nameless = sorted(seen.keys() - categories.keys(), key=frame_order)
     if nameless and wants_categories:
         what = f'object(s) {", ".join(nameless[:10])} have no category'
-        consequence = 'unknown to negative pairs: add a row, which needs no sentence'
+        consequence = 'unknown to negative pairs: add a row, which needs no expression'
         problems.add(rows[0].video, what, consequence)
     objects = {}
     for obj_id in sorted(seen, key=frame_order):

@@ -14,14 +14,14 @@ from .known_sets import TEXT_FILES
 _RENAMED = {'clasic-car': 'classic-car', 'dog-scale': 'dogs-scale', 'motor-bike': 'motorbike'}
 _LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+"(.*)"\s*')
 _ENCODINGS = ('utf-8', 'utf-8', 'latin-1', 'latin-1')  # of the text files
-# The ids of the sentences are those of the semi-supervised task, whose masks are optional.
+# The object ids of the text files are those of the semi-supervised task, whose masks are optional.
 _MASKS = ('Annotations/480p', 'Annotations_unsupervised/480p')
 
-Sentences = dict[str, dict[int, str]]
+Texts = dict[str, dict[int, str]]  # {video: {object: text}}
 
 
 def convert_davis(data_root: Path, problems: ProblemList) -> None:
-    """Write sentences and categories, and link frames and masks, of both splits.
+    """Write the expressions and categories of both splits, and link their frames and masks.
 
     The layout is written beside ``DAVIS`` and ``davis_text_annotations`` in ``data_root``. Objects
     that one of the files does not describe are added to ``problems``.
@@ -48,49 +48,49 @@ def convert_davis(data_root: Path, problems: ProblemList) -> None:
             write_json(data_root / split / 'meta.json', dict(videos=objects))
 
 
-def read_all_texts(folder: Path) -> list[Sentences]:
+def read_all_texts(folder: Path) -> list[Texts]:
     """Return the content of the four files in a folder; see :func:`read_texts`."""
     return [read_texts(folder / name, code) for name, code in zip(TEXT_FILES, _ENCODINGS)]
 
 
-def read_texts(path: Path, encoding: str) -> Sentences:
-    """Return {video: {object: sentence}} of a file with lines like ``dogs-jump 1 "a white dog"``.
+def read_texts(path: Path, encoding: str) -> Texts:
+    """Return {video: {object: text}} of a file with lines like ``dogs-jump 1 "a white dog"``.
 
     Raises:
         FileNotFoundError: the file does not exist.
         ValueError: a line does not have this form.
     """
-    sentences: Sentences = {}
+    texts: Texts = {}
     for number, line in enumerate(path.read_text(encoding=encoding).splitlines(), start=1):
         match = _LINE.fullmatch(line)
         if match is not None:
             name = _RENAMED.get(match[1], match[1])
-            sentences.setdefault(name, {})[int(match[2])] = match[3]
+            texts.setdefault(name, {})[int(match[2])] = match[3]
         elif line.strip():
             raise ValueError(
-                f'{path}, line {number} is not <video> <object> "<sentence>": '
+                f'{path}, line {number} is not <video> <object> "<expression>": '
                 f'{line[:80]!r}. Download it again'
             )
-    return sentences
+    return texts
 
 
 def expressions_of(
-    video: str, texts: Sequence[Sentences], problems: ProblemList
+    video: str, files: Sequence[Texts], problems: ProblemList
 ) -> dict[str, dict[str, str]]:
-    """Return the expressions of a video: number 4 o + k is file k's for its object o = 0, 1, ...
+    """Return the expressions of a video; number 4 o + k is that of file k for object o = 0, 1, ...
 
-    Objects are those that any file describes; the number of a missing sentence remains unused.
+    Objects are those that any file describes; the number of a missing expression remains unused.
     """
-    objects = sorted({number for sentences in texts for number in sentences.get(video, {})})
+    objects = sorted({number for texts in files for number in texts.get(video, {})})
     expressions = {}
     for place, number in enumerate(objects):
-        for k, sentences in enumerate(texts):
-            sentence = sentences.get(video, {}).get(number)
-            if sentence is None:
-                what = f'{TEXT_FILES[k]} has no sentence for object {number}'
-                problems.add(video, what, 'sentence left out')
+        for k, texts in enumerate(files):
+            text = texts.get(video, {}).get(number)
+            if text is None:
+                what = f'{TEXT_FILES[k]} has no expression for object {number}'
+                problems.add(video, what, 'expression skipped')
                 continue
-            expressions[str(len(texts) * place + k)] = dict(exp=sentence, obj_id=str(number))
+            expressions[str(len(files) * place + k)] = dict(exp=text, obj_id=str(number))
     return expressions
 
 

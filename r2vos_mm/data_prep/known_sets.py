@@ -1,4 +1,4 @@
-"""List public data sets: where their owners offer them, their parts, and their published sizes."""
+"""List public data sets: where their owners publish them, their parts and their published sizes."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ class LayoutPart:
 
     Attributes:
         place: path below the data root.
-        page: where its owners offer it.
+        page: where its owners publish it.
         members: for a folder: regular expression of the wanted paths in it.
         alias: another path under which the downloads may contain it.
         required: whether the set is incomplete without it.
@@ -35,13 +35,13 @@ class LayoutPart:
 
 @dataclass(frozen=True)
 class KnownSet:
-    """What a public data set contains when it is complete.
+    """The content of a complete public data set.
 
     Attributes:
         folder: its usual folder below ``data``.
-        page: where its owners offer it.
+        page: where its owners publish it.
         counts: {split: {'videos' | 'sentences' | 'frames': number, or a tuple of releases}}.
-        parts: what the downloads contain.
+        parts: the parts that the downloads contain.
         readers: {split: config of its data set class}, empty for the layout of Refer-YouTube-VOS.
         mask_files: {split: file with its masks}, for masks that are optional for testing.
         is_in_parts: whether a copy with some of the splits is complete.
@@ -149,8 +149,8 @@ def _veval() -> KnownSet:
 # Numbers of Refer-YouTube-VOS: Seo et al., ECCV 2020, and the files themselves; of Ref-DAVIS17 and
 # JHMDB-Sentences: the files; of MeViS: its releases of 2023 and 2025; of RefCOCO: the catalogue of
 # TensorFlow Datasets (a 'video' is an image). The scored validation videos of Refer-YouTube-VOS are
-# 202 of the 507 listed. The challenge's validation masks are those of first frames, so its layout
-# goes without.
+# 202 of the 507 listed. The challenge's validation masks are those of first frames only, so its
+# layout has none.
 KNOWN_SETS = {
     'ref-youtube-vos': KnownSet(
         'ref-youtube-vos',
@@ -221,7 +221,7 @@ KNOWN_SETS = {
         'refcoco+', 'refs(unc).p', train=(16992,), val=(1500,), testA=(750,), testB=(750,)
     ),
     'refcocog': _refcoco('refcocog', 'refs(umd).p', train=(21899,), val=(1300,), test=(2600,)),
-    # What of the sets below was not verified with the owners' files: docs/datasets.md.
+    # docs/datasets.md lists what was not verified with the owners' files in the sets below.
     'grefcoco': _refcoco(
         'grefcoco',
         'grefs(unc).json',

@@ -21,7 +21,7 @@ _MAX_KEY, _PAGE, _AT_ONCE = 511, 4096, 1000
 
 
 class Summary(NamedTuple):
-    """What a database holds: numbers of files and bytes, and a hash of all names and contents.
+    """Summary of a database: numbers of files and bytes, and a hash of all names and contents.
 
     ``sha256`` is that of the lines ``<SHA-256 of the file>  <name>``, sorted by name.
     """
@@ -32,7 +32,7 @@ class Summary(NamedTuple):
 
 
 def write_lmdb(folder: Path, out: Path, *, shown: bool = True) -> Summary:
-    """Pack all files of a folder but those that operating systems add.
+    """Pack all files of a folder, except those that operating systems add.
 
     Keys are paths within the folder. The database is moved to ``out`` when it is complete.
 
@@ -82,7 +82,7 @@ def check_lmdb(path: Path) -> Summary:
     """Read a whole database and return its summary.
 
     Raises:
-        UsageError: it is none of :func:`write_lmdb`, or differs from what was written.
+        UsageError: :func:`write_lmdb` did not write it, or it differs from what was written.
     """
     lmdb = import_extra('lmdb', 'lmdb')
     try:

@@ -38,7 +38,7 @@ _MAX_PADDING = 64 * _CHUNK
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may contain; the public sets contain far less.
+    """Limits of the content of an archive; the public sets contain far less.
 
     Attributes:
         per_file, total: bytes that a file, and all of them, unpack to.
@@ -118,7 +118,7 @@ def prepare(
 def _link_unpacked(
     part: LayoutPart, download_dir: Path, target: Path, report: PrepareReport
 ) -> None:
-    """Link a part that is unpacked in the downloads; of several the first by name."""
+    """Link a part that is unpacked in the downloads; of several copies, the first by name."""
     names = filter(None, (part.place, part.alias))
     paths = (path for name in names for path in download_dir.rglob(name))
     paths = (path for path in paths if not is_side_file(path.relative_to(download_dir)))
@@ -146,7 +146,7 @@ class _TarHeader(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
-        """See tarfile; raise ValueError for a long name."""
+        """Parse a header; raise ValueError for a long name."""
         try:
             header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
@@ -239,7 +239,7 @@ def _wanted(
         else:
             yield member, place, match[1]
             continue
-        report.problems.add(archive, f'{member.name} {problem}', 'left out')
+        report.problems.add(archive, f'{member.name} {problem}', 'skipped')
 
 
 def _unpack(
@@ -255,7 +255,7 @@ def _unpack(
     try:
         for member, place, inner in wanted:
             target = data_root / place / inner
-            # A part that is a link is a folder of the user's: nothing is added to it.
+            # A part that is a link points to a folder of the user: add nothing to it.
             if (data_root / place).is_symlink() or target.exists():
                 report.already += 1
                 continue
@@ -267,7 +267,7 @@ def _unpack(
             written.append(target)
     except ValueError:
         if path.suffix.lower() not in ('.zip', '.tar'):
-            # Only the end of compressed tar files tells whether the content was right.
+            # The checksum that verifies the content is at the end of compressed tar files.
             for target in written:
                 target.unlink()
             written.clear()
@@ -277,7 +277,7 @@ def _unpack(
 
 
 def _write(target: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file atomically; errors of the disk name the file."""
+    """Write a file atomically; the message of a disk error names the file."""
     try:
         with atomic_path(target) as draft, draft.open('wb') as sink:
             sink.writelines(chunks)
@@ -299,7 +299,7 @@ def _chunks(member: _Member, path: Path) -> Iterator[bytes]:
 
 
 def _require_space(data_root: Path, size: int, name: str) -> None:
-    """Raise OSError if the disk has less space than ``size`` bytes for what ``name`` contains."""
+    """Raise OSError if the disk has less than ``size`` bytes of space for the files of ``name``."""
     folder = next(path for path in (data_root, *data_root.absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
     if size > free:

@@ -2,8 +2,8 @@
 
 The 20 videos of DAVIS 2016's validation are among those of Ref-DAVIS17. In 13 of them exactly one
 object is annotated, so its mask is that of the expression: 13 x 4 positive pairs. The other 7 are
-shown in negative pairs only. Negatives are ordered by hashes as in :mod:`.r2_pairs`, so the pairs
-depend on the expressions, the seed and the lists below alone, not on frames or masks.
+only used in negative pairs. Negatives are ordered by hashes as in :mod:`.r2_pairs`, so the pairs
+depend only on the expressions, the seed and the lists below, not on frames or masks.
 
 * ``other_video``: another of the 20 videos, whose objects are of other categories.
 * ``attribute``: the same video, and the expression with another category noun, colour or side.
@@ -56,9 +56,9 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 # Videos with one object.
 POSITIVE_VIDEOS = tuple(name for name, listed in CATEGORIES.items() if len(listed) == 1)
-# What replaces words must be false of the whole video, also of people, cars and plants in the
-# background, which are not annotated. So nouns are those of large animals, no motion is one that
-# spectators or parked cars have, and cars get colours that few cars have.
+# The new words must be false of the whole video, including people, cars and plants in the
+# background, which are not annotated. So the nouns are those of large animals, no motion is one of
+# spectators or parked cars, and cars get colours that few cars have.
 _NOUN_CATEGORIES = (
     'ape', 'bear', 'camel', 'cat', 'cow', 'crocodile', 'deer', 'dog', 'dolphin', 'elephant', 'fox',
     'giant_panda', 'giraffe', 'horse', 'kangaroo', 'lion', 'monkey', 'penguin',
@@ -77,7 +77,7 @@ _MOTIONS = (
     'performing a breakdance', 'performing breakdance', 'performing a headspin', 'breakdancing',
     'dancing', 'twirling', 'walking', 'running', 'jumping', 'moving', 'racing', 'drifting',
 )
-_NO_MOTIONS = ('racing track',)  # where such a word is none
+_NO_MOTIONS = ('racing track',)  # phrases in which such a word is no motion
 _OTHER_MOTIONS = ('sleeping', 'swimming', 'flying', 'climbing a tree')
 _OTHER_MOTIONS_OF_CARS = ('flying', 'rolling over', 'sinking', 'burning')
 # fmt: on
@@ -90,15 +90,15 @@ def build_r2_davis(
     seed: str = DEFAULT_SEED,
     exclude: frozenset[str] = frozenset(),
 ) -> R2Pairs:
-    """Build the pairs; see the module for the rules.
+    """Build the pairs by the rules in the description of the module.
 
     The j-th negative of kind k has the rank 3 j + k, so larger sets contain the smaller ones.
 
     Args:
         expressions: entries of the videos of Ref-DAVIS17's validation, with ``exp`` and ``obj_id``.
-        negatives_per_kind: per expression; fewer without a word to change (listed as ``short``).
+        negatives_per_kind: per expression; fewer if there is no word to change (``short``).
         seed: text that goes into the hashes.
-        exclude: ids of pairs found to be true; the next candidates take their places.
+        exclude: ids of pairs found to be true; the next candidates replace them.
 
     Raises:
         ValueError: there are no expressions of the 20 videos.
@@ -165,7 +165,7 @@ def write_r2_davis(
     if not videos:
         raise FileNotFoundError(f'{davis} has none of the videos, such as {images / missing[0]}')
     for name in missing:
-        pairs.problems.add(name, f'is not in {davis}', 'video left out')
+        pairs.problems.add(name, f'is not in {davis}', 'video skipped')
     write_json(data_root / 'meta_expressions/valid/meta_expressions.json', dict(videos=videos))
     return _masks_sha256(masks, videos)
 
@@ -180,12 +180,12 @@ def _masks_sha256(masks: Path, videos: Mapping[str, Any]) -> str:
 
 
 def _source(expressions: Mapping[str, Any], problems: ProblemList) -> PairSource:
-    """Return the 20 videos, as far as they have expressions."""
+    """Return those of the 20 videos that have expressions."""
     videos = {}
     for name, categories in sorted(CATEGORIES.items()):
         entry = expressions.get(name)
         if entry is None:
-            problems.add(name, 'has no expressions', 'video left out')
+            problems.add(name, 'has no expressions', 'video skipped')
             continue
         texts = entry['expressions']
         own = tuple(
@@ -224,7 +224,7 @@ def _relations(own: SourceExpression, candidates: Candidates) -> Iterator[Shown]
 def _interleaved(
     own: SourceExpression, texts: Mapping[str, list[str]], candidates: Candidates
 ) -> Iterator[Shown]:
-    """Yield the changes in turns, so that one with many candidates does not displace the others."""
+    """Yield the changes in turn, so that one with many candidates does not displace the others."""
     order = sorted(texts, key=lambda change: candidates.digest(own, change))
     ranked = [
         sorted(set(texts[change]), key=lambda text: candidates.digest(own, text))
@@ -237,9 +237,9 @@ def _interleaved(
 
 
 def _other_colours(own: SourceExpression, video: SourceVideo) -> Iterator[str]:
-    """Yield the text with another colour, unlike all that the expressions of the video name."""
-    said = ' '.join(normalize_text(other.text) for other in video.expressions)
-    named = {colour for colour in COLOURS if has_words(said, colour)}
+    """Yield the text with another colour, which no expression of the video names."""
+    texts = ' '.join(normalize_text(other.text) for other in video.expressions)
+    named = {colour for colour in COLOURS if has_words(texts, colour)}
     for old in (colour for colour in COLOURS if has_words(own.text, colour)):
         for new in _COLOURS_OF_CARS if own.category == 'sedan' else COLOURS:
             like = {frozenset((new, colour)) for colour in named}

@@ -1,9 +1,9 @@
 """Build pairs of videos and expressions that measure robustness, the same on every machine.
 
-The pairs of the original R2-YouTube-VOS were never published, only that they are "unpaired video
-and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` orders candidates by a hash of the seed, the
-expression and the candidate instead. So the pairs depend on no generator, library or order of the
-files, the negatives for n = 3 include those for n = 1, and new videos change only their pairs.
+The pairs of the original R2-YouTube-VOS were never published; the paper only calls them "unpaired
+video and text" (R2-VOS, Sec. 4.1). :func:`build_r2_pairs` orders candidates by a hash of the seed,
+the expression and the candidate, so the pairs do not depend on a generator, a library or the order
+of files, the negatives for n = 3 include those for n = 1, and new videos only change their pairs.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class R2Pairs:
 
     Attributes:
         content: the pairs file (``r2-pairs/1``).
-        problems: what the input lacks.
+        problems: problems of the input.
         meta_expressions: the expressions file of Refer-YouTube-VOS with the negatives added, for
             inference scripts that cannot read pairs files; empty for R2-DAVIS.
     """
@@ -60,12 +60,12 @@ class R2Pairs:
 
     @property
     def sha256(self) -> str:
-        """See :func:`~r2vos_mm.utils.formats.pairs.pairs_sha256`."""
+        """:func:`~r2vos_mm.utils.formats.pairs.pairs_sha256` of the pairs."""
         return self.content['pairs_sha256']
 
 
 class Shown(NamedTuple):
-    """A video, the text to show it with, and the kind of word changed in it, if it is named."""
+    """A video, the text shown with it, and the kind of word changed in the text, if known."""
 
     video_id: str
     text: str
@@ -93,11 +93,11 @@ def build_r2_pairs(
         expressions: file of expressions, in any form of :mod:`~r2vos_mm.data_prep.r2_pairs_source`.
         categories: file of categories; if neither file has any, nouns are used (``lexical``).
         video_ids: the videos to use. None: all.
-        negatives_per_positive: per expression; fewer without candidates (listed as ``short``).
+        negatives_per_positive: per expression; fewer if candidates run out (listed as ``short``).
         kind: ``easy``, ``swap`` or ``hard``, see the methods of :class:`Candidates`.
         seed: text that goes into the hash.
-        exclude: ids of negative pairs that were inspected and found true. The next candidate
-            takes their place, under its own rank: the id of a pair always means the same pair.
+        exclude: ids of negative pairs that were inspected and found to be true. The next candidate
+            replaces them, under its own rank: the id of a pair always means the same pair.
         name: defaults to ``r2-<dataset>-<split><number of videos>-<kind>-n<negatives>``.
         dataset, split: origin; by default that of :func:`origin_of`. RefCOCO needs the split.
 
@@ -147,7 +147,7 @@ def _params(
 
 
 def origin_of(expressions: Path) -> dict[str, str | None]:
-    """Return data set and split by the path of a file of expressions, or else by its folder's name.
+    """Return data set and split from the path of a file of expressions, or its folder's name.
 
     >>> origin_of(Path('/data/ref-youtube-vos/meta_expressions/valid/meta_expressions.json'))
     {'dataset': 'refer-youtube-vos', 'split': 'valid'}
@@ -173,7 +173,7 @@ def build_rows(
     """Return the rows of a pairs file, and the number of negatives where there are too few.
 
     The j-th of the ``wanted`` negatives of kind k of n, from ``candidates[kind]``, has the rank
-    n j + k; those whose ids are in ``exclude`` are left out.
+    n j + k; those whose ids are in ``exclude`` are skipped.
     """
     rows, short = [], {}
     for video in videos:
@@ -196,7 +196,7 @@ def build_rows(
 def _pair_row(
     own: SourceExpression, kind: str, shown: Shown | None = None, rank: int = 0
 ) -> dict[str, Any]:
-    """Return the row for an expression and what is shown, by default itself with its video."""
+    """Return the row for an expression and ``shown``, by default its own video and text."""
     shown = shown or Shown(own.video_id, own.text)
     ending = {POSITIVE: 'p', NO_TARGET: NO_TARGET}.get(kind, f'n{rank}')
     row = dict(
@@ -219,7 +219,7 @@ def _pair_row(
 
 
 class Candidates:
-    """Finds candidates for negative pairs, one method per kind; the best come first."""
+    """Find candidates for negative pairs, one method per kind; the best come first."""
 
     def __init__(self, source: PairSource, seed: str) -> None:
         self.videos, self.seed = source.videos, seed

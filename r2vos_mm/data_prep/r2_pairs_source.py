@@ -1,4 +1,4 @@
-"""Read expressions with their objects and categories from all files that pairs are built from.
+"""Read expressions with their objects and categories from the files that pairs are built from.
 
 Expressions: the challenge form of Refer-YouTube-VOS (without objects), the form with ``obj_id``,
 MeViS (lists of objects), the owners' first release, by object and with categories, and the files of
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r2vos_mm.datasets.io.annotations import objects_by_sentence, read_categories
+from r2vos_mm.datasets.io.annotations import objects_by_text, read_categories
 from r2vos_mm.datasets.io.mask_sources import JOINT
 from r2vos_mm.datasets.io.refer_files import ReferredImage, is_refer_file, read_images
 from r2vos_mm.datasets.pairs.categories import canonical
@@ -59,7 +59,7 @@ class PairSource:
 
     Attributes:
         videos: {video id: video}.
-        is_lexical: whether categories are nouns of the expressions, for lack of annotated ones.
+        is_lexical: whether categories are nouns of the expressions, because none are annotated.
         problems: what was skipped, and why.
     """
 
@@ -89,14 +89,14 @@ def read_source(
     problems = ProblemList(str(expressions))
     entries = read_expressions(expressions)
     for video_id in sorted(set(video_ids or ()) - entries.keys()):
-        problems.add(video_id, 'wanted, but not in the sentences file', 'video skipped')
+        problems.add(video_id, 'wanted, but not in the file of expressions', 'video skipped')
     reader = _SourceReader(expressions, categories, problems)
     chosen = entries if video_ids is None else entries.keys() & set(video_ids)
     listed = (reader.video(video_id, entries[video_id]) for video_id in sorted(chosen))
     videos = {video.video_id: video for video in listed if video is not None}
     if not videos:
         found = '; '.join(f'{row.where} {row.what}' for row in problems.rows[:3])
-        raise ValueError(f'{expressions} has no usable sentence ({found or "no video"})')
+        raise ValueError(f'{expressions} has no usable expression ({found or "no video"})')
     if categories is not None and not any(map(reader.annotated.get, videos)):
         raise ValueError(
             f'{categories} has no category of any video of {expressions}: is it of another part?'
@@ -110,14 +110,14 @@ def _read_images(path: Path, split: str, video_ids: Collection[str] | None) -> P
     images = read_images(path, split, problems)
     chosen = sorted(images if video_ids is None else images.keys() & set(video_ids))
     if not chosen:
-        raise ValueError(f'{path} has no usable sentence of the wanted images')
+        raise ValueError(f'{path} has no usable expression of the wanted images')
     is_lexical = not any(images[name].categories for name in chosen)
     videos = {name: _image_source(name, images[name], is_lexical=is_lexical) for name in chosen}
     return PairSource(videos, is_lexical, problems)
 
 
 def _image_source(name: str, image: ReferredImage, *, is_lexical: bool) -> SourceVideo:
-    """Return an image as a video; an expression about several categories has none of its own."""
+    """Return an image as a video; an expression about several categories has no category."""
     expressions = []
     for own in image.expressions:
         about = {image.categories.get(obj_id, '') for obj_id in own.obj_id.split(JOINT)}
@@ -135,7 +135,7 @@ def _image_source(name: str, image: ReferredImage, *, is_lexical: bool) -> Sourc
 
 
 class _SourceReader:
-    """Reads videos with their categories; adds to ``problems`` what cannot be used."""
+    """Read videos with their categories; add to ``problems`` what cannot be used."""
 
     def __init__(self, expressions: Path, categories: Path | None, problems: ProblemList) -> None:
         self.problems = problems
@@ -143,10 +143,10 @@ class _SourceReader:
         self.is_lexical = not any(self.annotated.values())
         # A categories file with expressions is the owners' first release, which has their objects.
         has_videos = categories is not None and 'videos' in read_json(categories)
-        self.known = objects_by_sentence(read_expressions(categories)) if has_videos else {}
+        self.known = objects_by_text(read_expressions(categories)) if has_videos else {}
 
     def video(self, video_id: str, entry: Any) -> SourceVideo | None:
-        """Return a video, None if it has no usable expression."""
+        """Return a video; None if it has no usable expression."""
         absent, expressions = [], []
         for exp_id, item in self._usable_items(video_id, entry):
             if item.get('anno_id', item.get('obj_id')) == []:
@@ -159,7 +159,7 @@ class _SourceReader:
         annotated = map(canonical, self.annotated.get(video_id, {}).values())
         categories = frozenset(nouns if self.is_lexical else annotated)
         if not categories:
-            self.problems.add(video_id, 'has no categories', 'shown with its own sentences only')
+            self.problems.add(video_id, 'has no categories', 'shown with its own expressions only')
         return SourceVideo(video_id, tuple(expressions), tuple(absent), categories, entry)
 
     def _usable_items(self, video_id: str, entry: Any) -> Iterator[tuple[str, dict]]:
@@ -175,7 +175,7 @@ class _SourceReader:
                 yield exp_id, listed[exp_id]
             else:
                 where = f'{video_id} expression {exp_id}'
-                self.problems.add(where, "has no plain name or no text 'exp'", 'sentence skipped')
+                self.problems.add(where, "has no plain name or no text 'exp'", 'expression skipped')
 
     def _expression(self, video_id: str, exp_id: str, item: dict) -> SourceExpression:
         """Return an expression with its object and category, as far as they are known."""

@@ -37,10 +37,10 @@ _ABSENT_KINDS = dict(absent=0.4, side=0.2, colour=0.2, relation=0.2)
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """What is generated for an image.
+    """Options of the expressions that are generated for an image.
 
     Attributes:
-        objects: maximum number of objects with expressions of their own.
+        objects: maximum number of objects with their own expressions.
         sentences: maximum number of expressions of each.
         groups: maximum number of expressions about several objects.
         absent: maximum number of expressions about nothing.
@@ -81,13 +81,13 @@ class ReferringFiles:
     problems: ProblemList = field(default_factory=lambda: ProblemList('images'))
 
     def summary(self) -> str:
-        """Return the number of sentences by split and number of targets."""
+        """Return the number of expressions by split and number of targets."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for ref in self.generalized:
             target = 'none' if ref['no_target'] else 'one' if len(ref['ann_id']) == 1 else 'several'
             counts[ref['split']][target] += len(ref['sentences'])
         return '\n'.join(
-            f'{split}: sentences about one object {found["one"]}, about several '
+            f'{split}: expressions about one object {found["one"]}, about several '
             f'{found["several"]}, about none {found["none"]}'
             for split, found in sorted(counts.items())
         )
@@ -108,7 +108,7 @@ def make_referring_images(
     image_folder: str = 'images',
     options: ImageOptions = ImageOptions(),
 ) -> ReferringFiles:
-    """Write :data:`REFERENCES` and :data:`GENERALIZED` below ``out``, with what they need.
+    """Write :data:`REFERENCES` and :data:`GENERALIZED`, with the files they need, below ``out``.
 
     Expressions come from :mod:`~r2vos_mm.datasets.pairs.descriptions`: each is true of its objects
     and false of all others, by measurement, which relies on complete annotations. Instances are
@@ -119,10 +119,10 @@ def make_referring_images(
         out: folder to write to.
         ann_file: instances in COCO's form, relative to ``data_root``.
         image_folder: folder of the images in ``data_root``.
-        options: how many expressions, of what.
+        options: numbers and kinds of expressions.
 
     Raises:
-        FileNotFoundError, ValueError: a file cannot be used, or ``out`` has other ones.
+        FileNotFoundError, ValueError: a file cannot be used, or ``out`` has other files.
     """
     files = ReferringFiles()
     images = read_instances(data_root / ann_file, files.problems)

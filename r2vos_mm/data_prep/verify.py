@@ -30,7 +30,7 @@ from r2vos_mm.utils.images import image_size, read_image
 from .known_sets import KnownSet
 
 # Rows of the table by the first word of a consequence, which names what was skipped.
-_ROWS = dict(sentence='sentences', frame='frames', masks='masks', categories='categories')
+_ROWS = dict(expression='sentences', frame='frames', masks='masks', categories='categories')
 _ROWS |= dict.fromkeys(('video', 'image', 'folder'), 'videos')
 STATES = ('ok', 'missing', 'broken', 'unused')
 _OWN_SET = KnownSet('', 'docs/datasets.md', counts={})
@@ -75,7 +75,7 @@ def check_set(
         data_root: folder of the set.
         known: its splits and published numbers; None for your own set in the usual layout.
         sample: frames to decode per split, evenly spread; None: all, and the objects of all
-            sentences are searched for in the masks. Unless it is 0, the sizes of all are read.
+            expressions are searched for in the masks. Unless it is 0, the sizes of all are read.
         workers: threads that open files.
     """
     report = CheckReport(ProblemList(str(data_root), max_rows=sys.maxsize))
@@ -122,7 +122,7 @@ def _check_pairs_file(
         if row['video'] not in listed:
             what = 'is in no split'
         elif video is None:
-            tally.update(ok=-1, unused=1)  # not scored, or a problem of its own
+            tally.update(ok=-1, unused=1)  # not scored, or reported as another problem
         elif row['label'] == 1 and row.get('obj_id'):
             known = {*video.categories, *(e.obj_id for e in video.expressions if e.obj_id)}
             if known and row['obj_id'] not in known:
@@ -154,7 +154,7 @@ def _counts(records: Sequence[VideoRecord]) -> dict[str, int]:
 
 @dataclass
 class _SplitCheck:
-    """Checks one split, which ``reader`` reads."""
+    """Check one split, which ``reader`` reads."""
 
     data_root: Path
     split: str
@@ -169,7 +169,7 @@ class _SplitCheck:
         return not self.known.readers
 
     def run(self, sample: int | None, workers: int) -> Sequence[VideoRecord]:
-        """Run all steps, as far as the files allow; add to the report. Return usable videos."""
+        """Run all steps that the files allow, add to the report, and return usable videos."""
         folder = self.data_root / self.split
         if self.is_layout and self.split not in ('train', 'valid') and not folder.is_dir():
             self.tally('annotation files')['unused'] += 1
@@ -296,7 +296,7 @@ class _SplitCheck:
     def _objects_in_masks(
         self, record: VideoRecord, frame: str, size: tuple[int, int], whole: bool
     ) -> set[str] | None:
-        """Return the objects of the expressions that are visible, None if there are no masks."""
+        """Return the objects of the expressions that are visible; None if there are no masks."""
         objects = tuple(dict.fromkeys(e.obj_id for e in record.expressions)) or ('',)
         found = self.dataset.mask_keys(record, [frame], objects)
         if 'target_masks' not in found or not found.get('is_annotated', [True])[0]:
@@ -365,7 +365,7 @@ class _SplitCheck:
     def _look_for_objects(
         self, records: Sequence[VideoRecord], seen: Mapping[str, set[str]] | None
     ) -> None:
-        """Look for the objects of the sentences in the masks, or else in the list of objects."""
+        """Look for the objects of the expressions in the masks, or else in the list of objects."""
         for record, expression in ((r, e) for r in records for e in r.expressions if e.obj_id):
             has_masks = seen is not None and (record.mask_dir or not self.is_layout)
             known = seen[record.video_id] if has_masks else record.categories

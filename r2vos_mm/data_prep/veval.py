@@ -102,7 +102,7 @@ def _tracks(
 def _codes(
     dataset: BaseReferringDataset, video: VideoRecord, name: str
 ) -> Iterator[dict[str, Any] | None]:
-    """Yield the run-length code of an object per frame, nothing if there are no masks."""
+    """Yield the run-length code of an object per frame; nothing if there are no masks."""
     paths = dataset.frame_keys(video, video.frames)['img_path']
     masks = dataset.mask_keys(video, video.frames, (name,)).get('target_masks', ())
     for path, source in zip(paths, masks):

@@ -1,4 +1,4 @@
-"""Make the items of referring data sets: clips with their pairs, reproducible draw by draw."""
+"""Make the items of referring data sets: clips with their pairs, reproducible for each draw."""
 
 import hashlib
 import os
@@ -77,8 +77,8 @@ class BaseReferringDataset(BaseDataset):
         data_root, test_mode, **kwargs: see :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing or not understood, a pairs file is given
-            for training, or no video is usable. This holds for all data sets.
+        FileNotFoundError, ValueError: a file is missing or of another form, a pairs file is given
+            for training, or no video is usable. This applies to all data sets.
     """
 
     ANN_FILE = ''
@@ -110,13 +110,8 @@ class BaseReferringDataset(BaseDataset):
                 'clip_length and positives_per_clip must be at least 1 and max_refetch at least 0, '
                 f'got {clip_length}, {positives_per_clip} and {max_refetch}'
             )
-        if pairs_file is not None and not test_mode:
-            raise ValueError(
-                'pairs_file is for test_mode=True; for training use negatives=dict('
-                f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)"
-            )
-        if part is not None and not test_mode:
-            raise ValueError('part is for test_mode=True')
+        if not test_mode:
+            _check_train_options(pairs_file=pairs_file, part=part)
         self.split = split
         self.clip_length = clip_length
         self.frame_sampling = TASK_UTILS.build(dict(frame_sampling or dict(type='AnchoredFrames')))
@@ -185,9 +180,9 @@ class BaseReferringDataset(BaseDataset):
         listed = (*video.expressions, *video.absent)
         own = next((expression for expression in listed if expression.exp_id == pair.exp_id), None)
         if own is None or own.text != pair.text:
-            what = 'in the pairs file, but not among the usable sentences'
+            what = 'in the pairs file, but not among the usable expressions'
             if own is not None:
-                what = f'is {pair.text!r} in the pairs file, but {own.text!r} in the sentences file'
+                what = f'is {pair.text!r} in the pairs file, but {own.text!r} in the expressions'
             problems.add(where, what, 'pair skipped')
             return None
         if own.is_absent:
@@ -197,7 +192,7 @@ class BaseReferringDataset(BaseDataset):
         return replace(pair, obj_id=own.obj_id, text_type=own.text_type)
 
     def frame_keys(self, video: VideoRecord, frames: Sequence[str]) -> dict[str, Any]:
-        """Return what the pipeline gets about the T frames."""
+        """Return the pipeline's keys for the T frames."""
         return dict(
             img_path=[as_text(video.frame_dir / f'{frame}{video.frame_suffix}') for frame in frames]
         )
@@ -205,7 +200,7 @@ class BaseReferringDataset(BaseDataset):
     def mask_keys(
         self, video: VideoRecord, frames: Sequence[str], targets: tuple[str, ...]
     ) -> dict[str, Any]:
-        """Return what the pipeline gets about the masks of targets; nothing if there are none."""
+        """Return the pipeline's keys for the masks of targets; none if there are no masks."""
         if self.mask_codes is not None:
             masks = self.mask_codes.of_clip(video.video_id, frames, targets)
             return dict(targets=[targets] * len(frames), target_masks=masks)
@@ -310,7 +305,7 @@ class BaseReferringDataset(BaseDataset):
         return packed
 
     def _train_results(self, item: dict, rng: np.random.Generator) -> dict:
-        """Return what the pipeline gets for a training item, all draws from ``rng``."""
+        """Return the pipeline's input for a training item, all draws from ``rng``."""
         video = self.videos[item['video']]
         note_work(f'video {video.video_id}, expression {item["expression"]}')
         indices = self.frame_sampling(len(video.frames), self.clip_length, item['anchor'], rng)
@@ -336,7 +331,7 @@ class BaseReferringDataset(BaseDataset):
     def _results(self, video: VideoRecord, frames: Sequence[str], pairs: Sequence[Pair]) -> dict:
         clip = Clip(video.video_id, self.dataset_name, tuple(frames), tuple(pairs))
         results = dict(self.frame_keys(video, frames), clip=[clip] * len(frames))
-        # An expression of unknown object has no ground truth, whatever masks the video has.
+        # An expression of unknown object has no ground truth, regardless of the video's masks.
         if all(pair.is_negative or pair.obj_id for pair in pairs):
             results.update(self.mask_keys(video, frames, targets_of(pairs)))
         return results
@@ -373,6 +368,16 @@ class BaseReferringDataset(BaseDataset):
         if message not in self._reported:
             self._reported.add(message)
             warn(message)
+
+
+def _check_train_options(*, pairs_file: str | None, part: str | None) -> None:
+    if pairs_file is not None:
+        raise ValueError(
+            'pairs_file is for test_mode=True; for training use negatives=dict('
+            f"type='PairsFileNegatives', pairs_file='{pairs_file}', ...)"
+        )
+    if part is not None:
+        raise ValueError('part is for test_mode=True')
 
 
 def _checked_subset(subset: Mapping | None) -> dict | None:

@@ -212,7 +212,7 @@ class InstanceClipsDataset(BaseReferringDataset):
         )
 
     def _layers(self, index: int, rng: np.random.Generator) -> tuple[list[Layer], list[dict]]:
-        """Return the photograph and its cut-outs, and what is known of the object of each label."""
+        """Return the photograph and its cut-outs, and the known facts on each label's object."""
         image, labels = self._picture(index)
         objects = [dict(x, shift=0.0) for x in self._images[index][1]]
         size = image.shape[:2]
@@ -345,7 +345,7 @@ def still_scene(found: Sequence[Mapping[str, Any]], min_area: float) -> list[Ins
 
 
 def _whole_areas(layers: list[Layer], count: int) -> np.ndarray:
-    """(T, 1 + count) pixels that each object would have in each frame if nothing hid it."""
+    """Return the areas (T, 1 + count) in pixels that objects would have if nothing hid them."""
     areas = 0
     for layer in layers:
         pixels = np.bincount(layer.labels.ravel(), minlength=count + 1)
@@ -359,7 +359,7 @@ def read_instances(path: Path, problems: ProblemList) -> dict[str, list[dict]]:
     ``ids`` are those of image, annotation and category.
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing or not understood.
+        FileNotFoundError, ValueError: the file is missing or of another form.
     """
     content = read_json(path)
     lists = ('images', 'annotations', 'categories')

@@ -36,11 +36,11 @@ _FUNCTION_WORDS = frozenset((
 
 
 class NegativeSource(metaclass=ABCMeta):
-    """Draws the negative pairs of a clip.
+    """Draw the negative pairs of a clip.
 
     Args:
         per_clip: number of negative pairs of a clip; fewer if no more can be found.
-        shares: relative frequency of each kind; others replace one that has no pair for a video.
+        shares: relative frequency of each kind; a kind without a pair for a video is replaced.
     """
 
     def __init__(self, *, per_clip: int = 1, shares: Mapping[str, float] = DEFAULT_SHARES) -> None:
@@ -60,7 +60,7 @@ class NegativeSource(metaclass=ABCMeta):
         self.videos = videos
 
     def draw(self, video: VideoRecord, rng: np.random.Generator) -> list[Pair]:
-        """Return up to ``per_clip`` negative pairs of different sentences for ``video``."""
+        """Return up to ``per_clip`` negative pairs of different texts for ``video``."""
         pairs: dict[str, Pair] = {}
         for _ in range(self.per_clip):
             pair = self._draw_new(video, pairs.keys(), rng)
@@ -89,7 +89,7 @@ class NegativeSource(metaclass=ABCMeta):
 
     @abstractmethod
     def draw_kind(self, kind: str, video: VideoRecord, rng: np.random.Generator) -> Pair | None:
-        """Return one negative pair of the given kind, None if the video has none."""
+        """Return one negative pair of the given kind; None if the video has none."""
 
 
 @TASK_UTILS.register_module()
@@ -121,7 +121,7 @@ class TrainNegatives(NegativeSource):
         if unknown:
             warn(
                 f'{unknown} of {len(videos)} videos in {data_root} have no categories in meta.json:'
-                ' their negative sentences are chosen by comparing words. Add meta.json for '
+                ' their negative expressions are chosen by comparing words. Add meta.json for '
                 'negatives chosen by category'
             )
 
@@ -206,18 +206,18 @@ def _pair(text: str, video: VideoRecord, origin: str, expression: Expression, ki
 
 
 def _may_be_true(video: VideoRecord, other: VideoRecord, expression: Expression) -> bool:
-    """Return whether a sentence of another video may describe something in this one."""
+    """Return whether an expression of another video may describe something in this one."""
     if expression.text in video.texts:
         return True
     category = other.categories.get(expression.obj_id)
     if video.categories and category is not None:
         return may_contain(video.categories.values(), category)
-    own = {word for sentence in video.texts for word in sentence.split()}
+    own = {word for text in video.texts for word in text.split()}
     return bool((own & set(expression.text.split())) - _FUNCTION_WORDS)
 
 
 def _is_only_one_of_its_category(video: VideoRecord, obj_id: str) -> bool:
-    """Return whether an object has a category of its own, or else all sentences are about it."""
+    """Return whether no other object has its category, or else all expressions are about it."""
     category = video.categories.get(obj_id)
     if category is None:
         return len({expression.obj_id for expression in video.expressions}) == 1

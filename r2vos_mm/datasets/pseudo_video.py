@@ -1,4 +1,4 @@
-"""Film a photograph: move a camera over it, and paste moving cut-outs of other photographs."""
+"""Film a photograph: move a camera over it and paste moving cut-outs of other photographs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -16,8 +16,8 @@ from r2vos_mm.utils.formats.pairs import NO_TARGET, POSITIVE, read_pair_rows
 class Expression:
     """One expression of a video; ``obj_id`` is '' where unknown.
 
-    ``is_absent`` marks an expression that is about nothing in the video. ``text_type`` is what the
-    data set says of it, such as static or dynamic (Long-RVOS).
+    ``is_absent`` marks an expression that is about nothing in the video. ``text_type`` is its type
+    in the data set, such as static or dynamic (Long-RVOS).
     """
 
     exp_id: str
@@ -95,7 +95,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Clip:
-    """What a pipeline gets besides the paths: the frames and the P pairs of the item."""
+    """Input of a pipeline besides the paths: the frames and the P pairs of the item."""
 
     video_id: str
     dataset: str

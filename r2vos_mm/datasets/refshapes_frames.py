@@ -20,7 +20,7 @@ class RefShapesFrames(BaseSegDataset):
     """Semantic segmentation of RefShapes: background and every combination of some attributes.
 
     It replaces ImageNet for backbones that are used on RefShapes only: they learn to distinguish
-    objects before expressions name them. Reads frames, masks and attributes (``worlds``).
+    objects before expressions refer to them. Frames, masks and attributes (``worlds``) are read.
 
     Args:
         data_root: folder of the set.

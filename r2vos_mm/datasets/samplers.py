@@ -12,7 +12,7 @@ from r2vos_mm.registry import DATA_SAMPLERS
 
 
 class EpochIndex(int):
-    """An index with its epoch, which persistent workers could not know otherwise.
+    """An index with its epoch, which persistent workers would not know otherwise.
 
     ``ConcatDataset`` subtracts the offset of a part and ``RepeatDataset`` takes the remainder
     before they pass an index on; both keep epoch and origin.

@@ -5,8 +5,8 @@ neither true nor false. Sets of objects are bit masks (bit i = object i). Each s
 the objects of which it is certain, and those of which it is possible. A sentence may be used for an
 object only if it alone is certain and possible, and as a negative only if none is possible.
 
-Lengths are fractions of the frame's shorter side unless a comment says otherwise, and are measured
-over the frames in which the object is visible.
+Lengths are fractions of the frame's shorter side unless noted otherwise, and are measured over the
+frames in which the object is visible.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Observation:
-    """What can be measured in a world of N objects and T frames.
+    """Measurements of a world of N objects and T frames.
 
     Attributes:
         size: (height, width) of the frames in pixels.
@@ -129,7 +129,7 @@ def _positions(seen: Observation) -> dict[str, Verdict]:
 
 
 def _in_front(seen: Observation, x: int, y: int, passing: bool) -> Answer:
-    """Judge "x hides a part of y"; ``passing``: and not all the time."""
+    """Judge "x hides a part of y", with ``passing`` "but not all the time"."""
     if passing and seen.inside.shape[1] < 2:  # a single frame cannot show it
         return False, True
     both = (seen.inside[x] > 0) & (seen.inside[y] > 0)

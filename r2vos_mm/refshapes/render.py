@@ -1,8 +1,8 @@
 """Render frames and masks of a RefShapes world.
 
 Objects are painted from back to front over a calm background, with anti-aliased edges, a bevel,
-light from the upper left and a soft shadow. The shadow also falls on the objects behind: it shows
-which of two is in front. Letters: N objects, T frames, H x W pixels.
+light from the upper left and a soft shadow. The shadow also falls on objects farther back, which
+shows which of two is in front. Letters: N objects, T frames, H x W pixels.
 """
 
 import colorsys
@@ -28,14 +28,14 @@ BODY_REACH, SHADOW_REACH = 1.27, 1.72  # upper bounds of outlines and shadows, i
 
 
 def _square(u: np.ndarray, v: np.ndarray, half: float = 0.84, corner: float = 0.1) -> np.ndarray:
-    """Square of half side ``half`` with rounded corners."""
+    """Return the distance to a square of half side ``half`` with rounded corners."""
     a, b = np.abs(u) - (half - corner), np.abs(v) - (half - corner)
     outside = np.hypot(np.maximum(a, 0.0), np.maximum(b, 0.0))
     return outside + np.minimum(np.maximum(a, b), 0.0) - corner
 
 
 def _triangle(u: np.ndarray, v: np.ndarray, half: float = 0.95, corner: float = 0.08) -> np.ndarray:
-    """Equilateral triangle, point up, with rounded corners."""
+    """Return the distance to an equilateral triangle, point up, with rounded corners."""
     root = math.sqrt(3.0)
     x, y = np.abs(u) - half, half / root - v + 0.12
     flip = x + root * y > 0
@@ -45,7 +45,7 @@ def _triangle(u: np.ndarray, v: np.ndarray, half: float = 0.95, corner: float = 
 
 
 def _star(u: np.ndarray, v: np.ndarray, radius: float = 1.16, depth: float = 0.47) -> np.ndarray:
-    """Five-pointed star, one point up; ``depth`` is the ratio of inner to outer radius."""
+    """Return the distance to a five-pointed star; ``depth`` is inner over outer radius."""
     k1x, k1y = 0.809016994375, -0.587785252292
     x, y = np.abs(u), -v
     dot = np.maximum(k1x * x + k1y * y, 0.0)
@@ -59,7 +59,7 @@ def _star(u: np.ndarray, v: np.ndarray, radius: float = 1.16, depth: float = 0.4
 
 
 def _heart(u: np.ndarray, v: np.ndarray, scale: float = 1.72) -> np.ndarray:
-    """Heart, tip down."""
+    """Return the distance to a heart, tip down."""
     x, y = np.abs(u) / scale, (0.92 - v) / scale
     lobe = np.hypot(x - 0.25, y - 0.75) - math.sqrt(2.0) / 4
     slope = 0.5 * np.maximum(x + y, 0.0)

@@ -64,14 +64,15 @@ NEGATIVE_KINDS = ('other_video', 'attribute', 'relation')
 _PAIRS = dict(left='right', up='down', top='bottom', above='below', entering='leaving')
 _PAIRS |= {'left of': 'right of', 'in front of': 'behind', 'passing in front of': 'passing behind'}
 OPPOSITES = _PAIRS | {second: first for first, second in _PAIRS.items()}
-# True sentences rarely make these statements: draw them less, or their words give negatives away.
+# True sentences rarely make these statements: draw them less often, or their words would give
+# negatives away.
 RARE = dict(entering=0.15, leaving=0.15, circling=0.6, behind=0.5) | {'in front of': 0.5}
 RARE |= {'passing in front of': 0.4, 'passing behind': 0.4}
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """A noun phrase; None for attributes that it does not mention ('object' for the shape)."""
+    """A noun phrase; attributes that it does not mention are None ('object' for the shape)."""
 
     shape: str | None = None
     colour: str | None = None
@@ -200,7 +201,7 @@ def _plan(count: int, rng: Generator) -> list[str]:
 def describe(index: int, facts: Facts, count: int, rng: Generator) -> list[Sentence]:
     """Choose up to ``count`` sentences that name object ``index`` and no other object.
 
-    There may be fewer, or none, as for twins that only a borderline motion distinguishes.
+    There may be fewer or none, such as for twins that only a borderline motion distinguishes.
     """
     described = [_phrases(number, facts) for number in range(facts.count)]
     anything = Phrase()

@@ -26,7 +26,7 @@ class ShapeObject:
     Attributes:
         attributes: its words by the keys of ``ATTRIBUTES``.
         radius: in pixels.
-        motion: how the path was drawn. What is true is measured on the path (:mod:`.facts`).
+        motion: how the path was drawn. Facts are measured on the path itself (:mod:`.facts`).
         path: centre (x, y) in each frame (T, 2), in pixels; may lie outside the frame.
         angle: rotation in each frame (T,), in radians.
         depth: position in the painting order; larger is closer to the viewer.
@@ -87,7 +87,7 @@ def _start(extent: float, margin: float, shift: float, rng: Generator) -> float:
 def draw_path(
     motion: str, size: tuple[int, int], radius: float, length: int, rng: Generator
 ) -> np.ndarray:
-    """Draw the centres (T, 2) of an object of ``radius`` pixels that moves as ``motion`` says."""
+    """Draw the centres (T, 2) of an object of ``radius`` pixels with the given motion."""
     time = np.linspace(0.0, 1.0, length)[:, None]
     if motion in ('entering', 'leaving'):
         return _entering_path(size, radius, time if motion == 'entering' else time[::-1], rng)

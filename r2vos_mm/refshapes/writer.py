@@ -50,7 +50,7 @@ class RefShapesSummary:
 
 
 class _Record(NamedTuple):
-    """What the main process needs of a video: everything but its pixels."""
+    """The content of a video that the main process needs: everything but its pixels."""
 
     video: str
     world: dict[str, Any]
@@ -202,7 +202,7 @@ def _read_mark(root: Path) -> dict[str, Any] | None:
 
 
 def _is_own(path: Path, videos: set[str], frames: set[str]) -> bool:
-    """Whether this module wrote a file, by the ids of its videos, which follow from the seed."""
+    """Return whether this module wrote a file, by the video ids, which follow from the seed."""
     if path.suffix != '.json':
         kind, video = path.parts[-3:-1]
         suffix = dict(JPEGImages='.jpg', Annotations='.png').get(kind)
@@ -218,7 +218,7 @@ def _is_own(path: Path, videos: set[str], frames: set[str]) -> bool:
 
 
 def _clear(root: Path, params: Mapping[str, Any]) -> None:
-    """Remove an earlier RefShapes set; nothing, but FileExistsError, if there are other files."""
+    """Remove an earlier RefShapes set; raise FileExistsError if there are other files."""
     found, frames = [], set(_frame_names(params['length']))
     for split, number in params['splits'].items():
         videos = set(_video_ids(params['seed'], split, number))
@@ -289,7 +289,7 @@ def make_refshapes(
         splits: number of videos per split; by default 300 for 'train' and 60 for 'valid'.
         seed: non-negative integer; different splits share no video.
         negatives_per_kind: negative pairs wanted per sentence and kind.
-        workers: processes; 1 works in this one.
+        workers: number of processes; with 1, no other process is started.
         overwrite: replace a RefShapes set generated with other parameters.
         progress: show a progress bar.
         scene_params: those of :class:`.scene.SceneParams`.

@@ -100,7 +100,7 @@ def test_the_dataset_reads_them(root: Path) -> None:
         ('a,0,,x\n', "line 3 (a): obj_id '0' is not a number from 1 to 255"),
         ('a,dog,,x\n', "line 3 (a): obj_id 'dog' is not a number from 1 to 255"),
         ('a,,,x\n', 'line 3 (a): has no obj_id'),
-        ('a,1\n', 'line 3 (a): has neither sentence nor category'),
+        ('a,1\n', 'line 3 (a): has neither expression nor category'),
         ('b,1,cow,\n', 'line 3 (b): object 1 is a cat in a row before, here a cow'),
         ('a,1,dog,x\n', 'a: object(s) 2 have no category'),
     ],

@@ -81,7 +81,10 @@ def test_a_sentence_about_nothing_is_never_positive(root: Path, warnings_logged:
             dict(video='gone'),
             'gone  in p.json, but not among the usable videos  -> 1 pair(s) skipped',
         ),
-        (dict(exp_id='9'), 'a expression 9  in the pairs file, but not among the usable sentences'),
+        (
+            dict(exp_id='9'),
+            'a expression 9  in the pairs file, but not among the usable expressions',
+        ),
         (
             dict(exp='all still'),
             "a expression 1  is 'all still' in the pairs file, but 'both moving'",

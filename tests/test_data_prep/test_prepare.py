@@ -518,7 +518,7 @@ class TestDavis:
             )
         }
         assert [row.what for row in report.problems.rows] == [
-            'Davis17_annot2.txt has no sentence for object 10'
+            'Davis17_annot2.txt has no expression for object 10'
         ]
         train = json.loads((data / 'meta_expressions/train/meta_expressions.json').read_text())
         assert train['videos']['bear']['expressions']['2'] == dict(exp='an \xe9 ', obj_id='1')

@@ -318,7 +318,7 @@ class TestSources:
         [
             (dict(kind='soft'), 'kind must be one of easy, swap, hard'),
             (dict(negatives_per_positive=-1), 'at least 0'),
-            (dict(video_ids=['gone']), 'no usable sentence'),
+            (dict(video_ids=['gone']), 'no usable expression'),
             (dict(categories='other.json'), 'other.json has no category of any video'),
             (dict(categories='list.json'), 'list.json has no categories: expected'),
         ],

@@ -1,4 +1,4 @@
-"""Make clips around single annotated frames, as A2D-Sentences and JHMDB-Sentences are scored."""
+"""Make clips around single annotated frames, on which A2D- and JHMDB-Sentences are scored."""
 
 from abc import abstractmethod
 from collections import defaultdict

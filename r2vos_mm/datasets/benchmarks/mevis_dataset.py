@@ -31,7 +31,7 @@ class MeViSDataset(BaseReferringDataset):
     their numbers joined by '+', as '12+14'. An expression without annotation (in version 2) is
     about nothing in the video: a negative pair of kind ``no_target`` in testing, and in training
     what ``TrainNegatives`` with a share of ``no_target`` draws. Positive pairs of a ``pairs_file``
-    have the target of the video's own expression of that number, whatever object the file names.
+    have the target of the video's own expression of that number, not the object in the file.
 
     Args:
         split: ``'train'``, ``'valid_u'``, ``'valid'`` (without masks) or another folder.
@@ -93,7 +93,7 @@ def frames_of(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _MeViSReader(LayoutReader):
-    """Reads the layout of Refer-YouTube-VOS with lists of objects; ``need_targets`` in training."""
+    """Read the layout of Refer-YouTube-VOS with lists of objects; ``need_targets`` in training."""
 
     def __init__(
         self,

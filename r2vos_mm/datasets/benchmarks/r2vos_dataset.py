@@ -10,7 +10,7 @@ from r2vos_mm.utils.formats.expressions import read_expressions
 from r2vos_mm.utils.formats.ref_ytvos_valid202 import scored_videos
 
 from ..base_referring_dataset import BaseReferringDataset
-from ..io.annotations import LayoutReader, objects_by_sentence, read_categories
+from ..io.annotations import LayoutReader, objects_by_text, read_categories
 from ..records import Pair, VideoRecord
 
 
@@ -88,7 +88,7 @@ def with_objects(
     >>> with_objects(entries, known, ProblemList(''))['v']['expressions']
     {'0': {'exp': 'a dog', 'obj_id': '2'}}
     """
-    objects, completed = objects_by_sentence(known), dict(entries)
+    objects, completed = objects_by_text(known), dict(entries)
     for video_id, entry in entries.items():
         listed = entry.get('expressions') if isinstance(entry, dict) else None
         if not isinstance(listed, dict):
@@ -99,7 +99,7 @@ def with_objects(
             for exp_id, item in items.items()
         }
         if video_id in known and None in found.values():
-            what = 'has sentences that the file of objects does not have'
+            what = 'has expressions that the file of objects does not have'
             problems.add(video_id, what, 'their objects stay unknown')
         new = {
             exp_id: item | dict(obj_id=found[exp_id])

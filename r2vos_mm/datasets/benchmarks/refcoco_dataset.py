@@ -27,7 +27,7 @@ class RefCOCODataset(BaseReferringDataset):
     An item is an image and an expression. With ``clip_length`` T the clip is T times the image,
     from which a transform such as ``JitterFrame`` makes a video. Objects annotated as a crowd and
     polygons without area are skipped. Images may have other names, which ``instances.json`` lists.
-    Training images of one set are validation images of another; ``held_out_by`` excludes those.
+    Training images of one set are validation images of another; ``held_out_by`` excludes them.
 
     Args:
         data_root: COCO's folder.

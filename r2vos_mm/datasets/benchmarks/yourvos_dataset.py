@@ -1,4 +1,4 @@
-"""Load YoURVOS: untrimmed videos that show the object of an expression only at times."""
+"""Load YoURVOS: untrimmed videos that show the object of an expression only in some spans."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _ROW = re.compile(r'([^,]+),([^,:]+):((?:\d+,\d+;?)*)')
 
 
 class _SpanReader(LayoutReader):
-    """Reads the layout of Refer-YouTube-VOS, where frames outside all spans need no mask."""
+    """Read the layout of Refer-YouTube-VOS, where frames outside all spans need no mask."""
 
     def __init__(self, *, spans: Spans, **options: Any) -> None:
         super().__init__(**options)

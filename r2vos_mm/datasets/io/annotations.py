@@ -40,8 +40,8 @@ def read_rows(
     Args:
         path: the file.
         parse: converts a row; None, AttributeError, TypeError and ValueError mark unusable ones.
-        form: what a row looks like, for messages.
-        problems: where to add rows that cannot be used.
+        form: form of a row, for messages.
+        problems: list to which unusable rows are added.
 
     Raises:
         FileNotFoundError, ValueError: the file does not exist, or is not a list.
@@ -84,8 +84,8 @@ def read_categories(path: Path, problems: ProblemList) -> dict[str, dict[str, st
     return categories
 
 
-def objects_by_sentence(entries: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
-    """Return {(video, expression id, sentence): object} of entries of an expressions file."""
+def objects_by_text(entries: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+    """Return {(video, expression id, text): object} of entries of an expressions file."""
     return {
         (video_id, exp_id, item['exp']): item['obj_id']
         for video_id, entry in entries.items()
@@ -97,7 +97,7 @@ def objects_by_sentence(entries: Mapping[str, Any]) -> dict[tuple[str, str, str]
 
 @dataclass(frozen=True)
 class ExpressionTarget:
-    """The objects of an expression as an id; nothing in the video; or why it is unusable."""
+    """The objects of an expression as an id, or nothing in the video, or why it is unusable."""
 
     obj_id: str = ''
     is_absent: bool = False
@@ -105,12 +105,12 @@ class ExpressionTarget:
 
 
 class LayoutReader:
-    """Reads the videos of one split; adds to ``problems`` what cannot be used.
+    """Read the videos of one split; add to ``problems`` what cannot be used.
 
     Args:
         split_dir: folder with ``JPEGImages`` and, where public, ``Annotations``.
         categories: result of :func:`read_categories`.
-        problems: where to add problems.
+        problems: list to which problems are added.
         need_masks: skip frames without a mask and expressions without an object (training).
         mask_root: folder of the masks. Defaults to ``Annotations`` in ``split_dir``.
         has_other_masks: whether there are masks, but not as one PNG per frame of a video.
@@ -138,7 +138,7 @@ class LayoutReader:
             )
 
     def read_video(self, video_id: str, entry: Any) -> VideoRecord | None:
-        """Return one video, None if nothing of it can be used."""
+        """Return one video; None if nothing of it can be used."""
         problem = self._form_problem(video_id, entry)
         if problem is None and not (self.frame_root / video_id).is_dir():
             problem = f'listed, but {self.frame_root.name}/{video_id} is missing'
@@ -153,7 +153,7 @@ class LayoutReader:
         if mask_dir is not None or self.has_other_masks:
             expressions = self._with_objects(video_id, expressions)
         if not frames or not expressions:
-            missing = 'usable frame' if not frames else 'usable sentence'
+            missing = 'usable frame' if not frames else 'usable expression'
             self.problems.add(video_id, f'has no {missing}', 'video skipped')
             return None
         return VideoRecord(
@@ -173,7 +173,7 @@ class LayoutReader:
                 self.problems.add(name, 'folder, but not listed', 'folder unused')
 
     def target_of(self, entry: dict, num_frames: int) -> ExpressionTarget:
-        """Return what the entry of an expression of a video of so many listed frames is about."""
+        """Return the target of an expression's entry in a video of ``num_frames`` listed frames."""
         obj_id = entry.get('obj_id')
         if obj_id is None:
             return ExpressionTarget(problem="has no 'obj_id'" if self.need_masks else None)
@@ -184,7 +184,7 @@ class LayoutReader:
         return ExpressionTarget(number)
 
     def needs_mask(self, video_id: str, frame: str) -> bool:
-        """Return whether a frame without mask cannot be used; else it shows no object."""
+        """Return whether a frame needs a mask; otherwise one without a mask shows no object."""
         return True
 
     @staticmethod
@@ -205,7 +205,7 @@ class LayoutReader:
             return None
         names = {n for n in listed if is_plain_name(n) and self.needs_mask(video_id, n)}
         with_mask = names & stems(folder, '.png')
-        # The challenge's masks of the frames in which objects appear first are no ground truth.
+        # Masks of only those frames in which objects first appear (challenge) are no ground truth.
         if not self.need_masks and 2 * len(with_mask) < len(names):
             what = f'{len(with_mask)} of {len(names)} frames have a mask'
             self.problems.add(video_id, what, 'masks unused')
@@ -241,7 +241,7 @@ class LayoutReader:
                 target = self.target_of(entry, len(video['frames']))
             if target.problem is not None:
                 where = f'{video_id} expression {exp_id}'
-                self.problems.add(where, target.problem, 'sentence skipped')
+                self.problems.add(where, target.problem, 'expression skipped')
                 continue
             text, text_type = normalize_text(entry['exp']), entry.get('type')
             text_type = text_type if isinstance(text_type, str) else ''
@@ -255,7 +255,7 @@ class LayoutReader:
             if expression not in known:
                 where = f'{video_id} expression {expression.exp_id}'
                 self.problems.add(
-                    where, 'has no object, others of its video do', 'sentence skipped'
+                    where, 'has no object, others of its video do', 'expression skipped'
                 )
         return known or expressions
 
@@ -266,5 +266,5 @@ def _text_problem(exp_id: Any, entry: Any) -> str | None:
     if not isinstance(entry, dict) or not isinstance(entry.get('exp'), str):
         return "has no text 'exp'"
     if not entry['exp'].strip():
-        return 'sentence is empty'
-    return None if is_text(entry['exp']) else 'sentence has half a character (a lone surrogate)'
+        return 'text is empty'
+    return None if is_text(entry['exp']) else 'text has half a character (a lone surrogate)'

@@ -63,7 +63,7 @@ class FrameStream(metaclass=ABCMeta):
 
 
 class FrameSource(FrameStream):
-    """The frames of one video; each iteration decodes them anew and holds one at a time.
+    """The frames of one video; each iteration decodes them again and holds one at a time.
 
     Attributes:
         names: T names of the frames, all different.
@@ -185,7 +185,7 @@ class ArrayFrames(FrameSource):
 
 
 def rgb_frames(frames: Iterable[Any], *, of: str = '') -> Iterator[np.ndarray]:
-    """Yield what :func:`as_rgb` takes as RGB arrays; errors call them ``frame 3`` and ``of``."""
+    """Convert frames by :func:`as_rgb` one by one; errors name them ``frame 3`` and ``of``."""
     return (as_rgb(frame, f'frame {index}{of}') for index, frame in enumerate(frames))
 
 
@@ -195,7 +195,7 @@ def as_rgb(frame: Any, name: str = 'the frame') -> np.ndarray:
     Args:
         frame: such an array, a PIL image, a tensor (3, H, W) of uint8 or of floats in [0, 1], or
             the bytes of an image file.
-        name: what errors call it.
+        name: its name in errors.
 
     Raises:
         ValueError: it is something else.
@@ -229,14 +229,15 @@ def _array_of(tensor: Any) -> np.ndarray:
 class VideoFrames(FrameSource):
     """A video file (mp4, avi, gif, ...), read by OpenCV, or by PyAV if OpenCV cannot.
 
-    It is decoded once to count the frames, which files may misstate; a varying ``fps`` is averaged.
+    It is decoded once to count the frames, since files may state a wrong number; a varying ``fps``
+    is averaged.
 
     Args:
         path: the file.
         max_frames: number of frames above which the file is refused; None takes any.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it, or it has too many; says why.
+        DataFileError: no reader can decode a frame, or it has too many; the reason is stated.
     """
 
     def __init__(self, path: PathLike, max_frames: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Split a pipe of JPEG, PNG and PPM images that follow each other, as FFmpeg's ``image2pipe``."""
+"""Split a pipe of consecutive JPEG, PNG and PPM images, such as that of FFmpeg's ``image2pipe``."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ class ImagePipe:
 
     Args:
         file: binary file that need not be seekable.
-        name: what errors call it.
+        name: its name in errors.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -102,7 +102,7 @@ class ImagePipe:
         return end
 
     def _find(self, pattern: re.Pattern, place: int) -> int:
-        """Return where a pattern of two bytes is first found from ``place`` on."""
+        """Return the position of the first match of a two-byte pattern from ``place`` on."""
         while True:
             found = pattern.search(self._buffer, place)
             if found is not None:

@@ -2,7 +2,7 @@
 
 A frame's masks pass through the image transforms as one label map. That of a PNG has object ids.
 Where expressions are about several objects, or objects overlap, the map has one bit for each
-*target*, which is what an expression is about.
+*target*, the object or objects of an expression.
 """
 
 from abc import ABCMeta, abstractmethod
@@ -62,7 +62,7 @@ class PngMasks(TargetMasks):
         return (self.label_map((), height, width) == int(target or 0)) & (target != '')
 
     def label_map(self, targets: Sequence[str], height: int, width: int) -> np.ndarray:
-        """Return the object ids (H, W) uint8 of all objects, whatever the targets."""
+        """Return the object ids (H, W) uint8 of all objects, regardless of the targets."""
         if self.is_optional and not self.path.is_file():
             return np.zeros((height, width), np.uint8)
         return checked_size(read_label_png(self.path), height, width, str(self.path))
@@ -198,7 +198,7 @@ def masks_of_objects(
     Args:
         maps: label maps (T, H, W) or (T, H, W, planes) uint8.
         obj_ids: the P ids.
-        targets: what the bits of the maps stand for; None: the maps hold object ids.
+        targets: meaning of the bits of the maps; None: the maps hold object ids.
     """
     if targets is not None:
         known = unpack_bits(maps, len(targets))

@@ -21,7 +21,7 @@ IMAGE_NAME = 'COCO_train2014_{:012d}.jpg'
 CROWD = 'is about a crowd'
 DEGENERATE = 'its polygons have fewer than three points'
 EVALUATION_SPLITS = ('val', 'test', 'testA', 'testB')
-NO_ANNOTATION = -1  # what some releases list in place of the objects of an expression about nothing
+NO_ANNOTATION = -1  # stands for the missing objects of an expression about nothing in some releases
 _REF_KEYS = {'image_id', 'ann_id', 'split'}
 
 
@@ -56,7 +56,7 @@ class _Row(NamedTuple):
 
 
 def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, ReferredImage]:
-    """Return {image name without suffix: image} of a file of references or of ReferFormer's form.
+    """Return {image name without suffix: image} of a file of references or in ReferFormer's form.
 
     A file of references, a pickle or JSON, needs ``instances.json`` beside it. The target of an
     expression about several objects is their numbers joined by '+'.
@@ -67,7 +67,7 @@ def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, Refe
         problems: list to which expressions that cannot be used are added.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing or not understood.
+        FileNotFoundError, ValueError: a file is missing or of another form.
     """
     images: dict[str, ReferredImage] = {}
     content = _content(path)
@@ -82,8 +82,8 @@ def read_images(path: Path, split: str, problems: ProblemList) -> dict[str, Refe
         known.add((row.file_name, row.exp_id))
         name = Path(row.file_name).stem
         if problem is not None:
-            where, is_known = f'{name} sentence {row.exp_id}', problem in (CROWD, DEGENERATE)
-            problems.add(where, problem, 'sentence skipped', is_known=is_known)
+            where, is_known = f'{name} expression {row.exp_id}', problem in (CROWD, DEGENERATE)
+            problems.add(where, problem, 'expression skipped', is_known=is_known)
             continue
         image = ReferredImage(row.file_name, categories=row.categories)
         _add(images.setdefault(name, image), row)
@@ -104,7 +104,7 @@ def read_held_out(path: Path) -> set[str]:
     """Return the names of the images of an annotation file that training must not use.
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing or not understood.
+        FileNotFoundError, ValueError: the file is missing or of another form.
     """
     content = _content(path)
     if isinstance(content, dict):
@@ -194,7 +194,7 @@ def _reference_rows(references: Sequence[dict], path: Path, split: str) -> Itera
         file_name = files.get(number)
         if not is_plain_name(file_name):
             file_name = _image_name(number, path)
-        for exp_id, text in _sentences(ref):
+        for exp_id, text in _texts(ref):
             yield _Row(file_name, exp_id, text, found, by_image[number], is_generalized)
 
 
@@ -208,8 +208,8 @@ def _objects(ref: Mapping[str, Any], annotations: Mapping[Any, Any]) -> dict[str
     return found
 
 
-def _sentences(ref: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield number and text of the sentences of a reference; an empty text if there are none."""
+def _texts(ref: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield number and text of the expressions of a reference; an empty text if it has none."""
     prefix = str(ref.get('ref_id', f'image{ref["image_id"]}'))
     for index, listed in enumerate(ref.get('sentences') or [{}]):
         number = listed.get('sent_id')
@@ -229,12 +229,12 @@ def _converted_rows(content: Mapping[str, Any], problems: ProblemList) -> Iterat
             yield _Row(name, str(entry['id']), entry['caption'], {obj_id: annotation}, {})
         else:
             what = "has no file_name or no text 'caption'"
-            problems.add(f'image entry {entry.get("id")}', what, 'sentence skipped')
+            problems.add(f'image entry {entry.get("id")}', what, 'expression skipped')
 
 
 def _problem(row: _Row) -> str | None:
     if not row.text.strip():
-        return 'sentence is empty'
+        return 'text is empty'
     annotations = row.objects.values()
     if any(item is None or not item.get('segmentation') for item in annotations):
         return 'has no annotation with a mask'

@@ -10,7 +10,7 @@ from r2vos_mm.utils.storage.faults import StorageError
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Builds numbers, strings, lists and dicts; refuses objects and calls, which need a name."""
+    """Build numbers, strings, lists and dicts; refuse objects and calls, which need a name."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f'it asks for {module}.{name}')

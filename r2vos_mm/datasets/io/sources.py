@@ -32,7 +32,7 @@ LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtp', 'udp', 'tcp', 'srt')
 _LIVE_SUFFIXES = ('.m3u8', '.mjpg', '.mjpeg')
 
 FrameInput = FrameStream | PathLike | int | Sequence[Any] | Iterable[Any] | Any
-"""What :func:`open_source` takes."""
+"""Argument of :func:`open_source`."""
 
 
 def open_frames(frames: FrameInput) -> FrameSource:
@@ -73,8 +73,8 @@ def open_source(frames: FrameInput) -> FrameStream:
 
     Raises:
         FileNotFoundError: the path does not exist, or nothing matches the pattern.
-        DataFileError: folder without frames, unreadable file, address or camera; names it.
-        ValueError: it is of another kind, or several videos.
+        DataFileError: a folder has no frames, or a file, address or camera cannot be read.
+        ValueError: it is of another kind, or there are several videos.
     """
     if isinstance(frames, FrameStream):
         return frames
@@ -99,7 +99,7 @@ def open_source(frames: FrameInput) -> FrameStream:
 
 
 def open_stream(frames: FrameInput) -> FrameStream:
-    """Open the frames of one video to read them once, as :func:`open_source`, without counting."""
+    """Open the frames of one video to be read once, without counting them; see `open_source`."""
     if isinstance(frames, (str, Path)):
         path = Path(frames).expanduser()
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -127,7 +127,8 @@ def open_sources(inputs: FrameInput) -> list[FrameStream]:
         inputs: as of :func:`open_source`; or a list of videos, or a pattern that matches several.
 
     Raises:
-        FileNotFoundError, DataFileError, ValueError: as there; or images and videos are mixed.
+        FileNotFoundError, DataFileError, ValueError: see :func:`open_source`; or images and videos
+            are mixed.
     """
     is_name = isinstance(inputs, (str, Path))
     items = _matches(str(inputs)) if is_name and _is_pattern(str(inputs)) else inputs
@@ -173,7 +174,7 @@ def _open_path(path: Path) -> FrameSource:
 
 
 def _open_address(address: str) -> FrameSource:
-    """Download a file, which is removed when nothing uses the frames any more."""
+    """Download a file, which is removed once the frames are no longer used."""
     if not Path(urlparse(address).path).name:
         raise ValueError(f'{address} names no file: give the address of an image or a video')
     folder = tempfile.TemporaryDirectory(prefix='r2vos_')

@@ -34,13 +34,13 @@ class IteratorFrames(FrameStream):
 class PipedFrames(FrameStream):
     """Frames of a binary file without a name, such as standard input.
 
-    These are JPEG, PNG or PPM images one after the other (``ffmpeg -i clip.mp4 -f image2pipe -c
-    mjpeg -``), decoded as they come; or a video file, which is copied to a temporary file first.
+    They are consecutive JPEG, PNG or PPM images (``ffmpeg -i clip.mp4 -f image2pipe -c mjpeg -``),
+    decoded as they arrive; or a video file, which is copied to a temporary file first.
 
     Args:
         file: binary file that need not be seekable.
         title: name of the video.
-        name: what errors call it.
+        name: its name in errors.
     """
 
     def __init__(self, file: BinaryIO, title: str = 'video', name: str = 'the file') -> None:

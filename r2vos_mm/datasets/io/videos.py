@@ -36,7 +36,7 @@ _OTHER_FILES = {
     b'id3': _SOUND,
     b'flac': _SOUND,
     b'wave': _SOUND,
-    b'<': 'a web page or XML: the download gave it in place of the file',
+    b'<': 'a web page or XML: the download gave it instead of the file',
 }
 
 _MAX_INDEX = 2**28  # bytes
@@ -48,7 +48,7 @@ Reader = Callable[[Path], Iterator[TimedFrame]]
 
 @dataclass(frozen=True)
 class VideoScan:
-    """What decoding a whole video showed.
+    """Result of decoding a whole video.
 
     Attributes:
         times: T times of its frames in seconds, the first one 0.
@@ -62,7 +62,7 @@ class VideoScan:
 
 
 class _Header(NamedTuple):
-    """What a file states; zeros where OpenCV cannot open it."""
+    """Properties that a file states; zeros where OpenCV cannot open it."""
 
     frames: int
     fps: float
@@ -125,7 +125,7 @@ def scan_video(path: Path, max_frames: int | None = None) -> VideoScan:
         max_frames: number of frames after which decoding stops with an error.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it, or it has too many; says why.
+        DataFileError: no reader can decode a frame, or it has too many; the reason is stated.
     """
     stop = None if max_frames is None else max_frames + 1
     times = [time for time, _ in islice(decode_video(path), stop)]
@@ -138,7 +138,7 @@ def decode_video(path: Path) -> Iterator[TimedFrame]:
     """Yield times and frames (H, W, 3) uint8 BGR by OpenCV, or by PyAV if OpenCV gives none.
 
     Raises:
-        DataFileError: neither reader gets a frame out of it; says why.
+        DataFileError: no reader can decode a frame; the reason is stated.
     """
     _check_file(path)
     for backend in ('opencv', 'av') if _is_installed('av') else ('opencv',):
@@ -177,7 +177,7 @@ def reader_named(backend: str) -> Reader:
 
 
 def _mirrored(read: Reader, path: Path) -> Iterator[TimedFrame]:
-    """Mirror the frames where the file asks for it: all readers rotate them only."""
+    """Mirror the frames if the file requests it, since all readers only rotate them."""
     axis = _header(path).mirror
     for time, frame in read(path):
         yield time, frame if axis is None else np.ascontiguousarray(np.flip(frame, axis))
@@ -209,7 +209,7 @@ def captured_frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 def _read_av(path: Path) -> Iterator[TimedFrame]:
     av, start = _module('av'), None
     header = _header(path)
-    quarters = 0 if header.turn % 90 else int(header.turn // 90)  # other angles turn nothing
+    quarters = 0 if header.turn % 90 else int(header.turn // 90)  # other angles are ignored
     try:
         with av.open(str(path), metadata_errors='replace') as container:
             for frame in container.decode(video=0):
@@ -413,7 +413,7 @@ def _mirror(header: bytes) -> int | None:
 
 
 def shortage(path: Path, times: Sequence[float]) -> str | None:
-    """Return what is missing if the frames of these times end before the stated end, else None."""
+    """Return what is missing if frames at these times end before the stated end, else None."""
     header, count = _header(path), len(times)
     expected = min(header.frames, round(header.seconds * header.fps))
     # The number is an estimate in many containers, but the end is known then.
@@ -439,7 +439,7 @@ def _no_video(path: Path, which: str) -> DataFileError:
 
 
 def _cause(path: Path) -> str:
-    """Return why no frame of a file could be read, and what to do."""
+    """Return why no frame of a file could be read, and the remedy."""
     header = _header(path)
     head = _head(path).lstrip(b'\xef\xbb\xbf \r\n\t').lower()
     hint = '' if _is_installed('av') else ', or install PyAV, which reads more (pip install av)'

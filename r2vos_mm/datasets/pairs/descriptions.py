@@ -76,7 +76,7 @@ SECOND_CLAIM = 0.25  # probability
 _GROUP_SHARES = {kind: CLAIM_SHARES[kind] for kind in ('', 'side', 'colour', 'relation')}
 _NUMBERS = ('', '', 'two', 'three', 'four', 'five', 'six')
 _MEASURED_PIXELS = 2000
-_SKIN = frozenset(('brown', 'orange', 'pink'))  # colours that say nothing about clothes
+_SKIN = frozenset(('brown', 'orange', 'pink'))  # colours that may be those of skin, not of clothes
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Instance:
 
     @cached_property
     def centres(self) -> np.ndarray:
-        """(T, 2) x and y of the centres of the boxes."""
+        """Centres (T, 2) of the boxes, x and y."""
         return (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
 
 
@@ -113,7 +113,7 @@ Item = TypeVar('Item')
 
 @dataclass(frozen=True)
 class Claim:
-    """Something said of an object: a kind, a word of that kind, and the other category if any."""
+    """A claim about an object: its kind, a word of that kind, and the other category if any."""
 
     kind: str
     word: str
@@ -132,7 +132,7 @@ class Description:
         return _all(self._answers(instance, scene))
 
     def names(self, index: int, scene: Scene) -> bool:
-        """Whether it is true of one object and false of all others."""
+        """Return whether it is true of one object and false of all others."""
         return self.truth(scene[index], scene) is True and all(
             self.truth(x, scene) is False for other, x in enumerate(scene) if other != index
         )
@@ -145,7 +145,7 @@ class Description:
         return members if is_sure else ()
 
     def is_absent(self, scene: Scene) -> bool:
-        """Whether it is false of all objects."""
+        """Return whether it is false of all objects."""
         return all(self.truth(instance, scene) is False for instance in scene)
 
     def _answers(self, instance: Instance, scene: Scene) -> Iterable[bool | None]:
@@ -156,7 +156,7 @@ class Description:
 
 @cache
 def has_category(own: str, category: str) -> bool | None:
-    """Whether an object annotated as ``own`` is of a category; None if the two are easily confused.
+    """Return whether an object annotated as ``own`` is of a category; None if they are confusable.
 
     >>> has_category('dog', 'dog'), has_category('bus', 'truck'), has_category('dog', 'truck')
     (True, None, False)
@@ -253,7 +253,7 @@ def draw_absent(
     categories: Sequence[str],
     other: Scene = (),
 ) -> Description | None:
-    """Draw a description of nothing in the scene; None if no try succeeds.
+    """Draw a description of nothing in the scene; None if all attempts fail.
 
     Args:
         kind: ``absent``, a category that is not there; ``other_picture``, what names an object of
@@ -277,7 +277,7 @@ def phrase(
     *,
     count: int = 1,
 ) -> str:
-    """Word a description, with one of several nouns, articles and turns for each claim.
+    """Phrase a description, with one of several nouns, articles and wordings for each claim.
 
     With a ``count`` of 2 or more it is about that many objects.
 
@@ -306,7 +306,7 @@ def phrase(
 
 
 _TRIES = 12
-# Turns that begin with '<' come before the noun.
+# Wordings that begin with '<' come before the noun.
 _TURNS: dict[str, dict[str, tuple[str, ...]]] = {
     'side': {
         'left': ('on the left', 'on the left side', '<left', 'at the left', 'to the left'),
@@ -400,7 +400,7 @@ def _with_second_claim(
     if rng.random() >= SECOND_CLAIM:
         return found
     used = {claim.kind for claim in found.claims}
-    # 'the biggest dog on the left' is biggest among the dogs on the left only to some readers
+    # 'The biggest dog on the left' is ambiguous: of all dogs, or of those on the left?
     if used & {'order', 'size'}:
         used |= {'order', 'size', 'side'}
     kinds = [kind for kind in ('side', 'colour', 'relation', 'motion') if kind not in used]
@@ -544,7 +544,7 @@ def _with(claim: Claim, instance: Instance, scene: Scene) -> bool | None:
 
 
 def _overlap(thing: Instance, instance: Instance) -> np.ndarray:
-    """(T,) share of a thing's box that is within the slightly larger box of an object."""
+    """Return the share (T,) of a thing's box within the slightly larger box of an object."""
     a, b = thing.boxes, instance.boxes + np.array([-0.02, -0.02, 0.02, 0.02])
     inner = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     return inner.clip(min=0).prod(1) / np.maximum((a[:, 2:] - a[:, :2]).prod(1), 1e-9)

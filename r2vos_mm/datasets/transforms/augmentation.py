@@ -52,7 +52,7 @@ class ClipPhotoMetricDistortion(PhotoMetricDistortion):
     image is uint8 again afterwards. A ``hue_delta`` of 18 degrees keeps the names of basic colours.
     """
 
-    # A list of its own: that of the parent would name the overridden method twice.
+    # A separate list: that of the parent would name the overridden method twice.
     _methods_with_randomness: list[str] = []
 
     @cache_randomness
@@ -79,9 +79,9 @@ class ClipPhotoMetricDistortion(PhotoMetricDistortion):
 class JitterFrame(BaseTransform):
     """Move, rotate and recolour one frame slightly, together with its label map.
 
-    A clip of T times the same image becomes a video if a broadcaster draws anew for every frame
+    A clip of T times the same image becomes a video if a broadcaster draws again for every frame
     (``share_random_params=False``). The ranges are those with which ReferFormer makes clips of
-    RefCOCO's images for joint training. Expressions stay true: nothing is mirrored or turned far.
+    RefCOCO's images for joint training. Expressions stay true: nothing is mirrored or rotated far.
 
     Required keys: ``img`` (H, W, 3) uint8 BGR, optionally ``gt_seg_map`` (H, W) or (H, W, planes)
     uint8. Pixels from outside the image are black, and background in the map.

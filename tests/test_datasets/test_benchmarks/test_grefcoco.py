@@ -41,7 +41,7 @@ def test_objects_without_area_and_crowds_in_a_union(root: Path, warnings_logged:
     assert (pairs.texts, pairs.obj_ids) == (['all dogs and the line'], ['3+4'])
     assert (pairs.masks[0, 0].numpy() == square(4) | square(2)).all()
     (table,) = warnings_logged()
-    for problem in ('sentence is empty', 'no annotation with a mask', 'fewer than three points'):
+    for problem in ('text is empty', 'no annotation with a mask', 'fewer than three points'):
         assert problem in table
     assert '3 problem(s)' in table
 

@@ -143,7 +143,7 @@ def test_the_validation_of_the_server_has_no_masks(tmp_path: Path) -> None:
         (dict(anno_id=11), 'anno_id 11 is not a list'),
         (dict(anno_id=None), "has no 'anno_id'"),
         (dict(anno_id='12'), "anno_id '12' is not a list"),
-        (dict(exp=' '), 'sentence is empty'),
+        (dict(exp=' '), 'text is empty'),
         (dict(exp=3), "has no text 'exp'"),
     ],
 )

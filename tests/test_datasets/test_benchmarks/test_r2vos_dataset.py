@@ -428,7 +428,7 @@ class TestReferenceData:
             q07missingjpg='00010.jpg is missing',
             q08nofolder='listed, but',
             q10unlisted='not listed',
-            q14unicode='sentence is empty',
+            q14unicode='text is empty',
         ).items():
             assert any(video in line and words in line for line in table.splitlines())
         assert '5 problem(s)' in table

@@ -193,7 +193,7 @@ def test_texts_that_are_numbers_are_reported(root: Path, warnings_logged: Callab
         reference['sentences'][0] |= dict(raw=5)
     (root / FORMS[0]).write_bytes(pickle.dumps(references))
     build(root)
-    assert 'sentence is empty' in warnings_logged()[0]
+    assert 'text is empty' in warnings_logged()[0]
 
 
 def test_instances_of_another_form(root: Path) -> None:

@@ -78,7 +78,9 @@ def test_expressions_without_object_do_not_unscore_the_others(root: Path) -> Non
     some = {'0': dict(exp='a dog', obj_id='1'), '1': dict(exp='it')}
     record, problems = read(root, ENTRY | dict(expressions=some), need_masks=False)
     assert [expression.exp_id for expression in record.expressions] == ['0']
-    assert problems == ['v expression 1: has no object, others of its video do -> sentence skipped']
+    assert problems == [
+        'v expression 1: has no object, others of its video do -> expression skipped'
+    ]
     record, problems = read(root, ENTRY | dict(expressions={'1': some['1']}), need_masks=False)
     assert (len(record.expressions), problems) == (1, [])
 
@@ -112,7 +114,7 @@ def test_frames_are_put_in_order_once(root: Path) -> None:
         ),
         (dict(expressions={}), "v: has no list 'frames' (keys: expressions) -> video skipped"),
         (ENTRY | dict(frames=[]), 'v: has no usable frame -> video skipped'),
-        (ENTRY | dict(expressions={}), 'v: has no usable sentence -> video skipped'),
+        (ENTRY | dict(expressions={}), 'v: has no usable expression -> video skipped'),
     ],
 )
 def test_entries_of_another_form(root: Path, entry: object, problem: str) -> None:
@@ -122,8 +124,8 @@ def test_entries_of_another_form(root: Path, entry: object, problem: str) -> Non
 @pytest.mark.parametrize(
     ('expression', 'problem'),
     [
-        (dict(exp='', obj_id='1'), 'sentence is empty'),
-        (dict(exp=' \t\n', obj_id='1'), 'sentence is empty'),
+        (dict(exp='', obj_id='1'), 'text is empty'),
+        (dict(exp=' \t\n', obj_id='1'), 'text is empty'),
         (dict(sentence='a dog', obj_id='1'), "has no text 'exp'"),
         (dict(exp=None, obj_id='1'), "has no text 'exp'"),
         ('a dog', "has no text 'exp'"),
@@ -133,14 +135,14 @@ def test_entries_of_another_form(root: Path, entry: object, problem: str) -> Non
         (dict(exp='a dog', obj_id=256), 'obj_id 256 is not a number from 1 to 255'),
         (dict(exp='a dog', obj_id=[1]), 'obj_id [1] is not a number from 1 to 255'),
         (dict(exp='a dog', obj_id=1.5), 'obj_id 1.5 is not a number from 1 to 255'),
-        (dict(exp='a \ud83d', obj_id=1), 'sentence has half a character (a lone surrogate)'),
+        (dict(exp='a \ud83d', obj_id=1), 'text has half a character (a lone surrogate)'),
     ],
 )
 def test_sentences_that_cannot_be_used(root: Path, expression: object, problem: str) -> None:
     entry = ENTRY | dict(expressions={'0': expression, '1': dict(exp='the dog', obj_id=1)})
     record, problems = read(root, entry)
     assert record.expressions == (records.Expression('1', 'the dog', '1'),)
-    assert problems == [f'v expression 0: {problem} -> sentence skipped']
+    assert problems == [f'v expression 0: {problem} -> expression skipped']
 
 
 def test_in_testing_the_object_may_be_unknown(root: Path) -> None:
