@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _INSTALL_HINT = (
-    'Install MMCV with compiled operators in place of mmcv-lite: pip uninstall -y mmcv-lite && '
+    'Install MMCV with compiled operators instead of mmcv-lite: pip uninstall -y mmcv-lite && '
     'pip install --no-build-isolation --no-deps --no-binary mmcv mmcv==2.1.0'
 )
 

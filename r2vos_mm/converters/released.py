@@ -56,7 +56,7 @@ def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
     stored = read_state(path)
     if stored.ignored:
         names = ', '.join(stored.ignored)
-        print_log(f'{path}: no tensors, left out: {names}', 'current', logging.WARNING)
+        print_log(f'{path}: skipped, no tensors: {names}', 'current', logging.WARNING)
     return stored.weights
 
 
@@ -79,8 +79,8 @@ class Conversion:
     def describe(self) -> str:
         """Return lines for a log."""
         rows = {
-            'left out, implied by the architecture': self.implied,
-            'left out, stored twice': self.aliases,
+            'skipped, implied by the architecture': self.implied,
+            'skipped, stored twice': self.aliases,
             'without a counterpart in the other format': self.unknown,
         }
         head = f'{len(self.weights)} tensors under their new names'

@@ -1,6 +1,6 @@
 """Sum weighted samples of several maps in one Triton kernel, forward and backward.
 
-Products and sums are float32 whatever the inputs are. Samples are read where they are, so nothing
+Products and sums are float32 for all types of inputs. Samples are not gathered first, so nothing
 of their size is stored for the backward pass. Source: Zhu et al., Deformable DETR, Eq. (3).
 """
 

@@ -76,7 +76,7 @@ class GroundingNeck(BaseModule):
         if coarser != list(in_channels[1:]):
             raise ValueError(
                 f'neck.input_proj.in_channels={coarser}, but neck.in_channels without the first '
-                f'are {list(in_channels[1:])}: leave out the former or change one of them'
+                f'are {list(in_channels[1:])}: omit the former or change one of them'
             )
         self.in_channels, self.grounding_level = tuple(in_channels), grounding_level
         self.input_proj = MODELS.build(dict(input_proj, in_channels=coarser))

@@ -228,9 +228,9 @@ def _check_digests(rest: Mapping[str, Tensor], expected: Mapping[str, str], sour
     changed = [part for part in {**expected, **found} if expected.get(part) != found.get(part)]
     if changed:
         raise CheckpointMismatchError(
-            f'{source} leaves out weights of {", ".join(changed)}, and those of their source are '
-            'not the ones that the model was saved with, by their SHA-256: install the version of '
-            'the package that README.md beside it names'
+            f'{source} omits weights of {", ".join(changed)}, and by their SHA-256, those of their '
+            'source are not the ones that the model was saved with: install the version of the '
+            'package that README.md beside it names'
         )
 
 

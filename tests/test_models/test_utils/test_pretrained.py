@@ -99,7 +99,7 @@ def test_changed_sources_are_refused(trained, tmp_path, monkeypatch):
         return found
 
     monkeypatch.setattr(module, 'load_language_model', load_other)
-    with pytest.raises(CheckpointMismatchError, match='leaves out weights of text_encoder, and'):
+    with pytest.raises(CheckpointMismatchError, match='omits weights of text_encoder, and'):
         ReferringVideoSegmentor.from_pretrained(tmp_path)
 
 
