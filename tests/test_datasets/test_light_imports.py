@@ -8,12 +8,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / 'r2vos_mm'
 LIGHT_UTILS = (
     'data_issues',
-    'expressions_file',
+    'formats.expressions',
     'files',
     'logging',
     'masks_io',
-    'pairs_file',
-    'ref_ytvos_valid202',
+    'formats.pairs',
+    'formats.ref_ytvos_valid202',
 )
 CODE = """
 import importlib, sys
