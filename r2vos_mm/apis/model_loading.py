@@ -183,7 +183,7 @@ def _config_of(released: ReleasedCheckpoint | None, checkpoint: PathLike | None)
         raise UsageError('init_model got neither a config nor a checkpoint')
     if released is None:
         raise UsageError(
-            f'{checkpoint} is no released checkpoint of R2-VOS, ReferFormer or MTTR: name the '
+            f'{checkpoint} is not a released checkpoint of R2-VOS, ReferFormer or MTTR: name the '
             'config that it was trained with'
         )
     if find_model(released.alias) is None:

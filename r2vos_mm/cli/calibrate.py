@@ -124,7 +124,7 @@ def csv_logits(path: Path, test_cfg: dict[str, Any]) -> list[PairLogit]:
     """Return the logits of the pairs in a CSV, which was written at the config's temperature.
 
     Raises:
-        ValueError: the file is no such CSV, or has no consensus.
+        ValueError: the file is not such a CSV, or has no consensus.
     """
     import numpy as np
     from scipy.special import logit

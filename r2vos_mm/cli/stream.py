@@ -94,7 +94,7 @@ def open_parts(args: argparse.Namespace) -> Iterator[StreamPart]:
 
 
 def print_part(part: StreamPart, *, has_masks: bool) -> None:
-    """Print one line per expression, at once."""
+    """Print one line per expression, and flush them."""
     for record in part.records():
         content = record.as_dict()
         if not has_masks:

@@ -68,15 +68,15 @@ def use_calibration(
             f'{verdict!r}: it is not used'
         )
         return
-    told = []
+    origins = []
     for name in _SETTINGS:
         key = f'model.test_cfg.{name}'
         if key in options:
-            told.append(f'{name} {test_cfg[name]:.4g} (as requested)')
+            origins.append(f'{name} {test_cfg[name]:.4g} (as requested)')
             continue
         test_cfg[name] = getattr(calibration, name)
-        told.append(f'{name} {test_cfg[name]:.4g} (checkpoint)')
-    log(f'Verdict: {", ".join(told)}')
+        origins.append(f'{name} {test_cfg[name]:.4g} (checkpoint)')
+    log(f'Verdict: {", ".join(origins)}')
     _follow(cfg, test_cfg['gate_threshold'])
 
 

@@ -131,5 +131,5 @@ def _reason(error: Exception, path: str) -> str:
             line = f', line {number}'
     if isinstance(error, SyntaxError) and error.lineno:
         line = f', line {error.lineno}'
-    told = user_message(error) or f'{type(error).__name__}: {one_line(error)}'
-    return f'config {file}{line} cannot be read: {told}'
+    reason = user_message(error) or f'{type(error).__name__}: {one_line(error)}'
+    return f'config {file}{line} cannot be read: {reason}'

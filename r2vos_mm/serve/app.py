@@ -60,13 +60,13 @@ class Page:
         return [
             Route('/', self.index),
             Mount('/static', StaticFiles(directory=STATIC)),
-            Route('/api/about', self.tell_about),
+            Route('/api/about', self.send_about),
             Route('/api/clips', self.upload, methods=['POST']),
             Route('/api/samples/{name}', self.open_sample, methods=['POST']),
             Route('/api/samples/{name}/picture', self.sample_picture),
             Route('/api/clips/{key}/{index:int}.jpg', self.picture),
             Route('/api/jobs', self.submit, methods=['POST']),
-            Route('/api/jobs/{key}', self.tell_job, methods=['GET']),
+            Route('/api/jobs/{key}', self.send_job, methods=['GET']),
             Route('/api/jobs/{key}', self.cancel, methods=['DELETE']),
             Route('/api/jobs/{key}/events', self.events),
             Route('/api/jobs/{key}/result', self.result),
@@ -77,7 +77,7 @@ class Page:
         """Send the page."""
         return FileResponse(STATIC / 'index.html', headers={'Cache-Control': 'no-cache'})
 
-    async def tell_about(self, request: Request) -> Response:
+    async def send_about(self, request: Request) -> Response:
         """Send the model's description, the limits and the samples."""
         names = ('upload_bytes', 'frames', 'texts', 'text_length')
         bounds = {name: getattr(self.store.limits, name) for name in names}
@@ -157,7 +157,7 @@ class Page:
             raise RefusedError(f'an expression has at most {limits.text_length} characters')
         return texts
 
-    async def tell_job(self, request: Request) -> Response:
+    async def send_job(self, request: Request) -> Response:
         """Send the state of a job."""
         return JSONResponse(self.job_record(self._job(request)), headers=FRESH)
 
@@ -256,7 +256,7 @@ async def read_json_body(request: Request) -> dict[str, Any]:
     """Return the object that a request carries.
 
     Raises:
-        RefusedError: the body is no JSON object, or too large.
+        RefusedError: the body is not a JSON object, or too large.
     """
     body = b''
     async for chunk in request.stream():

@@ -54,7 +54,7 @@ class Limits:
         total_bytes: size of all clips together; the oldest are removed to make room.
         frames: frames of one clip.
         texts, text_length: expressions of one request, and characters of each.
-        jobs: requests that wait or run at once.
+        jobs: requests that wait or run at the same time.
         results: finished requests that are kept.
     """
 

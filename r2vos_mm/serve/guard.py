@@ -32,7 +32,7 @@ class Guard:
 
     Args:
         app: the application.
-        hosts: names by which the server may be called, beside ``localhost`` and numeric addresses.
+        hosts: names by which the server may be called, besides ``localhost`` and numeric addresses.
         loopback_only: accept numeric addresses of the loopback network only.
     """
 

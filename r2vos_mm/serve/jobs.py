@@ -60,7 +60,7 @@ class JobQueue:
 
     Args:
         segment: called with clip, expressions and a function for the progress; returns the result.
-        max_jobs: jobs that wait or run at once.
+        max_jobs: jobs that wait or run at the same time.
         max_results: finished jobs that are kept.
     """
 

@@ -51,8 +51,8 @@ class CheckpointContentError(TypeError):
 def read_checkpoint(filename: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:
     """Read a local checkpoint without running code from it; ``map_location`` as in ``torch.load``.
 
-    From PyTorch 2.5 on, one class is admitted beside plain containers: ``argparse.Namespace``, in
-    which released checkpoints keep the arguments of their training script.
+    From PyTorch 2.5 on, one class is admitted in addition to plain containers:
+    ``argparse.Namespace``, in which released checkpoints keep the arguments of their training.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -90,7 +90,7 @@ def read_bytes(path: PathLike) -> bytes:
     if size > MAX_FILE_BYTES:
         raise OSError(
             f'it has {size:,} bytes, more than {MAX_FILE_BYTES:,}; set R2VOS_MAX_FILE_BYTES to '
-            'read it nevertheless'
+            'read it anyway'
         )
     with open(path, 'rb') as file:
         return file.read(size)

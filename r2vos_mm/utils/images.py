@@ -66,17 +66,17 @@ def open_image(content: bytes | BinaryIO) -> Iterator[Image.Image]:
     """Open an image, whose pixels are not decoded yet.
 
     Raises:
-        OSError: the content is no image, or one of more than :data:`MAX_PIXELS`.
+        OSError: the content is not an image, or one of more than :data:`MAX_PIXELS`.
     """
     try:
         image = Image.open(io.BytesIO(content) if isinstance(content, bytes) else content)
     except Image.DecompressionBombError as error:
-        raise OSError(f'{error}; set R2VOS_MAX_PIXELS to read it nevertheless') from error
+        raise OSError(f'{error}; set R2VOS_MAX_PIXELS to read it anyway') from error
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise OSError(
                 f'it has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; set '
-                'R2VOS_MAX_PIXELS to read it nevertheless'
+                'R2VOS_MAX_PIXELS to read it anyway'
             )
         yield image
 
@@ -91,7 +91,7 @@ def decode_image(content: bytes, *, reduction: int = 1) -> np.ndarray:
         reduction: factor of each side, 1, 2, 4 or 8, rounded up; Pillow decodes at full size.
 
     Raises:
-        OSError: the content is no image, incomplete, animated or too large.
+        OSError: the content is not an image, incomplete, animated or too large.
     """
     with open_image(content) as header:
         return _decode(header, content, reduction)

@@ -29,7 +29,7 @@ def walk(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def read_settings(text: str) -> dict[str, Any]:
-    """Return the settings in ``Config.pretty_text``; what is no literal stays text.
+    """Return the settings in ``Config.pretty_text``; what is not a literal stays text.
 
     Text that is not Python gives no settings.
     """

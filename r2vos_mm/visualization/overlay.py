@@ -57,7 +57,7 @@ def overlay_masks(
         (H, W, 3) uint8, a new image.
 
     Raises:
-        ValueError: The frame is no RGB uint8 image, or a mask has another size.
+        ValueError: The frame is not an RGB uint8 image, or a mask has another size.
     """
     check_frame(frame)
     image, size = frame.copy(), frame.shape[:2]

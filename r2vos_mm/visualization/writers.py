@@ -61,8 +61,8 @@ def write_video(path: PathLike, frames: Iterable[np.ndarray], *, fps: float = 6.
         written, found = _WRITERS[path.suffix.lower()](temporary, _checked(frames, path), fps)
         if found != written:
             full = shutil.disk_usage(path.parent).free < FULL
-            told = f'{found} of {written} can be read back after writing'
-            raise OSError(errno.ENOSPC if full else errno.EIO, told, str(path))
+            problem = f'{found} of {written} can be read back after writing'
+            raise OSError(errno.ENOSPC if full else errno.EIO, problem, str(path))
 
 
 def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:

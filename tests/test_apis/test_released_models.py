@@ -134,7 +134,7 @@ def test_config_is_chosen_from_the_file(r2vos, tokenizer, monkeypatch):
 
 def test_files_that_do_not_tell_their_config(tmp_path):
     torch.save(dict(state_dict=dict(a=torch.zeros(1))), tmp_path / 'ours.pth')
-    with pytest.raises(UsageError, match=r'ours\.pth is no released checkpoint .* name the config'):
+    with pytest.raises(UsageError, match=r'ours\.pth is not a released .* name the config'):
         init_model(tmp_path / 'ours.pth')
     with pytest.raises(UsageError, match='neither a config nor a checkpoint'):
         init_model()

@@ -112,10 +112,7 @@ class VideoLabeller:
             DataFileError: there is no frame, or sizes of frames differ.
         """
         filled = [(span, part) for span, part in zip(spans, parts, strict=True) if part]
-        if not filled:
-            raise DataFileError(f'{job.shown} has no frame in {list(spans[0])}: check its span')
-        if len({tuple(part['size']) for _, part in filled}) > 1:
-            raise DataFileError(f'{job.shown} has frames of several sizes: one video has one size')
+        _check_frames(job, spans, [part for _, part in filled])
         windows = [_evidence(window) for _, part in filled for window in part['windows']]
         evidence, config = sum(windows[1:], start=windows[0]), self.model.test_cfg
         queries = evidence.best_queries().tolist()
@@ -168,6 +165,14 @@ class VideoLabeller:
             scores=pairs.scores.tolist(),
             masks=[[masks.rle(p, t)['counts'] for t in range(shape[1])] for p in range(shape[0])],
         )
+
+
+def _check_frames(job: Job, spans: Sequence[Span], parts: Sequence[Part]) -> None:
+    """Raise DataFileError unless spans have frames, all of one size."""
+    if not parts:
+        raise DataFileError(f'{job.shown} has no frame in {list(spans[0])}: check its span')
+    if len({tuple(part['size']) for part in parts}) > 1:
+        raise DataFileError(f'{job.shown} has frames of several sizes: one video has one size')
 
 
 class _FramesBetween:

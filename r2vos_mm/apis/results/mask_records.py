@@ -200,7 +200,7 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 
 
 class JsonLinesWriter:
-    """Write records as JSON Lines, each line at once, so that a stopped stream leaves whole lines.
+    """Write records as JSON Lines, flushed by each call: a stopped stream leaves whole lines.
 
     Args:
         path: file to write, with its folders; an old one is replaced; ``-`` is standard output.

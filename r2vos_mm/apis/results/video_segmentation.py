@@ -373,7 +373,7 @@ def summary_table(result: VideoSegmentation) -> Table:
         verdict = 'in the video' if result.found[p] else 'not in the video'
         frames = sum(bool(mask.any()) for mask in result.frame_masks(p))
         table.add_row(
-            Text(text),  # brackets in it are no markup
+            Text(text),  # brackets in it are not markup
             verdict if result.judged else '-',
             f'{result.consensus[p]:.2f}' if result.judged else '-',
             f'{result.scores[p].mean():.2f}',

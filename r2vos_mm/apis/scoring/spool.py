@@ -29,7 +29,7 @@ class ScoringSpool:
     Args:
         predictions, truth: what is scored; it names the file.
         options: everything else that scores depend on.
-        part: which part is scored; parts that are scored at once have a file each.
+        part: which part is scored; parts that are scored at the same time have one file each.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ def _number(name: str) -> int:
     number = getattr(signal, str(name), None)
     unusable = (getattr(signal, 'SIGKILL', None), getattr(signal, 'SIGSTOP', None))
     if not isinstance(number, signal.Signals) or number in unusable:
-        raise ValueError(f'PreemptionHook: {name!r} is no signal that can be handled')
+        raise ValueError(f'PreemptionHook: {name!r} is not a signal that can be handled')
     return number
 
 

@@ -51,7 +51,7 @@ class SpoolHook(Hook):
         self._indices: Iterator[int] = iter(())
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Give what is spooled to evaluator and hooks; leave the rest to the loop."""
+        """Pass spooled samples to the evaluator and hooks; leave the other videos to the loop."""
         self._spool = None
         loader = runner.test_dataloader
         if not hasattr(loader.dataset, 'fingerprint') or loader.batch_size is None:
@@ -123,7 +123,7 @@ class _Spool:
     """The predictions of finished videos, one file each.
 
     A file is named by its index and a hash of the video's fingerprint and the test's identity: two
-    tests that run in one work folder at once do not read each other's predictions.
+    simultaneous tests in one work folder do not read each other's predictions.
     """
 
     def __init__(self, folder: Path, dataset: Any, identity: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ from .protocols import Sample, percent, protocol_named
 
 GATES = {'': 'on', 'ungated/': 'off'}
 DEFAULT_GROUPS = ('quality', 'robustness', 'cgf1', 'verdict')
-# Consensus from which on pairs count as answered, beside the gate of the model.
+# Consensus from which on pairs count as answered, in addition to those of the gate.
 ANSWER_THRESHOLD = 0.5
 
 

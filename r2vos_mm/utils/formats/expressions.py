@@ -44,7 +44,7 @@ def _utf8(text: str) -> bytes:
 
 
 def object_number(value: Any, *, largest: int = MAX_OBJECT_ID) -> str | None:
-    """Return an object's id as text; None if ``value`` is no number from 1 to ``largest``.
+    """Return an object's id as text; None unless ``value`` is a number from 1 to ``largest``.
 
     >>> [object_number(value) for value in (1, '01', 1.0, '1.0', 0, 999, 'dog', True)]
     ['1', '1', '1', '1', None, None, None, None]

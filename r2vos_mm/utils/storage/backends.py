@@ -299,7 +299,7 @@ class ArchiveBackend(_KeyedBackend):
         storage: arguments of :class:`FsspecBackend` if ``path`` is an address.
 
     Raises:
-        FileNotFoundError, ValueError: it does not exist, or is no zip or uncompressed tar.
+        FileNotFoundError, ValueError: it does not exist, or is not a zip or uncompressed tar.
     """
 
     def __init__(self, path: str, *, storage: Mapping[str, Any] | None = None) -> None:
@@ -348,7 +348,7 @@ def _contents_of(path: str, file: BinaryIO) -> _Contents:
 
 
 def _index_zip(file: BinaryIO) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]] | None:
-    """Return the archive and its files by name; None if it is no zip."""
+    """Return the archive and its files by name; None if it is not a zip."""
     if not zipfile.is_zipfile(file):
         return None
     archive = zipfile.ZipFile(file)

@@ -149,9 +149,9 @@ def test_the_handler_is_restored_after_an_error(
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        ({'signals': ('TERM',)}, "'TERM' is no signal"),
-        ({'signals': 'SIGKILL'}, "'SIGKILL' is no signal that can be handled"),
-        ({'signals': ('SIG_DFL',)}, "'SIG_DFL' is no signal"),
+        ({'signals': ('TERM',)}, "'TERM' is not a signal"),
+        ({'signals': 'SIGKILL'}, "'SIGKILL' is not a signal that can be handled"),
+        ({'signals': ('SIG_DFL',)}, "'SIG_DFL' is not a signal"),
         ({'exit_status': 0}, r'exit_status=0 is not in 1\.\.255'),
     ],
 )
