@@ -240,21 +240,11 @@ def score_method(
     pred: Path, gt: Path, args: argparse.Namespace
 ) -> tuple[Outcome, list[MetricValue]]:
     """Score one method; COCO results have additional metrics."""
-    protocols, name = set(args.protocol), args.protocol[0]
-    for alone in (*({name} for name in FOLDER_SCORERS), set(COCO_PROTOCOLS)):
-        if protocols & alone and protocols - alone:
-            raise UsageError(f'protocol {" ".join(sorted(alone))} needs other files: run it alone')
-    if pred.resolve() == gt.resolve():
-        raise UsageError(f'PRED and GT are both {pred}: predictions must not be the annotation')
-    if protocols & set(COCO_PROTOCOLS):
-        if args.part:
-            raise UsageError(f'--part: {name} is scored from two files in one go')
+    check_request(pred, gt, args)
+    name = args.protocol[0]
+    if name in COCO_PROTOCOLS:
         outcome, masks = score_results(pred, gt, args.missing_is_empty)
         return outcome, extra_values(outcome.pairs, masks, name)
-    if (pred / 'mask_dict.json').is_file():
-        raise UsageError(f'{pred} holds the annotation of MeViS: are PRED and GT swapped?')
-    if args.threshold is not None and name in FOLDER_SCORERS:
-        raise UsageError(f'--threshold is for masks of foreground, not for the ids of {name}')
     if name in FOLDER_SCORERS:
         truth, tasks = find_folders(gt)
     else:
@@ -268,6 +258,22 @@ def score_method(
     outcome = score_all(FOLDER_SCORERS.get(name, score_expressions), tasks, masks, truth, args)
     outcome.videos = videos
     return outcome, []
+
+
+def check_request(pred: Path, gt: Path, args: argparse.Namespace) -> None:
+    """Raise UsageError if protocols, paths and options do not go together."""
+    protocols, name = set(args.protocol), args.protocol[0]
+    for alone in (*({name} for name in FOLDER_SCORERS), set(COCO_PROTOCOLS)):
+        if protocols & alone and protocols - alone:
+            raise UsageError(f'protocol {" ".join(sorted(alone))} needs other files: run it alone')
+    if pred.resolve() == gt.resolve():
+        raise UsageError(f'PRED and GT are both {pred}: predictions must not be the annotation')
+    if name in COCO_PROTOCOLS and args.part:
+        raise UsageError(f'--part: {name} is scored from two files in one go')
+    if (pred / 'mask_dict.json').is_file():
+        raise UsageError(f'{pred} holds the annotation of MeViS: are PRED and GT swapped?')
+    if args.threshold is not None and name in FOLDER_SCORERS:
+        raise UsageError(f'--threshold is for masks of foreground, not for the ids of {name}')
 
 
 def expected_folders(tasks: list[VideoTask], protocol: str) -> list[list[str]]:
