@@ -51,7 +51,7 @@ class NameTable:
         for name, tensor, templates, fields in _matches(tensors, self._to_ours, renamed):
             count, shape = len(templates), tuple(tensor.shape)
             if not shape or shape[0] % count:
-                what = f'{name} has shape {shape}, which is no stack of {count} parts'
+                what = f'{name} has shape {shape}, which is not a stack of {count} parts'
                 renamed.broken.append(what)
                 continue
             parts = tensor.chunk(count) if count > 1 else (tensor,)

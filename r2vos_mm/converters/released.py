@@ -118,7 +118,7 @@ class ReleasedFormat:
         of another method that initializes a model.
 
         Raises:
-            CheckpointMismatchError: names ``source`` and the first names that do not fit.
+            CheckpointMismatchError: names do not fit; the message contains the first ones.
         """
         state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
         aliases = self._check_aliases(state, source)
@@ -126,11 +126,11 @@ class ReleasedFormat:
         renamed = self.table.to_ours(others)
         if not renamed.tensors or not backbone:
             raise CheckpointMismatchError(
-                f'{source} is no released {self.method} checkpoint: of {len(state)} tensors (such '
-                f'as {", ".join(list(state)[:3])}) {len(renamed.tensors)} of the model and '
-                f'{len(backbone)} of a backbone ({self.backbone}*) are known by name.'
+                f'{source} is not a released {self.method} checkpoint: of {len(state)} tensors '
+                f'(such as {", ".join(list(state)[:3])}), {len(renamed.tensors)} are known by name '
+                f'as parts of the model and {len(backbone)} as parts of {self.backbone}*.'
             )
-        unknown = [f'{n} is no tensor of that model' for n in renamed.unknown if not partial]
+        unknown = [f'{n} is not a tensor of that model' for n in renamed.unknown if not partial]
         self._raise_for(renamed.broken + unknown, source)
         converted = self._backbone_to_ours(backbone, source)
         weights = {_BACKBONE + name: tensor for name, tensor in converted.weights.items()}
@@ -145,7 +145,7 @@ class ReleasedFormat:
         They include the language model; any tensors of their shapes will do, such as gradients.
 
         Raises:
-            CheckpointMismatchError: names ``source`` and the first names without a counterpart.
+            CheckpointMismatchError: names lack a counterpart; the message contains the first ones.
         """
         implied, backbone, others = _split(state, _BACKBONE)
         renamed = self.table.to_released(others)
@@ -186,7 +186,7 @@ class ReleasedFormat:
         convert = convert_video_swin if kernel.ndim == 5 else convert_swin
         converted = convert(state, source=source)
         unknown = [name for name in converted.ignored if not name.endswith(_IMPLIED_BY_WINDOWS)]
-        self._raise_for([f'{name} is no tensor of that backbone' for name in unknown], source)
+        self._raise_for([f'{name} is not a tensor of that backbone' for name in unknown], source)
         return converted
 
 

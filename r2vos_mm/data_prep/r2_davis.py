@@ -77,7 +77,7 @@ _MOTIONS = (
     'performing a breakdance', 'performing breakdance', 'performing a headspin', 'breakdancing',
     'dancing', 'twirling', 'walking', 'running', 'jumping', 'moving', 'racing', 'drifting',
 )
-_NO_MOTIONS = ('racing track',)  # phrases in which such a word is no motion
+_NO_MOTIONS = ('racing track',)  # phrases in which such a word does not describe a motion
 _OTHER_MOTIONS = ('sleeping', 'swimming', 'flying', 'climbing a tree')
 _OTHER_MOTIONS_OF_CARS = ('flying', 'rolling over', 'sinking', 'burning')
 # fmt: on

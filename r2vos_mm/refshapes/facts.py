@@ -1,9 +1,10 @@
 """Establish what is true in a RefShapes world, with margins.
 
 Every statement about an object is *certain*, *impossible*, or a borderline case, which counts as
-neither true nor false. Sets of objects are bit masks (bit i = object i). Each statement has two:
-the objects of which it is certain, and those of which it is possible. A sentence may be used for an
-object only if it alone is certain and possible, and as a negative only if none is possible.
+neither true nor false. Sets of objects are bit masks (bit i = object i). Each statement has two of
+them: the objects for which it is certain, and those for which it is possible. A sentence may be
+used for an object only if it is certain for that object and possible for no other, and as a
+negative only if it is possible for none.
 
 Lengths are fractions of the frame's shorter side unless noted otherwise, and are measured over the
 frames in which the object is visible.

@@ -1,8 +1,8 @@
 """Build sentences about RefShapes objects, true and false: structure, wording, truth and choice.
 
-A sentence is a structure, which is then rendered as text. Its truth is judged on the structure and
-the :class:`.facts.Facts` of a world, never on the text. One judge thus decides which object a
-sentence names, and that it is true of no object of another video.
+A sentence is a structure, which is then rendered as text. Its truth is judged by the structure and
+the :class:`.facts.Facts` of a world, never by the text. So the same function decides which object a
+sentence names, and whether it is false of all objects of another video.
 
 There are three kinds of negatives. ``other_video``: a sentence of another video. ``attribute``: the
 video's own sentence with one attribute word changed. ``relation``: with its motion, position or

@@ -113,7 +113,7 @@ class TextFeatures(Features):
             torch._dynamo.maybe_mark_dynamic(values, 1)
 
     def average(self, values: Tensor) -> Tensor:
-        """Average values of words (P, L, D) over the words that are no padding; return (P, D)."""
+        """Average values of words (P, L, D) over the words without padding; return (P, D)."""
         weights = (~self.padding).to(values.dtype)[..., None]
         return (values * weights).sum(1) / weights.sum(1)
 

@@ -81,8 +81,8 @@ def _check_archive(path: Path) -> None:
         expanded = sum(member.file_size for member in members)
         if expanded > max(_ALWAYS_READ, _MAX_EXPANSION * size):
             raise CheckpointReadError(
-                f'Checkpoint {path} of {size:,} bytes would expand to {expanded:,}, which weights '
-                'do not: it is not read. Get it from its owners'
+                f'Checkpoint {path} of {size:,} bytes would expand to {expanded:,}, which is not '
+                'usual for weights, so it is refused. Download it from its owners'
             )
         has_checksums = any(member.CRC for member in members)  # PyTorch can write without
         damaged = archive.testzip() if has_checksums else None
@@ -146,7 +146,8 @@ def safe_loaders(backend_args: Mapping[str, Any] | None = None) -> Iterator[None
     """Make MMEngine read files and addresses with ``weights_only=True`` inside the block.
 
     Args:
-        backend_args: of object stores, where Petrel reads otherwise if it is installed.
+        backend_args: settings of object stores, which Petrel reads if they are None and it is
+            installed.
     """
     schemes = CheckpointLoader._schemes
     CheckpointLoader._schemes = schemes.copy()
@@ -188,7 +189,7 @@ def to_plain(value: Any, where: str = 'checkpoint') -> Any:
     Tensors are kept; NumPy values, paths, configs, other mappings and sequences are converted.
 
     Raises:
-        CheckpointContentError: an object has no plain form; names its place in ``where``.
+        CheckpointContentError: an object has no plain form; the message names its place.
     """
     if isinstance(value, torch.Tensor) or type(value) in _EXACT_TYPES:
         return value

@@ -126,9 +126,9 @@ def test_norms_and_layers_keep_their_order():
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('extra', 'extra is no tensor of that model'),
-        ('backbone.head.weight', 'backbone.head.weight is no tensor of that backbone'),
-        ('transformer.text_proj.weight', 'is no tensor of that model'),
+        ('extra', 'extra is not a tensor of that model'),
+        ('backbone.head.weight', 'backbone.head.weight is not a tensor of that backbone'),
+        ('transformer.text_proj.weight', 'is not a tensor of that model'),
     ],
 )
 def test_unknown_tensors_are_refused(names, name, message):
@@ -137,7 +137,9 @@ def test_unknown_tensors_are_refused(names, name, message):
 
 
 def test_foreign_weights_are_refused():
-    with pytest.raises(CheckpointMismatchError, match=r'file\.pth is no released MTTR checkpoint'):
+    with pytest.raises(
+        CheckpointMismatchError, match=r'file\.pth is not a released MTTR checkpoint'
+    ):
         MTTR.to_ours(dict(conv=torch.zeros(3)), source='file.pth')
 
 

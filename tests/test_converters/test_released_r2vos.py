@@ -125,7 +125,7 @@ def test_file_of_the_training_script_is_read(weights, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(extra=torch.zeros(3)), 'extra is no tensor of that model'),
+        (dict(extra=torch.zeros(3)), 'extra is not a tensor of that model'),
         (
             {'bbox_embed.0.layers.0.bias': torch.zeros(256)},
             'differs from bbox_embed.0.layers.0.bias',
@@ -144,7 +144,7 @@ def test_tampered_weights_are_refused(weights, change, message):
 
 
 def test_foreign_weights_are_refused():
-    with pytest.raises(CheckpointMismatchError, match=r'file\.pth is no released R2-VOS'):
+    with pytest.raises(CheckpointMismatchError, match=r'file\.pth is not a released R2-VOS'):
         R2VOS.to_ours(dict(conv=torch.zeros(3)), source='file.pth')
     with pytest.raises(CheckpointMismatchError, match='no counterpart in the released model'):
         R2VOS.to_released({'mask_head.mask_predictor.weights.0.bias': torch.zeros(256)})

@@ -144,8 +144,8 @@ def test_fused_projections_are_split_in_order(weights):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(extra=torch.zeros(3)), 'extra is no tensor of that model'),
-        ({'neg_classifier.layers.0.bias': torch.zeros(256)}, 'is no tensor of that model'),
+        (dict(extra=torch.zeros(3)), 'extra is not a tensor of that model'),
+        ({'neg_classifier.layers.0.bias': torch.zeros(256)}, 'is not a tensor of that model'),
         (
             {'bbox_embed.0.layers.0.bias': torch.zeros(256)},
             'differs from bbox_embed.0.layers.0.bias',
@@ -161,7 +161,7 @@ def test_tampered_weights_are_refused(weights, change, message):
 def test_other_methods_are_told_apart(weights):
     with pytest.raises(CheckpointMismatchError, match=r'released ReferFormer checkpoint'):
         REFERFORMER.to_ours(dict(conv=torch.zeros(3)), source='file.pth')
-    with pytest.raises(CheckpointMismatchError, match=r'cross_attn_\d.* is no tensor of that'):
+    with pytest.raises(CheckpointMismatchError, match=r'cross_attn_\d.* is not a tensor of that'):
         R2VOS.to_ours(weights, source='file.pth')
 
 

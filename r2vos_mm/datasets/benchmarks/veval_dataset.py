@@ -98,7 +98,7 @@ def _record(
     if others:
         problem = 'has frames in several folders, or of several kinds'
     elif not all(part == '.' or is_plain_name(part) for part in folder.parts):
-        problem = f'has frames in {folder}, which is no folder below {root.name}'
+        problem = f'has frames in {folder}, which is not a folder below {root.name}'
     elif not (root / folder).is_dir():
         problem = f'listed, but {root.name}/{folder} is missing'
     elif not pairs:

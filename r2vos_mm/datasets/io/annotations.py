@@ -205,7 +205,7 @@ class LayoutReader:
             return None
         names = {n for n in listed if is_plain_name(n) and self.needs_mask(video_id, n)}
         with_mask = names & stems(folder, '.png')
-        # Masks of only those frames in which objects first appear (challenge) are no ground truth.
+        # The challenge's masks, only of frames in which objects first appear, are no ground truth.
         if not self.need_masks and 2 * len(with_mask) < len(names):
             what = f'{len(with_mask)} of {len(names)} frames have a mask'
             self.problems.add(video_id, what, 'masks unused')

@@ -199,7 +199,7 @@ def as_rgb(frame: Any, name: str = 'the frame') -> np.ndarray:
 
     Raises:
         ValueError: it is something else.
-        DataFileError: the bytes are no image.
+        DataFileError: the bytes are not an image.
     """
     if isinstance(frame, Image.Image):
         return np.asarray(on_black(ImageOps.exif_transpose(frame)))

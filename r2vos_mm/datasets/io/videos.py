@@ -281,7 +281,7 @@ def _check_file(path: Path) -> None:
     if pixels > MAX_PIXELS:
         raise DataFileError(
             f'{path} has frames of {pixels:,} pixels, more than {MAX_PIXELS:,}; set '
-            'R2VOS_MAX_PIXELS to read it nevertheless'
+            'R2VOS_MAX_PIXELS to read it anyway'
         )
 
 

@@ -82,7 +82,7 @@ class EfficientNetLite(SourceWeights):
     """EfficientNet-Lite (Google, 2020): no squeeze-and-excitation, ReLU6, for small devices.
 
     It also classifies: :meth:`class_logits` gives the logits of ImageNet's classes for every cell,
-    which :class:`~r2vos_mm.models.word_maps.WordMaps` turns into evidence for an expression.
+    which :class:`~r2vos_mm.models.layers.word_maps.WordMaps` turns into evidence for an expression.
 
     Input is (RGB - 127) / 128: set ``mean=[127] * 3, std=[128] * 3`` in the data preprocessor.
     Checkpoints omit frozen weights that ``weights`` provides, unless others were loaded.
