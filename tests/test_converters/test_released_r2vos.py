@@ -131,10 +131,10 @@ def test_file_of_the_training_script_is_read(weights, tmp_path):
             'differs from bbox_embed.0.layers.0.bias',
         ),
         ({'transformer.decoder.bbox_embed.9.layers.0.bias': torch.zeros(256)}, 'has no original'),
-        ({'fusion_module.multihead_attn.in_proj_bias': torch.zeros(767)}, 'no stack of 3 parts'),
+        ({'fusion_module.multihead_attn.in_proj_bias': torch.zeros(767)}, 'not a stack of 3 parts'),
         (
             {'backbone.0.body.patch_embed.proj.weight': torch.zeros(4, 3, 1, 4, 4)},
-            'no tensor of that backbone',
+            'not a tensor of that backbone',
         ),
     ],
 )

@@ -150,7 +150,7 @@ def test_fused_projections_are_split_in_order(weights):
             {'bbox_embed.0.layers.0.bias': torch.zeros(256)},
             'differs from bbox_embed.0.layers.0.bias',
         ),
-        ({f'{BLOCK}.self_attn.in_proj_bias': torch.zeros(767)}, 'no stack of 3 parts'),
+        ({f'{BLOCK}.self_attn.in_proj_bias': torch.zeros(767)}, 'not a stack of 3 parts'),
     ],
 )
 def test_tampered_weights_are_refused(weights, change, message):
@@ -225,7 +225,7 @@ def test_tool_refuses_wrong_files(tool, folder, tmp_path, capsys):
         )
         == 2
     )
-    assert 'no released ReferFormer checkpoint' in capsys.readouterr().err
+    assert 'not a released ReferFormer checkpoint' in capsys.readouterr().err
     assert (
         exit_status(tool.main, ['from-released', config, str(tmp_path / 'none.pth'), str(target)])
         == 2

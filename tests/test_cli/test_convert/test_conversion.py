@@ -48,7 +48,7 @@ def test_wrong_files_and_configs_are_refused(folder, tmp_path, capsys):
         )
         == 2
     )
-    assert 'no released R2-VOS checkpoint' in capsys.readouterr().err
+    assert 'not a released R2-VOS checkpoint' in capsys.readouterr().err
     other = Config.fromfile(config)
     other.model.mask_head.decoder.num_layers = 3
     other.dump(tmp_path / 'other.py')
