@@ -1,10 +1,10 @@
 """A scoring that was stopped continues with the videos that are left; its files are the same."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,32 +128,41 @@ def test_what_has_changed_is_scored_again(
     assert files(root, 'second') == files(root, 'unbroken')
 
 
-def test_killed(root: Path, cache: Path) -> None:
+KILLED = """
+import os, signal, sys
+from r2vos_mm.apis.scoring.spool import ScoringSpool
+sys.path.append({tools!r})
+import evaluate_masks
+add, added = ScoringSpool.add, []
+def add_three(spool, outcome):
+    add(spool, outcome)
+    added.append(outcome)
+    if len(added) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+ScoringSpool.add = add_three
+evaluate_masks.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.usefixtures('cache')
+def test_killed(root: Path) -> None:
     """A process that is killed leaves a spool that the next one continues."""
-    for number in range(60):
-        video = f'c{number:02d}'
+    for number in range(6):
         for folder in ('Annotations', 'predictions'):
-            source = root / folder / 'b'
-            for path in source.rglob('*.png'):
-                target = root / folder / video / path.relative_to(source)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
+            shutil.copytree(root / folder / 'b', root / folder / f'c{number}')
     text = (root / 'meta_expressions.json').read_text()
     entry = text[text.index('"b": ') + 5 : text.rindex('}}')]
-    more = ''.join(f', "c{number:02d}": {entry}' for number in range(60))
+    more = ''.join(f', "c{number}": {entry}' for number in range(6))
     (root / 'meta_expressions.json').write_text(text[: text.rindex('}}')] + more + '}}')
-    line = [sys.executable, str(TOOLS / 'analysis_tools' / 'evaluate_masks.py')]
+    tools = TOOLS / 'analysis_tools'
     environment = {**os.environ, 'PYTHONPATH': str(TOOLS.parent)}
-    process = subprocess.Popen(
-        [*line, *command(root, 'first')], env=environment, stdout=subprocess.DEVNULL
-    )
-    while process.poll() is None and not list(cache.glob('*')):
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    killed = [sys.executable, '-c', KILLED.format(tools=str(tools)), *command(root, 'first')]
+    process = subprocess.run(killed, env=environment, stdout=subprocess.DEVNULL)
+    assert process.returncode == -signal.SIGKILL
+    line = [sys.executable, str(tools / 'evaluate_masks.py')]
     again = [*line, *command(root, 'second')]
     result = subprocess.run(again, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert 'of 62 videos were scored before this was stopped' in result.stdout
+    assert '3 of 8 videos were scored before this was stopped' in result.stdout
     evaluate_masks.main(command(root, 'unbroken'))
     assert files(root, 'second') == files(root, 'unbroken')
