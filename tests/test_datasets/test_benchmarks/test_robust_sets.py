@@ -166,7 +166,7 @@ class TestVEval:
     @pytest.mark.parametrize(
         ('change', 'problem'),
         [
-            (dict(file_names=['../x/0.jpg', '../x/1.jpg', '../x/2.jpg']), 'no folder below'),
+            (dict(file_names=['../x/0.jpg', '../x/1.jpg', '../x/2.jpg']), 'not a folder below'),
             (dict(file_names=['x/0.jpg', 'x/1.jpg', 'x/2.jpg']), 'JPEGImages/x is missing'),
             (dict(file_names=['x/0.jpg', 'y/1.jpg', 'x/2.jpg']), 'in several folders'),
         ],
