@@ -191,7 +191,7 @@ def test_a_second_signal_ends_a_blocked_tool() -> None:
         ("raise BrokenPipeError('of a decoder')", 2, 'error: of a decoder\n'),
     ],
 )
-def test_output_that_nobody_reads_ends_a_tool(work: str, status: int, message: str) -> None:
+def test_output_without_a_reader_ends_a_tool(work: str, status: int, message: str) -> None:
     """As in ``r2vos models | head -1``; pipes to other programs are another matter."""
     with started('pass', during=f'import sys; sys.stdin.readline(); {work}') as process:
         if status == 141:

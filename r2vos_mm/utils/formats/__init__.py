@@ -1,1 +1,1 @@
-"""Read and write the files of expressions and pairs of expressions and videos."""
+"""Read and write annotation files: expressions, pairs, SA-Co/VEval, lists of benchmarks."""
